@@ -1,0 +1,102 @@
+"""Now, sleep, deadline and gate: the only way to the time.
+
+Tests hand in a virtual clock; production has one `SystemClock`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from drillkit.model.errors import DrillError, Refused
+
+
+class DeadlineOver(DrillError):
+    """A wait reached its deadline before what it waited for came."""
+
+
+class Clock(Protocol):
+    """The door to the time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (a date: may jump)."""
+
+    def mono(self) -> float:
+        """Monotonic seconds (a duration: never jumps)."""
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> bool:
+        """Sleep that long, or until `wake` is set. True when woken."""
+
+
+class SystemClock:
+    """The machine's own."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def mono(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> bool:
+        if wake is not None:
+            return wake.wait(max(0.0, seconds))
+        time.sleep(max(0.0, seconds))
+        return False
+
+
+def utc(at: float) -> datetime:
+    """A date of the journal as a datetime."""
+    return datetime.fromtimestamp(at, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock."""
+
+    at: float
+    clock: Clock
+
+    @classmethod
+    def after(cls, seconds: float, clock: Clock) -> Deadline:
+        return cls(clock.mono() + seconds, clock)
+
+    def left(self) -> float:
+        """Seconds until it, never below 0."""
+        return max(0.0, self.at - self.clock.mono())
+
+    @property
+    def over(self) -> bool:
+        return self.clock.mono() >= self.at
+
+    def sooner(self, seconds: float | None) -> Deadline:
+        """This deadline, or `seconds` from now, whichever comes first."""
+        if seconds is None:
+            return self
+        return Deadline(min(self.at, self.clock.mono() + seconds), self.clock)
+
+
+class Gate:
+    """Open while effects may begin. Closing it is final; every attempt of a mutating call passes it."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self._why = ""
+        self._lock = threading.Lock()
+
+    def close(self, why: str) -> None:
+        """No effect begins after this returns. The first reason stays."""
+        with self._lock:
+            self._why = self._why or why
+            self.closed.set()
+
+    @property
+    def why(self) -> str:
+        return self._why
+
+    def check(self) -> None:
+        """Raises Refused when closed."""
+        if self.closed.is_set():
+            raise Refused(f"no new effect: {self._why}")

@@ -1,0 +1,1 @@
+"""Durable append and read of a run's journal."""

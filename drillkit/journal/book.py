@@ -1,0 +1,91 @@
+"""What may be written to, whoever does the writing.
+
+Two makers: `Journal`, the file, in the runner; `Remote`, a pipe to it, in the processes that the runner started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
+
+from drillkit.model.codec import encode_evidence, to_data
+from drillkit.model.effects import Effect, Irreversible, Undo
+from drillkit.model.evidence import Evidence
+
+E_co = TypeVar("E_co", bound=Effect, covariant=True)
+E = TypeVar("E", bound=Effect)
+
+_STEP: contextvars.ContextVar[str] = contextvars.ContextVar("drillkit_step", default="")
+
+
+@contextlib.contextmanager
+def step_of_record(name: str) -> Iterator[None]:
+    """Records written inside belong to this step, unless they say otherwise."""
+    token = _STEP.set(name)
+    try:
+        yield
+    finally:
+        _STEP.reset(token)
+
+
+def current_step() -> str:
+    """Name of the step that records belong to, or ''."""
+    return _STEP.get()
+
+
+class Planned(Generic[E_co]):
+    """Receipt for an undo (or for the admission that there is none) that is on disk.
+
+    Made by a Book only, in the process that will act; never sent. A mutating client call takes one and takes the
+    identity of what it makes from it, so the effect and its undo cannot differ.
+    """
+
+    __slots__ = ("_book", "n", "undo")
+
+    def __init__(self, n: int, undo: E_co, book: Book) -> None:
+        self.n = n
+        self.undo = undo
+        self._book = book
+
+    def confirm(self, **identity: str) -> None:
+        """The other side answered, or the effect was seen: from now on 'not found' means gone.
+
+        Not synced: losing it costs time, not safety.
+        """
+        self._book.append("effect.confirmed", {"of": self.n, **identity}, durable=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Planned is a receipt of this process; send the undo and plan it there")
+
+
+class Book(Protocol):
+    """What a step, a fault or the sampler writes to."""
+
+    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+        """Append a record; durable: it is on disk when this returns. Its number (0 where not durable and remote).
+
+        Raises JournalLost when the journal takes no more lines.
+        """
+
+    def plan(self, effect: E) -> Planned[E]:
+        """Put an effect's undo on disk. Raises Refused when the gate is closed, JournalLost when it can't be kept."""
+
+
+def observe(book: Book, evidence: Evidence, *, durable: bool = False, step: str | None = None) -> None:
+    """Write down what was seen."""
+    book.append("evidence", encode_evidence(evidence), durable=durable, step=step)
+
+
+def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
+    """(record kind, data) that an effect is planned with."""
+    # Every field is written, defaults too: another version may have other defaults.
+    args = {name: to_data(getattr(effect, name)) for name in effect.__dataclass_fields__}
+    common = {"resource": effect.resource, "args": args}
+    if isinstance(effect, Undo):
+        return "undo.planned", {"undo": effect.kind, "phase": effect.phase, **common}
+    assert isinstance(effect, Irreversible)
+    return "effect.irreversible", {
+        "effect": effect.kind, **common, "reason": effect.reason, "wait_for": effect.wait_for,
+    }  # fmt: skip

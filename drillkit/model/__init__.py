@@ -1,0 +1,1 @@
+"""The nouns. Frozen, without I/O."""

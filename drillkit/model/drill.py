@@ -1,0 +1,408 @@
+"""A drill as it stands in a YAML file. Fields are the schema; the text under a field is its reference.
+
+A trailing underscore in a field's name is not part of its key (`with_` is `with`); an underscore inside is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias
+
+from drillkit.model.evidence import Scalar
+from drillkit.model.units import OutOf, Rate, Share
+
+DEFAULT_RATE = Rate(20.0)
+"""Finds an outage of 0.1 s and costs nobody anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A constant-rate, open-loop probe. Exactly one of `http` and `tcp`."""
+
+    http: str | None = None
+    """URL to GET."""
+    tcp: str | None = None
+    """`host:port` to connect to."""
+    rate: Rate = DEFAULT_RATE
+    """How often: `20/s`. Requests are sent at their intended times, whatever the answers do."""
+    timeout: timedelta = timedelta(seconds=2)
+    """No answer by then is a failure."""
+    slow: timedelta | None = None
+    """An answer later than this counts as bad, cause `slow`."""
+    expect: Scalar = "2xx"
+    """Status that is good: `200`, `2xx` or `2xx,3xx`."""
+    body: str | None = None
+    """Text that the answer must contain."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Request headers; a value may be a reference (`env:NAME`, `file:PATH`)."""
+    fresh: bool = True
+    """A new connection and DNS look-up per probe, as a new user would need."""
+    ca_file: str | None = None
+    """Certificate authority of an https URL, besides the system's."""
+    control: bool = False
+    """A probe of something that the drill should not affect: when it fails too, the drill is blind, not the service."""
+
+    def __post_init__(self) -> None:
+        if (self.http is None) == (self.tcp is None):
+            raise ValueError("expected exactly one of `http` and `tcp`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What must hold of one probe or SLO before or after."""
+
+    bad: OutOf | None = None
+    """At most so many bad of so many: `2 of 200`. The window is as long as that many probes take."""
+    within: timedelta | None = None
+    """How long it may take until the gate holds; default: the phase's."""
+    confidence: Share | None = None
+    """Decide by the exact one-sided test at this confidence instead of by the declared count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSet:
+    """Gates of one phase, by the name of a probe or SLO."""
+
+    slo: tuple[str, ...] = ()
+    """SLOs that must hold as their documents say."""
+    within: timedelta | None = None
+    """How long it may take until all hold. Default: `settle` of the drill."""
+    gates: Mapping[str, Gate] = field(default_factory=dict, metadata={"extra": True})
+    """Any other key is the name of a probe or SLO, with its gate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What is tolerated of one probe or SLO while steps run. Undeclared is observed, not judged."""
+
+    bad: int | None = None
+    """So many bad requests at most."""
+    longest_gap: timedelta | None = None
+    """No outage longer than this. The bracket's upper end decides."""
+    budget: Share | None = None
+    """Share of the SLO's error budget that the drill may consume."""
+    recovery: timedelta | None = None
+    """From the end of the fault to the first good request of the rest."""
+    p95: timedelta | None = None
+    """95 of 100 requests faster than this, failed ones counted as slow."""
+    p99: timedelta | None = None
+    """99 of 100 requests faster than this, failed ones counted as slow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """The steady state, before, while and after."""
+
+    before: GateSet = GateSet()
+    """Missed: nothing is touched (exit 4)."""
+    during: Mapping[str, Bounds] = field(default_factory=dict)
+    """Bounds by the name of a probe or SLO."""
+    after: GateSet = GateSet()
+    """Missed: violated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detect:
+    """An alert that must notice."""
+
+    alert: str
+    """Name of the alert."""
+    within: timedelta
+    """From the injection to the alert firing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """What a step must achieve. A missed one is violated; one that cannot be measured is unknown."""
+
+    rto: timedelta | None = None
+    """Recovery time objective: declared disruption to the last passing check."""
+    rpo: timedelta | None = None
+    """Recovery point objective: newest record in the restored data to the disruption."""
+    recovery: timedelta | None = None
+    """From the fault to the workload being whole again (replacement ready, users served)."""
+    detect: Detect | None = None
+    """An alert that must fire in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCheck:
+    """A check on what a step left. Exactly one of `sql`, `http`, `canary`, `command`."""
+
+    sql: str | None = None
+    """A query that gives one value."""
+    http: str | Mapping[str, Scalar] | None = None
+    """A URL, or `{service: web, path: /health}` in the restored namespace."""
+    canary: str | None = None
+    """Name of the heartbeat whose newest row must be found and signed."""
+    command: tuple[str, ...] | None = None
+    """A command that must end with 0; its output is the value."""
+    expect: str | None = None
+    """`> 0`, `== 42`, `matches ^ok`; default: the check's own idea of success."""
+    name: str | None = None
+    """Name in the report. Default: made from the check itself."""
+    from_: Literal["here", "cluster"] = "here"
+    """`cluster`: run by a Job inside the target's cluster, when the runner cannot reach the copy."""
+    database: str | None = None
+    """Database to connect to, for `sql` and `canary`."""
+    table: str | None = None
+    """Table for `rows`, `newest` and `checksum`."""
+    within: timedelta = timedelta(minutes=2)
+    """How long to try until it passes."""
+
+
+OnFailure: TypeAlias = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to do."""
+
+    name: str = ""
+    """Name in the report; unique in a drill. Default: made from `uses`."""
+    uses: str
+    """Kind of step, such as `chaostoolkit`. `drillkit kinds` lists them."""
+    with_: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the kind."""
+    objectives: Objectives = Objectives()
+    """What it must achieve."""
+    checks: tuple[StepCheck, ...] = ()
+    """What must be true of what it left; the last of them ends its RTO."""
+    hypothesis: Hypothesis | None = None
+    """Adds to the drill's hypothesis while this step runs; never replaces it."""
+    limit: timedelta | None = None
+    """The step is cut after this. Default: what is left of the drill's limit."""
+    on_failure: OnFailure = "stop"
+    """`continue`: later steps run all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Steps at the same time. Siblings finish unless an abort fires; the group takes the worst result."""
+
+    name: str = ""
+    """Name in the report. Default: `parallel-N`."""
+    parallel: tuple[Step, ...]
+    """The steps."""
+    limit: timedelta | None = None
+    """The group is cut after this."""
+    on_failure: OnFailure = "stop"
+    """`continue`: later steps run all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A condition that refuses a start or aborts a run. Exactly one of the subject keys."""
+
+    alerts: str | None = None
+    """PromQL matchers of alerts: none of them may fire (`severity="critical"`)."""
+    budget: str | None = None
+    """Name of an SLO: `left` (start) at least, `spent` (abort) at most."""
+    left: Share | None = None
+    """With `budget`, start: refuse when less is left."""
+    spent: Share | None = None
+    """With `budget`, abort: stop when the drill has spent more."""
+    slo: str | None = None
+    """Name of an SLO that must not be violated (start), or whose burn is watched (abort with `burn`)."""
+    burn: float | None = None
+    """With `slo`, abort: lower bound of the burn rate over `window` above this."""
+    window: timedelta | None = None
+    """With `burn`: how long a window."""
+    probe: str | None = None
+    """Name of a probe, with `longest_gap` or `bad`."""
+    longest_gap: timedelta | None = None
+    """With `probe`, abort: an outage longer than this."""
+    bad: int | None = None
+    """With `probe`, abort: more bad requests than this."""
+    freeze: str | None = None
+    """iCalendar file or `YYYY-MM-DD..YYYY-MM-DD`: refuse to start (disturbing steps) inside it."""
+    blind: timedelta | None = None
+    """Abort when the sampler or metrics give nothing for so long."""
+
+    def __post_init__(self) -> None:
+        subjects = [k for k in ("alerts", "budget", "slo", "probe", "freeze", "blind") if getattr(self, k) is not None]
+        if len(subjects) != 1:
+            raise ValueError("expected exactly one of `alerts`, `budget`, `slo`, `probe`, `freeze` and `blind`")
+
+    @property
+    def subject(self) -> str:
+        """The one key it is about."""
+        return next(k for k in ("alerts", "budget", "slo", "probe", "freeze", "blind") if getattr(self, k) is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """Conditions under which drillkit refuses or stops."""
+
+    start: tuple[Guard, ...] = ()
+    """Refuse to start (exit 4)."""
+    abort: tuple[Guard, ...] = ()
+    """Abort while running."""
+    expected_alerts: tuple[str, ...] = ()
+    """Names of alerts that the drill itself should cause; they do not abort it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """When a drill may run."""
+
+    hours: str
+    """`02:00-05:00`; may cross midnight."""
+    timezone: str = "UTC"
+    """IANA name."""
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    """Days it may begin on. Default: all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """A rehearsal of a disaster: who owns it, what must hold, when to refuse or stop, and its steps in order."""
+
+    drill: str
+    """Name: lower-case letters, digits and dashes."""
+    description: str = ""
+    """What it rehearses and why, for the report."""
+    owner: str = ""
+    """Who answers for it."""
+    target: str | None = None
+    """Target of `targets.yaml` it runs against, unless the command line says otherwise."""
+    cadence: Literal["daily", "weekly", "monthly", "quarterly", "yearly"] | None = None
+    """How often it is due."""
+    window: Window | None = None
+    """When it may run."""
+    limit: timedelta = timedelta(hours=1)
+    """The whole drill is aborted after this. Never cuts clean-up."""
+    cleanup_limit: timedelta = timedelta(minutes=15)
+    """Clean-up gives up after this and leaves the rest to `drillkit recover`."""
+    settle: timedelta = timedelta(minutes=2)
+    """How long the hypothesis may take to hold again before each step that disturbs users."""
+    vars: Mapping[str, Scalar] = field(default_factory=dict)
+    """Values that `--set` and `--var-file` may replace; used as `${name}` or `${vars.name}`."""
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """Probes by name."""
+    slos: tuple[Mapping[str, Any], ...] = ()
+    """OpenSLO documents inline; others are found by name in `slos/`."""
+    hypothesis: Hypothesis = Hypothesis()
+    """The steady state."""
+    guards: Guards = Guards()
+    """When to refuse and when to stop."""
+    steps: tuple[Step | Group, ...]
+    """What to do, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesTarget:
+    """A cluster."""
+
+    kubeconfig: str | None = None
+    """File; default: KUBECONFIG, ~/.kube/config, or the pod's own service account."""
+    context: str | None = None
+    """Context of that file. Default: its current one."""
+    cluster_uid: str | None = None
+    """UID of the namespace kube-system: a run refuses when it is another. Required on protected targets."""
+    namespace: str = "drillkit"
+    """Where the run's Lease lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsTarget:
+    """An AWS account."""
+
+    account: str
+    """Account id: a run refuses when it is another."""
+    region: str
+    """Region of the originals."""
+    dr_region: str | None = None
+    """Region for cross-region restores."""
+    profile: str | None = None
+    """Profile of the AWS configuration."""
+    endpoint_url: str | None = None
+    """Another endpoint than AWS' own."""
+    subnet_group: str | None = None
+    """Subnet group of restored copies; never the original's network."""
+    security_groups: tuple[str, ...] = ()
+    """Security groups of restored copies, without egress."""
+    dr_subnet_group: str | None = None
+    """Subnet group in the DR region."""
+    dr_security_groups: tuple[str, ...] = ()
+    """Security groups in the DR region."""
+    dr_kms_key: str | None = None
+    """Key for encrypted copies in the DR region."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusTarget:
+    """A Prometheus, Mimir, Thanos or Amazon Managed Prometheus."""
+
+    url: str
+    """Base URL, without `/api/v1`."""
+    bearer: str | None = None
+    """Reference to a token: `env:NAME` or `file:PATH`."""
+    basic: str | None = None
+    """Reference to `user:password`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """More request headers, such as a tenant's; a value may be a reference."""
+    ca_file: str | None = None
+    """Certificate authority."""
+    client_cert: str | None = None
+    """Client certificate (mTLS)."""
+    client_key: str | None = None
+    """Its key."""
+    sigv4_region: str | None = None
+    """Sign requests for Amazon Managed Prometheus in this region."""
+    alertmanager: str | None = None
+    """Base URL of the Alertmanager. Default: alerts are read from Prometheus."""
+    scrape_interval: timedelta = timedelta(seconds=15)
+    """How often it scrapes what the SLIs read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What no drill on this target may exceed."""
+
+    pods: str = "50%"
+    """Pods of one selector at once: a number or a percentage."""
+    nodes: str = "1"
+    """Nodes at once: a number or a percentage."""
+    instances: int = 2
+    """Restored database instances at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A target that drillkit starts for the run and stops afterwards."""
+
+    module: str
+    """Python module to run; its first line of output is JSON: kubeconfig, urls, aws, prometheus, cluster_uid."""
+    arguments: tuple[str, ...] = ()
+    """Arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a drill runs: what must not travel with it."""
+
+    name: str = ""
+    """Filled from its key."""
+    protected: bool = False
+    """`--yes` is not enough: the operator types the target's name."""
+    kubernetes: KubernetesTarget | None = None
+    """The cluster."""
+    aws: AwsTarget | None = None
+    """The AWS account."""
+    prometheus: PrometheusTarget | None = None
+    """Where SLIs are read."""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """URLs that drills use as `${target.urls.NAME}`."""
+    databases: Mapping[str, str] = field(default_factory=dict)
+    """Credentials of databases by instance, as references (`env:`, `file:`, `aws-secret:`) to `user:password`."""
+    caps: Caps = Caps()
+    """Upper limits."""
+    launch: Launch | None = None
+    """Start it for the run."""
+    emulated: tuple[str, ...] = ()
+    """What is not real about it, for the top of the report."""
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+    """Other values that drills use as `${target.values.NAME}`."""

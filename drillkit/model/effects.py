@@ -1,0 +1,63 @@
+"""What an effect must leave on disk before it happens: its undo, or the reason why there is none.
+
+Both are data, kind and arguments, never code: they are read back by another version on another machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+Phase: TypeAlias = Literal["relieve", "remove"]
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Base of every undo. Subclasses stand beside the client call they reverse and add fields of plain data.
+
+    `kind` is `<module of clients>.<what>`, such as `kube.uncordon`: its first word finds the module again.
+    """
+
+    kind: ClassVar[str]
+    phase: ClassVar[Phase]
+    rank: ClassVar[int] = 0
+    """Order within *remove*: lower ranks first (a restore's members before its cluster)."""
+
+    @property
+    def resource(self) -> str:
+        """What it concerns, for people: `node/ip-10-0-1-7`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Irreversible:
+    """Base of every effect that cannot be taken back: a deleted pod, an eviction, a failover."""
+
+    kind: ClassVar[str]
+
+    @property
+    def resource(self) -> str:
+        """What it concerns, for people."""
+        raise NotImplementedError
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can take it back."""
+        raise NotImplementedError
+
+    @property
+    def wait_for(self) -> str:
+        """What makes the world whole again by itself: `a replacement that is ready`."""
+        raise NotImplementedError
+
+
+Effect: TypeAlias = Undo | Irreversible
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How one undo ended."""
+
+    outcome: Literal["undone", "already-undone", "never-happened", "not-ours", "kept"]
+    detail: str = ""
+    """Proof for the report: what was seen at the end."""

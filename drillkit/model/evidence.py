@@ -1,0 +1,171 @@
+"""Evidence: what was observed. A closed set; judge and report match on it and end in `assert_never`.
+
+Number, date, monotonic time, writer and step stand in the record around it, so no class repeats them. Times inside
+are seconds on the run's monotonic axis, unless they come from the other side (datetime, UTC). Outages, RTO, RPO, burn
+and percentiles are not here: the judge derives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One second of one probe."""
+
+    sli: str
+    sent: int
+    good: int
+    bad: Mapping[str, int]
+    """Cause to count: refused, timeout, reset, 5xx, 4xx, slow, dns, tls, body, throttled."""
+    latency_us: Mapping[int, int]
+    """Upper bound of a bucket in microseconds (log-linear, at most 2 % wide) to count; from the intended send."""
+    flips: tuple[tuple[float, bool], ...]
+    """(intended send, good) of the first probe and of each that differs from the one before it."""
+    last: tuple[tuple[float, bool], ...]
+    """(intended send, good) of the probe just before each flip after the first, and of the last one of the second."""
+    lateness_p99_us: int
+    """99th percentile of actual minus intended send."""
+    dropped: int
+    """Not sent: the probe's own fault, so nothing is known of these."""
+    control: bool = False
+    """A control probe: something the drill should not affect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer of a metrics server over a window that ends at the record's time."""
+
+    sli: str
+    query: str
+    window_s: float
+    good: float | None
+    """None: no data; `why` says what came instead."""
+    total: float | None
+    why: str = ""
+    place: Literal["guard", "before", "during", "after", "watch"] = "during"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    name: str
+    labels: Mapping[str, str]
+    state: Literal["firing", "resolved"]
+    since: datetime
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One activity of a Chaos Toolkit experiment, judged by us and not by the experiment's status."""
+
+    name: str
+    place: Literal["before", "method", "during", "after", "rollback"]
+    kind: Literal["action", "probe"]
+    outcome: Literal["succeeded", "failed", "cut", "skipped"]
+    hit: int | None
+    """Targets touched; 0 of an action that should touch some is a failure; None: the activity cannot say."""
+    tolerated: bool | None
+    """Whether a hypothesis probe met its tolerance; None: no tolerance."""
+    took_s: float
+    error: str = ""
+    targets: tuple[str, ...] = ()
+    """What was touched, such as `pod/shop/web-5d9c-x7k2p`."""
+    undo_guaranteed: bool = True
+    """False for an action of a foreign extension: its rollbacks run at least once, no more is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`found OP expected`, compared by the judge. `found` None: it could not be read, so nothing is proven."""
+
+    name: str
+    purpose: Literal["guard", "prerequisite", "in-effect", "step", "restored-data"]
+    """`in-effect`: was the fault there while it should have been; a no makes the step unknown, not violated."""
+    expected: Scalar
+    op: Literal["==", "!=", ">", "<", ">=", "<=", "matches"]
+    found: Scalar | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences of marks."""
+
+    moment: Literal[
+        "disrupted", "decided", "queued", "started", "restored", "ready", "warm", "verified", "recovered",
+        "detected", "acknowledged", "mitigated", "resolved",
+    ]  # fmt: skip
+    at: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    """Up to when the restored data reaches."""
+
+    at: datetime
+    basis: Literal["canary", "newest-row", "latest-restorable", "snapshot", "backup"]
+    disrupted: datetime | None = None
+    """When the data was lost, by the same clock, if that is known."""
+
+    @property
+    def measured(self) -> bool:
+        """Read from restored data, not promised by the provider."""
+        return self.basis in ("canary", "newest-row")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Settings of a copy, objects of a namespace, checksums of key ranges: what differs, out of how much."""
+
+    of: Literal["settings", "objects", "checksums"]
+    subject: str
+    compared: int
+    differs: tuple[tuple[str, str | None, str | None], ...]
+    """(what, at the source, in the copy)."""
+    allowed: tuple[str, ...] = ()
+    """Differences that the drill itself forces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    name: str
+    value: float
+    unit: Literal["s", "bytes", "rows", "objects", "calls", "instance-hours", "ms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    by: str
+    text: str
+    about: Literal["hypothesis", "observation", "decision", "manual-step", "action-item"]
+    owner: str = ""
+    due: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the run's `attachments/` folder, tied to the journal by its digest."""
+
+    name: str
+    media_type: str
+    sha256: str
+    bytes: int
+
+
+Evidence: TypeAlias = (
+    Sample | Reading | Alert | Activity | Check | Mark | RecoveryPoint | Comparison | Measure | Note | Attachment
+)
+EVIDENCE: Mapping[str, type[Evidence]] = {
+    cls.__name__: cls
+    for cls in (
+        Sample, Reading, Alert, Activity, Check, Mark, RecoveryPoint, Comparison, Measure, Note, Attachment,
+    )
+}  # fmt: skip

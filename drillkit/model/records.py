@@ -1,0 +1,50 @@
+"""The journal's lines as nouns. `History` is all of a run: the judge and the report need nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+RecordKind: TypeAlias = Literal[
+    "run.opened",  # drill, target, run, digests, versions, operator, trigger, identities, vantage, clock offsets
+    "run.closed",  # the last line of a run that ended by itself
+    "run.recovered",  # `drillkit recover` took it over
+    "phase.started",  # phase: guards | before | steps | after | cleanup
+    "phase.ended",
+    "step.started",  # step, uses, disturbs, group
+    "step.ended",  # step, outcome: ok | failed | unknown | skipped, why
+    "evidence",  # type and the fields of drillkit.model.evidence
+    "undo.planned",  # undo (kind), args, phase, resource
+    "effect.irreversible",  # effect (kind), args, resource, reason, wait_for
+    "effect.confirmed",  # of (record number of the plan), identity...
+    "undo.ended",  # of, outcome, detail, attempts, took_s
+    "undo.failed",  # of, why: the undo is still open
+    "gate.decided",  # place, sli, holds: met | unknown | violated, bad, total, why
+    "guard.decided",  # place: start | abort, guard, holds, why
+    "abort",  # by: operator | guard | deadline | journal | bug, why
+    "journal.torn",  # bytes, text
+    "progress",  # what a person watching should read; never judged
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line."""
+
+    n: int
+    """Number, from 1."""
+    at: float
+    """Date: seconds since the epoch."""
+    mono: float
+    """Monotonic seconds; durations come from these. Comparable only within one `boot`."""
+    by: str
+    """Writer: `runner`, `worker:STEP`, `sampler`, `recover`."""
+    kind: str
+    """One of `RecordKind`, or something this version does not know (which makes the verdict unknown)."""
+    step: str
+    """Name of the step it belongs to, or ''."""
+    data: Mapping[str, Any]
+
+
+History: TypeAlias = tuple[Record, ...]

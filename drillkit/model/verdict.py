@@ -1,0 +1,150 @@
+"""What the judge makes of a history. Every number names the records it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+
+class Holds(StrEnum):
+    """`met < unknown < violated`: the worst of several decides."""
+
+    MET = "met"
+    UNKNOWN = "unknown"
+    VIOLATED = "violated"
+
+    @classmethod
+    def worst(cls, several: Iterable[Holds]) -> Holds:
+        """The worst of several; of none: unknown, since nothing proves nothing."""
+        order = list(cls)
+        found = list(several)
+        return max(found, key=order.index) if found else cls.UNKNOWN
+
+
+ExitCode: TypeAlias = Literal[0, 1, 2, 3, 4, 5]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something somebody should act on, or that kept something from being proven."""
+
+    holds: Holds
+    about: str
+    """`during/web/longest_gap`, `step/kill/objective/recovery`, `cleanup/node/n1`."""
+    expected: str
+    observed: str
+    records: tuple[int, ...] = ()
+    owner: str = ""
+    due: date | None = None
+    advice: str = ""
+    """What to do next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A time in which probes failed, as a bracket: it lasted at least `least_s` and at most `most_s`."""
+
+    sli: str
+    first_bad: float
+    last_bad: float
+    least_s: float
+    most_s: float
+    bad: int
+    ended: bool
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliSummary:
+    """One SLI over one phase."""
+
+    sli: str
+    phase: Literal["before", "during", "after", "all"]
+    sent: int
+    good: int
+    bad: Mapping[str, int]
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    max_s: float | None
+    outages: tuple[Outage, ...]
+    longest_gap_s: float
+    dropped: int
+    lateness_p99_s: float
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One thing that was judged: a gate, a bound, an objective, a check, an activity."""
+
+    about: str
+    holds: Holds
+    expected: str
+    observed: str
+    note: str = ""
+    """Beside the decision: the exact test, a rounding, a clock error."""
+    records: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepVerdict:
+    name: str
+    uses: str
+    holds: Holds
+    outcome: Literal["ok", "failed", "unknown", "skipped", "cut"]
+    why: str
+    started: float | None
+    ended: float | None
+    judged: tuple[Judged, ...] = ()
+    group: str = ""
+    hit: tuple[str, ...] = ()
+    recovery_s: float | None = None
+    detect_s: float | None = None
+    rto_s: float | None = None
+    rpo_s: float | None = None
+    split_s: Mapping[str, float] = field(default_factory=dict)
+    """RTO's parts: decide, queue, restore, ready, warm, verify."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoState:
+    """One effect and what became of it."""
+
+    record: int
+    resource: str
+    kind: str
+    phase: Literal["relieve", "remove", "irreversible"]
+    outcome: Literal["undone", "already-undone", "never-happened", "not-ours", "kept", "open", "irreversible"]
+    detail: str = ""
+    attempts: int = 0
+    planned: float = 0.0
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The whole judgement of a run."""
+
+    run: str
+    drill: str
+    target: str
+    holds: Holds
+    exit_code: ExitCode
+    headline: str
+    refused: str = ""
+    """Why nothing was touched, if so."""
+    aborted: str = ""
+    """Why it was cut short, if so."""
+    crashed: bool = False
+    gates: tuple[Judged, ...] = ()
+    bounds: tuple[Judged, ...] = ()
+    steps: tuple[StepVerdict, ...] = ()
+    slis: tuple[SliSummary, ...] = ()
+    undos: tuple[UndoState, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    not_proven: tuple[str, ...] = ()
+    """What a reader might think was shown and was not."""

@@ -1,0 +1,55 @@
+"""One module per outside system. Each mutating call stands beside its undo; foreign errors are mapped once, here.
+
+`Clients` opens a connection when it is first used, so a drill without AWS never imports boto3.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+from typing import TYPE_CHECKING
+
+from drillkit.clients.undo import Applicable
+from drillkit.clock import Clock, Gate
+from drillkit.model.drill import Target
+from drillkit.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube import Kube
+
+
+class Clients:
+    """Connections to one target. Mutating calls of all of them pass `gate`."""
+
+    def __init__(self, target: Target, clock: Clock, gate: Gate) -> None:
+        self.target = target
+        self.clock = clock
+        self.gate = gate
+        self._opening = threading.RLock()
+
+    @functools.cached_property
+    def kube(self) -> Kube:
+        """The cluster. Raises UsageError when the target has none, TargetError when it cannot be configured."""
+        with self._opening:
+            from drillkit.clients.kube import open_kube
+
+            if self.target.kubernetes is None:
+                raise UsageError(
+                    f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"
+                )
+            return open_kube(self.target.kubernetes, self.clock, self.gate)
+
+
+def undo_class(kind: str) -> type[Applicable]:
+    """The class of an undo kind such as `kube.uncordon`: module `drillkit.clients.kube`, its table `UNDOS`.
+
+    Raises KeyError for a kind that this version does not know.
+    """
+    module, _, _ = kind.partition(".")
+    try:
+        found = importlib.import_module(f"drillkit.clients.{module}")
+        table: dict[str, type[Applicable]] = found.UNDOS
+    except (ImportError, AttributeError) as error:
+        raise KeyError(kind) from error
+    return table[kind]

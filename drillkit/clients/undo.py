@@ -1,0 +1,52 @@
+"""How an undo is applied: with patience, and only to what is ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drillkit.clock import Clock, Deadline
+from drillkit.model.effects import Undo, Undone
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What an undo may assume and how long it may try."""
+
+    clock: Clock
+    deadline: Deadline
+    began: float
+    """Monotonic start of clean-up."""
+    confirmed: bool
+    """The effect was seen and every attempt was answered: 'not found' means gone."""
+
+    def gone_for_good(self, settle_s: float) -> bool:
+        """Whether 'not found' may be believed now.
+
+        An unanswered create may still land: without confirmation it must have stayed absent for `settle_s` seconds,
+        counted from the start of clean-up (the plan's own time may lie hours back, in another boot).
+        """
+        return self.confirmed or self.clock.mono() - self.began >= settle_s
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not past the deadline. Raises DeadlineOver when that has passed."""
+        from drillkit.clock import DeadlineOver
+
+        if self.deadline.over:
+            raise DeadlineOver("clean-up's limit is over")
+        self.clock.sleep(min(seconds, self.deadline.left()))
+
+
+class Applicable(Undo):
+    """An undo of a client: data plus the one method that applies it."""
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and 'still creating'.
+
+        Raises CallError when the other side will not have it now (the caller tries again within the limit),
+        NotOurs never: that is the outcome `not-ours`.
+        """
+        raise NotImplementedError

@@ -1,0 +1,182 @@
+"""What a step kind is, and what a step is handed when it runs.
+
+A new kind is one module in this folder (`velero.restore` is `velero_restore.py`) that ends in `KIND = MyKind()`, or a
+plug-in of entry-point group `drillkit.steps`. It writes evidence; it never judges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from drillkit.clients import Clients
+from drillkit.clock import Clock, Deadline, DeadlineOver, Gate
+from drillkit.journal.book import Book, observe
+from drillkit.model.drill import Objectives, StepCheck, Target
+from drillkit.model.errors import Refused
+from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunNames:
+    """Names that a run gives to things."""
+
+    id: str
+    """`20261101-030000-x7k2`: lower-case letters, digits and dashes, so it fits labels and RDS names."""
+    drill: str
+    started: datetime
+
+    def label(self) -> Mapping[str, str]:
+        """Labels that mark a Kubernetes object as this run's. The object's own name goes beside them (`of`)."""
+        return {"drillkit.dev/run": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A Chaos Toolkit file as it was when the run began."""
+
+    name: str
+    path: Path
+    sha256: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a step would do: found by looking only."""
+
+    targets: tuple[str, ...] = ()
+    """What it would touch, such as `pod/shop/web-5d9c-x7k2p`; of a choice, the candidates."""
+    effects: tuple[str, ...] = ()
+    """What it would do and how that is undone, one sentence each."""
+    permissions: tuple[str, ...] = ()
+    """`verb resource[/subresource] [namespace]` or `rds:Action`, checked by the plan."""
+    problems: tuple[str, ...] = ()
+    """Why it cannot work; a run refuses to start."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Act:
+    """What a step is handed. Everything it does to the outside goes through here."""
+
+    name: str
+    run: RunNames
+    target: Target
+    book: Book
+    clients: Clients
+    clock: Clock
+    gate: Gate
+    deadline: Deadline
+    folder: Path
+    """The run's folder; attachments go to `attachments/` in it."""
+    find_experiment: Callable[[str], Experiment]
+    objectives: Objectives = field(default_factory=Objectives)
+    checks: tuple[StepCheck, ...] = ()
+    outputs: dict[str, Scalar] = field(default_factory=dict)
+    """What later steps may use as `${steps.NAME.outputs.KEY}`."""
+    cut: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None
+    """Register what an abort calls to cut the step at once (it must return quickly); gives back the unregistering."""
+
+    def observe(self, evidence: Evidence) -> None:
+        """Write down what was seen."""
+        observe(self.book, evidence, step=self.name)
+
+    def mark(self, moment: Any, *, at: float | None = None, simulated: bool = False) -> None:
+        """Write down a moment: now, or `at` on the monotonic clock."""
+        self.observe(Mark(moment, self.clock.mono() if at is None else at, simulated))
+
+    def say(self, text: str) -> None:
+        """Tell who is watching. Never judged."""
+        self.book.append("progress", {"text": text}, durable=False, step=self.name)
+
+    def attach(self, name: str, media_type: str, content: bytes) -> None:
+        """Keep a file with the run, tied to the journal by its digest."""
+        folder = self.folder / "attachments"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+        self.observe(Attachment(name, media_type, hashlib.sha256(content).hexdigest(), len(content)))
+
+    def wait(self, until: Callable[[], T | None], *, every_s: float, limit_s: float | None, what: str) -> T:
+        """Ask `until` again and again until it gives something.
+
+        `every_s` seconds between questions, `limit_s` seconds in all (None: what is left of the step). Raises
+        DeadlineOver naming `what`, Refused when the run is aborted meanwhile.
+        """
+        deadline = self.deadline.sooner(limit_s)
+        while True:
+            self.gate.check()
+            if (found := until()) is not None:
+                return found
+            if deadline.over:
+                raise DeadlineOver(f"expected {what} in time; it did not come")
+            if self.clock.sleep(min(every_s, deadline.left()), self.gate.closed):
+                raise Refused(f"stopped while waiting for {what}: {self.gate.why}")
+
+
+class Kind(Generic[A]):
+    """A kind of step. Its docstring is its reference; the fields of `Arguments` are the keys of `with`."""
+
+    name: ClassVar[str]
+    disturbs: ClassVar[Literal["users", "none"]]
+    """`users`: needs the hypothesis to hold before it, and respects freezes and spent budgets."""
+    Arguments: ClassVar[type]
+
+    def prospect(self, arguments: A, act: Act) -> Prospect:
+        """What it would do. Reads only; `act.book` takes no plans here. Raises CallError, SpecError."""
+        raise NotImplementedError
+
+    def run(self, arguments: A, act: Act) -> None:
+        """Do it. Raises StepFailed, StepUnknown, Refused, DeadlineOver, CallError."""
+        raise NotImplementedError
+
+
+def _module_name(kind: str) -> str:
+    return kind.replace(".", "_").replace("-", "_")
+
+
+def _plugins() -> Mapping[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="drillkit.steps")}
+
+
+def kind_named(name: str) -> Kind[Any]:
+    """The kind of that name. Raises KeyError."""
+    module = f"{__package__}.{_module_name(name)}"
+    try:
+        found: Kind[Any] = importlib.import_module(module).KIND
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        plugins = _plugins()
+        if name not in plugins:
+            raise KeyError(name) from None
+        found = plugins[name].load()
+    except AttributeError:
+        raise KeyError(name) from None
+    if found.name != name:
+        raise KeyError(name)
+    return found
+
+
+def kind_names() -> list[str]:
+    """Names of all kinds, sorted."""
+    return sorted(kind.name for kind in _kinds())
+
+
+def _kinds() -> Iterable[Kind[Any]]:
+    for info in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
+        if kind := getattr(importlib.import_module(f"{__package__}.{info.name}"), "KIND", None):
+            yield kind
+    for point in _plugins().values():
+        yield point.load()

@@ -1,0 +1,217 @@
+"""The journal: append-only JSON lines, each with its number, its times and the hash of the line before.
+
+One process writes it, the runner; the others ask it (`wire.py`). The order of lines is the order of numbers and the
+hash chain, kept by one lock. Durability is a second one: whoever holds it syncs for everybody who wrote before, so
+many threads share one fsync without a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from drillkit.clock import Clock, Gate, SystemClock
+from drillkit.journal.book import E, Planned, current_step, plan_record
+from drillkit.journal.disk import Disk, FileDisk
+from drillkit.model.errors import DrillError, JournalLost
+from drillkit.model.records import History, Record
+
+GENESIS = "0" * 64
+TORN_KEPT = 4096
+"""Bytes of a torn line that its record keeps."""
+
+
+class JournalDamaged(DrillError):
+    """A journal whose lines do not follow from each other: changed, reordered or cut in the middle."""
+
+    exit_code = 2
+
+
+class Journal:
+    """The one writer of a run's `journal.jsonl`."""
+
+    def __init__(self, disk: Disk | Path, *, clock: Clock | None = None, gate: Gate | None = None) -> None:
+        """Opens (or continues) a journal. A torn last line is cut and kept in a `journal.torn` record.
+
+        Raises OSError when the file cannot be made, JournalDamaged when what is there is no journal.
+        """
+        self._disk = FileDisk(disk) if isinstance(disk, Path) else disk
+        self._clock = clock or SystemClock()
+        self.gate = gate or Gate()
+        self._order = threading.Lock()
+        self._durable = threading.Condition()
+        self._syncing = False
+        self._readers: list[Callable[[Record], None]] = []
+        self._why_lost = ""
+        self._full = False
+        self.on_lost: Callable[[str], None] = lambda why: None
+        """Called once, from whichever thread notices, when no new undo can be kept any more."""
+        content = self._disk.content()
+        whole, torn = _split_torn(content)
+        self._n, self._prev = _last(whole)
+        self._end = len(whole)
+        self._synced = self._n
+        if torn:
+            self._disk.cut(self._end)
+            self.append("journal.torn", {"bytes": len(torn), "text": torn[:TORN_KEPT].decode(errors="replace")})
+
+    @property
+    def lost(self) -> str:
+        """Why new undos cannot be kept, or ''."""
+        return self._why_lost
+
+    def subscribe(self, reader: Callable[[Record], None]) -> Callable[[], None]:
+        """Call `reader` with every record from now on, in order; it must be quick and not raise. Gives back the end."""
+        with self._order:
+            self._readers.append(reader)
+        return lambda: self._readers.remove(reader)
+
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None, by: str = "runner"
+    ) -> int:
+        """Append one record and give its number; durable: it is on disk when this returns. Raises JournalLost."""
+        with self._order:
+            n = self._write(kind, data, by, current_step() if step is None else step)
+        if durable:
+            self._sync(n)
+        return n
+
+    def plan(self, effect: E) -> Planned[E]:
+        """See `Book.plan`."""
+        return Planned(self.plan_data(*plan_record(effect)), effect, self)
+
+    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "runner", step: str | None = None) -> int:
+        """`plan` for an effect that is data already (it came over a pipe)."""
+        with self._order:
+            self.gate.check()
+            if self._why_lost or self._full:
+                raise JournalLost(self._why_lost or "the disk is full: no effect may begin that could not be undone")
+            n = self._write(kind, data, by, current_step() if step is None else step)
+        self._sync(n)
+        if self._full:
+            raise JournalLost("the disk is full: no effect may begin that could not be undone")
+        return n
+
+    def _write(self, kind: str, data: Mapping[str, Any], by: str, step: str) -> int:
+        if self._why_lost:
+            raise JournalLost(self._why_lost)
+        record = Record(
+            self._n + 1, round(self._clock.now(), 6), round(self._clock.mono(), 6), by, kind, step, data
+        )  # fmt: skip
+        body = _encode(record, self._prev)
+        try:
+            self._disk.write(body + b"\n")
+        except OSError as error:
+            self._retry_in_reserve(body + b"\n", error)
+        self._n, self._end = record.n, self._end + len(body) + 1
+        self._prev = hashlib.sha256(body).hexdigest()
+        for reader in self._readers:
+            reader(record)
+        return record.n
+
+    def _retry_in_reserve(self, line: bytes, first: OSError) -> None:
+        """A full disk: no new effects from now on, but what was planned gets its clean-up written down."""
+        with contextlib.suppress(OSError):
+            self._disk.cut(self._end)
+        if not self._disk.release_reserve():
+            self._lose(first)
+        self._full = True
+        why = f"the journal cannot be written: {first.strerror}"
+        self.gate.close(why)
+        try:
+            self._disk.write(line)
+        except OSError as error:
+            self._lose(error)
+        self.on_lost(why)
+
+    def _sync(self, n: int) -> None:
+        """Return when line n is on disk."""
+        with self._durable:
+            while self._syncing and self._synced < n:
+                self._durable.wait()
+            if self._synced >= n:
+                return
+            if self._why_lost:
+                raise JournalLost(self._why_lost)
+            self._syncing, upto = True, self._n
+        try:
+            self._disk.sync()
+        except OSError as error:
+            # After a failed fsync nothing is known about the pages (the kernel may have dropped them): stop.
+            self._lose(error)
+        else:
+            self._synced = upto
+        finally:
+            with self._durable:
+                self._syncing = False
+                self._durable.notify_all()
+
+    def _lose(self, error: OSError) -> NoReturn:
+        first = not self._why_lost
+        self._why_lost = f"the journal cannot be written: {error.strerror}"
+        self.gate.close(self._why_lost)
+        with contextlib.suppress(OSError):
+            self._disk.cut(self._end)  # where even this fails, the next opener finds the torn tail
+        if first:
+            self.on_lost(self._why_lost)
+        raise JournalLost(self._why_lost) from error
+
+    def close(self) -> None:
+        """No more records."""
+        self._disk.close()
+
+
+def _encode(record: Record, prev: str) -> bytes:
+    line = {
+        "n": record.n, "at": record.at, "mono": record.mono, "by": record.by, "kind": record.kind,
+        **({"step": record.step} if record.step else {}), "data": record.data, "prev": prev,
+    }  # fmt: skip
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _split_torn(content: bytes) -> tuple[bytes, bytes]:
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
+
+
+def _last(whole: bytes) -> tuple[int, str]:
+    if not whole:
+        return 0, GENESIS
+    last = whole[whole.rfind(b"\n", 0, len(whole) - 1) + 1 : -1]
+    try:
+        return int(json.loads(last)["n"]), hashlib.sha256(last).hexdigest()
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalDamaged("the last line is no journal record; is this a journal?") from error
+
+
+def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
+    """The records of a journal's bytes. A torn last line is left out: it was never acknowledged, so nothing followed.
+
+    Raises JournalDamaged naming the first line that does not follow from the one before it.
+    """
+    whole, _ = _split_torn(content)
+    prev = GENESIS
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            raw = json.loads(line)
+            if raw["prev"] != prev or raw["n"] != number:
+                raise JournalDamaged(
+                    f"{name}:{number}: this line does not follow from the one before it; the journal was changed"
+                )
+            record = Record(
+                raw["n"], raw["at"], raw["mono"], raw["by"], raw["kind"], raw.get("step", ""), raw["data"]
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalDamaged(f"{name}:{number}: no journal record ({error})") from error
+        prev = hashlib.sha256(line).hexdigest()
+        yield record
+
+
+def read(path: Path) -> History:
+    """The history in a journal file. Raises OSError, JournalDamaged."""
+    return tuple(parse(path.read_bytes(), str(path)))

@@ -1,0 +1,130 @@
+"""Where runs are: a folder each, a lock that its processes share, and the list of those that are open.
+
+The lock is a flock on an inherited descriptor: it lasts until the last process of the run is gone, so `recover`
+begins only when nobody can act any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drillkit.model.errors import UsageError
+
+JOURNAL = "journal.jsonl"
+LOCK = "run.lock"
+
+
+def home() -> Path:
+    """State that is no report: DRILLKIT_HOME, else `drillkit` in the XDG state folder."""
+    if chosen := os.environ.get("DRILLKIT_HOME"):
+        return Path(chosen).expanduser()
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "drillkit"
+
+
+class RunLock:
+    """The lock of a run's folder. Hand `fd` to every process of the run (`pass_fds`)."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    @classmethod
+    def take(cls, folder: Path) -> RunLock | None:
+        """The lock, or None while a process of the run is alive. Raises OSError."""
+        fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        return cls(fd)
+
+    def release(self) -> None:
+        """Let go in this process; the lock itself lasts as long as a child holds it."""
+        os.close(self.fd)
+
+
+def holder(folder: Path) -> int | None:
+    """Process id of a run's runner, as it wrote it down; None when unreadable."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / LOCK).read_text().strip())
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that has begun and is not known to be cleaned up."""
+
+    id: str
+    folder: Path
+    target: str
+    owner: str
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / JOURNAL
+
+
+def register(run: str, folder: Path, target: str, owner: str) -> None:
+    """Note a run as open, on disk before it does anything. Raises OSError."""
+    place = home() / "open"
+    place.mkdir(parents=True, exist_ok=True)
+    entry = {"folder": str(folder.resolve()), "target": target, "owner": owner}
+    draft = place / f".{run}.{os.getpid()}"
+    with open(draft, "w", encoding="utf-8") as file:
+        json.dump(entry, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(place / run)
+    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def unregister(run: str) -> None:
+    """The run is clean."""
+    (home() / "open" / run).unlink(missing_ok=True)
+
+
+def open_runs() -> Iterator[OpenRun]:
+    """Every run noted as open, oldest first."""
+    place = home() / "open"
+    if not place.is_dir():
+        return
+    for entry in sorted(place.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            data = json.loads(entry.read_text(encoding="utf-8"))
+            yield OpenRun(entry.name, Path(data["folder"]), data["target"], data["owner"])
+
+
+def find_run(name: str, reports: Path) -> Path:
+    """The folder of a run named by its id, its folder, its journal, `latest` or `DRILL/latest`.
+
+    Raises UsageError naming what is there.
+    """
+    path = Path(name)
+    if path.name == JOURNAL and path.is_file():
+        return path.parent
+    if (path / JOURNAL).is_file():
+        return path
+    for run in open_runs():
+        if run.id == name:
+            return run.folder
+    found = [*reports.glob(f"*/{name}/{JOURNAL}"), *reports.glob(f"{name}/{JOURNAL}")]
+    if found:
+        return max(found, key=lambda journal: journal.stat().st_mtime).parent
+    known = sorted((j.parent.name for j in reports.glob(f"*/*/{JOURNAL}") if not j.parent.is_symlink()), reverse=True)
+    hint = f"known: {', '.join(known[:5])}" if known else f"there are none in {reports}"
+    raise UsageError(f"no run `{name}`; {hint}. Name a run, its folder or its journal.jsonl")

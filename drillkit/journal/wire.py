@@ -1,0 +1,114 @@
+"""The pipe between the journal's one writer and the processes that it started.
+
+One JSON line per message. Durable messages are answered after the sync, the others are not answered. End of file on
+either side is death: the child does nothing more, the parent notes it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from drillkit.journal.book import E, Planned, current_step, plan_record
+from drillkit.journal.file import Journal
+from drillkit.model.errors import JournalLost, Refused
+
+FD_VARIABLE = "DRILLKIT_BOOK_FD"
+STEP_VARIABLE = "DRILLKIT_STEP"
+
+
+class Remote:
+    """The journal as a process sees it that the runner started."""
+
+    def __init__(self, sock: socket.socket, step: str = "") -> None:
+        self._sock = sock
+        self._answers = sock.makefile("rb")
+        self._one = threading.Lock()
+        self._step = step
+
+    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+        """See `Book.append`. The number is 0 for a record that is not durable."""
+        return self._ask({"kind": kind, "data": data, "durable": durable, "step": self._name(step)})
+
+    def plan(self, effect: E) -> Planned[E]:
+        """See `Book.plan`."""
+        kind, data = plan_record(effect)
+        n = self._ask({"plan": True, "kind": kind, "data": data, "durable": True, "step": self._name(None)})
+        return Planned(n, effect, self)
+
+    def _name(self, step: str | None) -> str:
+        return step if step is not None else current_step() or self._step
+
+    def _ask(self, message: Mapping[str, Any]) -> int:
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        with self._one:
+            try:
+                self._sock.sendall(line)
+                if not message["durable"]:
+                    return 0
+                answer = self._answers.readline()
+            except OSError as error:
+                raise JournalLost("the runner is gone: no effect may begin") from error
+        if not answer.endswith(b"\n"):
+            raise JournalLost("the runner is gone: no effect may begin")
+        got = json.loads(answer)
+        if "refused" in got:
+            raise Refused(got["refused"])
+        if "lost" in got:
+            raise JournalLost(got["lost"])
+        return int(got["n"])
+
+
+def remote_from_environment() -> Remote | None:
+    """The runner's journal, if a runner started this process."""
+    if (fd := os.environ.get(FD_VARIABLE)) is None:
+        return None
+    sock = socket.socket(fileno=int(fd))
+    os.set_inheritable(sock.fileno(), False)  # what this process starts has no business in the journal
+    return Remote(sock, os.environ.get(STEP_VARIABLE, ""))
+
+
+def serve(journal: Journal, sock: socket.socket, by: str) -> None:
+    """Write what one child sends, until it ends. Runs in a thread of the runner."""
+    try:
+        with sock, sock.makefile("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    return
+                message = json.loads(line)
+                answer = _answer(journal, message, by)
+                if message["durable"]:
+                    sock.sendall(json.dumps(answer).encode() + b"\n")
+    except OSError:
+        return  # the child is gone; whoever waits for it sees that
+
+
+def _answer(journal: Journal, message: Mapping[str, Any], by: str) -> dict[str, Any]:
+    kind, data, step = message["kind"], message["data"], message["step"]
+    try:
+        if message.get("plan"):
+            return {"n": journal.plan_data(kind, data, by=by, step=step)}
+        return {"n": journal.append(kind, data, durable=message["durable"], step=step, by=by)}
+    except Refused as why:
+        return {"refused": str(why)}
+    except JournalLost as why:
+        return {"lost": str(why)}
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the parent's thread that started it ends (Linux).
+
+    Elsewhere the end of the pipe must do. `parent` is the pid the starter had; if it is gone already, end now.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

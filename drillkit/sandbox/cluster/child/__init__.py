@@ -1,0 +1,1 @@
+"""What runs inside the cluster's child processes; standard library only, started through `boot.py`."""

@@ -1,0 +1,1 @@
+"""Judgement, pure: a history in, a verdict out."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
@@ -81,7 +82,7 @@ def observe(book: Book, evidence: Evidence, *, durable: bool = False, step: str 
 def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
     """(record kind, data) that an effect is planned with."""
     # Every field is written, defaults too: another version may have other defaults.
-    args = {name: to_data(getattr(effect, name)) for name in effect.__dataclass_fields__}
+    args = {name: to_data(getattr(effect, name)) for name in (f.name for f in dataclasses.fields(effect))}
     common = {"resource": effect.resource, "args": args}
     if isinstance(effect, Undo):
         return "undo.planned", {"undo": effect.kind, "phase": effect.phase, **common}

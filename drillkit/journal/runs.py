@@ -97,16 +97,21 @@ def unregister(run: str) -> None:
 
 
 def open_runs() -> Iterator[OpenRun]:
-    """Every run noted as open, oldest first."""
+    """Every run noted as open, oldest first. Raises UsageError for a note that cannot be read."""
     place = home() / "open"
     if not place.is_dir():
         return
     for entry in sorted(place.iterdir()):
         if entry.name.startswith("."):
             continue
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        try:
             data = json.loads(entry.read_text(encoding="utf-8"))
             yield OpenRun(entry.name, Path(data["folder"]), data["target"], data["owner"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(
+                f"{entry} should name the folder of an open run and cannot be read ({error}); "
+                "that run may have left something behind: look into it and delete it"
+            ) from error
 
 
 def find_run(name: str, reports: Path) -> Path:

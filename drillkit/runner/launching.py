@@ -1,0 +1,139 @@
+"""A target that drillkit starts for a run: its process, and the endpoints that its first line of output names."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from drillkit.journal.runs import home
+from drillkit.model.codec import from_data
+from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
+from drillkit.model.errors import TargetError
+from drillkit.model.units import parse_duration
+
+READY_S = 60.0
+"""A target that is not up by then is reported with what it printed."""
+END_S = 5.0
+ENDPOINTS = "endpoints.json"
+
+
+def standing(target: Target) -> Mapping[str, Any] | None:
+    """Endpoints of a launchable target that somebody started before and that still runs (`drillkit sandbox up`)."""
+    file = home() / target.name / ENDPOINTS
+    try:
+        endpoints: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        os.kill(int(endpoints["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return endpoints
+
+
+@contextlib.contextmanager
+def launched(target: Target, more_arguments: tuple[str, ...] = ()) -> Iterator[Target]:
+    """The target with its endpoints, started for as long as this lasts; any other target as it is.
+
+    Raises TargetError with the process's own words when it does not come up.
+    """
+    if target.launch is None:
+        yield target
+        return
+    if (endpoints := standing(target)) is not None and set(more_arguments) <= set(endpoints.get("arguments", ())):
+        yield filled(target, endpoints)
+        return
+    state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
+    state.mkdir(parents=True)
+    process, endpoints = start(target, state, more_arguments)
+    try:
+        yield filled(target, endpoints)
+    finally:
+        end(process)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def start(
+    target: Target, state: Path, more_arguments: tuple[str, ...] = (), *, with_us: bool = True
+) -> tuple[subprocess.Popen[bytes], Mapping[str, Any]]:
+    """Start the process and wait for its line. `with_us`: it ends when this process does."""
+    assert target.launch is not None
+    command = [sys.executable, "-m", target.launch.module, "--state", str(state)]
+    command += [*target.launch.arguments, *more_arguments, *(["--die-with-parent"] if with_us else [])]
+    log_path = state / "log"
+    with open(log_path, "wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE if with_us else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is ours to handle: clean-up needs the target
+        )  # fmt: skip
+    line = _first_line(process)
+    if not line:
+        end(process)
+        words = log_path.read_text(errors="replace").strip().splitlines()[-5:]
+        raise TargetError(
+            f"target `{target.name}` did not come up within {READY_S:.0f} s; it said: {' / '.join(words) or 'nothing'}"
+        )
+    return process, json.loads(line)
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    deadline = time.monotonic() + READY_S
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        line = b""
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return b""
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                return b""
+            line += chunk
+        return line
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End it: asked first, then killed."""
+    if process.stdin:
+        process.stdin.close()
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(END_S)
+    if process.stdout:
+        process.stdout.close()
+
+
+def filled(target: Target, endpoints: Mapping[str, Any]) -> Target:
+    """The target with what its process said of itself; what the file says already stays."""
+    aws = endpoints.get("aws") or None
+    prometheus = endpoints.get("prometheus")
+    return dataclasses.replace(
+        target,
+        kubernetes=target.kubernetes
+        or KubernetesTarget(kubeconfig=endpoints["kubeconfig"], cluster_uid=endpoints.get("cluster_uid")),
+        aws=target.aws or (_aws(aws) if aws else None),
+        prometheus=target.prometheus
+        or (PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s")) if prometheus else None),
+        urls={**endpoints.get("urls", {}), **target.urls},
+        databases={**(aws or {}).get("databases", {}), **target.databases},
+        emulated=target.emulated or tuple(endpoints.get("emulated", ())),
+    )
+
+
+def _aws(said: Mapping[str, Any]) -> AwsTarget:
+    known = {f.name for f in dataclasses.fields(AwsTarget)}
+    found: AwsTarget = from_data(AwsTarget, {k: v for k, v in said.items() if k in known})
+    return found

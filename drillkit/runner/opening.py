@@ -1,0 +1,131 @@
+"""Names, folder, lock, registration and record 1 of a run: everything before it looks at the world."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import platform
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from drillkit import __version__
+from drillkit.journal.runs import JOURNAL, RunLock, register
+from drillkit.model.codec import to_data
+from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.errors import UsageError
+from drillkit.steps.base import RunNames, kind_named
+
+_ALPHABET = "bcdfghjkmnpqrstvwxz2456789"
+
+
+def new_names(drill: str) -> RunNames:
+    """A run's names: sortable by start, unique, fit for labels and for RDS identifiers."""
+    started = datetime.now(UTC)
+    tail = "".join(secrets.choice(_ALPHABET) for _ in range(4))
+    return RunNames(f"{started:%Y%m%d-%H%M%S}-{tail}", drill, started)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run lives."""
+
+    folder: Path
+    lock: RunLock
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / JOURNAL
+
+
+def open_place(reports: Path, names: RunNames, target: str, owner: str) -> Place:
+    """Make the run's folder, lock it and note the run as open. Raises UsageError when that cannot be written."""
+    folder = reports / names.drill / names.id
+    try:
+        folder.mkdir(parents=True)
+        lock = RunLock.take(folder)
+        assert lock is not None  # the folder is ours since a moment ago
+        register(names.id, folder, target, owner)
+    except OSError as error:
+        where = getattr(error, "filename", None) or folder
+        raise UsageError(
+            f"the run's folder cannot be written: {where}: {error.strerror}. Nothing was touched. "
+            "Choose another place with --out, or set DRILLKIT_HOME"
+        ) from error
+    return Place(folder, lock)
+
+
+def operator() -> str:
+    """Who runs this: DRILLKIT_OPERATOR, else user@host."""
+    if named := os.environ.get("DRILLKIT_OPERATOR"):
+        return named
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name for this uid, as in many containers
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that takes part."""
+    found = {"drillkit": __version__, "python": platform.python_version()}
+    for package in ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes", "boto3"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def each_step(drill: Drill) -> list[tuple[Step, str]]:
+    """Every step with the name of its group ('' where it has none)."""
+    found: list[tuple[Step, str]] = []
+    for entry in drill.steps:
+        if isinstance(entry, Group):
+            found += [(step, entry.name) for step in entry.parallel]
+        else:
+            found.append((entry, ""))
+    return found
+
+
+def opening_record(
+    drill: Drill,
+    source: bytes,
+    target: Target,
+    names: RunNames,
+    trigger: str,
+    digests: Mapping[str, str],
+    identities: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The data of record 1. References to secrets are in it, their values never are."""
+    return {
+        "run": names.id,
+        "drill": to_data(drill),
+        "target": to_data(target),
+        "operator": operator(),
+        "trigger": trigger,
+        "versions": versions(),
+        "digests": {"drill": hashlib.sha256(source).hexdigest(), **digests},
+        "identities": dict(identities),
+        "vantage": {"host": socket.gethostname(), "platform": platform.platform(), "python": sys.version.split()[0]},
+        "boot": boot_id(),
+        "steps": [
+            {"name": step.name, "uses": step.uses, "disturbs": kind_named(step.uses).disturbs, "group": group}
+            for step, group in each_step(drill)
+        ],
+    }
+
+
+def boot_id() -> str:
+    """Which boot the monotonic clock counts from; '' where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

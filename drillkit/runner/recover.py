@@ -1,0 +1,106 @@
+"""Cleans up after runs that could not do it themselves: killed, powered off, or told to leave the rest.
+
+A crashed drill is never resumed: its open undos are applied and it is judged again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drillkit.cleanup import clean, open_undos
+from drillkit.clients import Clients
+from drillkit.clock import Clock, Gate, SystemClock
+from drillkit.journal.file import Journal, read
+from drillkit.journal.runs import OpenRun, RunLock, holder, open_runs, unregister
+from drillkit.model.codec import from_data
+from drillkit.model.drill import Target
+from drillkit.model.errors import DrillError
+from drillkit.model.records import History
+from drillkit.runner.opening import boot_id, operator
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of one open run."""
+
+    run: OpenRun
+    state: str
+    """`clean`, `still running`, `dirty` or `unreadable`."""
+    detail: str
+    left: tuple[str, ...] = ()
+    """Resources whose undo is still open."""
+
+
+def leftovers(target: str, runs: Iterable[OpenRun] | None = None) -> list[OpenRun]:
+    """Open runs of a target whose processes are all gone."""
+    found = []
+    for run in open_runs() if runs is None else runs:
+        if run.target == target and run.folder.is_dir() and (lock := RunLock.take(run.folder)) is not None:
+            lock.release()
+            found.append(run)
+    return found
+
+
+def recover(run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clock | None = None) -> Recovered:
+    """Apply the open undos of one run, as its journal has them, and close it."""
+    clock = clock or SystemClock()
+    if not run.journal.is_file():
+        unregister(run.id)
+        return Recovered(run, "clean", "it ended before its journal began, so it touched nothing")
+    lock = RunLock.take(run.folder)
+    if lock is None:
+        return Recovered(run, "still running", f"process {holder(run.folder)} holds its lock; see `drillkit abort`")
+    try:
+        return _clean(run, read(run.journal), limit_s, say, clock)
+    except (OSError, DrillError) as error:
+        return Recovered(run, "unreadable", f"{error}")
+    finally:
+        lock.release()
+
+
+def _clean(run: OpenRun, history: History, limit_s: float, say: Callable[[str], None], clock: Clock) -> Recovered:
+    journal = Journal(run.journal, clock=clock)
+    try:
+        journal.append("run.recovered", {"by": operator(), "boot": boot_id()})
+        journal.append("phase.started", {"phase": "cleanup"})
+        opens = open_undos(history)
+        if opens and (gone := launched_and_gone(history)):
+            for undo in opens:
+                data = {"of": undo.record, "outcome": "already-undone", "detail": gone, "attempts": 0}
+                journal.append("undo.ended", data)
+            left: tuple[str, ...] = ()
+        else:
+            clients = Clients(target_of(history), clock, Gate())
+            cleaned = clean(opens, clients, journal, clock, limit_s, on_progress=say)
+            left = tuple(undo.resource for undo in cleaned.open)
+        journal.append("phase.ended", {"phase": "cleanup"})
+    finally:
+        journal.close()
+    if left:
+        return Recovered(run, "dirty", "run `drillkit recover` again, or see the report for each", left)
+    unregister(run.id)
+    return Recovered(run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open")
+
+
+def target_of(history: History) -> Target:
+    """The target that record 1 holds."""
+    found: Target = from_data(Target, history[0].data["target"])
+    return found
+
+
+def launched_and_gone(history: History) -> str:
+    """Why there is nothing left to undo, when the run's target was started for it and ended with it; else ''."""
+    pid = history[0].data["identities"].get("launched_pid") if history else None
+    if pid is None:
+        return ""
+    kubernetes = target_of(history).kubernetes
+    if kubernetes and kubernetes.kubeconfig and Path(kubernetes.kubeconfig).exists():
+        try:
+            os.kill(int(pid), 0)
+            return ""
+        except OSError:
+            pass
+    return "the target was started for this run and ended with it"

@@ -1,0 +1,55 @@
+"""What marks an object as a run's own, and how somebody with nothing but kubectl learns the way back.
+
+Two marks decide together: the run's id, and the object's own name. Restores and copies inherit labels, so the run's id
+alone would make a copy of a fault look like the fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drillkit.clients.kube.resources import Object
+
+RUN = "drillkit.dev/run"
+OF = "drillkit.dev/of"
+UNDO = "drillkit.dev/undo"
+EXPIRES = "drillkit.dev/expires"
+STOP = "drillkit.dev/stop"
+"""Set on the run's Lease, it aborts the run: `kubectl annotate lease ... drillkit.dev/stop=reason`."""
+LABEL_LIMIT = 63
+
+
+def own_name(name: str) -> str:
+    """The object's own name as a label value: itself, or a digest where a label cannot hold it."""
+    if len(name) <= LABEL_LIMIT and ":" not in name:
+        return name
+    return "sha256-" + hashlib.sha256(name.encode()).hexdigest()[:40]
+
+
+def labels(run: str, name: str) -> dict[str, str]:
+    """Labels of an object that a run creates."""
+    return {RUN: run, OF: own_name(name)}
+
+
+def is_ours(obj: Object, run: str, name: str, uid: str = "") -> bool:
+    """Whether an object that stands where ours should stand is ours. `uid` as far as it is known."""
+    meta = obj["metadata"]
+    found = meta.get("labels") or {}
+    if uid and meta.get("uid") != uid:
+        return False
+    return found.get(RUN) == run and found.get(OF) == own_name(name)
+
+
+def change_key(run: str, paths: tuple[str, ...]) -> str:
+    """Name of the annotation that marks a change of fields of an object that is not ours. One per change."""
+    digest = hashlib.sha256("\n".join((run, *paths)).encode()).hexdigest()[:10]
+    return f"{UNDO}-{digest}"
+
+
+def change_text(run: str, how: str, expires: str, fields: Mapping[str, Any]) -> str:
+    """Value of that annotation: who, how to undo by hand, until when it was meant to last."""
+    said = {"run": run, "undo": how, **({"expires": expires} if expires else {}), "fields": fields}
+    return json.dumps(said, separators=(",", ":"), sort_keys=True)

@@ -4,20 +4,61 @@ from __future__ import annotations
 
 import random as random_module
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from drillkit.sandbox.kube.errors import ApiError
-from drillkit.sandbox.kube.objects import Event, Gvr, Object, utcnow
+from drillkit.sandbox.kube import defaults, patches, schema, validation
+from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
+from drillkit.sandbox.kube.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found, stale
+from drillkit.sandbox.kube.objects import (
+    CRDS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    Event,
+    Gvr,
+    Object,
+    clone,
+    is_terminating,
+    key_of,
+    labels_of,
+    rfc3339,
+    utcnow,
+)
+from drillkit.sandbox.kube.resources import Registry, Resource
+from drillkit.sandbox.kube.selectors import fields_match, labels_match
+from drillkit.sandbox.kube.state import State
+from drillkit.sandbox.kube.watch import Key, Log
 from drillkit.sandbox.kube.wire import PodExec, Request, Response
 
-__all__ = ["ApiError", "Event", "Gvr", "Object", "Store"]
+__all__ = ["Access", "ApiError", "Event", "Gvr", "Object", "PodLog", "PodMetrics", "Store"]
 
 PodLog = Callable[[Object, str, bool, int | None], str]
 """(pod, container, previous, tail_lines) -> the log's text."""
 
 PodMetrics = Callable[[Object], Mapping[str, tuple[float, int]]]
 """pod -> container -> (CPU in cores, memory in bytes); empty while nothing was measured."""
+
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+_KEPT = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+         "generation", "resourceVersion", "generateName")  # fmt: skip
+_ASSIGNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_STATUS_AT_BIRTH = (NODES, NAMESPACES)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a request wants to do, as access reviews and the policy see it."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
 
 
 class Store:
@@ -40,29 +81,255 @@ class Store:
         random: random_module.Random | None = None,
     ) -> None:
         self.now = now
+        self.registry = Registry()
+        self.state = State()
         self.pod_log: PodLog | None = None
+        """Reads a container's log; without it logs are refused."""
         self.pod_exec: PodExec | None = None
-        self.pod_metrics: PodMetrics | None = None
+        """Runs commands in pods; the transport awaits it."""
+        self.policy: Callable[[Access], bool] = lambda access: True
+        """Who may do what: answers access reviews and is enforced on requests (403), not on calls in process."""
+        self._pod_metrics: PodMetrics | None = None
+        self._uid = uid
+        self._random = random or random_module.Random()
+        self._reaper = Reaper(self.state, self.registry, now)
+        self.eviction_retry_after_s = 0
+        """Retry-After of an eviction that a budget refuses; 0, as in Kubernetes, sends none."""
+        self._next_ip = 0
+
+    @property
+    def pod_metrics(self) -> PodMetrics | None:
+        """Measures a pod; metrics.k8s.io (``kubectl top``) is served once it is set."""
+        return self._pod_metrics
+
+    @pod_metrics.setter
+    def pod_metrics(self, hook: PodMetrics | None) -> None:
+        self._pod_metrics = hook
+        self.registry.metrics = hook is not None
+
+    @property
+    def log(self) -> Log:
+        """The bounded log of changes."""
+        return self.state.log
+
+    def table(self, gvr: Gvr) -> dict[Key, Object]:
+        """The objects of one resource by (namespace, name), unordered; to be read only."""
+        return self.state.table(gvr)
+
+    def resource(self, gvr: Gvr) -> Resource:
+        """The description of a resource. Raises 404 if it isn't served."""
+        found = self.registry.find(*gvr)
+        if found is None:
+            raise ApiError(404, "NotFound", f"the server could not find the requested resource: {gvr[1]}.{gvr[0]}")
+        return found
 
     def get(self, gvr: Gvr, namespace: str, name: str) -> Object | None:
         """The object, or None."""
-        raise NotImplementedError
+        return self.state.table(gvr).get((namespace, name))
+
+    def need(self, gvr: Gvr, namespace: str, name: str) -> Object:
+        """The object. Raises 404 if there is none."""
+        obj = self.get(gvr, namespace, name)
+        if obj is None:
+            raise not_found(gvr, name)
+        return obj
 
     def list(self, gvr: Gvr, namespace: str | None = None, selector: str = "", fields: str = "") -> list[Object]:
-        """Objects in the order of namespace and name; ``namespace`` None means all of them."""
-        raise NotImplementedError
+        """Objects in the order of namespace and name; ``namespace`` None means all of them.
 
-    def create(self, gvr: Gvr, obj: Object, namespace: str = "") -> Object:
-        """Adds an object. As in Kubernetes its status is dropped where status is a subresource (nodes excepted)."""
-        raise NotImplementedError
+        Raises 400 for selectors that cannot be parsed or fields that cannot be selected by.
+        """
+        table = self.state.table(gvr)
+        keys = sorted(key for key in table if namespace is None or key[0] == namespace)
+        found = [table[key] for key in keys]
+        if selector:
+            matches = labels_match(selector)
+            found = [obj for obj in found if matches(labels_of(obj))]
+        if fields:
+            fits = fields_match(self.resource(gvr), fields)
+            found = [obj for obj in found if fits(obj)]
+        return found
 
-    def update(self, gvr: Gvr, obj: Object, *, subresource: str = "") -> Object:
-        """Replaces an object; 409 when its resourceVersion is given and stale. ``subresource="status"`` writes status."""
-        raise NotImplementedError
+    def create(self, gvr: Gvr, obj: Object, namespace: str = "", *, dry_run: bool = False) -> Object:
+        """Adds an object. As in Kubernetes its status is dropped where status is a subresource (nodes excepted).
 
-    def patch(self, gvr: Gvr, namespace: str, name: str, patch: Object, *, subresource: str = "") -> Object:
+        Raises 404 or 403 for a namespace that is absent or terminating, 409 if the name is taken, 422 if invalid.
+        """
+        resource = self.resource(gvr)
+        new = self._born(resource, obj, namespace)
+        key = key_of(new)
+        if resource.namespaced:
+            self._admit(gvr, key)
+        if resource.custom:
+            found = schema.conform(new, resource.schemas.get(resource.versions[0]) or {})
+            validation.check_custom(resource, new, found)
+        defaults.fill("" if resource.custom else resource.kind, new)
+        validation.check(resource, new, None)
+        if key in self.state.table(gvr):
+            raise already_exists(gvr, key[1])
+        if dry_run:
+            return new
+        with self.state.change():
+            if gvr == SERVICES:
+                self._assign_ip(new)
+            if gvr == CRDS:
+                self._define(new)
+            return self.state.put(gvr, new)
+
+    def _born(self, resource: Resource, obj: Object, namespace: str) -> Object:
+        """A copy of ``obj`` with the identity the server gives it."""
+        new: Object = clone(obj)
+        meta = new["metadata"] = {**(new.get("metadata") or {})}
+        if meta.pop("resourceVersion", None):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        for key in _ASSIGNED:
+            meta.pop(key, None)
+        namespace = self._namespace(resource, meta.pop("namespace", None) or "", namespace)
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = meta["generateName"] + "".join(self._random.choices(_SUFFIX, k=5))
+        head: Object = {"name": meta.pop("name", "")}
+        if namespace:
+            head["namespace"] = namespace
+        head.update(uid=self._uid(), creationTimestamp=rfc3339(self.now()))
+        if resource.counts_generations:
+            head["generation"] = 1
+        new["metadata"] = {**head, **meta}
+        if resource.has_status and resource.gvr not in _STATUS_AT_BIRTH:
+            new.pop("status", None)
+        new.pop("apiVersion", None)
+        new.pop("kind", None)
+        return {"apiVersion": resource.api_version(), "kind": resource.kind, **new}
+
+    @staticmethod
+    def _namespace(resource: Resource, given: str, asked: str) -> str:
+        if not resource.namespaced:
+            return ""
+        if given and asked and given != asked:
+            raise bad_request(
+                f"the namespace of the provided object does not match the namespace sent on the request: "
+                f"{given!r} and {asked!r}"
+            )
+        if not (given or asked):
+            raise bad_request(f"an empty namespace may not be set during creation of {resource.plural}")
+        return asked or given
+
+    def _admit(self, gvr: Gvr, key: Key) -> None:
+        namespace = self.get(NAMESPACES, "", key[0])
+        if namespace is None:
+            raise not_found(NAMESPACES, key[0])
+        if is_terminating(namespace):
+            why = f"unable to create new content in namespace {key[0]} because it is being terminated"
+            told = f"namespace {key[0]} is being terminated"
+            causes = [{"reason": "NamespaceTerminating", "message": told, "field": "metadata.namespace"}]
+            raise forbidden(gvr, key[1], why, causes)
+
+    def _assign_ip(self, service: Object) -> None:
+        spec = service["spec"]
+        if spec.get("type") == "ExternalName":
+            return
+        if not spec.get("clusterIP"):
+            self._next_ip += 1
+            spec["clusterIP"] = f"10.96.{self._next_ip // 250}.{self._next_ip % 250 + 1}"
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+    def _define(self, crd: Object) -> None:
+        """Serves what a definition declares, and says so in its status."""
+        resource = self.registry.define(crd)
+        finalizers = crd["metadata"].setdefault("finalizers", [])
+        if CRD_CLEANUP not in finalizers and not is_terminating(crd):
+            finalizers.append(CRD_CLEANUP)
+        since = crd["metadata"]["creationTimestamp"]
+        told = (("NamesAccepted", "NoConflicts"), ("Established", "InitialNamesAccepted"))
+        crd["status"] = {
+            "acceptedNames": clone(crd["spec"]["names"]),
+            "storedVersions": [resource.versions[0]],
+            "conditions": [
+                {"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": since}
+                for kind, reason in told
+            ],
+        }
+
+    def update(self, gvr: Gvr, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
+        """Replaces an object; 409 when its resourceVersion is given and stale. ``subresource="status"`` writes status.
+
+        What the server owns (identity, times, generation) stays; status stays where it is a subresource.
+        """
+        resource = self.resource(gvr)
+        old = self.need(gvr, *key_of(obj))
+        given, current = obj["metadata"], old["metadata"]
+        if given.get("resourceVersion") and given["resourceVersion"] != current["resourceVersion"]:
+            raise stale(gvr, current["name"])
+        if given.get("uid") and given["uid"] != current["uid"]:
+            why = f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {current['uid']}"
+            raise conflict(gvr, current["name"], why)
+        new = self._successor(resource, old, clone(obj), subresource)
+        if new == old:
+            return old
+        if dry_run:
+            return new
+        with self.state.change():
+            if gvr == CRDS and not subresource:
+                self._define(new)
+            self.state.put(gvr, new)
+            self._reaper.settle(gvr, new)
+        return new
+
+    def _successor(self, resource: Resource, old: Object, new: Object, subresource: str) -> Object:
+        """What ``new`` becomes in the place of ``old``: valid, with what it may not change kept."""
+        kept = {key: old["metadata"][key] for key in _KEPT if key in old["metadata"]}
+        free = {key: value for key, value in (new.get("metadata") or {}).items() if key not in (*_KEPT, "selfLink")}
+        if subresource == "status":
+            if not resource.has_status:
+                raise ApiError(404, "NotFound", f"{resource.plural} have no subresource status here")
+            status = {"status": new["status"]} if new.get("status") is not None else {}
+            result = {**{key: value for key, value in old.items() if key != "status"}, **status}
+            managed = {"managedFields": free["managedFields"]} if "managedFields" in free else {}
+            result["metadata"] = {**old["metadata"], **managed}
+            if resource.custom:
+                self._conform(resource, result)
+            return result
+        result = {"apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": {**kept, **free}}
+        for empty in [key for key in ("labels", "annotations", "finalizers", "ownerReferences") if not free.get(key)]:
+            result["metadata"].pop(empty, None)
+        result.update({key: value for key, value in new.items() if key not in result})
+        if resource.has_status:
+            result.pop("status", None)
+            if "status" in old:
+                result["status"] = old["status"]
+        if resource.custom:
+            self._conform(resource, result)
+        else:
+            self._carry(resource, old, result)
+            defaults.fill(resource.kind, result)
+        if resource.counts_generations and _desired(resource, result) != _desired(resource, old):
+            result["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+        validation.check(resource, result, old)
+        return result
+
+    @staticmethod
+    def _conform(resource: Resource, obj: Object) -> None:
+        found = schema.conform(obj, resource.schemas.get(resource.versions[0]) or {})
+        validation.check_custom(resource, obj, found)
+
+    @staticmethod
+    def _carry(resource: Resource, old: Object, new: Object) -> None:
+        """Fields the server assigned and a replacement may leave out."""
+        assigned: dict[str, tuple[str, ...]] = {
+            "Service": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
+            "Pod": ("nodeName",),
+        }
+        for field in assigned.get(resource.kind, ()):
+            if field in old["spec"] and not new["spec"].get(field):
+                new["spec"][field] = old["spec"][field]
+
+    def patch(
+        self, gvr: Gvr, namespace: str, name: str, patch: Object, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:
         """Merges ``patch`` into an object (RFC 7386)."""
-        raise NotImplementedError
+        changed: Object = patches.merge(self.need(gvr, namespace, name), patch)
+        return self.update(gvr, _addressed(changed, namespace, name), subresource=subresource, dry_run=dry_run)
 
     def delete(
         self,
@@ -73,22 +340,71 @@ class Store:
         grace_s: int | None = None,
         propagation: str = "Background",
         uid: str = "",
+        resource_version: str = "",
+        dry_run: bool = False,
     ) -> Object | None:
         """Deletes an object; answers what is left of it while it terminates, or None if it is gone.
 
         A pod on a node terminates: it stays until ``finalize_pod`` (or a grace of 0). Raises 404, or 409 when ``uid``
-        is given and another object has taken the name.
+        or ``resource_version`` is given and isn't the object's.
         """
-        raise NotImplementedError
+        obj = self.need(gvr, namespace, name)
+        meta = obj["metadata"]
+        if uid and meta["uid"] != uid:
+            why = f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']})"
+            raise conflict(gvr, name, f"{why}. The object might have been deleted and then recreated")
+        if resource_version and meta["resourceVersion"] != resource_version:
+            why = f"the ResourceVersion in the precondition ({resource_version}) does not match the ResourceVersion"
+            why = f"{why} in record ({meta['resourceVersion']}). The object might have been modified"
+            raise conflict(gvr, name, why)
+        if gvr == NAMESPACES and name in ("default", "kube-system", "kube-public"):
+            raise forbidden(gvr, name, "this namespace may not be deleted")
+        if dry_run:
+            return obj
+        with self.state.change():
+            return self._reaper.delete(gvr, obj, grace_s=grace_s, propagation=propagation)
 
     def finalize_pod(self, namespace: str, name: str, uid: str) -> None:
         """The kubelet's last word: the terminating pod's processes are gone. Nothing happens if the pod is too."""
-        raise NotImplementedError
+        pod = self.get(PODS, namespace, name)
+        if pod is not None and pod["metadata"]["uid"] == uid and is_terminating(pod):
+            with self.state.change():
+                self._reaper.finalize_pod(pod)
+
+    def finalize_namespace(self, name: str, finalizers: Sequence[str]) -> Object:
+        """Replaces a namespace's own finalizers (the subresource ``finalize``)."""
+        namespace = self.need(NAMESPACES, "", name)
+        with self.state.change():
+            spec = {**(namespace.get("spec") or {}), "finalizers": [*finalizers]}
+            new = self.state.put(NAMESPACES, {**namespace, "metadata": {**namespace["metadata"]}, "spec": spec})
+            if is_terminating(new) and not finalizers:
+                self._reaper.settle(NAMESPACES, new)
+            return new
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Calls back after each change, synchronously, in order; the answer ends it."""
-        raise NotImplementedError
+        """Calls back after each change, synchronously, in order; the answer ends it.
+
+        The callback may change the store; when one operation makes several changes (a cascade), listeners hear of all
+        of them once it is complete.
+        """
+        return self.state.subscribe(callback)
 
     def handle(self, request: Request) -> Response:
         """The whole HTTP API. Never raises for a bad request: refusals are answers."""
-        raise NotImplementedError
+        from drillkit.sandbox.kube.api import answer
+
+        return answer(self, request)
+
+
+def _desired(resource: Resource, obj: Object) -> Any:
+    """What a generation counts: the spec, or everything but metadata and status of a custom resource."""
+    if not resource.custom:
+        return obj.get("spec")
+    apart = ("metadata", "status") if resource.has_status else ("metadata",)
+    return {key: value for key, value in obj.items() if key not in apart}
+
+
+def _addressed(obj: Object, namespace: str, name: str) -> Object:
+    """``obj`` with the address it was found under, whatever a patch says."""
+    meta = {**obj["metadata"], "name": name, **({"namespace": namespace} if namespace else {})}
+    return {**obj, "metadata": meta}

@@ -1,0 +1,49 @@
+"""The options of a deletion, from the body or the query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drillkit.sandbox.kube.call import check_dry_run
+from drillkit.sandbox.kube.errors import ApiError, bad_request
+from drillkit.sandbox.kube.objects import Object
+
+_POLICIES = ("Background", "Foreground", "Orphan")
+
+
+@dataclass(frozen=True)
+class DeleteOptions:
+    """What a client asked for; an empty ``propagation`` leaves it to the resource's default."""
+
+    grace_s: int | None
+    propagation: str
+    uid: str
+    resource_version: str
+    dry_run: bool
+
+
+def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
+    """The options of ``body`` (a DeleteOptions), completed from the query. Raises 400 or 422."""
+    grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    try:
+        grace_s = None if grace is None else int(grace)
+    except (TypeError, ValueError) as error:
+        raise bad_request(f"gracePeriodSeconds must be a whole number of seconds, found {grace!r}") from error
+    propagation = str(body.get("propagationPolicy") or query.get("propagationPolicy") or "")
+    orphan = body.get("orphanDependents", query.get("orphanDependents"))
+    if not propagation and orphan is not None:
+        propagation = "Orphan" if str(orphan).lower() == "true" else "Background"
+    if propagation and propagation not in _POLICIES:
+        why = f'Unsupported value: "{propagation}": supported values: {", ".join(_POLICIES)}'
+        raise ApiError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {why}')
+    dry = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
+    check_dry_run(list(dry))
+    conditions = body.get("preconditions") or {}
+    return DeleteOptions(
+        grace_s=None if grace_s is None else max(0, grace_s),
+        propagation=propagation,
+        uid=str(conditions.get("uid") or ""),
+        resource_version=str(conditions.get("resourceVersion") or ""),
+        dry_run=bool(dry),
+    )

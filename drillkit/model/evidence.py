@@ -23,9 +23,11 @@ class Sample:
     sent: int
     good: int
     bad: Mapping[str, int]
-    """Cause to count: refused, timeout, reset, 5xx, 4xx, slow, dns, tls, body, throttled."""
+    """Cause to count: refused, timeout, reset, 5xx, 4xx, slow, dns, tls, body, throttled (403, 429),
+    unreachable (no route), status (another that was not expected)."""
     latency_us: Mapping[int, int]
-    """Upper bound of a bucket in microseconds (log-linear, at most 2 % wide) to count; from the intended send."""
+    """Upper bound of a bucket in microseconds (log-linear, at most 2 % wide) to count; from the intended
+    send. Good and slow ones only: a failed one has no latency, the judge counts it as slower than any."""
     flips: tuple[tuple[float, bool], ...]
     """(intended send, good) of the first probe and of each that differs from the one before it."""
     last: tuple[tuple[float, bool], ...]
@@ -33,7 +35,7 @@ class Sample:
     lateness_p99_us: int
     """99th percentile of actual minus intended send."""
     dropped: int
-    """Not sent: the probe's own fault, so nothing is known of these."""
+    """Not sent, or sent and not watched, by our own fault: nothing is known of these."""
     control: bool = False
     """A control probe: something the drill should not affect."""
 

@@ -170,6 +170,7 @@ class StopWatch:
         assert self._flag is not None
         while not self._clock.sleep(FLAG_POLL_S, self._over):
             with contextlib.suppress(CallError):  # a cluster in trouble is the drill's normal weather: ask again
-                if why := self._flag():
+                why = self._flag()
+                if why:
                     self._stopper.abort("operator", f"stop flag on the Lease: {why}")
                     return

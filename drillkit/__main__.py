@@ -1,0 +1,5 @@
+"""`python -m drillkit`."""
+
+from drillkit.cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""The commands by name, each in a module that is imported when the command is called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+import click
+
+_EVERYDAY = "Every day"
+_LOOK = "Look and write"
+_STEADY = "Service levels"
+_PLACES = "Places"
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
+    "plan": ("drillkit.cli.run:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
+    "report": ("drillkit.cli.aftercare:report", _EVERYDAY, "Judge and render a run again from its journal."),
+    "abort": ("drillkit.cli.aftercare:abort", _EVERYDAY, "Stop a running drill; it cleans up and reports."),
+    "recover": ("drillkit.cli.aftercare:recover", _EVERYDAY, "Clean up after runs that could not."),
+    "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
+    "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
+    "validate": ("drillkit.cli.look:validate", _LOOK, "Check drills, experiments and targets; touch nothing."),
+    "kinds": ("drillkit.cli.look:kinds", _LOOK, "Reference of the step kinds."),
+    "schema": ("drillkit.cli.look:schema", _LOOK, "JSON Schema of a drill, for editors."),
+    "init": ("drillkit.cli.look:init", _LOOK, "Write a commented first drill."),
+    "sandbox": ("drillkit.cli.sandbox:sandbox", _PLACES, "A local cluster to practise on."),
+    "version": ("drillkit.cli.look:version", _PLACES, "Versions of drillkit and what it drives."),
+}
+
+
+class Lazy(click.Group):
+    """A group that imports a command when it is called, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command `{args[0]}`{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, (_, section, text) in COMMANDS.items():
+            sections.setdefault(section, []).append((name, text))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+@click.group(
+    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True
+)
+def cli() -> None:
+    """Rehearse disasters and prove what came of them.
+
+    \b
+    drillkit run pod-delete --target sandbox     a real drill on a local cluster, in seconds
+    drillkit plan monthly-dr --target prod       what it would touch, and how each thing is undone
+
+    Exit codes: 0 met, 1 violated, 2 invalid usage or drill, 3 unknown, 4 refused (nothing was touched),
+    5 dirty (something is left: run `drillkit recover`).
+    """
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value and not ctx.resilient_parsing:
+        from drillkit import __version__
+
+        click.echo(f"drillkit {__version__}")
+        ctx.exit()
+
+
+cli.params.append(
+    click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show it.")
+)

@@ -10,13 +10,13 @@ import importlib
 import threading
 from typing import TYPE_CHECKING
 
-from drillkit.clients.undo import Applicable
-from drillkit.clock import Clock, Gate
-from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the sampler's process imports this package for one module and must start at once
     from drillkit.clients.kube import Kube
+    from drillkit.clients.undo import Applicable
+    from drillkit.clock import Clock, Gate
+    from drillkit.model.drill import Target
 
 
 class Clients:

@@ -14,11 +14,13 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drillkit.journal.book import E, Planned, current_step, plan_record
-from drillkit.journal.file import Journal
 from drillkit.model.errors import JournalLost, Refused
+
+if TYPE_CHECKING:  # the writing side only: a child starts without it
+    from drillkit.journal.file import Journal
 
 FD_VARIABLE = "DRILLKIT_BOOK_FD"
 STEP_VARIABLE = "DRILLKIT_STEP"

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drillkit.runner.steady import Steady
-from drillkit.runner.watching import Watching
-
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Gate, SystemClock
 from drillkit.journal.file import Journal, read
@@ -29,8 +26,10 @@ from drillkit.model.records import Record
 from drillkit.model.verdict import Verdict
 from drillkit.plan import survey
 from drillkit.runner.opening import Place, open_place, opening_record
+from drillkit.runner.steady import Steady
 from drillkit.runner.stepping import Stepping
 from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
+from drillkit.runner.watching import Watching
 from drillkit.steps.base import Experiment, RunNames
 
 Outputs = Mapping[str, Mapping[str, Scalar]]

@@ -19,14 +19,12 @@ from typing import Literal, TypeAlias
 
 from drillkit.clock import Clock, Deadline, Gate
 from drillkit.journal.file import Journal
-from drillkit.model.errors import CallError, JournalLost
+from drillkit.model.errors import JournalLost
 
 AbortedBy: TypeAlias = Literal["operator", "guard", "bound", "blind", "deadline", "journal", "bug"]
 ABORT_FILE = "abort.json"
 POLL_S = 0.2
 """How often the run's folder is looked at for an abort asked for from another terminal."""
-FLAG_POLL_S = 1.0
-"""How often the Lease is read for its stop flag: the promise is two seconds."""
 
 
 class Stopper:
@@ -136,25 +134,19 @@ def ask_to_abort(folder: Path, who: str, why: str) -> None:
 
 
 class StopWatch:
-    """Looks for reasons to stop: an abort asked for from elsewhere, the stop flag of the Lease, the drill's limit."""
+    """Looks for reasons to stop: an abort asked for from elsewhere, the drill's limit."""
 
-    def __init__(
-        self, stopper: Stopper, folder: Path, deadline: Deadline, clock: Clock, flag: Callable[[], str] | None
-    ) -> None:
-        """`flag` reads the stop flag ('' while it is not set); it may raise CallError and may take seconds."""
-        self._stopper, self._folder, self._deadline, self._clock, self._flag = stopper, folder, deadline, clock, flag
+    def __init__(self, stopper: Stopper, folder: Path, deadline: Deadline, clock: Clock) -> None:
+        self._stopper, self._folder, self._deadline, self._clock = stopper, folder, deadline, clock
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._watch, name="stop-watch", daemon=True)]
-        if flag is not None:
-            self._threads.append(threading.Thread(target=self._watch_flag, name="stop-flag", daemon=True))
+        self._thread = threading.Thread(target=self._watch, name="stop-watch", daemon=True)
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         self._over.set()
-        self._threads[0].join(2)
+        self._thread.join(2)
 
     def _watch(self) -> None:
         while not self._clock.sleep(POLL_S, self._over):
@@ -165,12 +157,3 @@ class StopWatch:
             if self._deadline.over:
                 self._stopper.abort("deadline", "the drill's `limit` is over")
                 return
-
-    def _watch_flag(self) -> None:
-        assert self._flag is not None
-        while not self._clock.sleep(FLAG_POLL_S, self._over):
-            with contextlib.suppress(CallError):  # a cluster in trouble is the drill's normal weather: ask again
-                why = self._flag()
-                if why:
-                    self._stopper.abort("operator", f"stop flag on the Lease: {why}")
-                    return

@@ -1,0 +1,170 @@
+"""From what was typed to a drill with a target: the part that run, plan, show and validate share."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drillkit.model.drill import Drill, Step, Target
+from drillkit.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from drillkit.model.evidence import Scalar
+    from drillkit.spec.drills import Parsed
+    from drillkit.spec.files import Roots
+    from drillkit.steps.base import Experiment, RunNames
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed, read and found."""
+
+    parsed: Parsed
+    roots: Roots
+    sets: Mapping[str, Any]
+    target: Target | None
+
+
+def ask(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None, *, need: bool) -> Asked:
+    """Find and parse a drill (or wrap an experiment) and choose its target. Raises SpecError, UsageError.
+
+    `need`: without a target there is nothing to do.
+    """
+    from drillkit.spec.drills import parse, source_of
+    from drillkit.spec.files import find, find_roots
+    from drillkit.spec.sets import parse_sets
+    from drillkit.spec.targets import choose_target
+    from drillkit.spec.wrap import wrap
+
+    roots = find_roots()
+    found = find(name, roots)
+    source = wrap(found, roots) if found.sort == "experiment" else source_of(found, roots)
+    parsed = parse(source)
+    given = parse_sets(sets, var_files)
+    chosen = choose_target(target, parsed.target_name(given), source.roots, required=need)
+    return Asked(parsed, source.roots, given, chosen)
+
+
+def experiments_of(asked: Asked) -> Any:
+    """A function that finds experiments as they are now, by name."""
+    from drillkit.spec.experiments import read_experiment
+    from drillkit.spec.files import find_experiment
+    from drillkit.steps.base import Experiment
+
+    def found(name: str) -> Experiment:
+        read = read_experiment(find_experiment(name, asked.roots, asked.parsed.source.folder).path)
+        return Experiment(read.name, read.path, read.sha256, read.data)
+
+    return found
+
+
+def needs_of(parsed: Parsed) -> frozenset[str]:
+    """What the kinds of a drill's steps need of a target: `kubernetes`, `aws`."""
+    from drillkit.spec.document import Text
+    from drillkit.spec.drills import steps_of
+    from drillkit.steps.base import kind_named
+
+    needs: frozenset[str] = frozenset()
+    for _, node in steps_of(parsed.tree):
+        uses = node.get("uses")
+        if isinstance(uses, Text):
+            needs |= kind_named(uses.text).needs
+    return needs
+
+
+@contextmanager
+def standing_target(asked: Asked) -> Iterator[Target]:
+    """The target with everything it needs running, for as long as this lasts."""
+    from drillkit.runner.launching import launched
+
+    assert asked.target is not None
+    more = tuple(f"--{need}" for need in sorted(needs_of(asked.parsed) - {"kubernetes"}))
+    with launched(asked.target, more) as target:
+        yield target
+
+
+def binder(drill_label: str) -> Any:
+    """A function that makes the arguments of a step's kind out of its `with`."""
+    from drillkit.spec.drills import bind_arguments, output_references
+    from drillkit.steps.base import kind_named
+
+    def bind(step: Step, outputs: Mapping[str, Mapping[str, Scalar]] | None) -> object | None:
+        if outputs is None and output_references(step.with_):
+            return None
+        where = f"{drill_label}: step `{step.name}`"
+        return bind_arguments(kind_named(step.uses).Arguments, step.with_, where, outputs or {})
+
+    return bind
+
+
+def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
+    """Ask whoever is there; without a terminal `--yes` stands for it, but never for a protected target's name.
+
+    Raises UsageError when nobody can be asked.
+    """
+    if target.protected:
+        if not sys.stdin.isatty():
+            if not yes or not drill.target:
+                raise UsageError(
+                    f"target `{target.name}` is protected: without a terminal it runs only drills that name it "
+                    f"themselves (`target: {target.name}`) and with --yes"
+                )
+            return
+        typed = click.prompt(f"`{target.name}` is protected. Type its name to run {drill.drill}", err=True)
+        if typed != target.name:
+            raise UsageError(f"`{typed}` is not `{target.name}`; nothing was touched")
+        return
+    if yes or target.launch is not None:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody can be asked here: add --yes to run {drill.drill} against `{target.name}`")
+    if not click.confirm(f"Run {drill.drill} against `{target.name}`?", err=True):
+        raise UsageError("not confirmed; nothing was touched")
+
+
+def digests_of(drill: Drill, find_experiment: Any) -> dict[str, str]:
+    """SHA-256 of every file that takes part, by what it is."""
+    from drillkit.runner.opening import each_step
+
+    found: dict[str, str] = {}
+    for step, _ in each_step(drill):
+        name = step.with_.get("experiment")
+        if isinstance(name, str):
+            experiment: Experiment = find_experiment(name)
+            found[f"experiment {experiment.name}"] = experiment.sha256
+    return found
+
+
+def without_secrets(target: Target) -> Target:
+    """The target as the journal may hold it. Values are references already; URLs lose what stands before an `@`."""
+    return replace(target, urls={name: _bare(url) for name, url in target.urls.items()})
+
+
+def _bare(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def source_bytes(parsed: Parsed) -> bytes:
+    """What was read, for its digest."""
+    raw = parsed.source.raw
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def new_run(name: str) -> RunNames:
+    """Names for a run that is about to begin."""
+    from drillkit.runner.opening import new_names
+
+    return new_names(name)

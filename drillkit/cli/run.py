@@ -1,0 +1,196 @@
+"""`run` and `plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drillkit.cli import compose
+from drillkit.model.errors import Refused
+
+if TYPE_CHECKING:
+    from drillkit.model.drill import Drill, Target
+    from drillkit.plan import Plan
+    from drillkit.runner.execute import Finished
+
+_shared = [
+    click.argument("name"),
+    click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),
+    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Give a variable a value."),
+    click.option(
+        "--var-file", "var_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of variables."
+    ),
+]
+
+
+def _with_shared(command: Any) -> Any:
+    for option in reversed(_shared):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_with_shared
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
+@click.option("--json", "as_json", is_flag=True, help="Print every record as one JSON object a line.")
+@click.option("--dry-run", is_flag=True, help="Resolve and show; touch nothing.")
+@click.option("--recover", "recover_first", is_flag=True, help="First clean up what earlier runs left on this target.")
+@click.option("--wait", metavar="DURATION", help="Wait so long for another run on this target to end.")
+@click.option("--trigger", default="operator", metavar="TEXT", help="What started this, for the report.")
+def run(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], out: Path | None, yes: bool,
+    as_json: bool, dry_run: bool, recover_first: bool, wait: str | None, trigger: str,
+) -> int:  # fmt: skip
+    """Run a drill, or a Chaos Toolkit experiment as a drill of one step.
+
+    NAME is a file, or a name found in this project, the user's configuration or the drills that come with drillkit.
+    """
+    if dry_run:
+        return _plan(name, target, sets, var_files, as_json)
+    asked = compose.ask(name, sets, var_files, target, need=True)
+    wait_s = _seconds(wait)
+    click.echo(f"{asked.parsed.name} from {asked.parsed.source.label}", err=True)
+    with compose.standing_target(asked) as standing:
+        names = compose.new_run(asked.parsed.name)
+        drill = asked.parsed.resolve(asked.sets, standing, names)
+        compose.confirm(drill, standing, yes=yes)
+        _leftovers(standing, recover_first)
+        finished = _execute(asked, drill, standing, names, out, as_json, trigger, wait_s)
+    return _tell(finished, as_json)
+
+
+def _seconds(text: str | None) -> float:
+    from drillkit.model.units import parse_duration
+
+    if text is None:
+        return 0.0
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--wait") from error
+
+
+def _leftovers(target: Target, recover_first: bool) -> None:
+    from drillkit.runner.recover import leftovers, recover
+
+    for run in leftovers(target.name):
+        if not recover_first:
+            raise Refused(
+                f"an earlier run left target `{target.name}` unfinished: {run.id} in {run.folder}. "
+                f"Clean it up first: drillkit recover {run.id} (or add --recover)"
+            )
+        done = recover(run, 900.0, lambda text: click.echo(f"  {text}", err=True))
+        click.echo(f"recovered {run.id}: {done.state}, {done.detail}", err=True)
+        if done.left:
+            raise Refused(f"run {run.id} could not be cleaned up: {', '.join(done.left)}")
+
+
+def _execute(
+    asked: compose.Asked, drill: Drill, target: Target, names: Any, out: Path | None, as_json: bool, trigger: str,
+    wait_s: float,
+) -> Finished:  # fmt: skip
+    from drillkit.cli.places import reports_folder
+    from drillkit.cli.terminal import watcher
+    from drillkit.runner.execute import Request, execute
+
+    find_experiment = compose.experiments_of(asked)
+    show = watcher(drill, as_json=as_json)
+    try:
+        return execute(
+            Request(
+                drill=drill,
+                source=compose.source_bytes(asked.parsed),
+                target=compose.without_secrets(target),
+                names=names,
+                reports=reports_folder(out, asked.roots),
+                bind=compose.binder(asked.parsed.source.label),
+                find_experiment=find_experiment,
+                trigger=trigger,
+                digests=compose.digests_of(drill, find_experiment),
+                watch=show,
+                wait_for_lock_s=wait_s,
+            )  # fmt: skip
+        )
+    finally:
+        show.close()
+
+
+def _tell(finished: Finished, as_json: bool) -> int:
+    from drillkit.report import EXIT_TEXT, write_reports
+    from drillkit.spec.files import shown
+
+    try:
+        verdict, paths = write_reports(finished.folder)
+    except OSError as error:
+        verdict, paths = finished.verdict, ()
+        click.echo(
+            f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}", err=True
+        )
+    click.echo("", err=True)
+    color = {"met": "green", "unknown": "yellow", "violated": "red"}[verdict.holds]
+    click.secho(verdict.headline, fg=color, bold=True, err=True)
+    for finding in verdict.findings[:8]:
+        click.echo(f"  {finding.about}: expected {finding.expected}, observed {finding.observed}", err=True)
+        if finding.advice:
+            click.echo(f"    next: {finding.advice}", err=True)
+    if len(verdict.findings) > 8:
+        click.echo(f"  and {len(verdict.findings) - 8} more in the report", err=True)
+    if finished.journal_lost:
+        click.echo(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", err=True)
+    if finished.left:
+        click.secho(f"left behind: {', '.join(finished.left)}", fg="red", err=True)
+        click.echo(f"run: drillkit recover {verdict.run}", err=True)
+    for path in paths:
+        if path.name == "report.html" or (path.name == "report.md" and not as_json):
+            click.echo(f"report: {shown(path)}", err=True)
+    click.echo(f"exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]}", err=True)
+    return verdict.exit_code
+
+
+@click.command()
+@_with_shared
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
+    """Show what a drill would touch, how each thing is undone, and what keeps it from starting."""
+    return _plan(name, target, sets, var_files, as_json)
+
+
+def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
+    from drillkit.runner.planning import plan_only
+
+    asked = compose.ask(name, sets, var_files, target, need=True)
+    with compose.standing_target(asked) as standing:
+        names = compose.new_run(asked.parsed.name)
+        drill = asked.parsed.resolve(asked.sets, standing, names)
+        made = plan_only(
+            drill, standing, names, compose.binder(asked.parsed.source.label), compose.experiments_of(asked)
+        )
+    _print_plan(made, as_json)
+    return 4 if made.problems else 0
+
+
+def _print_plan(made: Plan, as_json: bool) -> None:
+    import json
+
+    from drillkit.model.codec import to_data
+
+    if as_json:
+        steps = [{"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps]
+        click.echo(json.dumps({"drill": made.drill.drill, "target": made.target.name, "steps": steps,
+                               "problems": list(made.problems)}, indent=2))  # fmt: skip
+        return
+    click.secho(f"{made.drill.drill} against {made.target.name}; nothing was touched", bold=True)
+    for item in made.steps:
+        click.echo(f"\n{item.step.name} ({item.step.uses})" + (f" in {item.group}" if item.group else ""))
+        for title, rows in (
+            ("targets", item.prospect.targets), ("does", item.prospect.effects),
+            ("needs", item.prospect.permissions), ("note", item.prospect.notes),
+        ):  # fmt: skip
+            for row in rows:
+                click.echo(f"  {title:8} {row}")
+    for problem in made.problems:
+        click.secho(f"\nproblem: {problem}", fg="red")
+    click.echo("\nit would refuse to start" if made.problems else "\nit would start")

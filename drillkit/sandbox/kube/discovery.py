@@ -9,8 +9,8 @@ from drillkit.sandbox.kube.wire import Request, Response
 
 VERSION = {
     "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.0-drillkit",
+    "minor": "31",
+    "gitVersion": "v1.31.0-drillkit",
     "gitCommit": "0000000000000000000000000000000000000000",
     "gitTreeState": "clean",
     "buildDate": "2025-01-01T00:00:00Z",

@@ -45,7 +45,9 @@ PodMetrics = Callable[[Object], Mapping[str, tuple[float, int]]]
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _KEPT = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
          "generation", "resourceVersion", "generateName")  # fmt: skip
-_ASSIGNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_GIVEN = ("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences",
+          "managedFields")  # fmt: skip
+"""What a client may say in metadata; unknown fields are dropped."""
 _STATUS_AT_BIRTH = (NODES, NAMESPACES)
 
 
@@ -182,8 +184,7 @@ class Store:
         meta = new["metadata"] = {**(new.get("metadata") or {})}
         if meta.pop("resourceVersion", None):
             raise bad_request("resourceVersion should not be set on objects to be created")
-        for key in _ASSIGNED:
-            meta.pop(key, None)
+        meta = new["metadata"] = {key: value for key, value in meta.items() if key in _GIVEN}
         namespace = self._namespace(resource, meta.pop("namespace", None) or "", namespace)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"] + "".join(self._random.choices(_SUFFIX, k=5))
@@ -254,7 +255,8 @@ class Store:
     def update(self, gvr: Gvr, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
         """Replaces an object; 409 when its resourceVersion is given and stale. ``subresource="status"`` writes status.
 
-        What the server owns (identity, times, generation) stays; status stays where it is a subresource.
+        What the server owns (identity, times, generation) stays; status stays where it is a subresource. In process,
+        ``subresource="status"`` writes the field status alone of a resource that has no such subresource, too.
         """
         resource = self.resource(gvr)
         old = self.need(gvr, *key_of(obj))
@@ -279,10 +281,8 @@ class Store:
     def _successor(self, resource: Resource, old: Object, new: Object, subresource: str) -> Object:
         """What ``new`` becomes in the place of ``old``: valid, with what it may not change kept."""
         kept = {key: old["metadata"][key] for key in _KEPT if key in old["metadata"]}
-        free = {key: value for key, value in (new.get("metadata") or {}).items() if key not in (*_KEPT, "selfLink")}
+        free = {key: value for key, value in (new.get("metadata") or {}).items() if key in _GIVEN[3:]}
         if subresource == "status":
-            if not resource.has_status:
-                raise ApiError(404, "NotFound", f"{resource.plural} have no subresource status here")
             status = {"status": new["status"]} if new.get("status") is not None else {}
             result = {**{key: value for key, value in old.items() if key != "status"}, **status}
             managed = {"managedFields": free["managedFields"]} if "managedFields" in free else {}

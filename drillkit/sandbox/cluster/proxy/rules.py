@@ -10,6 +10,8 @@ from typing import Any
 EXTERNAL = ""
 """The source of a request that comes from outside the cluster; pods are `namespace/name`."""
 
+_READABLE = frozenset({"name", "uri", "method", "headers"})
+
 FIRST_RETRANSMISSION_S = 0.2
 """Linux' minimum retransmission timeout (TCP_RTO_MIN); it doubles with every further loss of the same packet."""
 
@@ -141,6 +143,8 @@ def unresolvable(rules: Rules, pod: str, host: str) -> NameRule | None:
 
 
 def _matches(match: Mapping[str, Any], method: str, path: str, headers: Mapping[str, str]) -> bool:
+    if match.keys() - _READABLE:
+        return False  # a condition that cannot be read here: the fault must not become wider than was asked
     pairs = [(match.get("uri"), path), (match.get("method"), method)]
     pairs += [(wanted, headers.get(name.lower(), "")) for name, wanted in (match.get("headers") or {}).items()]
     return all(wanted is None or _string_match(wanted, value) for wanted, value in pairs)

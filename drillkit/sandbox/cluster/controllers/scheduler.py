@@ -1,0 +1,177 @@
+"""Binds pods to nodes: filters as Kubernetes' default scheduler does, then spreads over zones and nodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from drillkit.sandbox.cluster.controllers.view import View
+from drillkit.sandbox.cluster.values import controller_of, is_active, is_finished, matches, set_condition
+from drillkit.sandbox.kube.objects import NODES, PODS, Gvr, Object, condition, is_terminating
+
+ZONE = "topology.kubernetes.io/zone"
+UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One pod at a time, each seeing those bound before it."""
+
+    name: str = "scheduler"
+    gvr: Gvr = PODS
+    watches: frozenset[Gvr] = frozenset({PODS, NODES})
+
+    def reconcile(self, view: View, obj: Object) -> datetime | None:
+        if obj["spec"].get("nodeName") or is_terminating(obj) or is_finished(obj):
+            return None
+        if obj["spec"].get("schedulingGates"):
+            return None
+        nodes = view.all(NODES)
+        peers = [pod for pod in view.all(PODS) if pod["spec"].get("nodeName") and not is_finished(pod)]
+        refusals = {node["metadata"]["name"]: why_not(obj, node, nodes, peers) for node in nodes}
+        fitting = [node for node in nodes if refusals[node["metadata"]["name"]] is None]
+        if fitting:
+            self._bind(view, obj, best(obj, fitting, peers))
+        else:
+            self._refuse(view, obj, [why for why in refusals.values() if why])
+        return None
+
+    def _bind(self, view: View, pod: Object, node: str) -> None:
+        view.patch(PODS, pod, {"spec": {"nodeName": node}})
+        meta = pod["metadata"]
+        bound = view.store.get(PODS, meta["namespace"], meta["name"])
+        if bound is None:
+            return
+        status = bound.get("status") or {}
+        conditions = set_condition(status.get("conditions") or [], "PodScheduled", True, "", "", view.now())
+        view.write_status(PODS, bound, {**status, "conditions": conditions})
+        message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
+        view.event(pod, "Scheduled", message, component="default-scheduler")
+
+    def _refuse(self, view: View, pod: Object, reasons: list[str]) -> None:
+        told = ", ".join(f"{count} {why}" for why, count in sorted(Counter(reasons).items()))
+        message = f"0/{len(reasons)} nodes are available: {told}."
+        old = condition(pod, "PodScheduled")
+        if old is not None and old.get("message") == message:
+            return
+        status = pod.get("status") or {}
+        conditions = set_condition(status.get("conditions") or [], "PodScheduled", False, "Unschedulable", message, view.now())
+        view.write_status(PODS, pod, {**status, "phase": "Pending", "conditions": conditions})
+        view.event(pod, "FailedScheduling", message, warning=True, component="default-scheduler")
+
+
+def why_not(pod: Object, node: Object, nodes: list[Object], peers: list[Object]) -> str | None:
+    """Why a pod cannot run on a node, in the scheduler's words; None if it can."""
+    spec, labels = pod["spec"], node["metadata"].get("labels") or {}
+    tolerations = spec.get("tolerations") or []
+    if node["spec"].get("unschedulable") and not tolerates(tolerations, {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}):
+        return "node(s) were unschedulable"
+    for taint in node["spec"].get("taints") or []:
+        if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
+            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+    if not node_is_ready(node):
+        return "node(s) were not ready"
+    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+        return "node(s) didn't match Pod's node affinity/selector"
+    affinity = spec.get("affinity") or {}
+    required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required and not any(term_matches(term, node) for term in required["nodeSelectorTerms"]):
+        return "node(s) didn't match Pod's node affinity/selector"
+    anti = (affinity.get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or []
+    if any(_has_peer(pod, term, node, nodes, peers) for term in anti):
+        return "node(s) didn't match pod anti-affinity rules"
+    if any(_too_skewed(pod, spread, node, nodes, peers) for spread in spec.get("topologySpreadConstraints") or []):
+        return "node(s) didn't match pod topology spread constraints"
+    return None
+
+
+def node_is_ready(node: Object) -> bool:
+    """Whether the node's condition Ready is not false."""
+    ready = condition(node, "Ready")
+    return ready is None or ready["status"] == "True"
+
+
+def tolerates(tolerations: list[Object], taint: Object) -> bool:
+    """Whether one of the tolerations covers the taint."""
+    for toleration in tolerations:
+        if toleration.get("effect") not in (None, "", taint["effect"]):
+            continue
+        if toleration.get("key") not in (None, "", taint["key"]):
+            continue
+        if toleration.get("operator", "Equal") == "Exists" or toleration.get("value", "") == taint.get("value", ""):
+            return True
+    return False
+
+
+def term_matches(term: Object, node: Object) -> bool:
+    """Whether a node selector term selects a node; an empty term selects none."""
+    labels = node["metadata"].get("labels") or {}
+    fields = {"metadata.name": node["metadata"]["name"]}
+    requirements = [(labels, each) for each in term.get("matchExpressions") or []]
+    requirements += [(fields, each) for each in term.get("matchFields") or []]
+    return bool(requirements) and all(_requirement_holds(values, each) for values, each in requirements)
+
+
+def _requirement_holds(values: dict[str, str], requirement: Object) -> bool:
+    value, wanted = values.get(requirement["key"]), requirement.get("values") or []
+    match requirement["operator"]:
+        case "In":
+            return value in wanted
+        case "NotIn":
+            return value not in wanted
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt":
+            return value is not None and value.isdigit() and int(value) > int(wanted[0])
+        case "Lt":
+            return value is not None and value.isdigit() and int(value) < int(wanted[0])
+    return False
+
+
+def _domain(nodes: list[Object], key: str) -> dict[str, str]:
+    """Node name to the value of its topology label."""
+    found = {node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(key) for node in nodes}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _has_peer(pod: Object, term: Object, node: Object, nodes: list[Object], peers: list[Object]) -> bool:
+    domain = _domain(nodes, term["topologyKey"])
+    here = domain.get(node["metadata"]["name"])
+    spaces = term.get("namespaces") or [pod["metadata"]["namespace"]]
+    return here is not None and any(
+        domain.get(peer["spec"]["nodeName"]) == here
+        and peer["metadata"]["namespace"] in spaces
+        and matches(term.get("labelSelector"), peer)
+        for peer in peers
+    )
+
+
+def _too_skewed(pod: Object, spread: Object, node: Object, nodes: list[Object], peers: list[Object]) -> bool:
+    if spread.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
+        return False
+    domain = _domain(nodes, spread["topologyKey"])
+    here = domain.get(node["metadata"]["name"])
+    if here is None:
+        return True
+    counts = dict.fromkeys(domain.values(), 0)
+    for peer in peers:
+        same = peer["metadata"]["namespace"] == pod["metadata"]["namespace"] and not is_terminating(peer)
+        where = domain.get(peer["spec"]["nodeName"])
+        if same and where is not None and matches(spread.get("labelSelector"), peer):
+            counts[where] += 1
+    return counts[here] + 1 - min(counts.values()) > spread["maxSkew"]
+
+
+def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:
+    """The node whose zone, then which itself, has fewest pods of the same controller, then fewest pods."""
+    owner = (controller_of(pod) or {}).get("uid")
+    zones = _domain(nodes, ZONE)
+    siblings = [p for p in peers if owner and (controller_of(p) or {}).get("uid") == owner and is_active(p)]
+    in_zone = Counter(zones.get(p["spec"]["nodeName"]) for p in siblings)
+    on_node = Counter(p["spec"]["nodeName"] for p in siblings)
+    load = Counter(p["spec"]["nodeName"] for p in peers)
+    names = sorted(node["metadata"]["name"] for node in nodes)
+    return min(names, key=lambda name: (in_zone[zones.get(name)], on_node[name], load[name]))

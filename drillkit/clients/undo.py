@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drillkit.clock import Clock, Deadline
@@ -22,6 +23,8 @@ class Patience:
     """Monotonic start of clean-up."""
     confirmed: bool
     """The effect was seen and every attempt was answered: 'not found' means gone."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """What was confirmed about the effect, such as its `uid`; empty: it is not known to have happened."""
 
     def gone_for_good(self, settle_s: float) -> bool:
         """Whether 'not found' may be believed now.

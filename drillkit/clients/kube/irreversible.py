@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from drillkit.clients.kube.resources import EVENTS, PODS, Resource
+from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.marks import RUN, labels
+from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.resources import EVENTS, NAMESPACES, PODS, Object, Resource
+from drillkit.clock import utc
+from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
+from drillkit.model.errors import Absent, Conflict
+
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True)
@@ -106,3 +115,97 @@ class PostEvent(Irreversible):
     @property
     def wait_for(self) -> str:
         return "the cluster to drop it, as it drops all Events (after an hour, by default)"
+
+
+def delete_pod(kube: Reader, plan: Planned[DeletePod]) -> bool:
+    """See `Kube.delete_pod`."""
+    pod = plan.undo
+    path = PODS.path(pod.name, pod.namespace)
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", **_only_this(pod.uid, pod.grace_s)}
+    return _go(kube, plan, lambda attempts: attempts.send("DELETE", path, f"delete {pod.resource}", body=options))
+
+
+def evict_pod(kube: Reader, plan: Planned[EvictPod]) -> bool:
+    """See `Kube.evict_pod`."""
+    pod = plan.undo
+    path = PODS.path(pod.name, pod.namespace, "eviction")
+    body = {
+        "apiVersion": "policy/v1", "kind": "Eviction",
+        "metadata": {"name": pod.name, "namespace": pod.namespace},
+        "deleteOptions": _only_this(pod.uid, pod.grace_s),
+    }  # fmt: skip
+    return _go(kube, plan, lambda attempts: attempts.send("POST", path, f"evict {pod.resource}", body=body))
+
+
+def _only_this(uid: str, grace_s: int | None) -> dict[str, Any]:
+    grace = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
+    return {"preconditions": {"uid": uid}, **grace}
+
+
+def _go(kube: Reader, plan: Planned[DeletePod] | Planned[EvictPod], ask: Callable[[Attempts], object]) -> bool:
+    def once(attempts: Attempts) -> bool:
+        try:
+            ask(attempts)
+        except Absent:
+            return attempts.doubtful  # if there was a doubt before, that attempt did it
+        except Conflict:  # another pod has the name by now (a StatefulSet's), or this one is just changing
+            there = kube.find(PODS, plan.undo.name, plan.undo.namespace)
+            if there is not None and there["metadata"]["uid"] == plan.undo.uid:
+                raise
+            return attempts.doubtful
+        return True
+
+    return make(kube, plan, once, lambda gone: {"uid": plan.undo.uid} if gone else {})
+
+
+def restart(kube: Reader, plan: Planned[RestartWorkload]) -> None:
+    """See `Kube.restart`."""
+    undo = plan.undo
+    stamp = utc(kube.clock.now()).isoformat(timespec="seconds")
+    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
+    path = undo.of.path(undo.name, undo.namespace)
+
+    def once(attempts: Attempts) -> Object:
+        made: Object = attempts.send(
+            "PATCH", path, f"restart {undo.resource}", body=body, content_type=MERGE_PATCH
+        ).json()
+        return made
+
+    make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+
+
+def create_event(
+    kube: Reader, plan: Planned[PostEvent], *, reason: str, message: str, about: Object | None, warning: bool
+) -> None:
+    """See `Kube.create_event`."""
+    undo = plan.undo
+    stamp = utc(kube.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": undo.name, "namespace": undo.namespace, "labels": labels(undo.run, undo.name)},
+        "involvedObject": _reference(about, undo.namespace), "reason": reason, "message": message[:1024],
+        "type": "Warning" if warning else "Normal", "source": {"component": "drillkit"},
+        "reportingComponent": "drillkit.dev/drillkit", "reportingInstance": undo.run,
+        "firstTimestamp": stamp, "lastTimestamp": stamp, "count": 1,
+    }  # fmt: skip
+
+    def once(attempts: Attempts) -> None:
+        try:
+            attempts.send("POST", EVENTS.path(namespace=undo.namespace), f"post {undo.resource}", body=body)
+        except Conflict:
+            there = kube.find(EVENTS, undo.name, undo.namespace)
+            if there is None or (there["metadata"].get("labels") or {}).get(RUN) != undo.run:
+                raise
+
+    make(kube, plan, once, lambda _: {})
+
+
+def _reference(about: Object | None, namespace: str) -> Mapping[str, str]:
+    if about is None:
+        return {"apiVersion": "v1", "kind": NAMESPACES.kind, "name": namespace, "namespace": namespace}
+    meta = about["metadata"]
+    # The API wants an Event in the namespace that its reference names, even where the thing itself has none.
+    return {
+        "apiVersion": about["apiVersion"], "kind": about["kind"], "name": meta["name"], "uid": meta["uid"],
+        "namespace": meta.get("namespace") or namespace,
+    }  # fmt: skip

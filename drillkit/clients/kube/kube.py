@@ -1,100 +1,83 @@
-"""A cluster: reads, and the mutating calls that take the receipt of their undo."""
+"""A cluster: reads (in `Reader`), and the mutating calls, each of which takes the receipt of its undo."""
 
 from __future__ import annotations
 
+from drillkit.clients.kube import fields, irreversible, lease, nodes, objects
+from drillkit.clients.kube.config import connect
 from drillkit.clients.kube.fields import RestoreFields
 from drillkit.clients.kube.irreversible import DeletePod, EvictPod, PostEvent, RestartWorkload
 from drillkit.clients.kube.lease import ReleaseLease
 from drillkit.clients.kube.nodes import Uncordon
 from drillkit.clients.kube.objects import DeleteFault, DeleteObject
-from drillkit.clients.kube.resources import Object, Resource
+from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.resources import Object
+from drillkit.clients.kube.wire import ApiClientTransport
+from drillkit.clock import Clock, Gate
 from drillkit.journal.book import Planned
+from drillkit.model.drill import KubernetesTarget
 
 
-class Kube:
-    """One cluster."""
+def open_kube(target: KubernetesTarget, clock: Clock, gate: Gate) -> Kube:
+    """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot be configured."""
+    found = connect(target)
+    return Kube(ApiClientTransport(found.client, found.credentials), clock, gate, found.who)
 
-    def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
-        """The object. Raises Absent, CallError."""
-        raise NotImplementedError
 
-    def find(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
-        """The object, or None where there is none. Raises CallError."""
-        raise NotImplementedError
+class Kube(Reader):
+    """One cluster. Every mutating call raises Refused when the gate is closed, and CallError.
 
-    def list(
-        self, resource: Resource, namespace: str = "", *, selector: str = "", fields: str = "", limit: int = 500
-    ) -> list[Object]:
-        """All objects that match, read in pages of `limit`; namespace '' means every namespace. Raises CallError."""
-        raise NotImplementedError
+    Its attempts are bounded, and repeated only where a second one cannot do more than the first.
+    """
 
-    def log(
-        self, name: str, namespace: str, *, container: str = "", tail: int = 200, previous: bool = False,
-        limit_bytes: int = 256 * 1024,
-    ) -> str:  # fmt: skip
-        """The last lines of a container's log. Raises CallError."""
-        raise NotImplementedError
+    def delete_pod(self, plan: Planned[DeletePod]) -> bool:
+        """Delete that very pod (by UID). False when it was gone before we came."""
+        return irreversible.delete_pod(self, plan)
 
-    def cluster_uid(self) -> str:
-        """UID of the namespace kube-system, which is the cluster's."""
-        raise NotImplementedError
+    def evict_pod(self, plan: Planned[EvictPod]) -> bool:
+        """Evict that very pod. False when it was gone before we came. Raises Blocked naming the PodDisruptionBudget."""
+        return irreversible.evict_pod(self, plan)
 
-    def server_version(self) -> str:
-        """Such as `v1.32.1`."""
-        raise NotImplementedError
-
-    def clock_offset_s(self) -> float:
-        """Seconds that the API server's clock is ahead of ours (by its Date header: to the second)."""
-        raise NotImplementedError
-
-    def serves(self, resource: Resource) -> bool:
-        """Whether the cluster knows the resource (is the CRD installed?)."""
-        raise NotImplementedError
-
-    def can_i(self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "") -> bool:
-        """Whether our credentials may do that. Asks only; changes nothing."""
-        raise NotImplementedError
-
-    # Every mutating call below takes the receipt of its undo. Raises Refused when the gate is closed, CallError.
-
-    def delete_pod(self, plan: Planned[DeletePod]) -> None:
-        """Delete that very pod (by UID). A pod that is gone already is no error."""
-        raise NotImplementedError
-
-    def evict_pod(self, plan: Planned[EvictPod]) -> None:
-        """Evict that very pod. Raises Blocked naming the PodDisruptionBudget. One that is gone already is no error."""
-        raise NotImplementedError
-
-    def cordon(self, plan: Planned[Uncordon]) -> None:
+    def cordon(self, plan: Planned[Uncordon]) -> Object:
         """Make a node unschedulable. Raises Conflict when it is already: then it is not ours to uncordon."""
-        raise NotImplementedError
+        return nodes.cordon(self, plan)
 
     def create(self, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object) -> Object:
-        """Create the object that the plan names, marked as ours; kind, name and namespace come from the plan.
+        """Create the object that the plan names, marked as ours; name and namespace come from the plan.
 
-        Raises NotOurs when another object has that name.
+        Raises NotOurs when another object has that name, Absent when there is no such namespace, NotServed when the
+        cluster knows no such resource.
         """
-        raise NotImplementedError
+        return objects.create(self, plan, body)
 
     def set_fields(self, plan: Planned[RestoreFields]) -> Object:
-        """Make the changes the plan lists. Raises Conflict when a field no longer holds what the plan says it held."""
-        raise NotImplementedError
+        """Make the changes that the plan lists (`changed` makes it from an object as it was read).
+
+        Raises Conflict when a field no longer holds what it held when it was read, or is changed by another run.
+        """
+        return fields.set_fields(self, plan)
 
     def restart(self, plan: Planned[RestartWorkload]) -> None:
         """Have a workload replace all its pods."""
-        raise NotImplementedError
+        irreversible.restart(self, plan)
 
     def create_event(
         self, plan: Planned[PostEvent], *, reason: str, message: str, about: Object | None = None,
         warning: bool = False,
     ) -> None:  # fmt: skip
         """Post an Event, about `about` (default: the namespace)."""
-        raise NotImplementedError
+        irreversible.create_event(self, plan, reason=reason, message=message, about=about, warning=warning)
 
     def acquire_lease(self, plan: Planned[ReleaseLease], *, holder: str, ttl_s: int) -> None:
-        """Take the run's lock. Raises Refused naming who holds it."""
-        raise NotImplementedError
+        """Take the run's lock, over a dead run's if its time is over.
+
+        Raises Refused naming who holds it, TargetError when its namespace does not exist.
+        """
+        lease.acquire_lease(self, plan, holder=holder, ttl_s=ttl_s)
 
     def renew_lease(self, plan: Planned[ReleaseLease]) -> str:
-        """Keep the lock, and give the stop flag's text ('' when nobody set it). Raises NotOurs when it was lost."""
-        raise NotImplementedError
+        """Keep the lock, and give the stop flag's text ('' while nobody set it). Raises NotOurs when it was lost."""
+        return lease.renew_lease(self, plan)
+
+    def stop_flag(self, name: str, namespace: str) -> str:
+        """The stop flag's text on the Lease of that name; '' while nobody set it. Reads only."""
+        return lease.stop_flag(self, name, namespace)

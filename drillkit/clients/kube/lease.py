@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
 
-from drillkit.clients.kube.resources import LEASES
-from drillkit.clients.undo import Applicable
-from drillkit.model.effects import Phase
+from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.marks import STOP, UNDO, is_ours, labels
+from drillkit.clients.kube.objects import remove
+from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.resources import LEASES, Object, Resource
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.clock import utc
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Absent, Conflict, NotOurs, Refused, TargetError
+from drillkit.model.units import format_duration
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+CLOCK_MARGIN_S = 5.0
+"""A Lease counts as expired only so long after its end: clocks differ, and dates come in whole seconds."""
+RACES = 3
 
 
 @dataclass(frozen=True)
@@ -26,3 +42,128 @@ class ReleaseLease(Applicable):
     @property
     def resource(self) -> str:
         return LEASES.said(self.name, self.namespace)
+
+    @property
+    def of(self) -> Resource:
+        """What kind of object it is."""
+        return LEASES
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        return remove(clients.kube, self, patience, propagation="Background")
+
+
+def acquire_lease(kube: Reader, plan: Planned[ReleaseLease], *, holder: str, ttl_s: int) -> None:
+    """See `Kube.acquire_lease`."""
+    undo = plan.undo
+
+    def once(attempts: Attempts) -> Object:
+        there = kube.find(LEASES, undo.name, undo.namespace)
+        if there is not None:
+            if is_ours(there, undo.run, undo.name):
+                return there  # an attempt that was not answered has landed
+            _must_be_expired(kube, there, undo.resource)
+            _drop(attempts, undo, there)
+        return _make(kube, attempts, undo, holder, ttl_s)
+
+    make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+
+
+def _make(kube: Reader, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int) -> Object:
+    stamp = _stamp(kube.clock.now())
+    body = {
+        "apiVersion": LEASES.api_version, "kind": LEASES.kind,
+        "metadata": {
+            "name": undo.name, "namespace": undo.namespace, "labels": labels(undo.run, undo.name),
+            "annotations": {UNDO: f"kubectl delete lease {undo.name} -n {undo.namespace}"},
+        },
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": ttl_s, "acquireTime": stamp, "renewTime": stamp},
+    }  # fmt: skip
+    try:
+        made: Object = attempts.send(
+            "POST", LEASES.path(namespace=undo.namespace), f"create {undo.resource}", body=body
+        ).json()
+    except Absent as error:
+        raise TargetError(
+            f"expected namespace `{undo.namespace}` for the run's lock, found none. Make it (`kubectl create namespace "
+            f"{undo.namespace}`), or name another as `kubernetes.namespace` of the target"
+        ) from error
+    except Conflict:
+        there = kube.find(LEASES, undo.name, undo.namespace)
+        if there is not None and is_ours(there, undo.run, undo.name):
+            return there
+        raise Refused(f"another run was faster to take {undo.resource}; wait for it to end (`--wait 30m`)") from None
+    return made
+
+
+def _must_be_expired(kube: Reader, lease: Object, said: str) -> None:
+    spec = lease.get("spec") or {}
+    holder = spec.get("holderIdentity") or ""
+    renewed = spec.get("renewTime") or spec.get("acquireTime")
+    if not holder or not renewed:
+        return
+    there_s = kube.clock.now() + kube.clock_offset_s()
+    age_s = there_s - datetime.fromisoformat(renewed).timestamp()
+    ttl_s = float(spec.get("leaseDurationSeconds") or 0)
+    if age_s > ttl_s + CLOCK_MARGIN_S:
+        return
+    raise Refused(
+        f"{holder} holds the lock {said} (renewed {format_duration(max(0.0, age_s))} ago). Wait for it to end "
+        f"(`--wait 30m`); if that run is dead, its lock expires in {format_duration(ttl_s + CLOCK_MARGIN_S - age_s)}, "
+        "and `drillkit recover` cleans up after it"
+    )
+
+
+def _drop(attempts: Attempts, undo: ReleaseLease, lease: Object) -> None:
+    """Delete a dead run's Lease, that very version of it."""
+    meta = lease["metadata"]
+    pins = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": pins}
+    try:
+        attempts.send("DELETE", LEASES.path(undo.name, undo.namespace), f"take over {undo.resource}", body=options)
+    except Absent:
+        return
+    except Conflict:
+        raise Refused(f"another run was faster to take over {undo.resource}; wait for it to end") from None
+
+
+def renew_lease(kube: Reader, plan: Planned[ReleaseLease]) -> str:
+    """See `Kube.renew_lease`."""
+    undo = plan.undo
+    for race in range(RACES):
+        lease = kube.find(LEASES, undo.name, undo.namespace)
+        if lease is None or not is_ours(lease, undo.run, undo.name):
+            holder = ((lease or {}).get("spec") or {}).get("holderIdentity") or "nobody"
+            raise NotOurs(f"the run's lock {undo.resource} is lost: {holder} holds it now")
+        body = {
+            "metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]},
+            "spec": {"renewTime": _stamp(kube.clock.now())},
+        }
+        try:
+            kube.send(
+                "PATCH", LEASES.path(undo.name, undo.namespace), f"renew {undo.resource}", body=body,
+                content_type=MERGE_PATCH,
+            )  # fmt: skip
+        except Conflict:
+            if race == RACES - 1:
+                raise
+            continue
+        return _flag(lease)
+    raise AssertionError("the last race raises")
+
+
+def stop_flag(kube: Reader, name: str, namespace: str) -> str:
+    """See `Kube.stop_flag`."""
+    lease = kube.find(LEASES, name, namespace)
+    return _flag(lease) if lease is not None else ""
+
+
+def _flag(lease: Object) -> str:
+    annotations = lease["metadata"].get("annotations") or {}
+    if STOP not in annotations:
+        return ""
+    return annotations[STOP] or "no reason given"
+
+
+def _stamp(at: float) -> str:
+    return utc(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

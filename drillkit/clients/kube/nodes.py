@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from drillkit.clients.kube.resources import NODES
-from drillkit.clients.undo import Applicable
-from drillkit.model.effects import Phase
+from drillkit.clients.kube.fields import FieldChange, RestoreFields, change_fields, put_back
+from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.resources import NODES, Object
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Conflict
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+SWITCH = "/spec/unschedulable"
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,34 @@ class Uncordon(Applicable):
     uid: str
     """UID of the node when it was read."""
     expires: str = ""
+    """Until when it should be cordoned (ISO 8601), for whoever reads the annotation."""
+    prior: str = ""
+    """What `spec.unschedulable` was, as JSON; '' for no such field, which is what API servers send for `false`."""
 
     @property
     def resource(self) -> str:
         return NODES.said(self.node)
+
+    @property
+    def fields(self) -> RestoreFields:
+        """The same as a change of a field."""
+        change = FieldChange(SWITCH, "true", self.prior)
+        return RestoreFields(NODES, self.node, self.run, self.uid, (change,), expires=self.expires)
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        return put_back(clients.kube, self.fields, patience)
+
+
+def uncordon_of(node: Object, *, run: str, expires: str = "") -> Uncordon:
+    """The undo of cordoning a node as it was read. Raises Conflict when it is cordoned already: not ours to undo."""
+    meta, spec = node["metadata"], node.get("spec") or {}
+    if spec.get("unschedulable"):
+        raise Conflict(f"{NODES.said(meta['name'])} is cordoned already, and not by this run; leave it or uncordon it")
+    prior = "false" if "unschedulable" in spec else ""
+    return Uncordon(meta["name"], run, meta["uid"], expires, prior)
+
+
+def cordon(kube: Reader, plan: Planned[Uncordon]) -> Object:
+    """See `Kube.cordon`."""
+    return change_fields(kube, plan, plan.undo.fields, f"kubectl uncordon {plan.undo.node}")

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import itertools
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from drillkit.clients.kube.resources import Resource
-from drillkit.clients.undo import Applicable
-from drillkit.model.effects import Phase
+from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.marks import EXPIRES, UNDO, is_ours, labels
+from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.resources import NAMESPACES, Object, Resource
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.clock import DeadlineOver
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Absent, Conflict, NotOurs
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+SETTLE_S = 15.0
+"""An unanswered create lands within this time or never: as long as a call may last on the wire."""
+PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class Made(Protocol):
+    """What is known of an object before it is made."""
+
+    @property
+    def of(self) -> Resource: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def resource(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +60,10 @@ class DeleteFault(Applicable):
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
 
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        return remove(clients.kube, self, patience, propagation="Background")
+
 
 @dataclass(frozen=True)
 class DeleteObject(Applicable):
@@ -48,3 +83,106 @@ class DeleteObject(Applicable):
     @property
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        # Foreground: gone means that what it owned (a Job's pods) is gone as well.
+        return remove(clients.kube, self, patience, propagation="Foreground")
+
+
+def create(kube: Reader, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object) -> Object:
+    """See `Kube.create`."""
+    undo = plan.undo
+    obj = _prepared(undo, body)
+
+    def once(attempts: Attempts) -> Object:
+        try:
+            made: Object = attempts.send(
+                "POST", undo.of.path(namespace=undo.namespace), f"create {undo.resource}", body=obj
+            ).json()
+        except Conflict:
+            there = kube.find(undo.of, undo.name, undo.namespace)
+            if there is None:
+                raise  # not about the name: the namespace is being deleted, say
+            if not is_ours(there, undo.run, undo.name):
+                raise NotOurs(
+                    f"expected to create {undo.resource}, found one that this run did not make; it is left alone. "
+                    "Choose another name, or delete it if nobody needs it"
+                ) from None
+            if there["metadata"].get("deletionTimestamp"):
+                raise
+            return there  # an attempt that was not answered has landed
+        return made
+
+    return make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+
+
+def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
+    obj = copy.deepcopy(body)
+    obj.setdefault("apiVersion", undo.of.api_version)
+    obj.setdefault("kind", undo.of.kind)
+    meta = obj.setdefault("metadata", {})
+    meta["name"] = undo.name
+    if undo.of.namespaced:
+        meta["namespace"] = undo.namespace
+    meta["labels"] = {**(meta.get("labels") or {}), **labels(undo.run, undo.name)}
+    where = f" -n {undo.namespace}" if undo.of.namespaced else ""
+    by_hand = f"kubectl delete {undo.of.plural}{f'.{undo.of.group}' if undo.of.group else ''} {undo.name}{where}"
+    expires = {EXPIRES: undo.expires} if undo.expires else {}
+    meta["annotations"] = {**(meta.get("annotations") or {}), UNDO: by_hand, **expires}
+    return obj
+
+
+def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) -> Undone:
+    """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying what blocks."""
+    uid = patience.identity.get("uid", "")
+    deleted = False
+    for pause_s in itertools.chain(PAUSES_S, itertools.repeat(PAUSES_S[-1])):
+        obj = kube.find(undo.of, undo.name, undo.namespace)
+        if obj is not None and is_ours(obj, undo.run, undo.name, uid):
+            if not obj["metadata"].get("deletionTimestamp"):
+                _delete(kube, undo, obj, propagation)
+            deleted = True
+            if patience.deadline.over:
+                raise DeadlineOver(f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}")
+        elif patience.gone_for_good(SETTLE_S):
+            return _ended(undo, obj, deleted, known=bool(uid))
+        patience.pause(pause_s)
+    raise AssertionError("pauses never end")
+
+
+def _delete(kube: Reader, undo: Made, obj: Object, propagation: str) -> None:
+    options = {
+        "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation,
+        "preconditions": {"uid": obj["metadata"]["uid"]},
+    }  # fmt: skip
+    # Gone, or another one by now: the caller looks again.
+    with contextlib.suppress(Absent, Conflict):
+        kube.send("DELETE", undo.of.path(undo.name, undo.namespace), f"delete {undo.resource}", body=options)
+
+
+def _ended(undo: Made, obj: Object | None, deleted: bool, *, known: bool) -> Undone:
+    if deleted:
+        return Undone("undone", f"{undo.resource} is gone")
+    if obj is not None:
+        return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
+    if known:
+        return Undone("already-undone", f"{undo.resource} was gone already")
+    return Undone("never-happened", f"{undo.resource} never came to be")
+
+
+def _what_blocks(resource: Resource, obj: Object) -> str:
+    """Why an object that is being deleted is still there."""
+    why: list[str] = []
+    if resource == NAMESPACES:
+        troubles = [c for c in _conditions(obj) if c.get("status") == "True"]
+        why += [f"{c.get('type')}: {c.get('message', '').strip()}" for c in troubles]
+    else:
+        why += [f"{c['type']} is {c.get('status')}" for c in _conditions(obj) if c.get("type") == "AllRecovered"]
+    if held := obj["metadata"].get("finalizers"):
+        why.append(f"held by {', '.join(held)}; is the controller that owns it running?")
+    return "; ".join(why) or "nothing says why"
+
+
+def _conditions(obj: Object) -> list[dict[str, Any]]:
+    return list((obj.get("status") or {}).get("conditions") or [])

@@ -1,0 +1,242 @@
+"""From a target to connections and credentials, by the official client's own loader, without process-global state."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from drillkit.model.drill import KubernetesTarget
+from drillkit.model.errors import Denied, TargetError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+T = TypeVar("T")
+PLUGIN_S = 30.0
+"""How long an exec plugin (`aws eks get-token`) may take; the library itself would wait for ever."""
+DEFAULT_FILE = "~/.kube/config"
+LOOPBACK = ("localhost", "127.", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What is needed to speak to a cluster."""
+
+    client: ApiClient
+    credentials: Callable[[], Mapping[str, str]]
+    who: str
+    """How we are known there, as far as the kubeconfig says: `user admin (context prod)`."""
+
+
+def connect(target: KubernetesTarget) -> Connected:
+    """Raises TargetError for everything that a kubeconfig can have wrong, saying what to do about it."""
+    from kubernetes.client import ApiClient, Configuration
+
+    configuration = Configuration()
+    files = _files(target)
+    if files is None:
+        who = _load_in_cluster(configuration, target)
+        plugin = ""
+    else:
+        who, plugin = _load_files(configuration, files, target.context)
+    _choose_proxy(configuration)
+    return Connected(ApiClient(configuration), _credentials(configuration, plugin, who), who)
+
+
+def _files(target: KubernetesTarget) -> str | None:
+    """Paths joined by ':', or None for the pod's own service account."""
+    named = target.kubeconfig or os.environ.get("KUBECONFIG") or ""
+    origin = "the target's `kubeconfig`" if target.kubeconfig else "KUBECONFIG"
+    paths = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
+    if paths:
+        there = [path for path in paths if path.exists()]
+        if not there:
+            raise TargetError(
+                f"expected a kubeconfig at {', '.join(map(str, paths))} (from {origin}), found no file. "
+                "Correct the path, or have your cluster's tool write it"
+            )
+        return os.pathsep.join(map(str, there))
+    default = Path(DEFAULT_FILE).expanduser()
+    if default.exists():
+        return str(default)
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return None
+    raise TargetError(
+        f"expected a kubeconfig: the target names none, KUBECONFIG is not set, {default} does not exist and this is "
+        "no pod. Set `kubernetes.kubeconfig` of the target"
+    )
+
+
+def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
+    from kubernetes.config import ConfigException, load_incluster_config
+
+    load: Any = load_incluster_config
+    if target.context:
+        raise TargetError(
+            f"expected context `{target.context}`, but there is no kubeconfig here: a pod's own service account has "
+            "no contexts. Leave `context` out, or mount a kubeconfig"
+        )
+    try:
+        load(client_configuration=configuration)
+    except (ConfigException, OSError) as error:
+        raise TargetError(
+            f"expected the pod's service account: {error}; is automountServiceAccountToken off?"
+        ) from error
+    return "this pod's service account"
+
+
+def _load_files(configuration: Any, files: str, context: str | None) -> tuple[str, str]:
+    """Load into `configuration`. Gives who we are, and the exec plugin's command if there is one."""
+    import yaml
+    from kubernetes.config import ConfigException, load_kube_config
+
+    load: Any = load_kube_config
+    try:
+        known, current = _contexts(files)
+        chosen = _chosen(known, current, context, files)
+        user, command = _user(files, known[chosen])
+        who = f"user {user or 'unnamed'} (context {chosen})"
+        if command and shutil.which(command) is None:
+            raise TargetError(
+                f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; install it"
+            )
+        with _said_to_log() as said:
+            bounded(
+                lambda: load(
+                    config_file=files, context=chosen, client_configuration=configuration, persist_config=False
+                ),
+                PLUGIN_S, TargetError(f"{who}: expected credentials from `{command}` within {PLUGIN_S:g} s; it hangs"),
+            )  # fmt: skip
+    except (ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise TargetError(f"{files}: no kubeconfig that can be used: {_first_line(error)}") from error
+    has_credentials = bool(configuration.auth_settings()) or bool(configuration.cert_file)
+    if command and not has_credentials:
+        why = f": {'; '.join(said)}" if said else ""
+        raise TargetError(f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry")
+    return who, command
+
+
+def _contexts(files: str) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Contexts by name, and the current one. The first file that names a thing wins, as kubectl has it."""
+    known: dict[str, Mapping[str, Any]] = {}
+    current = ""
+    for data in _documents(files):
+        for entry in data.get("contexts") or []:
+            known.setdefault(entry["name"], entry.get("context") or {})
+        current = current or str(data.get("current-context") or "")
+    return known, current
+
+
+def _documents(files: str) -> Iterator[Mapping[str, Any]]:
+    import yaml
+
+    for path in files.split(os.pathsep):
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise TargetError(f"{path}: expected a kubeconfig, found {type(data).__name__}")
+        yield data
+
+
+def _chosen(known: Mapping[str, Any], current: str, context: str | None, files: str) -> str:
+    name = context or current
+    if not name:
+        raise TargetError(f"{files}: no current-context; set `kubernetes.context` of the target ({_some(known)})")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else _some(known)
+        raise TargetError(f"{files}: expected a context `{name}`, found none; {hint}")
+    return name
+
+
+def _some(known: Mapping[str, Any]) -> str:
+    return f"it has {', '.join(sorted(known)[:8])}" if known else "it has none at all"
+
+
+def _user(files: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    """Name of the context's user, and the command of its exec plugin or ''."""
+    name = str(context.get("user") or "")
+    for data in _documents(files):
+        for entry in data.get("users") or []:
+            if entry.get("name") == name:
+                return name, str(((entry.get("user") or {}).get("exec") or {}).get("command") or "")
+    return name, ""
+
+
+def _choose_proxy(configuration: Any) -> None:
+    """A kubeconfig's `proxy-url` wins; else the environment's, except for loopback and what NO_PROXY names."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(configuration.host)
+    environment = getproxies()
+    of_environment = {v for v in environment.values() if v}
+    if configuration.proxy and configuration.proxy not in of_environment:
+        return
+    host = parts.hostname or ""
+    if host.startswith(LOOPBACK) or proxy_bypass(host):
+        configuration.proxy = None
+    else:
+        configuration.proxy = environment.get(parts.scheme) or environment.get("all")
+
+
+def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapping[str, str]]:
+    def headers() -> Mapping[str, str]:
+        settings = configuration.auth_settings()  # refreshes what has expired
+        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header" and s["value"]}
+
+    def refreshed() -> Mapping[str, str]:
+        hangs = Denied(f"{who}: expected new credentials from `{plugin}` within {PLUGIN_S:g} s; it hangs")
+        return bounded(headers, PLUGIN_S, hangs)
+
+    return refreshed if plugin else headers
+
+
+def bounded(work: Callable[[], T], limit_s: float, late: Exception) -> T:
+    """What `work` gives, or `late` raised after `limit_s` seconds; it is then left to itself."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # handed to the caller's thread, whatever it is
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="kubernetes credentials", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise late
+    return outcome[0]
+
+
+@contextlib.contextmanager
+def _said_to_log() -> Iterator[list[str]]:
+    """The library only logs why an exec plugin failed (and would set up logging for that): catch it."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.ERROR and record.name == "root":
+                said.append(record.getMessage())
+
+    listener = Listener()
+    logging.getLogger().addHandler(listener)
+    try:
+        yield said
+    finally:
+        logging.getLogger().removeHandler(listener)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

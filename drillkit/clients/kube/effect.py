@@ -1,0 +1,66 @@
+"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can land late."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from drillkit.clients.kube.reader import patiently
+from drillkit.clients.kube.wire import Answer
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Effect
+from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube.reader import Reader
+
+T = TypeVar("T")
+ATTEMPTS = 3
+LIMIT_S = 20.0
+"""No further attempt begins after this: a hanging API must not hold a drill for minutes."""
+
+
+class Attempts:
+    """The attempts of one change. It knows whether one of them may still land."""
+
+    def __init__(self, kube: Reader) -> None:
+        self._kube = kube
+        self.doubtful = False
+        """An attempt was not answered: it may have happened, and may yet."""
+
+    def send(
+        self, method: str, path: str, asked: str, *, query: Mapping[str, str] | None = None, body: Any = None,
+        content_type: str = "application/json",
+    ) -> Answer:  # fmt: skip
+        """`Reader.send`, remembered."""
+        try:
+            return self._kube.send(method, path, asked, query=query, body=body, content_type=content_type)
+        except (Unanswered, Unavailable):
+            self.doubtful = True
+            raise
+
+
+def make(
+    kube: Reader, plan: Planned[Effect], once: Callable[[Attempts], T], identity: Callable[[T], Mapping[str, str]]
+) -> T:
+    """Do `once` until it is answered, and confirm the plan if every attempt was.
+
+    `once` must tolerate that an earlier attempt of its own has landed. Raises what the last attempt raised.
+    """
+    attempts = Attempts(kube)
+    try:
+        made = patiently(lambda: once(attempts), kube.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
+    except DrillError:
+        if not attempts.doubtful:  # refused for good: nothing is there and nothing can come
+            _confirm(plan, {})
+        raise
+    if not attempts.doubtful:
+        _confirm(plan, identity(made))
+    return made
+
+
+def _confirm(plan: Planned[Effect], identity: Mapping[str, str]) -> None:
+    # A lost journal stops the run by its own way; here it only costs the clean-up some seconds.
+    with contextlib.suppress(JournalLost):
+        plan.confirm(**identity)

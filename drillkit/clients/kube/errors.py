@@ -1,0 +1,110 @@
+"""What a cluster's refusals mean. The only place where statuses become drillkit's errors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drillkit.clients.kube.wire import Answer
+from drillkit.model.errors import (
+    Absent,
+    Blocked,
+    CallError,
+    Conflict,
+    Denied,
+    Invalid,
+    Throttled,
+    Unavailable,
+)  # fmt: skip
+
+NO_SUCH_RESOURCE = "the server could not find the requested resource"
+
+
+def refusal(answer: Answer, asked: str, who: str) -> CallError:
+    """The error of an answer that is no success. `asked`: `delete pod/shop/web-1`; `who`: how we are known there."""
+    status = _status(answer)
+    said = str(status.get("message") or answer.content[:200].decode(errors="replace") or "no reason given").strip()
+    return _KINDS.get(answer.status, _other)(answer, status, said, asked, who)
+
+
+def _status(answer: Answer) -> Mapping[str, Any]:
+    with contextlib.suppress(ValueError):
+        found = json.loads(answer.content)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def causes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The causes of a Status object."""
+    return list((status.get("details") or {}).get("causes") or [])
+
+
+def _unauthorized(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    return Denied(
+        f"cannot {asked}: {who} is not known to the API server (401: {said}); the token or certificate is missing or "
+        "has expired. Log in again and retry"
+    )
+
+
+def _forbidden(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    if "because it is being terminated" in said:
+        return Conflict(f"cannot {asked}: {said}")
+    return Denied(f"cannot {asked}: {who} may not (403: {said}). Grant that verb in a Role or ClusterRole")
+
+
+def _absent(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    if NO_SUCH_RESOURCE in said:
+        return NotServed(f"cannot {asked}: the cluster serves no such resource; is its CRD installed?")
+    return Absent(f"cannot {asked}: {said}")
+
+
+def _conflict(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    return Conflict(f"cannot {asked}: {said}")
+
+
+def _invalid(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    told = "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5])
+    return Invalid(f"cannot {asked}: the API server calls the request invalid: {told or said}")
+
+
+def _too_many(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    budget = [c for c in causes(status) if c.get("reason") == "DisruptionBudget"]
+    if budget:
+        return Blocked(f"cannot {asked} now: {budget[0].get('message', said)}")
+    if "disruption budget" in said:
+        return Blocked(f"cannot {asked} now: {said}")
+    error = Throttled(f"cannot {asked} now: too many calls ({said})")
+    error.retry_after_s = _retry_after(answer, status)
+    return error
+
+
+def _retry_after(answer: Answer, status: Mapping[str, Any]) -> float | None:
+    wish = answer.headers.get("retry-after") or (status.get("details") or {}).get("retryAfterSeconds")
+    try:
+        return float(wish) if wish is not None else None
+    except ValueError:  # a date: rare enough to fall back on our own backoff
+        return None
+
+
+def _other(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    if answer.status >= 500:
+        return Unavailable(f"cannot {asked}: the API server is in trouble ({answer.status}: {said})")
+    if 300 <= answer.status < 400:
+        return Invalid(
+            f"cannot {asked}: redirected to {answer.headers.get('location', 'nowhere')}; the server in the kubeconfig "
+            "is not the API server itself"
+        )
+    return Invalid(f"cannot {asked}: unexpected answer {answer.status}: {said}")
+
+
+class NotServed(Absent):
+    """404 for the kind of resource, not for the object: its CRD is not installed."""
+
+
+_KINDS = {
+    400: _invalid, 401: _unauthorized, 403: _forbidden, 404: _absent, 409: _conflict, 410: _conflict,
+    413: _invalid, 422: _invalid, 429: _too_many,
+}  # fmt: skip

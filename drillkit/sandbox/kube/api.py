@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drillkit.sandbox.kube import metrics, podops, reviews, scale
@@ -30,11 +31,12 @@ _ANSWERED_WITH_OBJECT = ("pods", "services", "persistentvolumeclaims", "persiste
 
 
 def answer(store: Store, request: Request) -> Response:
-    """Answers a request; refusals are answers, too."""
+    """Answers a request; refusals are answers, too. The body is the caller's own."""
     try:
-        return _answer(store, request)
+        found = _answer(store, request)
     except ApiError as error:
-        return refusal(error)
+        found = refusal(error)
+    return replace(found, body=clone(found.body))
 
 
 def refusal(error: ApiError) -> Response:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from drillkit.sandbox.kube.errors import ApiError, expired
-from drillkit.sandbox.kube.objects import Event, Gvr, Object
+from drillkit.sandbox.kube.objects import Event, Gvr, Object, clone
 
 Key = tuple[str, str]
 
@@ -130,7 +130,7 @@ class Watch:
     def _initial(self) -> list[Object]:
         self._since = self._view.log.last
         found = [obj for _, obj in sorted(self._view.table(self._gvr).items(), key=_by_key) if self._matches(obj)]
-        lines = [{"type": "ADDED", "object": self._show(obj)} for obj in found]
+        lines = [{"type": "ADDED", "object": clone(self._show(obj))} for obj in found]
         if self._initial_end and self._bookmark is not None:
             lines.append({"type": "BOOKMARK", "object": self._bookmark(self._since, True)})
         return lines
@@ -151,7 +151,7 @@ class Watch:
         if not before and not after:
             return []
         kind = "MODIFIED" if before and after else "ADDED" if after else "DELETED"
-        return [{"type": kind, "object": self._show(event.object)}]
+        return [{"type": kind, "object": clone(self._show(event.object))}]
 
 
 def _by_key(item: tuple[Key, Object]) -> Key:

@@ -64,7 +64,7 @@ class PodExec(Protocol):
 
 @dataclass(frozen=True)
 class Response:
-    """One answer. ``body`` is JSON data (shared with the store: never change it), text or bytes.
+    """One answer. ``body`` is JSON data, text or bytes, and the receiver's own.
 
     With ``upgrade`` the answer goes on: the transport (or a test) drives the watch, the log or the command.
     """

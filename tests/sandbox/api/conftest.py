@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from drillkit.sandbox.kube.objects import PODS
+from drillkit.sandbox.kube.store import Store
+from drillkit.sandbox.kube.wire import Request
+
+JSON = "application/json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY = "application/apply-patch+yaml"
+KINDS = {"merge": MERGE, "strategic": STRATEGIC, "json": JSON_PATCH, "apply": APPLY}
+
+
+class Api:
+    """The API without sockets: a virtual clock, counted UIDs, seeded names."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+        numbers = itertools.count(1)
+        self.store = Store(now=lambda: self.time, uid=lambda: f"uid-{next(numbers)}", random=random.Random(seed))
+
+    def advance(self, seconds):
+        self.time += timedelta(seconds=seconds)
+
+    def call(self, method, path, body=None, content_type=JSON, accept=JSON, agent="tester/1.0", query=None, **params):
+        headers = {"Content-Type": content_type, "Accept": accept, "User-Agent": agent}
+        pairs = [*(query or []), *((key, str(value)) for key, value in params.items())]
+        data = b"" if body is None else json.dumps(body).encode()
+        return self.store.handle(Request(method, path, pairs, headers, data))
+
+    def get(self, path, **params):
+        return self.call("GET", path, **params)
+
+    def post(self, path, body, **params):
+        return self.call("POST", path, body, **params)
+
+    def put(self, path, body, **params):
+        return self.call("PUT", path, body, **params)
+
+    def patch(self, path, body, kind="merge", **params):
+        return self.call("PATCH", path, body, content_type=KINDS[kind], **params)
+
+    def delete(self, path, body=None, **params):
+        return self.call("DELETE", path, body, **params)
+
+    def made(self, path, body, **params):
+        """The object that a POST created."""
+        response = self.post(path, body, **params)
+        assert response.status == 201, response.body
+        return response.body
+
+    def names(self, path, **params):
+        response = self.get(path, **params)
+        assert response.status == 200, response.body
+        return [item["metadata"]["name"] for item in response.body["items"]]
+
+    def run_pod(self, name, node="node-1", ready=True, phase="Running", namespace="shop"):
+        """Binds a pod to a node and says that it runs, as scheduler and kubelet would."""
+        if not self.store.get(PODS, namespace, name)["spec"].get("nodeName"):
+            self.store.patch(PODS, namespace, name, {"spec": {"nodeName": node}})
+        condition = {"type": "Ready", "status": "True" if ready else "False"}
+        status = {"phase": phase, "conditions": [condition]}
+        return self.store.patch(PODS, namespace, name, {"status": status}, subresource="status")
+
+
+@pytest.fixture
+def api():
+    """An API with the namespace shop."""
+    api = Api()
+    api.made("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    return api
+
+
+@pytest.fixture
+def another_api():
+    """Makes further APIs of a given seed."""
+    return Api
+
+
+@pytest.fixture
+def pod():
+    """Makes a pod's manifest."""
+
+    def make(name="web", labels=None, **spec):
+        meta = {"name": name, "labels": labels if labels is not None else {"app": "web"}}
+        container = {"name": "web", "image": "sandbox/web:1"}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container], **spec}}
+
+    return make
+
+
+@pytest.fixture
+def workload():
+    """Makes the manifest of a Deployment, ReplicaSet or StatefulSet."""
+
+    def make(name="web", replicas=2, kind="Deployment", **spec):
+        labels = {"app": name}
+        template = {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "web", "image": "sandbox/web:1"}]},
+        }
+        body = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
+        return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": body}
+
+    return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -29,6 +30,7 @@ class Sampler:
     def __init__(self, process: subprocess.Popen[bytes], started: float, longest_s: float, stderr: IO[bytes]) -> None:
         self._process = process
         self._stderr = stderr
+        self._words = ""
         self._longest_s = longest_s
         self.started = started
         """When its first second began, on the monotonic axis."""
@@ -60,7 +62,8 @@ class Sampler:
         )  # fmt: skip
         sampler = cls(process, 0.0, max(aim.timeout_s for aim in aims), stderr)
         try:
-            sampler._tell({"aims": [dataclasses.asdict(aim) for aim in aims]})
+            with contextlib.suppress(BrokenPipeError):  # it died: its last words say why
+                sampler._tell({"aims": [dataclasses.asdict(aim) for aim in aims]})
             sampler.started = sampler._first_word()
         except BaseException:
             sampler.kill()
@@ -78,6 +81,8 @@ class Sampler:
 
     def last_words(self) -> str:
         """What it wrote to its standard error, for a report of why it died."""
+        if self._stderr.closed:
+            return self._words
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - _LAST_WORDS_BYTES))
         return self._stderr.read().decode(errors="replace").strip()
@@ -101,9 +106,13 @@ class Sampler:
         """End it at once, and wait for that. Harmless when it has ended."""
         self._process.kill()
         self._process.wait()
+        if not self._stderr.closed:
+            self._words = self.last_words()
+            self._stderr.close()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):  # a command that it did not live to read
+                pipe.close()
 
     def _tell(self, message: Mapping[str, object]) -> None:
         assert self._process.stdin is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Roots
+    from drillkit.spec.targets import Chosen
     from drillkit.steps.base import Experiment, RunNames
 
 
@@ -29,7 +29,13 @@ class Asked:
     parsed: Parsed
     roots: Roots
     sets: Mapping[str, Any]
-    target: Target | None
+    chosen: Chosen | None
+
+    @property
+    def target(self) -> Target:
+        """The chosen target."""
+        assert self.chosen is not None
+        return self.chosen.target
 
 
 def ask(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None, *, need: bool) -> Asked:
@@ -37,32 +43,17 @@ def ask(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: s
 
     `need`: without a target there is nothing to do.
     """
-    from drillkit.spec.drills import parse, source_of
-    from drillkit.spec.files import find, find_roots
-    from drillkit.spec.sets import parse_sets
-    from drillkit.spec.targets import choose_target
-    from drillkit.spec.wrap import wrap
+    from drillkit.spec import choose_target, find_roots, open_drill, parse, parse_sets
 
     roots = find_roots()
-    found = find(name, roots)
-    source = wrap(found, roots) if found.sort == "experiment" else source_of(found, roots)
-    parsed = parse(source)
     given = parse_sets(sets, var_files)
-    chosen = choose_target(target, parsed.target_name(given), source.roots, required=need)
+    source = open_drill(name, roots, given)
+    parsed = parse(source)
+    chosen = None
+    own = parsed.target_name(given)
+    if need or target or own:
+        chosen = choose_target(parsed.name, source.roots, option=target, own=own)
     return Asked(parsed, source.roots, given, chosen)
-
-
-def experiments_of(asked: Asked) -> Any:
-    """A function that finds experiments as they are now, by name."""
-    from drillkit.spec.experiments import read_experiment
-    from drillkit.spec.files import find_experiment
-    from drillkit.steps.base import Experiment
-
-    def found(name: str) -> Experiment:
-        read = read_experiment(find_experiment(name, asked.roots, asked.parsed.source.folder).path)
-        return Experiment(read.name, read.path, read.sha256, read.data)
-
-    return found
 
 
 def needs_of(parsed: Parsed) -> frozenset[str]:
@@ -84,7 +75,6 @@ def standing_target(asked: Asked) -> Iterator[Target]:
     """The target with everything it needs running, for as long as this lasts."""
     from drillkit.runner.launching import launched
 
-    assert asked.target is not None
     more = tuple(f"--{need}" for need in sorted(needs_of(asked.parsed) - {"kubernetes"}))
     with launched(asked.target, more) as target:
         yield target
@@ -157,10 +147,6 @@ def source_bytes(parsed: Parsed) -> bytes:
     """What was read, for its digest."""
     raw = parsed.source.raw
     return raw if isinstance(raw, bytes) else raw.encode()
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def new_run(name: str) -> RunNames:

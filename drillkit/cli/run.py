@@ -52,7 +52,7 @@ def run(
         return _plan(name, target, sets, var_files, as_json)
     asked = compose.ask(name, sets, var_files, target, need=True)
     wait_s = _seconds(wait)
-    click.echo(f"{asked.parsed.name} from {asked.parsed.source.label}", err=True)
+    click.echo(f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}", err=True)
     with compose.standing_target(asked) as standing:
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
@@ -95,8 +95,9 @@ def _execute(
     from drillkit.cli.places import reports_folder
     from drillkit.cli.terminal import watcher
     from drillkit.runner.execute import Request, execute
+    from drillkit.spec.experiments import experiment_finder
 
-    find_experiment = compose.experiments_of(asked)
+    find_experiment = experiment_finder(asked.parsed)
     show = watcher(drill, as_json=as_json)
     try:
         return execute(
@@ -160,13 +161,14 @@ def plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[
 
 def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
     from drillkit.runner.planning import plan_only
+    from drillkit.spec.experiments import experiment_finder
 
     asked = compose.ask(name, sets, var_files, target, need=True)
     with compose.standing_target(asked) as standing:
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         made = plan_only(
-            drill, standing, names, compose.binder(asked.parsed.source.label), compose.experiments_of(asked)
+            drill, standing, names, compose.binder(asked.parsed.source.label), experiment_finder(asked.parsed)
         )
     _print_plan(made, as_json)
     return 4 if made.problems else 0

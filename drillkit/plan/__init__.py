@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drillkit.clients import Clients
+from drillkit.clients.kube.resources import Resource
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, SpecError
 from drillkit.steps.base import Act, Prospect, kind_named
@@ -76,7 +77,9 @@ def _missing_permissions(prospect: Prospect, target: Target, clients: Clients) -
         resource, _, subresource = what.partition("/")
         plural, _, group = resource.partition(".")
         try:
-            allowed = clients.kube.can_i(verb, group, plural, subresource, namespace)
+            allowed = clients.kube.can_i(
+                verb, Resource(group, "", plural), subresource=subresource, namespace=namespace
+            )
         except CallError as error:
             return [f"could not ask the cluster what is allowed: {error}"]
         if not allowed:

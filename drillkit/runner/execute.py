@@ -1,6 +1,6 @@
 """One run, from its first record to its verdict.
 
-    open -> guards -> before -> steps -> after -> clean up -> close -> judge -> report
+    open -> guards -> before -> steps -> after -> clean up -> close -> judge
 
 Whatever happens on the way, clean-up follows; whatever happens there, a verdict does.
 """
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Gate, SystemClock
 from drillkit.journal.file import Journal, read
+from drillkit.journal.runs import unregister
 from drillkit.judge import judge
 from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
@@ -25,12 +27,15 @@ from drillkit.model.evidence import Scalar
 from drillkit.model.records import Record
 from drillkit.model.verdict import Verdict
 from drillkit.plan import survey
-from drillkit.runner.opening import Place, open_place, opening_record
-from drillkit.runner.steady import Steady
+from drillkit.runner.guards import AbortGuards, check_start
+from drillkit.runner.ledger import Ledger
+from drillkit.runner.locking import TargetLock
+from drillkit.runner.opening import Place, open_place, opening_record, operator
+from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
 from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
 from drillkit.runner.watching import Watching
-from drillkit.steps.base import Experiment, RunNames
+from drillkit.steps.base import Act, Experiment, RunNames
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
 
@@ -51,6 +56,7 @@ class Request:
     trigger: str = "operator"
     digests: Mapping[str, str]
     launched_pid: int | None = None
+    """Process of a target that was started for this run."""
     watch: Callable[[Record], None] | None = None
     """Called with each record, in order, from a thread of the runner."""
     wait_for_lock_s: float = 0.0
@@ -68,8 +74,10 @@ class Finished:
 
 
 def execute(request: Request, clock: Clock | None = None) -> Finished:
-    """Run a drill. Raises UsageError when its folder cannot be written (nothing was touched); else it ends in a
-    verdict. Main thread only: it listens to signals."""
+    """Run a drill to its verdict. Main thread only: it listens to signals.
+
+    Raises UsageError when the run's folder cannot be written; nothing was touched then.
+    """
     run = _Run(request, clock or SystemClock())
     with signals_stop(run.stopper):
         try:
@@ -88,21 +96,33 @@ class _Run:
         self.gate = Gate()
         self.journal = Journal(self.place.journal, clock=clock, gate=self.gate)
         self.stopper = Stopper(self.journal, self.gate)
-        # In a thread: whoever notices that the disk is full holds the journal's lock.
-        self.journal.on_lost = lambda why: threading.Thread(
-            target=self.stopper.abort, args=("journal", why), daemon=True
-        ).start()
+        self.journal.on_lost = self._journal_lost
         self.clients = Clients(request.target, clock, self.gate)
-        self.steady = Steady(drill, self.journal, clock, self.gate)
-        self.watching = Watching(self.journal, drill, self.steady, self.stopper, clock, request.watch)
+        # Undos pass no gate of the run: they must work when it is closed.
+        self.undoing = Clients(request.target, clock, Gate())
+        self.lock = TargetLock(request.target, clock, self.stopper) if request.target.kubernetes else None
+        self.ledger = Ledger()
+        self.journal.subscribe(self.ledger.put)
+        self.probes = ProbeSource(drill, self.journal, clock)
+        self.steady = Steady(self.journal, clock, self.gate, (self.probes,))
+        self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
+        readers = (request.watch,) if request.watch else ()
+        self.watching = Watching(readers, (self.probes.feed, self.guards.feed), self.guards.tick)
+        self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
+        self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
+
+    def _journal_lost(self, why: str) -> None:
+        # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
+        threading.Thread(target=self.stopper.abort, args=("journal", why), daemon=True).start()
 
     def go(self) -> None:
-        """Everything before clean-up. What goes wrong is in the journal afterwards."""
+        """Everything before clean-up. What goes wrong is in the journal afterwards, not in the caller's hands."""
+        self.watching.start()
+        self.watch.start()
         try:
             self._open()
-            with self._stop_watch():
-                self._phases()
+            self._phases()
         except Refused as why:
             if self.stopper.aborted is None:
                 self._refuse("start", str(why))
@@ -110,6 +130,8 @@ class _Run:
             self.stopper.abort("journal", str(why))
         except (CallError, TargetError) as why:
             self._refuse("target", str(why))
+        except DrillError as why:
+            self._refuse("drill", str(why))
         except Exception as bug:
             # Whatever this is, the world must be cleaned and nobody may call the run met.
             self.stopper.abort("bug", f"{type(bug).__name__}: {bug}")
@@ -123,7 +145,6 @@ class _Run:
             self._identities(),
         )  # fmt: skip
         self.journal.append("run.opened", record)
-        self.watching.start()
 
     def _identities(self) -> dict[str, Any]:
         """Who the target really is; what could not be asked says why."""
@@ -132,7 +153,7 @@ class _Run:
             try:
                 found["cluster_uid"] = self.clients.kube.cluster_uid()
                 found["clock_offset_s"] = {"cluster": self.clients.kube.clock_offset_s()}
-            except (CallError, DrillError) as error:
+            except DrillError as error:
                 found["cluster_error"] = str(error)
         return found
 
@@ -140,17 +161,18 @@ class _Run:
         drill = self.request.drill
         with self._phase("guards"):
             self._check_target()
-            self._lock_target()
             self._check_plan()
-            self.steady.start(self.place.lock.fd)
-            self._check_guards()
+            check_start(drill, self.journal, self.clock)
+            if self.lock is not None:
+                self.lock.take(self.journal, self.request.names.id, operator(), self.request.wait_for_lock_s, self.gate)
+            self.probes.start(self.place.lock.fd)
         with self._phase("before"):
             if why := self.steady.hold("before", drill.hypothesis.before, default_within=drill.settle):
                 raise Refused(why)
+        self.guards.begin()
         with self._phase("steps"):
             self._stepping().run(drill.steps, self.deadline)
-        if self.gate.closed.is_set():
-            return
+        self.gate.check()
         with self._phase("after"):
             self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle)
 
@@ -163,21 +185,10 @@ class _Run:
             with contextlib.suppress(JournalLost):
                 self.journal.append("phase.ended", {"phase": name}, durable=False)
 
-    @contextlib.contextmanager
-    def _stop_watch(self) -> Iterator[None]:
-        flag = (lambda: self.clients.kube.stop_flag()) if self.request.target.kubernetes else None
-        watch = StopWatch(self.stopper, self.place.folder, self.deadline, self.clock, flag)
-        watch.start()
-        try:
-            yield
-        finally:
-            watch.stop()
-
     def _refuse(self, guard: str, why: str) -> None:
         with contextlib.suppress(JournalLost):
-            self.journal.append(
-                "guard.decided", {"place": "start", "guard": guard, "holds": "violated", "why": why}
-            )  # fmt: skip
+            data = {"place": "start", "guard": guard, "holds": "violated", "why": why}
+            self.journal.append("guard.decided", data)
         self.gate.close(why)
 
     def _check_target(self) -> None:
@@ -191,28 +202,69 @@ class _Run:
                 f"kubeconfig leads to {found}; choose the right context, or correct `cluster_uid` in targets.yaml"
             )
 
-    def _lock_target(self) -> None:
-        if self.request.target.kubernetes is not None:
-            self.clients.kube.lock(self.journal, self.request.names, self.request.drill.owner, self.deadline)
-
     def _check_plan(self) -> None:
         plan = survey(
             self.request.drill, self.request.target, self.clients,
-            lambda step: self._act(step, self.deadline, self.gate), lambda step: self.request.bind(step, None),
+            lambda step: self._act(step, self.deadline), lambda step: self.request.bind(step, None),
         )  # fmt: skip
         if plan.problems:
             raise Refused("; ".join(plan.problems))
 
-    def _check_guards(self) -> None:
-        raise NotImplementedError
-
     def _stepping(self) -> Stepping:
+        drill = self.request.drill
         return Stepping(
-            self.journal, self.clock, self.gate, self._act,
+            self.journal,
+            self.clock,
+            self.gate,
+            self._act,
             steady_before=lambda step: self.steady.hold(
-                "between", self.request.drill.hypothesis.before, default_within=self.request.drill.settle
+                "between", drill.hypothesis.before, default_within=drill.settle
             ),
             relieve=self._relieve,
-            bind=lambda step, outputs: self.request.bind(step, outputs),
+            bind=self.request.bind,
             overdue=lambda name: self.stopper.abort("deadline", f"step `{name}` did not end at its limit"),
+        )
+
+    def _act(self, step: Step, deadline: Deadline) -> Act:
+        return Act(
+            name=step.name, run=self.request.names, target=self.request.target, book=self.journal,
+            clients=self.clients, clock=self.clock, gate=self.gate, deadline=deadline, folder=self.place.folder,
+            find_experiment=self.request.find_experiment, objectives=step.objectives, checks=step.checks,
+            cut=self.stopper.cut, lock_fd=self.place.lock.fd,
         )  # fmt: skip
+
+    def _relieve(self, step: str) -> None:
+        """A fault is relieved when its step ends, not when the drill does."""
+        opens = tuple(undo for undo in self.ledger.open(step) if undo.phase == "relieve")
+        if opens:
+            limit_s = self.request.drill.cleanup_limit.total_seconds()
+            clean(opens, self.undoing, self.journal, self.clock, limit_s, phases=("relieve",))
+
+    def clean_up(self) -> tuple[str, ...]:
+        """Undo what is open. Never raises: what could not be undone is the answer."""
+        self.stopper.cleaning()
+        self.watch.stop()
+        self.gate.close("the run is over")
+        with contextlib.suppress(JournalLost):
+            self.journal.append("phase.started", {"phase": "cleanup"}, durable=False)
+        if self.lock is not None:
+            self.lock.stop()
+        cleaned = clean(
+            self.ledger.open(), self.undoing, self.journal, self.clock,
+            self.request.drill.cleanup_limit.total_seconds(), skip_remove=self.stopper.skip_remove,
+        )  # fmt: skip
+        with contextlib.suppress(JournalLost):
+            self.journal.append("phase.ended", {"phase": "cleanup"}, durable=False)
+            if died := self.probes.stop():
+                self.journal.append("progress", {"text": died})
+        return tuple(undo.resource for undo in cleaned.open)
+
+    def close(self, left: tuple[str, ...]) -> None:
+        """The journal's last line; the run is open no more when nothing is left."""
+        with contextlib.suppress(JournalLost):
+            self.journal.append("run.closed", {"left": list(left)})
+        self.watching.stop()
+        self.journal.close()
+        if not left and not self.journal.lost:
+            unregister(self.request.names.id)
+        self.place.lock.release()

@@ -43,8 +43,9 @@ class TargetLock:
                 break
             except Absent as error:
                 raise Refused(
-                    f"namespace `{kubernetes.namespace}` is where runs lock the cluster, and it is not there; create it "
-                    f"once: kubectl create namespace {kubernetes.namespace} (or set `kubernetes.namespace` of the target)"
+                    f"expected namespace `{kubernetes.namespace}`, where runs lock the cluster; it is not there. Create "
+                    f"it once: kubectl create namespace {kubernetes.namespace} (or set the target's "
+                    "`kubernetes.namespace`)"
                 ) from error
             except Refused as why:
                 if deadline.over:

@@ -20,8 +20,9 @@ from drillkit.model.drill import Drill, GateSet
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Sample
+from drillkit.model.records import Record
 from drillkit.model.verdict import Holds
-from drillkit.sampler import Sampler
+from drillkit.sampler.process import Sampler
 
 ASK_EVERY_S = 0.1
 
@@ -69,12 +70,12 @@ class ProbeSource:
         self._thread.join(5)
         return died
 
-    def feed(self, sample: Sample, n: int) -> None:
+    def feed(self, sample: Sample, record: Record) -> None:
         """One more second, from the journal."""
         with self._lock:
             for sli, window in self._windows.items():
                 if sli == sample.sli or sample.control:
-                    window.add(sample, n)
+                    window.add(sample, record.n)
 
     def knows(self, sli: str) -> bool:
         return sli in self._drill.probes

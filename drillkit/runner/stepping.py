@@ -50,7 +50,7 @@ class Stepping:
         book: Book,
         clock: Clock,
         gate: Gate,
-        act_of: Callable[[Step, Deadline, Gate], Act],
+        act_of: Callable[[Step, Deadline], Act],
         steady_before: Callable[[Step], str],
         relieve: Callable[[str], None],
         bind: Callable[[Step, Mapping[str, Mapping[str, Scalar]]], object],
@@ -146,7 +146,7 @@ class Stepping:
         with step_of_record(step.name):
             try:
                 arguments = self._bind(step, self._outputs)
-                act = self._act_of(step, deadline, self._gate)
+                act = self._act_of(step, deadline)
                 kind_named(step.uses).run(arguments, act)
                 self._outputs[step.name] = dict(act.outputs)
             except Refused as why:

@@ -11,14 +11,18 @@ from drillkit.model.evidence import Sample
 from drillkit.model.records import Record
 
 Reader = Callable[[Record], None]
-SampleReader = Callable[[Sample, int], None]
+SampleReader = Callable[[Sample, Record], None]
+TICK_S = 0.5
+"""How often somebody is told that nothing came."""
 
 
 class Watching:
     """One thread that hands every record to its readers, in order. The journal's writers never wait for them."""
 
-    def __init__(self, readers: tuple[Reader, ...], sample_readers: tuple[SampleReader, ...]) -> None:
-        self._readers, self._sample_readers = readers, sample_readers
+    def __init__(
+        self, readers: tuple[Reader, ...], sample_readers: tuple[SampleReader, ...], tick: Callable[[], None]
+    ) -> None:
+        self._readers, self._sample_readers, self._tick = readers, sample_readers, tick
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="watching", daemon=True)
 
@@ -35,10 +39,17 @@ class Watching:
         self._thread.join(5)
 
     def _work(self) -> None:
-        while (record := self._queue.get()) is not None:
+        while True:
+            try:
+                record = self._queue.get(timeout=TICK_S)
+            except queue.Empty:
+                self._tick()
+                continue
+            if record is None:
+                return
             if record.kind == "evidence" and is_sample(record.data):
                 sample = sample_of(record.data)
                 for take in self._sample_readers:
-                    take(sample, record.n)
+                    take(sample, record)
             for read in self._readers:
                 read(record)

@@ -86,6 +86,8 @@ class Act:
     """What later steps may use as `${steps.NAME.outputs.KEY}`."""
     cut: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None
     """Register what an abort calls to cut the step at once (it must return quickly); gives back the unregistering."""
+    lock_fd: int | None = None
+    """The run's lock: a process that acts inherits it (`pass_fds`), so `recover` waits until that process is gone."""
 
     def observe(self, evidence: Evidence) -> None:
         """Write down what was seen."""
@@ -130,6 +132,8 @@ class Kind(Generic[A]):
     disturbs: ClassVar[Literal["users", "none"]]
     """`users`: needs the hypothesis to hold before it, and respects freezes and spent budgets."""
     Arguments: ClassVar[type]
+    needs: ClassVar[frozenset[str]] = frozenset({"kubernetes"})
+    """What a target must have: `kubernetes`, `aws`."""
 
     def prospect(self, arguments: A, act: Act) -> Prospect:
         """What it would do. Reads only; `act.book` takes no plans here. Raises CallError, SpecError."""

@@ -1,0 +1,76 @@
+"""`command`: a program of the user's, such as `terraform apply` or `kubectl apply -k`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from drillkit.clients.command import NoUndoDeclared, UndoCommand, start
+from drillkit.model.errors import StepFailed
+from drillkit.model.evidence import Activity
+from drillkit.steps.base import Act, Kind, Prospect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandArguments:
+    run: tuple[str, ...]
+    """The program and its arguments; no shell is involved."""
+    undo: tuple[str, ...] = ()
+    """What undoes it. Runs at clean-up whether or not `run` succeeded, so it must tolerate that nothing happened."""
+    folder: str = "."
+    """Where both run."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment; a value may be a reference (`env:NAME`, `file:PATH`)."""
+
+
+class Command(Kind[CommandArguments]):
+    """Run a program. It must end with 0 before the step's limit; its output is kept with the run.
+
+    Without `undo:` the report says that nothing undoes it, and protected targets refuse it.
+    """
+
+    name = "command"
+    disturbs = "users"
+    Arguments = CommandArguments
+    needs = frozenset()
+
+    def prospect(self, arguments: CommandArguments, act: Act) -> Prospect:
+        undo = f"undone by `{' '.join(arguments.undo)}`" if arguments.undo else "no undo is declared"
+        problems = [
+            f"`{program}` is not on the PATH" for program in (arguments.run[:1] + arguments.undo[:1])
+            if shutil.which(program) is None
+        ]  # fmt: skip
+        if not arguments.undo and act.target.protected:
+            problems.append(f"target `{act.target.name}` is protected: a command without `undo:` is refused")
+        return Prospect(effects=(f"runs `{' '.join(arguments.run)}`; {undo}",), problems=tuple(problems))
+
+    def run(self, arguments: CommandArguments, act: Act) -> None:
+        began = act.clock.mono()
+        if arguments.undo:
+            undo = act.book.plan(UndoCommand(act.name, arguments.undo, arguments.folder, arguments.env))
+            ended = start(
+                undo, arguments.run, arguments.folder, arguments.env, act.deadline, act.clock, act.cut
+            )  # fmt: skip
+        else:
+            bare = act.book.plan(NoUndoDeclared(act.name, arguments.run[0]))
+            ended = start(
+                bare, arguments.run, arguments.folder, arguments.env, act.deadline, act.clock, act.cut
+            )  # fmt: skip
+        cut = ended.cut or act.gate.closed.is_set()
+        error = "" if ended.code == 0 else f"ended with {ended.code}: {ended.last_line}"
+        outcome: Literal["succeeded", "cut", "failed"] = "succeeded" if ended.code == 0 else "cut" if cut else "failed"
+        took_s = act.clock.mono() - began
+        act.attach(f"{act.name}.txt", "text/plain", ended.output)
+        guaranteed = bool(arguments.undo)
+        act.observe(
+            Activity(
+                arguments.run[0], "method", "action", outcome, None, None, took_s, error, undo_guaranteed=guaranteed
+            )
+        )
+        if ended.code != 0:
+            raise StepFailed(f"`{arguments.run[0]}` {error}" + (" (cut at the step's limit)" if ended.cut else ""))
+
+
+KIND = Command()

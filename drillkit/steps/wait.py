@@ -1,0 +1,35 @@
+"""`wait`: nothing, for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from drillkit.model.errors import Refused
+from drillkit.model.units import format_duration
+from drillkit.steps.base import Act, Kind, Prospect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitArguments:
+    for_: timedelta
+    """How long."""
+
+
+class Wait(Kind[WaitArguments]):
+    """Wait, so that a fault before or beside it lasts, or a system settles. Touches nothing and proves nothing."""
+
+    name = "wait"
+    disturbs = "none"
+    Arguments = WaitArguments
+    needs = frozenset()
+
+    def prospect(self, arguments: WaitArguments, act: Act) -> Prospect:
+        return Prospect(effects=(f"waits {format_duration(arguments.for_)}",))
+
+    def run(self, arguments: WaitArguments, act: Act) -> None:
+        if act.clock.sleep(min(arguments.for_.total_seconds(), act.deadline.left()), act.gate.closed):
+            raise Refused(f"stopped while waiting: {act.gate.why}")
+
+
+KIND = Wait()

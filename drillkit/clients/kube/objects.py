@@ -146,7 +146,7 @@ def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) ->
             if patience.deadline.over:
                 raise DeadlineOver(f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}")
         elif patience.gone_for_good(SETTLE_S):
-            return _ended(undo, obj, deleted, known=bool(uid))
+            return _ended(undo, obj, deleted, uid)
         patience.pause(pause_s)
     raise AssertionError("pauses never end")
 
@@ -161,14 +161,15 @@ def _delete(kube: Reader, undo: Made, obj: Object, propagation: str) -> None:
         kube.send("DELETE", undo.of.path(undo.name, undo.namespace), f"delete {undo.resource}", body=options)
 
 
-def _ended(undo: Made, obj: Object | None, deleted: bool, *, known: bool) -> Undone:
+def _ended(undo: Made, obj: Object | None, deleted: bool, uid: str) -> Undone:
     if deleted:
         return Undone("undone", f"{undo.resource} is gone")
-    if obj is not None:
-        return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
-    if known:
-        return Undone("already-undone", f"{undo.resource} was gone already")
-    return Undone("never-happened", f"{undo.resource} never came to be")
+    if obj is None:
+        gone = f"{undo.resource} was gone already"
+        return Undone("already-undone", gone) if uid else Undone("never-happened", f"{undo.resource} never came to be")
+    if uid and obj["metadata"]["uid"] != uid:
+        return Undone("already-undone", f"{undo.resource} is gone; another one has its name and is left alone")
+    return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
 
 
 def _what_blocks(resource: Resource, obj: Object) -> str:

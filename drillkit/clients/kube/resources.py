@@ -74,7 +74,7 @@ NETWORK_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "networkchaos", kind="Net
 STRESS_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "stresschaos", kind="StressChaos")
 DNS_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "dnschaos", kind="DNSChaos")
 POD_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "podchaos", kind="PodChaos")
-VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", kind="VirtualService")
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", kind="VirtualService")
 CHAOS_ENGINES = Resource("litmuschaos.io", "v1alpha1", "chaosengines", kind="ChaosEngine")
 CHAOS_RESULTS = Resource("litmuschaos.io", "v1alpha1", "chaosresults", kind="ChaosResult")
 CHAOS_EXPERIMENTS = Resource("litmuschaos.io", "v1alpha1", "chaosexperiments", kind="ChaosExperiment")

@@ -1,0 +1,95 @@
+"""Which undos of a history are open, and what is known about them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from drillkit.clients import undo_class
+from drillkit.clients.undo import Applicable
+from drillkit.model.codec import from_data
+from drillkit.model.errors import DrillError
+from drillkit.model.records import History
+
+
+class UnknownUndo(DrillError):
+    """An undo that this version cannot read. It stays open."""
+
+    exit_code = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUndo:
+    """One undo that was planned and has not ended."""
+
+    record: int
+    """Number of the record that planned it."""
+    kind: str
+    args: Mapping[str, Any]
+    phase: str
+    """`relieve` or `remove`, as it was planned."""
+    resource: str
+    """What it concerns, for people."""
+    step: str
+    at: float
+    """Date of the plan."""
+    confirmed: bool = False
+    """Every attempt of the effect was answered: nothing can land late."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """What was confirmed, such as the `uid`; empty: the effect is not known to have happened."""
+    version: str = ""
+    """The drillkit that wrote it."""
+
+    def load(self) -> Applicable:
+        """The undo itself. Raises UnknownUndo naming the version that wrote it."""
+        writer = f"drillkit {self.version}" if self.version else "another version of drillkit"
+        try:
+            cls = undo_class(self.kind)
+        except KeyError as error:
+            raise UnknownUndo(
+                f"{self.resource}: no undo `{self.kind}` in this version; {writer} wrote it. Recover with that "
+                f"version, or undo it by hand: {dict(self.args)}"
+            ) from error
+        try:
+            undo: Applicable = from_data(cls, self.args)
+        except (ValueError, TypeError, KeyError) as error:
+            raise UnknownUndo(
+                f"{self.resource}: the arguments of `{self.kind}` do not fit this version ({error}); {writer} wrote "
+                "them. Recover with that version, or undo it by hand"
+            ) from error
+        return undo
+
+    @property
+    def rank(self) -> int:
+        """Order within *remove*: lower first. An unknown kind goes last."""
+        try:
+            return undo_class(self.kind).rank
+        except KeyError:
+            return 1_000_000
+
+
+def open_undos(history: History, step: str | None = None) -> tuple[OpenUndo, ...]:
+    """The open undos of a history, in the order in which they were planned; of one step, if named.
+
+    An undo ends with a record `undo.ended`, whatever its outcome; `undo.failed` leaves it open.
+    """
+    version = ""
+    found: dict[int, dict[str, Any]] = {}
+    for record in history:
+        data = record.data
+        match record.kind:
+            case "run.opened":
+                version = str((data.get("versions") or {}).get("drillkit", ""))
+            case "undo.planned":
+                found[record.n] = {
+                    "record": record.n, "kind": data["undo"], "args": data["args"], "phase": data["phase"],
+                    "resource": data["resource"], "step": record.step, "at": record.at, "version": version,
+                }  # fmt: skip
+            case "effect.confirmed" if data["of"] in found:
+                known = found[data["of"]]
+                known["confirmed"] = True
+                known["identity"] = {**known.get("identity", {}), **{k: str(v) for k, v in data.items() if k != "of"}}
+            case "undo.ended":
+                found.pop(data["of"], None)
+    return tuple(OpenUndo(**each) for each in found.values() if step is None or each["step"] == step)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:  # the sampler's process imports this package for one module and must start at once
+    from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.kube import Kube
     from drillkit.clients.undo import Applicable
     from drillkit.clock import Clock, Gate
@@ -39,6 +40,14 @@ class Clients:
                     f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"
                 )
             return open_kube(self.target.kubernetes, self.clock, self.gate)
+
+    @functools.cached_property
+    def chaostoolkit(self) -> Workers:
+        """Processes that run Chaos Toolkit's experiments. Close them when the run is over."""
+        with self._opening:
+            from drillkit.clients.chaostoolkit.process import Workers
+
+            return Workers(self.target)
 
 
 def undo_class(kind: str) -> type[Applicable]:

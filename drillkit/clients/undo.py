@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undo, Undone
+from drillkit.model.evidence import Evidence
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -25,6 +26,9 @@ class Patience:
     """The effect was seen and every attempt was answered: 'not found' means gone."""
     identity: Mapping[str, str] = field(default_factory=dict)
     """What was confirmed about the effect, such as its `uid`; empty: it is not known to have happened."""
+
+    observe: Callable[[Evidence], None] = lambda evidence: None
+    """Writes down what an undo sees that the report must show: the rollbacks of an experiment."""
 
     def gone_for_good(self, settle_s: float) -> bool:
         """Whether 'not found' may be believed now.

@@ -14,13 +14,10 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from drillkit.journal.book import E, Planned, current_step, plan_record
 from drillkit.model.errors import JournalLost, Refused
-
-if TYPE_CHECKING:  # the writing side only: a child starts without it
-    from drillkit.journal.file import Journal
 
 FD_VARIABLE = "DRILLKIT_BOOK_FD"
 STEP_VARIABLE = "DRILLKIT_STEP"
@@ -77,7 +74,19 @@ def remote_from_environment() -> Remote | None:
     return Remote(sock, os.environ.get(STEP_VARIABLE, ""))
 
 
-def serve(journal: Journal, sock: socket.socket, by: str) -> None:
+class Desk(Protocol):
+    """Where the lines of a child go: the journal, or whoever stands in front of it."""
+
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None, by: str = ""
+    ) -> int:
+        """See `Journal.append`."""
+
+    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None) -> int:
+        """See `Journal.plan_data`."""
+
+
+def serve(journal: Desk, sock: socket.socket, by: str) -> None:
     """Write what one child sends, until it ends. Runs in a thread of the runner."""
     try:
         with sock, sock.makefile("rb") as lines:
@@ -92,7 +101,7 @@ def serve(journal: Journal, sock: socket.socket, by: str) -> None:
         return  # the child is gone; whoever waits for it sees that
 
 
-def _answer(journal: Journal, message: Mapping[str, Any], by: str) -> dict[str, Any]:
+def _answer(journal: Desk, message: Mapping[str, Any], by: str) -> dict[str, Any]:
     kind, data, step = message["kind"], message["data"], message["step"]
     try:
         if message.get("plan"):

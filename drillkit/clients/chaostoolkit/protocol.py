@@ -1,0 +1,116 @@
+"""What the runner tells a worker and what comes back. Plain data; imported by both sides, so nothing heavy here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from drillkit.model.codec import from_data, to_data
+
+Place: TypeAlias = Literal["before", "method", "during", "after", "rollback"]
+Strategy: TypeAlias = Literal[
+    "default", "before-method-only", "after-method-only", "during-method-only", "continuously", "skip"
+]
+
+PARENT_VARIABLE = "DRILLKIT_PARENT"
+WARM_VARIABLE = "DRILLKIT_WARM"
+"""Modules, separated by commas, that a worker imports while it waits for its job."""
+
+ACTIVITY_KEY = "activity"
+"""Key of a progress record that tells about one activity: `started` or `ended`."""
+ENDED_KEY = "ended"
+"""Key of a worker's last progress record."""
+
+OWN_MODULES = "drillkit.faults."
+"""Activities in these modules plan their own undo and say what they touched."""
+OWN_UNDO = "drillkit.faults.undo"
+"""What shipped experiments list as rollback for plain `chaos run`; under drillkit the journal does it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One experiment to run, or the rollbacks of one."""
+
+    work: Literal["experiment", "rollbacks"]
+    experiment: Mapping[str, Any]
+    """The document, with the step's configuration merged in."""
+    name: str
+    """Name of the experiment, for people."""
+    origin: str = ""
+    """File it came from: beside it lie the modules and files it names, and the literals that no journal may hold."""
+    sha256: str = ""
+    """Digest of that file."""
+    given: tuple[str, ...] = ()
+    """Keys of `configuration` whose values the step gave."""
+    run: str = ""
+    """Id of the run, for labels."""
+    step: str = ""
+    target: Mapping[str, Any] = field(default_factory=dict)
+    """Plain data of the Target."""
+    limit_s: float = 3600.0
+    log: str = ""
+    """File for Chaos Toolkit's log; '' for none."""
+    strategy: Strategy | None = None
+    """Of the steady-state hypothesis; None: as the experiment says."""
+    frequency_s: float = 1.0
+    """Between two rounds of a continuous hypothesis."""
+    fail_fast: bool = False
+    """End the method at the first missed round of a continuous hypothesis."""
+
+
+def encode_job(job: Job) -> bytes:
+    """One line. Dates that YAML made become text, as they are in a JSON experiment."""
+    data = {name: getattr(job, name) for name in job.__dataclass_fields__}
+    return json.dumps(data, default=str).encode() + b"\n"
+
+
+def decode_job(line: bytes) -> Job:
+    """The inverse. Raises ValueError."""
+    job: Job = from_data(Job, json.loads(line))
+    return job
+
+
+def target_data(target: Any) -> Mapping[str, Any]:
+    """Plain data of a target: it holds references to secrets, never their values."""
+    data: Mapping[str, Any] = to_data(target)
+    return data
+
+
+def is_own(activity: Mapping[str, Any]) -> bool:
+    """Whether an activity is one of drillkit's faults or probes."""
+    return str((activity.get("provider") or {}).get("module") or "").startswith(OWN_MODULES)
+
+
+def provider_of(activity: Mapping[str, Any]) -> str:
+    """What runs it, for people: `chaosk8s.pod.actions.terminate_pods`, `process kubectl`, `http POST`."""
+    provider = activity.get("provider") or {}
+    match provider.get("type"):
+        case "python":
+            return f"{provider.get('module')}.{provider.get('func')}"
+        case "process":
+            return f"process {provider.get('path')}"
+        case "http":
+            return f"http {provider.get('method', 'GET')}"
+        case other:
+            return str(other)
+
+
+def resolve(activity: Mapping[str, Any], experiment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The activity that a `ref` names (among method and hypothesis, as Chaos Toolkit has it), or itself."""
+    ref = activity.get("ref")
+    if not ref:
+        return activity
+    probes = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    for other in [*(experiment.get("method") or []), *probes]:
+        if other.get("name") == ref:
+            found: Mapping[str, Any] = other
+            return found
+    return activity
+
+
+def rollbacks_of(experiment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rollbacks that Chaos Toolkit itself must run: without those that the journal's undos replace."""
+    found = [resolve(activity, experiment) for activity in experiment.get("rollbacks") or []]
+    return [a for a in found if str((a.get("provider") or {}).get("module") or "") != OWN_UNDO]

@@ -1,0 +1,157 @@
+"""An experiment's rollbacks as an undo: planned before its first activity, played by us in a worker of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drillkit.clients.chaostoolkit.protocol import Job, rollbacks_of, target_data
+from drillkit.clients.chaostoolkit.redaction import SECRET_NAME, SHORTEST, fill, secret_values, withheld, withhold
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.model.codec import decode_evidence
+from drillkit.model.effects import Undone
+from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+    from drillkit.clients.chaostoolkit.process import Ended
+
+SHARE_AT_LEAST_S = 5.0
+"""A rollback gets its share of the time that is left, but at least this."""
+
+
+@dataclass(frozen=True)
+class Rollbacks(Applicable):
+    """Plays an experiment's rollbacks, at least once, each whatever becomes of the others."""
+
+    kind: ClassVar[str] = "chaostoolkit.rollbacks"
+    phase = "relieve"
+
+    experiment: str
+    """Its name."""
+    origin: str
+    """Its file: literals that look like secrets are not here but read from it, as long as it is the same."""
+    sha256: str
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """An experiment with nothing but configuration (resolved), references to secrets, controls and rollbacks."""
+
+    @property
+    def resource(self) -> str:
+        names = ", ".join(str(a.get("name")) for a in self.document.get("rollbacks") or [])
+        return f"rollbacks of experiment {self.experiment} ({names})"
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """See `Applicable.apply`. Each rollback is observed as an activity of place `rollback`."""
+        remaining = list(self._document()["rollbacks"])
+        total, failed = len(remaining), list[str]()
+        while remaining:
+            ended = self._play(remaining, clients, patience)
+            failed += [f"{a.name}: {a.error or a.outcome}" for a in ended.activities if a.outcome != "succeeded"]
+            if ended.outcome == "done" and ended.status != "completed":
+                raise Invalid(f"the rollbacks cannot be run: {ended.why}")
+            if ended.outcome == "done":
+                break
+            if not ended.activities:
+                raise CallError(f"the rollbacks cannot be run: {ended.why}")
+            # The last of these hung or took the worker down: the others still get their chance.
+            remaining = remaining[len(ended.activities) :]
+            patience.pause(0)
+        if failed:
+            raise CallError(f"{len(failed)} of {total} rollbacks failed: {'; '.join(failed)}")
+        return Undone("undone", f"{total} of {total} rollbacks succeeded")
+
+    def _play(self, remaining: list[Any], clients: Clients, patience: Patience) -> Ended:
+        left = patience.deadline.left()
+        job = Job(
+            work="rollbacks", name=self.experiment, experiment={**self._document(), "rollbacks": remaining},
+            origin=self.origin, sha256=self.sha256, target=target_data(clients.target), limit_s=left,
+        )  # fmt: skip
+        ended: Ended = clients.chaostoolkit.run(
+            job, _Listener(patience), by="cleanup", deadline=patience.deadline,
+            each_s=max(SHARE_AT_LEAST_S, left / len(remaining)),
+        )  # fmt: skip
+        return ended
+
+    def _document(self) -> dict[str, Any]:
+        if not withheld(self.document):
+            return dict(self.document)
+        path = Path(self.origin)
+        original = read_experiment(path)
+        if hashlib.sha256(path.read_bytes()).hexdigest() != self.sha256:
+            raise Invalid(
+                f"expected {path} as it was when the drill ran: it holds literal secrets that the rollbacks need, and "
+                "it was changed since. Put it back, or play the rollbacks by hand"
+            )
+        filled: dict[str, Any] = fill(self.document, original)
+        return filled
+
+
+class _Listener:
+    """Takes what the worker says and passes on what happened. Clean-up goes on even where that cannot be kept."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+
+    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None,
+               by: str = "") -> int:  # fmt: skip
+        if kind == "evidence":
+            with contextlib.suppress(JournalLost):
+                self._patience.observe(decode_evidence(data))
+        return 0
+
+    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None) -> int:
+        raise Refused("a rollback makes nothing that would have to be undone in its turn")
+
+
+def read_experiment(path: Path) -> Mapping[str, Any]:
+    """An experiment's file, YAML or JSON. Raises Invalid when it is gone or is no mapping."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML, too
+    except (OSError, yaml.YAMLError) as error:
+        why = f"{path}: {error}; the rollbacks need its literal secrets. Put it back, or play them by hand"
+        raise Invalid(why) from error
+    if not isinstance(data, Mapping):
+        raise Invalid(f"{path}: expected an experiment, found {type(data).__name__}")
+    return data
+
+
+def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
+    """The undo of a job's experiment. `configuration` is the resolved one: a rollback sees what the method saw."""
+    safe = withhold(job.experiment, set(job.given))
+    secrets = secret_values(job.experiment)
+    document: dict[str, Any] = {
+        "title": str(safe.get("title", "")),
+        "description": str(safe.get("description", "")),
+        "configuration": {
+            key: _resolved(key, declared, configuration, secrets, key in job.given)
+            for key, declared in (safe.get("configuration") or {}).items()
+        },
+        "method": [],
+        "rollbacks": [{k: v for k, v in a.items() if k != "background"} for a in rollbacks_of(safe)],
+    }
+    document |= {key: safe[key] for key in ("secrets", "controls", "extensions") if safe.get(key)}
+    plain: dict[str, Any] = json.loads(json.dumps(document, default=str))
+    return Rollbacks(job.name, job.origin, job.sha256, plain)
+
+
+def _resolved(key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool) -> Any:
+    """The value that the method sees; the reference where that is a secret or cannot be written down."""
+    if key not in configuration or withheld(declared):
+        return declared
+    value = configuration[key]
+    hidden = isinstance(declared, Mapping) and bool(SECRET_NAME.search(key)) and not given
+    if hidden or not isinstance(value, str | int | float | bool | list | dict | None) or _mentions(value, secrets):
+        return declared
+    return value
+
+
+def _mentions(value: Any, secrets: set[str]) -> bool:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return any(secret in text for secret in secrets if len(secret) >= SHORTEST)

@@ -1,0 +1,1 @@
+"""ElastiCache as it behaves, with a small key-value server that speaks Redis's protocol behind each group."""

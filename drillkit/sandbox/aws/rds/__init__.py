@@ -1,0 +1,1 @@
+"""RDS as it behaves, with real PostgreSQL servers behind its instances and clusters."""

@@ -39,7 +39,10 @@ def _chaos_spec(properties: Schema, required: list[str]) -> Schema:
 
 _NETWORK = _chaos_spec(
     {
-        "action": {"type": "string", "enum": ["netem", "delay", "loss", "duplicate", "corrupt", "partition", "bandwidth"]},
+        "action": {
+            "type": "string",
+            "enum": ["netem", "delay", "loss", "duplicate", "corrupt", "partition", "bandwidth"],
+        },
         "direction": {"type": "string", "enum": ["to", "from", "both"], "default": "to"},
         "delay": _open({"latency": _TEXT, "jitter": _TEXT, "correlation": _TEXT}, ["latency"]),
         "loss": _open({"loss": _TEXT, "correlation": _TEXT}, ["loss"]),
@@ -51,9 +54,15 @@ _NETWORK = _chaos_spec(
     ["action"],
 )
 _WORKERS = _open({"workers": {"type": "integer"}}, ["workers"])
-_STRESS = _chaos_spec({"stressors": _open({"cpu": _WORKERS, "memory": _WORKERS}), "containerNames": _list_of(_TEXT)}, [])
+_STRESS = _chaos_spec(
+    {"stressors": _open({"cpu": _WORKERS, "memory": _WORKERS}), "containerNames": _list_of(_TEXT)}, []
+)
 _DNS = _chaos_spec(
-    {"action": {"type": "string", "enum": ["error", "random"]}, "patterns": _list_of(_TEXT), "containerNames": _list_of(_TEXT)},
+    {
+        "action": {"type": "string", "enum": ["error", "random"]},
+        "patterns": _list_of(_TEXT),
+        "containerNames": _list_of(_TEXT),
+    },
     ["action"],
 )
 _ENGINE = _open(
@@ -69,10 +78,22 @@ _ENGINE = _open(
 def definitions() -> Iterator[Object]:
     """All of them, ready to be created."""
     for kind, spec in (("NetworkChaos", _NETWORK), ("StressChaos", _STRESS), ("DNSChaos", _DNS)):
-        yield _definition("chaos-mesh.org", "v1alpha1", kind, kind.lower(), spec, columns=[("action", ".spec.action"), ("duration", ".spec.duration")])
-    for kind, plural, short in (("VirtualService", "virtualservices", "vs"), ("DestinationRule", "destinationrules", "dr")):
+        yield _definition(
+            "chaos-mesh.org",
+            "v1alpha1",
+            kind,
+            kind.lower(),
+            spec,
+            columns=[("action", ".spec.action"), ("duration", ".spec.duration")],
+        )
+    for kind, plural, short in (
+        ("VirtualService", "virtualservices", "vs"),
+        ("DestinationRule", "destinationrules", "dr"),
+    ):
         spec = _open({"hosts": _list_of(_TEXT), "http": _list_of(_open({}))} if short == "vs" else {"host": _TEXT})
-        yield _definition("networking.istio.io", "v1", kind, plural, spec, ["v1beta1", "v1alpha3"], short=[short], status=True)
+        yield _definition(
+            "networking.istio.io", "v1", kind, plural, spec, ["v1beta1", "v1alpha3"], short=[short], status=True
+        )
     for kind in ("ChaosEngine", "ChaosExperiment", "ChaosResult"):
         spec = _ENGINE if kind == "ChaosEngine" else _open({})
         yield _definition("litmuschaos.io", "v1alpha1", kind, f"{kind.lower()}s", spec)
@@ -96,9 +117,18 @@ def _definition(
         shared["subresources"] = {"status": {}}
     if columns:
         age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
-        shared["additionalPrinterColumns"] = [*({"name": n, "type": "string", "jsonPath": path} for n, path in columns), age]
+        shared["additionalPrinterColumns"] = [
+            *({"name": n, "type": "string", "jsonPath": path} for n, path in columns),
+            age,
+        ]
     versions = [{"name": name, "storage": name == version, **shared} for name in [version, *(older or [])]]
-    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List", "shortNames": short or []}
+    names = {
+        "kind": kind,
+        "plural": plural,
+        "singular": kind.lower(),
+        "listKind": f"{kind}List",
+        "shortNames": short or [],
+    }
     return {
         "metadata": {"name": f"{plural}.{group}"},
         "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": versions},
@@ -109,7 +139,12 @@ def chaos_experiments() -> Iterator[Object]:
     """The ChaosExperiments that the operator knows, with their default settings."""
     settings = {
         "pod-delete": {"TOTAL_CHAOS_DURATION": "15", "CHAOS_INTERVAL": "5", "FORCE": "true", "PODS_AFFECTED_PERC": ""},
-        "pod-network-latency": {"TOTAL_CHAOS_DURATION": "60", "NETWORK_LATENCY": "2000", "JITTER": "0", "PODS_AFFECTED_PERC": ""},
+        "pod-network-latency": {
+            "TOTAL_CHAOS_DURATION": "60",
+            "NETWORK_LATENCY": "2000",
+            "JITTER": "0",
+            "PODS_AFFECTED_PERC": "",
+        },
     }
     for name, env in settings.items():
         entries = [{"name": key, "value": value} for key, value in env.items()]

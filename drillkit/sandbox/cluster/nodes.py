@@ -36,7 +36,10 @@ def node(number: int, at: str) -> Object:
         "status": {
             "capacity": amounts,
             "allocatable": dict(amounts),
-            "addresses": [{"type": "InternalIP", "address": f"10.10.0.{number}"}, {"type": "Hostname", "address": name}],
+            "addresses": [
+                {"type": "InternalIP", "address": f"10.10.0.{number}"},
+                {"type": "Hostname", "address": name},
+            ],
             "conditions": [
                 {
                     "type": kind,

@@ -80,7 +80,9 @@ def available_at(pod: Object, min_ready_s: int) -> datetime | None:
     return parse_time(ready["lastTransitionTime"]) + timedelta(seconds=min_ready_s)
 
 
-def set_condition(conditions: Iterable[Object], kind: str, status: bool | str, reason: str, message: str, at: datetime) -> list[Object]:
+def set_condition(
+    conditions: Iterable[Object], kind: str, status: bool | str, reason: str, message: str, at: datetime
+) -> list[Object]:
     """The conditions with one of them set; its transition time moves only when its status does."""
     text = status if isinstance(status, str) else str(bool(status))
     found = list(conditions)

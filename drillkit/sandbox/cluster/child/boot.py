@@ -15,7 +15,7 @@ SIGKILL = 9
 def tether(parent_pid: int) -> None:
     """Ask the kernel to kill this process when its parent ends; exit if the parent is already gone.
 
-    Linux only; elsewhere the reaper process does it. The parent is checked after the request, because it may have died before.
+    Linux only; elsewhere the reaper process does it. The parent is checked after the request: it may have died before.
     """
     if sys.platform == "linux":
         import ctypes
@@ -27,7 +27,7 @@ def tether(parent_pid: int) -> None:
 
 
 def _skip_package_code(cluster_dir: str) -> None:
-    """Register the enclosing packages without running their `__init__`: a pod has to be up in 50 ms, without site-packages."""
+    """Register the enclosing packages without running their `__init__`: a pod has to be up in 50 ms."""
     path = cluster_dir
     for name in ("drillkit.sandbox.cluster", "drillkit.sandbox", "drillkit"):
         package = type(sys)(name)

@@ -2,11 +2,12 @@
 
 Settings come from the container's environment:
 
-- `SANDBOX_BIND`, `SANDBOX_PORT`: address wanted; falls back to a free port, then to 127.0.0.1. The address taken is the first line of output.
+- `SANDBOX_BIND`, `SANDBOX_PORT`: address wanted; falls back to a free port, then to 127.0.0.1. The address taken is the
+  first line of output.
 - `SANDBOX_POD`: `namespace/name`. `SANDBOX_MESH`: `host:port` of the mesh, through which other services are called.
 - `SANDBOX_CALLS`: URLs (`http://orders/`) that a page needs; a page fails with 502 when one of them does.
-- `SANDBOX_LATENCY_MS`, `SANDBOX_FAIL_PERCENT`: how slow it is, and how many requests it answers with 500, evenly spread.
-- `SANDBOX_STARTUP_MS`: how long it answers 503 at first. `SANDBOX_DRAIN_MS`: how long it goes on accepting after SIGTERM.
+- `SANDBOX_LATENCY_MS`, `SANDBOX_FAIL_PERCENT`: how slow it is; how many requests it answers with 500, evenly spread.
+- `SANDBOX_STARTUP_MS`: how long it answers 503 at first. `SANDBOX_DRAIN_MS`: how long it still accepts after SIGTERM.
 - `SANDBOX_EXIT_AFTER_MS`, `SANDBOX_EXIT_CODE`: ends by itself.
 
 Paths: `/health`, `/metrics`, `/status/CODE`, `/missing` (404); everything else is a page.
@@ -58,7 +59,10 @@ class Metrics:
         # A series that begins at 0 lets rate() see the first failure.
         for key in {("GET", 200), ("GET", 500), *codes}:
             lines.append(f'http_requests_total{{method="{key[0]}",code="{key[1]}"}} {codes.get(key, 0)}')
-        lines += ["# HELP http_request_duration_seconds Time to answer.", "# TYPE http_request_duration_seconds histogram"]
+        lines += [
+            "# HELP http_request_duration_seconds Time to answer.",
+            "# TYPE http_request_duration_seconds histogram",
+        ]
         total = 0
         for edge, number in zip([*map(str, BUCKETS_S), "+Inf"], buckets, strict=True):
             total += number
@@ -144,7 +148,8 @@ class Server:
         keep = not self.draining and headers.get("connection", "").lower() != "close"
         payload = body.encode()
         answer_head = (
-            f"HTTP/1.1 {code} {REASONS.get(code, 'Status')}\r\nContent-Type: {content_type}\r\nContent-Length: {len(payload)}\r\n"
+            f"HTTP/1.1 {code} {REASONS.get(code, 'Status')}\r\n"
+            f"Content-Type: {content_type}\r\nContent-Length: {len(payload)}\r\n"
             f"X-Pod: {self.pod.partition('/')[2]}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
         )
         if path != "/metrics":
@@ -186,7 +191,9 @@ class Server:
         mesh_host, _, mesh_port = os.environ.get("SANDBOX_MESH", "127.0.0.1:9").partition(":")
         request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nX-Sandbox-Source: {self.pod}\r\nConnection: close\r\n\r\n"
         try:
-            with socket.create_connection((mesh_host, int(mesh_port)), timeout=setting_ms("SANDBOX_CALL_TIMEOUT_MS") or 3.0) as peer:
+            with socket.create_connection(
+                (mesh_host, int(mesh_port)), timeout=setting_ms("SANDBOX_CALL_TIMEOUT_MS") or 3.0
+            ) as peer:
                 peer.sendall(request.encode())
                 head, rest = read_head(peer, b"")
                 while rest_part := peer.recv(65536):

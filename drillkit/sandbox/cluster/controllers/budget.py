@@ -26,5 +26,7 @@ class Budgets:
         old = (obj.get("status") or {}).get("conditions") or []
         told = status["conditions"][0]
         [dated] = set_condition(old, told["type"], told["status"], told["reason"], "", view.now())
-        view.write_status(BUDGETS, obj, {**status, "conditions": [{**told, "lastTransitionTime": dated["lastTransitionTime"]}]})
+        view.write_status(
+            BUDGETS, obj, {**status, "conditions": [{**told, "lastTransitionTime": dated["lastTransitionTime"]}]}
+        )
         return None

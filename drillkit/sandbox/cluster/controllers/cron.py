@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES = (
+_NAMES: tuple[dict[str, int], ...] = (
     {},
     {},
     {},
-    {name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)},
-    {name: i for i, name in enumerate("sun mon tue wed thu fri sat".split())},
+    {
+        name: i
+        for i, name in enumerate(
+            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+        )
+    },
+    {name: i for i, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])},
 )
 _MACROS = {
     "@hourly": "0 * * * *",
@@ -85,7 +90,9 @@ def _field(text: str, low: int, high: int, names: dict[str, int]) -> frozenset[i
                 end = names[last] if last in names else int(last)
             every = int(step) if step else 1
         except ValueError:
-            raise ValueError(f"expected numbers, ranges, lists or */n between {low} and {high}, found {text!r}") from None
+            raise ValueError(
+                f"expected numbers, ranges, lists or */n between {low} and {high}, found {text!r}"
+            ) from None
         assert start is not None
         assert end is not None
         if every < 1 or not low <= start <= end <= high:

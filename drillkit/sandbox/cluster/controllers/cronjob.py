@@ -10,7 +10,17 @@ from drillkit.sandbox.cluster.controllers import cron
 from drillkit.sandbox.cluster.controllers.job import finished_at
 from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import without_none
-from drillkit.sandbox.kube.objects import JOBS, Gvr, Object, clone, condition, is_terminating, owner_reference, parse_time, rfc3339
+from drillkit.sandbox.kube.objects import (
+    JOBS,
+    Gvr,
+    Object,
+    clone,
+    condition,
+    is_terminating,
+    owner_reference,
+    parse_time,
+    rfc3339,
+)
 
 CRONJOBS: Gvr = ("batch", "cronjobs")
 COMPONENT = "cronjob-controller"
@@ -53,7 +63,9 @@ class CronJobs:
             missed = later
         policy = spec.get("concurrencyPolicy", "Allow")
         if running and policy == "Forbid":
-            view.event(obj, "JobAlreadyActive", "Not starting job because prior execution is running", component=COMPONENT)
+            view.event(
+                obj, "JobAlreadyActive", "Not starting job because prior execution is running", component=COMPONENT
+            )
             return None, following
         for job in running if policy == "Replace" else []:
             view.delete(JOBS, job)
@@ -89,16 +101,21 @@ class CronJobs:
         done = [job["status"]["completionTime"] for job in jobs if (job.get("status") or {}).get("completionTime")]
         old = current.get("status") or {}
         active = [
-            {"kind": "Job", "apiVersion": "batch/v1", "namespace": job["metadata"]["namespace"], "name": job["metadata"]["name"],
-             "uid": job["metadata"]["uid"]}
+            {
+                "kind": "Job",
+                "apiVersion": "batch/v1",
+                **{key: job["metadata"][key] for key in ("namespace", "name", "uid")},
+            }
             for job in jobs
             if finished_at(job) is None
-        ]  # fmt: skip
+        ]
         status = without_none(
             {
                 "active": active or None,
                 "lastScheduleTime": rfc3339(scheduled) if scheduled else old.get("lastScheduleTime"),
-                "lastSuccessfulTime": max([*done, *([old["lastSuccessfulTime"]] if "lastSuccessfulTime" in old else [])], default=None),
+                "lastSuccessfulTime": max(
+                    [*done, *([old["lastSuccessfulTime"]] if "lastSuccessfulTime" in old else [])], default=None
+                ),
             }
         )
         view.write_status(CRONJOBS, current, status)

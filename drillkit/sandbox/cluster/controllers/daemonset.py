@@ -9,7 +9,17 @@ from drillkit.sandbox.cluster.controllers.replicaset import count_available
 from drillkit.sandbox.cluster.controllers.scheduler import why_not
 from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import is_finished, is_healthy, safe_hash, scaled, without_none
-from drillkit.sandbox.kube.objects import DAEMONSETS, NODES, PODS, Gvr, Object, clone, is_ready, is_terminating, labels_of
+from drillkit.sandbox.kube.objects import (
+    DAEMONSETS,
+    NODES,
+    PODS,
+    Gvr,
+    Object,
+    clone,
+    is_ready,
+    is_terminating,
+    labels_of,
+)
 
 REVISION_LABEL = "controller-revision-hash"
 TOLERATED = (
@@ -72,7 +82,9 @@ class DaemonSets:
         if strategy.get("type") == "OnDelete":
             return
         limit = scaled((strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1), wanted, round_up=True)
-        outdated = [p for p in pods if not is_terminating(p) and labels_of(p).get(REVISION_LABEL) != template_revision(obj)]
+        outdated = [
+            p for p in pods if not is_terminating(p) and labels_of(p).get(REVISION_LABEL) != template_revision(obj)
+        ]
         unavailable = max(0, wanted - sum(map(is_healthy, pods)))
         for pod in sorted(outdated, key=lambda p: (is_healthy(p), p["metadata"]["name"])):
             if is_healthy(pod):
@@ -94,7 +106,10 @@ class DaemonSets:
                 "desiredNumberScheduled": len(wanted),
                 "numberMisscheduled": len(pods) - len(placed),
                 "numberReady": sum(map(is_ready, placed)),
-                "updatedNumberScheduled": sum(labels_of(p).get(REVISION_LABEL) == template_revision(current) for p in placed) or None,
+                "updatedNumberScheduled": sum(
+                    labels_of(p).get(REVISION_LABEL) == template_revision(current) for p in placed
+                )
+                or None,
                 "numberAvailable": available or None,
                 "numberUnavailable": len(wanted) - available or None,
                 "observedGeneration": current["metadata"]["generation"],
@@ -108,7 +123,9 @@ def target_node(pod: Object) -> str:
     """The node a DaemonSet's pod is on, or is meant for; empty if it names none."""
     if pod["spec"].get("nodeName"):
         return str(pod["spec"]["nodeName"])
-    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
     for term in affinity.get("nodeSelectorTerms") or []:
         for each in term.get("matchFields") or []:
             return str(each["values"][0])

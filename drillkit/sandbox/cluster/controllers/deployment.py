@@ -124,7 +124,9 @@ class Deployments:
         return view.patch(REPLICASETS, rs, {"spec": {"replicas": wanted}})
 
     def _forget_history(self, view: View, obj: Object, old: list[Object]) -> None:
-        idle = sorted((rs for rs in old if not replicas(rs) and not has_pods(rs) and not is_terminating(rs)), key=revision)
+        idle = sorted(
+            (rs for rs in old if not replicas(rs) and not has_pods(rs) and not is_terminating(rs)), key=revision
+        )
         for rs in idle[: max(0, len(idle) - obj["spec"].get("revisionHistoryLimit", 10))]:
             view.delete(REPLICASETS, rs)
 
@@ -186,7 +188,7 @@ def _progressing(
         return set_condition(conditions, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now)
     restarted = old is not None and old.get("reason") == "NewReplicaSetAvailable"
     if old is not None and not moved and not restarted:
-        if now >= parse_time(old.get("lastUpdateTime", old["lastTransitionTime"])) + _deadline(obj):
+        if now >= parse_time(old.get("lastUpdateTime") or old["lastTransitionTime"]) + _deadline(obj):
             message = f'ReplicaSet "{name}" has timed out progressing.'
             return set_condition(conditions, "Progressing", False, "ProgressDeadlineExceeded", message, now)
         return conditions

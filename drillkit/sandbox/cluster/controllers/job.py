@@ -56,7 +56,9 @@ class Jobs:
             self._write(view, current, view.owned(PODS, current), verdict)
         return due
 
-    def _judge(self, view: View, obj: Object, pods: list[Object]) -> tuple[tuple[str, str, str] | None, datetime | None]:
+    def _judge(
+        self, view: View, obj: Object, pods: list[Object]
+    ) -> tuple[tuple[str, str, str] | None, datetime | None]:
         """The verdict, if there is one already, else when to look again."""
         spec, now = obj["spec"], view.now()
         succeeded = sum(phase(pod) == "Succeeded" for pod in pods)
@@ -168,5 +170,7 @@ def restart_count(pod: Object) -> int:
 
 def ended_at(pod: Object, default: datetime) -> datetime:
     """When the pod's last container ended."""
-    states = [(c.get("state") or {}).get("terminated") for c in (pod.get("status") or {}).get("containerStatuses") or []]
+    states = [
+        (c.get("state") or {}).get("terminated") for c in (pod.get("status") or {}).get("containerStatuses") or []
+    ]
     return max((parse_time(s["finishedAt"]) for s in states if s and s.get("finishedAt")), default=default)

@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from drillkit.sandbox.cluster.controllers.base import Controller, Kubelet
+from drillkit.sandbox.cluster.controllers.roster import all_controllers
 from drillkit.sandbox.cluster.controllers.view import View
+from drillkit.sandbox.cluster.faults.litmus import Litmus
 from drillkit.sandbox.kube.errors import ApiError
-from drillkit.sandbox.kube.objects import Gvr, Object
+from drillkit.sandbox.kube.objects import Object
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
@@ -23,28 +26,6 @@ ROUNDS_LIMIT = 500
 RETRY_S = 1.0
 """After an error the object is looked at again so much later, even if nothing changes."""
 KEPT_ERRORS = 100
-
-
-class Controller(Protocol):
-    """A control loop over the objects of one resource."""
-
-    name: str
-    gvr: Gvr
-    """The resource it is responsible for."""
-    watches: frozenset[Gvr]
-    """Resources whose changes make it look again; `gvr` among them."""
-
-    def reconcile(self, view: View, obj: Object) -> datetime | None:
-        """Bring the world nearer to what `obj` asks for; answers when to look again even if nothing changes."""
-        ...
-
-
-class Kubelet(Protocol):
-    """Whoever runs the pods that are bound to nodes."""
-
-    def sync(self) -> datetime | None:
-        """Look at the pods and act; answers when to look again even if nothing changes."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -60,8 +41,8 @@ class Failure:
 class Controllers:
     """All control loops of a cluster, and its kubelet.
 
-    `reconcile()` after each change of the store or of the clock brings the cluster to rest; `next_due()` says when time alone
-    will bring the next change.
+    `reconcile()` after each change of the store or of the clock brings the cluster to rest; `next_due()` says when time
+    alone will bring the next change.
     """
 
     def __init__(
@@ -73,11 +54,11 @@ class Controllers:
         random: random_module.Random | None = None,
         events: bool = True,
     ) -> None:
-        from drillkit.sandbox.cluster.controllers.roster import all_controllers
-
+        random = random or random_module.Random()
+        self.litmus = Litmus(random)
         self.now = now or store.now
         self.view = View(store, self.now, events=events)
-        self.controllers = all_controllers(random or random_module.Random())
+        self.controllers = all_controllers(random, self.litmus)
         self.failures: deque[Failure] = deque(maxlen=KEPT_ERRORS)
         self._due: dict[tuple[str, str], datetime] = {}
         for controller in self.controllers:
@@ -85,7 +66,7 @@ class Controllers:
         self.kubelet = kubelet(self.view)
 
     def reconcile(self) -> int:
-        """Run until nothing changes; answers the number of rounds. A controller that raises is logged and does not stop the rest."""
+        """Run until nothing changes; answers the number of rounds. A controller that raises does not stop the rest."""
         rounds = 0
         while rounds < ROUNDS_LIMIT:
             changed, self.view.changed = self.view.changed, set()
@@ -101,7 +82,9 @@ class Controllers:
                     self._run_due(controller, due)
             self._due.pop(("kubelet", ""), None)
             self._guard("kubelet", "", self.kubelet.sync)
-        log.error("the controllers found no rest in %d rounds; still changing: %s", ROUNDS_LIMIT, sorted(self.view.changed))
+        log.error(
+            "the controllers found no rest in %d rounds; still changing: %s", ROUNDS_LIMIT, sorted(self.view.changed)
+        )
         return rounds
 
     def next_due(self) -> datetime | None:

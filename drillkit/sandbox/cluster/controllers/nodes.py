@@ -38,7 +38,9 @@ class NodeTaints:
             for taint in taints:
                 leaves = leaves_at(pod, taint, view.now())
                 if leaves is not None and leaves <= view.now():
-                    view.event(pod, "TaintManagerEviction", "Marking for deletion Pod", component="taint-eviction-controller")
+                    view.event(
+                        pod, "TaintManagerEviction", "Marking for deletion Pod", component="taint-eviction-controller"
+                    )
                     view.delete(PODS, pod)
                     break
                 due += [leaves] if leaves is not None else []

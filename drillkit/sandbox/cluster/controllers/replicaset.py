@@ -27,14 +27,21 @@ class ReplicaSets:
             for pod in sorted(active, key=usefulness)[: max(0, len(active) - wanted)]:
                 active.remove(pod)
                 view.delete(PODS, pod)
-                view.event(obj, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", component="replicaset-controller")
+                view.event(
+                    obj,
+                    "SuccessfulDelete",
+                    f"Deleted pod: {pod['metadata']['name']}",
+                    component="replicaset-controller",
+                )
         return self._status(view, obj, active)
 
     def _create(self, view: View, owner: Object) -> Object:
         pod = pods_of_template(owner, owner["spec"]["template"])
         pod["metadata"]["generateName"] = f"{owner['metadata']['name']}-"
         made = view.create(PODS, pod, owner["metadata"]["namespace"])
-        view.event(owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", component="replicaset-controller")
+        view.event(
+            owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", component="replicaset-controller"
+        )
         return made
 
     def _status(self, view: View, obj: Object, active: list[Object]) -> datetime | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random as random_module
 
+from drillkit.sandbox.cluster.controllers.base import Controller
 from drillkit.sandbox.cluster.controllers.budget import Budgets
 from drillkit.sandbox.cluster.controllers.cronjob import CronJobs
 from drillkit.sandbox.cluster.controllers.daemonset import DaemonSets
 from drillkit.sandbox.cluster.controllers.deployment import Deployments
 from drillkit.sandbox.cluster.controllers.job import Jobs
-from drillkit.sandbox.cluster.controllers.loop import Controller
 from drillkit.sandbox.cluster.controllers.nodes import NodeTaints
 from drillkit.sandbox.cluster.controllers.replicaset import ReplicaSets
 from drillkit.sandbox.cluster.controllers.scheduler import Scheduler
@@ -20,7 +20,7 @@ from drillkit.sandbox.cluster.faults.chaosmesh import chaos_mesh_controllers
 from drillkit.sandbox.cluster.faults.litmus import Litmus
 
 
-def all_controllers(random: random_module.Random) -> list[Controller]:
+def all_controllers(random: random_module.Random, litmus: Litmus) -> list[Controller]:
     """Fresh controllers; `random` makes every choice that Kubernetes or Chaos Mesh leaves to chance."""
     return [
         DefaultAccounts(),
@@ -38,5 +38,5 @@ def all_controllers(random: random_module.Random) -> list[Controller]:
         EndpointLists(),
         Budgets(),
         *chaos_mesh_controllers(random),
-        Litmus(random),
+        litmus,
     ]

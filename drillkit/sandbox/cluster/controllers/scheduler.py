@@ -56,7 +56,9 @@ class Scheduler:
         if old is not None and old.get("message") == message:
             return
         status = pod.get("status") or {}
-        conditions = set_condition(status.get("conditions") or [], "PodScheduled", False, "Unschedulable", message, view.now())
+        conditions = set_condition(
+            status.get("conditions") or [], "PodScheduled", False, "Unschedulable", message, view.now()
+        )
         view.write_status(PODS, pod, {**status, "phase": "Pending", "conditions": conditions})
         view.event(pod, "FailedScheduling", message, warning=True, component="default-scheduler")
 
@@ -65,7 +67,9 @@ def why_not(pod: Object, node: Object, nodes: list[Object], peers: list[Object])
     """Why a pod cannot run on a node, in the scheduler's words; None if it can."""
     spec, labels = pod["spec"], node["metadata"].get("labels") or {}
     tolerations = spec.get("tolerations") or []
-    if node["spec"].get("unschedulable") and not tolerates(tolerations, {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}):
+    if node["spec"].get("unschedulable") and not tolerates(
+        tolerations, {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}
+    ):
         return "node(s) were unschedulable"
     for taint in node["spec"].get("taints") or []:
         if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
@@ -162,7 +166,7 @@ def _too_skewed(pod: Object, spread: Object, node: Object, nodes: list[Object], 
         where = domain.get(peer["spec"]["nodeName"])
         if same and where is not None and matches(spread.get("labelSelector"), peer):
             counts[where] += 1
-    return counts[here] + 1 - min(counts.values()) > spread["maxSkew"]
+    return counts[here] + 1 - min(counts.values()) > int(spread["maxSkew"])
 
 
 def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:
@@ -173,5 +177,5 @@ def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:
     in_zone = Counter(zones.get(p["spec"]["nodeName"]) for p in siblings)
     on_node = Counter(p["spec"]["nodeName"] for p in siblings)
     load = Counter(p["spec"]["nodeName"] for p in peers)
-    names = sorted(node["metadata"]["name"] for node in nodes)
+    names: list[str] = sorted(node["metadata"]["name"] for node in nodes)
     return min(names, key=lambda name: (in_zone[zones.get(name)], on_node[name], load[name]))

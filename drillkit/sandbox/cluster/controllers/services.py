@@ -37,7 +37,9 @@ class LoadBalancers:
 
     def reconcile(self, view: View, obj: Object) -> datetime | None:
         if obj["spec"].get("type") == "LoadBalancer":
-            view.write_status(SERVICES, obj, {**(obj.get("status") or {}), "loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}})
+            view.write_status(
+                SERVICES, obj, {**(obj.get("status") or {}), "loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}
+            )
         return None
 
 
@@ -68,7 +70,7 @@ class EndpointLists:
                     "kubernetes.io/service-name": service["metadata"]["name"],
                     "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
                 }
-            meta = {"name": name, "labels": labels}
+            meta: Object = {"name": name, "labels": labels}
             if gvr == SLICES:
                 meta["ownerReferences"] = [owner_reference(service)]
             view.create(gvr, {"metadata": meta, **content}, namespace)
@@ -82,7 +84,10 @@ def backends(view: View, service: Object) -> list[Object]:
     return [
         pod
         for pod in view.all(PODS, service["metadata"]["namespace"])
-        if wanted and wanted <= labels_of(pod).items() and (pod.get("status") or {}).get("podIP") and not is_finished(pod)
+        if wanted
+        and wanted <= labels_of(pod).items()
+        and (pod.get("status") or {}).get("podIP")
+        and not is_finished(pod)
     ]
 
 
@@ -107,7 +112,10 @@ def subsets(service: Object, pods: list[Object]) -> list[Object]:
         group.setdefault("addresses" if is_ready(pod) else "notReadyAddresses", []).append(_address(pod))
     found = []
     for port, group in sorted(groups.items()):
-        ports = [{**_name(each), "port": port, "protocol": each.get("protocol", "TCP")} for each in service["spec"].get("ports") or []]
+        ports = [
+            {**_name(each), "port": port, "protocol": each.get("protocol", "TCP")}
+            for each in service["spec"].get("ports") or []
+        ]
         found.append({**group, "ports": ports})
     return found
 

@@ -86,7 +86,9 @@ class StatefulSets:
         for template in obj["spec"].get("volumeClaimTemplates") or []:
             claim = f"{template['metadata']['name']}-{name}"
             if view.get(CLAIMS, namespace, claim) is None:
-                matching = (obj["spec"]["selector"].get("matchLabels") or {}) | (template["metadata"].get("labels") or {})
+                matching = (obj["spec"]["selector"].get("matchLabels") or {}) | (
+                    template["metadata"].get("labels") or {}
+                )
                 body = {"metadata": {"name": claim, "labels": matching}, "spec": template["spec"]}
                 view.create(CLAIMS, body, namespace)
                 self._tell(view, obj, "SuccessfulCreate", f"create Claim {claim} Pod {name} in")

@@ -37,7 +37,9 @@ class Recorder:
     enabled: bool = True
     _names: dict[tuple[str, str, str], Key] = field(default_factory=dict)
 
-    def __call__(self, obj: Object, reason: str, message: str, *, warning: bool = False, component: str = "sandbox") -> None:
+    def __call__(
+        self, obj: Object, reason: str, message: str, *, warning: bool = False, component: str = "sandbox"
+    ) -> None:
         """One event about `obj`. A namespace that is going away takes none, which is no fault."""
         if not self.enabled:
             return
@@ -85,7 +87,7 @@ class Recorder:
 
 
 class View:
-    """The store's objects indexed by resource and by controlling owner, always up to date; and the writes controllers share."""
+    """The store's objects by resource and by controlling owner, always up to date; and the writes controllers share."""
 
     def __init__(self, store: Store, now: Callable[[], datetime], *, events: bool = True) -> None:
         self.store = store
@@ -127,7 +129,7 @@ class View:
         return [self._tables[gvr][key] for place, key in places if place == gvr]
 
     def claim(self, gvr: Gvr, owner: Object, selector: Object | None) -> list[Object]:
-        """The owner's objects, after adopting orphans that its selector matches and releasing those it no longer does."""
+        """The owner's objects, after adopting orphans that its selector matches and releasing those it doesn't."""
         kept = []
         for obj in self.owned(gvr, owner):
             if matches(selector, obj) or is_terminating(obj):

@@ -1,4 +1,4 @@
-"""Chaos Mesh's life cycle of a fault: select once, inject, recover when the duration is over, on a pause or on deletion.
+"""Chaos Mesh's life cycle of a fault: select once, inject, recover after the duration, on a pause or on deletion.
 
 What is in force is told by the records in the status alone; `rules.py` reads it there.
 """

@@ -1,6 +1,6 @@
 """A LitmusChaos operator in small: runs a ChaosEngine's experiments and writes their ChaosResults.
 
-Known experiments: pod-delete and pod-network-latency. Unlike the real operator it needs no runner pod and no service account.
+Known experiments: pod-delete and pod-network-latency. Unlike the real operator it needs no runner pod, no account.
 """
 
 from __future__ import annotations
@@ -215,19 +215,25 @@ class Litmus:
     ) -> None:
         namespace, name = obj["metadata"]["namespace"], f"{obj['metadata']['name']}-{injection.name}"
         old = view.get(RESULTS, namespace, name)
-        history = dict(((old or {}).get("status") or {}).get("history") or {"passedRuns": 0, "failedRuns": 0, "stoppedRuns": 0})
+        history = dict(
+            ((old or {}).get("status") or {}).get("history") or {"passedRuns": 0, "failedRuns": 0, "stoppedRuns": 0}
+        )
         count = {"Pass": "passedRuns", "Fail": "failedRuns", "Stopped": "stoppedRuns"}.get(verdict)
         if count:
             history[count] = history.get(count, 0) + 1
         state = {"Running": "injected", "Completed": "reverted", "Stopped": "reverted"}[phase]
-        history["targets"] = [{"name": t.partition("/")[2], "kind": "pod", "chaosStatus": state} for t in injection.targets]
+        history["targets"] = [
+            {"name": t.partition("/")[2], "kind": "pod", "chaosStatus": state} for t in injection.targets
+        ]
         outcome: Object = {"phase": phase, "verdict": verdict, "failStep": failure or "N/A"}
         outcome["probeSuccessPercentage"] = {"Pass": "100", "Awaited": "Awaited"}.get(verdict, "0")
         status = {"experimentStatus": outcome, "history": history}
         spec = {"engine": obj["metadata"]["name"], "experiment": injection.name}
         if old is None:
             labels = {"chaosUID": obj["metadata"]["uid"]}
-            view.create(RESULTS, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status}, namespace)
+            view.create(
+                RESULTS, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status}, namespace
+            )
         else:
             labels = {"labels": {"chaosUID": obj["metadata"]["uid"]}}
             view.patch(RESULTS, old, {"metadata": labels, "spec": spec, "status": status})

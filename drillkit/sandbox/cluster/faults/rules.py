@@ -18,7 +18,19 @@ CPU_WORKER_DELAY_S = 0.05
 """What one fully loaded CPU stress worker adds to each request of its pod."""
 MEMORY_WORKER_DELAY_S = 0.02
 BUSY_LIMIT_S = 1.0
-_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
 
 
 def current_rules(view: View, extra: Iterable[PacketRule] = ()) -> Rules:
@@ -27,8 +39,8 @@ def current_rules(view: View, extra: Iterable[PacketRule] = ()) -> Rules:
     return Rules(
         packets=(*packets, *extra),
         http=tuple(rule for obj in _oldest_first(view.all(VIRTUAL_SERVICES)) for rule in route_rules(obj)),
-        busy=tuple(rule for obj in view.all(STRESS) if (rule := stress_rule(obj)) is not None),
-        names=tuple(rule for obj in view.all(DNS) if (rule := name_rule(obj)) is not None),
+        busy=tuple(busy for obj in view.all(STRESS) if (busy := stress_rule(obj)) is not None),
+        names=tuple(name for obj in view.all(DNS) if (name := name_rule(obj)) is not None),
     )
 
 
@@ -71,9 +83,7 @@ def packet_effect(spec: Object) -> dict[str, Any]:
         effect["delay_s"] = go_duration(delay.get("latency") or "0").total_seconds()
         effect["jitter_s"] = go_duration(delay.get("jitter") or "0").total_seconds()
     lost = [
-        float((spec.get(kind) or {}).get(kind) or 0) / 100
-        for kind in ("loss", "corrupt")
-        if action in (kind, "netem")
+        float((spec.get(kind) or {}).get(kind) or 0) / 100 for kind in ("loss", "corrupt") if action in (kind, "netem")
     ]
     if any(lost):
         effect["loss"] = min(1.0, sum(lost))
@@ -119,7 +129,10 @@ def name_rule(obj: Object) -> NameRule | None:
 def route_rules(obj: Object) -> list[HttpRule]:
     """A VirtualService's HTTP routes in order, those without a fault too: they shield what comes after them."""
     namespace = obj["metadata"]["namespace"]
-    hosts = tuple(host if "." in host or host == "*" else f"{host}.{namespace}.svc.cluster.local" for host in obj["spec"].get("hosts") or [])
+    hosts = tuple(
+        host if "." in host or host == "*" else f"{host}.{namespace}.svc.cluster.local"
+        for host in obj["spec"].get("hosts") or []
+    )
     rules = []
     for route in obj["spec"].get("http") or []:
         fault = route.get("fault") or {}

@@ -22,17 +22,25 @@ def select_pods(view: View, spec: Object, own_namespace: str, random: random_mod
     found = [
         pod
         for pod in sorted(view.all(PODS), key=lambda pod: (pod["metadata"]["namespace"], pod["metadata"]["name"]))
-        if is_active(pod) and pod["spec"].get("nodeName")
-        and (pod["metadata"]["name"] in named.get(pod["metadata"]["namespace"], []) if named else _fits(view, selector, spaces, pod))
-    ]  # fmt: skip
+        if is_active(pod)
+        and pod["spec"].get("nodeName")
+        and (_is_named(named, pod) if named else _fits(view, selector, spaces, pod))
+    ]
     return _by_mode(found, spec.get("mode") or "all", spec.get("value"), random)
+
+
+def _is_named(named: dict[str, list[str]], pod: Object) -> bool:
+    return pod["metadata"]["name"] in named.get(pod["metadata"]["namespace"], [])
 
 
 def _fits(view: View, selector: Object, spaces: list[str], pod: Object) -> bool:
     meta = pod["metadata"]
     if meta["namespace"] not in spaces:
         return False
-    wanted = {"matchLabels": selector.get("labelSelectors") or {}, "matchExpressions": selector.get("expressionSelectors") or []}
+    wanted = {
+        "matchLabels": selector.get("labelSelectors") or {},
+        "matchExpressions": selector.get("expressionSelectors") or [],
+    }
     if not matches(wanted, pod):
         return False
     notes = meta.get("annotations") or {}

@@ -1,4 +1,4 @@
-"""A kubelet without processes: pods start and stop after set times of the clock given. For tests that must repeat exactly."""
+"""A kubelet without processes: pods start and stop after set times of the clock given, so that tests repeat exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from drillkit.sandbox.cluster.controllers.view import View
-from drillkit.sandbox.cluster.kubelet.status import Container, Ended, Running, Waiting, host_ip, is_unknown, pod_status, runs_command
+from drillkit.sandbox.cluster.kubelet.status import (
+    Container,
+    Ended,
+    Running,
+    Waiting,
+    host_ip,
+    is_unknown,
+    pod_status,
+    runs_command,
+)
 from drillkit.sandbox.cluster.values import is_finished
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, is_terminating, key_of
 
@@ -19,8 +28,8 @@ NEVER_READY = "sandbox.drillkit.dev/never-ready"
 class InstantKubelet:
     """Pods are ready `start` after they were bound and gone `stop` after their deletion (or earlier, by their grace).
 
-    A pod of an image that runs commands ends after `run`. Annotations of a pod steer it: `sandbox.drillkit.dev/exit-code`,
-    `sandbox.drillkit.dev/run-seconds`, `sandbox.drillkit.dev/never-ready`.
+    A pod of an image that runs commands ends after `run`. Annotations of a pod steer it:
+    `sandbox.drillkit.dev/exit-code`, `sandbox.drillkit.dev/run-seconds`, `sandbox.drillkit.dev/never-ready`.
     """
 
     view: View
@@ -88,13 +97,17 @@ class InstantKubelet:
             self._addresses += 1
             ip = f"10.244.{self._addresses // 250 % 256}.{self._addresses % 250 + 1}"
         identity = "" if isinstance(state, Waiting) else pod["metadata"]["uid"]
-        containers = [Container(c["name"], c["image"], state, ready=ready, identity=identity) for c in pod["spec"]["containers"]]
+        containers = [
+            Container(c["name"], c["image"], state, ready=ready, identity=identity) for c in pod["spec"]["containers"]
+        ]
         init = [
             Container(c["name"], c["image"], Ended(0, started, started), identity=identity)
             for c in pod["spec"].get("initContainers") or []
         ]
         node = self.view.get(NODES, "", pod["spec"]["nodeName"])
-        status = pod_status(pod, containers, init, pod_ip=ip, host_ip=host_ip(node), started=started, now=self.view.now())
+        status = pod_status(
+            pod, containers, init, pod_ip=ip, host_ip=host_ip(node), started=started, now=self.view.now()
+        )
         current = self.view.get(PODS, *key_of(pod))
         if current is not None:
             self.view.write_status(PODS, current, status)

@@ -1,1 +1,1 @@
-"""The load balancer and mesh of the sandbox, a process of its own; standard library only, started through `child/boot.py`."""
+"""The sandbox's load balancer and mesh, a process of its own; standard library only, started by `child/boot.py`."""

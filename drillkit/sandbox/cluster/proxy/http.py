@@ -50,7 +50,7 @@ def has_body(head: Head) -> bool:
 
 
 async def relay_body(head: Head, reader: StreamReader, writer: StreamWriter, *, to_end: bool) -> None:
-    """Copy a body as it comes. Without a stated length it ends with the connection if `to_end`, else there is none."""
+    """Copy a body as it comes. Without a length it ends with the connection if `to_end`, else there is none."""
     if "chunked" in head.lower.get("transfer-encoding", "").lower():
         await _relay_chunks(reader, writer)
     elif "content-length" in head.lower:
@@ -93,6 +93,6 @@ def plain_answer(status: int, text: str, connection: str = "close") -> bytes:
     body = text.encode()
     reason = REASONS.get(status, "OK" if status < 400 else "Error")
     return (
-        f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nServer: sandbox-mesh\r\n"
-        f"Connection: {connection}\r\n\r\n"
+        f"HTTP/1.1 {status} {reason}\r\nServer: sandbox-mesh\r\nContent-Type: text/plain\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: {connection}\r\n\r\n"
     ).encode() + body

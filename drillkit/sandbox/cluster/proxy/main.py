@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 
 
 class Proxy:
-    """The listeners around a mesh. A Service keeps its listener when it is deleted, so that its URL answers again after a restore."""
+    """The listeners around a mesh. A deleted Service keeps its listener: its URL answers again after a restore."""
 
     def __init__(self) -> None:
         self.mesh = Mesh()

@@ -88,7 +88,7 @@ class Mesh:
         changed.set()
 
     async def serve(self, reader: StreamReader, writer: StreamWriter, service_key: str | None) -> None:
-        """Serve a connection to its end. `service_key` None: a pod's own connection, which names service and pod in its head."""
+        """Serve a connection to its end. `service_key` None: a pod's, which names service and pod in its head."""
         try:
             while (head := await read_head(reader)) is not None:
                 source = "" if service_key else head.lower.get("x-sandbox-source", "default/unknown")
@@ -108,7 +108,9 @@ class Mesh:
         else:
             service = self.table.service_for(authority, source)
             host = service.host if service else authority
-            unresolvable = fault.unresolvable(self.table.rules, source, host) or fault.unresolvable(self.table.rules, source, authority)
+            unresolvable = fault.unresolvable(self.table.rules, source, host) or fault.unresolvable(
+                self.table.rules, source, authority
+            )
             if service is None or unresolvable:
                 why = f" ({unresolvable.name})" if unresolvable else ""
                 writer.write(plain_answer(503, f"{authority}: Name or service not known{why}\n"))
@@ -176,8 +178,11 @@ class Mesh:
             connection.close()
 
     async def _ask(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Connection, Head]:
-        """Send the request and read the head of the answer. A kept connection that turns out to be closed is replaced once,
-        by a new one to the same pod: whether the pod still lives decides, not the age of the connection."""
+        """Send the request and read the head of the answer.
+
+        A kept connection that turns out to be closed is replaced once, by a new one to the same pod: whether the pod
+        still lives decides, not the age of the connection.
+        """
         repeatable = exchange.method in SAFE_TO_REPEAT and not has_body(exchange.head)
         connection = await self._connect(endpoint, fresh=False)
         try:
@@ -217,7 +222,9 @@ class Mesh:
                 return answer
 
     async def _http_fault(self, exchange: Exchange) -> None:
-        rule = fault.http_fault(self.table.rules, exchange.service.host, exchange.method, exchange.path, exchange.head.lower)
+        rule = fault.http_fault(
+            self.table.rules, exchange.service.host, exchange.method, exchange.path, exchange.head.lower
+        )
         if rule is None:
             return
         if rule.delay_share and self.draw() < rule.delay_share:
@@ -246,16 +253,27 @@ class Mesh:
         if not service.endpoints:
             return "no ready endpoint"
         for rule in self.table.rules.http:
-            if rule.abort_share >= 1 and rule.abort_status >= 500 and not rule.matches and rule.covers(service.host, "GET", "/", {}):
+            if (
+                rule.abort_share >= 1
+                and rule.abort_status >= 500
+                and not rule.matches
+                and rule.covers(service.host, "GET", "/", {})
+            ):
                 return f"every request is aborted ({rule.name})"
-        ways = [fault.passage(self.table.rules, *pair, lambda: 1.0) for e in service.endpoints for pair in (("", e.pod), (e.pod, ""))]
+        ways = [
+            fault.passage(self.table.rules, *pair, lambda: 1.0)
+            for e in service.endpoints
+            for pair in (("", e.pod), (e.pod, ""))
+        ]
         cut = [any(way.drop for way in ways[i : i + 2]) for i in range(0, len(ways), 2)]
         return "partitioned" if all(cut) else ""
 
     def _record(self, exchange: Exchange) -> None:
         took_s = time.monotonic() - exchange.arrived
         failed = exchange.status >= 500 or exchange.flags in ("DC", "UC")
-        self.truth.of(exchange.service.key).record(exchange.arrived, took_s, exchange.status, exchange.cause if failed else "")
+        self.truth.of(exchange.service.key).record(
+            exchange.arrived, took_s, exchange.status, exchange.cause if failed else ""
+        )
         namespace = exchange.source.partition("/")[0]
         workload = self.table.workloads.get(exchange.source, "unknown")
         source = f"{namespace}/{workload}" if exchange.source else INGRESS

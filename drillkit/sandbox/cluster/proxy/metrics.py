@@ -9,14 +9,18 @@ BUCKETS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 300
 
 @dataclass(frozen=True)
 class Hop:
-    """Who called whom and what came of it. Source and service are `namespace/name`; destination is a workload of the service's namespace."""
+    """Who called whom and what came of it.
+
+    Source and service are `namespace/name`; the destination is a workload of the service's namespace.
+    """
 
     source: str
     service: str
     destination: str
     code: int
     flags: str
-    """Envoy's response flags: UF (connect failed), UC (connection ended), UH (no endpoint), UT (timeout), FI, DI (injected), DC."""
+    """Envoy's response flags: UF connect failed, UC connection ended, UH no endpoint, UT timeout, FI abort and DI delay
+    injected, DC the client gave up."""
 
     def labels(self) -> str:
         source_namespace, _, source = self.source.partition("/")
@@ -65,7 +69,10 @@ class Metrics:
 
     def text(self) -> str:
         """The page that Prometheus scrapes."""
-        lines = ["# HELP istio_requests_total Requests as their source saw them.", "# TYPE istio_requests_total counter"]
+        lines = [
+            "# HELP istio_requests_total Requests as their source saw them.",
+            "# TYPE istio_requests_total counter",
+        ]
         lines += [f"istio_requests_total{{{hop.labels()}}} {sum(s.buckets)}" for hop, s in self.series.items()]
         lines += [
             "# HELP istio_request_duration_milliseconds Time until the answer was complete.",

@@ -1,4 +1,4 @@
-"""Faults as the proxy sees them: data that crosses the control channel, and the pure questions asked of it per request."""
+"""Faults as the proxy sees them: data that crosses the control channel, and the pure questions asked of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST_RETRANSMISSION_S = 0.2
 
 @dataclass(frozen=True)
 class PacketRule:
-    """Something done to packets on their way from one set of pods to another; None means everybody, outside included."""
+    """Something done to packets on their way from one set of pods to another; None is everybody, outside included."""
 
     name: str
     from_pods: frozenset[str] | None
@@ -31,7 +31,9 @@ class PacketRule:
     """Nothing passes: a partition."""
 
     def covers(self, sender: str, receiver: str) -> bool:
-        return (self.from_pods is None or sender in self.from_pods) and (self.to_pods is None or receiver in self.to_pods)
+        return (self.from_pods is None or sender in self.from_pods) and (
+            self.to_pods is None or receiver in self.to_pods
+        )
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,15 @@ class Rules:
     def from_json(data: Mapping[str, Any]) -> Rules:
         """Rules that `to_json` wrote."""
         return Rules(
-            tuple(PacketRule(**{**r, "from_pods": _pods(r["from_pods"]), "to_pods": _pods(r["to_pods"])}) for r in data["packets"]),
+            tuple(
+                PacketRule(**{**r, "from_pods": _pods(r["from_pods"]), "to_pods": _pods(r["to_pods"])})
+                for r in data["packets"]
+            ),
             tuple(HttpRule(**{**r, "hosts": tuple(r["hosts"]), "matches": tuple(r["matches"])}) for r in data["http"]),
             tuple(BusyRule(**{**r, "pods": frozenset(r["pods"])}) for r in data["busy"]),
-            tuple(NameRule(**{**r, "pods": frozenset(r["pods"]), "patterns": tuple(r["patterns"])}) for r in data["names"]),
+            tuple(
+                NameRule(**{**r, "pods": frozenset(r["pods"]), "patterns": tuple(r["patterns"])}) for r in data["names"]
+            ),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from drillkit.sandbox.cluster.proxy.rules import Rules
@@ -42,7 +42,7 @@ class Table:
     services: Mapping[str, Service]
     workloads: Mapping[str, str]
     """Pod to the name of its workload, for the labels of metrics."""
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
 
     def to_json(self) -> dict[str, Any]:
         """JSON data; `from_json` reads it back."""

@@ -1,6 +1,6 @@
-"""What really happened, per service: every request with its time and outcome, so that measurements can be compared with it.
+"""What really happened, per service: every request with its time and outcome, to compare measurements with.
 
-All moments are of the monotonic clock, which on Linux is the same in every process; an offset to the date goes with them.
+All moments are of the monotonic clock, which on Linux is the same in every process; the date goes with them.
 """
 
 from __future__ import annotations
@@ -60,15 +60,24 @@ class ServiceTruth:
         return [table[second] for second in sorted(table)]
 
     def outages(self, since: float) -> list[dict[str, Any]]:
-        """Every run of failures, with the successes around it: the outage lasted at least `first_failed` to `last_failed`
-        and at most `last_ok` to `next_ok`. A bound is None where no success was seen."""
+        """Every run of failures, with the successes around it.
+
+        The outage lasted at least `first_failed` to `last_failed` and at most `last_ok` to `next_ok`, which are None
+        where no success was seen.
+        """
         found: list[dict[str, Any]] = []
         last_ok: float | None = None
         current: dict[str, Any] | None = None
         for entry in sorted((e for e in self.arrivals if abs(e) >= since), key=abs):
             if entry < 0:
                 if current is None:
-                    current = {"last_ok": last_ok, "first_failed": -entry, "last_failed": -entry, "next_ok": None, "failed": 0}
+                    current = {
+                        "last_ok": last_ok,
+                        "first_failed": -entry,
+                        "last_failed": -entry,
+                        "next_ok": None,
+                        "failed": 0,
+                    }
                     found.append(current)
                 current["last_failed"] = -entry
                 current["failed"] += 1
@@ -107,7 +116,9 @@ class Truth:
                     ],
                     "outages": book.outages(since),
                     "unserved": [
-                        {"from": start, "until": end, "why": why} for start, end, why in book.windows if end is None or end >= since
+                        {"from": start, "until": end, "why": why}
+                        for start, end, why in book.windows
+                        if end is None or end >= since
                     ],
                 }
                 for key, book in chosen.items()

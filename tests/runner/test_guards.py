@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from drillkit.model.drill import Window
+from drillkit.model.errors import Refused
+from drillkit.runner.guards import frozen, outside
+
+NIGHT = Window(hours="22:00-05:00", timezone="Europe/Berlin", days=("fri",))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def test_a_window_is_read_in_its_own_time_zone() -> None:
+    window = Window(hours="02:00-05:00", timezone="Europe/Berlin")
+    assert outside(window, at("2026-11-01T01:30")) == ""
+    assert outside(window, at("2026-11-01T04:30")) == "it is 05:30 in Europe/Berlin; expected 02:00-05:00"
+
+
+def test_a_window_over_midnight_belongs_to_the_day_it_begins_on() -> None:
+    assert outside(NIGHT, at("2026-11-20T22:30")) == "", "Friday 23:30"
+    assert outside(NIGHT, at("2026-11-21T03:00")) == "", "Saturday 04:00 is still Friday's window"
+    assert outside(NIGHT, at("2026-11-21T22:30")) == "the window of sat is not among fri"
+
+
+def test_the_end_of_a_window_is_outside_it() -> None:
+    assert outside(Window(hours="02:00-05:00"), at("2026-11-01T05:00")) != ""
+
+
+def test_a_freeze_holds_on_its_first_and_its_last_day() -> None:
+    freeze = "2026-12-20..2027-01-02"
+    assert (
+        frozen(freeze, date(2026, 12, 20)) == frozen(freeze, date(2027, 1, 2)) == "frozen from 2026-12-20 to 2027-01-02"
+    )
+    assert frozen(freeze, date(2027, 1, 3)) == ""
+
+
+def test_a_freeze_that_cannot_be_read_refuses() -> None:
+    with pytest.raises(Refused, match=r"expected YYYY-MM-DD\.\.YYYY-MM-DD"):
+        frozen("christmas", date(2026, 12, 24))

@@ -1,0 +1,152 @@
+"""What is refused, and how the refusal says so."""
+
+from __future__ import annotations
+
+import pytest
+
+PODS_PATH = "/api/v1/namespaces/shop/pods"
+DEPLOYS = "/apis/apps/v1/namespaces/shop/deployments"
+MAPS = "/api/v1/namespaces/shop/configmaps"
+
+
+def refused(response, field):
+    assert (response.status, response.body["reason"]) == (422, "Invalid"), response.body
+    fields = [cause["field"] for cause in response.body["details"]["causes"]]
+    assert field in fields, fields
+    return response.body["message"]
+
+
+def test_a_body_of_another_version_or_kind_is_refused(api, pod):
+    body = pod()
+    response = api.post(PODS_PATH, {**body, "apiVersion": "v2"})
+    assert response.status == 400
+    assert "API version in the data (v2) does not match the expected API version (v1)" in response.body["message"]
+    assert api.post(PODS_PATH, {**body, "kind": "Deployment"}).status == 400
+    assert api.post(PODS_PATH, []).status == 400
+    assert api.post(PODS_PATH, {**body, "spec": "text"}).status == 400
+    assert api.call("POST", PODS_PATH, "x", content_type="application/vnd.kubernetes.protobuf").status == 415
+
+
+def test_a_body_that_is_no_json_is_refused(api):
+    from drillkit.sandbox.kube.wire import Request
+
+    response = api.store.handle(Request("POST", MAPS, {}, {"Content-Type": "application/json"}, b"{"))
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("name", ["Web", "web_1", "-web", "web-", "we b", "x" * 254, "web/1"])
+def test_a_bad_name_is_refused(api, pod, name):
+    message = refused(api.post(PODS_PATH, pod(name)), "metadata.name")
+    assert message.startswith(f'Pod "{name}" is invalid: metadata.name: Invalid value')
+
+
+def test_a_missing_name_is_refused(api, pod):
+    body = pod()
+    del body["metadata"]["name"]
+    assert "name or generateName is required" in refused(api.post(PODS_PATH, body), "metadata.name")
+
+
+def test_a_namespace_is_named_like_a_dns_label(api):
+    refused(api.post("/api/v1/namespaces", {"metadata": {"name": "a.b"}}), "metadata.name")
+    assert api.post(MAPS, {"metadata": {"name": "a.b"}}).status == 201
+
+
+def test_an_address_that_contradicts_the_url_is_refused(api, pod):
+    body = pod()
+    body["metadata"]["namespace"] = "other"
+    assert api.post(PODS_PATH, body).status == 400
+    api.made(MAPS, {"metadata": {"name": "a"}})
+    assert api.put(f"{MAPS}/a", {"metadata": {"name": "b"}}).status == 400
+
+
+def test_an_object_with_a_version_cannot_be_created(api):
+    response = api.post(MAPS, {"metadata": {"name": "a", "resourceVersion": "7"}})
+    assert (response.status, "should not be set" in response.body["message"]) == (400, True)
+
+
+def test_labels_must_be_labels(api, pod):
+    refused(api.post(PODS_PATH, pod(labels={"app": "no spaces"})), "metadata.labels")
+    refused(api.post(PODS_PATH, pod(labels={"a/b/c": "x"})), "metadata.labels")
+    assert api.post(PODS_PATH, pod(labels={"app": 7})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("containers", "field"),
+    [
+        ([], "spec.containers"),
+        ([{"image": "a"}], "spec.containers[0].name"),
+        ([{"name": "a"}], "spec.containers[0].image"),
+        ([{"name": "a", "image": "a"}, {"name": "a", "image": "b"}], "spec.containers[1].name"),
+        ([{"name": "Bad_Name", "image": "a"}], "spec.containers[0].name"),
+    ],
+)
+def test_a_pod_needs_proper_containers(api, pod, containers, field):
+    refused(api.post(PODS_PATH, pod(containers=containers)), field)
+
+
+def test_a_pods_spec_cannot_change_but_for_its_images(api, pod):
+    api.made(PODS_PATH, pod())
+    other = {"spec": {"containers": [{"name": "web", "image": "sandbox/web:2"}]}}
+    assert api.patch(f"{PODS_PATH}/web", other, kind="strategic").status == 200
+    refused(api.patch(f"{PODS_PATH}/web", {"spec": {"hostNetwork": True}}), "spec")
+    api.run_pod("web", "node-1")
+    refused(api.patch(f"{PODS_PATH}/web", {"spec": {"nodeName": "node-2"}}), "spec")
+
+
+def test_a_workload_selects_its_own_pods_and_never_others(api, workload):
+    body = workload()
+    body["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+    message = refused(api.post(DEPLOYS, body), "spec.template.metadata.labels")
+    assert "`selector` does not match template `labels`" in message
+    api.made(DEPLOYS, workload())
+    changed = workload()
+    changed["spec"]["selector"] = changed["spec"]["template"]["metadata"]["labels"] = {"app": "web", "v": "2"}
+    changed["spec"]["selector"] = {"matchLabels": {"app": "web", "v": "2"}}
+    assert "field is immutable" in refused(api.put(f"{DEPLOYS}/web", changed), "spec.selector")
+    missing = workload("more")
+    del missing["spec"]["selector"]
+    refused(api.post(DEPLOYS, missing), "spec.selector")
+
+
+def test_replicas_are_a_count(api, workload):
+    refused(api.post(DEPLOYS, workload(replicas=-1)), "spec.replicas")
+    response = api.post(DEPLOYS, workload(replicas="three"))
+    assert (response.status, "cannot unmarshal string" in response.body["message"]) == (400, True)
+
+
+def test_a_budget_has_one_bound(api):
+    path = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
+    refused(api.post(path, {"metadata": {"name": "a"}, "spec": {"minAvailable": 1, "maxUnavailable": 1}}), "spec")
+    refused(api.post(path, {"metadata": {"name": "a"}, "spec": {"minAvailable": "half"}}), "spec.minAvailable")
+
+
+def test_a_job_says_what_happens_when_it_fails(api):
+    template = {"spec": {"containers": [{"name": "a", "image": "b:1"}]}}
+    response = api.post("/apis/batch/v1/namespaces/shop/jobs", {"metadata": {"name": "a"}, "spec": {"template": template}})
+    refused(response, "spec.template.spec.restartPolicy")
+
+
+def test_a_service_has_ports_and_keeps_its_address(api):
+    path = "/api/v1/namespaces/shop/services"
+    refused(api.post(path, {"metadata": {"name": "a"}, "spec": {}}), "spec.ports")
+    made = api.made(path, {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}})
+    assert made["spec"]["clusterIP"].startswith("10.96.")
+    assert made["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    kept = api.put(f"{path}/a", {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 81}]}}).body
+    assert kept["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+    refused(api.patch(f"{path}/a", {"spec": {"clusterIP": "10.96.9.9"}}), "spec.clusterIPs[0]")
+
+
+def test_a_lease_is_replaced_only_by_who_knows_its_version(api):
+    path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"
+    made = api.made(path, {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}})
+    blind = {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "b"}}
+    refused(api.put(f"{path}/lock", blind), "metadata.resourceVersion")
+    assert api.put(f"{path}/lock", {**made, "spec": {"holderIdentity": "b"}}).status == 200
+    assert api.put(f"{path}/lock", {**made, "spec": {"holderIdentity": "c"}}).status == 409
+
+
+def test_an_immutable_configmap_stays_as_it_is(api):
+    api.made(MAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}, "immutable": True})
+    refused(api.patch(f"{MAPS}/a", {"data": {"x": "2"}}), "data")
+    assert api.patch(f"{MAPS}/a", {"metadata": {"labels": {"l": "1"}}}).status == 200

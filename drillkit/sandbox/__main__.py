@@ -12,8 +12,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the arguments and serves until SIGTERM, SIGINT or the end of the parent; answers the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(words)
-    if options.velero and not options.aws:
-        _parser().error("--velero keeps its backups in S3: add --aws")
     from drillkit.sandbox.serve import Options, run
 
     return run(
@@ -22,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             arguments=tuple(words),
             cluster=options.cluster,
             shop=options.cluster and options.shop,
-            aws=options.aws,
-            velero=options.velero,
+            prometheus=options.cluster and options.prometheus,
+            aws=options.aws or options.aurora,
+            aurora=options.aurora,
             ready_timeout_s=options.ready_timeout,
             die_with_parent=options.die_with_parent,
         )
@@ -33,14 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m drillkit.sandbox",
-        description="A Kubernetes API with real pods on 127.0.0.1; AWS and Velero on demand. "
+        description="A Kubernetes API with real pods on 127.0.0.1; AWS on demand. "
         "Prints one line of JSON when ready.",
     )
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for everything it writes")
     parser.add_argument("--no-shop", dest="shop", action="store_false", help="without the demo shop")
     parser.add_argument("--no-cluster", dest="cluster", action="store_false", help="the API alone, nothing runs in it")
-    parser.add_argument("--aws", action="store_true", help="serve RDS and S3, too (slower to start)")
-    parser.add_argument("--velero", action="store_true", help="emulate Velero on top of S3")
+    parser.add_argument("--prometheus", action="store_true", help="run a real Prometheus (it must be installed)")
+    parser.add_argument("--aws", action="store_true", help="serve RDS and S3, with a database (slower to start)")
+    parser.add_argument("--aurora", action="store_true", help="serve AWS with an Aurora cluster")
     parser.add_argument(
         "--ready-timeout", type=float, default=20.0, metavar="SECONDS", help="how long the start may take (%(default)s)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drillkit.sandbox.kube.objects import NAMESPACES, SERVICES
 from drillkit.sandbox.kube.store import Store
 
-_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_NAMESPACES = ("default", "drillkit", "kube-node-lease", "kube-public", "kube-system")
 
 
 def seed(store: Store) -> str:

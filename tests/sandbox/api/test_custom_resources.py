@@ -29,14 +29,16 @@ def faults(api):
     """The API with a resource ``faults`` of example.com, served as v1 and v1beta1."""
     columns = [("mode", ".spec.mode")]
     schemas = {"v1": SCHEMA, "v1beta1": SCHEMA}
-    definition = crds.definition("example.com", "Fault", "faults", schemas, short=("flt",), status=True, columns=columns)
+    more = {"short": ("flt",), "status": True, "columns": columns}
+    definition = crds.definition("example.com", "Fault", "faults", schemas, **more)
     made = api.made(CRD_PATH, definition)
     assert [each["type"] for each in made["status"]["conditions"]] == ["NamesAccepted", "Established"]
     return api
 
 
 def fault(**spec):
-    return {"apiVersion": "example.com/v1", "kind": "Fault", "metadata": {"name": "slow"}, "spec": {"mode": "all", **spec}}
+    head = {"apiVersion": "example.com/v1", "kind": "Fault", "metadata": {"name": "slow"}}
+    return {**head, "spec": {"mode": "all", **spec}}
 
 
 def test_a_definition_is_discovered(faults):

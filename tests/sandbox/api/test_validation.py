@@ -122,7 +122,8 @@ def test_a_budget_has_one_bound(api):
 
 def test_a_job_says_what_happens_when_it_fails(api):
     template = {"spec": {"containers": [{"name": "a", "image": "b:1"}]}}
-    response = api.post("/apis/batch/v1/namespaces/shop/jobs", {"metadata": {"name": "a"}, "spec": {"template": template}})
+    body = {"metadata": {"name": "a"}, "spec": {"template": template}}
+    response = api.post("/apis/batch/v1/namespaces/shop/jobs", body)
     refused(response, "spec.template.spec.restartPolicy")
 
 

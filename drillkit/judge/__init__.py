@@ -1,1 +1,5 @@
-"""Judgement, pure: a history in, a verdict out."""
+"""Judgement, pure: a history in, a verdict out. No clock, no network, no files."""
+
+from drillkit.judge.judging import judge
+
+__all__ = ["judge"]

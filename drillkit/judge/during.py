@@ -1,0 +1,260 @@
+"""What is tolerated while steps run: declared bounds against what probes and metrics saw.
+
+Facts, not inference: a fault is a treatment, not a sample of thirty days, and failures come in bursts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from drillkit.judge.gates import percent
+from drillkit.judge.histogram import percentile_s
+from drillkit.judge.observing import Observed, Samples, brackets_of, latency_limit_s, sli_of
+from drillkit.judge.outages import Bracket, longest_gap_s
+from drillkit.judge.reading import RunRead, Seen, StepRun
+from drillkit.judge.slos import SloTerms, spent
+from drillkit.judge.statistics import quantile_ranks
+from drillkit.judge.tally import THROTTLED, Doubts, Tally
+from drillkit.model.drill import Bounds
+from drillkit.model.evidence import Mark, Reading
+from drillkit.model.units import Share, format_duration
+from drillkit.model.verdict import Holds, Judged
+
+ROUNDING_S = 1e-6
+"""Times in journals are rounded to this; a bound that is met exactly is met."""
+
+
+@dataclass(slots=True)
+class _Scope:
+    """One probe or SLO over one window."""
+
+    run: RunRead
+    about: str
+    bounds: Bounds
+    start: float
+    end: float
+    seen: Observed
+    tally: Tally
+    brackets: list[Bracket]
+    doubts: Doubts
+    slo: SloTerms | None
+    steps: list[StepRun]
+
+    def judged(self, bound: str, holds: Holds, expected: str, observed: str, note: str = "") -> Judged:
+        notes = "; ".join(part for part in (note, *self.doubts.words) if part)
+        return Judged(
+            about=f"{self.about}/{bound}", holds=self.doubts.weigh(holds), expected=expected, observed=observed,
+            note=notes, records=self.tally.records,
+        )  # fmt: skip
+
+
+def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
+    """Every declared bound of the drill and of its steps that ran. None when no step touched anything."""
+    touched = [step for step in run.steps.values() if step.touched]
+    if run.drill is None or not touched:
+        return []
+    found: list[Judged] = []
+    start, end = run.during[0], min(run.during[1], run.end)
+    for name, bounds in run.drill.hypothesis.during.items():
+        found += _bounds(run, samples, f"during/{name}", name, bounds, start, end, touched, None)
+    for step in touched:
+        hypothesis = step.declared.hypothesis if step.declared else None
+        if hypothesis is None or step.started is None:
+            continue
+        ended = run.end if step.ended is None else step.ended
+        for name, bounds in hypothesis.during.items():
+            about = f"step/{step.name}/during/{name}"
+            found += _bounds(run, samples, about, name, bounds, step.started, ended, [step], step)
+    return found
+
+
+def _bounds(
+    run: RunRead, samples: Samples, about: str, name: str, bounds: Bounds, start: float, end: float,
+    steps: list[StepRun], only: StepRun | None,
+) -> Iterator[Judged]:  # fmt: skip
+    slo = run.slos.get(name)
+    if slo is not None and slo.kind == "prometheus":
+        yield from _from_metrics(run, about, slo, bounds, start, end)
+        return
+    seen = samples.slis.get(sli_of(run, name))
+    tally = None if seen is None else seen.phases["during"] if only is None else seen.steps.get(only.name)
+    if seen is None or tally is None or not tally.sent:
+        for bound in _declared(bounds):
+            why = "no probe gave any while steps ran"
+            yield Judged(about=f"{about}/{bound}", holds=Holds.UNKNOWN, expected="data", observed=why)
+        return
+    brackets = brackets_of(seen, start, end)
+    doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
+    if (hole_s := tally.holes(start, end)) > 0:
+        doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
+    scope = _Scope(run, about, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
+    yield from _from_probes(scope)
+
+
+def _declared(bounds: Bounds) -> list[str]:
+    return [name for name in Bounds.__dataclass_fields__ if getattr(bounds, name) is not None]
+
+
+def _from_probes(scope: _Scope) -> Iterator[Judged]:
+    bounds = scope.bounds
+    if bounds.bad is not None:
+        yield _bad(scope, bounds.bad)
+    if bounds.longest_gap is not None:
+        yield _longest_gap(scope, bounds.longest_gap)
+    if bounds.budget is not None:
+        yield _budget(scope, bounds.budget)
+    if bounds.recovery is not None:
+        yield _recovery(scope, bounds.recovery)
+    if bounds.p95 is not None:
+        yield _percentile(scope, "p95", 95, bounds.p95)
+    if bounds.p99 is not None:
+        yield _percentile(scope, "p99", 99, bounds.p99)
+
+
+def _bad(scope: _Scope, most: int) -> Judged:
+    failed = scope.tally.failed
+    certain = failed - scope.tally.bad.get(THROTTLED, 0)
+    holds = Holds.VIOLATED if certain > most else Holds.MET if failed <= most else Holds.UNKNOWN
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(scope.tally.bad.items()))
+    return scope.judged("bad", holds, f"at most {most:,}", lost_words(scope.tally), causes)
+
+
+def lost_words(tally: Tally) -> str:
+    """`7 of 2,400 requests lost`."""
+    return f"{tally.failed:,} of {tally.sent:,} requests lost"
+
+
+def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
+    limit_s = limit.total_seconds()
+    longest = max(scope.brackets, key=lambda b: b.most_s, default=None)
+    gap_s = longest_gap_s(scope.brackets)
+    holds, notes = Holds.MET, []
+    if longest is not None:
+        notes.append(f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}")
+    if any(not b.whole for b in scope.brackets):
+        holds = Holds.UNKNOWN
+        notes.append("an outage was not seen from its begin to its end")
+    if scope.tally.spacing > limit_s:
+        holds = Holds.UNKNOWN
+        notes.append(f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate")
+    if gap_s > limit_s + ROUNDING_S:
+        holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
+    expected = f"at most {format_duration(limit)}"
+    return scope.judged("longest_gap", holds, expected, f"longest gap {format_duration(gap_s)}", "; ".join(notes))
+
+
+def _budget(scope: _Scope, share: Share) -> Judged:
+    expected = f"at most {percent(share.of_one)} of the error budget"
+    if scope.slo is None:
+        return scope.judged("budget", Holds.UNKNOWN, expected, "this is no SLO, so it has no budget")
+    tally, slo = scope.tally, scope.slo
+    least, most = (tally.failed, tally.failed) if slo.slow_s is None else tally.worse_than(slo.slow_s)
+    certainly = max(0, least - tally.bad.get(THROTTLED, 0))
+    low, high = (spent(slo, bad, tally.sent, scope.end - scope.start) for bad in (certainly, most))
+    if low is None or high is None:
+        return scope.judged("budget", Holds.UNKNOWN, expected, "no data")
+    holds = Holds.MET if high.decides <= share.of_one else Holds.UNKNOWN
+    if low.decides > share.of_one:
+        holds = Holds.VIOLATED
+    return scope.judged("budget", holds, expected, f"{high.words()} of the error budget")
+
+
+def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> Judged:
+    tally, limit_s = scope.tally, limit.total_seconds()
+    least, most = tally.worse_than(limit_s)
+    allowed = (100 - percentage) * tally.sent / 100
+    holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
+    found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
+    observed = f"{name} {format_duration(found)}" if found is not None else f"{name}: no answer at all"
+    notes = [f"{most:,} of {tally.sent:,} slower or failed"]
+    if ranks := quantile_ranks(tally.sent, percentage / 100):
+        low, high = (_value_at_s(tally, rank) for rank in ranks)
+        words = [format_duration(value) if value is not None else "no answer" for value in (low, high)]
+        notes.append(f"95 % interval {words[0]} to {words[1]}")
+    if holds is Holds.UNKNOWN:
+        notes.append("the limit lies inside a latency bucket")
+    return scope.judged(name, holds, f"at most {format_duration(limit)}", observed, "; ".join(notes))
+
+
+def _value_at_s(tally: Tally, rank: int) -> float | None:
+    """Latency of that rank, failed probes last; None: it is a failed one."""
+    answered = sum(tally.latency.values())
+    return percentile_s(tally.latency, rank / answered) if 0 < rank <= answered else None
+
+
+def _recovery(scope: _Scope, limit: timedelta) -> Judged:
+    """From the end of each step's fault to the first good request of the rest; the slowest step decides."""
+    expected = f"at most {format_duration(limit)}"
+    faults = [(step, end) for step in scope.steps if (end := fault_end(step)) is not None]
+    if not faults:
+        return scope.judged("recovery", Holds.UNKNOWN, expected, "no step says when its fault ended")
+    worst_s, going_on = 0.0, False
+    for step, fault_over in faults:
+        began = fault_over if step.started is None else step.started
+        ended = max(fault_over, scope.run.end if step.ended is None else step.ended)
+        for bracket in brackets_of(scope.seen, began, ended):
+            until = scope.run.end if bracket.next_ok is None else bracket.next_ok
+            worst_s = max(worst_s, until - fault_over)
+            going_on = going_on or bracket.next_ok is None
+    holds = Holds.VIOLATED if worst_s > limit.total_seconds() + ROUNDING_S else Holds.UNKNOWN if going_on else Holds.MET
+    observed = f"not served again after {format_duration(worst_s)}" if going_on else (
+        f"served again {format_duration(worst_s)} after the fault"
+    )  # fmt: skip
+    return scope.judged("recovery", holds, expected, observed)
+
+
+def fault_end(step: StepRun) -> float | None:
+    """When a step's fault was over: its last relief or irreversible effect; without any, its `disrupted` mark."""
+    if step.fault_ends:
+        return max(step.fault_ends)
+    marks = [s.what.at for s in step.evidence if isinstance(s.what, Mark) and s.what.moment == "disrupted"]
+    return max(marks, default=None)
+
+
+def readings(run: RunRead, sli: str, place: str) -> list[tuple[Seen, Reading]]:
+    """Readings of one SLI for one place, in the order of the journal."""
+    everything = [*run.evidence, *(seen for step in run.steps.values() for seen in step.evidence)]
+    found = [
+        (seen, seen.what)
+        for seen in everything
+        if isinstance(seen.what, Reading) and seen.what.sli == sli and seen.what.place == place
+    ]
+    return sorted(found, key=lambda pair: pair[0].n)
+
+
+def _from_metrics(
+    run: RunRead, about: str, slo: SloTerms, bounds: Bounds, start: float, end: float
+) -> Iterator[Judged]:
+    """The last reading of place `during` covers everything since the first step, so it alone decides."""
+    taken = readings(run, slo.sli, "during")
+    for bound in _declared(bounds):
+        expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""
+        if taken:
+            seen, reading = taken[-1]
+            expected, holds, observed = _metric(slo, bounds, bound, reading)
+            if reading.window_s + 1 < end - start and holds is Holds.MET:
+                holds, note = Holds.UNKNOWN, f"the reading covers only {format_duration(reading.window_s)}"
+        yield Judged(
+            about=f"{about}/{bound}", holds=holds, expected=expected, observed=observed, note=note,
+            records=(seen.n,) if taken else (),
+        )  # fmt: skip
+
+
+def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tuple[str, Holds, str]:
+    if bound not in ("bad", "budget"):
+        return "a probe", Holds.UNKNOWN, f"`{bound}` cannot be measured from metrics: declare it of a probe"
+    good, total = reading.good, reading.total
+    used = spent(slo, total - good, total, reading.window_s) if good is not None and total is not None else None
+    if used is None or good is None or total is None:
+        return "data", Holds.UNKNOWN, reading.why or f"{good} good of {total} cannot be"
+    if bounds.bad is not None and bound == "bad":
+        bad = total - good
+        holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
+        return f"at most {bounds.bad:,}", holds, f"{bad:,.6g} of {total:,.6g} requests lost"
+    assert bounds.budget is not None
+    holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
+    expected = f"at most {percent(bounds.budget.of_one)} of the error budget"
+    return expected, holds, f"{used.words()} of the error budget"

@@ -1,0 +1,270 @@
+"""What a step had to achieve: recovery, RTO with its parts, RPO, time to detect.
+
+Declared and not measurable is unknown, never met.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drillkit.judge.during import ROUNDING_S
+from drillkit.judge.observing import CONTROL_SLACK_S, Samples, brackets_of
+from drillkit.judge.outages import coincide
+from drillkit.judge.reading import RunRead, Seen, StepRun
+from drillkit.model.drill import Detect, Objectives
+from drillkit.model.evidence import Alert, Mark, Reading, RecoveryPoint
+from drillkit.model.units import format_duration
+from drillkit.model.verdict import Holds, Judged
+
+ALERTS_SLI = "alerts"
+"""`sli` of the Readings that show that alerts could be read at all (`total`: how many were firing)."""
+_PARTS = (
+    ("decided", "decide"), ("started", "queue"), ("restored", "restore"), ("ready", "ready"), ("warm", "warm"),
+    ("verified", "verify"),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Measured:
+    """A step's times in seconds, and what its objectives say of them."""
+
+    judged: list[Judged] = field(default_factory=list)
+    recovery_s: float | None = None
+    detect_s: float | None = None
+    rto_s: float | None = None
+    rpo_s: float | None = None
+    split_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """One measured time, or why there is none."""
+
+    value_s: float | None
+    why: str = ""
+    beyond_s: float | None = None
+    """It has not ended; it lasts longer than this already."""
+    note: str = ""
+    records: tuple[int, ...] = ()
+
+
+def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
+    """All that can be measured of a step, judged where an objective is declared."""
+    marks = _Marks(step)
+    found = Measured(split_s=marks.split())
+    wanted = step.declared.objectives if step.declared else Objectives()
+    about = f"step/{step.name}/objective"
+    recovery, rto = _recovery(run, step, samples, marks), _rto(run, step, marks)
+    if wanted.recovery is not None:
+        found.judged.append(_judge(f"{about}/recovery", "recovery", recovery, wanted.recovery, marks))
+    if wanted.rto is not None:
+        found.judged.append(_judge(f"{about}/rto", "rto", rto, wanted.rto, marks))
+    found.recovery_s, found.rto_s = recovery.value_s, rto.value_s
+    found.rpo_s, rpo = _rpo(run, step, marks, wanted.rpo)
+    if rpo is not None:
+        found.judged.append(rpo)
+    if wanted.detect is not None:
+        time = _detect(run, wanted.detect, marks, step)
+        found.judged.append(_judge(f"{about}/detect", "detect", time, wanted.detect.within, marks))
+        found.detect_s = time.value_s
+    elif marks.first("disrupted") is not None and (at := marks.last("detected")) is not None:
+        found.detect_s = at - (marks.first("disrupted") or 0.0)
+    return found
+
+
+class _Marks:
+    """The moments of one step."""
+
+    def __init__(self, step: StepRun) -> None:
+        self.seen: dict[str, list[tuple[Mark, Seen]]] = {}
+        for seen in step.evidence:
+            if isinstance(seen.what, Mark):
+                self.seen.setdefault(seen.what.moment, []).append((seen.what, seen))
+
+    def first(self, moment: str) -> float | None:
+        return min((mark.at for mark, _ in self.seen.get(moment, ())), default=None)
+
+    def last(self, moment: str) -> float | None:
+        return max((mark.at for mark, _ in self.seen.get(moment, ())), default=None)
+
+    def date_of_disruption(self) -> float | None:
+        """The first `disrupted` as a date, by the runner's clock."""
+        found = self.seen.get("disrupted")
+        if not found:
+            return None
+        mark, seen = min(found, key=lambda pair: pair[0].at)
+        return seen.at - seen.mono + mark.at
+
+    def records(self, *moments: str) -> tuple[int, ...]:
+        return tuple(sorted(seen.n for moment in moments for _, seen in self.seen.get(moment, ())))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the disruption was only declared."""
+        return any(mark.simulated for mark, _ in self.seen.get("disrupted", ()))
+
+    def split(self) -> dict[str, float]:
+        """RTO's parts, each from the end of the part before it; their sum is the RTO."""
+        before, parts = self.first("disrupted"), dict[str, float]()
+        for moment, part in _PARTS:
+            at = self.last(moment)
+            if before is not None and at is not None:
+                parts[part] = max(0.0, at - before)
+                before = max(before, at)
+        return parts if self.last("verified") is not None or self.last("restored") is not None else {}
+
+
+_WORDS = {
+    "recovery": ("recovered in", "not recovered after"),
+    "rto": ("RTO", "not restored after"),
+    "detect": ("detected in", "not detected after"),
+}
+
+
+def _judge(about: str, name: str, time: _Time, limit: timedelta, marks: _Marks) -> Judged:
+    limit_s, (done, not_done) = limit.total_seconds() + ROUNDING_S, _WORDS[name]
+    if time.value_s is not None:
+        holds = Holds.MET if time.value_s <= limit_s else Holds.VIOLATED
+        observed = f"{done} {format_duration(time.value_s)}"
+    elif time.beyond_s is not None:
+        holds = Holds.VIOLATED if time.beyond_s > limit_s else Holds.UNKNOWN
+        observed = f"{not_done} {format_duration(time.beyond_s)}"
+    else:
+        holds, observed = Holds.UNKNOWN, f"not measured: {time.why}"
+    still = time.why if time.beyond_s is not None else ""
+    notes = [time.note, still, "simulated disruption" if marks.simulated else ""]
+    return Judged(
+        about=about, holds=holds, expected=f"at most {format_duration(limit)}", observed=observed,
+        note="; ".join(note for note in notes if note), records=time.records,
+    )  # fmt: skip
+
+
+def _lasted(run: RunRead, step: StepRun) -> float:
+    """The last moment at which the step was watched."""
+    return run.end if step.ended is None else step.ended
+
+
+def _recovery(run: RunRead, step: StepRun, samples: Samples, marks: _Marks) -> _Time:
+    """From `disrupted` to the later of `recovered` and the users being served again."""
+    disrupted = marks.first("disrupted")
+    if disrupted is None:
+        return _Time(None, "nothing says when the disruption was")
+    records = marks.records("disrupted", "recovered")
+    end = _lasted(run, step)
+    served, doubt = disrupted, ""
+    for seen in samples.slis.values():
+        if seen.control:
+            continue
+        brackets = brackets_of(seen, disrupted, end)
+        if coincide(brackets, samples.control, CONTROL_SLACK_S):
+            doubt = f"the control probe failed together with {seen.sli}"
+        served = max([served, *(b.over_by for b in brackets)])
+    recovered = marks.last("recovered")
+    if doubt:
+        return _Time(None, doubt, records=records)
+    if recovered is None:
+        # Only a step that watched and gave up knows that it was not whole; others may never have looked.
+        watched = max(0.0, end - disrupted) if step.outcome == "failed" else None
+        return _Time(None, "it was not seen whole again", beyond_s=watched, records=records)
+    if math.isinf(served):
+        return _Time(None, "users were not served again", beyond_s=max(0.0, run.end - disrupted), records=records)
+    note = f"workload whole in {format_duration(recovered - disrupted)}"
+    note += f", users served in {format_duration(served - disrupted)}" if samples.slis else ", users not observed"
+    return _Time(max(recovered, served) - disrupted, note=note, records=records)
+
+
+def _rto(run: RunRead, step: StepRun, marks: _Marks) -> _Time:
+    disrupted, verified = marks.first("disrupted"), marks.last("verified")
+    if disrupted is None:
+        return _Time(None, "nothing says when the disruption was")
+    records = marks.records("disrupted", "verified")
+    if verified is None:
+        lasted = max(0.0, _lasted(run, step) - disrupted) if step.outcome != "ok" else None
+        return _Time(None, "no last passing check", beyond_s=lasted, records=records)
+    parts = ", ".join(f"{part} {format_duration(value)}" for part, value in marks.split().items())
+    return _Time(verified - disrupted, note=parts, records=records)
+
+
+def _detect(run: RunRead, wanted: Detect, marks: _Marks, step: StepRun) -> _Time:
+    """From the injection to the alert firing, by the alert's own date."""
+    disrupted = marks.date_of_disruption()
+    if disrupted is None:
+        return _Time(None, "nothing says when the injection was")
+    everything = [*run.evidence, *(seen for each in run.steps.values() for seen in each.evidence)]
+    firing = sorted(
+        (seen.what.since.timestamp(), seen.n)
+        for seen in everything
+        if isinstance(seen.what, Alert) and seen.what.name == wanted.alert and seen.what.state == "firing"
+    )
+    since = [(at, n) for at, n in firing if at >= disrupted]
+    note = _clock_note(run)
+    if since:
+        return _Time(since[0][0] - disrupted, note=note, records=(since[0][1],))
+    if firing:
+        return _Time(None, f"{wanted.alert} was firing before the injection", records=(firing[-1][1],))
+    looked = [
+        seen
+        for seen in everything
+        if isinstance(seen.what, Reading) and seen.what.sli == ALERTS_SLI and seen.what.total is not None
+    ]
+    last = max((seen.at for seen in looked), default=None)
+    if last is None or last <= disrupted:
+        return _Time(None, f"{wanted.alert} did not fire, or nobody could read alerts")
+    return _Time(
+        None, f"{wanted.alert} did not fire", beyond_s=last - disrupted, note=note, records=(looked[-1].n,)
+    )  # fmt: skip
+
+
+def _rpo(run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None) -> tuple[float | None, Judged | None]:
+    """From the newest record found in the restored data to the disruption.
+
+    A heartbeat (canary) is exact. The newest row is only a lower bound of the recovery point: nothing may have been
+    written after it, so a miss proves nothing. What a provider promises bounds the loss from below, so it can prove a
+    miss and nothing else.
+    """
+    points = [(seen.what, seen.n) for seen in step.evidence if isinstance(seen.what, RecoveryPoint)]
+    best = next((p for basis in ("canary", "newest-row") for p in points if p[0].basis == basis), None)
+    point, n = best or (points[-1] if points else (None, 0))
+    disrupted = _when(point.disrupted) if point and point.disrupted else marks.date_of_disruption()
+    loss_s = disrupted - _when(point.at) if point is not None and disrupted is not None else None
+    measured = max(0.0, loss_s) if loss_s is not None and point is not None and point.measured else None
+    if limit is None:
+        return measured, None
+    limit_s, about = limit.total_seconds() + ROUNDING_S, f"step/{step.name}/objective/rpo"
+    expected = f"at most {format_duration(limit)}"
+    if point is None or loss_s is None:
+        why = "no record was found in the restored data" if point is None else "nothing says when the disruption was"
+        return None, Judged(about=about, holds=Holds.UNKNOWN, expected=expected, observed=f"not measured: {why}")
+    within = loss_s <= limit_s
+    if point.basis == "canary":
+        holds, note = Holds.MET if within else Holds.VIOLATED, "by the heartbeat"
+    elif point.basis == "newest-row":
+        holds = Holds.MET if within else Holds.UNKNOWN
+        note = "by the newest row, a lower bound of the recovery point"
+    else:
+        holds = Holds.UNKNOWN if within else Holds.VIOLATED
+        note = f"promised ({point.basis}), not read from the restored data"
+    notes = [note, _clock_note(run), "simulated disruption" if marks.simulated else ""]
+    return measured, Judged(
+        about=about, holds=holds, expected=expected, observed=f"RPO {format_duration(max(0.0, loss_s))}",
+        note="; ".join(part for part in notes if part), records=(n,),
+    )  # fmt: skip
+
+
+def _when(date: datetime) -> float:
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def _clock_note(run: RunRead) -> str:
+    """How far the other side's clock was off, if it was measured."""
+    identities = run.opened.get("identities")
+    nested: Any = identities.get("clock_offset_s") if isinstance(identities, Mapping) else None
+    offsets = run.opened.get("clock_offsets", nested)
+    if not isinstance(offsets, Mapping):
+        return ""
+    off = [abs(value) for value in offsets.values() if isinstance(value, int | float)]
+    return f"clocks apart by up to {format_duration(max(off))}" if off else ""

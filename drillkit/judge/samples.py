@@ -1,0 +1,60 @@
+"""From a record's data to a Sample, fast: an hour has thousands, and the general codec is made for dozens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from drillkit.judge.histogram import slower_than
+from drillkit.model.evidence import Sample
+
+_FIELDS = frozenset(f.name for f in fields(Sample)) | {"type"}
+
+
+def is_sample(data: Mapping[str, Any]) -> bool:
+    """Whether an `evidence` record's data are a Sample's."""
+    return data.get("type") == "Sample"
+
+
+def sample_of(data: Mapping[str, Any]) -> Sample:
+    """The Sample of a record's data. Raises ValueError for what this version does not know or cannot be."""
+    if not data.keys() <= _FIELDS:
+        raise ValueError(f"Sample has no field {', '.join(sorted(data.keys() - _FIELDS))}")
+    try:
+        sample = Sample(
+            data["sli"],
+            data["sent"],
+            data["good"],
+            data["bad"],
+            {int(bucket): count for bucket, count in data["latency_us"].items()},
+            tuple([(at, good) for at, good in data["flips"]]),
+            tuple([(at, good) for at, good in data["last"]]),
+            data["lateness_p99_us"],
+            data["dropped"],
+            data.get("control", False),
+        )
+        fits = len(sample.flips) == len(sample.last) and sample.sent == sample.good + sum(sample.bad.values())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a Sample that cannot be read: {error!r}") from error
+    if not fits:
+        raise ValueError(f"a Sample of `{sample.sli}` whose counts contradict each other")
+    return sample
+
+
+def begins(sample: Sample) -> float | None:
+    """Intended time of its first probe; None: nothing was sent."""
+    return sample.flips[0][0] if sample.flips else None
+
+
+def ends(sample: Sample) -> float | None:
+    """Intended time of its last probe."""
+    return sample.last[-1][0] if sample.last else None
+
+
+def bad_of(sample: Sample, slow_s: float | None) -> int:
+    """How many failed, or surely took longer than `slow_s` seconds where that is tighter than the probe's own."""
+    failed = sample.sent - sample.good
+    if slow_s is None:
+        return failed
+    return max(failed, failed - sample.bad.get("slow", 0) + slower_than(sample.latency_us, slow_s).least)

@@ -1,0 +1,90 @@
+"""What the judge knows of an SLO: its terms, as record 1 carries them, and how much of its budget a drill used.
+
+Probe failures are nobody's requests, so a prober's SLO is charged by time, an estimate; a metrics server's by events,
+where the number of events in its window is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from drillkit.judge.budget import burn_rate, consumed_by_events, consumed_by_time, tolerated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloTerms:
+    """One entry of `slos` in record 1."""
+
+    name: str
+    target: float
+    """Objective: 0.995."""
+    window_s: float
+    """Length of its window in seconds: 2,592,000 for 30 days."""
+    kind: Literal["probe", "prometheus"] = "probe"
+    """Where its SLI comes from: Samples of a probe, or Readings of a metrics server."""
+    probe: str = ""
+    """Name of the probe, of kind `probe`. Default: the SLO's own name."""
+    n_window: float | None = None
+    """Users' events in its window, if they are known."""
+    slow_s: float | None = None
+    """Latency in seconds above which a good answer is bad."""
+
+    @property
+    def sli(self) -> str:
+        """The name that its Samples or Readings carry."""
+        return (self.probe or self.name) if self.kind == "probe" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Budget that a stretch of time consumed, as a share of the whole."""
+
+    burn: float
+    by_events: float | None
+    by_time: float
+
+    @property
+    def decides(self) -> float:
+        """By events where they are known; else by time."""
+        return self.by_time if self.by_events is None else self.by_events
+
+    def words(self) -> str:
+        """Both, the estimate marked as one."""
+        by_time = f"{_percent(self.by_time)} by time (an estimate)"
+        burn = f"burn {self.burn:.3g}"
+        return f"{_percent(self.by_events)} by events, {by_time}, {burn}" if self.by_events is not None else (
+            f"{by_time}, {burn}"
+        )  # fmt: skip
+
+
+def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
+    """The terms in one entry of record 1. Raises ValueError for what this version does not know or cannot be."""
+    try:
+        found = SloTerms(name=name, **data)
+        tolerated(found.target)
+    except TypeError as error:
+        raise ValueError(f"terms of SLO `{name}`: {error}") from error
+    if found.kind not in ("probe", "prometheus") or not found.window_s > 0:
+        raise ValueError(f"terms of SLO `{name}`: expected a known kind and a window, found {dict(data)}")
+    return found
+
+
+def spent(slo: SloTerms, bad: float, total: float, length_s: float) -> Spent | None:
+    """Budget consumed by `bad` of `total` over `length_s` seconds; None where nothing was counted."""
+    if not (math.isfinite(bad) and math.isfinite(total)) or total <= 0 or not 0 <= bad <= total:
+        return None
+    events = None
+    if slo.kind == "prometheus" and slo.n_window:
+        events = consumed_by_events(bad, slo.target, slo.n_window)
+    return Spent(
+        burn_rate(bad, total, slo.target),
+        events,
+        consumed_by_time(bad, total, slo.target, length_s, slo.window_s),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"

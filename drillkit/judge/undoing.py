@@ -1,0 +1,53 @@
+"""Effects and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args, get_type_hints
+
+from drillkit.judge.reading import RunRead
+from drillkit.model.effects import Undone
+from drillkit.model.records import Record
+from drillkit.model.verdict import UndoState
+
+_ENDED = frozenset(get_args(get_type_hints(Undone)["outcome"]))
+
+
+def undo_states(run: RunRead) -> tuple[UndoState, ...]:
+    """Every effect in the order of the journal. An end that this version does not know leaves it open."""
+    states: dict[int, UndoState] = {}
+    for record in run.undos:
+        try:
+            _apply(states, record)
+        except (KeyError, TypeError, ValueError) as error:
+            run.unreadable.append((record.n, f"{record.kind}: {error!r}"))
+    return tuple(states[n] for n in sorted(states))
+
+
+def _apply(states: dict[int, UndoState], record: Record) -> None:
+    data = record.data
+    match record.kind:
+        case "undo.planned":
+            states[record.n] = UndoState(
+                record=record.n, resource=data["resource"], kind=data["undo"], phase=data["phase"], outcome="open",
+                planned=record.mono,
+            )  # fmt: skip
+        case "effect.irreversible":
+            detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if data.get("wait_for") else ""
+            states[record.n] = UndoState(
+                record=record.n, resource=data["resource"], kind=data["effect"], phase="irreversible",
+                outcome="irreversible", detail=detail or data.get("reason", ""), planned=record.mono,
+            )  # fmt: skip
+        case "undo.ended":
+            if data["outcome"] not in _ENDED:
+                raise ValueError(f"unknown outcome {data['outcome']!r}")
+            states[data["of"]] = replace(
+                states[data["of"]], outcome=data["outcome"], detail=data.get("detail", ""),
+                attempts=data.get("attempts", 1), ended=record.mono,
+            )  # fmt: skip
+        case "undo.failed":
+            before = states[data["of"]]
+            if before.outcome == "open":
+                states[data["of"]] = replace(before, detail=data.get("why", ""), attempts=data.get("attempts", 0))
+        case _:
+            return  # effect.confirmed: nothing the report shows

@@ -199,7 +199,7 @@ class _Work:
             self._end(undo, undone, attempts.n, self._clock.mono() - started)
 
     def _insist(self, undo: OpenUndo, attempts: _Attempts, skip: threading.Event | None) -> Undone:
-        from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+        from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
         act: Applicable = undo.load()
         clock = self._clock if skip is None else _Hurried(self._clock, skip)
@@ -220,7 +220,7 @@ class _Work:
 
         return Retrying(
             retry=retry_if_exception_type((CallError, TargetError)),
-            wait=wait_exponential_jitter(initial=0.5, max=PAUSE_CAP_S, jitter=0.5),
+            wait=wait_exponential(multiplier=0.5, max=PAUSE_CAP_S) + wait_random(0, 0.5),
             stop=stop, before_sleep=told, reraise=True,
             sleep=lambda s: _slept(clock, min(s, self.deadline.left())),
         )(once)  # fmt: skip

@@ -43,9 +43,9 @@ def patiently(
 
     Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the last attempt raised.
     """
-    from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+    from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
-    backoff = wait_exponential_jitter(initial=0.2, max=3.0, jitter=0.2)
+    backoff = wait_exponential(multiplier=0.2, max=3.0) + wait_random(0, 0.2)
     end = clock.mono() + limit_s
 
     def wait(state: RetryCallState) -> float:

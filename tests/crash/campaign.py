@@ -1,0 +1,141 @@
+"""Ends the process at a door, recovers, and compares the world with what it was."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from drillkit.journal.book import Book
+from drillkit.journal.file import Journal
+from drillkit.model.errors import DrillError
+from tests.crash.scenarios import Scenario
+from tests.crash.world import (
+    CALM_AFTER_S,
+    LATEST_LANDING_S,
+    MISHAPS,
+    Blow,
+    Cluster,
+    Dead,
+    Fate,
+    Stage,
+    recover,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the world and the code under test behave. The defaults are the real ones; controls break one of them."""
+
+    syncs: bool = True
+    book: Callable[[Journal], Book] = lambda journal: journal
+
+
+LAWFUL = Rules()
+
+
+@dataclass
+class Trial:
+    """One schedule and what came of it."""
+
+    where: str
+    differs: list[str]
+    """What is not as it was; empty: the world equals the start."""
+    recoveries: list[str] = field(default_factory=list)
+
+
+@functools.cache
+def rehearsed(scenario: Scenario) -> tuple[int, int]:
+    """How many doors the scenario passes when nothing goes wrong, and how many changing calls it makes."""
+    cluster = Cluster()
+    scenario.prepare(cluster)
+    fate = Fate(random.Random(0))
+    _act(scenario, Stage.open(cluster, fate))
+    return fate.n, fate.changes
+
+
+def exhaustive(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
+    """The process ends at every door in turn; what was not synced is lost altogether, or kept altogether."""
+    for end_at in range(1, rehearsed(scenario)[0] + 1):
+        for keep in (False, True):
+            yield _trial(scenario, rules, Fate(random.Random(end_at), end_at), keep=keep)
+
+
+def each_mishap(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
+    """Every changing call goes wrong in every way, and the process lives on or ends with it."""
+    for change in range(1, rehearsed(scenario)[1] + 1):
+        for mishap in MISHAPS:
+            for deadly in (False, True):
+                for late_s in (0.5, LATEST_LANDING_S - 1) if mishap == "delay" else (0.0,):
+                    blow = Blow(change, mishap, deadly, late_s)
+                    yield _trial(scenario, rules, Fate(random.Random(change), blow=blow), soon=True)
+
+
+def by_seed(scenario: Scenario, seed: int, rules: Rules = LAWFUL) -> Trial:
+    """Calls go wrong by chance, the process ends anywhere or not at all, and so does up to twice the recovery."""
+    rng = random.Random(seed)
+    end_at = rng.randint(1, int(rehearsed(scenario)[0] * 1.3))
+    fate = Fate(rng, rng.choice((0, end_at, end_at)), trouble=rng.choice((0.0, 0.1, 0.3)))
+    deaths = [rng.randint(1, 40) for _ in range(rng.randint(0, 2))]
+    return _trial(scenario, rules, fate, deaths=deaths)
+
+
+def _trial(
+    scenario: Scenario, rules: Rules, fate: Fate, *, keep: bool | None = None, deaths: list[int] | None = None,
+    soon: bool = False,
+) -> Trial:  # fmt: skip
+    cluster = Cluster()
+    scenario.prepare(cluster)
+    cluster.advance(30)
+    before = cluster.inventory()
+    stage = Stage.open(cluster, fate, syncs=rules.syncs, book=rules.book)
+    _act(scenario, stage)
+    content = _found(stage, keep)
+    trial = Trial(fate.where, [])
+    for end_at in [*(deaths or []), 0]:
+        # Whoever recovers comes at some time, often at once: calls of the dead process may still be on their way.
+        cluster.advance(0.0 if soon else fate.rng.choice((0.0, 0.0, 3.0, 100.0)))
+        content = _recover(cluster, fate, end_at, content, trial)
+    cluster.advance(120)
+    trial.differs = list(_differences(before, cluster.inventory()))
+    return trial
+
+
+def _act(scenario: Scenario, stage: Stage) -> None:
+    try:
+        scenario.act(stage)
+    except Dead:
+        pass
+    except DrillError as error:  # a step that fails is an end like any other: what it planned is undone
+        stage.fate.where = f"failed: {error}"
+
+
+def _found(stage: Stage, keep: bool | None) -> bytes:
+    """The journal as the next process finds it; a process that ended by itself lost nothing."""
+    if not stage.fate.dead:
+        return stage.disk.content()
+    return stage.disk.after_power_loss({None: None, False: 0, True: 1 << 30}[keep])
+
+
+def _recover(cluster: Cluster, fate: Fate, end_at: int, content: bytes, trial: Trial) -> bytes:
+    again = Fate(fate.rng, end_at, trouble=fate.trouble)
+    calm_at = cluster.at + timedelta(seconds=CALM_AFTER_S)
+    try:
+        stage = Stage.open(cluster, again, content, calm_at=calm_at)
+    except Dead:  # while it was cutting a torn line: nothing is changed that the next one needs
+        return content
+    try:
+        cleaned = recover(stage)
+    except Dead:
+        return stage.disk.after_power_loss()
+    trial.recoveries += [f"{each.undo.resource}: {each.undone.outcome}" for each in cleaned.ended]
+    trial.recoveries += [f"{each.undo.resource}: open: {each.why}" for each in cleaned.failed]
+    return stage.disk.content()
+
+
+def _differences(before: dict[str, object], after: dict[str, object]) -> Iterator[str]:
+    for key in sorted({*before, *after}):
+        if before.get(key) != after.get(key):
+            yield f"{key}: {before.get(key)} -> {after.get(key)}"

@@ -71,13 +71,13 @@ def needs_of(parsed: Parsed) -> frozenset[str]:
 
 
 @contextmanager
-def standing_target(asked: Asked) -> Iterator[Target]:
-    """The target with everything it needs running, for as long as this lasts."""
+def standing_target(asked: Asked) -> Iterator[tuple[Target, int | None]]:
+    """The target with everything it needs running, and its process if drillkit started it."""
     from drillkit.runner.launching import launched
 
     more = tuple(f"--{need}" for need in sorted(needs_of(asked.parsed) - {"kubernetes"}))
-    with launched(asked.target, more) as target:
-        yield target
+    with launched(asked.target, more) as found:
+        yield found
 
 
 def binder(drill_label: str) -> Any:

@@ -53,12 +53,12 @@ def run(
     asked = compose.ask(name, sets, var_files, target, need=True)
     wait_s = _seconds(wait)
     click.echo(f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}", err=True)
-    with compose.standing_target(asked) as standing:
+    with compose.standing_target(asked) as (standing, pid):
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         compose.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
-        finished = _execute(asked, drill, standing, names, out, as_json, trigger, wait_s)
+        finished = _execute(asked, drill, standing, pid, names, out, as_json, trigger, wait_s)
     return _tell(finished, as_json)
 
 
@@ -89,7 +89,7 @@ def _leftovers(target: Target, recover_first: bool) -> None:
 
 
 def _execute(
-    asked: compose.Asked, drill: Drill, target: Target, names: Any, out: Path | None, as_json: bool, trigger: str,
+    asked: compose.Asked, drill: Drill, target: Target, launched_pid: int | None, names: Any, out: Path | None, as_json: bool, trigger: str,
     wait_s: float,
 ) -> Finished:  # fmt: skip
     from drillkit.cli.places import reports_folder
@@ -110,10 +110,11 @@ def _execute(
                 bind=compose.binder(asked.parsed.source.label),
                 find_experiment=find_experiment,
                 trigger=trigger,
+                launched_pid=launched_pid,
                 digests=compose.digests_of(drill, find_experiment),
                 watch=show,
                 wait_for_lock_s=wait_s,
-            )  # fmt: skip
+            )
         )
     finally:
         show.close()
@@ -164,7 +165,7 @@ def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple
     from drillkit.spec.experiments import experiment_finder
 
     asked = compose.ask(name, sets, var_files, target, need=True)
-    with compose.standing_target(asked) as standing:
+    with compose.standing_target(asked) as (standing, pid):
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         made = plan_only(

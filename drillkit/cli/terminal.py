@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from drillkit.judge.histogram import percentile_s
@@ -78,37 +78,50 @@ class Live:
         return rows
 
 
-def sentence(record: Record) -> str:
-    """One line for a person, or '' for what is not worth one."""
-    data, step = record.data, record.step
-    match record.kind:
-        case "run.opened":
-            return f"run {data['run']} on target {data['target'].get('name')}"
-        case "phase.started":
-            return {"before": "steady state before", "after": "steady state after", "cleanup": "cleaning up"}.get(
-                data["phase"], ""
-            )
-        case "guard.decided" if data["holds"] != "met":
-            return f"guard {data['guard']}: {data['why']}"
-        case "gate.decided":
-            return f"{data['sli']} {data['place']}: {data['holds']} ({data['bad']} bad of {data['total']})"
-        case "step.started":
-            return f"step {step} started ({data['uses']})"
-        case "step.ended":
-            return f"step {step} {data['outcome']}" + (f": {data['why']}" if data.get("why") else "")
-        case "evidence":
-            return _evidence(data, step)
-        case "undo.ended":
-            return f"undone: {data.get('resource') or data['of']} {data['outcome']}"
-        case "undo.failed":
-            return f"NOT undone: {data.get('resource') or data['of']}: {data['why']}"
-        case "effect.irreversible":
-            return f"{step}: {data['effect'].partition('.')[2]} {data['resource']}"
-        case "abort":
-            return f"aborting ({data['by']}): {data['why']}"
-        case "progress":
-            return f"{step}: {data['text']}" if step else str(data["text"])
-    return ""
+class Sentences:
+    """One line for a person from each record; remembers what an undo's number stands for."""
+
+    def __init__(self) -> None:
+        self._resources: dict[int, str] = {}
+
+    def of(self, record: Record) -> str:
+        """The line, or '' for what is not worth one."""
+        data, step = record.data, record.step
+        match record.kind:
+            case "run.opened":
+                return f"run {data['run']} on target {data['target'].get('name')}"
+            case "phase.started":
+                return _PHASES.get(data["phase"], "")
+            case "guard.decided" if data["holds"] != "met":
+                return f"guard {data['guard']}: {data['why']}"
+            case "gate.decided":
+                return f"{data['sli']} {data['place']}: {data['holds']} ({data['bad']} bad of {data['total']})"
+            case "step.started":
+                return f"step {step} started ({data['uses']})"
+            case "step.ended":
+                return f"step {step} {data['outcome']}" + (f": {data['why']}" if data.get("why") else "")
+            case "evidence":
+                return _evidence(data, step)
+            case "undo.planned":
+                self._resources[record.n] = data["resource"]
+            case "undo.ended":
+                detail = f" ({data['detail']})" if data.get("detail") else ""
+                return f"{self._resource(data)}: {data['outcome']}{detail}"
+            case "undo.failed":
+                return f"{self._resource(data)}: NOT undone: {data['why']}"
+            case "effect.irreversible":
+                return f"{step}: {data['effect'].partition('.')[2]} {data['resource']}"
+            case "abort":
+                return f"aborting ({data['by']}): {data['why']}"
+            case "progress":
+                return f"{step}: {data['text']}" if step else str(data["text"])
+        return ""
+
+    def _resource(self, data: Mapping[str, Any]) -> str:
+        return self._resources.get(data["of"], f"undo {data['of']}")
+
+
+_PHASES = {"before": "steady state before", "after": "steady state after", "cleanup": "cleaning up"}
 
 
 def _evidence(data: Mapping[str, Any], step: str) -> str:
@@ -132,6 +145,7 @@ class PlainLines:
 
     def __init__(self, out: IO[str], every_s: float = 5.0) -> None:
         self._out, self._every_s, self._live, self._due = out, every_s, Live(), 0.0
+        self._sentences = Sentences()
 
     def __call__(self, record: Record) -> None:
         if record.kind == "evidence" and record.data["type"] == "Sample":
@@ -142,7 +156,7 @@ class PlainLines:
                 self._due = record.mono + self._every_s
                 for row in self._live.rows():
                     self._print(record, _row(row))
-        elif text := sentence(record):
+        elif text := self._sentences.of(record):
             self._print(record, text)
 
     def _print(self, record: Record, text: str) -> None:
@@ -157,7 +171,7 @@ class PlainLines:
 def _row(row: tuple[str, float | None, float | None, int, int]) -> str:
     sli, share, p95, bad, sent = row
     rate = "no data" if share is None else f"{share * 100:.2f} % good"
-    return f"{sli}: {rate}, p95 {format_duration(p95) if p95 is not None else '-'}, {bad} bad of {sent:,} so far"
+    return f"{sli}: {rate}, p95 {'-' if p95 is None else f'{p95 * 1000:.1f} ms'}, {bad} bad of {sent:,} so far"
 
 
 class Screen:
@@ -170,6 +184,7 @@ class Screen:
         self._drill, self._live, self._began = drill, Live(), time.monotonic()
         self._steps: dict[str, str] = {}
         self._phase = "opening"
+        self._sentences = Sentences()
         self._lock = threading.Lock()
         self._console = Console(stderr=True, highlight=False)
         self._view = RichLive(console=self._console, refresh_per_second=8, get_renderable=self._render, transient=True)
@@ -190,7 +205,7 @@ class Screen:
                 self._steps[record.step] = "running"
             elif record.kind == "step.ended":
                 self._steps.pop(record.step, None)
-        if text := sentence(record):
+        if text := self._sentences.of(record):
             clock = time.strftime("%H:%M:%S", time.localtime(record.at))
             style = "red" if record.kind in ("abort", "undo.failed") else "default"
             self._console.print(f"[dim]{clock}[/dim]  [{style}]{escape(text)}[/{style}]", soft_wrap=True)
@@ -223,6 +238,3 @@ def watcher(drill: Drill, *, as_json: bool) -> Watcher:
     if sys.stderr.isatty():
         return Screen(drill)
     return PlainLines(sys.stderr)
-
-
-Show = Callable[[Record], None]

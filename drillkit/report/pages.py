@@ -20,6 +20,13 @@ def _duration_or(seconds: float | None) -> str:
     return "-" if seconds is None else format_duration(seconds)
 
 
+def _latency(seconds: float | None) -> str:
+    """Milliseconds, with a decimal below ten."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:,.0f} ms"
+
+
 def _offset(seconds: float) -> str:
     sign = "-" if seconds < 0 else "+"
     minutes, rest = divmod(abs(seconds), 60)
@@ -47,8 +54,8 @@ def _environment(*, escape: bool) -> Environment:
         trim_blocks=False, lstrip_blocks=False, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters.update(
-        duration=format_duration, duration_or=_duration_or, offset=_offset, causes=_causes, records=_records,
-        thousands=lambda n: f"{n:,}", cell=_cell,
+        latency=_latency, duration=format_duration, duration_or=_duration_or, offset=_offset, causes=_causes,
+        records=_records, thousands=lambda n: f"{n:,}", cell=_cell,
     )  # fmt: skip
     return environment
 

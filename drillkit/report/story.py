@@ -208,6 +208,6 @@ def _bins(samples: list[tuple[float, Sample]]) -> tuple[Bin, ...]:
                 sent,
                 sent - sum(sample.good for _, sample in part),
                 None if p95 is None else p95 * 1000,
-            )  # fmt: skip
+            )
         )
     return tuple(bins)

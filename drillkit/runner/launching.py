@@ -40,24 +40,27 @@ def standing(target: Target) -> Mapping[str, Any] | None:
 
 
 @contextlib.contextmanager
-def launched(target: Target, more_arguments: tuple[str, ...] = ()) -> Iterator[Target]:
-    """The target with its endpoints, started for as long as this lasts; any other target as it is.
+def launched(target: Target, more_arguments: tuple[str, ...] = ()) -> Iterator[tuple[Target, int | None]]:
+    """The target with its endpoints and its process, started for as long as this lasts; any other target as it is.
 
-    Raises TargetError with the process's own words when it does not come up.
+    Main thread only: on Linux the kernel ends the process with the thread that started it. Raises TargetError with
+    the process's own words when it does not come up.
     """
     if target.launch is None:
-        yield target
+        yield target, None
         return
     if (endpoints := standing(target)) is not None and set(more_arguments) <= set(endpoints.get("arguments", ())):
-        yield filled(target, endpoints)
+        yield filled(target, endpoints), int(endpoints["pid"])
         return
     state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
     state.mkdir(parents=True)
-    process, endpoints = start(target, state, more_arguments)
     try:
-        yield filled(target, endpoints)
+        process, endpoints = start(target, state, more_arguments)
+        try:
+            yield filled(target, endpoints), process.pid
+        finally:
+            end(process)
     finally:
-        end(process)
         shutil.rmtree(state, ignore_errors=True)
 
 

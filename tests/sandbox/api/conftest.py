@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import asyncio
+import http.client
 import itertools
 import json
 import random
+import ssl
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
 from drillkit.sandbox.kube.objects import PODS
+from drillkit.sandbox.kube.seed import seed
+from drillkit.sandbox.kube.server import Server
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Request
 
@@ -111,3 +119,71 @@ def workload():
         return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": body}
 
     return make
+
+
+class Served:
+    """A store behind its HTTPS server, in a thread with a loop of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store()
+        self.folder = folder
+        self.kubeconfig = folder / "kubeconfig"
+        self.token = "a-token-for-tests"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.run(self._start())
+
+    async def _start(self) -> None:
+        seed(self.store)
+        self.server = Server(self.store, self.token)
+        identity = await self.server.start(self.folder)
+        write_kubeconfig(self.kubeconfig, self.server.url, self.token, identity.authority_pem)
+        self.context = ssl.create_default_context(cadata=identity.authority_pem.decode())
+        self.context.verify_flags |= ssl.VERIFY_X509_STRICT
+
+    def run(self, work):
+        """Awaits something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def do(self, function, *values, **named):
+        """Calls something in the server's loop, where alone the store may be touched."""
+
+        async def call():
+            return function(*values, **named)
+
+        return self.run(call())
+
+    def stop(self) -> None:
+        self.run(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def connection(self, timeout=5.0):
+        port = int(self.server.url.rpartition(":")[2])
+        return http.client.HTTPSConnection("127.0.0.1", port, context=self.context, timeout=timeout)
+
+    def ask(self, method, path, body=None, token=None, timeout=5.0):
+        """(status, data or text, headers) of one request."""
+        connection = self.connection(timeout)
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": JSON}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        is_json = response.headers["Content-Type"].startswith(JSON)
+        return response.status, json.loads(data) if is_json else data.decode(), response.headers
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A fresh server."""
+    served = Served(tmp_path)
+    served.start()
+    yield served
+    served.stop()

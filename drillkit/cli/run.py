@@ -74,10 +74,10 @@ def _seconds(text: str | None) -> float:
 
 
 def _leftovers(target: Target, recover_first: bool) -> None:
-    from drillkit.runner.recover import leftovers, recover
+    from drillkit.runner.recover import leftovers, nothing_left, recover
 
     for run in leftovers(target.name):
-        if not recover_first:
+        if not recover_first and not nothing_left(run):
             raise Refused(
                 f"an earlier run left target `{target.name}` unfinished: {run.id} in {run.folder}. "
                 f"Clean it up first: drillkit recover {run.id} (or add --recover)"
@@ -89,8 +89,8 @@ def _leftovers(target: Target, recover_first: bool) -> None:
 
 
 def _execute(
-    asked: compose.Asked, drill: Drill, target: Target, launched_pid: int | None, names: Any, out: Path | None, as_json: bool, trigger: str,
-    wait_s: float,
+    asked: compose.Asked, drill: Drill, target: Target, launched_pid: int | None, names: Any, out: Path | None,
+    as_json: bool, trigger: str, wait_s: float,
 ) -> Finished:  # fmt: skip
     from drillkit.cli.places import reports_folder
     from drillkit.cli.terminal import watcher
@@ -165,7 +165,7 @@ def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple
     from drillkit.spec.experiments import experiment_finder
 
     asked = compose.ask(name, sets, var_files, target, need=True)
-    with compose.standing_target(asked) as (standing, pid):
+    with compose.standing_target(asked) as (standing, _):
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         made = plan_only(

@@ -43,8 +43,8 @@ class TargetLock:
                 break
             except Absent as error:
                 raise Refused(
-                    f"expected namespace `{kubernetes.namespace}`, where runs lock the cluster; it is not there. Create "
-                    f"it once: kubectl create namespace {kubernetes.namespace} (or set the target's "
+                    f"expected namespace `{kubernetes.namespace}`, where runs lock the cluster; it is not there. "
+                    f"Create it once: kubectl create namespace {kubernetes.namespace} (or set the target's "
                     "`kubernetes.namespace`)"
                 ) from error
             except Refused as why:

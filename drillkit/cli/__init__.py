@@ -26,4 +26,12 @@ def main() -> None:
     except BrokenPipeError:  # `drillkit list | head`
         sys.stderr.close()
         sys.exit(0)
+    except Exception as bug:
+        import traceback
+
+        traceback.print_exc()
+        click.echo(
+            f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: drillkit recover", err=True
+        )
+        sys.exit(3)
     sys.exit(code if isinstance(code, int) else 0)

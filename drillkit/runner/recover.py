@@ -44,6 +44,14 @@ def leftovers(target: str, runs: Iterable[OpenRun] | None = None) -> list[OpenRu
     return found
 
 
+def nothing_left(run: OpenRun) -> bool:
+    """Whether the target of a run ended with it, so that closing it touches nothing outside its journal."""
+    try:
+        return bool(launched_and_gone(read(run.journal)))
+    except (OSError, DrillError):
+        return False
+
+
 def recover(run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clock | None = None) -> Recovered:
     """Apply the open undos of one run, as its journal has them, and close it."""
     clock = clock or SystemClock()

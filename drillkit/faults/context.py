@@ -1,0 +1,172 @@
+"""What every fault stands on: its session, its waits, and the way to tell what it touched."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from drillkit.clients.chaostoolkit.session import Session, current_session
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.clock import DeadlineOver
+from drillkit.journal.book import Planned, observe
+from drillkit.model.errors import CallError, DrillError, Refused
+from drillkit.model.evidence import Check, Evidence, Mark
+from drillkit.model.units import format_duration, parse_duration
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+POLL_S = 0.2
+"""How often a cluster is asked whether something has come: fine enough to time a recovery by."""
+
+
+def here() -> Session:
+    """The session of this process: the worker's, or under plain `chaos run` one with a local journal."""
+    session = current_session()
+    if session is None:
+        from drillkit.faults.local import open_local
+
+        session = open_local()
+    return session
+
+
+def fault(activity: Callable[P, R]) -> Callable[P, R]:
+    """Marks an action: from its first line on it is known what it touched, also when it fails."""
+
+    @functools.wraps(activity)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        session = here()
+        notes = session.notes()
+        notes.counted = True
+        try:
+            return activity(*args, **kwargs)
+        except DrillError as error:
+            notes.failure = error
+            raise
+
+    return run
+
+
+def touched(session: Session, target: str) -> None:
+    """Note a target that was touched just now."""
+    session.notes().touched.append(target)
+
+
+def tell(session: Session, evidence: Evidence) -> None:
+    """Write down what was seen."""
+    observe(session.book, evidence)
+
+
+def say(session: Session, text: str) -> None:
+    """Tell who is watching."""
+    session.book.append("progress", {"text": text}, durable=False)
+
+
+def disrupted(session: Session, at: float | None = None) -> float:
+    """Mark this moment (or `at`, monotonic) as the one from which on users may suffer."""
+    at = session.clock.mono() if at is None else at
+    tell(session, Mark("disrupted", at))
+    return at
+
+
+def recovered(session: Session) -> float:
+    """Mark this moment as the one from which on the workload is whole again."""
+    at = session.clock.mono()
+    tell(session, Mark("recovered", at))
+    return at
+
+
+def in_effect(session: Session, name: str, found: bool | None, why: str) -> None:
+    """Write down whether the fault is there while it should be."""
+    tell(session, Check(name, "in-effect", True, "==", found, why))
+
+
+def achieved(session: Session, name: str, found: int, expected: int, why: str = "") -> None:
+    """Write down how much of what should come has come."""
+    tell(session, Check(name, "step", expected, ">=", found, why))
+
+
+def whole(session: Session, name: str, found: bool, why: str = "") -> None:
+    """Write down whether something is as it should be."""
+    tell(session, Check(name, "step", True, "==", found, why))
+
+
+def seconds(text: str, name: str) -> float:
+    """A duration argument in seconds. Raises Refused for anything without a unit."""
+    try:
+        found = parse_duration(str(text)).total_seconds()
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from error
+    return found
+
+
+def wait(
+    session: Session, until: Callable[[], T | None], *, limit_s: float, what: Callable[[], str], every_s: float = POLL_S
+) -> T:
+    """Ask `until` again and again until it gives something.
+
+    `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused when the gate closes.
+    """
+    clock = session.clock
+    end = min(clock.mono() + limit_s, session.deadline.at)
+    while True:
+        session.gate.check()
+        if (found := until()) is not None:
+            return found
+        if clock.mono() >= end:
+            raise DeadlineOver(f"{what()} (waited {format_duration(limit_s)})")
+        clock.sleep(min(every_s, max(0.0, end - clock.mono())), session.gate.closed)
+
+
+def hold(session: Session, until: float, look: Callable[[], tuple[bool, str]], name: str, every_s: float = 1.0) -> str:
+    """Keep a fault up until the monotonic time `until`, looking once a second whether it is in effect.
+
+    Each change is written down, and one reading at least. '' when it was there all the time, else when and why not.
+    """
+    clock = session.clock
+    before: bool | None = None
+    looked, healed = False, ""
+    began = clock.mono()
+    while True:
+        session.gate.check()
+        found, why = _looked(look)
+        if found is not before or not looked:
+            in_effect(session, name, found, why)
+            before, looked = found, True
+        if not found and not healed:
+            healed = f"after {format_duration(clock.mono() - began)}: {why}"
+        left = min(until, session.deadline.at) - clock.mono()
+        if left <= 0:
+            return healed
+        clock.sleep(min(every_s, left), session.gate.closed)
+
+
+def _looked(look: Callable[[], tuple[bool, str]]) -> tuple[bool | None, str]:
+    try:
+        return look()
+    except CallError as error:  # nobody knows, which is what the reading says
+        return None, str(error)
+
+
+def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> str:
+    """Undo a fault because its time is over, and write that down. Where it fails, the undo stays open for clean-up.
+
+    What was seen at the end. Raises CallError, DeadlineOver.
+    """
+    from drillkit.clock import Deadline
+
+    began = session.clock.mono()
+    patience = Patience(session.clock, Deadline.after(limit_s, session.clock), began, confirmed=True)
+    undone = planned.undo.apply(session.clients, patience)
+    took_s = round(session.clock.mono() - began, 3)
+    data = {"of": planned.n, "outcome": undone.outcome, "detail": undone.detail, "attempts": 1, "took_s": took_s}
+    session.book.append("undo.ended", data)
+    return undone.detail
+
+
+def expires(session: Session, after_s: float) -> str:
+    """The date so many seconds from now, for the annotation that says until when something is meant to last."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.clock.now() + after_s))

@@ -1,0 +1,130 @@
+"""The network between pods: latency and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.resources import NETWORK_CHAOS
+from drillkit.faults import chaosmesh, istio
+from drillkit.faults.context import fault, here, seconds
+from drillkit.faults.foresee import Foreseen, Table
+from drillkit.model.errors import Refused
+from drillkit.model.units import Share
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube import Kube
+    from drillkit.model.drill import Target
+
+CHAOS_MESH, ISTIO = "chaos-mesh", "istio"
+
+
+@fault
+def add_latency(
+    mechanism: str,
+    namespace: str,
+    latency: str = "200ms",
+    duration: str = "30s",
+    selector: str = "",
+    count: int | str = "100%",
+    jitter: str = "0ms",
+    order: str = "alphabetic",
+    seed: int | None = None,
+    virtual_service: str = "",
+    percent: str = "100%",
+) -> dict[str, Any]:
+    """Delay traffic for `duration`, and see that it really was delayed all that time.
+
+    `mechanism` `chaos-mesh`: packets that `count` (a number or a percentage) of the ready pods of `selector` send, by
+    `latency` plus or minus `jitter` (NetworkChaos). `istio`: `percent` of the requests of every HTTP route of
+    `virtual_service`, by `latency`. Raises StepUnknown when the delay was not in effect, StepFailed when there is
+    nothing to delay or the mechanism is not installed, Refused above the target's cap.
+
+    Unlike chaosk8s.chaosmesh.network.actions.add_latency it sets `duration`, so that the fault ends when the runner
+    dies; delays all that the pods send and not only what goes to one random other pod; takes an object of that name
+    that exists already for an error; and waits until the delay is there, and until it is gone.
+    """
+    session = here()
+    if mechanism == ISTIO:
+        return istio.delay_requests(session, namespace, virtual_service, latency, percent, duration)
+    return chaosmesh.inject(
+        session, _latency(mechanism, namespace, selector, count, latency, jitter, duration, order, seed)
+    )
+
+
+@fault
+def add_loss(
+    mechanism: str,
+    namespace: str,
+    selector: str,
+    loss: str = "10%",
+    duration: str = "30s",
+    count: int | str = "100%",
+    order: str = "alphabetic",
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Lose a share of the packets that pods send, for `duration`.
+
+    `mechanism` is `chaos-mesh`; `loss` a percentage; the rest as in `add_latency`, which also tells the difference to
+    the actions of chaosk8s.chaosmesh.network.
+    """
+    return chaosmesh.inject(here(), _loss(mechanism, namespace, selector, count, loss, duration, order, seed))
+
+
+def _latency(
+    mechanism: str, namespace: str, selector: str, count: int | str, latency: str, jitter: str, duration: str,
+    order: str, seed: int | None,
+) -> chaosmesh.Fault:  # fmt: skip
+    _only(mechanism, (CHAOS_MESH, ISTIO))
+    delay = {
+        "latency": _millis(latency, "latency"), "jitter": _millis(jitter, "jitter"), "correlation": "0",
+    }  # fmt: skip
+    spec = {"action": "delay", "direction": "to", "delay": delay}
+    return chaosmesh.Fault(
+        NETWORK_CHAOS, "latency", f"{latency} latency", spec, namespace, selector, count, duration, order, seed
+    )
+
+
+def _loss(
+    mechanism: str, namespace: str, selector: str, count: int | str, loss: str, duration: str, order: str,
+    seed: int | None,
+) -> chaosmesh.Fault:  # fmt: skip
+    _only(mechanism, (CHAOS_MESH,))
+    try:
+        share = Share.parse(str(loss)).of_one
+    except ValueError as error:
+        raise Refused(f"loss: {error}") from error
+    spec = {"action": "loss", "direction": "to", "loss": {"loss": f"{share * 100:g}", "correlation": "0"}}
+    return chaosmesh.Fault(
+        NETWORK_CHAOS, "loss", f"{loss} packet loss", spec, namespace, selector, count, duration, order, seed
+    )
+
+
+def _only(mechanism: str, known: tuple[str, ...]) -> None:
+    if mechanism not in known:
+        raise Refused(f"mechanism: expected {' or '.join(known)}, found {mechanism!r}; it is never guessed")
+
+
+def _millis(text: str, name: str) -> str:
+    return f"{round(seconds(text, name) * 1000)}ms"
+
+
+def _foresee_latency(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    given = {
+        "latency": "200ms", "duration": "30s", "selector": "", "count": "100%", "jitter": "0ms", "order": "alphabetic",
+        "seed": None, "virtual_service": "", "percent": "100%", **arguments,
+    }  # fmt: skip
+    if given["mechanism"] == ISTIO:
+        names = ("namespace", "virtual_service", "latency", "percent", "duration")
+        return istio.foresee_delay(kube, *(str(given[name]) for name in names))
+    keys = ("mechanism", "namespace", "selector", "count", "latency", "jitter", "duration", "order", "seed")
+    return chaosmesh.foresee(kube, target, _latency(*(given[key] for key in keys)))
+
+
+def _foresee_loss(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    given = {"loss": "10%", "duration": "30s", "count": "100%", "order": "alphabetic", "seed": None, **arguments}
+    keys = ("mechanism", "namespace", "selector", "count", "loss", "duration", "order", "seed")
+    return chaosmesh.foresee(kube, target, _loss(*(given[key] for key in keys)))
+
+
+FORESEE: Table = {"add_latency": _foresee_latency, "add_loss": _foresee_loss}

@@ -1,0 +1,358 @@
+"""Nodes: drain some, or evacuate a zone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.irreversible import EvictPod
+from drillkit.clients.kube.nodes import uncordon_of
+from drillkit.clients.kube.pods import condition, controller, is_ready, node_of
+from drillkit.clients.kube.resources import NODES, PODS, Object
+from drillkit.clock import DeadlineOver
+from drillkit.faults.context import (
+    achieved,
+    disrupted,
+    expires,
+    fault,
+    here,
+    recovered,
+    say,
+    seconds,
+    touched,
+    wait,
+)
+from drillkit.faults.draining import Rules, Sorted, sort_pods
+from drillkit.faults.foresee import Foreseen, Table
+from drillkit.faults.victims import dependencies, how_many, ordered, said
+from drillkit.journal.book import Planned
+from drillkit.model.errors import Blocked, Refused, StepFailed
+from drillkit.model.units import format_duration
+
+if TYPE_CHECKING:
+    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.kube import Kube
+    from drillkit.clients.kube.reader import Reader
+    from drillkit.model.drill import Target
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+BLOCKED_PAUSES_S = (0.5, 1.0, 2.0, 5.0)
+"""Between attempts while a PodDisruptionBudget says no."""
+LOOK_S = 0.5
+"""Between looks at whole namespaces, which may be large."""
+RUNS_ON_ITS_OWN = ("Job",)
+"""Controllers whose pods come to an end by themselves: nobody waits for as many as before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    nodes: tuple[Object, ...]
+    pods: Mapping[str, Sorted]
+    """By node."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(node["metadata"]["name"]) for node in self.nodes)
+
+    @property
+    def evict(self) -> list[Object]:
+        return [pod for found in self.pods.values() for pod in found.evict]
+
+
+@fault
+def drain_nodes(
+    node: str | None = None,
+    node_selector: str | None = None,
+    pod_namespace: str | None = None,
+    pod_selector: str | None = None,
+    count: int | str = 1,
+    order: str = "alphabetic",
+    seed: int | None = None,
+    force: bool = False,
+    delete_emptydir_data: bool = False,
+    ignore_daemonsets: bool = True,
+    grace_period_s: int | None = None,
+    hold: str = "0s",
+    limit: str = "5m",
+) -> dict[str, Any]:
+    """Cordon nodes, evict their pods, and wait until these are ready elsewhere.
+
+    The nodes: the one called `node`; or `count` (a number or a percentage) of those that match `node_selector`; or of
+    those that run pods of `pod_selector` in `pod_namespace`. `force`, `delete_emptydir_data`, `ignore_daemonsets` and
+    `grace_period_s` as in `kubectl drain`. `hold` is how long the nodes stay empty afterwards; `limit` bounds the
+    evictions and, again, the waiting for replacements. Raises StepFailed naming the PodDisruptionBudget that blocked,
+    or the pods that did not come back; Refused for a pod in the way or above the target's cap: then no node was
+    touched. The nodes are uncordoned by the journal's undo, those only that were cordoned here.
+
+    Unlike chaosk8s.node.actions.drain_nodes it never drains by default, draws without replacement, looks at every pod
+    before it cordons, retries an eviction that a budget blocks, does not skip pods with emptyDir volumes in silence,
+    takes a pod that is gone for evicted, and looks five times a second.
+    """
+    ways = {"node": node, "node_selector": node_selector, "pod_selector": pod_selector}
+    if sum(bool(value) for value in ways.values()) != 1 or bool(pod_selector) != bool(pod_namespace):
+        raise Refused("expected one of `node`, `node_selector`, or `pod_selector` with `pod_namespace`")
+    session = here()
+    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+
+    def choose(kube: Reader, target: Target) -> list[Object]:
+        return _choose(kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed)
+
+    plan = _look(session.clients.kube, session.target, choose, rules)
+    return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
+
+
+@fault
+def evacuate_zone(
+    zone: str,
+    force: bool = False,
+    delete_emptydir_data: bool = False,
+    ignore_daemonsets: bool = True,
+    grace_period_s: int | None = None,
+    hold: str = "30s",
+    limit: str = "10m",
+) -> dict[str, Any]:
+    """Cordon every node of a zone, evict their pods, and keep the zone empty for `hold`.
+
+    `zone` is the value of the label topology.kubernetes.io/zone; the rest as in `drain_nodes`. Raises StepFailed as it
+    does; Refused when no other zone could take the pods.
+
+    chaostoolkit-kubernetes has no such action.
+    """
+    session = here()
+    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    plan = _look(session.clients.kube, session.target, lambda kube, target: _of_zone(kube, target, zone), rules)
+    return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def is_schedulable(node: Object) -> bool:
+    """Ready and not cordoned."""
+    cordoned = (node.get("spec") or {}).get("unschedulable")
+    return (condition(node, "Ready") or {}).get("status") == "True" and not cordoned
+
+
+def _choose(
+    kube: Reader, target: Target, name: str | None, node_selector: str | None, pod_namespace: str | None,
+    pod_selector: str | None, count: int | str, order: str, seed: int | None,
+) -> list[Object]:  # fmt: skip
+    everything = kube.list(NODES)
+    if name:
+        candidates = [node for node in everything if node["metadata"]["name"] == name]
+        what = f"a schedulable node {name}"
+    elif node_selector:
+        matching = {node["metadata"]["name"] for node in kube.list(NODES, selector=node_selector)}
+        candidates = [node for node in everything if node["metadata"]["name"] in matching]
+        what = f"schedulable nodes of {node_selector}"
+    else:
+        pods = kube.list(PODS, str(pod_namespace), selector=str(pod_selector))
+        names = {node_of(pod) for pod in pods if is_ready(pod)}
+        candidates = [node for node in everything if node["metadata"]["name"] in names]
+        what = f"schedulable nodes with ready pods of {pod_selector} in {pod_namespace}"
+    able = [node for node in candidates if is_schedulable(node)]
+    if not able:
+        raise StepFailed(f"expected {what}, found none ({len(candidates)} match, cordoned or not ready)")
+    number = len(able) if name else how_many(count, len(able), "100%", what, target, "nodes")
+    chosen = ordered(able, order, seed)[:number]
+    return _allowed(chosen, everything, target)
+
+
+def _of_zone(kube: Reader, target: Target, zone: str) -> list[Object]:
+    everything = kube.list(NODES)
+    zones = sorted({z for n in everything if (z := _zone(n))})
+    chosen = [node for node in everything if _zone(node) == zone and is_schedulable(node)]
+    if not chosen:
+        raise StepFailed(f"expected schedulable nodes in zone {zone}, found none; zones: {', '.join(zones) or 'none'}")
+    if not any(is_schedulable(node) and _zone(node) != zone for node in everything):
+        raise Refused(f"zone {zone} is the only one with schedulable nodes: nothing could take its pods")
+    return _allowed(ordered(chosen, "alphabetic", None), everything, target)
+
+
+def _zone(node: Object) -> str:
+    return str((node["metadata"].get("labels") or {}).get(ZONE_LABEL) or "")
+
+
+def _allowed(chosen: list[Object], everything: list[Object], target: Target) -> list[Object]:
+    schedulable = [node for node in everything if is_schedulable(node)]
+    how_many(len(chosen), len(schedulable), target.caps.nodes, "schedulable nodes", target, "nodes")
+    if len(schedulable) <= len(chosen):
+        raise Refused(f"{len(chosen)} of {len(schedulable)} schedulable nodes: nothing could take their pods")
+    return chosen
+
+
+def _look(
+    kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules
+) -> _Plan:
+    nodes = choose(kube, target)
+    depends = dependencies(kube, target)
+    pods = {
+        name: sort_pods(kube.list(PODS, fields=f"spec.nodeName={name}"), rules, depends)
+        for name in (str(node["metadata"]["name"]) for node in nodes)
+    }
+    if in_the_way := [why for found in pods.values() for why in found.in_the_way]:
+        raise Refused(f"these nodes cannot be drained, none was touched: {'; '.join(in_the_way)}")
+    return _Plan(tuple(nodes), pods)
+
+
+# -- doing -------------------------------------------------------------------------------------------------------------
+
+
+def _evacuate(session: Session, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float) -> dict[str, Any]:
+    kube = session.clients.kube
+    wanted = _ready_by_controller(kube, plan.evict)
+    until = expires(session, limit_s * 2 + hold_s)
+    for node in plan.nodes:
+        kube.cordon(session.book.plan(uncordon_of(node, run=session.run, expires=until)))
+        touched(session, NODES.said(node["metadata"]["name"]))
+    began = disrupted(session)
+    _evict(session, plan.evict, grace_s, limit_s)
+    _await_gone(session, plan, limit_s)
+    _await_elsewhere(session, plan, wanted, limit_s)
+    took = recovered(session) - began
+    if hold_s:
+        say(session, f"{', '.join(plan.names)} stay empty for {format_duration(hold_s)}")
+        session.clock.sleep(min(hold_s, session.deadline.left()), session.gate.closed)
+        session.gate.check()
+    return {
+        "targets": [NODES.said(name) for name in plan.names], "evicted": [said(pod) for pod in plan.evict],
+        "left": [said(pod) for found in plan.pods.values() for pod in found.leave],
+        "recovered_after": format_duration(took),
+    }  # fmt: skip
+
+
+def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_s: float) -> None:
+    """Evict all; those that a budget blocks are asked for again until the limit."""
+    clock, kube = session.clock, session.clients.kube
+    end = min(clock.mono() + limit_s, session.deadline.at)
+    waiting: list[tuple[Object, Planned[EvictPod]]] = []
+    for pod in pods:
+        meta = pod["metadata"]
+        waiting.append((pod, session.book.plan(EvictPod(meta["name"], meta["namespace"], meta["uid"], grace_s))))
+    for pause_s in itertools.chain(BLOCKED_PAUSES_S, itertools.repeat(BLOCKED_PAUSES_S[-1])):
+        blocked: list[tuple[Object, Planned[EvictPod]]] = []
+        why = ""
+        for pod, planned in waiting:
+            try:
+                if kube.evict_pod(planned):
+                    touched(session, said(pod))
+            except Blocked as error:
+                blocked.append((pod, planned))
+                why = str(error)
+        if not blocked:
+            return
+        if clock.mono() >= end:
+            names = ", ".join(said(pod) for pod, _ in blocked)
+            raise StepFailed(f"{names} could not be evicted within {format_duration(limit_s)}: {why}")
+        if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
+            say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
+        waiting = blocked
+        session.gate.check()
+        clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.gate.closed)
+
+
+def _await_gone(session: Session, plan: _Plan, limit_s: float) -> None:
+    left = {pod["metadata"]["uid"]: pod for pod in plan.evict}
+
+    def gone() -> bool | None:
+        there = {
+            pod["metadata"]["uid"]
+            for name in plan.names
+            for pod in session.clients.kube.list(PODS, fields=f"spec.nodeName={name}")
+        }
+        for uid in set(left) - there:
+            del left[uid]
+        return True if not left else None
+
+    try:
+        wait(
+            session, gone, limit_s=limit_s, every_s=LOOK_S,
+            what=lambda: f"expected evicted pods to end, still there: {', '.join(map(said, left.values()))}",
+        )  # fmt: skip
+    except DeadlineOver as late:
+        raise StepFailed(str(late)) from late
+
+
+def _ready_by_controller(kube: Reader, pods: Sequence[Object]) -> dict[tuple[str, str], int]:
+    """How many ready pods each controller of these has now, by (namespace, controller's UID)."""
+    keys = {
+        (str(pod["metadata"]["namespace"]), str(owner["uid"]))
+        for pod in pods
+        if (owner := controller(pod)) is not None and owner["kind"] not in RUNS_ON_ITS_OWN
+    }
+    return _count(kube, keys)
+
+
+def _count(kube: Reader, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    counts = dict.fromkeys(keys, 0)
+    for namespace in {namespace for namespace, _ in keys}:
+        for pod in kube.list(PODS, namespace):
+            owner = controller(pod)
+            if owner is not None and is_ready(pod) and (key := (namespace, str(owner["uid"]))) in counts:
+                counts[key] += 1
+    return counts
+
+
+def _await_elsewhere(session: Session, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float) -> None:
+    """Wait until every controller has as many ready pods as before. Raises StepFailed."""
+    total, found = sum(wanted.values()), 0
+
+    def whole() -> bool | None:
+        nonlocal found
+        now = _count(session.clients.kube, set(wanted))
+        found = sum(min(now[key], number) for key, number in wanted.items())
+        return True if found >= total else None
+
+    name = f"ready pods of the workloads that ran on {', '.join(plan.names)}"
+    try:
+        wait(
+            session, whole, limit_s=limit_s, every_s=LOOK_S, what=lambda: f"expected {total} {name}, found {found}"
+        )  # fmt: skip
+    except DeadlineOver as late:
+        achieved(session, name, found, total, f"within {format_duration(limit_s)} of the last eviction")
+        raise StepFailed(str(late)) from late
+    achieved(session, name, found, total)
+
+
+# -- foreseeing --------------------------------------------------------------------------------------------------------
+
+
+def _foreseen(plan: _Plan) -> Foreseen:
+    return Foreseen(
+        targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
+        effects=(
+            f"cordons {', '.join(plan.names)}; uncordoned when the step ends",
+            f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make others elsewhere",
+        ),
+        permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
+        notes=tuple(f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave),
+    )
+
+
+def _rules(arguments: Mapping[str, Any]) -> Rules:
+    return Rules(
+        bool(arguments.get("force", False)), bool(arguments.get("delete_emptydir_data", False)),
+        bool(arguments.get("ignore_daemonsets", True)),
+    )  # fmt: skip
+
+
+def _foresee_drain(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    get = arguments.get
+
+    def choose(reader: Reader, of: Target) -> list[Object]:
+        return _choose(
+            reader, of, get("node"), get("node_selector"), get("pod_namespace"), get("pod_selector"), get("count", 1),
+            str(get("order", "alphabetic")), get("seed"),
+        )  # fmt: skip
+
+    return _foreseen(_look(kube, target, choose, _rules(arguments)))
+
+
+def _foresee_zone(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    zone = str(arguments["zone"])
+    return _foreseen(_look(kube, target, lambda reader, of: _of_zone(reader, of, zone), _rules(arguments)))
+
+
+FORESEE: Table = {"drain_nodes": _foresee_drain, "evacuate_zone": _foresee_zone}

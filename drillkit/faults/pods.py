@@ -1,0 +1,123 @@
+"""Pods: delete some, and wait until others have taken their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.irreversible import DeletePod
+from drillkit.clients.kube.pods import controller_kind, is_ready
+from drillkit.clients.kube.resources import PODS, Object
+from drillkit.clock import DeadlineOver
+from drillkit.faults.context import achieved, disrupted, fault, here, recovered, say, seconds, touched, wait
+from drillkit.faults.foresee import Foreseen, Table
+from drillkit.faults.victims import Victims, choose_pods, said
+from drillkit.model.errors import StepFailed
+from drillkit.model.units import format_duration
+
+if TYPE_CHECKING:
+    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.kube import Kube
+    from drillkit.model.drill import Target
+
+
+@fault
+def delete_pods(
+    namespace: str,
+    selector: str,
+    count: int | str = 1,
+    order: str = "alphabetic",
+    seed: int | None = None,
+    grace_period_s: int | None = None,
+    include_daemonsets: bool = False,
+    recovery_limit: str = "2m",
+) -> dict[str, Any]:
+    """Delete ready pods, and wait until as many are ready again.
+
+    `count` is a number or a percentage of the ready pods that match `selector`; `order` says which of them
+    (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills, None leaves it to the pod;
+    `recovery_limit` is how long the replacements may take. Raises StepFailed when nothing matches, when all were gone
+    before they could be deleted, or when the replacements do not come; Refused above the target's cap.
+
+    Unlike chaosk8s.pod.actions.terminate_pods it never picks by default, takes zero matches for a failure, leaves
+    Pending, Completed, Terminating, mirror and DaemonSet pods alone, deletes by UID, tells what it deleted when it
+    fails half-way, and waits for replacements.
+    """
+    session = here()
+    limit_s = seconds(recovery_limit, "recovery_limit")
+    kube = session.clients.kube
+    victims = choose_pods(
+        kube, session.target, namespace, selector, count, order=order, seed=seed, daemonsets=include_daemonsets
+    )
+    if order == "random":
+        say(session, f"chosen at random with seed {seed}: {', '.join(victims.names)}")
+    began = disrupted(session)
+    gone = [pod for pod in victims.chosen if _delete(session, pod, grace_period_s)]
+    if not gone:
+        raise StepFailed(f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested")
+    back = _await_replacements(session, namespace, selector, victims, gone, limit_s)
+    took = recovered(session) - began
+    return {
+        "targets": [said(pod) for pod in gone], "ready_before": victims.ready, "replacements": back,
+        "recovered_after": format_duration(took),
+    }  # fmt: skip
+
+
+def _delete(session: Session, pod: Object, grace_s: int | None) -> bool:
+    meta = pod["metadata"]
+    planned = session.book.plan(DeletePod(meta["name"], meta["namespace"], meta["uid"], grace_s))
+    if not session.clients.kube.delete_pod(planned):
+        return False
+    touched(session, said(pod))
+    return True
+
+
+def _await_replacements(
+    session: Session, namespace: str, selector: str, victims: Victims, gone: Sequence[Object], limit_s: float
+) -> list[str]:
+    """Names of the pods that are ready now and were not before; raises StepFailed when they do not come in time."""
+    lost = {pod["metadata"]["uid"] for pod in gone}
+    # A pod that stands alone is not replaced by anybody.
+    wanted = victims.ready - sum(1 for pod in gone if not controller_kind(pod))
+    before = {pod["metadata"]["uid"] for pod in victims.chosen}
+    now: list[Object] = []
+
+    def whole() -> bool | None:
+        now[:] = [
+            pod
+            for pod in session.clients.kube.list(PODS, namespace, selector=selector)
+            if is_ready(pod) and pod["metadata"]["uid"] not in lost
+        ]
+        return True if len(now) >= wanted else None
+
+    name = f"ready pods of {selector} in {namespace}"
+    try:
+        wait(session, whole, limit_s=limit_s, what=lambda: f"expected {wanted} {name}, found {len(now)}")
+    except DeadlineOver as late:
+        achieved(session, name, len(now), wanted, f"within {format_duration(limit_s)} of the deletion")
+        raise StepFailed(str(late)) from late
+    achieved(session, name, len(now), wanted)
+    began = {pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] not in before}
+    return sorted(began)
+
+
+def _foresee_delete(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    given = {"order": "alphabetic", "seed": None, "include_daemonsets": False, "count": 1, **arguments}
+    namespace, selector = str(given["namespace"]), str(given["selector"])
+    victims = choose_pods(
+        kube, target, namespace, selector, given["count"], order=str(given["order"]), seed=given["seed"],
+        daemonsets=bool(given["include_daemonsets"]),
+    )  # fmt: skip
+    alone = [said(pod) for pod in victims.chosen if not controller_kind(pod)]
+    return Foreseen(
+        targets=victims.names,
+        effects=(
+            f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in {namespace}; nothing takes "
+            "that back, their controller makes others",
+        ),
+        permissions=(f"list pods {namespace}", f"delete pods {namespace}"),
+        notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
+    )
+
+
+FORESEE: Table = {"delete_pods": _foresee_delete}

@@ -1,0 +1,102 @@
+"""Containers under stress: CPU and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.resources import STRESS_CHAOS
+from drillkit.faults import chaosmesh
+from drillkit.faults.context import fault, here
+from drillkit.faults.foresee import Foreseen, Table
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube import Kube
+    from drillkit.model.drill import Target
+
+
+@fault
+def stress_cpu(
+    namespace: str,
+    selector: str,
+    count: int | str = 1,
+    workers: int = 1,
+    load_percent: int = 100,
+    duration: str = "30s",
+    container: str = "",
+    order: str = "alphabetic",
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Keep CPU busy inside containers, for `duration`, through Chaos Mesh (StressChaos).
+
+    `workers` threads of `load_percent` each, in the container named `container` (default: the first) of `count` (a
+    number or a percentage) of the ready pods of `selector`. Raises as `drillkit.faults.network.add_latency` does.
+
+    Unlike chaosk8s.chaosmesh.stress.actions it sets `duration`, names the pods one by one, and waits until the stress
+    is there, and until it is gone.
+    """
+    return chaosmesh.inject(
+        here(), _cpu(namespace, selector, count, workers, load_percent, duration, container, order, seed)
+    )
+
+
+@fault
+def stress_memory(
+    namespace: str,
+    selector: str,
+    count: int | str = 1,
+    workers: int = 1,
+    size: str = "256MB",
+    duration: str = "30s",
+    container: str = "",
+    order: str = "alphabetic",
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Occupy memory inside containers, for `duration`, through Chaos Mesh (StressChaos).
+
+    `size` is what each of `workers` takes: `256MB`, or a percentage of the memory that there is; the rest as in
+    `stress_cpu`.
+    """
+    return chaosmesh.inject(
+        here(), _memory(namespace, selector, count, workers, size, duration, container, order, seed)
+    )
+
+
+def _cpu(
+    namespace: str, selector: str, count: int | str, workers: int, load_percent: int, duration: str, container: str,
+    order: str, seed: int | None,
+) -> chaosmesh.Fault:  # fmt: skip
+    spec = {"stressors": {"cpu": {"workers": int(workers), "load": int(load_percent)}}, **_in(container)}
+    what = f"CPU stress ({workers} x {load_percent}%)"
+    return chaosmesh.Fault(STRESS_CHAOS, "cpu", what, spec, namespace, selector, count, duration, order, seed)
+
+
+def _memory(
+    namespace: str, selector: str, count: int | str, workers: int, size: str, duration: str, container: str,
+    order: str, seed: int | None,
+) -> chaosmesh.Fault:  # fmt: skip
+    spec = {"stressors": {"memory": {"workers": int(workers), "size": str(size)}}, **_in(container)}
+    what = f"memory stress ({workers} x {size})"
+    return chaosmesh.Fault(STRESS_CHAOS, "memory", what, spec, namespace, selector, count, duration, order, seed)
+
+
+def _in(container: str) -> dict[str, Any]:
+    return {"containerNames": [container]} if container else {}
+
+
+_COMMON = {"count": 1, "workers": 1, "duration": "30s", "container": "", "order": "alphabetic", "seed": None}
+
+
+def _foresee_cpu(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    given = {**_COMMON, "load_percent": 100, **arguments}
+    keys = ("namespace", "selector", "count", "workers", "load_percent", "duration", "container", "order", "seed")
+    return chaosmesh.foresee(kube, target, _cpu(*(given[key] for key in keys)))
+
+
+def _foresee_memory(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
+    given = {**_COMMON, "size": "256MB", **arguments}
+    keys = ("namespace", "selector", "count", "workers", "size", "duration", "container", "order", "seed")
+    return chaosmesh.foresee(kube, target, _memory(*(given[key] for key in keys)))
+
+
+FORESEE: Table = {"stress_cpu": _foresee_cpu, "stress_memory": _foresee_memory}

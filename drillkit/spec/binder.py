@@ -1,0 +1,241 @@
+"""Trees to frozen dataclasses. Types decide what a scalar means, so YAML 1.1's guesses (`no`, `10:30`, `1e3`) never
+happen; all mistakes are collected.
+
+A text that still holds references is accepted wherever a scalar is, and stands in the result as an `Unresolved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeGuard, TypeVar, get_args, get_origin
+
+from drillkit.model.evidence import Scalar
+from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Trail, core, is_null, nearest, quoted
+from drillkit.spec.leaves import LEAVES
+from drillkit.spec.refs import plain_text
+from drillkit.spec.types import (
+    Key,
+    alternatives,
+    is_list,
+    is_mapping,
+    is_record,
+    is_scalar,
+    item_of,
+    keys_of,
+    may_be_nothing,
+    title,
+)
+
+T = TypeVar("T")
+_SCALAR = {str, int, float, bool}
+
+
+class Unresolved(str):
+    """A text with references that are not known yet, standing where a value of some other type will."""
+
+    __slots__ = ()
+
+
+def known(value: T | None) -> TypeGuard[T]:
+    """Whether a value is there and holds no reference any more."""
+    return value is not None and not isinstance(value, Unresolved)
+
+
+class _Bad:
+    """What a mistake leaves behind."""
+
+
+BAD: Final = _Bad()
+
+
+def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
+    """The value of type `want` at `node`, or BAD when mistakes were noted."""
+    if is_null(node) and may_be_nothing(want):
+        return None
+    if want is Any:
+        return data_of(Any, node, mistakes, path, final=True)
+    several = alternatives(want)
+    match node:
+        case Text():
+            return _scalar([a for a in several if is_scalar(a)], want, node, mistakes, path)
+        case Seq():
+            lists = [a for a in several if is_list(a)]
+            if not lists:
+                return _unfit(want, node, mistakes, path)
+            items = [bind(item_of(lists[0]), item, mistakes, (*path, i)) for i, item in enumerate(node.items)]
+            return BAD if BAD in items else tuple(items)
+        case Map():
+            records = [a for a in several if is_record(a)]
+            if records:
+                return _record(_best(records, node), records, node, mistakes, path)
+            mappings = [a for a in several if is_mapping(a)]
+            if not mappings:
+                return _unfit(want, node, mistakes, path)
+            return _mapping(item_of(mappings[0]), node.pairs, mistakes, path)
+
+
+def _unfit(want: Any, node: Node, mistakes: Mistakes, path: Trail) -> _Bad:
+    if is_null(node):
+        found = "nothing"
+    else:
+        found = {Text: "", Seq: "a list", Map: "a mapping"}[type(node)] or quoted(getattr(node, "text", ""))
+    hint = ""
+    if isinstance(node, Text) and not is_null(node) and any(is_list(a) for a in alternatives(want)):
+        hint = f"; write `[{quoted(node.text)[1:-1]}]`"
+    mistakes.add(node.where, path, f"expected {title(want)}, found {found}{hint}")
+    return BAD
+
+
+def _scalar(candidates: list[Any], want: Any, node: Text, mistakes: Mistakes, path: Trail) -> Any:
+    if not candidates:
+        return _unfit(want, node, mistakes, path)
+    if node.open:
+        return Unresolved(node.text)
+    if is_null(node):
+        return _unfit(want, node, mistakes, path)
+    text = plain_text(node.text)
+    try:
+        if set(candidates) >= _SCALAR:
+            return core(text, node.plain)
+        return _first(candidates, text)
+    except (ValueError, OverflowError) as error:
+        mistakes.add(node.where, path, str(error))
+        return BAD
+
+
+def _first(candidates: list[Any], text: str) -> Any:
+    """The value by the first type that takes the text; `str` takes any, so it comes last."""
+    why: list[str] = []
+    for want in sorted(candidates, key=lambda a: a is str):
+        try:
+            return _leaf(want, text)
+        except (ValueError, OverflowError) as error:
+            why.append(str(error))
+    if len(why) == 1:
+        raise ValueError(why[0])
+    raise ValueError(f"expected {' or '.join(title(a) for a in candidates)}, found {quoted(text)}")
+
+
+def _leaf(want: Any, text: str) -> Any:
+    if get_origin(want) is not Literal:
+        return LEAVES[want].parse(text)
+    by_text = {str(a): a for a in get_args(want)}
+    if text in by_text:
+        return by_text[text]
+    raise ValueError(f"expected one of {', '.join(by_text)}, found {quoted(text)}{_maybe(text, by_text)}")
+
+
+def _maybe(text: str, known: Mapping[str, Any]) -> str:
+    hint = nearest(text, known)
+    return hint if "did you mean" in hint else ""
+
+
+def _mapping(want: Any, pairs: tuple[tuple[Text, Node], ...], mistakes: Mistakes, path: Trail) -> Any:
+    bound = {key.text: bind(want, value, mistakes, (*path, key.text)) for key, value in pairs}
+    return BAD if BAD in bound.values() else bound
+
+
+def _best(records: list[Any], node: Map) -> Any:
+    """The record that a mapping means: the one that has most of its keys, and its required ones."""
+    present = {key.text for key, _ in node.pairs}
+
+    def fit(cls: Any) -> tuple[int, int]:
+        keys = keys_of(cls)
+        return sum(k.key in present for k in keys if k.required), sum(k.key in present for k in keys)
+
+    return max(records, key=fit)
+
+
+def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path: Trail) -> Any:
+    before = len(mistakes)
+    known = {k.key: k for k in keys_of(cls) if not k.extra}
+    extra = next((k for k in keys_of(cls) if k.extra), None)
+    suggested = [k.key for c in candidates for k in keys_of(c) if not k.extra]
+    got: dict[str, Any] = {}
+    more: list[tuple[Text, Node]] = []
+    for key, value in node.pairs:
+        if key.text in known:
+            got[known[key.text].field] = bind(known[key.text].want, value, mistakes, (*path, key.text))
+        elif extra is not None:
+            more.append((key, value))
+        else:
+            mistakes.add(key.where, path, f"unknown key {quoted(key.text)}{nearest(key.text, suggested)}")
+    if extra is not None and more:
+        got[extra.field] = _mapping(item_of(extra.want), tuple(more), mistakes, path)
+    for k in known.values():
+        if k.required and k.field not in got:
+            mistakes.add(node.where, path, _missing(k, cls, candidates))
+    if len(mistakes) > before or BAD in got.values():
+        return BAD
+    return _built(cls, got, node, mistakes, path)
+
+
+def _missing(key: Key, cls: Any, candidates: list[Any]) -> str:
+    others = [k.key for c in candidates if c is not cls for k in keys_of(c) if k.required]
+    return f"`{key.key}` is missing{''.join(f' (or `{other}`)' for other in others)}: expected {title(key.want)}"
+
+
+def _built(cls: Any, got: Mapping[str, Any], node: Map, mistakes: Mistakes, path: Trail) -> Any:
+    try:
+        return cls(**got)
+    except ValueError as error:
+        rule: Exception = error
+    except TypeError as error:
+        rule = error
+    if any(isinstance(v, Unresolved) for v in got.values()) and _loose(cls, got):
+        return Unresolved(f"{cls.__name__} with references")
+    if isinstance(rule, TypeError):
+        raise rule
+    mistakes.add(node.where, path, str(rule))
+    return BAD
+
+
+def _loose(cls: Any, got: Mapping[str, Any]) -> bool:
+    """Whether a rule between fields may have failed only because a reference stands for a value of another type."""
+    wants = {k.field: alternatives(k.want) for k in keys_of(cls)}
+    return any(isinstance(value, Unresolved) and str not in wants[name] for name, value in got.items())
+
+
+def data_of(want: Any, node: Node, mistakes: Mistakes, path: Trail = (), *, final: bool = False) -> Any:
+    """Plain data of a tree. `want` only says where a number-like scalar is text to its reader.
+
+    Texts stay templates, unless the data is `final`.
+    """
+    match node:
+        case Seq():
+            lists = [a for a in alternatives(want) if is_list(a)]
+            item = item_of(lists[0]) if lists else Any
+            return [data_of(item, v, mistakes, (*path, i), final=final) for i, v in enumerate(node.items)]
+        case Map():
+            return {
+                k.text: data_of(_inner(want, node, k.text), v, mistakes, (*path, k.text), final=final)
+                for k, v in node.pairs
+            }
+        case Text():
+            datum = _datum(want, node, mistakes, path)
+            return plain_text(datum) if final and isinstance(datum, str) and not node.open else datum
+
+
+def _inner(want: Any, node: Map, key: str) -> Any:
+    """The type of a mapping's or record's value."""
+    several = alternatives(want)
+    if records := [a for a in several if is_record(a)]:
+        keys = keys_of(_best(records, node))
+        own = next((k.want for k in keys if k.key == key and not k.extra), None)
+        extra = next((item_of(k.want) for k in keys if k.extra), Any)
+        return extra if own is None else own
+    mappings = [a for a in several if is_mapping(a)]
+    return item_of(mappings[0]) if mappings else Any
+
+
+def _datum(want: Any, node: Text, mistakes: Mistakes, path: Trail) -> Scalar | None:
+    if node.open:
+        return node.text
+    scalars = {a for a in alternatives(want) if is_scalar(a)}
+    if scalars and not scalars & {int, float, bool} and not is_null(node):
+        return node.text
+    try:
+        return core(node.text, node.plain)
+    except ValueError as error:
+        mistakes.add(node.where, path, str(error))
+        return None

@@ -1,0 +1,305 @@
+"""What the fields of a drill must agree on, beyond their types.
+
+Each check yields `(path, what)`; the place is looked up in the tree afterwards. Values that still hold references are
+left to the second stage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from drillkit.model.drill import Bounds, Drill, Gate, GateSet, Group, Hypothesis, Probe, Step, StepCheck, Window
+from drillkit.model.errors import SpecError, UsageError
+from drillkit.model.units import format_duration
+from drillkit.spec.binder import Unresolved, known
+from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_data, quoted
+from drillkit.spec.drills import steps_in
+from drillkit.spec.guards import check_guards
+from drillkit.spec.refs import references
+
+if TYPE_CHECKING:
+    from drillkit.spec.drills import Parsed
+
+Complaint: TypeAlias = tuple[Trail, str]
+
+MAX_RATE_PER_S = 5000.0
+RESERVED = ("slo", "within", "gates")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
+    """Note everything that is wrong with a bound drill."""
+    names = SliNames(drill, parsed)
+    complaints = [
+        *_head(drill),
+        *_limits(drill),
+        *_probes(drill),
+        *_hypothesis(drill.hypothesis, ("hypothesis",), names, drill),
+        *check_guards(drill.guards, names, parsed.source.folder),
+        *_steps(drill, names),
+        *_outputs(drill),
+        *_experiments(drill, parsed),
+    ]
+    for path, what in (*complaints, *names.complaints):
+        mistakes.add(lookup(parsed.tree, path), path, what)
+
+
+class SliNames:
+    """Names that a hypothesis or guard may use. Files of SLOs are read only when a name is neither probe nor inline."""
+
+    def __init__(self, drill: Drill, parsed: Parsed) -> None:
+        self.probes: Mapping[str, Any] = drill.probes
+        self.complaints: list[Complaint] = []
+        self._parsed = parsed
+        self._filed: frozenset[str] | None = None
+        self._inline = [self._inline_name(i, document) for i, document in enumerate(drill.slos)]
+
+    def _inline_name(self, i: int, document: Mapping[str, Any]) -> str:
+        metadata = document.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        if not isinstance(name, str) or not name:
+            self.complaints.append((("slos", i), "expected an OpenSLO document with `metadata: {name: ...}`"))
+            return ""
+        if name in self.probes:
+            self.complaints.append((("slos", i, "metadata", "name"), f"`{name}` is the name of a probe already"))
+        return name
+
+    @property
+    def slos(self) -> Iterable[str]:
+        """Names of SLOs, inline and filed."""
+        if self._filed is None:
+            from drillkit.spec.files import slo_names
+
+            try:
+                self._filed = slo_names(self._parsed.source.roots)
+            except SpecError as error:
+                self._filed = frozenset()
+                self.complaints.append((("hypothesis",), f"the SLO files cannot be read: {error}"))
+        return (*filter(None, self._inline), *sorted(self._filed))
+
+    def is_slo(self, name: str) -> bool:
+        """Whether an SLO is called so."""
+        return name in self._inline or (name not in self.probes and name in self.slos)
+
+    def unknown(self, name: str, path: Trail) -> Iterator[Complaint]:
+        """A complaint when nothing is called so."""
+        if not isinstance(name, Unresolved) and name not in self.probes and not self.is_slo(name):
+            hint = nearest(name, (*self.probes, *self.slos))
+            yield path, f"no probe or SLO is called {quoted(name)}{hint}"
+
+    def no_slo(self, name: str, path: Trail) -> Iterator[Complaint]:
+        """A complaint when no SLO is called so."""
+        if isinstance(name, Unresolved):
+            return
+        if name in self.probes:
+            yield path, f"`{name}` is a probe and has no objective; expected the name of an SLO"
+        elif not self.is_slo(name):
+            yield path, f"no SLO is called {quoted(name)}{nearest(name, self.slos)}"
+
+
+def positive(value: Any, path: Trail) -> Iterator[Complaint]:
+    """A complaint when a duration is zero."""
+    if isinstance(value, timedelta) and value <= timedelta():
+        yield path, "expected a duration above zero, found 0s"
+
+
+def _named(name: str, path: Trail, what: str) -> Iterator[Complaint]:
+    if not isinstance(name, Unresolved) and not _NAME.fullmatch(name):
+        yield path, f"expected a name of {what} of letters, digits, `-` and `_` (at most 63), found {quoted(name)}"
+
+
+def _head(drill: Drill) -> Iterator[Complaint]:
+    if not isinstance(drill.drill, Unresolved) and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", drill.drill):
+        yield ("drill",), f"expected lower-case letters, digits and dashes (at most 63), found {quoted(drill.drill)}"
+    if drill.window is not None:
+        yield from _window(drill.window, ("window",))
+    if not drill.steps:
+        yield ("steps",), "expected at least one step"
+
+
+def _window(window: Window, path: Trail) -> Iterator[Complaint]:
+    if isinstance(window, Unresolved):
+        return
+    found = re.fullmatch(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})", window.hours)
+    hours = [int(part) for part in found.groups()] if found else []
+    if not isinstance(window.hours, Unresolved) and (
+        not found or max(hours[0], hours[2]) > 24 or max(hours[1], hours[3]) > 59 or hours[:2] == hours[2:]
+    ):
+        yield (*path, "hours"), f"expected hours such as 02:00-05:00, found {quoted(window.hours)}"
+    if isinstance(window.timezone, Unresolved):
+        return
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(window.timezone)
+    except (KeyError, ValueError, OSError):
+        hint = nearest(window.timezone, available_timezones())
+        near = hint if "did you mean" in hint else ", such as Europe/Berlin"
+        yield (*path, "timezone"), f"expected an IANA time zone{near}, found {quoted(window.timezone)}"
+
+
+def _limits(drill: Drill) -> Iterator[Complaint]:
+    for key in ("limit", "cleanup_limit", "settle"):
+        yield from positive(getattr(drill, key), (key,))
+    for path, item in steps_in(drill):
+        yield from positive(item.limit, (*path, "limit"))
+        if isinstance(item.limit, timedelta) and isinstance(drill.limit, timedelta) and item.limit > drill.limit:
+            whole = format_duration(drill.limit)
+            yield (*path, "limit"), f"expected at most the drill's own limit ({whole}); raise `limit` of the drill"
+
+
+def _probes(drill: Drill) -> Iterator[Complaint]:
+    for name, probe in drill.probes.items():
+        path = ("probes", name)
+        yield from _named(name, path, "a probe")
+        if name in RESERVED:
+            yield path, f"`{name}` has a meaning of its own in a hypothesis; choose another name"
+        if isinstance(probe, Probe):
+            yield from _probe(probe, path)
+
+
+def _probe(probe: Probe, path: Trail) -> Iterator[Complaint]:
+    if known(probe.http) and not re.match(r"https?://[^/]", probe.http):
+        yield (*path, "http"), f"expected a URL such as http://host/health, found {quoted(probe.http)}"
+    if known(probe.tcp):
+        host, _, port = probe.tcp.rpartition(":")
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            yield (*path, "tcp"), f"expected host:port, found {quoted(probe.tcp)}"
+    if known(probe.rate) and probe.rate.per_s > MAX_RATE_PER_S:
+        yield (*path, "rate"), f"expected at most {MAX_RATE_PER_S:g}/s, found {probe.rate}"
+    yield from positive(probe.timeout, (*path, "timeout"))
+    yield from positive(probe.slow, (*path, "slow"))
+    if isinstance(probe.slow, timedelta) and isinstance(probe.timeout, timedelta) and probe.slow > probe.timeout:
+        yield (*path, "slow"), "expected at most `timeout`: an answer later than that is a failure already"
+    if known(probe.expect) and not re.fullmatch(r"[1-5](\d\d|xx)(\s*,\s*[1-5](\d\d|xx))*", str(probe.expect)):
+        yield (*path, "expect"), f"expected a status such as 200, 2xx or `2xx,3xx`, found {quoted(str(probe.expect))}"
+    if probe.tcp is not None and (probe.body is not None or probe.headers):
+        yield path, "`body` and `headers` go with `http`"
+
+
+def _hypothesis(hypothesis: Hypothesis, path: Trail, names: SliNames, drill: Drill) -> Iterator[Complaint]:
+    if isinstance(hypothesis, Unresolved):
+        return
+    for phase in ("before", "after"):
+        gates = getattr(hypothesis, phase)
+        if not isinstance(gates, Unresolved):
+            yield from _gates(gates, (*path, phase), names, drill)
+    for name, bounds in hypothesis.during.items():
+        where = (*path, "during", name)
+        yield from names.unknown(name, where)
+        if isinstance(bounds, Unresolved):
+            continue
+        if bounds == Bounds():
+            yield where, "expected at least one bound, such as `bad: 20` or `longest_gap: 5s`"
+        if bounds.budget is not None and name in names.probes:
+            yield (*where, "budget"), f"`{name}` is a probe and has no error budget; give it an SLO, or bound `bad`"
+
+
+def _gates(gates: GateSet, path: Trail, names: SliNames, drill: Drill) -> Iterator[Complaint]:
+    yield from positive(gates.within, (*path, "within"))
+    for i, name in enumerate(gates.slo):
+        yield from names.no_slo(name, (*path, "slo", i))
+    for name, gate in gates.gates.items():
+        where = (*path, name)
+        yield from names.unknown(name, where)
+        if isinstance(gate, Gate):
+            yield from _gate(gate, name, where, gates.within or drill.settle, names)
+
+
+def _gate(gate: Gate, name: str, path: Trail, within: timedelta, names: SliNames) -> Iterator[Complaint]:
+    yield from positive(gate.within, (*path, "within"))
+    probe = names.probes.get(name)
+    if gate.bad is None and (probe is not None or gate.confidence is None):
+        yield path, "expected a declared count, such as `bad: 2 of 200`"
+    if known(gate.confidence) and not 0.5 <= gate.confidence.of_one < 1:
+        yield (*path, "confidence"), f"expected 50% or more and less than 100%, found {gate.confidence}"
+    limit = gate.within or within
+    if isinstance(probe, Probe) and known(probe.rate) and known(gate.bad) and known(limit):
+        needed = timedelta(seconds=gate.bad.total / probe.rate.per_s)
+        if needed > limit:
+            found = f"{gate.bad.total} probes at {probe.rate} take {format_duration(needed)}"
+            yield path, f"{found}, longer than the {format_duration(limit)} allowed; raise `within` or lower the count"
+
+
+def _steps(drill: Drill, names: SliNames) -> Iterator[Complaint]:
+    seen: dict[str, Trail] = {}
+    for path, item in steps_in(drill):
+        yield from _named(item.name, (*path, "name"), "a step")
+        if item.name in seen:
+            yield (*path, "name"), f"`{item.name}` is the name of {_place(seen[item.name])} already"
+        seen.setdefault(item.name, path)
+        if isinstance(item, Group):
+            if not item.parallel:
+                yield (*path, "parallel"), "expected at least one step"
+            continue
+        if item.hypothesis is not None:
+            yield from _hypothesis(item.hypothesis, (*path, "hypothesis"), names, drill)
+        for i, wanted in enumerate(item.checks):
+            yield from _check(wanted, (*path, "checks", i))
+        if not isinstance(item.objectives, Unresolved):
+            for key in ("rto", "rpo", "recovery"):
+                yield from positive(getattr(item.objectives, key), (*path, "objectives", key))
+
+
+def _place(path: Trail) -> str:
+    return "step " + ".".join(str(part + 1) for part in path if isinstance(part, int))
+
+
+def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
+    if isinstance(wanted, Unresolved):
+        return
+    subjects = [key for key in ("sql", "http", "canary", "command") if getattr(wanted, key) is not None]
+    if len(subjects) != 1:
+        found = " and ".join(f"`{s}`" for s in subjects) or "none"
+        yield path, f"expected exactly one of `sql`, `http`, `canary` and `command`, found {found}"
+    if known(wanted.expect) and not re.match(r"(==|!=|>=|<=|>|<)\s*\S|matches\s+\S", wanted.expect):
+        yield (*path, "expect"), f"expected such as `> 0`, `== 42` or `matches ^ok`, found {quoted(wanted.expect)}"
+    yield from positive(wanted.within, (*path, "within"))
+
+
+def _outputs(drill: Drill) -> Iterator[Complaint]:
+    """References to outputs name a step that has ended before."""
+    order = {step.name: path[1] for path, step in steps_in(drill)}
+    for path, step in steps_in(drill):
+        if not isinstance(step, Step):
+            continue
+        tree = of_data(step.with_, Where(step.name))
+        for ref, _, inner in references(tree, (*path, "with")):
+            if not ref.name.startswith("steps."):
+                continue
+            name = ref.name.split(".")[1]
+            if name not in order:
+                yield inner, f"`{ref}`: no step is called `{name}`{nearest(name, order)}"
+            elif not _before(order[name], path[1]):
+                yield inner, f"`{ref}`: step `{name}` has not ended by then; only outputs of earlier steps can be used"
+
+
+def _before(one: str | int, other: str | int) -> bool:
+    return isinstance(one, int) and isinstance(other, int) and one < other
+
+
+def _experiments(drill: Drill, parsed: Parsed) -> Iterator[Complaint]:
+    """Experiments exist, are sound, and have the configuration that a step gives them."""
+    from drillkit.spec.experiments import check_experiment, configuration, read_experiment
+    from drillkit.spec.files import find_experiment
+
+    for path, item in steps_in(drill):
+        name = item.with_.get("experiment") if isinstance(item, Step) and item.uses == "chaostoolkit" else None
+        if not isinstance(item, Step) or not isinstance(name, str) or "${" in name:
+            continue
+        where = (*path, "with", "experiment")
+        try:
+            experiment = read_experiment(find_experiment(name, parsed.source.roots, parsed.source.folder))
+        except (UsageError, SpecError) as error:
+            yield where, str(error)
+            continue
+        yield from ((where, str(mistake)) for mistake in check_experiment(experiment).mistakes)
+        declared = configuration(experiment.data)
+        given = item.with_.get("configuration")
+        for key in given if isinstance(given, Mapping) else ():
+            if key not in declared:
+                what = f"experiment `{experiment.name}` has no configuration {quoted(key)}{nearest(key, declared)}"
+                yield (*path, "with", "configuration", key), what

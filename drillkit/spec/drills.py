@@ -1,0 +1,335 @@
+"""A drill's text to a `Drill`, in two stages.
+
+`parse` does what needs no target: structure, names, types. `Parsed.resolve` puts in variables, target and run, binds
+the rest and checks what fields must agree on. Outputs of earlier steps stay references in `Step.with_` until the
+runner calls `bind_arguments`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.errors import Mistake, SpecError
+from drillkit.model.evidence import Scalar
+from drillkit.spec.binder import BAD, bind, data_of
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Node,
+    Seq,
+    Text,
+    Trail,
+    Where,
+    core,
+    is_null,
+    nearest,
+    of_data,
+    quoted,
+    read_bytes,
+    read_one,
+)
+from drillkit.spec.files import Found, Roots, find_roots, shown
+from drillkit.spec.refs import (
+    NAME,
+    ROOTS,
+    RUN_NAMES,
+    Scope,
+    plain_text,
+    references,
+    resolve_vars,
+    substitute,
+    target_names,
+    target_values,
+)
+from drillkit.spec.sets import Sets, as_text
+
+if TYPE_CHECKING:
+    from drillkit.steps.base import Kind, RunNames
+
+T = TypeVar("T")
+
+
+class Kinds(Protocol):
+    """The step kinds there are."""
+
+    def named(self, name: str) -> Kind[Any]:
+        """The kind of that name. Raises KeyError, ImportError."""
+
+    def names(self) -> list[str]:
+        """All names."""
+
+
+class InstalledKinds:
+    """Those of `drillkit.steps` and of plug-ins. Only the asked one is imported."""
+
+    def named(self, name: str) -> Kind[Any]:
+        from drillkit.steps.base import kind_named
+
+        if not re.fullmatch(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*", name):
+            raise KeyError(name)
+        return kind_named(name)
+
+    def names(self) -> list[str]:
+        from drillkit.steps.base import kind_names
+
+        return kind_names()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a drill and where it came from."""
+
+    label: str
+    """What messages call it."""
+    raw: bytes | str
+    roots: Roots
+    """Where what it refers to is looked for."""
+    found: Found | None = None
+    folder: Path | None = None
+    """Relative paths in it begin here."""
+    tree: Node | None = None
+    """Of a drill that was made and not written."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes."""
+        raw = self.raw if isinstance(self.raw, bytes) else self.raw.encode("utf-8", "replace")
+        return hashlib.sha256(raw).hexdigest()
+
+
+def source_of(found: Found, roots: Roots) -> Source:
+    """The text of a drill that was found. Raises SpecError when it cannot be read."""
+    return Source(shown(found.path), read_bytes(found.path), roots.first(found.root), found, found.path.parent)
+
+
+def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
+    """Structure, names and types of a drill, as far as no target is needed. Raises SpecError with every mistake."""
+    if not isinstance(source, Source):
+        source = Source("drill", source, find_roots())
+    mistakes = Mistakes()
+    tree = source.tree or read_one(source.label, source.raw, mistakes)
+    parsed = Parsed(source, tree, kinds or InstalledKinds())
+    given = _vars_of(tree, mistakes)
+    _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
+    mistakes.settle()
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A drill whose structure is sound. Only `resolve` says whether it makes sense."""
+
+    source: Source
+    tree: Node
+    kinds: Kinds
+
+    @property
+    def name(self) -> str:
+        """The drill's own name, as written."""
+        node = self.tree.get("drill") if isinstance(self.tree, Map) else None
+        return plain_text(node.text) if isinstance(node, Text) else ""
+
+    @property
+    def vars(self) -> Mapping[str, Scalar]:
+        """Variables and their defaults, as written."""
+        given = _vars_of(self.tree, Mistakes())
+        return {name: _scalar(node) for name, node in given.items()}
+
+    def target_name(self, sets: Sets | None = None) -> str | None:
+        """The target that the drill itself names. Raises SpecError when it depends on the target."""
+        node = self.tree.get("target") if isinstance(self.tree, Map) else None
+        if node is None or is_null(node):
+            return None
+        mistakes = Mistakes()
+        values = self._vars(sets or {}, _scope({}, None, None), mistakes)
+        filled = substitute(node, _scope(values, None, None), mistakes, ("target",))
+        mistakes.settle()
+        if not isinstance(filled, Text) or filled.open:
+            raise SpecError([Mistake(str(node.where), "target", "expected a name that needs no target or run")])
+        return plain_text(filled.text)
+
+    def resolve(self, sets: Sets | None = None, target: Target | None = None, run: RunNames | None = None) -> Drill:
+        """The drill with everything put in and checked. Raises SpecError with every mistake.
+
+        Without a target (or run) its references stay as they are and only what needs none is checked: good for
+        validating and showing, not for running.
+        """
+        mistakes = Mistakes()
+        scope = _scope({}, target, run)
+        values = self._vars(sets or {}, scope, mistakes)
+        values_scope = _scope(values, target, run)
+        drill = _bind(self.tree, self, values_scope, mistakes)
+        mistakes.settle()
+        drill = replace(cast(Drill, drill), vars={name: _scalar(node) for name, node in values.items()})
+        from drillkit.spec.checks import check
+
+        check(drill, self, mistakes)
+        mistakes.settle()
+        return drill
+
+    def _vars(self, sets: Sets, scope: Scope, mistakes: Mistakes) -> Mapping[str, Text]:
+        given = dict(_vars_of(self.tree, Mistakes()))
+        for key, value in sets.items():
+            text = as_text(key, value)
+            if key not in given:
+                hint = nearest(key, given)
+                mistakes.add(text.where, (), f"`{key}` is no variable of drill `{self.name}`{hint}")
+            else:
+                given[key] = text
+        return resolve_vars(given, scope, mistakes)
+
+
+def _scalar(node: Text) -> Scalar:
+    value = core(node.text, node.plain) if not node.open else node.text
+    return plain_text(value) if isinstance(value, str) and not node.open else cast(Scalar, value)
+
+
+def _vars_of(tree: Node, mistakes: Mistakes) -> Mapping[str, Text]:
+    node = tree.get("vars") if isinstance(tree, Map) else None
+    if not isinstance(node, Map):
+        return {}
+    found: dict[str, Text] = {}
+    for key, value in node.pairs:
+        if not NAME.fullmatch(key.text) or key.text in ROOTS:
+            what = f"expected a name of letters, digits, `-` and `_` other than {', '.join(ROOTS)}"
+            mistakes.add(key.where, ("vars",), f"{what}, found {quoted(key.text)}")
+        elif isinstance(value, Text) and not is_null(value):
+            found[key.text] = value
+    return found
+
+
+def _scope(values: Mapping[str, Text | None], target: Target | None, run: RunNames | None) -> Scope:
+    known: dict[str, Text | None] = {f"vars.{name}": value for name, value in values.items()}
+    known.update(dict.fromkeys(target_names()) if target is None else target_values(target))
+    known.update(dict.fromkeys(RUN_NAMES) if run is None else _run_values(run))
+    return Scope(known, open_target=target is None)
+
+
+def _run_values(run: RunNames) -> Mapping[str, Text]:
+    started = run.started.astimezone(UTC)
+    where = Where("run")
+    return {
+        "run.id": Text(run.id, False, where),
+        "run.drill": Text(run.drill, False, where),
+        "run.date": Text(started.date().isoformat(), False, where),
+        "run.started": Text(started.isoformat(timespec="seconds").replace("+00:00", "Z"), False, where),
+    }
+
+
+def steps_of(tree: Node) -> Iterator[tuple[Trail, Map]]:
+    """Every step's mapping with its path, members of groups included."""
+    steps = tree.get("steps") if isinstance(tree, Map) else None
+    for i, node in enumerate(steps.items if isinstance(steps, Seq) else ()):
+        members = node.get("parallel") if isinstance(node, Map) else None
+        if isinstance(members, Seq):
+            for j, member in enumerate(members.items):
+                if isinstance(member, Map):
+                    yield ("steps", i, "parallel", j), member
+        elif isinstance(node, Map):
+            yield ("steps", i), node
+
+
+def _bind(tree: Node, parsed: Parsed, scope: Scope, mistakes: Mistakes) -> Any:
+    """The drill of a tree, or BAD. Arguments of steps are bound for their mistakes and kept as plain data."""
+    filled = substitute(tree, scope, mistakes)
+    drill = bind(Drill, filled, mistakes)
+    arguments = {path: _arguments(node, parsed.kinds, mistakes, path) for path, node in steps_of(filled)}
+    return _complete(drill, arguments) if isinstance(drill, Drill) else BAD
+
+
+def _arguments(node: Map, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Mapping[str, Any]:
+    uses, given = node.get("uses"), node.get("with")
+    if not isinstance(uses, Text) or uses.open:
+        return {}
+    kind = _kind(uses, kinds, mistakes, (*path, "uses"))
+    if given is None or is_null(given):
+        given = Map((), node.where)
+    if kind is None or not isinstance(given, Map):
+        return {}
+    bind(kind.Arguments, given, mistakes, (*path, "with"))
+    data: Mapping[str, Any] = data_of(kind.Arguments, given, mistakes, (*path, "with"))
+    return data
+
+
+def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any] | None:
+    name = plain_text(uses.text)
+    try:
+        return kinds.named(name)
+    except KeyError:
+        mistakes.add(uses.where, path, f"no kind of step is called {quoted(name)}{nearest(name, kinds.names())}")
+    except ImportError as error:
+        mistakes.add(uses.where, path, f"the kind {quoted(name)} cannot be loaded: {error}")
+    return None
+
+
+def _complete(drill: Drill, arguments: Mapping[Trail, Mapping[str, Any]]) -> Drill:
+    """The drill with the steps' plain arguments and default names."""
+    taken: set[str] = {step.name for item in drill.steps for step in (item, *members(item)) if step.name}
+    groups = 0
+
+    def completed(step: Any, path: Trail) -> Any:
+        if not isinstance(step, Step):  # rules between its fields wait for a reference
+            return step
+        name = step.name or _free(re.sub(r"[^A-Za-z0-9_-]+", "-", step.uses)[:50], taken)
+        return replace(step, name=name, with_=arguments[path])
+
+    steps: list[Step | Group] = []
+    for i, item in enumerate(drill.steps):
+        if isinstance(item, Group):
+            groups += 1
+            inside = tuple(completed(s, ("steps", i, "parallel", j)) for j, s in enumerate(item.parallel))
+            steps.append(replace(item, name=item.name or _free(f"parallel-{groups}", taken), parallel=inside))
+        else:
+            steps.append(completed(item, ("steps", i)))
+    return replace(drill, steps=tuple(steps))
+
+
+def members(item: Step | Group) -> tuple[Step, ...]:
+    """The steps of a group; of a step, none."""
+    return item.parallel if isinstance(item, Group) else ()
+
+
+def steps_in(drill: Drill) -> Iterator[tuple[Trail, Step | Group]]:
+    """Every step and group with its path, members after their group."""
+    for i, item in enumerate(drill.steps):
+        yield ("steps", i), item
+        for j, step in enumerate(members(item)):
+            yield ("steps", i, "parallel", j), step
+
+
+def _free(name: str, taken: set[str]) -> str:
+    numbered = (f"{name}-{n}" for n in range(2, len(taken) + 3))
+    free = next(candidate for candidate in (name, *numbered) if candidate not in taken)
+    taken.add(free)
+    return free
+
+
+def output_references(data: Any) -> frozenset[str]:
+    """`steps.NAME.outputs.KEY` of every reference that is left in a step's arguments."""
+    found = references(of_data(data, Where("with")))
+    return frozenset(ref.name for ref, _, _ in found if ref.name.startswith("steps."))
+
+
+def bind_arguments(cls: type[T], data: Mapping[str, Any], where: str, outputs: Mapping[str, Mapping[str, Scalar]]) -> T:
+    """The arguments of a step's kind from `Step.with_`, outputs of earlier steps put in.
+
+    `where` names the step in messages; `outputs` are by the names of the steps. Raises SpecError.
+    """
+    mistakes = Mistakes()
+    place = Where(where)
+    known = {
+        f"steps.{step}.outputs.{key}": as_text(key, value)
+        for step, values in outputs.items()
+        for key, value in values.items()
+    }
+    tree = substitute(of_data(data, place), Scope({}, steps=True, outputs=known), mistakes, ("with",))
+    bound = bind(cls, tree, mistakes, ("with",))
+    mistakes.settle()
+    return cast(T, bound)

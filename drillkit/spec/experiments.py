@@ -1,0 +1,286 @@
+"""Chaos Toolkit experiments as data. Nothing of Chaos Toolkit is imported.
+
+Their YAML is read by PyYAML's own rules (YAML 1.1), because `chaos run` reads it so and both must see the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from drillkit.model.errors import Mistake, SpecError
+from drillkit.spec.document import MAX_DEPTH, Map, Mistakes, Trail, Where, lookup, nearest, quoted, read_bytes, read_one
+from drillkit.spec.files import Found, Roots, find_experiment, shown
+
+if TYPE_CHECKING:
+    from drillkit.spec.drills import Parsed
+    from drillkit.steps.base import Experiment
+
+Place: TypeAlias = Literal["hypothesis", "method", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One activity of an experiment, as written."""
+
+    name: str
+    place: Place
+    type: str
+    """`action` or `probe`."""
+    provider: str
+    """`python`, `process` or `http`."""
+    what: str
+    """`module.function`, path of a program, or URL."""
+    module: str = ""
+    func: str = ""
+    arguments: Any = None
+    background: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What looking at an experiment's file tells."""
+
+    mistakes: tuple[Mistake, ...]
+    notes: tuple[str, ...]
+    """What may keep it from working on this machine."""
+
+
+def read_experiment(found: Found) -> Experiment:
+    """The experiment in a file, by its digest. Raises SpecError when it is no YAML or JSON mapping."""
+    from drillkit.steps.base import Experiment
+
+    raw = read_bytes(found.path)
+    source = shown(found.path)
+    data = _json(source, raw) if found.path.suffix == ".json" else _yaml(source, raw)
+    if not isinstance(data, dict):
+        raise SpecError([Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")])
+    return Experiment(found.name, found.path, hashlib.sha256(raw).hexdigest(), data)
+
+
+def experiment_finder(parsed: Parsed) -> Callable[[str], Experiment]:
+    """What finds the experiments of a drill: names in its roots, paths beside it. It raises UsageError, SpecError."""
+    roots: Roots = parsed.source.roots
+    folder = parsed.source.folder
+    return lambda name: read_experiment(find_experiment(name, roots, folder))
+
+
+def _json(source: str, raw: bytes) -> Any:
+    def unfit(word: str) -> Any:
+        raise ValueError(f"found {word}, which JSON does not know")
+
+    try:
+        data = json.loads(raw.decode("utf-8-sig"), parse_constant=unfit)
+    except json.JSONDecodeError as error:
+        raise SpecError([Mistake(f"{source}:{error.lineno}:{error.colno}", "", f"not JSON: {error.msg}")]) from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError([Mistake(source, "", f"not JSON: {error}")]) from error
+    return _plain(data, source)
+
+
+def _yaml(source: str, raw: bytes) -> Any:
+    import yaml
+
+    read_one(source, raw)  # bounds depth, size and aliases, and tells syntax errors with their place
+    try:
+        data = yaml.load(raw.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = Where(source, mark.line + 1, mark.column + 1) if mark else Where(source)
+        raise SpecError([Mistake(str(where), "", f"not YAML: {error.problem}")]) from error
+    except (ValueError, OverflowError, TypeError, KeyError) as error:
+        raise SpecError([Mistake(source, "", f"a value that YAML 1.1 cannot read: {error}")]) from error
+    return _plain(data, source)
+
+
+def _plain(data: Any, source: str, depth: int = 0) -> Any:
+    """The data as JSON can hold it: dates become text, other YAML types are refused."""
+    if depth > MAX_DEPTH:
+        raise SpecError([Mistake(source, "", f"expected at most {MAX_DEPTH} levels, found more")])
+    if isinstance(data, dict):
+        return {str(k): _plain(v, source, depth + 1) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_plain(v, source, depth + 1) for v in data]
+    if isinstance(data, date | datetime):
+        return data.isoformat()
+    if data is None or isinstance(data, str | bool | int):
+        return data
+    if isinstance(data, float) and data == data and abs(data) != float("inf"):
+        return data
+    raise SpecError([Mistake(source, "", f"expected plain data, found {type(data).__name__} {quoted(str(data))}")])
+
+
+def activities(data: Mapping[str, Any]) -> tuple[Outline, ...]:
+    """The activities of an experiment in their order; malformed ones are left out (`check_experiment` tells them)."""
+    return tuple(
+        _outline(activity, place)
+        for place, _, activity in _entries(data)
+        if isinstance(activity, Mapping) and isinstance(activity.get("provider"), Mapping)
+    )
+
+
+def _entries(data: Mapping[str, Any]) -> Iterator[tuple[Place, Trail, Any]]:
+    hypothesis = data.get("steady-state-hypothesis")
+    probes = hypothesis.get("probes") if isinstance(hypothesis, Mapping) else None
+    places: tuple[tuple[Place, Trail, Any], ...] = (
+        ("hypothesis", ("steady-state-hypothesis", "probes"), probes),
+        ("method", ("method",), data.get("method")),
+        ("rollback", ("rollbacks",), data.get("rollbacks")),
+    )
+    for place, path, items in places:
+        for i, activity in enumerate(items if isinstance(items, list) else ()):
+            yield place, (*path, i), activity
+
+
+def _outline(activity: Mapping[str, Any], place: Place) -> Outline:
+    provider = activity["provider"]
+    kind = str(provider.get("type", ""))
+    module, func = str(provider.get("module", "")), str(provider.get("func", ""))
+    timeout = provider.get("timeout", activity.get("timeout"))
+    what = {
+        "python": f"{module}.{func}",
+        "process": str(provider.get("path", "")),
+        "http": str(provider.get("url", "")),
+    }
+    return Outline(
+        name=str(activity.get("name", "")),
+        place=place,
+        type=str(activity.get("type", "")),
+        provider=kind,
+        what=what.get(kind, ""),
+        module=module,
+        func=func,
+        arguments=provider.get("arguments"),
+        background=activity.get("background") is True,
+        timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
+    )
+
+
+def configuration(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Names of the experiment's configuration, with their defaults as written."""
+    found = data.get("configuration")
+    return {str(k): v for k, v in found.items()} if isinstance(found, Mapping) else {}
+
+
+def check_experiment(experiment: Experiment) -> Checked:
+    """What is wrong with an experiment, as far as its file alone tells. Modules are not imported."""
+    complaints = list(_complaints(experiment.data))
+    mistakes = Mistakes()
+    place = _places(experiment) if complaints else lambda path: Where(shown(experiment.path))
+    for path, what in complaints:
+        mistakes.add(place(path), path, what)
+    return Checked(mistakes.found, tuple(dict.fromkeys(_notes(experiment.data))))
+
+
+def _places(experiment: Experiment) -> Callable[[Trail], Where]:
+    source = shown(experiment.path)
+    try:
+        tree = read_one(source, read_bytes(experiment.path))
+    except SpecError:  # JSON that is no YAML, or gone meanwhile: the file's name must do
+        return lambda path: Where(source)
+    return lambda path: lookup(tree, path) if isinstance(tree, Map) else Where(source)
+
+
+def _complaints(data: Mapping[str, Any]) -> Iterator[tuple[Trail, str]]:
+    for key in ("title", "description"):
+        if not isinstance(data.get(key), str) or not data[key]:
+            yield (key,) if key in data else (), f"expected a text as `{key}`, found {_what(data.get(key))}"
+    for key, want in (("configuration", dict), ("secrets", dict), ("rollbacks", list), ("controls", list)):
+        if data.get(key) is not None and not isinstance(data[key], want):
+            yield (key,), f"expected {'a list' if want is list else 'a mapping'}, found {_what(data[key])}"
+    if not isinstance(data.get("method"), list):
+        what = "expected a list of activities as `method` (it may be empty)"
+        yield ("method",) if "method" in data else (), f"{what}, found {_what(data.get('method'))}"
+    hypothesis = data.get("steady-state-hypothesis")
+    if hypothesis is not None:
+        yield from _hypothesis(hypothesis)
+    names = {a.get("name") for _, _, a in _entries(data) if isinstance(a, Mapping)}
+    for place, path, activity in _entries(data):
+        yield from _activity(activity, place, path, {n for n in names if isinstance(n, str)})
+
+
+def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
+    path: Trail = ("steady-state-hypothesis",)
+    if not isinstance(hypothesis, Mapping):
+        yield path, f"expected a mapping with `title` and `probes`, found {_what(hypothesis)}"
+        return
+    if not hypothesis.get("title"):
+        yield path, "`title` is missing"
+    probes = hypothesis.get("probes")
+    for i, probe in enumerate(probes if isinstance(probes, list) else ()):
+        if isinstance(probe, Mapping) and "ref" not in probe and "tolerance" not in probe:
+            yield (*path, "probes", i), "`tolerance` is missing: a probe without one proves nothing"
+
+
+def _activity(activity: Any, place: Place, path: Trail, names: set[str]) -> Iterator[tuple[Trail, str]]:
+    if not isinstance(activity, Mapping):
+        yield path, f"expected an activity (a mapping), found {_what(activity)}"
+        return
+    if "ref" in activity:
+        if activity["ref"] not in names:
+            yield (
+                (*path, "ref"),
+                f"no activity is called {quoted(str(activity['ref']))}{nearest(str(activity['ref']), names)}",
+            )
+        return
+    if activity.get("type") not in ("action", "probe"):
+        yield (*path, "type"), f"expected action or probe, found {_what(activity.get('type'))}"
+    elif place == "hypothesis" and activity["type"] != "probe":
+        yield (*path, "type"), "expected a probe: a hypothesis only looks"
+    if not isinstance(activity.get("name"), str) or not activity["name"]:
+        yield path, "`name` is missing"
+    if "background" in activity and not isinstance(activity["background"], bool):
+        yield (*path, "background"), f"expected true or false, found {_what(activity['background'])}"
+    provider = activity.get("provider")
+    if not isinstance(provider, Mapping):
+        yield path, "`provider` is missing: expected a mapping with `type`"
+        return
+    yield from _provider(provider, (*path, "provider"))
+
+
+def _provider(provider: Mapping[str, Any], path: Trail) -> Iterator[tuple[Trail, str]]:
+    needed = {"python": ("module", "func"), "process": ("path",), "http": ("url",)}
+    kind = provider.get("type")
+    if not isinstance(kind, str) or kind not in needed:
+        yield (*path, "type"), f"expected one of {', '.join(needed)}, found {_what(kind)}"
+        return
+    for key in needed[kind]:
+        if not isinstance(provider.get(key), str) or not provider[key]:
+            yield path, f"`{key}` is missing: a {kind} activity needs it"
+    module = provider.get("module")
+    if kind == "python" and isinstance(module, str) and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module):
+        yield (*path, "module"), f"expected a Python module, found {quoted(module)}"
+    arguments = provider.get("arguments")
+    if kind == "python" and arguments is not None and not isinstance(arguments, Mapping):
+        yield (*path, "arguments"), f"expected a mapping, found {_what(arguments)}"
+
+
+def _what(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return quoted(str(value))
+
+
+def _notes(data: Mapping[str, Any]) -> Iterator[str]:
+    for activity in activities(data):
+        if activity.provider == "python" and re.fullmatch(r"[\w.]+", activity.module):
+            package = activity.module.partition(".")[0]
+            if package and importlib.util.find_spec(package) is None:
+                yield f"activity `{activity.name}`: the Python package `{package}` is not installed here"
+        elif activity.provider == "process" and activity.what and not _is_there(activity.what):
+            yield f"activity `{activity.name}`: there is no program {quoted(activity.what)} here"
+
+
+def _is_there(program: str) -> bool:
+    return "${" in program or shutil.which(program) is not None or Path(program).is_file()

@@ -1,0 +1,104 @@
+"""Reference of step kinds, for `drillkit kinds` and the documentation. Read from the kinds' own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+from drillkit.model.codec import to_data
+from drillkit.model.errors import UsageError
+from drillkit.spec.docs import class_doc, field_docs
+from drillkit.spec.document import nearest
+from drillkit.spec.drills import InstalledKinds, Kinds
+from drillkit.spec.types import alternatives, is_record, keys_of, title
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One key of `with`."""
+
+    key: str
+    type: str
+    required: bool
+    default: str
+    """As a drill would write it; '' where there is none."""
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindReference:
+    """What a drill's author needs to know of a kind."""
+
+    name: str
+    disturbs: str
+    """`users` or `none`."""
+    doc: str
+    arguments: tuple[Argument, ...]
+
+    @property
+    def summary(self) -> str:
+        """First sentence of its docstring."""
+        paragraph = " ".join(self.doc.split("\n\n")[0].split())
+        return paragraph.split(". ")[0].rstrip(".")
+
+
+def kind_references(kinds: Kinds | None = None) -> list[KindReference]:
+    """All kinds, by name."""
+    table = kinds or InstalledKinds()
+    return [kind_reference(name, table) for name in table.names()]
+
+
+def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
+    """One kind. Raises UsageError when there is none of that name."""
+    table = kinds or InstalledKinds()
+    try:
+        kind = table.named(name)
+    except KeyError:
+        raise UsageError(f"no kind of step is called `{name}`{nearest(name, table.names())}") from None
+    return KindReference(kind.name, kind.disturbs, class_doc(type(kind)), tuple(_arguments(kind.Arguments)))
+
+
+def _arguments(cls: Any, prefix: str = "") -> Iterator[Argument]:
+    docs = field_docs(cls)
+    for k in keys_of(cls):
+        key = f"{prefix}NAME" if k.extra else f"{prefix}{k.key}"
+        default = "" if k.default is MISSING or k.default in (None, "", (), {}) else _written(k.default)
+        yield Argument(key, title(k.want), k.required, default, docs.get(k.field, ""))
+        for record in (a for a in alternatives(k.want) if is_record(a)):
+            yield from _arguments(record, f"{key}.")
+
+
+def _written(value: Any) -> str:
+    data = to_data(value)
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    return "" if isinstance(data, dict | list) else str(data)
+
+
+def as_text(kind: KindReference) -> str:
+    """The reference of one kind for a terminal."""
+    lines = [f"{kind.name} (disturbs {'users' if kind.disturbs == 'users' else 'nobody'})", "", kind.doc, ""]
+    lines.append("with:" if kind.arguments else "It takes no arguments.")
+    for a in kind.arguments:
+        more = ["required"] if a.required else [f"default: {a.default}"] if a.default else []
+        lines.append(f"  {a.key}: {', '.join([a.type, *more])}")
+        lines += [f"      {line}" for line in a.doc.splitlines()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def as_markdown(kinds: list[KindReference]) -> str:
+    """The reference of several kinds as Markdown."""
+    return "\n".join(line for kind in kinds for line in _markdown(kind)).rstrip() + "\n"
+
+
+def _markdown(kind: KindReference) -> Iterator[str]:
+    yield from (f"## `{kind.name}`", "", kind.doc, "")
+    yield from (f"Disturbs {'users' if kind.disturbs == 'users' else 'nobody'}.", "")
+    if kind.arguments:
+        yield from ("| Key of `with` | Type | Default | Meaning |", "|---|---|---|---|")
+        for a in kind.arguments:
+            default = "required" if a.required else f"`{a.default}`" if a.default else ""
+            cells = (f"`{a.key}`", a.type, default, " ".join(a.doc.split()))
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield ""

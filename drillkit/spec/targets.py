@@ -1,0 +1,185 @@
+"""`targets.yaml`, and which target a drill runs against."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from drillkit.model.drill import Target
+from drillkit.model.errors import UsageError
+from drillkit.model.units import Amount
+from drillkit.spec.binder import bind
+from drillkit.spec.document import Map, Mistakes, Node, Trail, is_null, lookup, nearest, quoted, read_bytes, read_one
+from drillkit.spec.files import Root, Roots, shown
+from drillkit.spec.refs import parts
+
+VARIABLE = "DRILLKIT_TARGET"
+_REFERENCE = re.compile(r"(env|file|aws-secret):\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A target, and why it is this one."""
+
+    target: Target
+    by: str
+    """`--target`, `the drill`, `DRILLKIT_TARGET`, or the `drillkit.yaml` that names it."""
+    file: Path
+
+    def __str__(self) -> str:
+        return f"{self.target.name} ({shown(self.file)}, chosen by {self.by})"
+
+
+def read_targets(file: Path) -> dict[str, Target]:
+    """The targets of a file by name: a mapping of names to targets. Raises SpecError with every mistake."""
+    source = shown(file)
+    return bind_targets(read_one(source, read_bytes(file)))
+
+
+def bind_targets(tree: Node) -> dict[str, Target]:
+    """The targets of a tree. Raises SpecError with every mistake."""
+    if is_null(tree):
+        return {}
+    mistakes = Mistakes()
+    _no_references(tree, mistakes)
+    bound: Any = bind(Mapping[str, Target], tree, mistakes)
+    mistakes.settle()
+    found = {name: replace(target, name=name) for name, target in bound.items()}
+    for name, target in found.items():
+        if isinstance(tree, Map) and isinstance(node := tree.get(name), Map) and node.get("name") is not None:
+            mistakes.add(lookup(tree, (name, "name")), (name, "name"), "the key is the target's name; remove this one")
+        for path, what in _complaints(name, target):
+            mistakes.add(lookup(tree, path), path, what)
+    mistakes.settle()
+    return found
+
+
+def _no_references(node: Node, mistakes: Mistakes, path: Trail = ()) -> None:
+    if isinstance(node, Map):
+        for key, value in node.pairs:
+            _no_references(value, mistakes, (*path, key.text))
+        return
+    for i, item in enumerate(getattr(node, "items", ())):
+        _no_references(item, mistakes, (*path, i))
+    text = getattr(node, "text", "")
+    if "${" in text:
+        try:
+            literal = all(isinstance(part, str) for part in parts(text))
+        except ValueError:
+            literal = False
+        if not literal:
+            mistakes.add(node.where, path, "a target takes no `${...}`: write the value itself, secrets as `env:NAME`")
+
+
+def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
+        yield (name,), f"expected a name of letters, digits, `-`, `_` and `.` (at most 63), found {quoted(name)}"
+    if target.kubernetes is None and target.aws is None and target.launch is None:
+        yield (name,), "expected `kubernetes`, `aws` or `launch`: a target must say where it is"
+    if target.protected:
+        yield from _protected(name, target)
+    if target.aws is not None and not re.fullmatch(r"[0-9]{12}", target.aws.account):
+        yield (name, "aws", "account"), "expected an account id of 12 digits"
+    if target.launch is not None and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", target.launch.module):
+        yield (name, "launch", "module"), f"expected a Python module, found {quoted(target.launch.module)}"
+    for key in ("pods", "nodes"):
+        try:
+            Amount.parse(getattr(target.caps, key))
+        except ValueError as error:
+            yield (name, "caps", key), str(error)
+    if target.caps.instances < 0:
+        yield (name, "caps", "instances"), "expected 0 or more"
+    yield from _addresses(name, target)
+    yield from _secrets(name, target)
+
+
+def _protected(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
+    if target.launch is not None:
+        yield (name, "protected"), "a target that drillkit launches itself cannot be protected"
+    if target.kubernetes is not None and not target.kubernetes.cluster_uid:
+        how = "kubectl get namespace kube-system -o jsonpath={.metadata.uid}"
+        yield (name, "kubernetes"), f"a protected target needs `cluster_uid`; get it with: {how}"
+
+
+def _addresses(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
+    urls = {(name, "urls", key): url for key, url in target.urls.items()}
+    if target.prometheus is not None:
+        urls[(name, "prometheus", "url")] = target.prometheus.url
+        if target.prometheus.alertmanager is not None:
+            urls[(name, "prometheus", "alertmanager")] = target.prometheus.alertmanager
+    for path, url in urls.items():
+        if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
+            yield path, "a password must not stand in a URL"
+        elif not re.match(r"(https?|tcp)://[^/]", url) and not re.fullmatch(r"[^/:\s]+:[0-9]+", url):
+            yield path, f"expected a URL such as https://host, found {quoted(url)}"
+
+
+def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
+    """Secrets are references. What was found is not repeated: it may be the secret itself."""
+    given: dict[Trail, str | None] = {(name, "databases", key): value for key, value in target.databases.items()}
+    if target.prometheus is not None:
+        given[(name, "prometheus", "bearer")] = target.prometheus.bearer
+        given[(name, "prometheus", "basic")] = target.prometheus.basic
+        for key, value in target.prometheus.headers.items():
+            if key.lower() in ("authorization", "cookie", "x-api-key"):
+                given[(name, "prometheus", "headers", key)] = value
+    for path, reference in given.items():
+        if reference is not None and not _REFERENCE.fullmatch(reference):
+            yield path, "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not stand here"
+
+
+def all_targets(roots: Roots) -> dict[str, tuple[Target, Path]]:
+    """Targets by name with their file; the first root wins, but what ships never hides a project's own.
+
+    Raises SpecError.
+    """
+    found: dict[str, tuple[Target, Path]] = {}
+    for root in _in_order(roots):
+        if root.targets.is_file():
+            for name, target in read_targets(root.targets).items():
+                found.setdefault(name, (target, root.targets))
+    return found
+
+
+def _in_order(roots: Roots) -> list[Root]:
+    """Targets of what ships come last, also for a drill that ships."""
+    return sorted(roots, key=lambda root: root.origin == "package")
+
+
+def choose_target(
+    drill: str,
+    roots: Roots,
+    *,
+    option: str | None = None,
+    own: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Chosen:
+    """The target of a run: `--target`, the drill's own, DRILLKIT_TARGET, the project's default; never a guess.
+
+    `drill` is what the user typed (for the line to type), `option` the value of `--target`, `own` the target that the
+    drill names. Raises UsageError when none is named or it is unknown, SpecError for a broken targets.yaml.
+    """
+    default = roots.default_target
+    candidates: tuple[tuple[str | None, str], ...] = (
+        (option, "--target"),
+        (own, "the drill"),
+        (environ.get(VARIABLE), VARIABLE),
+        (default[0], shown(default[1].folder / "drillkit.yaml")) if default else (None, ""),
+    )
+    known = all_targets(roots)
+    name, by = next(((named, by) for named, by in candidates if named), ("", ""))
+    if not name:
+        example = "sandbox" if "sandbox" in known or not known else next(iter(known))
+        raise UsageError(
+            f"no target: expected --target, `target:` in the drill, {VARIABLE} or a default in drillkit.yaml; "
+            f"known targets: {', '.join(known) or 'none'}\ntype: drillkit run {drill} --target {example}"
+        )
+    if name not in known:
+        files = ", ".join(shown(root.targets) for root in _in_order(roots))
+        raise UsageError(f"no target `{name}` ({by}){nearest(name, known)}\nlooked in: {files}")
+    target, file = known[name]
+    return Chosen(target, by, file)

@@ -17,7 +17,7 @@ from drillkit.sandbox.cluster.kubelet.hooks import Hooks
 from drillkit.sandbox.cluster.kubelet.process import ProcessKubelet
 from drillkit.sandbox.cluster.mesh import Mesh
 from drillkit.sandbox.cluster.processes import Processes
-from drillkit.sandbox.cluster.prometheus import Prometheus, installed
+from drillkit.sandbox.cluster.prometheus import Prometheus, installed, required
 from drillkit.sandbox.kube.objects import CRDS, DAEMONSETS, DEPLOYMENTS, SERVICES, STATEFULSETS, Event
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Cluster:
 
     @property
     def prometheus(self) -> str | None:
-        """The URL of Prometheus, if it runs."""
-        return self._prometheus.url if self._prometheus is not None else None
+        """The URL of Prometheus, if it runs; known once `ready()` has returned."""
+        return self._prometheus.url if self._prometheus is not None and self._prometheus.url else None
 
     @property
     def truth(self) -> str:
@@ -95,15 +95,20 @@ class Cluster:
         self.store.pod_log, self.store.pod_exec, self.store.pod_metrics = hooks.log, hooks.execute, hooks.metrics
         self._loop_task = asyncio.create_task(self._run())
         if prometheus == "on" or (prometheus == "auto" and installed() is not None):
-            server = Prometheus(self.processes, self.view, self._state_dir / "prometheus")
-            await server.start(self.mesh.admin_url)
-            self._prometheus = server
+            required()
+            self._prometheus = Prometheus(self.processes, self.view, self._state_dir / "prometheus")
 
     async def ready(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Wait until every workload of the shop serves and the proxy knows it. Raises TimeoutError."""
+        """Wait until every workload of the shop serves and the proxy knows it, and Prometheus, if it was asked for.
+
+        Raises TimeoutError, PrometheusMissing.
+        """
         async with asyncio.timeout(limit_s):
             while not self._is_ready():
                 await asyncio.sleep(POLL_S)
+            if self._prometheus is not None and not self._prometheus.url:
+                # Last, with all pods in its list: Prometheus takes new targets in only every 5 s.
+                await self._prometheus.start(self.mesh.admin_url)
 
     async def stop(self) -> None:
         """End every process and let go of the store."""
@@ -141,7 +146,7 @@ class Cluster:
         """Tell proxy and Prometheus of what the controllers did. An error is logged; the next change tries again."""
         try:
             self.mesh.sync()
-            if self._prometheus is not None:
+            if self._prometheus is not None and self._prometheus.url:
                 self._prometheus.sync()
             urls = self.mesh.urls()
             for service in self.view.all(SERVICES):
@@ -178,7 +183,8 @@ async def start_cluster(
         shop: whether to open the demo shop in the namespace `shop`.
         prometheus: `on` needs the program, `auto` takes it if it is installed, `off` goes without.
 
-    Raises PrometheusMissing, TimeoutError if the proxy does not come up, OSError if no process can be started.
+    Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up, OSError if no process
+    can be started.
     """
     cluster = Cluster(store, Path(state_dir))
     try:

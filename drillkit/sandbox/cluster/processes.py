@@ -30,7 +30,9 @@ class Processes:
 
     async def start(self) -> None:
         """Start the reaper; before any other child."""
-        self._reaper = await asyncio.create_subprocess_exec(*_argv("child.reaper"), stdin=PIPE, start_new_session=True)
+        self._reaper = await asyncio.create_subprocess_exec(
+            *_argv(0, "child.reaper"), stdin=PIPE, start_new_session=True
+        )
 
     async def spawn(
         self,
@@ -45,7 +47,7 @@ class Processes:
     ) -> Process:
         """Run `drillkit.sandbox.cluster.MODULE` in a process group of its own. Raises OSError if that is impossible."""
         process = await asyncio.create_subprocess_exec(
-            *_argv(module, *arguments),
+            *_argv(os.getpid(), module, *arguments),
             env=dict(os.environ if env is None else env),
             stdin=stdin,
             stdout=stdout,
@@ -90,6 +92,6 @@ def kill_group(process: Process, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _argv(module: str, *arguments: str) -> list[str]:
+def _argv(tied_to: int, module: str, *arguments: str) -> list[str]:
     # Without site-packages (-S) and environment (-E): they double the start of a pod and its programs need neither.
-    return [sys.executable, "-S", "-E", str(BOOT), str(os.getpid()), module, *arguments]
+    return [sys.executable, "-S", "-E", str(BOOT), str(tied_to), module, *arguments]

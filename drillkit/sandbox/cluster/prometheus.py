@@ -57,6 +57,14 @@ def installed() -> str | None:
     return shutil.which(BINARY)
 
 
+def required() -> str:
+    """The binary's path. Raises PrometheusMissing."""
+    binary = installed()
+    if binary is None:
+        raise PrometheusMissing(f"expected the program `{BINARY}` on PATH (Debian: apt install prometheus), found none")
+    return binary
+
+
 class Prometheus:
     """One Prometheus server with its data under `folder`."""
 
@@ -69,11 +77,7 @@ class Prometheus:
 
     async def start(self, mesh_admin: str) -> None:
         """Start it and wait until it answers. Raises PrometheusMissing."""
-        binary = installed()
-        if binary is None:
-            raise PrometheusMissing(
-                f"expected the program `{BINARY}` on PATH (Debian: apt install prometheus), found none"
-            )
+        binary = required()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sync()
         self._configure(mesh_admin)
@@ -110,7 +114,7 @@ class Prometheus:
             "rule_files": ["rules.yml"],
             "scrape_configs": [
                 {"job_name": "mesh", "static_configs": [{"targets": [mesh_admin.removeprefix("http://")]}]},
-                {"job_name": "pods", "file_sd_configs": [{"files": ["pods.json"], "refresh_interval": "5s"}]},
+                {"job_name": "pods", "file_sd_configs": [{"files": ["pods.json"], "refresh_interval": "1s"}]},
             ],
         }
         (self.folder / "prometheus.yml").write_text(json.dumps(configuration))

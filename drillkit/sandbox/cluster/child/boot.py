@@ -1,6 +1,7 @@
 """Start a child of the sandbox: tie its life to the parent's, then run one module. Executed as a script.
 
 `python -S -E boot.py PARENT_PID MODULE [ARGUMENT...]` runs `drillkit.sandbox.cluster.MODULE.main(arguments)`.
+A parent of 0 leaves the child untied: the reaper has work to do when the parent is gone.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def _skip_package_code(cluster_dir: str) -> None:
 
 def _main() -> None:
     parent_pid, module, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    tether(parent_pid)
+    if parent_pid:
+        tether(parent_pid)
     _skip_package_code(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.pop(0)
     name = f"drillkit.sandbox.cluster.{module}"

@@ -22,8 +22,11 @@ from drillkit.sandbox.kube.wire import Exec, ExecIo
 
 LOG_READ_LIMIT = 8_000_000
 STDOUT, STDERR = 1, 2
-_INIT = re.compile(r"(\bkill\b(?:\s+-\S+(?:\s+(?=-)|))*\s+)1\b")
-_HOSTILE = re.compile(r"\b(pkill|killall|killall5|reboot|shutdown|halt|poweroff|init|telinit)\b")
+_INIT = re.compile(r"(\bkill\b(?:\s+[-\w]+)*?\s+)1(?![\w-])")
+_HOSTILE = re.compile(
+    r"\b(pkill|killall|killall5|reboot|shutdown|halt|poweroff|init|telinit)\b"
+    r"|\bkill\b(\s+[-\w]+)+\s+-1(?!\w)"  # -1 is every process of this machine
+)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
 from drillkit.clients.undo import Applicable, Patience
 from drillkit.clock import Clock, Deadline
+from drillkit.model.codec import encode_evidence
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import (
     CallError,
@@ -203,7 +204,10 @@ class _Work:
 
         act: Applicable = undo.load()
         clock = self._clock if skip is None else _Hurried(self._clock, skip)
-        patience = Patience(clock, self.deadline, self._began, undo.confirmed, undo.identity)
+        patience = Patience(
+            clock, self.deadline, self._began, undo.confirmed, undo.identity,
+            observe=lambda evidence: self._write("evidence", encode_evidence(evidence), undo.step),
+        )  # fmt: skip
 
         def stop(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None

@@ -27,6 +27,8 @@ class Clients:
         self.target = target
         self.clock = clock
         self.gate = gate
+        self.hold: tuple[int, ...] = ()
+        """Descriptors that processes started for this target inherit: the run's lock, so that it outlasts them."""
         self._opening = threading.RLock()
 
     @functools.cached_property
@@ -47,7 +49,13 @@ class Clients:
         with self._opening:
             from drillkit.clients.chaostoolkit.process import Workers
 
-            return Workers(self.target)
+            return Workers(self.target, self.hold)
+
+    def close(self) -> None:
+        """End the processes that were started for this target, with all that they left running."""
+        workers: Workers | None = self.__dict__.get("chaostoolkit")
+        if workers is not None:
+            workers.close()
 
 
 def undo_class(kind: str) -> type[Applicable]:

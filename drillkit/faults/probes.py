@@ -21,7 +21,7 @@ def count_ready_pods(namespace: str, selector: str) -> int:
 
 
 def all_pods_ready(namespace: str, selector: str, at_least: int = 1) -> bool:
-    """Whether all pods of the selector are ready, and there are `at_least` so many. Those that end or ended don't count.
+    """Whether all pods of the selector are ready, and there are `at_least` so many; those that end do not count.
 
     chaosk8s.pod.probes.all_pods_healthy looks at phases, and calls it healthy when there is no pod at all.
     """

@@ -98,12 +98,14 @@ def scale_to_zero(
 
 
 def resource_of(kind: str) -> Resource:
+    """The resource of a kind of workload. Raises Refused for another."""
     if kind not in KINDS:
         raise Refused(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
     return KINDS[kind]
 
 
 def read_workload(kube: Kube, of: Resource, namespace: str, name: str) -> Object:
+    """A workload. Raises StepFailed where there is none, Refused without a namespace or name."""
     if not namespace or not name:
         raise Refused("expected a namespace and a name: drillkit never assumes `default`")
     found = kube.find(of, name, namespace)
@@ -113,6 +115,7 @@ def read_workload(kube: Kube, of: Resource, namespace: str, name: str) -> Object
 
 
 def wanted_pods(workload: Object) -> int:
+    """How many pods it wants."""
     if workload.get("kind") == "DaemonSet":
         return int((workload.get("status") or {}).get("desiredNumberScheduled") or 0)
     replicas = (workload.get("spec") or {}).get("replicas")
@@ -146,7 +149,7 @@ def _await_rollout(session: Session, of: Resource, namespace: str, name: str, li
     try:
         wait(
             session, done, limit_s=limit_s,
-            what=lambda: f"expected {said_} to be rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} pods ready",
+            what=lambda: f"expected {said_} rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} pods ready",
         )  # fmt: skip
     except DeadlineOver as late:
         whole(session, f"{said_} is rolled out", False, str(late))
@@ -192,8 +195,12 @@ def _look_scale(kube: Kube, target: Target, of: Resource, namespace: str, name: 
     return workload, [said(pod) for pod in able]
 
 
+def _named(arguments: Mapping[str, Any]) -> tuple[Resource, str, str]:
+    return resource_of(str(arguments.get("kind", "Deployment"))), str(arguments["namespace"]), str(arguments["name"])
+
+
 def _foresee_restart(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    of, namespace, name = resource_of(str(arguments.get("kind", "Deployment"))), arguments["namespace"], arguments["name"]
+    of, namespace, name = _named(arguments)
     workload = read_workload(kube, of, namespace, name)
     if not wanted_pods(workload):
         raise StepFailed(f"{of.said(name, namespace)}: expected pods to restart, found that it wants none")
@@ -205,12 +212,12 @@ def _foresee_restart(kube: Kube, target: Target, arguments: Mapping[str, Any]) -
 
 
 def _foresee_scale(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    of, namespace, name = resource_of(str(arguments.get("kind", "Deployment"))), arguments["namespace"], arguments["name"]
+    of, namespace, name = _named(arguments)
     workload, victims = _look_scale(kube, target, of, namespace, name)
     length = format_duration(seconds(str(arguments.get("duration", "30s")), "duration"))
     return Foreseen(
         targets=tuple(victims),
-        effects=(f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}; put back afterwards",),
+        effects=(f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, and back",),
         permissions=(f"get {of.plural}.{of.group} {namespace}", f"patch {of.plural}.{of.group} {namespace}"),
     )
 

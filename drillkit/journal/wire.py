@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from drillkit.journal.book import E, Planned, current_step, plan_record
 from drillkit.model.errors import JournalLost, Refused
@@ -74,6 +74,7 @@ def remote_from_environment() -> Remote | None:
     return Remote(sock, os.environ.get(STEP_VARIABLE, ""))
 
 
+@runtime_checkable
 class Desk(Protocol):
     """Where the lines of a child go: the journal, or whoever stands in front of it."""
 

@@ -30,12 +30,12 @@ from drillkit.plan import survey
 from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
-from drillkit.runner.opening import Place, open_place, opening_record, operator
+from drillkit.runner.opening import Place, each_step, open_place, opening_record, operator
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
 from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
 from drillkit.runner.watching import Watching
-from drillkit.steps.base import Act, Experiment, RunNames
+from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
 
@@ -100,6 +100,7 @@ class _Run:
         self.clients = Clients(request.target, clock, self.gate)
         # Undos pass no gate of the run: they must work when it is closed.
         self.undoing = Clients(request.target, clock, Gate())
+        self.clients.hold = self.undoing.hold = (self.place.lock.fd,)
         self.lock = TargetLock(request.target, clock, self.stopper) if request.target.kubernetes else None
         self.ledger = Ledger()
         self.journal.subscribe(self.ledger.put)
@@ -159,6 +160,7 @@ class _Run:
 
     def _phases(self) -> None:
         drill = self.request.drill
+        self._warm_up()
         with self._phase("guards"):
             self._check_target()
             self._check_plan()
@@ -190,6 +192,14 @@ class _Run:
             data = {"place": "start", "guard": guard, "holds": "violated", "why": why}
             self.journal.append("guard.decided", data)
         self.gate.close(why)
+
+    def _warm_up(self) -> None:
+        """Let steps get ready while the guards are looked at."""
+        for step, _ in each_step(self.request.drill):
+            # What is wrong with it is told when it is planned.
+            with contextlib.suppress(DrillError, OSError):
+                if (arguments := self.request.bind(step, None)) is not None:
+                    kind_named(step.uses).warm(arguments, self._act(step, self.deadline))
 
     def _check_target(self) -> None:
         kubernetes = self.request.target.kubernetes
@@ -261,6 +271,8 @@ class _Run:
 
     def close(self, left: tuple[str, ...]) -> None:
         """The journal's last line; the run is open no more when nothing is left."""
+        self.clients.close()
+        self.undoing.close()
         with contextlib.suppress(JournalLost):
             self.journal.append("run.closed", {"left": list(left)})
         self.watching.stop()

@@ -139,6 +139,12 @@ class Kind(Generic[A]):
         """What it would do. Reads only; `act.book` takes no plans here. Raises CallError, SpecError."""
         raise NotImplementedError
 
+    def warm(self, arguments: A, act: Act) -> None:
+        """Get ready for `run` without touching the target or waiting. Called in the main thread, before the guards.
+
+        Raises SpecError, OSError; `run` works without it, only later.
+        """
+
     def run(self, arguments: A, act: Act) -> None:
         """Do it. Raises StepFailed, StepUnknown, Refused, DeadlineOver, CallError."""
         raise NotImplementedError

@@ -247,23 +247,21 @@ def _reap(child: subprocess.Popen[bytes]) -> None:
 class Workers:
     """The workers of one run."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._hold: tuple[int, ...] = ()
+    def __init__(self, target: Target, hold: tuple[int, ...] = ()) -> None:
+        """`hold`: descriptors that every worker inherits."""
+        self._target, self._hold = target, hold
         self._idle: list[Worker] = []
         self._used: list[Worker] = []
         self._lock = threading.Lock()
 
-    def inherit(self, descriptor: int) -> None:
-        """Every worker from now on inherits this descriptor: the run's lock, which lasts until all of them ended."""
-        if descriptor not in self._hold:
-            self._hold = (*self._hold, descriptor)
-
     def prepare(self, warm: Sequence[str] = ()) -> None:
-        """Start a worker ahead of its job, importing the modules `warm`. Main thread only. Raises OSError."""
-        worker = Worker(self._target, self._hold, warm)
+        """Start a worker ahead of its job, importing the modules `warm`; where one waits already, it must do.
+
+        Main thread only: a worker ends with the thread that started it. Raises OSError.
+        """
         with self._lock:
-            self._idle.append(worker)
+            if not self._idle:
+                self._idle.append(Worker(self._target, self._hold, warm))
 
     def run(
         self,

@@ -1,0 +1,275 @@
+"""`chaostoolkit`: a Chaos Toolkit experiment."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from drillkit.clients.chaostoolkit.protocol import (
+    OWN_UNDO,
+    Job,
+    Strategy,
+    is_own,
+    provider_of,
+    resolve,
+    rollbacks_of,
+    target_data,
+)
+from drillkit.journal.wire import Desk
+from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
+from drillkit.model.evidence import Activity, Scalar
+from drillkit.steps.base import Act, Experiment, Kind, Prospect
+
+_REFERENCE = re.compile(r"\$\{([^}]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosToolkitArguments:
+    experiment: str
+    """Name of an experiment in `experiments/`, or path of its file."""
+    configuration: Mapping[str, Scalar] = field(default_factory=dict)
+    """Values for keys of the experiment's `configuration`."""
+    hypothesis: Strategy | None = None
+    """When its own steady-state hypothesis is looked at. Default: as the experiment says."""
+    every: timedelta = timedelta(seconds=1)
+    """Between two looks of a hypothesis that is looked at continuously."""
+    fail_fast: bool = False
+    """End the method at the first look that misses."""
+
+
+class ChaosToolkit(Kind[ChaosToolkitArguments]):
+    """Run a Chaos Toolkit experiment in a process of its own.
+
+    Each activity is judged for itself. The step fails when an action fails, touches nothing, or the experiment's own
+    steady state is missed afterwards; it is unknown when that was missed before (the method is then not run), when a
+    fault was not in effect, or when the worker died. Its rollbacks are run whatever happens, once at least. Effects of
+    `drillkit.faults` are undone one by one; those of other extensions only as far as the rollbacks go.
+    """
+
+    name = "chaostoolkit"
+    disturbs = "users"
+    Arguments = ChaosToolkitArguments
+    needs = frozenset()
+
+    def warm(self, arguments: ChaosToolkitArguments, act: Act) -> None:
+        """Start a worker that imports what this experiment needs, before anybody waits for it."""
+        document = merged(act.find_experiment(arguments.experiment), arguments.configuration)
+        modules = {str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)}
+        # Only those that are known to do nothing but define when they are imported.
+        act.clients.chaostoolkit.prepare(sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s."))))
+
+    def prospect(self, arguments: ChaosToolkitArguments, act: Act) -> Prospect:
+        experiment = act.find_experiment(arguments.experiment)
+        problems = list(_unknown_keys(experiment, arguments.configuration))
+        document = merged(experiment, arguments.configuration)
+        problems += _missing_environment(document)
+        found = Prospect(notes=(f"experiment {experiment.path} (sha256 {experiment.sha256[:12]})",))
+        for place, activity in activities_of(document):
+            problems += _unplayable(activity)
+            if place == "method" and activity.get("type") == "action":
+                found = _joined(found, _foresee(activity, document, act))
+        if rollbacks := rollbacks_of(document):
+            names = ", ".join(str(a.get("name")) for a in rollbacks)
+            found = _joined(found, Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",)))
+        return _joined(found, Prospect(problems=tuple(dict.fromkeys(problems))))
+
+    def run(self, arguments: ChaosToolkitArguments, act: Act) -> None:
+        experiment = act.find_experiment(arguments.experiment)
+        if unknown := [*_unknown_keys(experiment, arguments.configuration)]:
+            raise StepFailed("; ".join(unknown))
+        document = merged(experiment, arguments.configuration)
+        log = act.folder / "attachments" / f"chaostoolkit-{act.name}.log"
+        job = Job(
+            work="experiment", experiment=document, name=experiment.name, origin=str(experiment.path.resolve()),
+            sha256=experiment.sha256, given=tuple(arguments.configuration), run=act.run.id, step=act.name,
+            target=target_data(act.target), limit_s=act.deadline.left(), log=str(log), strategy=arguments.hypothesis,
+            frequency_s=arguments.every.total_seconds(), fail_fast=arguments.fail_fast,
+        )  # fmt: skip
+        if not isinstance(act.book, Desk):
+            raise TypeError(f"expected the run's journal to write to, found {type(act.book).__name__}")
+        ended = act.clients.chaostoolkit.run(
+            job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut
+        )
+        if log.is_file():
+            act.attach(log.name, "text/plain", log.read_bytes())
+        _skipped(document, ended.activities, act)
+        act.outputs["status"] = ended.status or ended.outcome
+        act.outputs["hit"] = sum(a.hit or 0 for a in ended.activities if a.place == "method")
+        act.gate.check()
+        if ended.outcome == "cut":
+            raise StepFailed(f"experiment {experiment.name} was {ended.why}{_hanging(ended.activities)}")
+        if ended.outcome == "died":
+            raise StepUnknown(f"{ended.why}; what it did is in the journal, what it was about to do is not known")
+        _conclude(experiment.name, ended.status, ended.why, ended.activities, ended.unproven)
+
+
+# -- the experiment ----------------------------------------------------------------------------------------------------
+
+
+def merged(experiment: Experiment, configuration: Mapping[str, Scalar]) -> dict[str, Any]:
+    """The experiment's document with the step's values in its configuration."""
+    document = dict(experiment.data)
+    if configuration:
+        document["configuration"] = {**(document.get("configuration") or {}), **configuration}
+    return document
+
+
+def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every activity with its place (`hypothesis`, `method`, `rollback`), references resolved."""
+    probes = (document.get("steady-state-hypothesis") or {}).get("probes") or []
+    places = {"hypothesis": probes, "method": document.get("method"), "rollback": document.get("rollbacks")}
+    for place, found in places.items():
+        for activity in found or []:
+            yield place, resolve(activity, document)
+
+
+def _unknown_keys(experiment: Experiment, configuration: Mapping[str, Scalar]) -> Iterator[str]:
+    known = list(experiment.data.get("configuration") or {})
+    for key in configuration:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(known) or 'none'}"
+            yield f"experiment {experiment.name} has no configuration `{key}`; {hint}"
+
+
+def _missing_environment(document: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("configuration", "secrets"):
+        for path, reference in _environment_references(document.get(part) or {}, part):
+            if reference.get("key") not in os.environ and "default" not in reference:
+                yield f"{path}: expected the environment variable {reference.get('key')}, it is not set"
+
+
+def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, Mapping):
+        if value.get("type") == "env":
+            yield path, value
+        elif value.get("type") != "probe":
+            for key, inner in value.items():
+                yield from _environment_references(inner, f"{path}.{key}")
+
+
+def _unplayable(activity: Mapping[str, Any]) -> Iterator[str]:
+    """Why an activity cannot run here, as far as can be told without importing it."""
+    provider, name = activity.get("provider") or {}, activity.get("name")
+    if provider.get("type") == "python":
+        top = str(provider.get("module") or "").split(".")[0]
+        if top and importlib.util.find_spec(top) is None and not Path(top + ".py").exists():
+            yield f"activity `{name}`: there is no Python module {provider['module']}; install the package that has it"
+    if provider.get("type") == "process" and "${" not in (path := str(provider.get("path"))):
+        program = os.path.expanduser(path)
+        if shutil.which(program) is None:
+            yield f"activity `{name}`: `{path}` is not on the PATH"
+
+
+# -- what it would do --------------------------------------------------------------------------------------------------
+
+
+def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act) -> Prospect:
+    name = str(activity.get("name"))
+    if not is_own(activity):
+        why = f"action `{name}` ({provider_of(activity)}): undo not guaranteed, only the experiment's rollbacks run"
+        refused = (f"{why}; target `{act.target.name}` is protected",) if act.target.protected else ()
+        return Prospect(effects=(why,), problems=refused)
+    provider = activity["provider"]
+    if provider["module"] == OWN_UNDO:
+        return Prospect()
+    try:
+        table = importlib.import_module(provider["module"]).FORESEE
+        look: Callable[..., Any] = table[provider["func"]]
+        arguments = _substituted(provider.get("arguments") or {}, document.get("configuration") or {})
+        found = look(act.clients.kube, act.target, arguments)
+    except (ImportError, AttributeError) as error:
+        return Prospect(problems=(f"action `{name}`: {error}",))
+    except KeyError as error:
+        return Prospect(problems=(f"action `{name}`: expected {error.args[0]}, found none",))
+    except (DrillError, TypeError, ValueError) as error:
+        return Prospect(problems=(f"action `{name}`: {error}",))
+    return Prospect(found.targets, found.effects, found.permissions, (), found.notes)
+
+
+def _substituted(value: Any, configuration: Mapping[str, Any]) -> Any:
+    """Chaos Toolkit's own substitution, for plain values: a lone reference keeps its type."""
+    if isinstance(value, Mapping):
+        return {k: _substituted(v, configuration) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_substituted(v, configuration) for v in value]
+    if not isinstance(value, str):
+        return value
+    if (lone := _REFERENCE.fullmatch(value)) and lone[1] in configuration:
+        return _plain(configuration[lone[1]])
+    return _REFERENCE.sub(
+        lambda found: str(_plain(configuration[found[1]])) if found[1] in configuration else found[0], value
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("type") == "env":
+        return os.environ.get(str(value.get("key")), value.get("default"))
+    return value
+
+
+def _joined(one: Prospect, two: Prospect) -> Prospect:
+    return Prospect(
+        one.targets + two.targets, one.effects + two.effects, one.permissions + two.permissions,
+        one.problems + two.problems, one.notes + two.notes,
+    )  # fmt: skip
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------------
+
+
+def _skipped(document: Mapping[str, Any], seen: tuple[Activity, ...], act: Act) -> None:
+    """Write down the activities of the method that were never reached."""
+    reached = Counter(a.name for a in seen if a.place == "method")
+    for place, activity in activities_of(document):
+        name = str(activity.get("name"))
+        if place != "method":
+            continue
+        if reached[name]:
+            reached[name] -= 1
+            continue
+        kind: Literal["action", "probe"] = "action" if activity.get("type") == "action" else "probe"
+        act.observe(Activity(name, "method", kind, "skipped", None, None, 0.0, undo_guaranteed=is_own(activity)))
+
+
+def _hanging(activities: tuple[Activity, ...]) -> str:
+    cut = [a.name for a in activities if a.outcome == "cut"]
+    return f": {', '.join(cut)} did not end" if cut else ""
+
+
+def _conclude(name: str, status: str, why: str, activities: tuple[Activity, ...], unproven: tuple[str, ...]) -> None:
+    """Raises what is wrong, the worst first."""
+    if status == "invalid":
+        raise StepFailed(f"Chaos Toolkit does not take experiment {name}, nothing was touched: {why}")
+    if status == "stopped":
+        raise Refused(why)
+    of = {place: [a for a in activities if a.place == place] for place in ("before", "method", "during", "after")}
+    missed = [a.name for a in (*of["during"], *of["after"]) if a.tolerated is False]
+    if missed:
+        raise StepFailed(f"the experiment's own steady state was missed: {', '.join(dict.fromkeys(missed))}")
+    failed = [a for a in of["method"] if a.kind == "action" and a.outcome != "succeeded" and a.name not in unproven]
+    if failed:
+        raise StepFailed("; ".join(f"action {a.name} {a.outcome}: {a.error}" for a in failed))
+    idle = [a.name for a in of["method"] if a.kind == "action" and a.hit == 0 and a.outcome == "succeeded"]
+    if idle:
+        raise StepFailed(f"touched nothing, so nothing was tested: {', '.join(idle)}")
+    if early := [a for a in of["before"] if a.tolerated is not True]:
+        found = "; ".join(f"{a.name} {a.error or 'is outside its tolerance'}" for a in early)
+        raise StepUnknown(f"the experiment's steady state did not hold before, so its method was not run: {found}")
+    unread = [a for a in activities if a.outcome != "succeeded" and a.place != "rollback"]
+    if unread:
+        raise StepUnknown("; ".join(f"{a.name}: {a.error or a.outcome}" for a in unread))
+    if status not in ("completed", "deviated"):
+        raise StepUnknown(f"the experiment ended `{status}`{f': {why}' if why else ''}")
+
+
+KIND = ChaosToolkit()

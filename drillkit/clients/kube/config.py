@@ -190,13 +190,18 @@ def _choose_proxy(configuration: Any) -> None:
 def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapping[str, str]]:
     def headers() -> Mapping[str, str]:
         settings = configuration.auth_settings()  # refreshes what has expired
-        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header" and s["value"]}
+        return {s["key"]: _scheme(s["value"]) for s in settings.values() if s["in"] == "header" and s["value"]}
 
     def refreshed() -> Mapping[str, str]:
         hangs = Denied(f"{who}: expected new credentials from `{plugin}` within {PLUGIN_S:g} s; it hangs")
         return bounded(headers, PLUGIN_S, hangs)
 
     return refreshed if plugin else headers
+
+
+def _scheme(value: str) -> str:
+    """The library writes a service account's token as `bearer`, which some proxies do not take."""
+    return f"Bearer {value[7:]}" if value.startswith("bearer ") else value
 
 
 def bounded(work: Callable[[], T], limit_s: float, late: Exception) -> T:

@@ -90,6 +90,8 @@ def _retry_after(answer: Answer, status: Mapping[str, Any]) -> float | None:
 
 
 def _other(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+    if "more than one PodDisruptionBudget" in said:  # an eviction that the API server cannot decide
+        return Blocked(f"cannot {asked}: {said}; leave one PodDisruptionBudget for these pods")
     if answer.status >= 500:
         return Unavailable(f"cannot {asked}: the API server is in trouble ({answer.status}: {said})")
     if 300 <= answer.status < 400:

@@ -107,10 +107,10 @@ def _mapped(error: Exception, host: str, timeout_s: float) -> Unreachable | Unan
     via = " through the proxy" if isinstance(error, they.ProxyError) else ""
     if isinstance(cause, they.NameResolutionError):
         return Unreachable(f"{host}{via}: the name does not resolve; is the server in the kubeconfig right?")
-    if isinstance(cause, they.ConnectTimeoutError):
-        return Unreachable(f"{host}{via}: no connection within {CONNECT_S:g} s; is a VPN or firewall in the way?")
     if isinstance(cause, they.NewConnectionError):
         return Unreachable(f"{host}{via}: {_root(cause)}; is the cluster up and the address right?")
+    if isinstance(cause, they.ConnectTimeoutError):
+        return Unreachable(f"{host}{via}: no connection within {CONNECT_S:g} s; is a VPN or firewall in the way?")
     if isinstance(cause, they.SSLError):
         return _tls(str(_root(cause)), host)
     if isinstance(cause, they.ReadTimeoutError):

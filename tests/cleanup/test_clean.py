@@ -1,0 +1,291 @@
+"""Clean-up against a world that resists."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from drillkit.cleanup import clean, open_undos
+from drillkit.cleanup import run as cleaning
+from drillkit.clients import Clients, kube
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.clock import Gate, SystemClock
+from drillkit.model.drill import Target
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Denied, JournalLost, Unavailable
+from drillkit.model.records import History, Record
+
+Behaviour = Callable[[str, Patience], Undone]
+
+
+@dataclass(frozen=True)
+class Relief(Applicable):
+    kind: ClassVar[str] = "kube.test-relief"
+    phase: ClassVar[Phase] = "relieve"
+    behave: ClassVar[Behaviour]
+    name: str
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        return type(self).behave(self.name, patience)
+
+
+@dataclass(frozen=True)
+class Removal(Relief):
+    kind: ClassVar[str] = "kube.test-removal"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class EarlyRemoval(Relief):
+    kind: ClassVar[str] = "kube.test-early-removal"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 1
+
+
+@pytest.fixture
+def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[[Behaviour], None]:
+    table = {**kube.UNDOS, **{cls.kind: cls for cls in (Relief, Removal, EarlyRemoval)}}
+    monkeypatch.setattr(kube, "UNDOS", table)
+
+    def choose(behaviour: Behaviour) -> None:
+        monkeypatch.setattr(Relief, "behave", staticmethod(behaviour), raising=False)
+
+    return choose
+
+
+class Pages:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, dict[str, Any]]] = []
+        self.lost = False
+
+    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+        if self.lost:
+            raise JournalLost("the disk is gone")
+        self.records.append((kind, dict(data)))
+        return len(self.records)
+
+    def ended(self) -> dict[int, str]:
+        return {d["of"]: d["outcome"] for k, d in self.records if k == "undo.ended"}
+
+
+def record(n: int, kind: str, step: str = "", **data: Any) -> Record:
+    return Record(n, 1000.0 + n, float(n), "runner", kind, step, data)
+
+
+def plans(*kinds_and_names: tuple[type[Relief], str]) -> History:
+    return tuple(
+        record(n, "undo.planned", undo=cls.kind, args={"name": name}, phase=cls.phase, resource=name)
+        for n, (cls, name) in enumerate(kinds_and_names, 1)
+    )
+
+
+def cleaned(history: History, pages: Pages, limit_s: float = 5.0, **more: Any) -> Any:
+    clients = Clients(Target(name="none"), SystemClock(), Gate())
+    return clean(open_undos(history), clients, pages, SystemClock(), limit_s, **more)
+
+
+# Which undos are open
+
+
+def test_an_undo_is_open_until_it_has_ended_however_often_it_failed() -> None:
+    history = (
+        record(1, "run.opened", versions={"drillkit": "0.9"}),
+        record(2, "undo.planned", "a", undo="kube.uncordon", args={}, phase="relieve", resource="node/a"),
+        record(3, "undo.planned", "b", undo="kube.uncordon", args={}, phase="relieve", resource="node/b"),
+        record(4, "undo.planned", "b", undo="kube.uncordon", args={}, phase="relieve", resource="node/c"),
+        record(5, "effect.confirmed", of=3, uid="u3"),
+        record(6, "undo.failed", of=3, why="x"),
+        record(7, "undo.ended", of=2, outcome="undone"),
+        record(8, "undo.ended", of=4, outcome="kept"),
+        record(9, "effect.confirmed", of=99),
+    )
+    (only,) = open_undos(history)
+    assert (only.record, only.resource, only.confirmed, only.identity) == (3, "node/b", True, {"uid": "u3"})
+    assert only.version == "0.9"
+    assert open_undos(history, "a") == ()
+    assert open_undos(history, "b") == (only,)
+
+
+def test_an_undo_of_another_version_stays_open_and_says_whose_it_is(behave) -> None:
+    behave(lambda name, patience: Undone("undone"))
+    history = (
+        record(1, "run.opened", versions={"drillkit": "9.1"}),
+        record(2, "undo.planned", undo="kube.from-the-future", args={"a": 1}, phase="relieve", resource="x/1"),
+        record(3, "undo.planned", undo="tape.rewind", args={}, phase="remove", resource="x/2"),
+        record(4, "undo.planned", undo="kube.test-relief", args={"colour": 1}, phase="relieve", resource="x/3"),
+        record(5, "undo.planned", undo="kube.test-relief", args={"name": "fine"}, phase="relieve", resource="x/4"),
+    )
+    pages = Pages()
+    result = cleaned(history, pages)
+    assert {u.resource for u in result.open} == {"x/1", "x/2", "x/3"}
+    assert pages.ended() == {5: "undone"}
+    assert all("drillkit 9.1 wrote" in d["why"] for k, d in pages.records if k == "undo.failed")
+
+
+# How they are applied
+
+
+def test_all_of_relieve_is_done_at_the_same_time_and_before_any_of_remove(behave) -> None:
+    together = threading.Barrier(3)
+    order: list[str] = []
+
+    def apply(name: str, patience: Patience) -> Undone:
+        if name.startswith("fault"):
+            together.wait(3)
+            time.sleep(0.05)
+        order.append(name)
+        return Undone("undone", "gone")
+
+    behave(apply)
+    pages = Pages()
+    history = plans((Removal, "object"), (Relief, "fault-1"), (Relief, "fault-2"), (Relief, "fault-3"))
+    result = cleaned(history, pages)
+    assert order[-1] == "object"
+    assert result.open == ()
+    assert pages.ended() == {1: "undone", 2: "undone", 3: "undone", 4: "undone"}
+    assert result.ended[0].undone.detail == "gone"
+
+
+def test_removing_goes_by_rank_and_then_backwards(behave) -> None:
+    order: list[str] = []
+    behave(lambda name, patience: order.append(name) or Undone("undone"))
+    cleaned(plans((Removal, "r1"), (EarlyRemoval, "e1"), (Removal, "r2"), (EarlyRemoval, "e2")), Pages())
+    assert order == ["e2", "e1", "r2", "r1"]
+
+
+def test_one_that_fails_holds_up_nobody(behave) -> None:
+    def apply(name: str, patience: Patience) -> Undone:
+        if name == "broken":
+            raise Unavailable("the API is down")
+        return Undone("undone")
+
+    behave(apply)
+    pages = Pages()
+    told: list[str] = []
+    history = plans((Removal, "last"), (EarlyRemoval, "broken"), (Relief, "fault"))
+    result = cleaned(history, pages, limit_s=1.0, on_progress=told.append)
+    assert pages.ended() == {1: "undone", 3: "undone"}
+    assert [(f.undo.resource, f.why, f.attempts > 1) for f in result.failed] == [("broken", "the API is down", True)]
+    assert ("undo.failed", {"of": 2, "why": "the API is down", "attempts": result.failed[0].attempts}) in pages.records
+    assert any("broken: trying again" in text for text in told)
+    assert "fault: undone" in told
+
+
+def test_one_that_hangs_lets_the_next_begin(behave, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "STAGGER_S", 0.05)
+    moments: dict[str, float] = {}
+
+    def apply(name: str, patience: Patience) -> Undone:
+        if name == "slow":
+            time.sleep(0.5)
+        moments[name] = time.monotonic()
+        return Undone("undone")
+
+    behave(apply)
+    result = cleaned(plans((Removal, "quick"), (Removal, "slow")), Pages())
+    assert moments["quick"] < moments["slow"]
+    assert len(result.ended) == 2
+
+
+def test_a_bug_in_an_undo_is_told_and_holds_up_nobody(behave) -> None:
+    def apply(name: str, patience: Patience) -> Undone:
+        if name == "buggy":
+            raise ZeroDivisionError("oops")
+        return Undone("undone")
+
+    behave(apply)
+    result = cleaned(plans((Relief, "fine"), (Relief, "buggy")), Pages())
+    assert [(f.undo.resource, "a bug in the undo `kube.test-relief`: ZeroDivisionError: oops" in f.why)
+            for f in result.failed] == [("buggy", True)]  # fmt: skip
+    assert [s.undo.resource for s in result.ended] == ["fine"]
+
+
+def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
+    calls: list[str] = []
+
+    def apply(name: str, patience: Patience) -> Undone:
+        calls.append(name)
+        raise Denied("may not")
+
+    behave(apply)
+    started = time.monotonic()
+    result = cleaned(plans((Relief, "forbidden")), Pages(), limit_s=60)
+    assert len(calls) == cleaning.HOPELESS_ATTEMPTS
+    assert time.monotonic() - started < 5
+    assert result.failed[0].why == "may not"
+
+
+def test_each_undo_gets_one_attempt_even_when_the_time_is_over(behave) -> None:
+    behave(lambda name, patience: Undone("undone"))
+    assert cleaned(plans((Relief, "a"), (Removal, "b")), Pages(), limit_s=0.0).open == ()
+
+
+def test_clean_up_goes_on_from_memory_when_the_journal_is_lost(behave) -> None:
+    behave(lambda name, patience: Undone("undone"))
+    pages = Pages()
+    pages.lost = True
+    result = cleaned(plans((Relief, "a"), (Removal, "b")), pages)
+    assert len(result.ended) == 2
+    assert result.unwritten == "the disk is gone"
+
+
+def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
+    skip = threading.Event()
+
+    def apply(name: str, patience: Patience) -> Undone:
+        if name == "fault":
+            skip.set()
+            patience.pause(0.01)
+        elif name == "waiting":
+            skip.set()
+            patience.pause(30)
+        return Undone("undone")
+
+    behave(apply)
+    pages = Pages()
+    history = plans((Removal, "never begun"), (Removal, "waiting"), (Relief, "fault"))
+    started = time.monotonic()
+    result = cleaned(history, pages, limit_s=60, skip_remove=skip)
+    assert time.monotonic() - started < 5
+    assert pages.ended() == {3: "undone"}
+    assert {u.resource for u in result.skipped} == {"never begun", "waiting"}
+    assert result.open == result.skipped
+
+
+def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
+    skip = threading.Event()
+
+    def apply(name: str, patience: Patience) -> Undone:
+        threading.Timer(0.05, skip.set).start()
+        patience.pause(30)
+        return Undone("undone")
+
+    behave(apply)
+    started = time.monotonic()
+    result = cleaned(plans((Removal, "never begun"), (Removal, "waiting")), Pages(), limit_s=60, skip_remove=skip)
+    assert time.monotonic() - started < 6
+    assert {u.resource for u in result.skipped} == {"never begun", "waiting"}
+
+
+def test_only_the_phases_asked_for_are_done(behave) -> None:
+    behave(lambda name, patience: Undone("undone"))
+    pages = Pages()
+    cleaned(plans((Relief, "a"), (Removal, "b")), pages, phases=("relieve",))
+    assert pages.ended() == {1: "undone"}
+
+
+def test_a_target_that_is_not_configured_any_more_leaves_its_undos_open() -> None:
+    history = (
+        record(1, "undo.planned", undo="kube.uncordon", args={"node": "n", "run": "r", "uid": "u"}, phase="relieve",
+               resource="node/n"),
+    )  # fmt: skip
+    result = cleaned(history, Pages())
+    assert "has no `kubernetes:`" in result.failed[0].why

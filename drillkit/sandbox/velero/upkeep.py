@@ -1,0 +1,155 @@
+"""What Velero does by itself: schedules, storage locations, comparing bucket and cluster, expiry."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from drillkit.sandbox.cluster.controllers import cron
+from drillkit.sandbox.kube.objects import Object, labels_of, parse_time
+from drillkit.sandbox.velero.blobs import BlobsUnavailable
+from drillkit.sandbox.velero.desk import Desk
+from drillkit.sandbox.velero.names import (
+    BACKUPS,
+    DELETIONS,
+    DONE,
+    LOCATIONS,
+    METADATA,
+    SCHEDULE_NAME,
+    SCHEDULES,
+    backup_key,
+    label_value,
+)
+
+VALIDATION_EVERY = timedelta(minutes=1)
+EXPIRY_CHECK = timedelta(minutes=1)
+
+
+class Upkeep:
+    """Everything nobody asked for."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._synced: datetime | None = None
+
+    def reconcile(self) -> None:
+        for location in self._desk.all(LOCATIONS):
+            self._validate(location)
+        for schedule in self._desk.all(SCHEDULES):
+            self._schedule(schedule)
+        self._expire()
+        self._sync()
+
+    def _validate(self, location: Object) -> None:
+        """Available or Unavailable, looked at again every minute and whenever the knob changes it."""
+        desk, status = self._desk, location.get("status") or {}
+        message = desk.knobs.location_unavailable
+        phase = "Unavailable" if message else "Available"
+        last = status.get("lastValidationTime")
+        due = last is None or desk.now() >= parse_time(last) + VALIDATION_EVERY
+        if due or status.get("phase") != phase or status.get("message", "") != message:
+            desk.status(
+                LOCATIONS, location, phase=phase, message=message or None, lastValidationTime=desk.stamp(),
+                lastSyncedTime=desk.stamp(),
+            )  # fmt: skip
+        desk.wake(desk.now() + VALIDATION_EVERY)
+
+    def _schedule(self, schedule: Object) -> None:
+        desk, status, spec = self._desk, schedule.get("status") or {}, schedule["spec"]
+        if status.get("phase") in (None, "", "New"):
+            try:
+                cron.parse(_standard(spec["schedule"]))
+            except ValueError as error:
+                complaint = f"invalid schedule: {error}"
+                desk.status(SCHEDULES, schedule, phase="FailedValidation", validationErrors=[complaint])
+                return
+            schedule = desk.status(SCHEDULES, schedule, phase="Enabled")
+        elif status.get("phase") != "Enabled":
+            return
+        if spec.get("paused"):
+            return
+        last = (schedule.get("status") or {}).get("lastBackup") or schedule["metadata"]["creationTimestamp"]
+        following = cron.parse(_standard(spec["schedule"])).next_after(parse_time(last))
+        if following is None:
+            return
+        if desk.now() < following:
+            desk.wake(following)
+            return
+        self._fire(schedule)
+
+    def _fire(self, schedule: Object) -> None:
+        """One backup for however many firings were missed; none while the last one is still at work."""
+        desk, name = self._desk, schedule["metadata"]["name"]
+        mine = [each for each in desk.all(BACKUPS) if labels_of(each).get(SCHEDULE_NAME) == label_value(name)]
+        if any((each.get("status") or {}).get("phase") not in DONE for each in mine):
+            desk.wake(desk.now() + timedelta(seconds=1))
+            return
+        template = dict(schedule["spec"]["template"])
+        metadata = template.pop("metadata", None) or {}
+        labels = {**labels_of(schedule), **(metadata.get("labels") or {}), SCHEDULE_NAME: label_value(name)}
+        stamp = desk.now().strftime("%Y%m%d%H%M%S")
+        if desk.store.get(BACKUPS, desk.namespace, f"{name}-{stamp}") is None:
+            meta = {"name": f"{name}-{stamp}", "labels": labels}
+            desk.store.create(BACKUPS, {"metadata": meta, "spec": template}, desk.namespace)
+        desk.status(SCHEDULES, schedule, lastBackup=desk.stamp())
+
+    def _expire(self) -> None:
+        """Asks for the deletion of backups whose time is over."""
+        desk = self._desk
+        asked = {request["spec"]["backupName"] for request in desk.all(DELETIONS)}
+        for backup in desk.all(BACKUPS):
+            status = backup.get("status") or {}
+            name = backup["metadata"]["name"]
+            if status.get("phase") not in DONE or not status.get("expiration") or name in asked:
+                continue
+            if desk.now() < parse_time(status["expiration"]):
+                continue
+            request = {"metadata": {"generateName": f"{name[:50]}-"}, "spec": {"backupName": name}}
+            desk.store.create(DELETIONS, request, desk.namespace)
+            desk.changed = True
+        desk.wake(desk.now() + EXPIRY_CHECK)
+
+    def _sync(self) -> None:
+        """Backups found in the bucket come into the cluster; finished ones that are gone from the bucket leave it."""
+        desk = self._desk
+        period = timedelta(seconds=desk.knobs.sync_s)
+        if self._synced is not None and desk.now() < self._synced + period:
+            desk.wake(self._synced + period)
+            return
+        self._synced = desk.now()
+        desk.wake(self._synced + period)
+        if desk.knobs.location_unavailable:
+            return
+        try:
+            kept = {key.split("/")[1] for key in desk.blobs.list("backups/") if key.endswith("/" + METADATA)}
+            for name in sorted(kept):
+                if desk.store.get(BACKUPS, desk.namespace, name) is None:
+                    self._adopt(name)
+        except BlobsUnavailable:
+            return  # next time
+        for backup in desk.all(BACKUPS):
+            name = backup["metadata"]["name"]
+            finished = (backup.get("status") or {}).get("phase") in ("Completed", "PartiallyFailed")
+            if finished and name not in kept:
+                desk.store.delete(BACKUPS, desk.namespace, name)
+                desk.changed = True
+
+    def _adopt(self, name: str) -> None:
+        desk = self._desk
+        found = json.loads(desk.blobs.get(backup_key(name, METADATA)) or b"{}")
+        if not found:
+            return
+        meta = {key: found["metadata"][key] for key in ("name", "labels", "annotations") if key in found["metadata"]}
+        made = desk.store.create(BACKUPS, {"metadata": meta, "spec": found["spec"]}, desk.namespace)
+        desk.status(BACKUPS, made, **found["status"])
+
+
+def _standard(text: str) -> str:
+    """Without the descriptors and time zone prefix that Velero's parser also takes."""
+    named = {
+        "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
+        "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
+    }  # fmt: skip
+    if text.startswith(("CRON_TZ=", "TZ=")):
+        text = text.partition(" ")[2]
+    return named.get(text.strip(), text)

@@ -30,7 +30,8 @@ class Remote:
         self._sock = sock
         self._answers = sock.makefile("rb")
         self._one = threading.Lock()
-        self._step = step
+        self.step = step
+        """Step that records belong to which do not say otherwise."""
 
     def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
         """See `Book.append`. The number is 0 for a record that is not durable."""
@@ -43,7 +44,7 @@ class Remote:
         return Planned(n, effect, self)
 
     def _name(self, step: str | None) -> str:
-        return step if step is not None else current_step() or self._step
+        return step if step is not None else current_step() or self.step
 
     def _ask(self, message: Mapping[str, Any]) -> int:
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"

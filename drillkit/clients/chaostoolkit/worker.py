@@ -59,6 +59,7 @@ def _warm_up(modules: str) -> None:
 def _work(job: Job, book: Remote) -> None:
     from drillkit.clients.chaostoolkit.logs import Pump, configure_logging
 
+    book.step = job.step  # a worker that was warmed up did not know it yet
     pump = Pump()
     configure_logging()
     redactor = Redactor(secret_values(job.experiment))

@@ -1,0 +1,104 @@
+"""What several rooms' tests share: the command line as a process, and a sandbox of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`drillkit` in a folder of its own, with a home of its own."""
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("DRILLKIT_") and k != "KUBECONFIG"}
+        return {**kept, "DRILLKIT_HOME": str(self.home), "HOME": str(self.folder), "COLUMNS": "200", **(more or {})}
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "drillkit", *arguments], cwd=self.folder, env=self.environment(env), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, limit_s: float = 120) -> Ran:
+        process = self.start(*arguments, env=env)
+        try:
+            out, err = process.communicate(timeout=limit_s)
+        finally:
+            process.kill()
+            process.wait()
+        return Ran(process.returncode, out, err)
+
+    def run_folder(self, drill: str) -> Path:
+        """The folder of the latest run of a drill."""
+        return max((self.folder / "reports" / drill).iterdir())
+
+    def verdict(self, drill: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.run_folder(drill) / "verdict.json").read_text())
+        return found
+
+
+@pytest.fixture()
+def drillkit(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that stays up for one test."""
+
+    endpoints: Mapping[str, Any]
+    pid: int
+
+    @property
+    def kubeconfig(self) -> Path:
+        return Path(self.endpoints["kubeconfig"])
+
+
+@pytest.fixture()
+def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
+    """A sandbox in the command line's home, as `drillkit sandbox up` makes it."""
+    state = drillkit.home / "sandbox"
+    state.mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield Sandbox(json.loads(process.stdout.readline()), process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdin.close()
+        process.stdout.close()

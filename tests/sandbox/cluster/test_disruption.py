@@ -142,3 +142,17 @@ def test_the_same_seed_gives_the_same_cluster():
     one, other = VirtualCluster(seed=7), VirtualCluster(seed=7)
     assert one.store.list(PODS) == other.store.list(PODS)
     assert one.store.list(PODS) != VirtualCluster(seed=8).store.list(PODS)
+
+
+def test_a_fork_goes_its_own_way(shop):
+    fork = shop.cluster.fork()
+    name = shop.names("app=web")[0]
+    fork.store.delete(PODS, "shop", name)
+    fork.advance(10)
+    assert fork.store.get(PODS, "shop", name) is None
+    assert len([p for p in fork.store.list(PODS, "shop", "app=web") if is_ready(p)]) == 3
+    assert shop.get(PODS, name) is not None
+    assert fork.time > shop.cluster.time
+    shop.delete(PODS, name)
+    shop.advance(10)
+    assert shop.store.list(PODS) == fork.store.list(PODS)

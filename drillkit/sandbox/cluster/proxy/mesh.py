@@ -102,34 +102,33 @@ class Mesh:
     async def _serve_one(
         self, head: Head, source: str, service_key: str | None, reader: StreamReader, writer: StreamWriter
     ) -> bool:
-        authority = head.lower.get("host", "")
-        if service_key:
-            service: Service | None = self.table.services.get(service_key, Service(service_key))
-        else:
-            service = self.table.service_for(authority, source)
-            host = service.host if service else authority
-            unresolvable = fault.unresolvable(self.table.rules, source, host) or fault.unresolvable(
-                self.table.rules, source, authority
-            )
-            if service is None or unresolvable:
-                why = f" ({unresolvable.name})" if unresolvable else ""
-                writer.write(plain_answer(503, f"{authority}: Name or service not known{why}\n"))
-                await writer.drain()
-                return False
-        assert service is not None
+        service = self._resolve(head, source, service_key)
+        if isinstance(service, str):
+            writer.write(plain_answer(503, f"{service}\n"))
+            await writer.drain()
+            return False
         exchange = Exchange(service, source, head, reader, writer)
         exchange.keep = head.lower.get("connection", "").lower() != "close" and head.words()[-1] != "HTTP/1.0"
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                await self._forward(exchange)
+            await self._forward(exchange)
         except Failed as failed:
             exchange.status, exchange.flags, exchange.cause = failed.status, failed.flags, failed.cause
-        except TimeoutError:
-            exchange.status, exchange.flags, exchange.cause = 504, "UT", f"no answer within {REQUEST_TIMEOUT_S:g} s"
-        if not exchange.started_answer or exchange.flags == "UC":
+            self._record(exchange)
             await self._answer_failure(exchange)
-        self._record(exchange)
+        else:
+            self._record(exchange)
         return exchange.keep
+
+    def _resolve(self, head: Head, source: str, service_key: str | None) -> Service | str:
+        """The Service a connection is for, or why a pod cannot resolve the name it asked for."""
+        if service_key:
+            return self.table.services.get(service_key, Service(service_key))
+        authority = head.lower.get("host", "")
+        service = self.table.service_for(authority, source)
+        for name in (service.host if service else authority, authority):
+            if (rule := fault.unresolvable(self.table.rules, source, name)) is not None:
+                return f"{authority}: Name or service not known ({rule.name})"
+        return service or f"{authority}: Name or service not known"
 
     async def _answer_failure(self, exchange: Exchange) -> None:
         exchange.keep = exchange.keep and not exchange.started_answer and not has_body(exchange.head)
@@ -141,27 +140,43 @@ class Mesh:
         await exchange.writer.drain()
 
     async def _forward(self, exchange: Exchange) -> None:
+        """Bring the request to a pod and the answer back. Raises Failed."""
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                endpoint, connection, answer = await self._reach(exchange)
+        except TimeoutError:
+            raise Failed(504, "UT", f"no answer within {REQUEST_TIMEOUT_S:g} s") from None
+        exchange.status = int(answer.words()[1])
+        if exchange.status >= 500:
+            exchange.cause = f"{endpoint.pod} answered {exchange.status}"
+        if exchange.reader.at_eof():
+            exchange.flags, exchange.cause = "DC", "the client gave up before the answer"
+        try:
+            await self._relay_answer(exchange, connection, answer)
+        except OSError as error:
+            connection.close()
+            if exchange.writer.is_closing():
+                raise Failed(exchange.status, "DC", "the client gave up before the end of the answer") from error
+            raise Failed(502, "UC", f"{endpoint.pod} ended the connection inside its answer") from error
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _reach(self, exchange: Exchange) -> tuple[Endpoint, Connection, Head]:
+        """The pod that answered, the connection to it, and the head of its answer, after all faults on the way."""
         await self._http_fault(exchange)
         endpoint = self._choose(exchange.service)
         exchange.destination = endpoint.workload
-        await self._travel(exchange, exchange.source, endpoint.pod)
+        await self._travel(exchange.source, endpoint.pod)
         if (busy_s := fault.busy_s(self.table.rules, endpoint.pod)) > 0:
             await asyncio.sleep(busy_s)
         connection, answer = await self._ask(exchange, endpoint)
         try:
-            await self._travel(exchange, endpoint.pod, exchange.source)
-            exchange.status = int(answer.words()[1])
-            if exchange.reader.at_eof():
-                exchange.flags, exchange.cause = "DC", "the client gave up before the answer"
-            await self._relay_answer(exchange, connection, answer)
-        except ConnectionError as error:
-            connection.close()
-            raise Failed(502, "UC", f"the pod ended the connection inside its answer: {error}") from error
+            await self._travel(endpoint.pod, exchange.source)
         except BaseException:
             connection.close()
             raise
-        if exchange.status >= 500:
-            exchange.cause = f"{endpoint.pod} answered {exchange.status}"
+        return endpoint, connection, answer
 
     async def _relay_answer(self, exchange: Exchange, connection: Connection, answer: Head) -> None:
         bodyless = exchange.method == "HEAD" or exchange.status in (204, 304)
@@ -233,7 +248,7 @@ class Mesh:
         if rule.abort_share and self.draw() < rule.abort_share:
             raise Failed(rule.abort_status, "FI", f"fault filter abort ({rule.name})")
 
-    async def _travel(self, exchange: Exchange, sender: str, receiver: str) -> None:
+    async def _travel(self, sender: str, receiver: str) -> None:
         """Let packets pass one way; a partition holds them until it is lifted or the request's time is up."""
         way = fault.passage(self.table.rules, sender, receiver, self.draw)
         while way.drop:

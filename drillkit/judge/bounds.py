@@ -87,15 +87,15 @@ class LiveBounds:
             return []
         tracker = self._trackers.setdefault(sample.sli, OutageTracker())
         tracker.add(sample)
+        for slo in self._slos.values():
+            if slo.kind == "probe" and slo.sli == sample.sli:
+                self._charge(slo, sample, at)
         if self._began is None:
             tracker.brackets = [tracker.open] if tracker.open else []
             return []
         if sample.sent:
             self._seen = at
         self._bad[sample.sli] = self._bad.get(sample.sli, 0) + sample.sent - sample.good
-        for slo in self._slos.values():
-            if slo.kind == "probe" and slo.sli == sample.sli:
-                self._charge(slo, sample, at)
         fired = self._decide(at)
         tracker.brackets = [tracker.open] if tracker.open else []  # the judge keeps them; here they were looked at
         return fired
@@ -123,9 +123,11 @@ class LiveBounds:
         return Now(sli, sent, sent - good, good / sent if sent else None, p95, failing)
 
     def _charge(self, slo: SloTerms, sample: Sample, at: float) -> None:
+        """A budget is spent by the drill alone; a burn rate looks back over its window, the time before it too."""
         failed = bad_of(sample, slo.slow_s)
-        bad, sent, seconds = self._spending.get(slo.name, (0, 0, 0))
-        self._spending[slo.name] = (bad + failed, sent + sample.sent, seconds + 1)
+        if self._began is not None:
+            bad, sent, seconds = self._spending.get(slo.name, (0, 0, 0))
+            self._spending[slo.name] = (bad + failed, sent + sample.sent, seconds + 1)
         for (name, window_s), rolling in self._rolling.items():
             if name != slo.name:
                 continue

@@ -72,11 +72,8 @@ def observe_samples(history: History, run: RunRead) -> Samples:
             _count(slis, sample, record, run, spans)
             for window in windows.values():
                 window.add(sample, record.n)
-        elif record.kind == "gate.decided" and (gate := declared_gate(run, record)) is not None:
-            window_of_sli = windows.get(record.n)
-            if window_of_sli is not None and gate.bad is not None:
-                answers[record.n] = window_of_sli.answer(record.mono)
-                del windows[record.n]
+        elif record.n in windows:
+            answers[record.n] = windows.pop(record.n).answer(record.mono)
     control = [b for seen in slis.values() if seen.control for b in seen.tracker.brackets]
     return Samples(slis, answers, tuple(sorted(control, key=lambda b: b.first_bad)))
 
@@ -166,13 +163,14 @@ def _count(
         seen = slis[sample.sli] = Observed(sample.sli, sample.control)
     start, end = begins(sample), ends(sample)
     first, last = (record.mono - 1, record.mono) if start is None or end is None else (start, end)
-    lasting = seen.tracker.open.first_bad if seen.tracker.open else math.inf
+    goes_on = seen.tracker.open is not None and sample.flips and not sample.flips[0][1]
+    lasting = seen.tracker.open.first_bad if seen.tracker.open and goes_on else math.inf
     begin, over = run.during
     # An outage that began while steps ran belongs to them to its end, so that its last requests are not forgiven.
-    phase: Phase = "before" if last < begin else "during" if first <= over or lasting <= over else "after"
+    phase: Phase = "before" if last < begin else "during" if first < over or lasting <= over else "after"
     seen.phases[phase].add(sample, record.n)
     for step, began, ended in spans:
-        if last >= began and (first <= ended or began <= lasting <= ended):
+        if last >= began and (first < ended or began <= lasting <= ended):
             seen.steps.setdefault(step.name, Tally()).add(sample, record.n)
     seen.tracker.add(sample)
 

@@ -154,12 +154,19 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
                 raise ValueError("a kind of record that this version does not know")
 
 
+_OPTIONAL = {"why": str, "expected": str, "test": str, "bad": int, "total": int, "records": list}
+
+
 def _need(data: Mapping[str, Any], *keys: str) -> None:
-    missing = [key for key in keys if key not in data]
-    if missing:
-        raise ValueError(f"expected {', '.join(missing)}")
+    """Raises ValueError unless these are there, and text, and what may be there is what it should be."""
+    missing = [key for key in keys if not isinstance(data.get(key), str)]
+    wrong = [key for key, kind in _OPTIONAL.items() if key in data and not isinstance(data[key], kind)]
+    if missing or wrong:
+        raise ValueError(f"expected {', '.join(missing + wrong)} to be there and of its type")
     if "holds" in keys:
         Holds(data["holds"])
+    if any(not isinstance(n, int) for n in data.get("records", ())):
+        raise ValueError("expected records to be numbers")
 
 
 def _open(run: RunRead, data: Mapping[str, Any]) -> None:

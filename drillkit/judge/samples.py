@@ -26,7 +26,7 @@ def sample_of(data: Mapping[str, Any]) -> Sample:
             data["sli"],
             data["sent"],
             data["good"],
-            data["bad"],
+            dict(data["bad"]),
             {int(bucket): count for bucket, count in data["latency_us"].items()},
             tuple([(at, good) for at, good in data["flips"]]),
             tuple([(at, good) for at, good in data["last"]]),
@@ -34,12 +34,31 @@ def sample_of(data: Mapping[str, Any]) -> Sample:
             data["dropped"],
             data.get("control", False),
         )
-        fits = len(sample.flips) == len(sample.last) and sample.sent == sample.good + sum(sample.bad.values())
+        fits = _fits(sample)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a Sample that cannot be read: {error!r}") from error
     if not fits:
-        raise ValueError(f"a Sample of `{sample.sli}` whose counts contradict each other")
+        raise ValueError(f"a Sample of `{sample.sli}` whose fields contradict each other")
     return sample
+
+
+def _fits(sample: Sample) -> bool:
+    """Whether fields are what they are called, and add up."""
+    counts = (
+        sample.sent, sample.good, sample.lateness_p99_us, sample.dropped, *sample.bad.values(),
+        *sample.latency_us.values(),
+    )  # fmt: skip
+    if not isinstance(sample.sli, str) or any(type(count) is not int or count < 0 for count in counts):
+        return False
+    runs, ends = sample.flips, sample.last
+    in_order = all(type(at) in (int, float) and at >= 0 for at, _ in (*runs, *ends))
+    return (
+        in_order
+        and len(runs) == len(ends)
+        and bool(runs) == bool(sample.sent)
+        and sample.sent == sample.good + sum(sample.bad.values())
+        and isinstance(sample.control, bool)
+    )
 
 
 def begins(sample: Sample) -> float | None:

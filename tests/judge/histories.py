@@ -1,10 +1,10 @@
 """Histories as literals: a tape that things are put on at a time, in any order, and read as the journal would be.
 
-    tape = Tape(drill)
-    tape.phase("steps", 10, 20)
-    tape.probe("web", 0, 30, bad=[(12.0, 12.3)])
-    tape.step("kill", 10, 20)
-    verdict = judge(tape.history())
+tape = Tape(drill)
+tape.phase("steps", 10, 20)
+tape.probe("web", 0, 30, bad=[(12.0, 12.3)])
+tape.step("kill", 10, 20)
+verdict = judge(tape.history())
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ EPOCH = 1_800_000_000.0
 
 def drill(**keys: Any) -> Drill:
     """A drill from the plain data of its file; one step `kill` unless it says otherwise."""
-    plain = {"drill": "pod-delete", "owner": "platform@example.com", "steps": [{"name": "kill", "uses": "chaostoolkit"}]}
-    found: Drill = from_data(Drill, {**plain, **keys})
+    steps = [{"name": "kill", "uses": "chaostoolkit"}]
+    found: Drill = from_data(Drill, {"drill": "pod-delete", "owner": "platform@example.com", "steps": steps, **keys})
     return found
 
 
@@ -35,7 +35,6 @@ class Tape:
     def __init__(self, of: Drill | None, **opened: Any) -> None:
         """`opened`: more keys of record 1. Without a drill there is no record 1."""
         self._lines: list[tuple[float, int, str, str, str, dict[str, Any]]] = []
-        self._numbers: dict[str, int] = {}
         if of is not None:
             self.add(
                 0.0, "run.opened", run="20270115-080000-x7k2", drill=to_data(of), target={"name": "sandbox"},
@@ -71,16 +70,17 @@ class Tape:
         self.add(start, "step.started", on=name, uses="chaostoolkit", disturbs="users", group=group)
         return self if end is None else self.add(end, "step.ended", on=name, outcome=outcome, why=why)
 
-    def gate(self, at: float, place: str, sli: str, holds: str = "met", bad: int = 0, total: int = 200, **more: Any) -> Tape:
+    def gate(
+        self, at: float, place: str, sli: str, holds: str = "met", bad: int = 0, total: int = 200, **more: Any
+    ) -> Tape:
         """A gate's decision."""
         data = {"expected": "at most 2 of 200 bad", "why": f"{bad} bad of {total}", **more}
         return self.add(at, "gate.decided", place=place, sli=sli, holds=holds, bad=bad, total=total, **data)
 
     def undo(self, at: float, resource: str, *, phase: str = "relieve", step: str = "kill", key: str = "") -> Tape:
         """An undo that is planned; `add(…, "undo.ended", of=RESOURCE)` closes it."""
-        return self.add(
-            at, "undo.planned", on=step, key=key or resource, undo="kube.uncordon", phase=phase, resource=resource, args={}
-        )  # fmt: skip
+        data = {"undo": "kube.uncordon", "phase": phase, "resource": resource, "args": {}}
+        return self.add(at, "undo.planned", on=step, key=key or resource, **data)
 
     def probe(
         self, sli: str, start: float, end: float, *, rate: int = 20, bad: Sequence[tuple[float, float]] = (),
@@ -115,7 +115,7 @@ class Tape:
         lines = sorted(self._lines, key=lambda line: (line[0], line[1]))
         numbers = {key: n for n, (_, _, _, _, key, _) in enumerate(lines, 1) if key}
         return tuple(
-            Record(n, EPOCH + at, at, "runner", kind, step, _numbered(data, numbers))
+            Record(n, EPOCH + at, at, "runner", kind, step, _numbered(kind, data, numbers))
             for n, (at, _, kind, step, _, data) in enumerate(lines, 1)
         )
 
@@ -135,12 +135,14 @@ def sample_of_second(
     failed = states.count(False)
     return Sample(
         sli, len(states), len(states) - failed, {cause: failed} if failed else {}, latency,
-        tuple((times[i], states[i]) for i in starts), tuple((times[i], states[i]) for i in ends), late_us, dropped, control,
+        tuple((times[i], states[i]) for i in starts), tuple((times[i], states[i]) for i in ends), late_us, dropped,
+        control,
     )  # fmt: skip
 
 
-def _numbered(data: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
-    return {**data, "of": numbers[data["of"]]} if isinstance(data.get("of"), str) else data
+def _numbered(kind: str, data: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
+    named = kind.startswith(("undo.", "effect.")) and isinstance(data.get("of"), str)
+    return {**data, "of": numbers[data["of"]]} if named else data
 
 
 HYPOTHESIS = {

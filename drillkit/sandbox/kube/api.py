@@ -224,10 +224,7 @@ def _patch(store: Store, call: Call) -> Response:
 
 
 def _options(call: Call) -> DeleteOptions:
-    body = call.body()
-    if not isinstance(body, dict):
-        raise bad_request("expected DeleteOptions")
-    return options_of(body, call.query)
+    return options_of(call.body(), call.query)
 
 
 def _delete(store: Store, call: Call) -> Response:

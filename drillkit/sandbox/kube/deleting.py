@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from drillkit.sandbox.kube.call import check_dry_run
 from drillkit.sandbox.kube.errors import ApiError, bad_request
 from drillkit.sandbox.kube.objects import Object
+from drillkit.sandbox.kube.shapes import require
 
+_SHAPE = {
+    "gracePeriodSeconds": int,
+    "propagationPolicy": str,
+    "orphanDependents": bool,
+    "preconditions": {"uid": str, "resourceVersion": str},
+    "dryRun": [str],
+}
 _POLICIES = ("Background", "Foreground", "Orphan")
 
 
@@ -25,6 +33,7 @@ class DeleteOptions:
 
 def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
     """The options of ``body`` (a DeleteOptions), completed from the query. Raises 400 or 422."""
+    require(body, _SHAPE, "DeleteOptions")
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     try:
         grace_s = None if grace is None else int(grace)

@@ -41,7 +41,10 @@ def patched(call: Call, target: Object) -> Object:
         return patches.operate(target, body)
     if not isinstance(body, dict):
         raise bad_request("a patch must be an object")
-    result: Any = patches.merge(target, body) if kind == MERGE else patches.strategic(target, body)
+    try:
+        result: Any = patches.merge(target, body) if kind == MERGE else patches.strategic(target, body)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise bad_request(f"the patch does not fit the object's types: {error!r}") from error
     return dict(result)
 
 
@@ -73,5 +76,8 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
     custom, force = call.resource.custom, call.flag("force")
     if call.resource.has_status and not call.subresource:
         internal.pop("status", None)
-    result = applied(old, internal, manager, rfc3339(store.now()), force=force, custom=custom)
+    try:
+        result = applied(old, internal, manager, rfc3339(store.now()), force=force, custom=custom)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise bad_request(f"the configuration does not fit the object's types: {error!r}") from error
     return present(call.resource, call.version, result)

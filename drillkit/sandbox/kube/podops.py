@@ -9,18 +9,22 @@ from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
 from drillkit.sandbox.kube.errors import ApiError, bad_request, conflict, no_such_path
 from drillkit.sandbox.kube.objects import BUDGETS, PODS, Object, is_ready, is_terminating
+from drillkit.sandbox.kube.shapes import require
 from drillkit.sandbox.kube.wire import Exec, LogFollow, Response
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
 
+_EVICTION = {"apiVersion": str, "kind": str, "metadata": {"name": str}, "deleteOptions": dict}
+_BINDING = {"target": {"name": str}}
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def evict(store: Store, call: Call) -> Response:
     """``POST pods/NAME/eviction``: deletes the pod unless a budget forbids it (429)."""
     body = call.body()
-    if not isinstance(body, dict) or body.get("kind", "Eviction") != "Eviction":
+    require(body, _EVICTION, "Eviction")
+    if body.get("kind", "Eviction") != "Eviction":
         raise bad_request("expected an Eviction of policy/v1")
     if body.get("apiVersion", "policy/v1") not in ("policy/v1", "policy/v1beta1"):
         raise bad_request(f"no kind \"Eviction\" is registered for version \"{body['apiVersion']}\"")
@@ -82,7 +86,9 @@ def _retry_after(store: Store) -> Object:
 def bind(store: Store, call: Call) -> Response:
     """``POST pods/NAME/binding``: the scheduler's choice of a node."""
     pod = store.need(PODS, call.namespace, call.name)
-    node = ((call.body() or {}).get("target") or {}).get("name")
+    body = call.body()
+    require(body, _BINDING, "Binding")
+    node = (body.get("target") or {}).get("name")
     if not node:
         raise bad_request("a Binding needs target.name, the node")
     if pod["spec"].get("nodeName"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drillkit.sandbox.kube.call import Call
-from drillkit.sandbox.kube.errors import bad_request, invalid
+from drillkit.sandbox.kube.errors import invalid
 from drillkit.sandbox.kube.objects import Object
+from drillkit.sandbox.kube.shapes import require
 from drillkit.sandbox.kube.validation import required
 from drillkit.sandbox.kube.wire import Response
 
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 USER = "drillkit-sandbox"
 GROUPS = ["system:masters", "system:authenticated"]
+_SHAPE = {"spec": {"resourceAttributes": {"*": str}, "nonResourceAttributes": {"*": str}, "namespace": str}}
 
 
 def review(store: Store, call: Call) -> Response:
     """Answers a SelfSubjectAccessReview, SelfSubjectRulesReview or SelfSubjectReview."""
-    body = call.body()
-    if not isinstance(body, dict):
-        raise bad_request(f"expected a {call.resource.kind}")
     kind = call.resource.kind
+    body = call.body()
+    require(body, _SHAPE, kind)
     head = {"kind": kind, "apiVersion": call.resource.api_version(call.version), "metadata": {}}
     if kind == "SelfSubjectReview":
         return Response(201, {**head, "status": {"userInfo": {"username": USER, "groups": GROUPS}}})

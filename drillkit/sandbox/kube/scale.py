@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drillkit.sandbox.kube.call import Call
-from drillkit.sandbox.kube.errors import bad_request, invalid
+from drillkit.sandbox.kube.errors import invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.patching import patched
 from drillkit.sandbox.kube.selectors import selector_text
+from drillkit.sandbox.kube.shapes import require
 from drillkit.sandbox.kube.validation import wrong
 from drillkit.sandbox.kube.wire import Response
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
+
+_SHAPE = {"metadata": {"resourceVersion": str, "uid": str}, "spec": {"replicas": int}}
 
 
 def scale(store: Store, call: Call) -> Response:
@@ -24,12 +27,8 @@ def scale(store: Store, call: Call) -> Response:
     if call.request.method == "GET":
         return Response(200, current)
     wanted = call.body() if call.request.method == "PUT" else patched(call, current)
-    if not isinstance(wanted, dict):
-        raise bad_request("expected a Scale of autoscaling/v1")
-    replicas = (wanted.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        field = "Go struct field ScaleSpec.spec.replicas of type int32"
-        raise bad_request(f"json: cannot unmarshal {replicas!r} into {field}")
+    require(wanted, _SHAPE, "Scale")
+    replicas = (wanted.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         why = wrong("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid("Scale", "autoscaling", call.name, [why])

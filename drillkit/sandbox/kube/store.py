@@ -301,6 +301,8 @@ class Store:
         if resource.custom:
             self._conform(resource, result)
         else:
+            if "spec" in old and result.get("spec") is None:
+                result["spec"] = {}
             self._carry(resource, old, result)
             defaults.fill(resource.kind, result)
         if resource.counts_generations and _desired(resource, result) != _desired(resource, old):

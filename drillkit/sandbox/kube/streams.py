@@ -121,11 +121,11 @@ async def run_command(store: Store, http: web.BaseRequest, command: Exec) -> web
 def _result(running: asyncio.Future[int]) -> Object:
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
     error = running.exception()
-    if isinstance(error, ApiError):
-        return error.status()
     if error is not None:
-        why = f"error executing command: {error!r}"
-        return {**head, "status": "Failure", "reason": "InternalError", "message": why}
+        why = error.message if isinstance(error, ApiError) else f"error executing command: {error!r}"
+        reason = error.reason if isinstance(error, ApiError) else "InternalError"
+        details = {"causes": [{"message": why}]}
+        return {**head, "status": "Failure", "reason": reason, "message": why, "details": details}
     code = running.result()
     if code == 0:
         return {**head, "status": "Success"}

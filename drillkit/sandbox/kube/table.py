@@ -53,7 +53,10 @@ def partial(obj: Object) -> Object:
 
 
 def _cell(cell: Cell, obj: Object, now: datetime) -> Any:
-    value = cell(obj, now)
+    try:
+        value = cell(obj, now)
+    except (KeyError, TypeError, ValueError, AttributeError):  # one odd object must not spoil the list
+        return "<invalid>"
     return "<none>" if value is None or value == "" else value
 
 

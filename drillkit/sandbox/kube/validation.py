@@ -11,6 +11,7 @@ from drillkit.sandbox.kube.errors import bad_request, invalid
 from drillkit.sandbox.kube.objects import Object, clone, labels_of
 from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.kube.selectors import selects
+from drillkit.sandbox.kube.shapes import mismatch
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -68,19 +69,9 @@ def check_shape(resource: Resource, version: str, obj: Any) -> None:
     kind = obj.get("kind") or resource.kind
     if kind != resource.kind:
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
-    for field in ("metadata", "spec", "status"):
-        value = obj.get(field)
-        if value is not None and not isinstance(value, dict) and not resource.custom:
-            where = f"{resource.kind}.{field}"
-            raise bad_request(
-                f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: '
-                f"json: cannot unmarshal {_json_type(value)} into Go struct field {where}"
-            )
-
-
-def _json_type(value: Any) -> str:
-    names = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
-    return names.get(type(value), "object")
+    wrong_type = mismatch(resource.kind, obj, custom=resource.custom)
+    if wrong_type:
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {wrong_type}')
 
 
 def check(resource: Resource, obj: Object, old: Object | None) -> None:
@@ -104,8 +95,6 @@ def check_custom(resource: Resource, obj: Object, causes: list[Object]) -> None:
 def _metadata(resource: Resource, obj: Object) -> list[Object]:
     meta = obj["metadata"]
     name = meta.get("name") or ""
-    if not isinstance(name, str):
-        raise bad_request("json: cannot unmarshal metadata.name into Go struct field ObjectMeta.name of type string")
     causes: list[Object] = []
     if not name:
         causes.append(required("metadata.name", "name or generateName is required"))
@@ -113,11 +102,6 @@ def _metadata(resource: Resource, obj: Object) -> list[Object]:
         causes.append(wrong("metadata.name", name, why))
     for field in ("labels", "annotations"):
         values = meta.get(field) or {}
-        if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            raise bad_request(
-                f'{resource.kind} in version "{resource.versions[0]}" cannot be handled as a {resource.kind}: json: '
-                f"cannot unmarshal into Go struct field ObjectMeta.metadata.{field} of type map[string]string"
-            )
         for key in values:
             if not _is_qualified(key):
                 causes.append(wrong(f"metadata.{field}", key, _KEY_RULE))
@@ -166,15 +150,10 @@ def _finalizers(obj: Object, old: Object) -> list[Object]:
     return [forbidden_field("metadata.finalizers", why)] if added else []
 
 
-def _count(obj: Object, field: str, kind: str) -> list[Object]:
+def _count(obj: Object, field: str) -> list[Object]:
     value = obj["spec"].get(field)
     if value is None:
         return []
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise bad_request(
-            f'{kind} in version "v1" cannot be handled as a {kind}: json: cannot unmarshal {_json_type(value)} into Go '
-            f"struct field {kind}Spec.spec.{field} of type int32"
-        )
     return [wrong(f"spec.{field}", value, "must be greater than or equal to 0")] if value < 0 else []
 
 
@@ -187,8 +166,6 @@ def pod_spec_causes(spec: Any, at: str) -> list[Object]:
     seen: set[str] = set()
     for index, container in enumerate(containers):
         where = f"{at}.containers[{index}]"
-        if not isinstance(container, dict):
-            raise bad_request(f"json: cannot unmarshal {_json_type(container)} into {where} of type v1.Container")
         name = container.get("name")
         if not name:
             causes.append(required(f"{where}.name"))
@@ -230,9 +207,23 @@ def _frozen(spec: Object, old: Object) -> Object:
     return rest
 
 
+def _selector_causes(selector: Object | None, at: str) -> list[Object]:
+    """Why a LabelSelector cannot be accepted."""
+    causes = []
+    for index, each in enumerate((selector or {}).get("matchExpressions") or []):
+        where = f"{at}.matchExpressions[{index}]"
+        if not each.get("key"):
+            causes.append(required(f"{where}.key"))
+        if each.get("operator") not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            causes.append(wrong(f"{where}.operator", each.get("operator"), "not a valid selector operator"))
+        elif each["operator"] in ("In", "NotIn") and not each.get("values"):
+            causes.append(required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+    return causes
+
+
 def _workload(obj: Object, old: Object | None) -> list[Object]:
     spec, kind = obj["spec"], obj["kind"]
-    causes = [] if kind == "DaemonSet" else _count(obj, "replicas", kind)
+    causes = [] if kind == "DaemonSet" else _count(obj, "replicas")
     selector, template = spec.get("selector"), spec.get("template")
     if not selector:
         causes.append(required("spec.selector"))
@@ -241,7 +232,9 @@ def _workload(obj: Object, old: Object | None) -> list[Object]:
     causes += pod_spec_causes(template.get("spec"), "spec.template.spec")
     labels = labels_of({"metadata": template.get("metadata") or {}})
     causes += _label_values(labels, "spec.template.labels")
-    if selector and not selects(selector, labels):
+    unclear = _selector_causes(selector, "spec.selector")
+    causes += unclear
+    if selector and not unclear and not selects(selector, labels):
         why = "`selector` does not match template `labels`"
         causes.append(wrong("spec.template.metadata.labels", labels, why))
     if old is not None and selector != old["spec"].get("selector"):
@@ -265,7 +258,7 @@ def _stateful_change(spec: Object, old: Object) -> list[Object]:
 
 def _job(obj: Object, old: Object | None) -> list[Object]:
     spec = obj["spec"]
-    causes = [each for field in ("parallelism", "completions", "backoffLimit") for each in _count(obj, field, "Job")]
+    causes = [each for field in ("parallelism", "completions", "backoffLimit") for each in _count(obj, field)]
     template = spec.get("template")
     if not isinstance(template, dict):
         return [*causes, required("spec.template")]
@@ -296,7 +289,7 @@ def _budget(obj: Object, old: Object | None) -> list[Object]:
     spec = obj.get("spec") or {}
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
         return [wrong("spec", {}, "minAvailable and maxUnavailable cannot be both set")]
-    causes = []
+    causes = _selector_causes(spec.get("selector"), "spec.selector")
     for field in ("minAvailable", "maxUnavailable"):
         value = spec.get(field)
         if isinstance(value, str) and not re.fullmatch(r"\d+%", value):
@@ -356,6 +349,10 @@ def _definition(obj: Object, old: Object | None) -> list[Object]:
     if obj["metadata"]["name"] != expected:
         causes.append(wrong("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group'))
     stored = [version for version in spec["versions"] if version.get("storage")]
+    if not all(version.get("name") for version in spec["versions"]):
+        return [*causes, required("spec.versions[*].name")]
+    if not any(version.get("served") for version in spec["versions"]):
+        causes.append(required("spec.versions", "at least one version must be served"))
     if len(stored) != 1:
         why = "must have exactly one version marked as storage version"
         causes.append(wrong("spec.versions", [version.get("name") for version in spec["versions"]], why))

@@ -92,7 +92,10 @@ class Watching:
             time.sleep(0.005)
         return [(line["type"], line["object"]["metadata"].get("name")) for line in self.lines]
 
-    def close(self):
+    def leave(self):
+        """Breaks the connection from the client's side."""
+        self._connection.sock.shutdown(socket.SHUT_RDWR)
+        assert self.ended.wait(5)
         self._connection.close()
 
 
@@ -111,8 +114,7 @@ def test_watchers_that_left_are_forgotten(served):
     watch = Watching(served, f"{MAPS}?watch=1")
     served.ask("POST", MAPS, named("a"))
     watch.until(1)
-    watch._connection.sock.shutdown(socket.SHUT_RDWR)
-    watch.close()
+    watch.leave()
     deadline = time.monotonic() + 5
     while served.server._wakers and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from drillkit.clients.kube import Kube
     from drillkit.model.drill import Target
 
+GONE_SLACK_S = 15.0
+"""Beyond its grace period, for a pod to disappear."""
+
 
 @fault
 def delete_pods(
@@ -32,7 +35,7 @@ def delete_pods(
     include_daemonsets: bool = False,
     recovery_limit: str = "2m",
 ) -> dict[str, Any]:
-    """Delete ready pods, and wait until as many are ready again.
+    """Delete ready pods, and wait until as many are ready again and the deleted ones have ended.
 
     `count` is a number or a percentage of the ready pods that match `selector`; `order` says which of them
     (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills, None leaves it to the pod;
@@ -57,6 +60,7 @@ def delete_pods(
         raise StepFailed(f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested")
     back = _await_replacements(session, namespace, selector, victims, gone, limit_s)
     took = recovered(session) - began
+    _await_gone(session, gone, grace_period_s)
     return {
         "targets": [said(pod) for pod in gone], "ready_before": victims.ready, "replacements": back,
         "recovered_after": format_duration(took),
@@ -79,7 +83,6 @@ def _await_replacements(
     lost = {pod["metadata"]["uid"] for pod in gone}
     # A pod that stands alone is not replaced by anybody.
     wanted = victims.ready - sum(1 for pod in gone if not controller_kind(pod))
-    before = {pod["metadata"]["uid"] for pod in victims.chosen}
     now: list[Object] = []
 
     def whole() -> bool | None:
@@ -97,8 +100,27 @@ def _await_replacements(
         achieved(session, name, len(now), wanted, f"within {format_duration(limit_s)} of the deletion")
         raise StepFailed(str(late)) from late
     achieved(session, name, len(now), wanted)
-    began = {pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] not in before}
-    return sorted(began)
+    return sorted(pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] not in victims.known)
+
+
+def _await_gone(session: Session, gone: Sequence[Object], grace_s: int | None) -> None:
+    """Wait until the deleted pods have really ended: until then they may still lose requests."""
+    left = {pod["metadata"]["uid"]: pod for pod in gone}
+    graces = [(pod.get("spec") or {}).get("terminationGracePeriodSeconds") for pod in gone]
+    limit_s = GONE_SLACK_S + (grace_s if grace_s is not None else max(30 if g is None else int(g) for g in graces))
+
+    def over() -> bool | None:
+        for uid, pod in list(left.items()):
+            meta = pod["metadata"]
+            there = session.clients.kube.find(PODS, meta["name"], meta["namespace"])
+            if there is None or there["metadata"]["uid"] != uid:
+                del left[uid]
+        return True if not left else None
+
+    try:
+        wait(session, over, limit_s=limit_s, what=lambda: f"still there: {', '.join(map(said, left.values()))}")
+    except DeadlineOver as late:  # its node hangs, or a finalizer holds it: worth telling, no failure of the service
+        say(session, f"deleted pods do not end: {late}")
 
 
 def _foresee_delete(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:

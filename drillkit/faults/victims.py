@@ -35,7 +35,8 @@ class Victims:
     chosen: tuple[Object, ...]
     ready: int
     """How many of the selector were ready."""
-    matched: int
+    known: frozenset[str]
+    """UIDs of all pods that matched."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ def choose_pods(
     """The pods to hit. Raises StepFailed, Refused (a cap, a dependency of the drill), CallError."""
     able, pods = ready_pods(kube, target, namespace, selector, daemonsets=daemonsets)
     number = how_many(count, len(able), target.caps.pods, f"pods of {selector} in {namespace}", target, "pods")
-    return Victims(tuple(ordered(able, order, seed)[:number]), len(able), len(pods))
+    return Victims(tuple(ordered(able, order, seed)[:number]), len(able), frozenset(p["metadata"]["uid"] for p in pods))
 
 
 def how_many(count: int | str, total: int, cap: str, what: str, target: Target, key: str) -> int:

@@ -29,6 +29,8 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
 from drillkit.steps.base import Act, Experiment, Kind, Prospect
 
+KUBERNETES = ("kubernetes.client", "kubernetes.config", "urllib3")
+"""What these import with their first call: the slowest part of a worker's start."""
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -65,7 +67,8 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         document = merged(act.find_experiment(arguments.experiment), arguments.configuration)
         modules = {str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)}
         # Only those that are known to do nothing but define when they are imported.
-        act.clients.chaostoolkit.prepare(sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s."))))
+        known = sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s.")))
+        act.clients.chaostoolkit.prepare([*known, *(KUBERNETES if known else ())])
 
     def prospect(self, arguments: ChaosToolkitArguments, act: Act) -> Prospect:
         experiment = act.find_experiment(arguments.experiment)

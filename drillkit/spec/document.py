@@ -47,12 +47,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Seq:
+    """A list."""
+
     items: tuple[Node, ...]
     where: Where
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
+    """A mapping, in the order of the file; no key twice."""
+
     pairs: tuple[tuple[Text, Node], ...]
     where: Where
 

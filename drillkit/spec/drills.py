@@ -7,7 +7,6 @@ runner calls `bind_arguments`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -100,6 +99,8 @@ class Source:
     @property
     def sha256(self) -> str:
         """Digest of the bytes."""
+        import hashlib  # OpenSSL takes its time
+
         raw = self.raw if isinstance(self.raw, bytes) else self.raw.encode("utf-8", "replace")
         return hashlib.sha256(raw).hexdigest()
 

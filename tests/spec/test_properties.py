@@ -25,6 +25,7 @@ from drillkit.spec.files import Found, Root
 from drillkit.spec.refs import escaped, parts, plain_text, render
 from drillkit.spec.sets import parse_sets
 from drillkit.spec.targets import bind_targets
+from drillkit.spec.writing import as_written
 from tests.spec.conftest import Restore, Spec
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -202,3 +203,27 @@ drills = st.builds(
 def test_a_drill_survives_its_journal(drill: Drill) -> None:
     line = json.dumps(to_data(drill))
     assert from_data(Drill, json.loads(line)) == drill
+
+
+WRITTEN = """\
+drill: d
+owner: o@example.com
+vars: {n: 1, v: '1.10', t: yes}
+probes: {web: {http: http://h/, rate: 50/s, headers: {a: '1'}}}
+hypothesis:
+  before: {within: 1m, web: {bad: 2 of 200}}
+  during: {web: {bad: 3, p95: 200ms}}
+  after: {web: {bad: 0 of 9}}
+guards: {abort: [{probe: web, longest_gap: 30s}]}
+steps:
+- {uses: chaostoolkit, with: {experiment: pod-delete, configuration: {count: "${n}"}}}
+- parallel:
+  - {uses: velero.restore, with: {source: "$${x}", tag: 1.10, wait: 5s}, hypothesis: {after: {web: {bad: 1 of 9}}}}
+  - {uses: velero.restore, with: {source: "${steps.chaostoolkit.outputs.x}", nested: {on: no}}, limit: 3m}
+"""
+
+
+def test_what_is_shown_of_a_drill_reads_as_the_same_drill() -> None:
+    with a_spec() as spec:
+        drill = spec.drill(WRITTEN)
+        assert spec.drill(yaml.safe_dump(as_written(drill))) == drill

@@ -192,6 +192,7 @@ def test_commands_run_beside_the_process_and_kill_one_means_the_container(tmp_pa
         (["sh", "-c", "kill -s TERM 1 || true"], ["sh", "-c", "kill -s TERM 77 || true"]),
         (["sh", "-c", "kill 12"], ["sh", "-c", "kill 12"]),
         (["sh", "-c", "kill -1 12; echo 1"], ["sh", "-c", "kill -1 12; echo 1"]),
+        (["git", "init"], ["git", "init"]),
         (["echo", "1"], ["echo", "1"]),
     ],
 )

@@ -24,7 +24,7 @@ LOG_READ_LIMIT = 8_000_000
 STDOUT, STDERR = 1, 2
 _INIT = re.compile(r"(\bkill\b(?:\s+[-\w]+)*?\s+)1(?![\w-])")
 _HOSTILE = re.compile(
-    r"\b(pkill|killall|killall5|reboot|shutdown|halt|poweroff|init|telinit)\b"
+    r"\b(pkill|killall|killall5|reboot|shutdown|halt|poweroff|telinit)\b|\binit\s+\d\b"
     r"|\bkill\b(\s+[-\w]+)+\s+-1(?!\w)"  # -1 is every process of this machine
 )
 

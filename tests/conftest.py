@@ -67,7 +67,7 @@ class CommandLine:
         return found
 
 
-@pytest.fixture()
+@pytest.fixture
 def drillkit(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
@@ -84,7 +84,7 @@ class Sandbox:
         return Path(self.endpoints["kubeconfig"])
 
 
-@pytest.fixture()
+@pytest.fixture
 def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
     """A sandbox in the command line's home, as `drillkit sandbox up` makes it."""
     state = drillkit.home / "sandbox"

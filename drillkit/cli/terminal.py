@@ -113,6 +113,8 @@ class Sentences:
                 return f"{step}: {data['effect'].partition('.')[2]} {data['resource']}"
             case "abort":
                 return f"aborting ({data['by']}): {data['why']}"
+            case "progress" if data.get("activity") == "ended" or "ended" in data:
+                return ""  # the evidence says it
             case "progress":
                 return f"{step}: {data['text']}" if step else str(data["text"])
         return ""

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from drillkit.judge.outages import OutageTracker, coincide
-from drillkit.judge.samples import ends
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, Tally
 from drillkit.model.drill import Gate
@@ -21,7 +20,7 @@ from drillkit.model.units import OutOf
 from drillkit.model.verdict import Holds
 
 STALE_S = 10.0
-"""Probes older than this say nothing about now."""
+"""Probes older than this (or three of their own intervals) say nothing about now."""
 LEAST_PROBES = 200
 """Probes behind a gate of an SLO, which declares no count."""
 
@@ -97,9 +96,10 @@ class GateWindow:
         doubts = tally.doubts(self._slow_s)
         if coincide(tracker.brackets, control.brackets, 1.0):
             doubts.grave.append("the control probe failed at the same time: the fault may be ours")
-        last = ends(self._samples[-1][1]) if self._samples else None
-        if now is not None and last is not None and now - last > STALE_S:
-            doubts.grave.append(f"the last probe is {now - last:.0f} s old")
+        if now is not None and tally.last is not None and tally.first is not None:
+            apart_s = (tally.last - tally.first) / max(1, tally.sent - 1)
+            if now - tally.last > max(STALE_S, 3 * apart_s):
+                doubts.grave.append(f"the last probe is {now - tally.last:.0f} s old")
         return _answer(self._gate, self._need, tally, doubts)
 
 

@@ -33,9 +33,14 @@ class Observed:
 
     sli: str
     control: bool
-    phases: dict[Phase, Tally] = field(default_factory=lambda: {phase: Tally() for phase in PHASES})
+    spacing_s: float
+    """Declared seconds between probes; 0: nobody declared them."""
+    phases: dict[Phase, Tally] = field(init=False)
     steps: dict[str, Tally] = field(default_factory=dict)
     tracker: OutageTracker = field(default_factory=OutageTracker)
+
+    def __post_init__(self) -> None:
+        self.phases = {phase: Tally(self.spacing_s) for phase in PHASES}
 
 
 @dataclass(slots=True)
@@ -160,7 +165,8 @@ def _count(
 ) -> None:
     seen = slis.get(sample.sli)
     if seen is None:
-        seen = slis[sample.sli] = Observed(sample.sli, sample.control)
+        probe = run.drill.probes.get(sample.sli) if run.drill else None
+        seen = slis[sample.sli] = Observed(sample.sli, sample.control, 1 / probe.rate.per_s if probe else 0.0)
     start, end = begins(sample), ends(sample)
     first, last = (record.mono - 1, record.mono) if start is None or end is None else (start, end)
     goes_on = seen.tracker.open is not None and sample.flips and not sample.flips[0][1]
@@ -171,7 +177,7 @@ def _count(
     seen.phases[phase].add(sample, record.n)
     for step, began, ended in spans:
         if last >= began and (first < ended or began <= lasting <= ended):
-            seen.steps.setdefault(step.name, Tally()).add(sample, record.n)
+            seen.steps.setdefault(step.name, Tally(seen.spacing_s)).add(sample, record.n)
     seen.tracker.add(sample)
 
 

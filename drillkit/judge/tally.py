@@ -51,7 +51,8 @@ class Tally:
         "sent", "spacing",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, spacing_s: float = 0.0) -> None:
+        """`spacing_s`: declared seconds between probes; 0: learn it from the samples."""
         self.sent = self.good = self.dropped = self.seconds = 0
         self.bad: dict[str, int] = {}
         self.latency: dict[int, int] = {}
@@ -62,8 +63,8 @@ class Tally:
         """Numbers of the first and last record."""
         self.hole_s = 0.0
         """Seconds between probes in which some are missing."""
-        self.spacing = 0.0
-        """Longest distance between probes that was usual in some second."""
+        self.spacing = spacing_s
+        """Seconds between probes: as declared, or the longest that was usual in some second."""
         self._lateness: dict[int, tuple[int, int]] = {}
         """Bucket of a second's 99th percentile to (seconds, probes)."""
 
@@ -87,6 +88,8 @@ class Tally:
         if start is None or end is None:
             return
         self.spacing = max(self.spacing, spacing_s(sample) or 0.0)
+        if not self.spacing and self.last is not None:
+            self.spacing = start - self.last  # one probe a second or fewer, and nobody said how many
         if self.last is not None and start - self.last > 2 * self.spacing + 0.5 and not sample.dropped:
             self.hole_s += start - self.last
         self.first = start if self.first is None else self.first

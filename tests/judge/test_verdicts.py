@@ -189,8 +189,20 @@ def test_a_hole_in_the_samples_is_unknown() -> None:
 
 
 def test_a_probe_too_slow_to_see_a_gap_proves_none() -> None:
-    of = web(during={"web": {"longest_gap": "500ms"}})
-    assert found(judge(pod_delete(of, rate=1, bad=[]).history()), "during/web/longest_gap").holds is UNKNOWN
+    once = {"web": {"http": "http://shop/health", "rate": "1/s"}}
+    for bound, holds in (("500ms", UNKNOWN), ("3s", MET)):
+        of = drill(probes=once, hypothesis={"during": {"web": {"longest_gap": bound}}}, steps=[KILL])
+        judged = found(judge(pod_delete(of, rate=1, bad=[]).history()), "during/web/longest_gap")
+        assert judged.holds is holds
+        assert ("1 s apart cannot see such a gap" in judged.note) is (holds is UNKNOWN)
+
+
+def test_a_second_that_is_missing_among_slow_probes_is_seen() -> None:
+    once = {"web": {"http": "http://shop/health", "rate": "1/s"}}
+    of = drill(probes=once, hypothesis={"during": {"web": {"bad": 3}}}, steps=[KILL])
+    history = pod_delete(of, rate=1, bad=[]).history()
+    assert judge(history).bounds[0].holds is MET
+    assert judge(tuple(r for r in history if not (26 < r.mono < 30 and "sent" in r.data))).bounds[0].holds is UNKNOWN
 
 
 @pytest.mark.parametrize(

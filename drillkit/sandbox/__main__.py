@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prometheus=options.cluster and options.prometheus,
             aws=options.aws or options.aurora,
             aurora=options.aurora,
+            velero=options.velero,
             ready_timeout_s=options.ready_timeout,
             die_with_parent=options.die_with_parent,
         )
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prometheus", action="store_true", help="run a real Prometheus (it must be installed)")
     parser.add_argument("--aws", action="store_true", help="serve RDS and S3, with a database (slower to start)")
     parser.add_argument("--aurora", action="store_true", help="serve AWS with an Aurora cluster")
+    parser.add_argument("--velero", action="store_true", help="emulate Velero; its bucket is in S3 with --aws")
     parser.add_argument(
         "--ready-timeout", type=float, default=20.0, metavar="SECONDS", help="how long the start may take (%(default)s)"
     )

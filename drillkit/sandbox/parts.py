@@ -13,8 +13,10 @@ from drillkit.sandbox.kube.tls import write_private
 if TYPE_CHECKING:
     from drillkit.sandbox.aws.handle import AwsHandle
     from drillkit.sandbox.cluster import Cluster
+    from drillkit.sandbox.velero.blobs import Blobs, UrlServer
 
 _AWS_STOP_S = 1.5
+_LOGIN = ".login"
 
 
 async def start_cluster(store: Store, folder: Path, *, shop: bool, prometheus: bool) -> Cluster:
@@ -52,6 +54,8 @@ class Aws:
         self._tell(self._succeed, handle)
         self._stop.wait()
         handle.stop(_AWS_STOP_S)
+        for login in self._folder.glob(f"*{_LOGIN}"):
+            login.unlink()
         self._tell(self._stopped.set)
 
     def _tell(self, what: Any, *values: Any) -> None:
@@ -66,6 +70,13 @@ class Aws:
         self._stopped.set()
         if not self._ready.done():
             self._ready.set_exception(error)
+
+    @staticmethod
+    def emulated() -> tuple[str, ...]:
+        """What isn't real about it."""
+        from drillkit.sandbox.aws.emulated import EMULATED
+
+        return EMULATED
 
     async def ready(self) -> AwsHandle:
         """Waits until it serves. Raises AwsFailed."""
@@ -99,6 +110,34 @@ def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
 
 def _login(name: str, entry: dict[str, Any], folder: Path) -> Path:
     password = Path(entry["password_file"]).read_text(encoding="utf-8").strip()
-    path = folder / f"{name}.login"
+    path = folder / f"{name}{_LOGIN}"
     write_private(path, f"{entry['user']}:{password}".encode())
     return path
+
+
+class Velero:
+    """Velero's controller in this process; its bucket is S3's where AWS is served, else a folder."""
+
+    def __init__(self, store: Store, folder: Path, aws: AwsHandle | None) -> None:
+        from drillkit.sandbox.velero import VeleroController, install, run_velero
+        from drillkit.sandbox.velero.blobs import FolderBlobs, S3Blobs, UrlServer
+        from drillkit.sandbox.velero.emulated import EMULATED
+
+        self.emulated: tuple[str, ...] = EMULATED
+        self._urls: UrlServer | None = None
+        blobs: Blobs
+        if aws is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            blobs = files = FolderBlobs(folder)
+            self._urls = UrlServer(files)
+        else:
+            blobs = S3Blobs(aws.endpoint, aws.bucket, aws.region, aws.access_key)
+        install(store, bucket=aws.bucket if aws is not None else "velero")
+        self._task = asyncio.create_task(run_velero(store, VeleroController(store, blobs)))
+
+    async def stop(self) -> None:
+        """Ends the controller."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._urls is not None:
+            await asyncio.to_thread(self._urls.stop)

@@ -52,6 +52,8 @@ class Options:
     """Whether AWS is served, with the demo shop's database."""
     aurora: bool = False
     """Whether AWS has an Aurora cluster, too."""
+    velero: bool = False
+    """Whether Velero is emulated."""
     ready_timeout_s: float = 20.0
     die_with_parent: bool = False
 
@@ -200,8 +202,15 @@ async def _start_parts(options: Options, store: Store, running: Running, endpoin
         endpoints.prometheus = cluster.prometheus
         endpoints.emulated = list(cluster.emulated)
         endpoints.truth = cluster.truth
+    handle = None
     if aws is not None:
-        endpoints.aws = parts.described(await aws.ready(), options.state / "aws")
+        handle = await aws.ready()
+        endpoints.aws = parts.described(handle, options.state / "aws")
+        endpoints.emulated += parts.Aws.emulated()
+    if options.velero:
+        velero = parts.Velero(store, options.state / "velero", handle)
+        running.add("Velero", velero.stop)
+        endpoints.emulated += velero.emulated
 
 
 def _stop_on_signals(stopped: asyncio.Event) -> None:

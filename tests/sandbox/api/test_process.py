@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import stat
 import subprocess
@@ -148,6 +149,32 @@ def test_a_folder_that_cannot_be_made_is_explained(start, tmp_path):
     sandbox = start("--no-cluster", folder=tmp_path / "file" / "state")
     assert sandbox.process.wait(10) == 1
     assert "the sandbox cannot start" in sandbox.process.stderr.read()
+
+
+def test_velero_needs_no_aws(start):
+    sandbox = start("--no-cluster", "--velero").ready()
+    assert any("Velero" in line for line in sandbox.endpoints["emulated"])
+    sandbox.process.terminate()
+    assert sandbox.process.wait(2.5) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("postgres") or list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))),
+    reason="PostgreSQL is not installed",
+)
+def test_aws_is_described_without_a_password_and_ends_with_the_rest(start):
+    sandbox = start("--no-cluster", "--aws", "--ready-timeout", "60").ready()
+    aws = sandbox.endpoints["aws"]
+    assert aws.keys() >= {"endpoint_url", "account", "region", "subnet_group", "security_groups", "environment"}
+    for reference in aws["databases"].values():
+        login = Path(reference.removeprefix("file:"))
+        assert stat.S_IMODE(login.stat().st_mode) == 0o600
+        assert login.read_text().partition(":")[2] not in json.dumps(sandbox.endpoints)
+    family = sandbox.family()
+    sandbox.process.terminate()
+    assert sandbox.process.wait(2.5) == 0
+    assert gone(family)
 
 
 @pytest.mark.slow

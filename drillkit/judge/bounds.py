@@ -76,6 +76,11 @@ class LiveBounds:
         self._last: dict[str, deque[Sample]] = {}
         self._readings: dict[str, tuple[float, Reading]] = {}
 
+    @property
+    def unwatched(self) -> list[str]:
+        """Guards that can never fire because nothing is known of their SLO: refuse to start with these."""
+        return [guard_text(g) for g in self._open if (g.budget or g.slo) and (g.budget or g.slo) not in self._slos]
+
     def begin(self, at: float) -> None:
         """The steps begin at `at` (monotonic seconds): guards count from here on, blindness is measured from here."""
         self._began = self._seen = at

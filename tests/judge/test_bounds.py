@@ -149,3 +149,9 @@ def test_live_figures_are_those_of_the_last_seconds() -> None:
     assert now.good_share == pytest.approx(0.9)
     assert now.p95_s == pytest.approx(0.2, rel=0.02)
     assert now.failing_s == pytest.approx(1.0)
+
+
+def test_a_guard_that_can_never_fire_is_named() -> None:
+    slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30)}
+    guards = [{"budget": "api", "spent": "1%"}, {"budget": "lost", "spent": "1%"}, {"probe": "web", "bad": 1}]
+    assert live(*guards, slos=slos).unwatched == ["budget: lost, spent: 1%"]

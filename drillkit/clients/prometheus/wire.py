@@ -1,0 +1,210 @@
+"""The door to a metrics server: one bounded request, one answer, no retries, no redirects.
+
+Credentials are resolved when the client is opened; their values never enter a message.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from drillkit import __version__
+from drillkit.clients.command import resolved
+from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
+from drillkit.model.drill import PrometheusTarget
+from drillkit.model.errors import Denied, Unanswered, UsageError
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response, Session
+
+CONNECT_S = 3.0
+TOTAL_S = 15.0
+MAX_BYTES = 64 * 1024 * 1024
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How requests prove who we are. Its text form shows no value."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+    """Values to take out of every text from the other side."""
+
+    def __repr__(self) -> str:
+        return f"Credentials({', '.join(self.headers)})"
+
+    def clean(self, text: str) -> str:
+        """The text without any secret."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def credentials(target: PrometheusTarget) -> Credentials:
+    """Resolve a target's references. Raises UsageError naming the field and what is missing, never a value."""
+    wanted = {f"headers.{name}": value for name, value in target.headers.items()}
+    if target.bearer is not None:
+        wanted["bearer"] = target.bearer
+    if target.basic is not None:
+        wanted["basic"] = target.basic
+    if target.bearer is not None and target.basic is not None:
+        raise UsageError("prometheus: expected one of `bearer` and `basic`, found both")
+    found = resolved(wanted)
+    headers: dict[str, str] = {}
+    for name, value in found.items():
+        if not value or re.search(r"[\r\n]", value) or not value.isprintable() or not value.isascii():
+            raise UsageError(f"prometheus.{name}: expected one line of printable ASCII, found something else")
+        if name == "bearer":
+            headers["Authorization"] = f"Bearer {value}"
+        elif name == "basic":
+            headers["Authorization"] = f"Basic {_basic(value)}"
+        else:
+            headers[name.removeprefix("headers.")] = value
+    hidden = [found[name] for name in wanted if wanted[name].partition(":")[0] in ("env", "file")]
+    hidden += [headers["Authorization"].partition(" ")[2]] if "Authorization" in headers else []
+    return Credentials(headers, tuple(sorted(hidden, key=len, reverse=True)))
+
+
+def _basic(value: str) -> str:
+    import base64
+
+    if ":" not in value:
+        raise UsageError("prometheus.basic: expected `user:password` behind the reference, found no colon")
+    return base64.b64encode(value.encode()).decode()
+
+
+class Wire:
+    """Requests to one base URL. Fit for several threads: each has a session of its own."""
+
+    def __init__(self, url: str, target: PrometheusTarget, known: Credentials, total_s: float = TOTAL_S) -> None:
+        """`total_s`: seconds that a request may take from the connection to the last byte."""
+        if not re.match(r"https?://[^/]", url):
+            raise UsageError(f"prometheus: expected a URL such as https://prometheus.example.com, found {url[:60]!r}")
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise UsageError("prometheus: a password must not stand in a URL; use `basic: env:NAME`")
+        self.where = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+        self.total_s = total_s
+        self._target, self._known = target, known
+        self._local = threading.local()
+        self._sign = _signer(target.sigv4_region) if target.sigv4_region else None
+
+    def post(self, path: str, form: Mapping[str, Any], asked: str) -> bytes:
+        """POST a form, as the query API takes it. Raises CallError."""
+        body = urlencode(form, doseq=True)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", self.where + path, body, headers, asked)
+
+    def get(self, path: str, query: Mapping[str, Any], asked: str) -> bytes:
+        """GET, for what has no POST. Raises CallError."""
+        encoded = urlencode(query, doseq=True)
+        return self._send("GET", self.where + path + (f"?{encoded}" if encoded else ""), "", {}, asked)
+
+    def _send(self, method: str, url: str, body: str, headers: dict[str, str], asked: str) -> bytes:
+        from requests import Request
+        from requests.exceptions import RequestException
+
+        session = self._session()
+        ends = time.monotonic() + self.total_s
+        try:
+            request = session.prepare_request(Request(method, url, data=body or None, headers=headers))
+            if self._sign is not None:
+                self._sign(request)
+            settings = session.merge_environment_settings(url, {}, True, None, None)
+            timeout = (min(CONNECT_S, self.total_s), self.total_s)
+            with session.send(request, allow_redirects=False, timeout=timeout, **settings) as response:
+                status, wish = response.status_code, response.headers.get("Retry-After")
+                content = self._content(response, ends, asked)
+        except (RequestException, OSError) as error:
+            raise transport_error(error, self.where, self.total_s, self._known.clean) from None
+        if status != 200:
+            cleaned = self._known.clean(content[:4096].decode(errors="replace"))
+            raise refusal(status, cleaned.encode(), wish, asked, self.where)
+        return content
+
+    def _content(self, response: Response, ends: float, asked: str) -> bytes:
+        """The whole body, within the deadline however slowly it drips, and never more than fits."""
+        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import ReadTimeoutError as Stalled
+
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise Unanswered(f"cannot {asked} at {self.where}: the answer was not complete in {self.total_s:g} s")
+            connection = response.raw.connection
+            if connection is not None and connection.sock is not None:
+                connection.sock.settimeout(left)
+            try:
+                chunk = response.raw.read1(_CHUNK, decode_content=True)
+            except Stalled as error:
+                why = f"the answer was not complete in {self.total_s:g} s"
+                raise Unanswered(f"cannot {asked} at {self.where}: {why}") from error
+            except HTTPError as error:
+                raise HalfAnswer(f"cannot {asked} at {self.where}: it broke off after {size:,} bytes") from error
+            if not chunk:
+                break
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise QueryRejected(
+                    f"cannot {asked} at {self.where}: more than {MAX_BYTES // 2**20} MiB came back; narrow the selector"
+                )
+        expected = response.headers.get("Content-Length")
+        if expected and expected.isdecimal() and "Content-Encoding" not in response.headers and size < int(expected):
+            raise HalfAnswer(f"cannot {asked} at {self.where}: it broke off after {size:,} of {expected} bytes")
+        return b"".join(chunks)
+
+    def _session(self) -> Session:
+        found: Session | None = getattr(self._local, "session", None)
+        if found is None:
+            import requests
+
+            found = requests.Session()
+            found.headers.update({"Accept": "application/json", "User-Agent": f"drillkit/{__version__}"})
+            found.headers.update(self._known.headers)
+            found.auth = _no_netrc
+            if self._target.ca_file:
+                found.verify = self._target.ca_file
+            if self._target.client_cert:
+                key = self._target.client_key
+                found.cert = (self._target.client_cert, key) if key else self._target.client_cert
+            self._local.session = found
+        return found
+
+
+def _no_netrc(request: PreparedRequest) -> PreparedRequest:
+    """Without an auth of its own a session would take one from ~/.netrc, over the target's."""
+    return request
+
+
+def _signer(region: str) -> Any:
+    """A function that signs a prepared request for Amazon Managed Prometheus (SigV4, service `aps`)."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import get_session
+
+    source = get_session().get_credentials()
+    if source is None:
+        raise Denied(f"no AWS credentials to sign with for {region}; set AWS_PROFILE or the usual variables")
+
+    def sign(request: PreparedRequest) -> None:
+        try:
+            frozen = source.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise Denied(f"the AWS credentials to sign with cannot be had: {type(error).__name__}") from error
+        signed = {k: v for k, v in request.headers.items() if k.lower() in ("content-type", "host")}
+        aws = AWSRequest(method=request.method, url=request.url, data=request.body or "", headers=signed)
+        SigV4Auth(frozen, "aps", region).add_auth(aws)
+        for name, value in aws.headers.items():
+            request.headers[name] = value
+
+    return sign

@@ -1,0 +1,244 @@
+"""OpenSLO v1 documents to objectives; what is not supported is refused with its place, its reason and what to write.
+
+find_slo("api-availability", roots)     # a name, or a file that holds one SLO
+slos_of(drill, roots, probes)           # everything that a drill refers to
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drillkit.model.drill import Drill, GateSet, Hypothesis, Step
+from drillkit.model.errors import SpecError, UsageError
+from drillkit.model.slo import Probed, Slo
+from drillkit.spec.binder import BAD, bind
+from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Where, nearest, of_data, quoted, read_all, read_bytes
+from drillkit.spec.drills import steps_in
+from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
+from drillkit.spec.openslo.documents import API, IGNORED, KINDS
+from drillkit.spec.openslo.resolve import Document, Library, resolve
+from drillkit.spec.refs import parts
+
+__all__ = ["FoundSlo", "find_slo", "list_slos", "needs_prometheus", "slo_names_of", "slos_of"]
+
+_OLD = {
+    "openslo/v1alpha": "rewrite it: `objectives` have `target`, `ratioMetrics` became an SLI with `ratioMetric`",
+    "openslo/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` with `counter`",
+    "openslo.com/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` with `counter`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSlo:
+    """An objective, where it was found, and what was ignored on the way."""
+
+    slo: Slo
+    path: Path | None
+    """None: it stands in the drill itself."""
+    sha256: str = ""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The file as people read it."""
+        return shown(self.path) if self.path is not None else "the drill"
+
+
+def find_slo(name: str, roots: Roots) -> FoundSlo:
+    """The objective of that name, or the one in that file.
+
+    Raises UsageError (with near names) when there is none, SpecError with every mistake of its documents.
+    """
+    if is_path(name):
+        path = Path(name).expanduser().absolute()
+        found = _slos_in(path)
+        if len(found) != 1:
+            names = f" ({', '.join(each.slo.name for each in found)})" if found else ""
+            raise UsageError(f"expected one SLO in {shown(path)}, found {len(found)}{names}")
+        return found[0]
+    files = slo_files(roots)
+    if name not in files:
+        folders = ", ".join(shown(root.slos) for root in roots)
+        raise UsageError(f"no SLO `{name}`{nearest(name, files)} (looked in {folders})")
+    return next(each for each in _slos_in(files[name], only=name) if each.slo.name == name)
+
+
+def list_slos(roots: Roots) -> tuple[list[FoundSlo], list[SpecError]]:
+    """All objectives that are found from here by name, and what is wrong with those that are refused."""
+    found: list[FoundSlo] = []
+    wrong: list[SpecError] = []
+    try:
+        files = slo_files(roots)
+    except SpecError as error:
+        return [], [error]
+    for name, path in sorted(files.items()):
+        try:
+            found += [each for each in _slos_in(path, only=name) if each.slo.name == name]
+        except SpecError as error:
+            wrong.append(error)
+    return found, wrong
+
+
+def slos_of(drill: Drill, roots: Roots) -> dict[str, FoundSlo]:
+    """The objectives that a resolved drill refers to, by name: its own first, else from files.
+
+    Raises SpecError: a refused document, or a probe that the drill does not have.
+    """
+    inline = _inline(drill)
+    found: dict[str, FoundSlo] = {}
+    for name in slo_names_of(drill):
+        found[name] = inline[name] if name in inline else find_slo(name, roots)
+    mistakes = Mistakes()
+    for name, each in found.items():
+        sli = each.slo.sli
+        if isinstance(sli, Probed) and sli.probe not in drill.probes:
+            what = f"SLO `{name}` is about a probe {quoted(sli.probe)}{nearest(sli.probe, drill.probes)}"
+            mistakes.add(Where(each.where), ("probes",), f"{what}; add it to `probes` of the drill")
+    mistakes.settle()
+    return found
+
+
+def slo_names_of(drill: Drill) -> tuple[str, ...]:
+    """Names that hypotheses and guards use and that are no probes."""
+    names: dict[str, None] = {}
+    for hypothesis in _hypotheses(drill):
+        for gates in (hypothesis.before, hypothesis.after):
+            names.update(dict.fromkeys(_gated(gates)))
+        names.update(dict.fromkeys(hypothesis.during))
+    for guard in (*drill.guards.start, *drill.guards.abort):
+        names.update(dict.fromkeys(name for name in (guard.budget, guard.slo) if name))
+    return tuple(name for name in names if name not in drill.probes)
+
+
+def needs_prometheus(drill: Drill, found: Iterable[FoundSlo]) -> bool:
+    """Whether something in a drill is read from a metrics server: an objective, a guard's alert, one to detect."""
+    if any(not isinstance(each.slo.sli, Probed) for each in found):
+        return True
+    if any(guard.alerts is not None for guard in (*drill.guards.start, *drill.guards.abort)):
+        return True
+    return any(step.objectives.detect is not None for step in _steps(drill))
+
+
+def _steps(drill: Drill) -> list[Step]:
+    return [item for _, item in steps_in(drill) if isinstance(item, Step)]
+
+
+def _hypotheses(drill: Drill) -> list[Hypothesis]:
+    own = [step.hypothesis for step in _steps(drill)]
+    return [drill.hypothesis, *(each for each in own if each is not None)]
+
+
+def _gated(gates: GateSet) -> tuple[str, ...]:
+    return (*gates.slo, *gates.gates)
+
+
+def _inline(drill: Drill) -> dict[str, FoundSlo]:
+    mistakes = Mistakes()
+    library = Library()
+    for i, document in enumerate(drill.slos):
+        _take(of_data(document, Where(f"drill {drill.drill}: slos[{i}]")), library, mistakes)
+    slos = [(each, resolve(each, library, mistakes)) for each in library.documents if each.kind == "SLO"]
+    mistakes.settle()
+    return {each.name: FoundSlo(slo, None, notices=tuple(library.notices)) for each, slo in slos if slo is not None}
+
+
+def _slos_in(path: Path, only: str | None = None) -> list[FoundSlo]:
+    """The objectives of a file; documents beside it may be referred to. Raises SpecError."""
+    raw = read_bytes(path)
+    mistakes = Mistakes()
+    library = _library(shown(path), raw, mistakes)
+    mistakes.settle()
+    own = [each for each in library.documents if each.kind == "SLO" and only in (None, each.name)]
+    _add_neighbours(path, library)
+    digest = hashlib.sha256(raw).hexdigest()
+    found = []
+    for document in own:
+        slo = resolve(document, library, mistakes)
+        if slo is not None:
+            found.append(FoundSlo(slo, path, digest, tuple(library.notices)))
+    mistakes.settle()
+    return found
+
+
+def _add_neighbours(path: Path, library: Library) -> None:
+    """Documents of the same folder that this file may refer to; a broken neighbour is its own file's trouble."""
+    others = sorted(p for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p != path and p.is_file())
+    for other in others[:MAX_FILES]:
+        broken = Mistakes()
+        try:
+            beside = _library(shown(other), read_bytes(other), broken)
+        except SpecError:
+            continue
+        library.documents += beside.documents
+
+
+def _library(source: str, raw: bytes, mistakes: Mistakes) -> Library:
+    library = Library()
+    for tree in read_all(source, raw, mistakes):
+        for document in tree.items if isinstance(tree, Seq) else (tree,):
+            if not (isinstance(document, Text) and document.plain and not document.text):
+                _take(document, library, mistakes)
+    return library
+
+
+def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
+    """Add one document, if it is one of those that are supported."""
+    if not isinstance(tree, Map):
+        mistakes.add(tree.where, (), "expected an OpenSLO document: a mapping with apiVersion, kind, metadata and spec")
+        return
+    api, kind = _word(tree, "apiVersion"), _word(tree, "kind")
+    if kind == IGNORED:
+        library.notices.append(f"{IGNORED} documents are ignored: drills notify nobody through them")
+        return
+    if api != API:
+        mend = _OLD.get(api, f"write `apiVersion: {API}`")
+        mistakes.add(_place(tree, "apiVersion"), ("apiVersion",), f"expected {API}, found {quoted(api)}; {mend}")
+        return
+    if kind not in KINDS:
+        what = f"expected one of {', '.join(KINDS)}, found {quoted(kind)}{nearest(kind, KINDS)}"
+        mistakes.add(_place(tree, "kind"), ("kind",), what)
+        return
+    if _has_references(tree, mistakes):
+        return
+    data: Any = bind(KINDS[kind], tree, mistakes)
+    if data is not BAD:
+        metadata = data.metadata
+        if metadata is None:
+            mistakes.add(tree.where, (), "`metadata` is missing: expected a mapping with `name`")
+        else:
+            library.documents.append(Document(kind, metadata.name, tree, data))
+
+
+def _word(tree: Map, key: str) -> str:
+    node = tree.get(key)
+    return node.text if isinstance(node, Text) else ""
+
+
+def _place(tree: Map, key: str) -> Where:
+    node = tree.get(key)
+    return node.where if node is not None else tree.where
+
+
+def _has_references(node: Node, mistakes: Mistakes) -> bool:
+    """Note `${...}`: a document takes no variables."""
+    if isinstance(node, Map):
+        return any([_has_references(value, mistakes) for _, value in node.pairs])
+    if isinstance(node, Seq):
+        return any([_has_references(item, mistakes) for item in node.items])
+    try:
+        literal = "${" not in node.text or all(isinstance(part, str) for part in parts(node.text))
+    except ValueError:
+        literal = False
+    if not literal:
+        what = "an SLO takes no `${...}`; write it into `slos:` of a drill to use the drill's variables"
+        mistakes.add(node.where, (), what)
+    return not literal
+
+
+def digests(found: Mapping[str, FoundSlo]) -> dict[str, str]:
+    """SHA-256 of the files that objectives come from, by `slo NAME`."""
+    return {f"slo {name}": each.sha256 for name, each in found.items() if each.sha256}

@@ -65,7 +65,7 @@ class Archive:
 
     def attach(self, server: PgServer) -> None:
         """Makes a server ship its WAL here; takes hold at its next start or reload."""
-        server.configure(archive_command="/bin/false" if self.stalled else archive_command(self.wal))
+        server.configure(archive_command="false" if self.stalled else archive_command(self.wal))
 
     def stall(self, server: PgServer, stalled: bool) -> None:
         """Stops or resumes the archiver, as a full or unreachable archive would."""

@@ -42,7 +42,7 @@ class PgServer:
         "unix_socket_directories": "",
         "wal_level": "logical",
         "archive_mode": "on",
-        "archive_command": "/bin/true",
+        "archive_command": ":",
         "max_wal_senders": "4",
         "max_connections": "60",
         "max_worker_processes": "2",
@@ -147,6 +147,12 @@ class PgServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(5.0)
+
+    def abandon(self) -> None:
+        """Tells the server to end as in a crash, without waiting; `stop` waits."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGQUIT)
 
     def reload(self) -> None:
         """Makes the running server read its configuration again."""

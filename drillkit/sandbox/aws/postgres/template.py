@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -28,7 +29,9 @@ class Template:
         # The real `nobody` could not read a cache in our home folder, so it gets one beside its databases.
         folder = tools.files if tools.mode == "nobody" else cache or cache_folder()
         self._tools = tools
-        self.path = folder / f"template-{LAYOUT}-{tools.version()}"
+        # Two builds of one version need not agree on what initdb writes.
+        build = hashlib.sha256(str(tools.binaries).encode()).hexdigest()[:8]
+        self.path = folder / f"template-{LAYOUT}-{tools.version()}-{build}"
         self._make(folder)
         self.password = (self.path / "admin-password").read_text(encoding="utf-8")
 

@@ -293,6 +293,8 @@ class Shipper:
                 try:
                     self._ship(item)
                 except Exception as error:  # it may be stopping this moment; the next round tells
+                    if self._stop.is_set():
+                        return
                     log.warning("%s: shipping its WAL failed: %s", item.id, error)
 
     def _ship(self, item: Instance | Cluster) -> None:

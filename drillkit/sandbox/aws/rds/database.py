@@ -73,6 +73,11 @@ class Databases:
     def forget(self, database: Database) -> None:
         self._known.discard(database)
 
+    def abandon_all(self) -> None:
+        """Tells every server to end, without waiting."""
+        for database in list(self._known):
+            database.server.abandon()
+
     def stop_all(self) -> None:
         """Stops every server as a crash would, which is quick, and removes folders outside the state folder."""
         for database in list(self._known):
@@ -143,7 +148,7 @@ class Database:
         """Switches the automated backup off and deletes it."""
         archive, self.archive = self.archive, None
         if archive is not None:
-            self.server.configure(archive_command="/bin/true")
+            self.server.configure(archive_command=":")
             if self.server.running:
                 self.server.reload()
             archive.remove()

@@ -139,20 +139,23 @@ def _spans(history: History, what: str, name: Any) -> list[Span]:
 
 def _moments(history: History, begin: float) -> list[Moment]:
     found: list[Moment] = []
+    resources: dict[int, str] = {}
     for record in history:
         at = record.mono - begin
         data = record.data
+        resource = resources.get(data.get("of", 0), f"undo {data.get('of')}")
         match record.kind:
             case "abort":
                 found.append(Moment(at, f"aborted ({data['by']}): {data['why']}", "failed"))
             case "effect.irreversible":
                 found.append(Moment(at, f"{data['effect'].partition('.')[2]}: {data['resource']}", "effect"))
             case "undo.planned":
-                found.append(Moment(at, f"undo planned: {data['resource']}", "plain"))
+                resources[record.n] = data["resource"]
+                found.append(Moment(at, f"undo on disk: {data['resource']}", "plain"))
             case "undo.ended":
-                found.append(Moment(at, f"{data['outcome']}: {data.get('resource', data['of'])}", "relieve"))
+                found.append(Moment(at, f"{data['outcome']}: {resource}", "relieve"))
             case "undo.failed":
-                found.append(Moment(at, f"not undone: {data.get('resource', data['of'])}: {data['why']}", "failed"))
+                found.append(Moment(at, f"not undone: {resource}: {data['why']}", "failed"))
             case "run.recovered":
                 found.append(Moment(at, f"recovered by {data.get('by', '')}", "relieve"))
             case "journal.torn":

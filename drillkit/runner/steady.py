@@ -83,7 +83,7 @@ class ProbeSource:
     def fresh(self, sli: str, expectation: Expectation) -> None:
         slow = self._drill.probes[sli].slow
         with self._lock:
-            self._windows[sli] = GateWindow(expectation, slow_s=slow.total_seconds() if slow else None)
+            self._windows[sli] = GateWindow(expectation, slow_s=slow.total_seconds() if slow else None, sli=sli)
 
     def answer(self, sli: str) -> GateAnswer:
         with self._lock:

@@ -17,15 +17,7 @@ from typing import Literal, TypeAlias
 from drillkit.clock import Clock, Deadline, DeadlineOver, Gate
 from drillkit.journal.book import Book, step_of_record
 from drillkit.model.drill import Group, Step
-from drillkit.model.errors import (
-    CallError,
-    DrillError,
-    JournalLost,
-    Refused,
-    SpecError,
-    StepFailed,
-    StepUnknown,
-)  # fmt: skip
+from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
 from drillkit.model.evidence import Scalar
 from drillkit.steps.base import Act, kind_named
 
@@ -150,15 +142,12 @@ class Stepping:
                 kind_named(step.uses).run(arguments, act)
                 self._outputs[step.name] = dict(act.outputs)
             except Refused as why:
-                return Result("cut" if self._gate.closed.is_set() else "failed", str(why))
-            except DeadlineOver as why:
+                return Result("cut" if self._gate.closed.is_set() else "unknown", str(why))
+            except (StepFailed, DeadlineOver) as why:
                 return Result("failed", str(why))
-            except StepFailed as why:
-                return Result("failed", str(why))
-            except (StepUnknown, JournalLost, CallError) as why:
+            except DrillError as why:
+                # A call that went wrong, a drill that does not fit, a lost journal: the step has shown nothing.
                 return Result("unknown", str(why))
-            except (SpecError, DrillError) as why:
-                return Result("failed", str(why))
             except Exception as bug:
                 # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls it met.
                 self._book.append("progress", {"text": traceback.format_exc(limit=8)}, durable=False)

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+READY_S = 20.0
+AWS_READY_S = 55.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the arguments and serves until SIGTERM, SIGINT or the end of the parent; answers the exit code."""
@@ -24,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             aws=options.aws or options.aurora,
             aurora=options.aurora,
             velero=options.velero,
-            ready_timeout_s=options.ready_timeout,
+            ready_timeout_s=options.ready_timeout or (AWS_READY_S if options.aws or options.aurora else READY_S),
             die_with_parent=options.die_with_parent,
         )
     )
@@ -33,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m drillkit.sandbox",
-        description="A Kubernetes API with real pods on 127.0.0.1; AWS on demand. "
-        "Prints one line of JSON when ready.",
+        description="A Kubernetes API with real pods on 127.0.0.1; AWS on demand. Prints one line of JSON when ready.",
     )
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for everything it writes")
     parser.add_argument("--no-shop", dest="shop", action="store_false", help="without the demo shop")
@@ -43,9 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--aws", action="store_true", help="serve RDS and S3, with a database (slower to start)")
     parser.add_argument("--aurora", action="store_true", help="serve AWS with an Aurora cluster")
     parser.add_argument("--velero", action="store_true", help="emulate Velero; its bucket is in S3 with --aws")
-    parser.add_argument(
-        "--ready-timeout", type=float, default=20.0, metavar="SECONDS", help="how long the start may take (%(default)s)"
-    )
+    limit = f"how long the start may take (default: {READY_S:.0f}, with AWS {AWS_READY_S:.0f})"
+    parser.add_argument("--ready-timeout", type=float, metavar="SECONDS", help=limit)
     parser.add_argument(
         "--die-with-parent", action="store_true", help="stop when the parent dies or closes its end of standard input"
     )

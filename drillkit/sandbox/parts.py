@@ -83,8 +83,10 @@ class Aws:
         return await asyncio.shield(self._ready)
 
     async def stop(self) -> None:
-        """Ends the process and its databases."""
+        """Ends the process and its databases. One that still starts ends with this process: the kernel sees to it."""
         self._stop.set()
+        if not self._ready.done():
+            return
         await self._stopped.wait()
         if self._ready.done() and not self._ready.cancelled():
             self._ready.exception()

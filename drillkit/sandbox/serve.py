@@ -24,6 +24,7 @@ from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.tls import write_private
 
 STOP_LIMIT_S = 1.8
+"""What is left after that ends with this process: the kernel sees to it."""
 _FILES = ("endpoints.json", "kubeconfig", "server.crt", "server.key")
 _LOCK = "lock"
 _PR_SET_PDEATHSIG = 1
@@ -151,7 +152,7 @@ async def _serve(options: Options) -> None:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if stopped.is_set():
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            await asyncio.wait((starting,), timeout=STOP_LIMIT_S / 2)
             return
         endpoints = starting.result()
         write_private(options.state / "endpoints.json", endpoints.to_json().encode() + b"\n")

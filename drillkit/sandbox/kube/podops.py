@@ -27,7 +27,7 @@ def evict(store: Store, call: Call) -> Response:
     if body.get("kind", "Eviction") != "Eviction":
         raise bad_request("expected an Eviction of policy/v1")
     if body.get("apiVersion", "policy/v1") not in ("policy/v1", "policy/v1beta1"):
-        raise bad_request(f"no kind \"Eviction\" is registered for version \"{body['apiVersion']}\"")
+        raise bad_request(f'no kind "Eviction" is registered for version "{body["apiVersion"]}"')
     named = (body.get("metadata") or {}).get("name") or call.name
     if named != call.name:
         raise bad_request(f"name in URL does not match name in Eviction object: {call.name} and {named}")

@@ -19,9 +19,7 @@ _STDIN, _ERROR, _CLOSE = 0, 3, 255
 _INPUT_LIMIT = 64
 
 
-async def follow(
-    store: Store, http: web.BaseRequest, log: LogFollow, stopping: asyncio.Event
-) -> web.StreamResponse:
+async def follow(store: Store, http: web.BaseRequest, log: LogFollow, stopping: asyncio.Event) -> web.StreamResponse:
     """Sends a log as it grows until its container ends or the client leaves."""
     read = store.pod_log
     if read is None:

@@ -376,5 +376,3 @@ _CHECKS: dict[str, Callable[[Object, Object | None], list[Object]]] = {
     "ClusterRoleBinding": _role_reference,
     "CustomResourceDefinition": _definition,
 }
-
-

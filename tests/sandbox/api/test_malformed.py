@@ -84,7 +84,7 @@ def test_whatever_is_sent_is_answered(another_api, path):
     body = BODIES[path]
     definition = crds.definition("example.com", "Fault", "faults", {"v1": SCHEMA})
     answers = set()
-    for number in range(60):
+    for number in range(30):
         api = another_api(number)
         api.made("/api/v1/namespaces", {"metadata": {"name": "shop"}})
         api.made("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)

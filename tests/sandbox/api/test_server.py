@@ -33,9 +33,10 @@ def test_it_answers_only_to_its_token(served):
 def test_it_listens_on_loopback_with_a_certificate_that_holds_under_strict_verification(served):
     host, port = served.server.url.removeprefix("https://").split(":")
     assert host == "127.0.0.1"
-    with socket.create_connection((host, int(port)), 5) as raw, served.context.wrap_socket(
-        raw, server_hostname="localhost"
-    ) as tls:
+    with (
+        socket.create_connection((host, int(port)), 5) as raw,
+        served.context.wrap_socket(raw, server_hostname="localhost") as tls,
+    ):
         assert tls.version() in ("TLSv1.2", "TLSv1.3")
     with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection((host, int(port)), 5) as raw:
         ssl.create_default_context().wrap_socket(raw, server_hostname="localhost")

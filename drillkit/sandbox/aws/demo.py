@@ -44,6 +44,51 @@ insert into orders (customer_id, item, quantity, created_at)
 """
 
 
+CACHE_REQUEST: dict[str, Any] = {
+    "ReplicationGroupId": CACHE_GROUP,
+    "ReplicationGroupDescription": "the shop's sessions",
+    "NumCacheClusters": 2,
+    "AutomaticFailoverEnabled": True,
+    "MultiAZEnabled": True,
+    "Tags": TAGS,
+}
+
+
+def _common(password: str) -> dict[str, Any]:
+    return {
+        "MasterUsername": USER,
+        "MasterUserPassword": password,
+        "BackupRetentionPeriod": 7,
+        "DeletionProtection": True,
+        "StorageEncrypted": False,
+        "Tags": TAGS,
+    }
+
+
+def instance_request(password: str) -> dict[str, Any]:
+    """The CreateDBInstance that makes the shop's database: Multi-AZ, protected, backed up, not public."""
+    return _common(password) | {
+        "DBInstanceIdentifier": INSTANCE,
+        "Engine": "postgres",
+        "DBName": DATABASE,
+        "DBInstanceClass": "db.t4g.small",
+        "AllocatedStorage": 20,
+        "MultiAZ": True,
+        "PubliclyAccessible": False,
+        "CopyTagsToSnapshot": True,
+        "EnableCloudwatchLogsExports": ["postgresql"],
+    }
+
+
+def cluster_request(password: str) -> dict[str, Any]:
+    """The CreateDBCluster of the shop's Aurora cluster."""
+    return _common(password) | {
+        "DBClusterIdentifier": CLUSTER,
+        "Engine": "aurora-postgresql",
+        "DatabaseName": DATABASE,
+    }
+
+
 def fill(server: PgServer) -> None:
     """Makes the shop's tables with their first rows, the newest of them a moment old."""
     connection = server.connect(DATABASE)

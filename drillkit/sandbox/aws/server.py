@@ -167,55 +167,13 @@ class AwsSandbox:
         secret.touch(mode=0o600)
         secret.write_text(password, encoding="utf-8")
         self.rds.prepare[demo.INSTANCE] = demo.fill
-        common = {
-            "MasterUsername": demo.USER,
-            "MasterUserPassword": password,
-            "BackupRetentionPeriod": 7,
-            "Tags": demo.TAGS,
-            "DeletionProtection": True,
-            "StorageEncrypted": False,
-        }
         self._act(
-            region,
-            "CreateDBInstance",
-            common
-            | {
-                "DBInstanceIdentifier": demo.INSTANCE,
-                "Engine": "postgres",
-                "DBName": demo.DATABASE,
-                "MultiAZ": True,
-                "DBInstanceClass": "db.t4g.small",
-                "AllocatedStorage": 20,
-                "VpcSecurityGroupIds": [SHOP_SECURITY_GROUP],
-                "PubliclyAccessible": False,
-                "CopyTagsToSnapshot": True,
-                "EnableCloudwatchLogsExports": ["postgresql"],
-            },
+            region, "CreateDBInstance", demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]}
         )
-        self.cache.act(
-            region,
-            "CreateReplicationGroup",
-            {
-                "ReplicationGroupId": demo.CACHE_GROUP,
-                "ReplicationGroupDescription": "the shop's sessions",
-                "NumCacheClusters": 2,
-                "AutomaticFailoverEnabled": True,
-                "MultiAZEnabled": True,
-                "Tags": demo.TAGS,
-            },
-        )
+        self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
         if self.options.aurora:
             self.rds.prepare[demo.CLUSTER] = demo.fill
-            self._act(
-                region,
-                "CreateDBCluster",
-                common
-                | {
-                    "DBClusterIdentifier": demo.CLUSTER,
-                    "Engine": "aurora-postgresql",
-                    "DatabaseName": demo.DATABASE,
-                },
-            )
+            self._act(region, "CreateDBCluster", demo.cluster_request(password))
         secret_arn = self.make_secret(region, f"{demo.INSTANCE}/app", password)
         instance = self.rds.region(region).instances[demo.INSTANCE]
         self._wait(instance, demo.INSTANCE)

@@ -64,10 +64,13 @@ def test_a_hanging_call_runs_into_the_clients_own_timeout(aws):
 
 def test_resources_can_be_hidden_for_a_while(aws, lab):
     rds = lab.client()
-    aws.hide(SHOP, 0.4)
+    aws.hide(SHOP, 60)
     assert SHOP not in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]]
     with pytest.raises(ClientError, match="DBInstanceNotFound"):
         lab.instance(rds, SHOP)
+    aws.reset()
+    assert lab.instance(rds, SHOP)
+    aws.hide(SHOP, 0.1)
     lab.until(lambda: SHOP in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]])
 
 
@@ -84,13 +87,13 @@ def test_a_restore_can_be_made_to_fail_in_any_state(aws, lab, status):
 
 def test_a_state_can_be_made_to_last(aws, lab):
     rds = lab.client()
-    aws.settings(slow_s={"snapshot.creating": 0.8})
+    aws.settings(slow_s={"snapshot.creating": 2})
     rds.create_db_snapshot(DBSnapshotIdentifier="slow", DBInstanceIdentifier=SHOP)
     started = time.monotonic()
     with pytest.raises(ClientError, match="InvalidDBSnapshotState"):
         rds.delete_db_snapshot(DBSnapshotIdentifier="slow")
     lab.until(lambda: rds.describe_db_snapshots(DBSnapshotIdentifier="slow")["DBSnapshots"][0]["Status"] == "available")
-    assert time.monotonic() - started > 0.6
+    assert time.monotonic() - started > 1
     lab.settled(rds, SHOP)
     rds.delete_db_snapshot(DBSnapshotIdentifier="slow")
 

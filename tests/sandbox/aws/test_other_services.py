@@ -24,14 +24,15 @@ def test_the_account_is_told_by_sts(aws, lab):
     assert lab.client("sts").get_caller_identity()["Account"] == aws.account
 
 
+@pytest.mark.slow
 def test_objects_are_kept_and_presigned_urls_expire(aws, lab):
     s3 = lab.client("s3")
     s3.put_object(Bucket=aws.bucket, Key="a/b", Body=b"content")
     assert s3.get_object(Bucket=aws.bucket, Key="a/b")["Body"].read() == b"content"
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": aws.bucket, "Key": "a/b"}, ExpiresIn=1)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": aws.bucket, "Key": "a/b"}, ExpiresIn=2)
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"content"
-    time.sleep(2.1)
+    time.sleep(3.1)
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url)
 
@@ -62,6 +63,7 @@ def test_a_cache_failover_swaps_the_roles_and_refuses_connections_meanwhile(aws,
     before = group(cache)["NodeGroups"][0]
     primary = next(m["CacheClusterId"] for m in before["NodeGroupMembers"] if m["CurrentRole"] == "primary")
     assert command(before["PrimaryEndpoint"], "SET", "session", "1") == b"+OK\r\n"
+    aws.settings(failover_s=1.5)
     cache.test_failover(ReplicationGroupId=GROUP, NodeGroupId="0001")
     assert group(cache)["Status"] == "modifying"
     time.sleep(0.1)

@@ -50,6 +50,7 @@ def test_the_password_can_be_read_from_secrets_manager(aws, lab):
 
 def test_a_failover_breaks_connections_swaps_the_zones_and_loses_no_committed_row(aws, lab):
     rds = lab.client()
+    aws.settings(failover_s=1)
     before = lab.instance(rds, SHOP)
     sql = lab.sql(before["Endpoint"])
     count = sql("select count(*) from orders")

@@ -40,7 +40,7 @@ class Redactor:
             for part in {value, *value.splitlines()}:
                 if len(part.strip()) >= SHORTEST:
                     encoded = base64.b64encode(part.encode()).decode()
-                    self._values |= {part.strip(), quote(part, safe=""), quote_plus(part), encoded}
+                    self._values |= {part.strip(), quote(part), quote(part, safe=""), quote_plus(part), encoded}
         longest_first = sorted(self._values, key=lambda v: (-len(v), v))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drillkit.clients.chaostoolkit.protocol import Job, rollbacks_of, target_data
 from drillkit.clients.chaostoolkit.redaction import SECRET_NAME, SHORTEST, fill, secret_values, withheld, withhold
 from drillkit.clients.undo import Applicable, Patience
+from drillkit.clock import Deadline
 from drillkit.model.codec import decode_evidence
 from drillkit.model.effects import Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
@@ -46,11 +47,16 @@ class Rollbacks(Applicable):
         return f"rollbacks of experiment {self.experiment} ({names})"
 
     def apply(self, clients: Clients, patience: Patience) -> Undone:
-        """See `Applicable.apply`. Each rollback is observed as an activity of place `rollback`."""
-        remaining = list(self._document()["rollbacks"])
+        """See `Applicable.apply`. Each rollback is observed as an activity of place `rollback`.
+
+        All of them are played once, even when clean-up has little time left.
+        """
+        document = self._document()
+        remaining = list(document["rollbacks"])
         total, failed = len(remaining), list[str]()
+        deadline = Deadline.after(max(patience.deadline.left(), SHARE_AT_LEAST_S * total), patience.clock)
         while remaining:
-            ended = self._play(remaining, clients, patience)
+            ended = self._play({**document, "rollbacks": remaining}, clients, patience, deadline)
             failed += [f"{a.name}: {a.error or a.outcome}" for a in ended.activities if a.outcome != "succeeded"]
             if ended.outcome == "done" and ended.status != "completed":
                 raise Invalid(f"the rollbacks cannot be run: {ended.why}")
@@ -60,20 +66,20 @@ class Rollbacks(Applicable):
                 raise CallError(f"the rollbacks cannot be run: {ended.why}")
             # The last of these hung or took the worker down: the others still get their chance.
             remaining = remaining[len(ended.activities) :]
-            patience.pause(0)
         if failed:
-            raise CallError(f"{len(failed)} of {total} rollbacks failed: {'; '.join(failed)}")
+            # Time alone heals few of these, and each try plays all of them again.
+            raise Invalid(f"{len(failed)} of {total} rollbacks failed: {'; '.join(failed)}")
         return Undone("undone", f"{total} of {total} rollbacks succeeded")
 
-    def _play(self, remaining: list[Any], clients: Clients, patience: Patience) -> Ended:
-        left = patience.deadline.left()
+    def _play(self, document: Mapping[str, Any], clients: Clients, patience: Patience, deadline: Deadline) -> Ended:
+        left = deadline.left()
         job = Job(
-            work="rollbacks", name=self.experiment, experiment={**self._document(), "rollbacks": remaining},
-            origin=self.origin, sha256=self.sha256, target=target_data(clients.target), limit_s=left,
+            work="rollbacks", name=self.experiment, experiment=document, origin=self.origin, sha256=self.sha256,
+            target=target_data(clients.target), limit_s=left,
         )  # fmt: skip
         ended: Ended = clients.chaostoolkit.run(
-            job, _Listener(patience), by="cleanup", deadline=patience.deadline,
-            each_s=max(SHARE_AT_LEAST_S, left / len(remaining)),
+            job, _Listener(patience), by="cleanup", deadline=deadline,
+            each_s=max(SHARE_AT_LEAST_S, left / len(document["rollbacks"])),
         )  # fmt: skip
         return ended
 
@@ -136,9 +142,23 @@ def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
         "method": [],
         "rollbacks": [{k: v for k, v in a.items() if k != "background"} for a in rollbacks_of(safe)],
     }
-    document |= {key: safe[key] for key in ("secrets", "controls", "extensions") if safe.get(key)}
+    document |= {key: safe[key] for key in ("controls", "extensions") if safe.get(key)}
+    if found := _needed(safe.get("secrets") or {}, document):
+        document["secrets"] = found
     plain: dict[str, Any] = json.loads(json.dumps(document, default=str))
     return Rollbacks(job.name, job.origin, job.sha256, plain)
+
+
+def _needed(secrets: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The secrets that rollbacks may ask for, by the name of their group or of one of them; all where controls may."""
+    if document.get("controls"):
+        return dict(secrets)
+    text = json.dumps([document["rollbacks"], document["configuration"]], default=str)
+
+    def names(group: str, values: Any) -> list[str]:
+        return [group, *(values if isinstance(values, Mapping) else ())]
+
+    return {group: values for group, values in secrets.items() if any(name in text for name in names(group, values))}
 
 
 def _resolved(key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool) -> Any:

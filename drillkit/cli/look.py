@@ -42,14 +42,14 @@ def show(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: 
     import yaml
 
     from drillkit.cli.compose import ask
-    from drillkit.model.codec import to_data
+    from drillkit.spec.writing import as_written
 
     asked = ask(name, sets, var_files, target, need=False)
     # A target that is started for a run has no addresses yet: its references stay as they are.
     known = asked.target if asked.chosen is not None and asked.target.launch is None else None
     drill = asked.parsed.resolve(asked.sets, known)
     click.echo(f"# {asked.parsed.source.label}" + (f", target {asked.chosen}" if asked.chosen else ""))
-    click.echo(yaml.safe_dump(to_data(drill), sort_keys=False, allow_unicode=True, width=120), nl=False)
+    click.echo(yaml.safe_dump(as_written(drill), sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
 @click.command()

@@ -212,8 +212,10 @@ def data_of(want: Any, node: Node, mistakes: Mistakes, path: Trail = (), *, fina
                 for k, v in node.pairs
             }
         case Text():
+            if final and node.open:
+                return Unresolved(node.text)
             datum = _datum(want, node, mistakes, path)
-            return plain_text(datum) if final and isinstance(datum, str) and not node.open else datum
+            return plain_text(datum) if final and isinstance(datum, str) else datum
 
 
 def _inner(want: Any, node: Map, key: str) -> Any:

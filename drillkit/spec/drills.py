@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
-from drillkit.spec.binder import BAD, bind, data_of
+from drillkit.spec.binder import BAD, Unresolved, bind, data_of
 from drillkit.spec.document import (
     Map,
     Mistakes,
@@ -119,8 +119,19 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
     parsed = Parsed(source, tree, kinds or InstalledKinds())
     given = _vars_of(tree, mistakes)
     _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
+    _fixed(tree, mistakes)
     mistakes.settle()
     return parsed
+
+
+def _fixed(tree: Node, mistakes: Mistakes) -> None:
+    """What a drill is called and which kinds its steps have must stand there as they are."""
+    nodes: list[tuple[Trail, Node | None]] = [((*path, "uses"), node.get("uses")) for path, node in steps_of(tree)]
+    if isinstance(tree, Map):
+        nodes.append((("drill",), tree.get("drill")))
+    for path, node in nodes:
+        for ref, text, _ in references(node) if node is not None else ():
+            mistakes.add(text.where, path, f"expected the name itself, found the reference `{ref}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +199,10 @@ class Parsed:
 
 
 def _scalar(node: Text) -> Scalar:
-    value = core(node.text, node.plain) if not node.open else node.text
-    return plain_text(value) if isinstance(value, str) and not node.open else cast(Scalar, value)
+    if node.open:
+        return Unresolved(node.text)
+    value = core(node.text, node.plain)
+    return plain_text(value) if isinstance(value, str) else cast(Scalar, value)
 
 
 def _vars_of(tree: Node, mistakes: Mistakes) -> Mapping[str, Text]:

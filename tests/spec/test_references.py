@@ -159,6 +159,12 @@ def test_variables_that_double_each_other_do_not_fill_the_memory(spec: Spec) -> 
     assert "expected at most 20,000 characters once its references are put in" in found
 
 
+def test_names_of_drills_and_kinds_are_no_references(spec: Spec) -> None:
+    found = spec.mistakes('drill: "${n}"\nvars: {n: d}\nsteps: [{uses: "velero.${n}"}]\n')
+    assert "d.yaml:1:8: drill: expected the name itself, found the reference `${n}`" in found
+    assert "d.yaml:3:16: steps[0].uses: expected the name itself" in found
+
+
 def test_a_dollar_can_be_escaped(spec: Spec) -> None:
     text = drill_text('source: "$${HOME}/$x"', 'description: "costs $5, $${name}"')
     drill = spec.drill(text)

@@ -12,6 +12,8 @@ from drillkit.clients.kube import (
     ABSENT,
     DeleteFault,
     DeleteObject,
+    DeletePod,
+    EvictPod,
     ReleaseLease,
     changed,
     uncordon_of,
@@ -23,6 +25,7 @@ from drillkit.clients.kube.resources import (
     NAMESPACES,
     NETWORK_CHAOS,
     NODES,
+    PODS,
     VIRTUAL_SERVICES,
 )  # fmt: skip
 from tests.crash.world import Cluster, Stage
@@ -38,7 +41,7 @@ class Scenario:
     act: Act
     prepare: Callable[[Cluster], None] = lambda cluster: None
     lands: bool = True
-    """Whether it changes the world when nothing goes wrong."""
+    """Whether it changes the inventory when nothing goes wrong."""
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -129,6 +132,14 @@ def lock(stage: Stage) -> None:
     stage.kube.acquire_lease(plan, holder="somebody", ttl_s=60)
     stage.clock.sleep(20)
     stage.kube.renew_lease(plan)
+
+
+@scenario("delete one pod and evict another", lands=False)
+def lose_pods(stage: Stage) -> None:
+    web, orders = (stage.kube.list(PODS, "shop", selector=f"app={app}")[0]["metadata"] for app in ("web", "orders"))
+    stage.kube.delete_pod(stage.book.plan(DeletePod(web["name"], "shop", web["uid"], grace_s=0)))
+    stage.kube.evict_pod(stage.book.plan(EvictPod(orders["name"], "shop", orders["uid"])))
+    stage.clock.sleep(5)
 
 
 @scenario("several at once")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 SETTLE_S = 15.0
-"""An unanswered patch lands within this time or never: as long as a call may last on the wire."""
+"""An unanswered patch has landed by then or never will: the API server drops it earlier (`LANDING_S`)."""
 RACES = 5
 """How often a change is tried again when the object changed between read and patch."""
 PAUSE_S = 0.5

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 SETTLE_S = 15.0
-"""An unanswered create lands within this time or never: as long as a call may last on the wire."""
+"""An unanswered create has landed by then or never will: the API server drops it earlier (`LANDING_S`)."""
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 

@@ -26,9 +26,11 @@ T = TypeVar("T")
 PASSING = (Throttled, Unavailable, Unreachable, Unanswered)
 """Errors that may be gone a moment later."""
 READ_ATTEMPTS = 4
-READ_LIMIT_S = 30.0
+READ_LIMIT_S = 20.0
 """No further attempt of a read begins after this."""
 RETRY_AFTER_CAP_S = 10.0
+LANDING_S = 14
+"""A change that the API server has not made within this time it drops: we ask it to. Undos settle a little longer."""
 PAGES = 2000
 """More pages than this mean that the other side counts wrong."""
 JSON_PATCH = "application/json-patch+json"
@@ -88,9 +90,13 @@ class Reader:
         `asked` says for people what is asked: `delete pod/shop/web-1`; `harmless` marks a POST that changes nothing.
         Raises Refused when the gate is closed, CallError for whatever is no success.
         """
+        asks = dict(query or {})
         if method in EFFECTS and not harmless:
+            asks["timeout"] = f"{LANDING_S}s"
+            if method != "DELETE":
+                asks["fieldManager"] = "drillkit"
             self.gate.check()
-        answer = self._transport.send(method, path, query or {}, body, content_type, timeout_s)
+        answer = self._transport.send(method, path, asks, body, content_type, timeout_s)
         if not 200 <= answer.status < 300:
             raise refusal(answer, asked, self.who)
         return answer

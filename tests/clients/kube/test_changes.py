@@ -17,10 +17,13 @@ from drillkit.clients.kube import (
     RestoreFields,
     Uncordon,
     changed,
+    fields,
+    objects,
     uncordon_of,
 )  # fmt: skip
 from drillkit.clients.kube.marks import OF, RUN, UNDO, own_name
 from drillkit.clients.kube.objects import DeleteObject
+from drillkit.clients.kube.reader import LANDING_S
 from drillkit.clients.kube.resources import (
     DEPLOYMENTS,
     EVENTS,
@@ -87,6 +90,15 @@ def test_every_attempt_passes_the_gate_anew() -> None:
         kube.delete_pod(plan)  # type: ignore[arg-type]
     assert len(script.sent) == 1
     assert confirmed == []  # the 503 may have had its effect
+
+
+def test_the_server_is_asked_to_drop_a_change_that_it_cannot_make_in_time() -> None:
+    kube, script, _ = scripted(said(201, {"metadata": {"uid": "u1"}}), said(200, {}), said(200, {}))
+    kube.create(Receipt(DeleteFault(NETWORK_CHAOS, "f", "r", "shop"), []), {"spec": {}})  # type: ignore[arg-type]
+    kube.get(NODES, "n1")
+    kube.can_i("get", NODES)
+    assert [each.query for each in script.sent] == [{"timeout": "14s", "fieldManager": "drillkit"}, {}, {}]
+    assert min(objects.SETTLE_S, fields.SETTLE_S) > LANDING_S
 
 
 class Receipt:

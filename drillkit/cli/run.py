@@ -106,7 +106,7 @@ def _execute(
                 source=compose.source_bytes(asked.parsed),
                 target=compose.without_secrets(target),
                 names=names,
-                reports=reports_folder(out, asked.roots),
+                reports=reports_folder(out),
                 bind=compose.binder(asked.parsed.source.label),
                 find_experiment=find_experiment,
                 trigger=trigger,

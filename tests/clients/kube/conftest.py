@@ -109,6 +109,7 @@ class Served:
     token: str
     authority: bytes
     faults: Faults
+    store: Store
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     path = tmp_path / "kubeconfig"
     write_kubeconfig(path, server.url, "the-token", identity.authority_pem)
     try:
-        yield Served(server.url, path, "the-token", identity.authority_pem, faults)
+        yield Served(server.url, path, "the-token", identity.authority_pem, faults, store)
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

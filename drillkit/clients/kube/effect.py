@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drillkit.clients.kube.reader import patiently
 from drillkit.clients.kube.wire import Answer
+from drillkit.clients.retry import patiently
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Effect
 from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable

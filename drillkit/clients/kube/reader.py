@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from drillkit.clients.kube.errors import NotServed, refusal
 from drillkit.clients.kube.resources import NAMESPACES, PODS, Object, Resource
 from drillkit.clients.kube.wire import EFFECTS, READ_S, Answer, Transport
+from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Gate
-from drillkit.model.errors import (
-    Absent,
-    CallError,
-    Conflict,
-    TargetError,
-    Throttled,
-    Unanswered,
-    Unavailable,
-    Unreachable,
-)  # fmt: skip
+from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
 
-T = TypeVar("T")
-PASSING = (Throttled, Unavailable, Unreachable, Unanswered)
-"""Errors that may be gone a moment later."""
 READ_ATTEMPTS = 4
 READ_LIMIT_S = 20.0
 """No further attempt of a read begins after this."""
-RETRY_AFTER_CAP_S = 10.0
 LANDING_S = 14
 """A change that the API server has not made within this time it drops: we ask it to. Undos settle a little longer."""
 PAGES = 2000
 """More pages than this mean that the other side counts wrong."""
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-
-
-def patiently(
-    work: Callable[[], T], clock: Clock, *, attempts: int, limit_s: float,
-    on: tuple[type[CallError], ...] = PASSING,
-) -> T:  # fmt: skip
-    """What `work` gives, tried again on passing errors: `attempts` times at most, none begun after `limit_s` seconds.
-
-    Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the last attempt raised.
-    """
-    from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
-
-    backoff = wait_exponential(multiplier=0.2, max=3.0) + wait_random(0, 0.2)
-    end = clock.mono() + limit_s
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        wish = error.retry_after_s if isinstance(error, Throttled) else None
-        return backoff(state) if wish is None else min(wish, RETRY_AFTER_CAP_S)
-
-    def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= attempts or clock.mono() >= end
-
-    retrying = Retrying(
-        retry=retry_if_exception_type(on), wait=wait, stop=stop, reraise=True, sleep=lambda s: _slept(clock, s)
-    )
-    return retrying(work)
-
-
-def _slept(clock: Clock, seconds: float) -> None:
-    clock.sleep(seconds)
 
 
 class Reader:

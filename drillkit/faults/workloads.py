@@ -90,10 +90,10 @@ def scale_to_zero(
     what = f"{planned.undo.resource} at zero"
     healed = hold(session, session.clock.mono() + duration_s, lambda: _at_zero(session, of, namespace, name), what)
     detail = end_now(session, planned, UNDO_LIMIT_S)
-    _await_ready(session, of, namespace, name, prior, limit_s)
-    took = recovered(session) - began
     if healed:
         raise StepUnknown(f"{what}: not all the time, {healed}; nothing is proven")
+    _await_ready(session, of, namespace, name, prior, limit_s)
+    took = recovered(session) - began
     return {"targets": victims, "undone": detail, "recovered_after": format_duration(took)}
 
 

@@ -1,0 +1,221 @@
+"""`litmus.engine`: a LitmusChaos ChaosEngine that exists already, as a step."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.objects import DeleteFault
+from drillkit.clients.kube.pods import is_ready
+from drillkit.clients.kube.resources import (
+    CHAOS_ENGINES,
+    CHAOS_EXPERIMENTS,
+    CHAOS_RESULTS,
+    NAMESPACES,
+    PODS,
+    Object,
+)
+from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
+from drillkit.model.evidence import Activity, Check
+from drillkit.steps.base import Act, Kind, Prospect
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube import Kube
+
+POLL_S = 1.0
+BEFORE = "pre-chaos"
+"""In the failStep of an experiment that failed before it did anything."""
+OVER = ("completed", "stopped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LitmusEngineArguments:
+    manifest: str = ""
+    """File with one ChaosEngine, YAML or JSON."""
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """The ChaosEngine itself, instead of `manifest`."""
+
+
+class LitmusEngine(Kind[LitmusEngineArguments]):
+    """Apply a LitmusChaos ChaosEngine, wait for its ChaosResults, judge them, remove the engine.
+
+    Verdict `Pass` is met, `Fail` violated; anything else, and a `Fail` before the chaos began, proves nothing. The
+    engine gets a name of the run's own, so one that is there already is left alone; its ChaosResults are attached, and
+    stay in the cluster as Litmus leaves them. What Litmus did it takes back itself, also when the engine is deleted
+    half-way; protected targets refuse it.
+    """
+
+    name = "litmus.engine"
+    disturbs = "users"
+    Arguments = LitmusEngineArguments
+
+    def prospect(self, arguments: LitmusEngineArguments, act: Act) -> Prospect:
+        engine = _load(arguments)
+        meta, spec, kube = engine["metadata"], engine["spec"], act.clients.kube
+        namespace = meta["namespace"]
+        problems = list(_problems(kube, engine))
+        if act.target.protected:
+            problems.append(f"target `{act.target.name}` is protected: undo of Litmus' faults is not guaranteed")
+        info = spec.get("appinfo") or {}
+        pods = _matching(kube, info, namespace) if not problems else []
+        names = ", ".join(e["name"] for e in spec["experiments"])
+        plural = f"{CHAOS_ENGINES.plural}.{CHAOS_ENGINES.group}"
+        return Prospect(
+            targets=tuple(PODS.said(p["metadata"]["name"], p["metadata"]["namespace"]) for p in pods),
+            effects=(f"runs the Litmus experiments {names}; Litmus takes back what they did, the engine is deleted",),
+            permissions=(
+                *(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
+                f"list {CHAOS_RESULTS.plural}.{CHAOS_RESULTS.group} {namespace}",
+            ),
+            problems=tuple(problems),
+        )  # fmt: skip
+
+    def run(self, arguments: LitmusEngineArguments, act: Act) -> None:
+        engine = _load(arguments)
+        kube = act.clients.kube
+        if problems := list(_problems(kube, engine)):
+            raise StepFailed("; ".join(problems))
+        namespace = engine["metadata"]["namespace"]
+        undo = DeleteFault(CHAOS_ENGINES, f"{engine['metadata']['name']}-{act.run.id[-4:]}", act.run.id, namespace)
+        planned = act.book.plan(undo)
+        began = act.clock.mono()
+        kube.create(planned, _active(engine))
+        act.mark("disrupted")
+        act.say(f"{undo.resource} applied")
+        ended = act.wait(
+            lambda: _ended(act, kube, undo), every_s=POLL_S, limit_s=None, what=f"{undo.resource} to be completed"
+        )
+        results = _results(kube, namespace, undo.name)
+        act.attach(f"litmus-{act.name}.json", "application/json", _plain([ended, *results]))
+        verdicts = _observe(act, engine, results, act.clock.mono() - began)
+        _conclude(undo.resource, verdicts)
+        act.mark("recovered")
+
+
+def _load(arguments: LitmusEngineArguments) -> Object:
+    """The engine. Raises SpecError."""
+    if bool(arguments.manifest) == bool(arguments.engine):
+        raise SpecError([Mistake("with", "", "expected exactly one of `manifest` and `engine`")])
+    where, engine = "with.engine", dict(arguments.engine)
+    if arguments.manifest:
+        import yaml
+
+        where = arguments.manifest
+        try:
+            found = yaml.safe_load(Path(where).expanduser().read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise SpecError([Mistake(where, "", f"expected a ChaosEngine: {error}")]) from error
+        engine = found if isinstance(found, dict) else {}
+    mistakes = list(_mistakes(engine))
+    if mistakes:
+        raise SpecError([Mistake(where, path, what) for path, what in mistakes])
+    return engine
+
+
+def _mistakes(engine: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if engine.get("kind", CHAOS_ENGINES.kind) != CHAOS_ENGINES.kind:
+        found.append(("kind", f"expected ChaosEngine, found {engine.get('kind')!r}"))
+    meta, spec = engine.get("metadata") or {}, engine.get("spec") or {}
+    found += [
+        (f"metadata.{key}", "expected a text: drillkit never assumes `default`")
+        for key in ("name", "namespace")
+        if not isinstance(meta.get(key), str) or not meta[key]
+    ]
+    experiments = spec.get("experiments")
+    if not isinstance(experiments, list) or not all(isinstance(e, Mapping) and e.get("name") for e in experiments):
+        found.append(("spec.experiments", "expected a list of experiments with names"))
+    elif not experiments:
+        found.append(("spec.experiments", "expected one experiment at least, found none"))
+    return found
+
+
+def _problems(kube: Kube, engine: Object) -> list[str]:
+    """Why the cluster cannot run it."""
+    namespace, spec = engine["metadata"]["namespace"], engine["spec"]
+    if not kube.serves(CHAOS_ENGINES):
+        return ["expected LitmusChaos in the cluster: it knows no chaosengines.litmuschaos.io; install it"]
+    if kube.find(NAMESPACES, namespace) is None:
+        return [f"expected namespace {namespace}, the cluster has none of that name"]
+    found = [
+        f"expected ChaosExperiment {e['name']} in namespace {namespace}, found none; install it from Litmus' hub"
+        for e in spec["experiments"]
+        if kube.find(CHAOS_EXPERIMENTS, e["name"], namespace) is None
+    ]
+    info = spec.get("appinfo") or {}
+    if info.get("applabel") and not _matching(kube, info, namespace):
+        where = info.get("appns") or namespace
+        found.append(f"expected ready pods of {info['applabel']} in namespace {where}, found none: nothing to hit")
+    return found
+
+
+def _matching(kube: Kube, info: Mapping[str, Any], namespace: str) -> list[Object]:
+    if not info.get("applabel"):
+        return []
+    pods = kube.list(PODS, str(info.get("appns") or namespace), selector=str(info["applabel"]))
+    return [pod for pod in pods if is_ready(pod)]
+
+
+def _active(engine: Object) -> Object:
+    body = {k: v for k, v in copy.deepcopy(engine).items() if k != "status"}
+    body["metadata"] = {k: v for k, v in body["metadata"].items() if k in ("labels", "annotations")}
+    body["spec"]["engineState"] = "active"
+    return body
+
+
+def _ended(act: Act, kube: Kube, undo: DeleteFault) -> Object | None:
+    engine = kube.find(CHAOS_ENGINES, undo.name, undo.namespace)
+    if engine is None:
+        raise StepUnknown(f"somebody deleted {undo.resource} while it ran; nothing is proven")
+    return engine if (engine.get("status") or {}).get("engineStatus") in OVER else None
+
+
+def _results(kube: Kube, namespace: str, engine: str) -> list[Object]:
+    return [r for r in kube.list(CHAOS_RESULTS, namespace) if (r.get("spec") or {}).get("engine") == engine]
+
+
+def _observe(act: Act, engine: Object, results: list[Object], took_s: float) -> dict[str, str]:
+    """Write down each experiment's outcome; verdicts by experiment."""
+    by_name = {str((r.get("spec") or {}).get("experiment")): r for r in results}
+    verdicts: dict[str, str] = {}
+    for experiment in engine["spec"]["experiments"]:
+        name = str(experiment["name"])
+        status = (by_name.get(name) or {}).get("status") or {}
+        outcome = status.get("experimentStatus") or {}
+        verdict = str(outcome.get("verdict") or "no ChaosResult")
+        fail_step = str(outcome.get("failStep") or "")
+        why = "" if fail_step in ("", "N/A") else fail_step
+        decided = verdict == "Pass" or (verdict == "Fail" and BEFORE not in why)
+        targets = (status.get("history") or {}).get("targets") or []
+        act.observe(
+            Activity(
+                name, "method", "action", "succeeded" if decided else "failed",
+                hit=len(targets) if targets else None, tolerated=None, took_s=round(took_s, 3),
+                error="" if decided else f"verdict {verdict}{f': {why}' if why else ''}",
+                targets=tuple(f"{t.get('kind', 'target')}/{t.get('name')}" for t in targets),
+                undo_guaranteed=bool(targets) and all(t.get("chaosStatus") == "reverted" for t in targets),
+            )
+        )  # fmt: skip
+        found, told = (verdict, why) if decided else (None, why or verdict)
+        act.observe(Check(f"Litmus verdict of {name}", "step", "Pass", "==", found, told))
+        verdicts[name] = f"{verdict if decided else 'undecided'}{f' ({told})' if told else ''}"
+    return verdicts
+
+
+def _conclude(what: str, verdicts: Mapping[str, str]) -> None:
+    said = "; ".join(f"{name}: {verdict}" for name, verdict in verdicts.items())
+    if any(verdict.startswith("Fail") for verdict in verdicts.values()):
+        raise StepFailed(f"{what}: {said}")
+    if not all(verdict.startswith("Pass") for verdict in verdicts.values()):
+        raise StepUnknown(f"{what}: {said}; nothing is proven")
+
+
+def _plain(objects: list[Object]) -> bytes:
+    return json.dumps(objects, indent=1, sort_keys=True).encode()
+
+
+KIND = LitmusEngine()

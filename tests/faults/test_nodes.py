@@ -1,0 +1,166 @@
+"""Draining: kubectl's rules, budgets with patience, and only our own cordons taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from drillkit.clients.kube.resources import PODS as POD_RESOURCE
+from drillkit.faults.draining import Rules, sort_pods
+from drillkit.faults.nodes import drain_nodes, evacuate_zone
+from drillkit.model.errors import Refused, StepFailed
+from drillkit.sandbox.kube.objects import BUDGETS, NODES, PODS
+from tests.faults.conftest import Scene
+
+
+def _node_of(scene: Scene, app: str) -> str:
+    return str(scene.pods(app)[0]["spec"]["nodeName"])
+
+
+def _cordoned(scene: Scene) -> list[str]:
+    return [n["metadata"]["name"] for n in scene.cluster.store.list(NODES) if n["spec"].get("unschedulable")]
+
+
+def test_a_drained_node_is_empty_its_pods_are_elsewhere_and_it_comes_back(scene: Scene) -> None:
+    name = _node_of(scene, "web")
+    found = drain_nodes(pod_namespace="shop", pod_selector="app=web", order="alphabetic")
+    drained = found["targets"][0].removeprefix("node/")
+    assert _cordoned(scene) == [drained]
+    left = [p for p in scene.cluster.store.list(PODS) if p["spec"].get("nodeName") == drained]
+    assert {(p["metadata"]["labels"] or {}).get("app") for p in left} == {"node-agent"}
+    assert len(scene.pods("web")) == 3
+    assert set(scene.touched()) == {*found["targets"], *found["evicted"]}
+    assert scene.moments() == ["disrupted", "recovered"]
+    assert [u.undone.outcome for u in scene.clean().ended] == ["undone"]
+    assert _cordoned(scene) == []
+    assert name
+
+
+def test_a_budget_that_blocks_for_a_while_is_waited_for(scene: Scene) -> None:
+    web = scene.pods("web")
+    budget = scene.cluster.store.get(BUDGETS, "shop", "web")
+    assert budget is not None
+    store = scene.cluster.store
+    store.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 3}})
+    scene.cluster.advance(5)
+    current = store.get(BUDGETS, "shop", "web")
+    assert current is not None
+    scene.meanwhile(10, lambda: store.update(BUDGETS, {**store.get(BUDGETS, "shop", "web"), "spec": budget["spec"]}))  # type: ignore[dict-item]
+    found = drain_nodes(node=str(web[0]["spec"]["nodeName"]))
+    assert f"pod/shop/{web[0]['metadata']['name']}" in found["evicted"]
+    said = [str(r.data.get("text")) for r in scene.records() if r.kind == "progress"]
+    assert any("wait for a PodDisruptionBudget" in text and "web" in text for text in said)
+
+
+def test_a_budget_that_blocks_for_ever_is_named(scene: Scene) -> None:
+    store, budget = scene.cluster.store, scene.cluster.store.get(BUDGETS, "shop", "web")
+    assert budget is not None
+    store.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 3}})
+    scene.cluster.advance(5)
+    node = _node_of(scene, "web")
+    with pytest.raises(StepFailed, match=r"pod/shop/web-\S+ could not be evicted within 20 s: .*disruption budget web"):
+        drain_nodes(node=node, limit="20s")
+    assert _cordoned(scene) == [node]
+    scene.clean()
+    assert _cordoned(scene) == []
+    scene.changed = {"poddisruptionbudgets/shop/web"}
+
+
+def test_one_way_to_choose_nodes_is_needed_and_only_one(scene: Scene) -> None:
+    for given in ({}, {"node": "node-1", "node_selector": "a=b"}, {"pod_selector": "app=web"}):
+        with pytest.raises(Refused, match="expected one of"):
+            drain_nodes(**given)
+    with pytest.raises(StepFailed, match="expected a schedulable node nowhere, found none"):
+        drain_nodes(node="nowhere")
+    assert _cordoned(scene) == []
+
+
+def test_caps_and_the_last_node_are_respected(scene: Scene) -> None:
+    scene.caps(nodes="1")
+    with pytest.raises(Refused, match="2 of 4 schedulable nodes are more than target `world` allows"):
+        drain_nodes(node_selector="kubernetes.io/os=linux", count=2)
+    scene.caps(nodes="100%")
+    with pytest.raises(Refused, match="nothing could take their pods"):
+        drain_nodes(node_selector="kubernetes.io/os=linux", count="100%")
+    assert _cordoned(scene) == []
+
+
+def test_a_node_that_somebody_else_cordoned_is_not_drained_nor_uncordoned(scene: Scene) -> None:
+    node = scene.cluster.store.get(NODES, "", "node-1")
+    assert node is not None
+    scene.cluster.store.update(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
+    with pytest.raises(StepFailed, match="cordoned or not ready"):
+        drain_nodes(node="node-1")
+    scene.clean()
+    assert _cordoned(scene) == ["node-1"]
+    scene.changed = {"nodes//node-1"}
+
+
+def test_pods_in_the_way_stop_the_drain_before_anything_is_touched(scene: Scene) -> None:
+    spec = {
+        "containers": [{"name": "c", "image": "sandbox/web:1.0"}], "nodeName": "node-3",
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+    }  # fmt: skip
+    scene.cluster.store.create(PODS, {"metadata": {"name": "alone"}, "spec": spec}, "shop")
+    scene.cluster.advance(10)
+    with pytest.raises(Refused, match=r"pod/shop/alone stands alone.*set force"):
+        drain_nodes(node="node-3")
+    with pytest.raises(Refused, match=r"pod/shop/alone has emptyDir data .*scratch .set delete_emptydir_data"):
+        drain_nodes(node="node-3", force=True)
+    assert _cordoned(scene) == []
+    assert not [r for r in scene.records() if r.kind in ("undo.planned", "effect.irreversible")]
+    found = drain_nodes(node="node-3", force=True, delete_emptydir_data=True)
+    assert "pod/shop/alone" in found["evicted"]
+    scene.clean()
+    scene.changed = {"ready pods"} & scene.changed
+
+
+def test_a_zone_is_emptied_and_held_empty(scene: Scene) -> None:
+    began = scene.stage.clock.mono()
+    found = evacuate_zone("local-a", hold="30s")
+    assert found["targets"] == ["node/node-1", "node/node-4"]
+    assert scene.stage.clock.mono() - began >= 30
+    assert _cordoned(scene) == ["node-1", "node-4"]
+    assert {p["spec"]["nodeName"] for p in scene.pods("web")} <= {"node-2", "node-3"}
+    scene.clean()
+    assert _cordoned(scene) == []
+
+
+def test_a_zone_that_is_the_only_one_or_none_is_refused(scene: Scene) -> None:
+    with pytest.raises(StepFailed, match="zones: local-a, local-b, local-c"):
+        evacuate_zone("local-z")
+    for name in ("node-2", "node-3"):
+        node = scene.cluster.store.get(NODES, "", name)
+        assert node is not None
+        scene.cluster.store.update(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
+    with pytest.raises(Refused, match="only one with schedulable nodes"):
+        evacuate_zone("local-a")
+    scene.changed = {"nodes//node-2", "nodes//node-3"}
+
+
+def _pod(name: str, owner: str = "ReplicaSet", **more: object) -> dict[str, object]:
+    owners = [{"kind": owner, "name": "o", "uid": "u", "controller": True}] if owner else []
+    metadata = {"name": name, "namespace": "n", "ownerReferences": owners, **dict(more.pop("metadata", {}))}  # type: ignore[call-overload]
+    return {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}, **more}
+
+
+def test_each_pod_is_sorted_by_kubectls_rules() -> None:
+    pods = [
+        _pod("plain"), _pod("agent", "DaemonSet"), _pod("alone", ""),
+        _pod("static", "Node", metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}),
+        _pod("going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
+        _pod("scratch", spec={"volumes": [{"name": "tmp", "emptyDir": {}}]}),
+        _pod("done", "", status={"phase": "Succeeded"}, spec={"volumes": [{"name": "tmp", "emptyDir": {}}]}),
+    ]  # fmt: skip
+
+    def names(found: list[dict[str, object]]) -> list[str]:
+        return [str(pod["metadata"]["name"]) for pod in found]  # type: ignore[index]
+
+    careful = sort_pods(pods, Rules(), lambda pod: "")
+    assert (names(careful.evict), names(careful.leave)) == (["plain", "done"], ["agent", "static", "going"])
+    assert [why.split(" ")[0] for why in careful.in_the_way] == ["pod/n/alone", "pod/n/scratch"]
+    careless = sort_pods(pods, Rules(True, True, False), lambda pod: "")
+    assert names(careless.evict) == ["plain", "alone", "scratch", "done"]
+    assert careless.in_the_way == ["pod/n/agent belongs to a DaemonSet (set ignore_daemonsets)"]
+    needed = sort_pods([_pod("plain")], Rules(), lambda pod: "the drill needs it")
+    assert needed.in_the_way == ["the drill needs it"]
+    assert POD_RESOURCE.said("plain", "n") == "pod/n/plain"

@@ -1,0 +1,50 @@
+"""The heartbeat: a signed beat every minute, whose newest one in restored data tells up to when that data reaches.
+
+A beat is `(at, token, signature)`: a row of the table `drillkit_heartbeat`, or the keys of a ConfigMap. The signature
+is the HMAC-SHA256, in hexadecimal, of `<seconds since the epoch>.<token>`; whole seconds, so that every database and
+every shell can compute it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+TABLE = "drillkit_heartbeat"
+"""`(at timestamptz, token text, signature text)`, newest row last."""
+NAME = "drillkit-heartbeat"
+"""Name of the ConfigMap, the Secret with its key, the CronJob and the rest in Kubernetes, unless told otherwise."""
+KEY = "key"
+"""Key of the Secret whose value the beats are signed with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One beat as it was found."""
+
+    at: datetime
+    token: str
+    signature: str
+
+    def signed_with(self, key: bytes) -> bool:
+        """Whether this very beat was signed with that key."""
+        return hmac.compare_digest(sign(key, self.at, self.token).encode(), self.signature.encode())
+
+
+def sign(key: bytes, at: datetime, token: str) -> str:
+    """The signature of a beat."""
+    return hmac.new(key, f"{int(at.timestamp())}.{token}".encode(), hashlib.sha256).hexdigest()
+
+
+def beat_of(data: Mapping[str, str]) -> Beat:
+    """The beat in a ConfigMap's data. Raises ValueError saying what is missing or no date."""
+    if missing := [name for name in ("at", "token", "signature") if not data.get(name)]:
+        raise ValueError(f"expected at, token and signature; {', '.join(missing)} is missing")
+    try:
+        at = datetime.fromisoformat(data["at"])
+    except ValueError as error:
+        raise ValueError(f"expected a date in `at`, found {data['at'][:40]!r}") from error
+    return Beat(at if at.tzinfo else at.replace(tzinfo=UTC), data["token"], data["signature"])

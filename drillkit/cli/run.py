@@ -113,11 +113,19 @@ def _execute(
                 launched_pid=launched_pid,
                 digests=compose.digests_of(drill, find_experiment),
                 watch=show,
+                ahead=_import_report,
                 wait_for_lock_s=wait_s,
             )
         )
     finally:
         show.close()
+
+
+def _import_report() -> None:
+    import importlib
+
+    for module in ("drillkit.judge.judging", "drillkit.report.pages"):
+        importlib.import_module(module)
 
 
 def _tell(finished: Finished, as_json: bool) -> int:

@@ -30,6 +30,7 @@ from drillkit.plan import survey
 from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
+from drillkit.runner.looking import look
 from drillkit.runner.opening import Place, each_step, open_place, opening_record, operator
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
@@ -60,6 +61,8 @@ class Request:
     watch: Callable[[Record], None] | None = None
     """Called with each record, in order, from a thread of the runner."""
     wait_for_lock_s: float = 0.0
+    ahead: Callable[[], None] = lambda: None
+    """Work for an idle moment while the steps run, such as imports. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class _Run:
         self.watching.start()
         self.watch.start()
         try:
+            self._warm_up()
             self._open()
             self._phases()
         except Refused as why:
@@ -160,7 +164,6 @@ class _Run:
 
     def _phases(self) -> None:
         drill = self.request.drill
-        self._warm_up()
         with self._phase("guards"):
             self._check_target()
             self._check_plan()
@@ -172,11 +175,15 @@ class _Run:
             if why := self.steady.hold("before", drill.hypothesis.before, default_within=drill.settle):
                 raise Refused(why)
         self.guards.begin()
+        # Whoever waits for a step can as well import what the end needs.
+        threading.Thread(target=self.request.ahead, name="ahead", daemon=True).start()
         with self._phase("steps"):
             self._stepping().run(drill.steps, self.deadline)
         self.gate.check()
         with self._phase("after"):
-            self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle)
+            if self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle):
+                for step, _ in each_step(drill):
+                    self._look(step)
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -219,6 +226,11 @@ class _Run:
         )  # fmt: skip
         if plan.problems:
             raise Refused("; ".join(plan.problems))
+        self.plan = plan
+
+    def _look(self, step: Step) -> None:
+        with contextlib.suppress(DrillError, OSError):  # looking is a kindness: what it cannot do is no failure
+            look(self.plan, self._act(step, self.deadline), self.undoing, self.clock)
 
     def _stepping(self) -> Stepping:
         drill = self.request.drill
@@ -233,6 +245,7 @@ class _Run:
             relieve=self._relieve,
             bind=self.request.bind,
             overdue=lambda name: self.stopper.abort("deadline", f"step `{name}` did not end at its limit"),
+            look=self._look,
         )
 
     def _act(self, step: Step, deadline: Deadline) -> Act:

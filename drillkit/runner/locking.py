@@ -9,7 +9,7 @@ from drillkit.clients.kube import ReleaseLease
 from drillkit.clock import Clock, Deadline, Gate
 from drillkit.journal.book import Book, Planned
 from drillkit.model.drill import Target
-from drillkit.model.errors import Absent, CallError, NotOurs, Refused
+from drillkit.model.errors import CallError, NotOurs, Refused
 from drillkit.runner.stopping import Stopper
 
 LEASE = "drillkit"
@@ -41,19 +41,12 @@ class TargetLock:
             try:
                 self._clients.kube.acquire_lease(plan, holder=holder, ttl_s=TTL_S)
                 break
-            except Absent as error:
-                raise Refused(
-                    f"expected namespace `{kubernetes.namespace}`, where runs lock the cluster; it is not there. "
-                    f"Create it once: kubectl create namespace {kubernetes.namespace} (or set the target's "
-                    "`kubernetes.namespace`)"
-                ) from error
             except Refused as why:
                 if deadline.over:
                     hint = "" if wait_s else "; --wait 30m waits for it"
                     raise Refused(f"{why}{hint}") from why
                 if self._clock.sleep(min(RETRY_S, deadline.left()), gate.closed):
                     raise Refused(f"stopped while waiting for the lock: {gate.why}") from why
-        plan.confirm()
         self._plan = plan
         self._thread.start()
 

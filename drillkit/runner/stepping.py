@@ -47,13 +47,15 @@ class Stepping:
         relieve: Callable[[str], None],
         bind: Callable[[Step, Mapping[str, Mapping[str, Scalar]]], object],
         overdue: Callable[[str], None],
+        look: Callable[[Step], None],
     ) -> None:
         """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else why not;
         `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's arguments, with the outputs
-        of earlier steps; `overdue` aborts the run because a step would not end at its limit."""
+        of earlier steps; `overdue` aborts the run because a step would not end at its limit;
+        `look` keeps what is to be seen after a step that did not succeed."""
         self._book, self._clock, self._gate = book, clock, gate
         self._act_of, self._steady_before, self._relieve, self._bind = act_of, steady_before, relieve, bind
-        self._overdue = overdue
+        self._overdue, self._look = overdue, look
         self._results: dict[str, Result] = {}
         self._finishing = threading.Lock()
         self._outputs: dict[str, Mapping[str, Scalar]] = {}
@@ -101,6 +103,8 @@ class Stepping:
     def _run(self, step: Step, deadline: Deadline) -> None:
         result = self.act(step, deadline)
         self._relieve(step.name)
+        if result.outcome in ("failed", "unknown") and not self._gate.closed.is_set():
+            self._look(step)
         self._finish(step, result)
 
     def _await(self, step: Step, deadline: Deadline, thread: threading.Thread) -> None:

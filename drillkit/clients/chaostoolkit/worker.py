@@ -6,6 +6,7 @@ on standard input, lines go to the runner's journal over an inherited pipe, ever
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -45,6 +46,11 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     _work(decode_job(line), book)
+    # Taking a hundred modules apart would take longer than many an experiment's activity.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _warm_up(modules: str) -> None:

@@ -97,13 +97,34 @@ def open_local() -> Session:
     """Opens the session of this process and gives it back."""
     env, clock, gate = os.environ, SystemClock(), Gate()
     caps = Caps(pods=env.get(PODS_VARIABLE, "100%"), nodes=env.get(NODES_VARIABLE, "100%"))
-    kubernetes = KubernetesTarget(kubeconfig=env.get("KUBECONFIG"), context=env.get("KUBERNETES_CONTEXT"))
-    target = Target(name="chaos-run", kubernetes=kubernetes, caps=caps)
+    target = Target(name="chaos-run", kubernetes=_cluster(env), caps=caps)
     run = _new_run()
     book = LocalBook(run, target, gate)
     session = Session(book, Clients(target, clock, gate), target, clock, gate, Deadline.after(LIMIT_S, clock), run)
     open_session(session)
     return session
+
+
+def _cluster(env: Mapping[str, str]) -> KubernetesTarget:
+    """The cluster that this process speaks to, named so that `drillkit recover` finds the same one another day."""
+    named = [part for part in env.get("KUBECONFIG", "").split(os.pathsep) if part]
+    default = os.path.expanduser("~/.kube/config")
+    files = os.pathsep.join(os.path.abspath(part) for part in named) or (default if os.path.exists(default) else "")
+    if not files:
+        return KubernetesTarget()
+    return KubernetesTarget(kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or _current_context(files))
+
+
+def _current_context(files: str) -> str | None:
+    import yaml
+    from kubernetes import config
+
+    contexts: Any = config.list_kube_config_contexts
+    try:
+        _, active = contexts(config_file=files)
+    except (config.ConfigException, OSError, yaml.YAMLError, KeyError, TypeError):
+        return None  # the client tells in full what is wrong with the file, as soon as it is used
+    return str(active["name"]) if active else None
 
 
 def _new_run() -> str:

@@ -1,0 +1,94 @@
+"""Every shipped experiment under plain `chaos run`, without drillkit's runner, against a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CommandLine, Sandbox
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+CHAOS = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
+SHORT = {
+    "network-latency": {"duration": "4s"}, "cpu-stress": {"duration": "4s"}, "memory-stress": {"duration": "4s"},
+    "dns-failure": {"duration": "4s"}, "scale-to-zero": {"duration": "1s"}, "zone-evacuation": {"hold": "0s"},
+}  # fmt: skip
+
+
+def environment(drillkit: CommandLine, sandbox: Sandbox) -> dict[str, str]:
+    return drillkit.environment({"KUBECONFIG": str(sandbox.kubeconfig), "NO_PROXY": "127.0.0.1"})
+
+
+def chaos(
+    drillkit: CommandLine, sandbox: Sandbox, experiment: str, variables: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    given = [word for key, value in variables.items() for word in ("--var", f"{key}={value}")]
+    return subprocess.Popen(
+        [*CHAOS, "run", *given, str(EXPERIMENTS / f"{experiment}.yaml")], cwd=drillkit.folder,
+        env=environment(drillkit, sandbox), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def kubectl(sandbox: Sandbox, *words: str) -> Any:
+    """What the cluster holds, by drillkit's own client."""
+    from drillkit.clients.kube import open_kube
+    from drillkit.clients.kube.resources import NETWORK_CHAOS, NODES
+    from drillkit.clock import Gate, SystemClock
+    from drillkit.model.drill import KubernetesTarget
+
+    kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate())
+    return {"nodes": lambda: kube.list(NODES), "networkchaos": lambda: kube.list(NETWORK_CHAOS, "shop")}[words[0]]()
+
+
+@pytest.mark.slow
+def test_every_shipped_experiment_is_valid_runs_and_leaves_nothing_behind(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    for path in sorted(EXPERIMENTS.glob("*.yaml")):
+        process = chaos(drillkit, sandbox, path.stem, SHORT.get(path.stem, {}))
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, out
+        journal = json.loads((drillkit.folder / "journal.json").read_text())
+        assert (journal["status"], journal["deviated"]) == ("completed", False), out
+        assert [run["status"] for run in journal["run"]] == ["succeeded"], out
+        assert journal["run"][0]["output"]["targets"], out
+    assert not any(node["spec"].get("unschedulable") for node in kubectl(sandbox, "nodes"))
+    assert list((drillkit.home / "open").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_interrupted_plain_run_undoes_when_it_ends_and_a_killed_one_is_recovered(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    for end in (signal.SIGINT, signal.SIGKILL):
+        process = chaos(drillkit, sandbox, "network-latency", {"duration": "60s"})
+        limit = time.monotonic() + 20
+        while not kubectl(sandbox, "networkchaos") and time.monotonic() < limit:
+            time.sleep(0.1)
+        assert kubectl(sandbox, "networkchaos")
+        process.send_signal(end)
+        process.communicate(timeout=30)
+        assert bool(kubectl(sandbox, "networkchaos")) is (end == signal.SIGKILL)
+    assert len(list((drillkit.home / "open").iterdir())) == 1
+    ran = drillkit("recover")
+    assert ran.code == 0, ran.said
+    assert kubectl(sandbox, "networkchaos") == []
+
+
+@pytest.mark.slow
+def test_every_shipped_experiment_passes_chaos_validate(drillkit: CommandLine) -> None:
+    for path in sorted(EXPERIMENTS.glob("*.yaml")):
+        found = subprocess.run(
+            [*CHAOS, "validate", str(path)], cwd=drillkit.folder, env={**os.environ}, text=True, capture_output=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout + found.stderr

@@ -1,0 +1,116 @@
+"""What an experiment would do is known before it does anything."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+from drillkit.steps.chaostoolkit import KIND, ChaosToolkitArguments
+from tests.steps.conftest import Scene
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+DELETE = {
+    "type": "action", "name": "delete",
+    "provider": {
+        "type": "python", "module": "drillkit.faults.pods", "func": "delete_pods",
+        "arguments": {"namespace": "${namespace}", "selector": "${selector}", "count": "${count}"},
+    },
+}  # fmt: skip
+CONFIGURATION = {"namespace": "shop", "selector": "app=web", "count": 1}
+
+
+def test_victims_effects_and_permissions_are_named(scene: Scene) -> None:
+    scene.experiment(configuration=CONFIGURATION, method=[DELETE])
+    found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
+    assert found.problems == ()
+    assert len(found.targets) == 1
+    assert found.targets[0].startswith("pod/shop/web-")
+    assert "deletes 1 of 3 ready pods of app=web in shop" in found.effects[0]
+    assert found.permissions == ("list pods shop", "delete pods shop")
+    assert not scene.records()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"namespace": "nowhere"}, "expected namespace nowhere, the cluster has none of that name"),
+        ({"selector": "app=nothing"}, "no pod matches; check the labels"),
+        ({"count": 3}, "more than target `world` allows at once"),
+        ({"count": "many"}, "expected a number above zero or a percentage"),
+        ({"conut": 3}, "has no configuration `conut`; did you mean `count`?"),
+    ],
+)
+def test_what_cannot_work_is_a_problem(scene: Scene, given: dict[str, object], problem: str) -> None:
+    scene.experiment(configuration=CONFIGURATION, method=[DELETE])
+    found = KIND.prospect(ChaosToolkitArguments(experiment="it", configuration=given), scene.act)  # type: ignore[arg-type]
+    assert problem in " ".join(found.problems)
+
+
+def test_what_is_not_installed_or_not_set_is_a_problem(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET_ANYWHERE", raising=False)
+    scene.experiment(
+        configuration={"a": {"type": "env", "key": "NOT_SET_ANYWHERE"}},
+        secrets={"b": {"c": {"type": "env", "key": "NOT_SET_ANYWHERE"}, "d": {"type": "vault", "path": "x"}}},
+        method=[
+            {"type": "action", "name": "one", "provider": {"type": "python", "module": "chaosnowhere.x", "func": "f"}},
+            {"type": "probe", "name": "two", "provider": {"type": "process", "path": "no-such-program"}},
+            {"ref": "two"},
+        ],
+    )
+    problems = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems
+    assert problems == (
+        "configuration.a: expected the environment variable NOT_SET_ANYWHERE, it is not set",
+        "secrets.b.c: expected the environment variable NOT_SET_ANYWHERE, it is not set",
+        "activity `one`: there is no Python module chaosnowhere.x; install the package that has it",
+        "activity `two`: `no-such-program` is not on the PATH",
+    )
+
+
+def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scene: Scene) -> None:
+    action = {"type": "action", "name": "hit", "provider": {"type": "process", "path": "sh", "arguments": ["-c", ":"]}}
+    scene.experiment(method=[action], rollbacks=[action])
+    found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
+    assert found.effects == (
+        "action `hit` (process sh): undo not guaranteed, only the experiment's rollbacks run",
+        "plays the experiment's rollbacks afterwards: hit",
+    )
+    assert found.problems == ()
+    scene.protect()
+    assert "target `world` is protected" in KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems[0]
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: str(path.stem))
+def test_every_shipped_experiment_can_be_foreseen_and_fits_its_faults(scene: Scene, path: Path) -> None:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    scene.act.target = type(scene.act.target)(name="world", caps=type(scene.act.target.caps)(pods="100%", nodes="2"))
+    scene.experiment(**data)
+    found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
+    assert found.problems == ()
+    assert found.targets
+    assert found.effects
+    for activity in [*data["steady-state-hypothesis"]["probes"], *data["method"], *data["rollbacks"]]:
+        provider = activity["provider"]
+        if provider["module"].startswith("drillkit."):
+            function = getattr(importlib.import_module(provider["module"]), provider["func"])
+            inspect.signature(function).bind(**provider.get("arguments", {}))
+    assert data["rollbacks"][0]["provider"]["func"] == "undo_all"
+    assert {"title", "description", "tags", "configuration"} <= set(data)
+
+
+def test_every_fault_says_how_it_differs_and_can_be_foreseen() -> None:
+    for name in ("pods", "nodes", "network", "stress", "dns", "workloads"):
+        module = importlib.import_module(f"drillkit.faults.{name}")
+        actions = [
+            function
+            for function in vars(module).values()
+            if inspect.isfunction(function) and hasattr(function, "__wrapped__")
+        ]
+        assert {function.__name__ for function in actions} == set(module.FORESEE)
+        for function in actions:
+            assert function.__doc__ is not None
+            said = ("chaosk8s", "chaostoolkit-kubernetes", "`stress_cpu`")
+            assert any(word in function.__doc__ for word in said), function.__name__

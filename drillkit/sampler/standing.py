@@ -117,19 +117,17 @@ def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
     selectors = selectors_of(slo)
     if not selectors:
         return 0.0
-    # The second round looks closer at where the first one found the begin.
-    begin = start
-    for _ in range(2):
+    begin, step_s = start, at - start
+    while step_s > prometheus.scrape_interval_s:  # each round looks closer at where the one before found the begin
         step_s = max((at - begin) / REACH_POINTS, prometheus.scrape_interval_s)
         answer = prometheus.range(f"count({selectors[0]})", begin, at, step_s)
         samples = answer.series[0].samples if answer.series else ()
         if not samples:
             return 0.0
-        first = samples[0][0]
-        if first <= start + 1e-6:
+        if samples[0][0] <= start + 1e-6:
             return at - start
-        begin = max(start, first - step_s)
-    return at - first
+        begin = max(start, samples[0][0] - step_s)
+    return at - begin - step_s
 
 
 def events_in_window(prometheus: Prometheus, slo: Slo, at: float) -> float | None:

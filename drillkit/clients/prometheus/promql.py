@@ -151,6 +151,8 @@ class Seen:
     """Some window is written out instead of `{{.window}}`."""
     grouped: bool
     """It gives one series per group."""
+    subquery: bool
+    """A window is made of an expression's values instead of a metric's samples."""
     calls: frozenset[str]
     """All functions."""
     lone: Selector | None
@@ -167,16 +169,17 @@ def look(query: str) -> Seen:
     functions: set[str] = set()
     selectors: list[Selector] = []
     windows: list[float] = []
-    divides = False
+    divides = subquery = False
 
     def visit(node: Any) -> None:
-        nonlocal divides
+        nonlocal divides, subquery
         if isinstance(node, ql.Call):
             calls.add(node.func.name)
             if any(isinstance(a, ql.MatrixSelector | ql.SubqueryExpr) for a in node.args):
                 functions.add(node.func.name)
         elif isinstance(node, ql.MatrixSelector | ql.SubqueryExpr):
             windows.append(node.range.total_seconds() if node.range else 0.0)
+            subquery = subquery or isinstance(node, ql.SubqueryExpr)
         elif isinstance(node, ql.VectorSelector):
             selectors.append(_selector(node))
         elif isinstance(node, ql.BinaryExpr):
@@ -185,7 +188,7 @@ def look(query: str) -> Seen:
     ql.walk(tree, visit)
     fixed = any(f"{window:g}s" != _STAND_IN for window in windows)
     return Seen(
-        frozenset(functions), tuple(selectors), divides, fixed, _grouped(tree), frozenset(calls), _lone(tree)
+        frozenset(functions), tuple(selectors), divides, fixed, _grouped(tree), subquery, frozenset(calls), _lone(tree)
     )  # fmt: skip
 
 

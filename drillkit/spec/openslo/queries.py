@@ -67,6 +67,8 @@ def _bare(text: str, counter: bool, complain: Callable[[str], None]) -> Query | 
 def _unfit(seen: promql.Seen) -> str:
     if seen.fixed:
         return "some of its windows are written out; every one must be `[{{.window}}]`"
+    if seen.subquery:
+        return "increase is taken of a counter, never of a sum: a reset hides in it; sum(increase(metric[{{.window}}]))"
     if seen.grouped:
         return "it gives one series per group; expected one number, such as `sum(increase(metric[{{.window}}]))`"
     if seen.divides:

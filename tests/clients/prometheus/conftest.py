@@ -1,4 +1,4 @@
-"""A tiny exporter that a test sets, a real Prometheus that scrapes it every second, and a server that answers as told."""
+"""A tiny exporter that a test sets, a real Prometheus that scrapes it every second, and a server that obeys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -51,7 +50,7 @@ def serve(handler: type[http.server.BaseHTTPRequestHandler]) -> http.server.Thre
     return server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def exporter() -> Iterator[Exporter]:
     found = Exporter()
 
@@ -97,8 +96,9 @@ class Running:
         return open_prometheus(target, SystemClock(), total_s)
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path, exporter: Exporter) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory, exporter: Exporter) -> Iterator[Running]:
+    tmp_path = tmp_path_factory.mktemp("prometheus")
     binary = shutil.which("prometheus")
     if binary is None:
         pytest.skip("the program `prometheus` is not installed")
@@ -154,7 +154,9 @@ class Scripted:
 def scripted() -> Iterator[Callable[..., Scripted]]:
     servers: list[http.server.ThreadingHTTPServer] = []
 
-    def make(status: int = 200, body: object = None, headers: dict[str, str] | None = None, raw: object = None) -> Scripted:
+    def make(
+        status: int = 200, body: object = None, headers: dict[str, str] | None = None, raw: object = None
+    ) -> Scripted:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
         def reply(handler: http.server.BaseHTTPRequestHandler) -> None:

@@ -14,7 +14,7 @@ from drillkit.clients.prometheus.promql import look, matchers_of, selector_of, t
         ('sum(http_requests_total{code=~"5.."})', 'http_requests_total{code=~"5.."}'),
         ('((sum((x{a="b"}))))', 'x{a="b"}'),
         ('{__name__="x",a="b"}', 'x{a="b"}'),
-        ('x{a=\'say "hi"\'}', 'x{a="say \\"hi\\""}'),
+        ("x{a='say \"hi\"'}", 'x{a="say \\"hi\\""}'),
     ],
 )
 def test_a_counter_is_a_selector_or_its_sum(query, found):

@@ -220,7 +220,8 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
 def _raised(run: Mapping[str, Any]) -> str:
     """What an activity raised. Chaos Toolkit writes down only what it expects; the rest is passing by right now."""
     if lines := run.get("exception"):
-        return "".join(lines).strip()
+        # The last one is the exception itself; the way it came is in the log, for whoever wrote the activity.
+        return str(lines[-1]).strip()
     error = sys.exc_info()[1]
     if error is None or isinstance(error, SystemExit | KeyboardInterrupt):
         return BROKEN_OFF

@@ -25,6 +25,7 @@ from drillkit.clients.chaostoolkit.protocol import (
     target_data,
 )
 from drillkit.journal.wire import Desk
+from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
 from drillkit.steps.base import Act, Experiment, Kind, Prospect
@@ -74,7 +75,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         experiment = act.find_experiment(arguments.experiment)
         problems = list(_unknown_keys(experiment, arguments.configuration))
         document = merged(experiment, arguments.configuration)
-        problems += _missing_environment(document)
+        problems += [*_missing_environment(document), *_unreadable_kubeconfig(document, act.target)]
         found = Prospect(notes=(f"experiment {experiment.path} (sha256 {experiment.sha256[:12]})",))
         for place, activity in activities_of(document):
             problems += _unplayable(activity)
@@ -149,6 +150,14 @@ def _missing_environment(document: Mapping[str, Any]) -> Iterator[str]:
         for path, reference in _environment_references(document.get(part) or {}, part):
             if reference.get("key") not in os.environ and "default" not in reference:
                 yield f"{path}: expected the environment variable {reference.get('key')}, it is not set"
+
+
+def _unreadable_kubeconfig(document: Mapping[str, Any], target: Target) -> Iterator[str]:
+    """chaostoolkit-kubernetes takes a list of files for one name, finds nothing there, and goes to http://localhost."""
+    named = (target.kubernetes.kubeconfig if target.kubernetes else None) or os.environ.get("KUBECONFIG", "")
+    uses = any(str((a.get("provider") or {}).get("module")).startswith("chaosk8s.") for _, a in activities_of(document))
+    if uses and os.pathsep in named:
+        yield f"expected one kubeconfig for chaostoolkit-kubernetes, found several ({named}); merge them into one file"
 
 
 def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -70,6 +70,16 @@ def test_what_is_not_installed_or_not_set_is_a_problem(scene: Scene, monkeypatch
     )
 
 
+def test_several_kubeconfigs_are_a_problem_for_the_kubernetes_extension_only(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/one:/two")
+    probe = {"type": "probe", "name": "n", "provider": {"type": "python", "module": "chaosk8s.node.probes", "func": "f"}}
+    for method, problems in (([DELETE], 0), ([DELETE, probe], 1)):
+        scene.experiment(configuration=CONFIGURATION, method=method)
+        assert len(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems) == problems
+
+
 def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scene: Scene) -> None:
     action = {"type": "action", "name": "hit", "provider": {"type": "process", "path": "sh", "arguments": ["-c", ":"]}}
     scene.experiment(method=[action], rollbacks=[action])

@@ -21,6 +21,5 @@ class Foreseen:
     notes: tuple[str, ...] = ()
 
 
-Foresee: TypeAlias = Callable[..., Foreseen]
-"""Called with the cluster, the target and the activity's arguments. Raises DrillError for why it cannot work."""
 Table: TypeAlias = Mapping[str, "Callable[[Kube, Target, Mapping[str, object]], Foreseen]"]
+"""By function: called with the cluster, the target and the arguments. Raises DrillError for why it cannot work."""

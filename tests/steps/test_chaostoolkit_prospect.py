@@ -74,7 +74,8 @@ def test_several_kubeconfigs_are_a_problem_for_the_kubernetes_extension_only(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", "/one:/two")
-    probe = {"type": "probe", "name": "n", "provider": {"type": "python", "module": "chaosk8s.node.probes", "func": "f"}}
+    provider = {"type": "python", "module": "chaosk8s.node.probes", "func": "f"}
+    probe = {"type": "probe", "name": "n", "provider": provider}
     for method, problems in (([DELETE], 0), ([DELETE, probe], 1)):
         scene.experiment(configuration=CONFIGURATION, method=method)
         assert len(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems) == problems

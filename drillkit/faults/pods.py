@@ -31,14 +31,15 @@ def delete_pods(
     count: int | str = 1,
     order: str = "alphabetic",
     seed: int | None = None,
-    grace_period_s: int | None = None,
+    grace_period_s: int = -1,
     include_daemonsets: bool = False,
     recovery_limit: str = "2m",
 ) -> dict[str, Any]:
     """Delete ready pods, and wait until as many are ready again and the deleted ones have ended.
 
     `count` is a number or a percentage of the ready pods that match `selector`; `order` says which of them
-    (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills, None leaves it to the pod;
+    (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills at once, below 0 leaves it to the pod, as
+    kubectl has it;
     `recovery_limit` is how long the replacements may take. Raises StepFailed when nothing matches, when all were gone
     before they could be deleted, or when the replacements do not come; Refused above the target's cap.
 
@@ -54,13 +55,14 @@ def delete_pods(
     )
     if order == "random":
         say(session, f"chosen at random with seed {seed}: {', '.join(victims.names)}")
+    grace_s = None if int(grace_period_s) < 0 else int(grace_period_s)
     began = disrupted(session)
-    gone = [pod for pod in victims.chosen if _delete(session, pod, grace_period_s)]
+    gone = [pod for pod in victims.chosen if _delete(session, pod, grace_s)]
     if not gone:
         raise StepFailed(f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested")
     back = _await_replacements(session, namespace, selector, victims, gone, limit_s)
     took = recovered(session) - began
-    _await_gone(session, gone, grace_period_s)
+    _await_gone(session, gone, grace_s)
     return {
         "targets": [said(pod) for pod in gone], "ready_before": victims.ready, "replacements": back,
         "recovered_after": format_duration(took),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
-from drillkit.sandbox.kube.seed import seed
+from drillkit.sandbox.kube.seed import announce, seed
 from drillkit.sandbox.kube.server import Server
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.tls import write_private
@@ -173,6 +173,7 @@ async def _start(options: Options, running: Running) -> Endpoints:
     server = Server(store, token)
     running.add("the API", server.stop)
     identity = await server.start(options.state)
+    announce(store, server.url)
     kubeconfig = options.state / "kubeconfig"
     write_kubeconfig(kubeconfig, server.url, token, identity.authority_pem)
     endpoints = Endpoints(str(kubeconfig), server.url, uid, arguments=list(options.arguments))

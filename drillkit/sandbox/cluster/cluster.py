@@ -15,6 +15,7 @@ from drillkit.sandbox.cluster.emulated import EMULATED, REAL
 from drillkit.sandbox.cluster.faults.rules import FAULT_RESOURCES, current_rules
 from drillkit.sandbox.cluster.kubelet.hooks import Hooks
 from drillkit.sandbox.cluster.kubelet.process import ProcessKubelet
+from drillkit.sandbox.cluster.kubelet.tools import furnish
 from drillkit.sandbox.cluster.mesh import Mesh
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.prometheus import Prometheus, installed, required
@@ -82,6 +83,7 @@ class Cluster:
     async def start(self, *, with_shop: bool, prometheus: WithPrometheus) -> None:
         """Bring everything up; `ready()` waits for the pods. Raises PrometheusMissing."""
         self._state_dir.mkdir(parents=True, exist_ok=True)
+        self.kubelet.tools = furnish(self._state_dir / "tools")
         await self.processes.start()
         await self.mesh.start()
         nodes.furnish(self.store)

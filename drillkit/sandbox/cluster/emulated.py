@@ -16,6 +16,9 @@ EMULATED = (
     "CPU and memory limits are not enforced; pods are not isolated from each other or from this machine.",
     "Scheduling, rollouts and garbage collection react within milliseconds; endpoint changes reach the proxy after "
     "250 ms; restart back-off begins at 1 s instead of 10 s.",
+    "NetworkPolicies are kept for egress alone, and only by the commands of sandbox/exec, busybox and alpine: one that "
+    "may reach no address runs without a network where this machine can do that (unshare --net), of one that may reach "
+    "some only nc keeps to them.",
     "NetworkChaos delays act once per request and direction, as on a connection kept alive; lost packets cost TCP's "
     "retransmission times; duplicates and bandwidth have no effect.",
     "StressChaos burns nothing: it makes the pod's answers slower and adds to the usage that kubectl top shows.",

@@ -19,6 +19,7 @@ from drillkit.sandbox.kube.call import decode
 from drillkit.sandbox.kube.errors import ApiError, bad_request
 from drillkit.sandbox.kube.faults import Fault, Faults, parse_fault
 from drillkit.sandbox.kube.objects import Event, Object
+from drillkit.sandbox.kube.proxying import forward, proxied
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.streams import follow, run_command
 from drillkit.sandbox.kube.tls import Identity, issue
@@ -103,6 +104,8 @@ class Server:
             refused = await _befall(fault, http)
             if refused is not None:
                 return refused
+        if (to := proxied(http.path)) is not None:
+            return await forward(self.store, http, to)
         body = await http.read()
         request = Request(http.method, http.path, list(http.query.items()), http.headers, body)
         response = self.store.handle(request)

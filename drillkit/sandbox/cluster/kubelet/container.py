@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from drillkit.sandbox.cluster.kubelet.egress import confined
 from drillkit.sandbox.cluster.kubelet.environment import Unresolved, expand
 from drillkit.sandbox.cluster.kubelet.probe import Address, Verdict, attempt
 from drillkit.sandbox.cluster.kubelet.status import (
@@ -43,6 +44,8 @@ class Surroundings:
     now: Callable[[], datetime]
     env: Callable[[Object], dict[str, str]]
     """A container's environment. Raises Unresolved."""
+    openings: Callable[[], list[tuple[str, int]] | None]
+    """What its commands may reach; None: everything."""
     changed: Callable[[], None]
     """Called after each change of state."""
     event: Callable[[str, str, bool], None]
@@ -150,7 +153,7 @@ class ContainerRunner:
                     expand(word, self.env)
                     for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
                 ]
-                argv = argv or ["sleep", "infinity"]
+                argv = confined(argv or ["sleep", "infinity"], self.env, self.around.openings())
                 self.process = await self.around.processes.run(argv, env=self.env, stdout=output, stderr=output)
             else:
                 self.process = await self.around.processes.spawn(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CONFIGMAPS: Gvr = ("", "configmaps")
 SECRETS: Gvr = ("", "secrets")
+ENDPOINTS: Gvr = ("", "endpoints")
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
@@ -26,7 +27,7 @@ def environment(store: Store, pod: Object, container: Object) -> dict[str, str]:
     """The variables of a container. Raises Unresolved."""
     meta = pod["metadata"]
     values = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    values |= {"HOSTNAME": meta["name"], "HOME": "/", "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    values |= {"HOSTNAME": meta["name"], "HOME": "/", **_api_server(store)}
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix") or ""
         for kind, gvr in (("configMapRef", CONFIGMAPS), ("secretRef", SECRETS)):
@@ -41,6 +42,15 @@ def environment(store: Store, pod: Object, container: Object) -> dict[str, str]:
         else:
             values[entry["name"]] = expand(str(entry.get("value") or ""), values)
     return values
+
+
+def _api_server(store: Store) -> dict[str, str]:
+    """Where the API answers, as its own Endpoints tell."""
+    found = store.get(ENDPOINTS, "default", "kubernetes") or {}
+    for subset in found.get("subsets") or ():
+        host, port = subset["addresses"][0]["ip"], subset["ports"][0]["port"]
+        return {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": str(port)}
+    return {}
 
 
 def expand(text: str, values: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import shutil
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 from drillkit.sandbox.cluster.controllers.services import PORT_ANNOTATION, serving_port
 from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.kubelet.container import ContainerRunner, Surroundings
+from drillkit.sandbox.cluster.kubelet.egress import openings
 from drillkit.sandbox.cluster.kubelet.environment import environment
 from drillkit.sandbox.cluster.kubelet.status import Ended, host_ip, pod_status
 from drillkit.sandbox.cluster.processes import Processes
@@ -39,6 +41,7 @@ class PodRunner:
             logs=self.logs,
             now=kubelet.view.now,
             env=self._env,
+            openings=lambda: openings(kubelet.view.store, self.current() or pod),
             changed=self.write,
             event=self._event,
             bind=bind,
@@ -120,6 +123,8 @@ class PodRunner:
     def _env(self, container: Object) -> dict[str, str]:
         meta = self.pod["metadata"]
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
+        if self.kubelet.tools is not None:
+            values["PATH"] = os.pathsep.join([str(self.kubelet.tools), values.get("PATH", os.defpath)])
         return {**values, "SANDBOX_POD": f"{meta['namespace']}/{meta['name']}", "SANDBOX_MESH": self.kubelet.mesh()}
 
     def _event(self, reason: str, message: str, warning: bool) -> None:
@@ -141,6 +146,8 @@ class ProcessKubelet:
         self.processes = processes
         self.logs = logs
         self.mesh = mesh
+        self.tools: Path | None = None
+        """Folder of programs to be found before the machine's own."""
         self.pods: dict[str, PodRunner] = {}
         self._addresses = Addresses()
         view.follow(frozenset({PODS, NODES}))

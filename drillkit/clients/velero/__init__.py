@@ -1,0 +1,20 @@
+"""Velero: backups and restores of namespaces, over the cluster's API."""
+
+from __future__ import annotations
+
+from drillkit.clients.undo import Applicable
+from drillkit.clients.velero.undo import (
+    DeleteBackup,
+    DeleteRestore,
+    DeleteScratch,
+    backup_undo,
+    restore_undo,
+    scratch_undo,
+)
+from drillkit.clients.velero.velero import Velero
+
+UNDOS: dict[str, type[Applicable]] = {cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup)}
+
+__all__ = [
+    "UNDOS", "DeleteBackup", "DeleteRestore", "DeleteScratch", "Velero", "backup_undo", "restore_undo", "scratch_undo",
+]  # fmt: skip

@@ -1,0 +1,188 @@
+"""The undos of a Backup, a Restore and the namespace that it restored into, in the order in which they must go.
+
+The Restore goes first, once it has ended: one that is deleted while it runs keeps the server's only worker for ever.
+Then the namespace with what was restored, and its volumes. The Backup, which they came from, last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drillkit.clients.kube.marks import is_ours, labels
+from drillkit.clients.kube.objects import PAUSES_S, SETTLE_S, DeleteObject, remove
+from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.resources import NAMESPACES, Object
+from drillkit.clients.undo import Patience
+from drillkit.clients.velero.resources import BACKUPS, DELETIONS, RESTORES
+from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
+from drillkit.clients.velero.volumes import give_up, of_namespace, wait_until_gone
+from drillkit.clock import DeadlineOver
+from drillkit.model.effects import Undone
+from drillkit.model.errors import Absent, Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+
+@dataclass(frozen=True)
+class DeleteRestore(DeleteObject):
+    """Deletes a Restore of the run, never while it runs."""
+
+    kind: ClassVar[str] = "velero.delete-restore"
+    rank: ClassVar[int] = 10
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver saying what it waits for."""
+        kube = clients.kube
+
+        def ask(restore: Object) -> str:
+            if phase_of(restore) in UNBEGUN:
+                # Not begun: withdrawn, unless the server takes it up at this very moment.
+                _delete(kube, self, restore, version=True)
+            elif phase_of(restore) in ENDED:
+                _delete(kube, self, restore)
+                return "its finalizer erases its results; is Velero up and its storage location available?"
+            return (
+                f"it is {phase_of(restore)}; a Restore that is deleted while it runs blocks all later ones. Wait until "
+                "it ends, or look at Velero's log, then run `drillkit recover`"
+            )
+
+        return _until_gone(kube, self, patience, ask)
+
+
+@dataclass(frozen=True)
+class DeleteBackup(DeleteObject):
+    """Deletes a Backup of the run with all its data, by a DeleteBackupRequest."""
+
+    kind: ClassVar[str] = "velero.delete-backup"
+    rank: ClassVar[int] = 30
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver saying what it waits for."""
+        kube = clients.kube
+
+        def ask(backup: Object) -> str:
+            if phase_of(backup) in ENDED or phase_of(backup) == "Deleting":
+                self._request(kube)
+                return "Velero was asked to delete it and has not yet"
+            return f"it is {phase_of(backup) or 'not begun'}, and Velero deletes no backup that is at work"
+
+        ended = _until_gone(kube, self, patience, ask)
+        self._forget_request(kube)
+        return ended
+
+    def _request(self, kube: Reader) -> None:
+        """Ask Velero to delete it, once. Raises Unavailable with Velero's own words when it has refused."""
+        there = kube.find(DELETIONS, self.name, self.namespace)
+        if there is None:
+            body = {
+                "apiVersion": DELETIONS.api_version, "kind": DELETIONS.kind,
+                "metadata": {
+                    "name": self.name, "namespace": self.namespace, "labels": labels(self.run, self.name),
+                },
+                "spec": {"backupName": self.name},
+            }  # fmt: skip
+            with contextlib.suppress(Conflict):  # an attempt that was not answered has landed
+                kube.send("POST", DELETIONS.path(namespace=self.namespace), f"delete {self.resource}", body=body)
+            return
+        if (said := (there.get("status") or {}).get("errors")) and phase_of(there) == "Processed":
+            self._forget_request(kube)
+            raise Unavailable(f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}")
+
+    def _forget_request(self, kube: Reader) -> None:
+        there = kube.find(DELETIONS, self.name, self.namespace)
+        if there is not None and is_ours(there, self.run, self.name):
+            with contextlib.suppress(Absent):
+                kube.send("DELETE", DELETIONS.path(self.name, self.namespace), f"delete the request for {self.name}")
+
+
+@dataclass(frozen=True)
+class DeleteScratch(DeleteObject):
+    """Deletes the namespace that a restore went into, with its volumes and their disks."""
+
+    kind: ClassVar[str] = "velero.delete-scratch"
+    rank: ClassVar[int] = 20
+
+    handles: tuple[str, ...] = ()
+    """Disks of the original: a volume that names one of these is let go, its disk is never deleted."""
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver saying what blocks."""
+        kube, uid = clients.kube, patience.identity.get("uid", "")
+        there = kube.find(NAMESPACES, self.name)
+        was_ours = bool(uid) or (there is not None and is_ours(there, self.run, self.name)) or self._left(kube)
+        if there is not None and is_ours(there, self.run, self.name, uid):
+            # While the namespace stands: once it is gone, nothing tells any more whose its volumes were.
+            give_up(kube, self)
+        ended = remove(kube, self, patience, propagation="Foreground")
+        if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
+            return ended
+        volumes = wait_until_gone(kube, self, patience)
+        if not volumes:
+            return ended
+        return Undone("undone", f"{ended.detail}; gone with it: {', '.join(volumes)}")
+
+    def _left(self, kube: Reader) -> bool:
+        """Whether an attempt before this one has given up volumes: then the namespace was ours."""
+        return any(is_ours(volume, self.run, self.name) for volume in of_namespace(kube, self.name))
+
+
+def backup_undo(name: str, namespace: str, run: str, expires: str = "") -> DeleteBackup:
+    """The undo of creating a Backup."""
+    return DeleteBackup(BACKUPS, name, run, namespace, expires)
+
+
+def restore_undo(name: str, namespace: str, run: str) -> DeleteRestore:
+    """The undo of creating a Restore."""
+    return DeleteRestore(RESTORES, name, run, namespace)
+
+
+def scratch_undo(name: str, run: str, handles: tuple[str, ...] = (), expires: str = "") -> DeleteScratch:
+    """The undo of creating a namespace to restore into."""
+    return DeleteScratch(NAMESPACES, name, run, expires=expires, handles=handles)
+
+
+def _until_gone(kube: Reader, undo: DeleteObject, patience: Patience, ask: Callable[[Object], str]) -> Undone:
+    """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises DeadlineOver with that."""
+    uid, asked = patience.identity.get("uid", ""), False
+    for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
+        obj = kube.find(undo.of, undo.name, undo.namespace)
+        if obj is not None and is_ours(obj, undo.run, undo.name, uid):
+            blocks = "it is on its way out" if obj["metadata"].get("deletionTimestamp") else ask(obj)
+            asked = True
+            if patience.deadline.over:
+                raise DeadlineOver(f"{undo.resource} is still there: {blocks}")
+        elif obj is not None and patience.gone_for_good(SETTLE_S):
+            return _not_ours(undo, obj, asked, uid)
+        elif patience.gone_for_good(SETTLE_S):
+            return _gone(undo, asked, uid)
+        patience.pause(pause_s)
+    raise AssertionError("pauses never end")
+
+
+def _gone(undo: DeleteObject, asked: bool, uid: str) -> Undone:
+    if asked:
+        return Undone("undone", f"{undo.resource} is gone")
+    if uid:
+        return Undone("already-undone", f"{undo.resource} was gone already")
+    return Undone("never-happened", f"{undo.resource} never came to be")
+
+
+def _not_ours(undo: DeleteObject, obj: Object, asked: bool, uid: str) -> Undone:
+    if asked or (uid and obj["metadata"]["uid"] != uid):
+        outcome: Any = "undone" if asked else "already-undone"
+        return Undone(outcome, f"{undo.resource} is gone; another one has its name and is left alone")
+    return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
+
+
+def _delete(kube: Reader, undo: DeleteObject, obj: Object, *, version: bool = False) -> None:
+    meta = obj["metadata"]
+    only = {"uid": meta["uid"], **({"resourceVersion": meta["resourceVersion"]} if version else {})}
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
+    # Gone, changed or another one by now: the caller looks again.
+    with contextlib.suppress(Absent, Conflict):
+        kube.send("DELETE", undo.of.path(undo.name, undo.namespace), f"delete {undo.resource}", body=options)

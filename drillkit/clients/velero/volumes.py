@@ -1,0 +1,112 @@
+"""Persistent volumes of a restored namespace, and their disks: the part of a restore that outlives its namespace.
+
+Velero puts the source's reclaim policy back on what it restored, so a policy of Retain keeps the copy's disk (and its
+bill) when the namespace goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from drillkit.clients.kube.marks import labels
+from drillkit.clients.kube.objects import PAUSES_S
+from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.resources import PERSISTENT_VOLUMES, Object
+from drillkit.clients.undo import Patience
+from drillkit.clock import DeadlineOver
+from drillkit.model.errors import Absent, Conflict
+
+if TYPE_CHECKING:
+    from drillkit.clients.velero.undo import DeleteScratch
+
+_HANDLES = {"csi": "volumeHandle", "awsElasticBlockStore": "volumeID", "gcePersistentDisk": "pdName",
+            "azureDisk": "diskURI", "vsphereVolume": "volumePath", "cinder": "volumeID"}  # fmt: skip
+
+
+def of_namespace(kube: Reader, namespace: str) -> list[Object]:
+    """The volumes that claims of a namespace are or were bound to. Raises CallError."""
+    return [pv for pv in kube.list(PERSISTENT_VOLUMES) if _claim(pv).get("namespace") == namespace]
+
+
+def _claim(volume: Object) -> dict[str, Any]:
+    return (volume.get("spec") or {}).get("claimRef") or {}
+
+
+def handle_of(volume: Object) -> str:
+    """What names its disk at the provider, or ''."""
+    spec = volume.get("spec") or {}
+    return next((str(spec[kind].get(field) or "") for kind, field in _HANDLES.items() if spec.get(kind)), "")
+
+
+def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
+    """Have the disks of a scratch namespace go with it, except those of the original. What is there now.
+
+    Raises CallError.
+    """
+    volumes = of_namespace(kube, undo.name)
+    for volume in volumes:
+        wanted = "Retain" if handle_of(volume) in undo.handles else "Delete"
+        policy = volume["spec"].get("persistentVolumeReclaimPolicy")
+        if policy == wanted or volume["metadata"].get("deletionTimestamp"):
+            continue
+        name = volume["metadata"]["name"]
+        body = {
+            "metadata": {
+                "resourceVersion": volume["metadata"]["resourceVersion"], "labels": labels(undo.run, undo.name),
+            },
+            "spec": {"persistentVolumeReclaimPolicy": wanted},
+        }  # fmt: skip
+        with contextlib.suppress(Absent, Conflict):  # looked at again, or with the next attempt
+            kube.send(
+                "PATCH", PERSISTENT_VOLUMES.path(name), f"set the policy of persistentvolume/{name} to {wanted}",
+                body=body, content_type=MERGE_PATCH,
+            )  # fmt: skip
+    return volumes
+
+
+def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience) -> list[str]:
+    """After the namespace: wait until none of its volumes is left. Their names. Raises CallError, DeadlineOver."""
+    seen: dict[str, str] = {}
+    for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
+        left = give_up(kube, undo)
+        for volume in left:
+            seen[volume["metadata"]["name"]] = handle_of(volume)
+            if handle_of(volume) in undo.handles:
+                _let_go(kube, volume)
+        if not left:
+            return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
+        if patience.deadline.over:
+            raise DeadlineOver(f"volumes of {undo.resource} are still there: {', '.join(_states(left))}")
+        patience.pause(pause_s)
+    raise AssertionError("pauses never end")
+
+
+def _let_go(kube: Reader, volume: Object) -> None:
+    """Delete the volume's object alone; with a policy of Retain its disk stays."""
+    meta = volume["metadata"]
+    if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get("deletionTimestamp"):
+        return
+    options = {
+        "apiVersion": "v1", "kind": "DeleteOptions",
+        "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
+    }  # fmt: skip
+    with contextlib.suppress(Absent, Conflict):
+        kube.send(
+            "DELETE", PERSISTENT_VOLUMES.path(meta["name"]), f"delete persistentvolume/{meta['name']}, not its disk",
+            body=options,
+        )  # fmt: skip
+
+
+def _said(name: str, handle: str, undo: DeleteScratch) -> str:
+    kept = " (its disk is the original's and stays)" if handle in undo.handles else ""
+    return f"persistentvolume/{name}{kept}"
+
+
+def _states(volumes: Iterable[Object]) -> Iterable[str]:
+    for volume in volumes:
+        status = volume.get("status") or {}
+        why = status.get("message") or ", ".join(volume["metadata"].get("finalizers") or ())
+        yield f"{volume['metadata']['name']} is {status.get('phase', '?')}" + (f" ({why})" if why else "")

@@ -74,8 +74,12 @@ def needs_of(parsed: Parsed) -> frozenset[str]:
 def standing_target(asked: Asked) -> Iterator[tuple[Target, int | None]]:
     """The target with everything it needs running, and its process if drillkit started it."""
     from drillkit.runner.launching import launched
+    from drillkit.spec.openslo import wants_prometheus
 
-    more = tuple(f"--{need}" for need in sorted(needs_of(asked.parsed) - {"kubernetes"}))
+    needs = needs_of(asked.parsed) - {"kubernetes"}
+    if asked.target.launch is not None and wants_prometheus(asked.parsed.resolve(asked.sets), asked.roots):
+        needs |= {"prometheus"}
+    more = tuple(f"--{need}" for need in sorted(needs))
     with launched(asked.target, more) as found:
         yield found
 

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,16 @@ from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
 from drillkit.model.evidence import Scalar
 from drillkit.model.records import Record
+from drillkit.model.slo import Slo
 from drillkit.model.verdict import Verdict
 from drillkit.plan import survey
 from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
 from drillkit.runner.looking import look
+from drillkit.runner.metrics import Metrics
 from drillkit.runner.opening import Place, each_step, open_place, opening_record, operator
+from drillkit.runner.probed import ProbedSource
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
 from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
@@ -61,6 +64,8 @@ class Request:
     watch: Callable[[Record], None] | None = None
     """Called with each record, in order, from a thread of the runner."""
     wait_for_lock_s: float = 0.0
+    slos: Mapping[str, Slo] = field(default_factory=dict)
+    """The objectives that the drill refers to, by name."""
     ahead: Callable[[], None] = lambda: None
     """Work for an idle moment while the steps run, such as imports. Must not raise."""
 
@@ -108,10 +113,13 @@ class _Run:
         self.ledger = Ledger()
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)
-        self.steady = Steady(self.journal, clock, self.gate, (self.probes,))
+        self.probed = ProbedSource(drill, request.slos, clock)
+        self.metrics = Metrics(drill, request.slos, request.target, self.journal, clock, self.stopper)
+        self.steady = Steady(self.journal, clock, self.gate, (self.probes, self.probed, self.metrics))
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
-        readers = (request.watch,) if request.watch else ()
-        self.watching = Watching(readers, (self.probes.feed, self.guards.feed), self.guards.tick)
+        readers = (self.guards.read, *((request.watch,) if request.watch else ()))
+        samples = (self.probes.feed, self.probed.feed, self.guards.feed)
+        self.watching = Watching(readers, samples, self.guards.tick)
         self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
@@ -149,6 +157,10 @@ class _Run:
             request.drill, request.source, request.target, request.names, request.trigger, request.digests,
             self._identities(),
         )  # fmt: skip
+        record["slos"] = self.metrics.open()
+        if (offset_s := self.metrics.clock_offset_s()) is not None:
+            record["identities"].setdefault("clock_offset_s", {})["prometheus"] = round(offset_s, 3)
+        self.guards.know(self.metrics.terms)
         self.journal.append("run.opened", record)
 
     def _identities(self) -> dict[str, Any]:
@@ -167,18 +179,22 @@ class _Run:
         with self._phase("guards"):
             self._check_target()
             self._check_plan()
-            check_start(drill, self.journal, self.clock)
+            check_start(drill, self.journal, self.clock, self.metrics.start_guard)
             if self.lock is not None:
                 self.lock.take(self.journal, self.request.names.id, operator(), self.request.wait_for_lock_s, self.gate)
             self.probes.start(self.place.lock.fd)
+            self.metrics.start()
         with self._phase("before"):
             if why := self.steady.hold("before", drill.hypothesis.before, default_within=drill.settle):
                 raise Refused(why)
+            self.metrics.check()
         self.guards.begin()
+        self.metrics.begin()
         # Whoever waits for a step can as well import what the end needs.
         threading.Thread(target=self.request.ahead, name="ahead", daemon=True).start()
         with self._phase("steps"):
             self._stepping().run(drill.steps, self.deadline)
+        self.metrics.ended()
         self.gate.check()
         with self._phase("after"):
             if self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle):
@@ -267,6 +283,7 @@ class _Run:
         """Undo what is open. Never raises: what could not be undone is the answer."""
         self.stopper.cleaning()
         self.watch.stop()
+        self.metrics.ended()
         self.gate.close("the run is over")
         with contextlib.suppress(JournalLost):
             self.journal.append("phase.started", {"phase": "cleanup"}, durable=False)
@@ -278,6 +295,7 @@ class _Run:
         )  # fmt: skip
         with contextlib.suppress(JournalLost):
             self.journal.append("phase.ended", {"phase": "cleanup"}, durable=False)
+            self.metrics.stop()
             if died := self.probes.stop():
                 self.journal.append("progress", {"text": died})
         return tuple(undo.resource for undo in cleaned.open)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from drillkit.clock import Clock, utc
 from drillkit.journal.file import Journal
 from drillkit.judge.bounds import Fired, LiveBounds, guard_text
-from drillkit.model.drill import Drill, Window
+from drillkit.judge.slos import SloTerms
+from drillkit.model.codec import decode_evidence
+from drillkit.model.drill import Drill, Guard, Window
 from drillkit.model.errors import JournalLost, Refused
-from drillkit.model.evidence import Sample
+from drillkit.model.evidence import Reading, Sample
 from drillkit.model.records import Record
+from drillkit.model.verdict import Holds
 from drillkit.runner.stopping import Stopper
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -23,8 +27,12 @@ class AbortGuards:
     """Watches the samples as they come and aborts the run when a guard of `guards.abort` fires."""
 
     def __init__(self, drill: Drill, journal: Journal, stopper: Stopper, clock: Clock) -> None:
-        self._bounds = LiveBounds(drill)
+        self._drill, self._bounds = drill, LiveBounds(drill)
         self._journal, self._stopper, self._clock = journal, stopper, clock
+
+    def know(self, slos: Mapping[str, SloTerms]) -> None:
+        """The terms of the SLOs that guards are about; before `begin`."""
+        self._bounds = LiveBounds(self._drill, slos)
 
     def begin(self) -> None:
         """The steps begin: guards count from here on."""
@@ -33,6 +41,13 @@ class AbortGuards:
     def feed(self, sample: Sample, record: Record) -> None:
         """One second of one probe."""
         self._act_on(self._bounds.add(sample, record.mono))
+
+    def read(self, record: Record) -> None:
+        """Any record: a metrics server's answer counts as well as a probe's."""
+        if record.kind == "evidence" and record.data.get("type") == Reading.__name__:
+            reading = decode_evidence(record.data)
+            assert isinstance(reading, Reading)
+            self._act_on(self._bounds.add_reading(reading, record.mono))
 
     def tick(self) -> None:
         """Nothing came: that is what `blind` is about."""
@@ -46,24 +61,30 @@ class AbortGuards:
             self._stopper.abort(guard.by, f"{guard.guard}: {guard.why}")
 
 
-def check_start(drill: Drill, journal: Journal, clock: Clock) -> None:
-    """Decide the window and the guards of `guards.start` that need no metrics. Raises Refused for the first that
-    says no, and for one that nobody can decide."""
+def check_start(
+    drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]
+) -> None:
+    """Decide the window and the guards of `guards.start`. Raises Refused for the first that says no, and for one that
+    nobody can decide. `by_metrics` decides what is read from a metrics server."""
     now = utc(clock.now())
     if drill.window is not None:
-        _decide(journal, f"window {drill.window.hours} {drill.window.timezone}", outside(drill.window, now))
+        why = outside(drill.window, now)
+        _decide(journal, f"window {drill.window.hours} {drill.window.timezone}", _no(why), why)
     for guard in drill.guards.start:
-        if guard.subject == "freeze":
-            assert guard.freeze is not None
-            _decide(journal, guard_text(guard), frozen(guard.freeze, now.date()))
+        if guard.freeze is not None:
+            why = frozen(guard.freeze, now.date())
+            _decide(journal, guard_text(guard), _no(why), why)
         else:
-            _decide(journal, guard_text(guard), "nothing on this target can decide it: it has no `prometheus:`")
+            _decide(journal, guard_text(guard), *by_metrics(guard))
 
 
-def _decide(journal: Journal, guard: str, why: str) -> None:
-    holds = "violated" if why else "met"
-    journal.append("guard.decided", {"place": "start", "guard": guard, "holds": holds, "why": why})
-    if why:
+def _no(why: str) -> Holds:
+    return Holds.VIOLATED if why else Holds.MET
+
+
+def _decide(journal: Journal, guard: str, holds: Holds, why: str) -> None:
+    journal.append("guard.decided", {"place": "start", "guard": guard, "holds": str(holds), "why": why})
+    if holds is not Holds.MET:
         raise Refused(f"{guard}: {why}")
 
 

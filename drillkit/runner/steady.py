@@ -33,8 +33,8 @@ class Source(Protocol):
     def knows(self, sli: str) -> bool:
         """Whether this SLI is one of its."""
 
-    def fresh(self, sli: str, expectation: Expectation) -> None:
-        """Begin anew: only what comes from now on counts."""
+    def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
+        """Begin anew: only what comes from now on counts. `place`: before, between or after."""
 
     def answer(self, sli: str) -> GateAnswer:
         """Does the gate hold by what came since `fresh`?"""
@@ -80,7 +80,7 @@ class ProbeSource:
     def knows(self, sli: str) -> bool:
         return sli in self._drill.probes
 
-    def fresh(self, sli: str, expectation: Expectation) -> None:
+    def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
         slow = self._drill.probes[sli].slow
         with self._lock:
             self._windows[sli] = GateWindow(expectation, slow_s=slow.total_seconds() if slow else None, sli=sli)
@@ -106,7 +106,7 @@ class Steady:
         asked: dict[str, tuple[Source, Deadline]] = {}
         for sli, expectation in wanted.items():
             source = next(s for s in self._sources if s.knows(sli))
-            source.fresh(sli, expectation)
+            source.fresh(sli, expectation, place)
             within = expectation.within or gates.within or default_within
             asked[sli] = (source, Deadline.after(within.total_seconds(), self._clock))
         began = self._clock.mono()

@@ -91,7 +91,7 @@ class Counting:
                 least = format_duration(LEAST_INTERVALS * self.interval_s)
                 raise NoData(f"{format_duration(end - start)} are too short a window: {least} are needed to count in")
             found = self._counted(slo, start, end, partial, asked)
-        except (CallError, NoData) as error:
+        except (CallError, NoData, ValueError) as error:  # ValueError: a counter that cannot be
             return Count(None, None, str(error), tuple(dict.fromkeys(asked.queries)), tuple(asked.notes))
         return found
 

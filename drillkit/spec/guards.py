@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from drillkit.clients.prometheus.promql import matchers_of
 from drillkit.model.drill import Guard, Guards
 from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Trail, nearest, quoted
@@ -62,9 +63,12 @@ def _keys(guard: Guard, place: str, path: Trail) -> Iterator[tuple[Trail, str]]:
 
 
 def _subject(guard: Guard, path: Trail, names: SliNames, folder: Path | None) -> Iterator[tuple[Trail, str]]:
-    if known(guard.alerts) and not re.search(r"[A-Za-z_]\w*\s*(=~|!~|!=|=)\s*(\"|'|`)", guard.alerts):
-        what = 'expected matchers of alerts such as severity="critical" (without any, Watchdog always fires)'
-        yield (*path, "alerts"), f"{what}, found {quoted(guard.alerts)}"
+    if known(guard.alerts):
+        try:
+            matchers_of(guard.alerts)
+        except ValueError as error:
+            what = 'expected matchers of alerts such as severity="critical" (without any, Watchdog always fires)'
+            yield (*path, "alerts"), f"{what}, found {quoted(guard.alerts)}: {error}"
     for key in ("budget", "slo"):
         if name := getattr(guard, key):
             yield from names.no_slo(name, (*path, key))

@@ -296,7 +296,7 @@ def test_unresolved_references_name_what_is_there(read):
     documents = yaml.safe_load(REFERENCES)
     documents[0]["spec"]["indicatorRef"] = "web-error"
 
-    with pytest.raises(SpecError, match="an SLI document of this name was expected .* did you mean `web-errors`"):
+    with pytest.raises(SpecError, match=r"an SLI document of this name was expected .* did you mean `web-errors`"):
         read(yaml.safe_dump(documents))
 
 

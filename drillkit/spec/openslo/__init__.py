@@ -1,29 +1,31 @@
 """OpenSLO v1 documents to objectives; what is not supported is refused with its place, its reason and what to write.
 
 find_slo("api-availability", roots)     # a name, or a file that holds one SLO
-slos_of(drill, roots, probes)           # everything that a drill refers to
+slos_of(drill, roots)                   # everything that a drill refers to
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drillkit.model.drill import Drill, GateSet, Hypothesis, Step
+from drillkit.model.drill import Drill, GateSet, Hypothesis, Objectives, Step
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.slo import Probed, Slo
-from drillkit.spec.binder import BAD, bind
+from drillkit.model.units import written_duration
+from drillkit.spec.binder import BAD, Unresolved, bind
 from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Where, nearest, of_data, quoted, read_all, read_bytes
 from drillkit.spec.drills import steps_in
 from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
+from drillkit.spec.openslo.queries import PROBER
 from drillkit.spec.openslo.resolve import Document, Library, resolve
 from drillkit.spec.refs import parts
 
-__all__ = ["FoundSlo", "find_slo", "list_slos", "needs_prometheus", "slo_names_of", "slos_of"]
+__all__ = ["FoundSlo", "digests", "find_slo", "list_slos", "slo_names_of", "slos_of", "wants_prometheus"]
 
 _OLD = {
     "openslo/v1alpha": "rewrite it: `objectives` have `target`, `ratioMetrics` became an SLI with `ratioMetric`",
@@ -94,12 +96,22 @@ def slos_of(drill: Drill, roots: Roots) -> dict[str, FoundSlo]:
         found[name] = inline[name] if name in inline else find_slo(name, roots)
     mistakes = Mistakes()
     for name, each in found.items():
-        sli = each.slo.sli
-        if isinstance(sli, Probed) and sli.probe not in drill.probes:
-            what = f"SLO `{name}` is about a probe {quoted(sli.probe)}{nearest(sli.probe, drill.probes)}"
-            mistakes.add(Where(each.where), ("probes",), f"{what}; add it to `probes` of the drill")
+        if isinstance(each.slo.sli, Probed) and (what := _unprobed(each.slo.sli, drill)):
+            mistakes.add(Where(each.where), ("probes",), f"SLO `{name}` {what}")
     mistakes.settle()
     return found
+
+
+def _unprobed(sli: Probed, drill: Drill) -> str:
+    """Why a drill's probes cannot tell what an objective is about, or ''."""
+    probe = drill.probes.get(sli.probe)
+    if probe is None:
+        hint = nearest(sli.probe, drill.probes)
+        return f"is about a probe {quoted(sli.probe)}{hint}; add it to `probes` of the drill"
+    if sli.slow is not None and probe.slow != sli.slow:
+        limit = written_duration(sli.slow)
+        return f"calls answers after {limit} bad, but the probe does not: add `slow: {limit}` to `probes.{sli.probe}`"
+    return ""
 
 
 def slo_names_of(drill: Drill) -> tuple[str, ...]:
@@ -114,13 +126,30 @@ def slo_names_of(drill: Drill) -> tuple[str, ...]:
     return tuple(name for name in names if name not in drill.probes)
 
 
-def needs_prometheus(drill: Drill, found: Iterable[FoundSlo]) -> bool:
-    """Whether something in a drill is read from a metrics server: an objective, a guard's alert, one to detect."""
-    if any(not isinstance(each.slo.sli, Probed) for each in found):
-        return True
+def wants_prometheus(drill: Drill, roots: Roots) -> bool:
+    """Whether a drill, whose references may still be open, needs a metrics server. Raises SpecError, UsageError."""
     if any(guard.alerts is not None for guard in (*drill.guards.start, *drill.guards.abort)):
         return True
-    return any(step.objectives.detect is not None for step in _steps(drill))
+    if any(isinstance(step.objectives, Objectives) and step.objectives.detect is not None for step in _steps(drill)):
+        return True
+    inline = {str((document.get("metadata") or {}).get("name")): document for document in drill.slos}
+    for name in slo_names_of(drill):
+        if isinstance(name, Unresolved):
+            continue
+        if name in inline:
+            if PROBER not in _types(inline[name]):
+                return True
+        elif not isinstance(find_slo(name, roots).slo.sli, Probed):
+            return True
+    return False
+
+
+def _types(data: Any) -> set[str]:
+    """Types of metric sources anywhere inside a document."""
+    if isinstance(data, Mapping):
+        own = {str(data["type"]).lower()} if "type" in data else set()
+        return own.union(*map(_types, data.values()))
+    return set().union(*map(_types, data)) if isinstance(data, list | tuple) else set()
 
 
 def _steps(drill: Drill) -> list[Step]:

@@ -1,0 +1,367 @@
+"""What a metrics server says during a run: gates, readings of objectives, alerts, guards of the start.
+
+One thread asks, so that nobody waits for a slow server: a gate gets the last answer there is. Windows end one scrape
+interval before now, when every target has surely been scraped and stored; times are the server's.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from drillkit.clients.prometheus import Prometheus, open_prometheus
+from drillkit.clients.prometheus.alerts import selected
+from drillkit.clients.prometheus.promql import matchers_of
+from drillkit.clock import Clock
+from drillkit.journal.file import Journal
+from drillkit.judge.gates import GateAnswer, decide_ratio
+from drillkit.judge.objectives import ALERTS_SLI
+from drillkit.judge.slos import SloTerms, slo_terms
+from drillkit.model.codec import encode_evidence
+from drillkit.model.drill import Drill, Guard, Target
+from drillkit.model.drill import Gate as Expectation
+from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
+from drillkit.model.evidence import Alert, Reading
+from drillkit.model.slo import Probed, Slo
+from drillkit.model.verdict import Holds
+from drillkit.runner.alerting import Alerts, words
+from drillkit.runner.stopping import Stopper
+from drillkit.sampler.counting import LEAST_INTERVALS, Count, Counting, Cumulative, selectors_of
+from drillkit.sampler.standing import events_in_window, stand
+
+GATE_S = 10.0
+"""A gate's window: so long, or four scrape intervals, or one slice; the longest of them."""
+QUERY_S = 10.0
+"""One query may take so long."""
+READY_INTERVALS = 6
+"""Scrape intervals that a selector has to match anything."""
+TICK_S = 0.1
+POLLED_S = 2.0
+"""A gate that nobody looked at for so long is decided: it is asked no more."""
+
+Place = Literal["guard", "before", "during", "after", "watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A gate that somebody waits for."""
+
+    expectation: Expectation
+    place: Literal["before", "after"]
+    since: float
+    """Earliest begin of its window, seconds since the epoch."""
+
+
+class Metrics:
+    """The metrics server of one run; a `Source` of the steady state."""
+
+    def __init__(
+        self, drill: Drill, slos: Mapping[str, Slo], target: Target, journal: Journal, clock: Clock, stopper: Stopper
+    ) -> None:
+        self._drill, self._all, self._target = drill, slos, target
+        self._slos = {name: slo for name, slo in slos.items() if not isinstance(slo.sli, Probed)}
+        self._journal, self._clock, self._stopper = journal, clock, stopper
+        self._alerts = Alerts(drill)
+        self._server: Prometheus | None = None
+        self._why = ""
+        self._offset_s = 0.0
+        self._lock = threading.Lock()
+        self._gates: dict[str, _Asked] = {}
+        self._answers: dict[str, GateAnswer] = {}
+        self._polled: dict[str, float] = {}
+        self._began: float | None = None
+        self._ended: float | None = None
+        self._over = threading.Event()
+        self._final = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.terms: dict[str, SloTerms] = {}
+
+    @property
+    def needed(self) -> bool:
+        """Whether the drill reads anything from a metrics server."""
+        guards = (*self._drill.guards.start, *self._drill.guards.abort)
+        return bool(self._slos) or self._alerts.any or any(guard.alerts is not None for guard in guards)
+
+    @property
+    def interval_s(self) -> float:
+        """Scrape interval in seconds."""
+        return self._server.scrape_interval_s if self._server is not None else 15.0
+
+    # --- before the run ----------------------------------------------------------------------------------------------
+
+    def open(self) -> dict[str, Any]:
+        """Connect and learn what record 1 holds: the terms of the SLOs. Never raises: `check` says what is wrong."""
+        if self.needed:
+            self._connect()
+        for name, slo in self._all.items():
+            data: dict[str, Any] = {"target": slo.target, "window_s": slo.window.total_seconds()}
+            if isinstance(slo.sli, Probed):
+                data |= {"kind": "probe", "probe": slo.sli.probe}
+                data |= {"slow_s": slo.sli.slow.total_seconds()} if slo.sli.slow else {}
+            else:
+                data |= {"kind": "prometheus"}
+                if self._server is not None and not self._why:
+                    data |= {"n_window": events_in_window(self._server, slo, self._now())}
+            self.terms[name] = slo_terms(name, data)
+        return {name: _plain(terms) for name, terms in self.terms.items()}
+
+    def clock_offset_s(self) -> float | None:
+        """How far the server's clock is ahead of ours; None: it was not asked."""
+        return self._offset_s if self._server is not None and not self._why else None
+
+    def _connect(self) -> None:
+        if self._target.prometheus is None:
+            self._why = f"target `{self._target.name}` has no `prometheus:`; add its URL to targets.yaml"
+            return
+        try:
+            self._server = open_prometheus(self._target.prometheus, self._clock, QUERY_S)
+            self._offset_s = self._server.clock_offset_s()
+        except DrillError as error:
+            self._why = str(error)
+
+    def start(self) -> None:
+        """Begin to ask for alerts and gates. Raises Refused when something is read from a server that cannot be."""
+        if not self.needed:
+            return
+        if self._why:
+            what = f"SLO {', '.join(self._slos)}" if self._slos else "alerts"
+            raise Refused(f"{what}: cannot be read: {self._why}")
+        self._thread = threading.Thread(target=self._work, name="metrics", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Every objective's total must match something, else nobody would see anything. Raises Refused."""
+        for name, slo in self._slos.items():
+            deadline = self._clock.mono() + READY_INTERVALS * self.interval_s
+            while why := self._unmatched(slo):
+                if self._clock.mono() >= deadline:
+                    raise Refused(f"SLO {name}: {why}")
+                if self._clock.sleep(self.interval_s, self._journal.gate.closed):
+                    raise Refused(f"stopped before the steps: {self._journal.gate.why}")
+
+    def _unmatched(self, slo: Slo) -> str:
+        assert self._server is not None
+        for selector in selectors_of(slo)[:1]:
+            try:
+                if not self._server.instant(f"count({selector})", self._now()).series:
+                    return f"{selector} matches nothing; is the selector right, and is it scraped?"
+            except CallError as error:
+                return str(error)
+        return ""
+
+    def start_guard(self, guard: Guard) -> tuple[Holds, str]:
+        """Whether a guard of the start lets the drill begin, and what was found. Never raises CallError."""
+        slo = self._all.get(guard.budget or guard.slo or "")
+        if slo is not None and isinstance(slo.sli, Probed):
+            return Holds.UNKNOWN, f"{slo.name} is seen by a probe of the drill, which has no past to judge by"
+        if self._server is None or self._why:
+            return Holds.UNKNOWN, self._why or "there is no metrics server to ask"
+        try:
+            if guard.alerts is not None:
+                hits = selected(self._server.firing(), matchers_of(guard.alerts))
+                return (Holds.VIOLATED, f"firing: {words(hits)}") if hits else (Holds.MET, "none fires")
+            assert slo is not None
+            return self._standing(guard, slo)
+        except CallError as error:
+            return Holds.UNKNOWN, str(error)
+
+    def _standing(self, guard: Guard, slo: Slo) -> tuple[Holds, str]:
+        assert self._server is not None
+        found = stand(self._server, slo, self._now() - self.interval_s, burns=False)
+        self._observe(_reading(slo.name, found.count, found.covered_s, "guard"))
+        if guard.slo is not None:
+            return found.answer.holds, found.answer.why
+        if found.remaining is None or guard.left is None:
+            return Holds.UNKNOWN, found.answer.why
+        said = f"{found.remaining * 100:.3g} % of its error budget is left"
+        return (Holds.MET if found.remaining >= guard.left.of_one else Holds.VIOLATED), said
+
+    # --- a source of the steady state --------------------------------------------------------------------------------
+
+    def knows(self, sli: str) -> bool:
+        return sli in self._slos
+
+    def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
+        now = self._now()
+        # What was before the steps is the steady state; after a fault only what came since counts.
+        since = now if self._began is not None else now - self.interval_s - self._gate_s(self._slos[sli])
+        with self._lock:
+            self._polled[sli] = self._clock.mono()
+            self._gates[sli] = _Asked(expectation, "after" if place == "after" else "before", since)
+            wanted = self._expected(self._slos[sli], expectation)
+            self._answers[sli] = GateAnswer(Holds.UNKNOWN, 0, 0, wanted.expected, "the metrics server has not answered")
+
+    def answer(self, sli: str) -> GateAnswer:
+        with self._lock:
+            self._polled[sli] = self._clock.mono()
+            return self._answers[sli]
+
+    def _gate_s(self, slo: Slo) -> float:
+        slice_s = slo.slices.length.total_seconds() if slo.slices else 0.0
+        return max(GATE_S, 4 * self.interval_s, slice_s)
+
+    def _expected(self, slo: Slo, gate: Expectation, count: Count | None = None) -> GateAnswer:
+        """What a count means for a gate, as the judge will find again."""
+        target = 1 - gate.bad.bad / gate.bad.total if gate.bad else slo.target
+        confidence = gate.confidence.of_one if gate.confidence else None
+        if count is None:
+            return decide_ratio(None, None, target, confidence=confidence)
+        return decide_ratio(count.good, count.total, target, confidence=confidence, why=count.why)
+
+    # --- while it runs -----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The steps begin."""
+        self._alerts.begin()
+        self._began = self._now()
+
+    def ended(self) -> None:
+        """The steps are over: what is read for `during` ends here."""
+        if self._began is not None and self._ended is None:
+            self._ended = self._now()
+
+    def stop(self) -> None:
+        """Wait until the last reading of the steps can be had and is there, then ask no more."""
+        if self._thread is None:
+            return
+        if self._began is not None and self._stopper.aborted is None and self._slos:
+            last = max((end for end in map(self._last_end, self._slos.values()) if end is not None), default=0.0)
+            wait_s = max(0.0, last - self._now()) + 3 * self.interval_s + QUERY_S
+            ends = self._clock.mono() + wait_s
+            while not self._final.is_set() and self._clock.mono() < ends:
+                if self._clock.sleep(TICK_S, self._stopper.skip_remove):
+                    break
+        self._over.set()
+        self._thread.join(QUERY_S)
+
+    def _now(self) -> float:
+        return self._clock.now() + self._offset_s
+
+    def _work(self) -> None:
+        try:
+            self._ask_on()
+        except JournalLost:
+            return  # whoever lost it aborts the run
+        except Exception as bug:
+            self._stopper.abort("bug", f"reading metrics: {type(bug).__name__}: {bug}")
+            raise
+
+    def _ask_on(self) -> None:
+        assert self._server is not None
+        counting = Counting(self._server)
+        sums: dict[str, Cumulative] = {}
+        every_s = max(1.0, self.interval_s)
+        next_round, next_gates = 0.0, 0.0
+        while not self._over.is_set():
+            if self._clock.mono() >= next_gates and self._ask_gates(counting):
+                next_gates = self._clock.mono() + every_s
+            if self._clock.mono() >= next_round:
+                next_round = self._clock.mono() + every_s
+                self._ask_alerts()
+                self._read_during(counting, sums)
+            self._clock.sleep(TICK_S, self._over)
+
+    def _ask_gates(self, counting: Counting) -> bool:
+        """Answer every gate whose window is there; whether there was one."""
+        with self._lock:
+            recent = self._clock.mono() - POLLED_S
+            gates = {name: gate for name, gate in self._gates.items() if self._polled[name] >= recent}
+        asked = False
+        for name, gate in gates.items():
+            slo, end = self._slos[name], self._now() - self.interval_s
+            length_s = self._gate_s(slo)
+            if end - gate.since < length_s - 1e-6:
+                continue
+            asked = True
+            count = _decidable(counting.count(slo, end - length_s, end), slo, self._expected, gate.expectation)
+            n = self._observe(_reading(name, count, length_s, gate.place))
+            answer = replace(self._expected(slo, gate.expectation, count), records=(n,))
+            with self._lock:
+                if self._gates.get(name) is gate:
+                    self._answers[name] = answer
+        return asked
+
+    def _ask_alerts(self) -> None:
+        if not self._alerts.any or self._server is None:
+            return
+        try:
+            found = self._server.firing()
+        except CallError as error:
+            self._observe(Reading(ALERTS_SLI, "alerts", 0.0, None, None, str(error)))
+            return
+        changed, stops = self._alerts.take(found)
+        for alert in changed:
+            self._observe(alert)
+        self._observe(Reading(ALERTS_SLI, "alerts", 0.0, None, float(len(found))))
+        for guard, why in stops:
+            data = {"place": "abort", "guard": guard, "holds": str(Holds.VIOLATED), "why": why}
+            self._journal.append("guard.decided", data, step="")
+            self._stopper.abort("guard", f"{guard}: {why}")
+
+    def _read_during(self, counting: Counting, sums: dict[str, Cumulative]) -> None:
+        """Everything since the first step, until the last reading holds all that happened while steps ran."""
+        if self._began is None or self._final.is_set():
+            return
+        now = self._now() - self.interval_s
+        ends = {name: self._last_end(slo) for name, slo in self._slos.items()}
+        for name, slo in self._slos.items():
+            sums.setdefault(name, Cumulative(counting, slo, self._began))
+            end = min(now, ends[name] or now)
+            if end - self._began > 1e-3:
+                self._observe(_reading(name, _exact(sums[name].read(end)), end - self._began, "during"))
+        for guard in self._drill.guards.abort:
+            if guard.window is not None and (burnt := self._slos.get(guard.slo or "")) is not None:
+                window_s = guard.window.total_seconds()
+                count = _exact(counting.count(burnt, now - window_s, now, partial=True))
+                self._observe(_reading(burnt.name, count, window_s, "watch"))
+        if all(end is not None and now >= end for end in ends.values()):
+            self._final.set()
+
+    def _last_end(self, slo: Slo) -> float | None:
+        """Where the last window of the steps ends: one interval after them, or with the slice that they ended in."""
+        if self._began is None or self._ended is None:
+            return None
+        if slo.slices is not None:
+            length_s = slo.slices.length.total_seconds()
+            return self._began + math.ceil((self._ended - self._began) / length_s) * length_s
+        return max(self._ended + self.interval_s, self._began + LEAST_INTERVALS * self.interval_s)
+
+    def _observe(self, evidence: Reading | Alert) -> int:
+        return self._journal.append("evidence", encode_evidence(evidence), durable=False, step="")
+
+
+def _plain(terms: SloTerms) -> dict[str, Any]:
+    data = {
+        "target": terms.target, "window_s": terms.window_s, "kind": terms.kind, "probe": terms.probe,
+        "n_window": terms.n_window, "slow_s": terms.slow_s,
+    }  # fmt: skip
+    return {key: value for key, value in data.items() if value not in (None, "")}
+
+
+def _reading(name: str, count: Count, window_s: float, place: Place) -> Reading:
+    why = count.why or "; ".join(count.notes)
+    return Reading(name, "; ".join(count.queries), round(window_s, 3), count.good, count.total, why, place)
+
+
+def _exact(count: Count) -> Count:
+    """A count whose limit lies inside a bucket is no count."""
+    if count.exact:
+        return count
+    edges = count.edges or ("", "")
+    why = f"the limit lies between the buckets {edges[0]} and {edges[1]}; use one of them as the limit"
+    return replace(count, good=None, good_most=None, why=why)
+
+
+def _decidable(count: Count, slo: Slo, decide: Any, gate: Expectation) -> Count:
+    """Of a range the end that decides all the same; where the ends disagree, no count."""
+    if count.exact:
+        return count
+    most = replace(count, good=count.good_most, good_most=None)
+    least = replace(count, good_most=None)
+    holds = decide(slo, gate, least).holds
+    if holds is not decide(slo, gate, most).holds:
+        return _exact(count)
+    return least if holds is Holds.MET else most

@@ -18,6 +18,7 @@ from drillkit.judge.reading import RunRead, Seen, StepRun
 from drillkit.judge.slos import SloTerms, spent
 from drillkit.judge.statistics import quantile_ranks
 from drillkit.judge.tally import THROTTLED, Doubts, Tally
+from drillkit.judge.wording import causes, lost
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
 from drillkit.model.units import Share, format_duration
@@ -43,11 +44,13 @@ class _Scope:
     slo: SloTerms | None
     steps: list[StepRun]
 
-    def judged(self, bound: str, holds: Holds, expected: str, observed: str, note: str = "") -> Judged:
-        notes = "; ".join(part for part in (note, *self.doubts.words) if part)
+    def judged(
+        self, bound: str, holds: Holds, expected: str, observed: str, note: str = "", doubt: str = ""
+    ) -> Judged:  # fmt: skip
+        doubts = "; ".join(part for part in (doubt, *self.doubts.words) if part)
         return Judged(
             about=f"{self.about}/{bound}", holds=self.doubts.weigh(holds), expected=expected, observed=observed,
-            note=notes, records=self.tally.records,
+            note=note, doubt=doubts, records=self.tally.records,
         )  # fmt: skip
 
 
@@ -118,32 +121,29 @@ def _bad(scope: _Scope, most: int) -> Judged:
     failed = scope.tally.failed
     certain = failed - scope.tally.bad.get(THROTTLED, 0)
     holds = Holds.VIOLATED if certain > most else Holds.MET if failed <= most else Holds.UNKNOWN
-    causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(scope.tally.bad.items()))
-    return scope.judged("bad", holds, f"at most {most:,}", lost_words(scope.tally), causes)
-
-
-def lost_words(tally: Tally) -> str:
-    """`7 of 2,400 requests lost`."""
-    return f"{tally.failed:,} of {tally.sent:,} requests lost"
+    words = lost(scope.tally.bad, scope.tally.sent)
+    return scope.judged("bad", holds, f"at most {most:,}", words, causes(scope.tally.bad))
 
 
 def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
     limit_s = limit.total_seconds()
     longest = max(scope.brackets, key=lambda b: b.most_s, default=None)
     gap_s = longest_gap_s(scope.brackets)
-    holds, notes = Holds.MET, []
+    holds, doubts = Holds.MET, []
+    between = ""
     if longest is not None:
-        notes.append(f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}")
+        between = f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}"
     if any(not b.whole for b in scope.brackets):
         holds = Holds.UNKNOWN
-        notes.append("an outage was not seen from its begin to its end")
+        doubts.append("an outage was not seen from its begin to its end")
     if scope.tally.spacing > limit_s:
         holds = Holds.UNKNOWN
-        notes.append(f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate")
+        doubts.append(f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate")
     if gap_s > limit_s + ROUNDING_S:
         holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
     expected = f"at most {format_duration(limit)}"
-    return scope.judged("longest_gap", holds, expected, f"longest gap {format_duration(gap_s)}", "; ".join(notes))
+    words = f"longest gap {format_duration(gap_s)}"
+    return scope.judged("longest_gap", holds, expected, words, between, "; ".join(doubts))
 
 
 def _budget(scope: _Scope, share: Share) -> Judged:
@@ -168,7 +168,10 @@ def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> 
     allowed = (100 - percentage) * tally.sent / 100
     holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
     found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
-    observed = f"{name} {format_duration(found)}" if found is not None else f"{name}: no answer at all"
+    observed = (
+        f"{name} {format_duration(found)}" if found is not None
+        else f"{name}: more than {100 - percentage} % of the requests failed"
+    )  # fmt: skip
     notes = [f"{most:,} of {tally.sent:,} slower or failed"]
     if ranks := quantile_ranks(tally.sent, percentage / 100):
         low, high = (_value_at_s(tally, rank) for rank in ranks)
@@ -253,7 +256,7 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
     if bounds.bad is not None and bound == "bad":
         bad = total - good
         holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
-        return f"at most {bounds.bad:,}", holds, f"{bad:,.6g} of {total:,.6g} requests lost"
+        return f"at most {bounds.bad:,}", holds, f"{bad:,.6g} of {total:,.6g} requests bad"
     assert bounds.budget is not None
     holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
     expected = f"at most {percent(bounds.budget.of_one)} of the error budget"

@@ -11,6 +11,13 @@ from drillkit.judge.reading import RunRead
 from drillkit.model.records import Record
 from drillkit.model.verdict import Holds, Judged
 
+_START = {
+    "start": "nothing that keeps the drill from starting",
+    "target": "a target that answers, and is the one that is meant",
+    "drill": "a drill that fits its target",
+}  # fmt: skip
+"""What the runner looks at beside the guards that a drill declares."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gated:
@@ -46,7 +53,7 @@ def judge_guards(run: RunRead) -> list[Gated]:
         data = record.data
         holds, place = Holds(data["holds"]), data["place"]
         judged = Judged(
-            about=f"guard/{place}/{data['guard']}", holds=holds, expected=str(data["guard"]),
+            about=f"guard/{place}/{data['guard']}", holds=holds, expected=_START.get(data["guard"], data["guard"]),
             observed=data.get("why", "") or str(holds), records=(record.n,),
         )  # fmt: skip
         weight = holds if holds is Holds.MET or place == "abort" else Holds.UNKNOWN

@@ -1,4 +1,4 @@
-"""The verdict in one sentence, the findings behind it, and what was not shown."""
+"""The verdict in a sentence, the findings behind it, and what was not shown."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from collections.abc import Iterable
 
 from drillkit.judge.reading import RunRead
 from drillkit.judge.stepping import StepJudged
+from drillkit.judge.wording import lost, title
 from drillkit.model.evidence import Note
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Finding, Holds, Judged, SliSummary, UndoState
 
-MOST_PHRASES = 4
+MOST_CAUSES = 3
+MOST_HELD = 4
+_ENDINGS = ("abort", "run")
+"""What cut a run short; everything that was not decided follows from it."""
 _ADVICE = (
     ("cleanup/", "run `drillkit recover`, or undo it by hand and look at the resource"),
     ("journal", "judge it with the version of drillkit that wrote it"),
-    ("abort", "see the timeline for what was seen when"),
-    ("/activity/", "see the experiment's error; run `drillkit run --dry-run` to see what it would hit"),
+    ("abort", 'see under "What happened when" what was seen before it'),
+    ("run", "run the drill again: a drill that was cut off is cleaned up, never resumed"),
+    ("/activity/", "see the attached log of the experiment; `drillkit plan` shows what it would hit"),
     ("/in-effect/", "something healed or never applied the fault; look for controllers that own the object"),
     ("/restored-data", "declare a check that reads restored data, such as `sql:` or `canary:`"),
-    ("/budget", "see the SLO's terms with `drillkit slo show`"),
+    ("/budget", "see what the SLO allows and what this drill used of it"),
     ("/recovery", "compare with readiness probes, replica counts and start-up times"),
-    ("/longest_gap", "look at the outage in the chart: retries, connection draining, readiness"),
+    ("/longest_gap", "look at the outages: retries, connection draining, readiness, budgets of disruption"),
+    ("/bad", "look at the causes and when they came: retries, time-outs, what the service calls"),
+    ("/p95", "look at the latency chart: time-outs, queues, what the service calls"),
+    ("/p99", "look at the latency chart: time-outs, queues, what the service calls"),
+    ("after/", "the service was not as before in time: look at what kept it from it"),
+    ("guard/", "wait until the guard holds, then run the drill again"),
     ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
 )
 
@@ -29,46 +39,99 @@ def headline(
     holds: Holds, refused: str, judged: list[Judged], steps: list[StepJudged], slis: tuple[SliSummary, ...],
     undos: tuple[UndoState, ...], bounded: bool,
 ) -> str:  # fmt: skip
-    """One sentence. `judged`: everything that decided, the worst need not stand first."""
+    """The verdict as a sentence or two. `judged`: everything that decided, the worst need not stand first."""
     prefix = _dirty(undos)
     if refused:
         return f"{prefix}refused: {refused}; nothing was touched"
     several = _several(judged, steps)
-    good = [phrase(j, several) for j in judged if j.holds is Holds.MET and _worth_saying(j)]
-    worst = [j for j in judged if j.holds is holds and holds is not Holds.MET]
-    # A skipped step follows from something else, which is said first.
-    causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
-    said = list(dict.fromkeys([phrase(j, several) for j in causes][:2] + good))[:MOST_PHRASES]
-    if holds is Holds.MET and not said:
-        said = [phrase(j, several) for j in judged if not j.about.startswith(("before/", "guard/"))][:2]
+    ending = [j for j in judged if j.about in _ENDINGS]
+    said = _because(holds, judged, ending, several)
     skipped = [s.verdict.name for s in steps if s.verdict.outcome == "skipped"]
-    if skipped and causes is not worst:
+    if skipped and holds is not Holds.MET and not ending:
         said.append(f"not proven: {', '.join(skipped[:3])}{' and more' if len(skipped) > 3 else ''}")
-    if not bounded and (seen := _observed(slis)):
-        said.append(f"observed, not judged: {seen}")
-    return f"{prefix}{holds}: {', '.join(said)}" if said else f"{prefix}{holds}"
+    good = [j for j in judged if j.holds is Holds.MET and _worth_saying(j)]
+    if holds is Holds.MET:
+        other = [j for j in judged if not j.about.startswith(("before/", "guard/"))][:2]
+        said = [_listed(good or other, several, MOST_HELD)]
+        if not bounded and not good and not slis:
+            said.append("what users felt was not watched")
+        good = []
+    if not bounded:
+        said.append(_observed(slis))
+    text = f"{prefix}{holds}: {'; '.join(part for part in said if part)}" if any(said) else f"{prefix}{holds}"
+    if good:
+        text += f". Held{' until then' if ending else ''}: {_listed(good, several, MOST_HELD)}"
+    return text
 
 
-def phrase(judged: Judged, several: bool) -> str:
-    """`7 of 2,400 requests lost (bound 20)`, with a name before it where there are several."""
+def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: bool) -> list[str]:
+    """What made it as bad as it is."""
+    if holds is Holds.MET:
+        return []
+    worst = [j for j in judged if j.holds is holds and not j.about.startswith("cleanup/")]
+    # A skipped step follows from something else; so does everything that an end before its time left undecided.
+    causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
+    if ending and holds is Holds.UNKNOWN:
+        causes = [j for j in ending if j.holds is holds] or causes
+    said = [_listed(causes, several, MOST_CAUSES)] if causes else []
+    return said + [j.observed for j in ending if j not in causes]
+
+
+def _listed(several_judged: list[Judged], several: bool, most: int) -> str:
+    """`web 7 of 2,400 requests lost (bound 20), longest gap 0.35 s (bound 5 s); pages ...`."""
+    phrases = list(dict.fromkeys(phrase(j, several) for j in several_judged))
+    text, before = "", ""
+    for subject, words in phrases[:most]:
+        if subject and subject != before:
+            text += f"{'; ' if text else ''}{subject} {words}"
+        else:
+            text += f"{', ' if text else ''}{words}"
+        before = subject
+    more = len(phrases) - most
+    return f"{text}, and {more} more" if more > 0 else text
+
+
+def phrase(judged: Judged, several: bool) -> tuple[str, str]:
+    """(whose it is, `7 of 2,400 requests lost (bound 20)`); nobody's where only one thing was watched."""
     about, words = judged.about, judged.observed
     first, _, rest = about.partition("/")
-    if first in ("before", "between", "after"):
-        return f"{rest} {first}: {words} (expected {judged.expected})"
-    if judged.expected.startswith("at most "):
-        words = f"{words} (bound {judged.expected.removeprefix('at most ')})"
-        name = _name(about)
-        return f"{name}: {words}" if several and name else words
-    if first in ("step", "cleanup", "guard"):
-        return f"{rest.replace('/', ' ')}: {words}"
-    return words
+    if judged.expected.startswith("at most ") and _worth_saying(judged):
+        if words.startswith("not measured"):
+            words = f"{title(about).rpartition(': ')[2]} {words}"
+        else:
+            words = f"{words} (bound {judged.expected.removeprefix('at most ')})"
+        return _name(about) if several else "", _doubted(words, judged)
+    if first in ("before", "between", "after") or "/before/" in about.partition("/activity/")[0]:
+        wanted = "" if judged.expected == "a decision" else f" (expected {judged.expected})"
+        return "", _doubted(f"{title(about)}: {words}{wanted}", judged)
+    if "/activity/" in about:
+        return "", _activity(about, judged)
+    if "/check/" in about or "/in-effect/" in about:
+        return "", f"{title(about).partition(': ')[2]}: {words} (expected {judged.expected})"
+    if first in ("step", "cleanup", "guard") or rest:
+        return "", f"{title(about)}: {words}"
+    return "", words
+
+
+def _activity(about: str, judged: Judged) -> str:
+    place, _, name = about.partition("/activity/")[2].partition("/")
+    where = {"before": " before the experiment", "after": " after the experiment"}.get(place, "")
+    if judged.expected == "within its tolerance":
+        return f"\u201c{name}\u201d {'held' if judged.holds is Holds.MET else 'was ' + judged.observed}{where}"
+    return f"\u201c{name}\u201d {judged.observed}"
+
+
+def _doubted(words: str, judged: Judged) -> str:
+    return f"{words}, but {judged.doubt}" if judged.doubt and judged.holds is Holds.UNKNOWN else words
 
 
 def _name(about: str) -> str:
     parts = about.split("/")
-    if parts[0] in ("during", "after", "between", "before", "step") and len(parts) > 1:
-        return parts[1] if parts[0] != "step" or "during" not in parts else parts[parts.index("during") + 1]
-    return ""
+    if parts[0] == "during":
+        return "/".join(parts[1:-1])
+    if parts[0] == "step" and "during" in parts:
+        return f"{parts[1]} {'/'.join(parts[3:-1])}"
+    return parts[1] if parts[0] == "step" else ""
 
 
 def _several(judged: list[Judged], steps: list[StepJudged]) -> bool:
@@ -77,7 +140,7 @@ def _several(judged: list[Judged], steps: list[StepJudged]) -> bool:
 
 
 def _worth_saying(judged: Judged) -> bool:
-    return "during/" in judged.about or "/objective/" in judged.about
+    return "during/" in judged.about.partition("/activity/")[0] or "/objective/" in judged.about
 
 
 def _dirty(undos: tuple[UndoState, ...]) -> str:
@@ -95,8 +158,9 @@ def _observed(slis: tuple[SliSummary, ...]) -> str:
     for sli in during[:3]:
         name = f"{sli.sli} " if len(during) > 1 else ""
         gap = f", longest gap {format_duration(sli.longest_gap_s)}" if sli.longest_gap_s else ""
-        parts.append(f"{name}{sli.sent - sli.good:,} of {sli.sent:,} requests lost{gap}")
-    return "; ".join(parts)
+        parts.append(f"{name}{lost(sli.bad, sli.sent)}{gap}")
+    more = f"; {len(during) - 3} more" if len(during) > 3 else ""
+    return f"observed, not judged: {'; '.join(parts)}{more}" if parts else ""
 
 
 def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
@@ -104,11 +168,10 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
     owner = run.drill.owner if run.drill else ""
     found = [
         Finding(
-            holds=j.holds, about=j.about, expected=j.expected, observed=j.observed + (f" ({j.note})" if j.note else ""),
-            records=j.records, owner=owner, advice=_advice(j.about),
+            holds=j.holds, about=j.about, expected=j.expected, observed=_in_full(j), records=j.records, owner=owner,
+            advice=_advice(j.about),
         )
-        for j in judged
-        if j.holds is not Holds.MET
+        for j in _causes([j for j in judged if j.holds is not Holds.MET])
     ]
     found.sort(key=lambda finding: finding.holds is not Holds.VIOLATED)
     everything = [*run.evidence, *(seen for step in run.steps.values() for seen in step.evidence)]
@@ -123,15 +186,33 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
     return (*found, *items)
 
 
+def _causes(missed: list[Judged]) -> list[Judged]:
+    """Without the bad end of a step where something else of that step says why, and is as bad."""
+    explained = {("/".join(j.about.split("/")[:2]), j.holds) for j in missed if j.about.count("/") > 1}
+    return [j for j in missed if (j.about, j.holds) not in explained]
+
+
+def _in_full(judged: Judged) -> str:
+    beside = "; ".join(part for part in (judged.note, judged.doubt) if part)
+    return f"{judged.observed} ({beside})" if beside else judged.observed
+
+
 def _advice(about: str) -> str:
-    return next((advice for part, advice in _ADVICE if part in about), "")
+    for part, advice in _ADVICE:
+        begins = part.endswith("/") and about.startswith(part)
+        if about == part or begins or (part.startswith("/") and part in about):
+            return advice
+    return ""
 
 
 def not_proven(run: RunRead, steps: list[StepJudged], bounded: bool, slis: tuple[SliSummary, ...]) -> tuple[str, ...]:
     """What a reader might think was shown and was not."""
     found = [words for step in steps for words in step.not_proven]
-    if not bounded and any(s.phase == "during" and not s.control for s in slis):
+    watched = any(s.phase == "during" and not s.control for s in slis)
+    if not bounded and watched:
         found.append("that users were served well enough while steps ran: without a bound it was only observed")
+    if not watched and not bounded and any(step.touched and step.disturbs == "users" for step in run.steps.values()):
+        found.append("that users were served while steps ran: no probe watched it")
     if run.slos:
         names = ", ".join(sorted(run.slos))
         found.append(f"compliance with {names} over its window: a drill is minutes of it, and a fault is no sample")

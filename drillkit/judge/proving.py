@@ -23,6 +23,10 @@ from drillkit.model.evidence import (
 )  # fmt: skip
 from drillkit.model.verdict import Holds, Judged
 
+_OPERATORS = {
+    "==": "", "!=": "anything but ", ">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most ",
+    "matches": "a match of ",
+}  # fmt: skip
 PROVING_PURPOSES = ("step", "restored-data")
 """Checks of these prove something; the others are conditions for anything else to be proven."""
 
@@ -103,10 +107,15 @@ def _check(about: str, check: Check, n: int) -> Judged:
         observed = f"could not be read: {check.why}" if check.found is None else f"{check.found!r} cannot be compared"
     else:
         miss = Holds.VIOLATED if check.purpose in PROVING_PURPOSES else Holds.UNKNOWN
-        holds, observed = Holds.MET if passed else miss, str(check.found)
+        holds, observed = Holds.MET if passed else miss, in_words(check.found)
     note = check.why if check.found is not None else ""
-    expected = f"{check.op} {check.expected}"
+    expected = _OPERATORS[check.op] + in_words(check.expected)
     return Judged(about=about, holds=holds, expected=expected, observed=observed, note=note, records=(n,))
+
+
+def in_words(value: Scalar | None) -> str:
+    """A value as people say it: `yes` for True."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def passes(check: Check) -> bool | None:

@@ -87,6 +87,8 @@ class Judged:
     observed: str
     note: str = ""
     """Beside the decision: the exact test, a rounding, a clock error."""
+    doubt: str = ""
+    """Why what was observed is not believed, or not enough."""
     records: tuple[int, ...] = ()
 
 

@@ -65,7 +65,7 @@ def test_metrics_are_charged_by_events_and_state_the_estimate_beside() -> None:
     verdict = judge(run({"api": {"budget": "0.5%", "bad": 60}}, (325, reading(9950.0, 10_000.0))).history())
     assert bound(verdict, "during/api/budget").holds is VIOLATED
     assert bound(verdict, "during/api/budget").observed.startswith("1 % by events, 0.0116 % by time (an")
-    assert bound(verdict, "during/api/bad").observed == "50 of 10,000 requests lost"
+    assert bound(verdict, "during/api/bad").observed == "50 of 10,000 requests bad"
     assert bound(verdict, "during/api/bad").holds is MET
 
 
@@ -74,7 +74,7 @@ def test_two_sources_judge_one_drill_side_by_side() -> None:
     verdict = judge(run(during, (325, reading(9990.0, 10_000.0)), bad=[(30, 31)]).history())
     assert verdict.exit_code == 0
     assert verdict.headline == (
-        "met: web: 20 of 6,000 requests lost (bound 30), api: 10 of 10,000 requests lost (bound 30)"
+        "met: web 20 of 6,000 requests lost (bound 30); api 10 of 10,000 requests bad (bound 30)"
     )  # fmt: skip
 
 

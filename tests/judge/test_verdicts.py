@@ -103,11 +103,13 @@ def test_too_many_lost_requests_are_violated() -> None:
     verdict = judge(pod_delete(bad=[(21.0, 22.5)]).history())
     assert (verdict.holds, verdict.exit_code) == (VIOLATED, 1)
     assert verdict.headline == (
-        "violated: 30 of 400 requests lost (bound 20), longest gap 1.55 s (bound 5 s), recovered in 2.1 s (bound 2 min)"
+        "violated: 30 of 400 requests lost (bound 20). "
+        "Held: longest gap 1.55 s (bound 5 s), recovered in 2.1 s (bound 2 min)"
     )
     assert finding(verdict, "during/web/bad") == Finding(
         holds=VIOLATED, about="during/web/bad", expected="at most 20", observed="30 of 400 requests lost (30 refused)",
         records=(27, 50), owner="platform@example.com",
+        advice="look at the causes and when they came: retries, time-outs, what the service calls",
     )  # fmt: skip
 
 
@@ -127,14 +129,14 @@ def test_an_outage_nobody_saw_end_is_unknown_below_its_bound() -> None:
     during = {"web": {"longest_gap": "30s"}}
     verdict = judge(pod_delete(web(during=during), bad=[(39.0, 99.0)], until=45.0).history())
     judged = found(verdict, "during/web/longest_gap")
-    assert (judged.holds, "not seen from its begin to its end" in judged.note) == (UNKNOWN, True)
+    assert (judged.holds, "not seen from its begin to its end" in judged.doubt) == (UNKNOWN, True)
 
 
 def test_undeclared_during_is_observed_not_judged_and_the_headline_says_so() -> None:
     verdict = judge(pod_delete(web(during={})).history())
     assert verdict.exit_code == 0
     assert verdict.headline == (
-        "met: recovered in 2.1 s (bound 2 min), observed, not judged: 6 of 400 requests lost, longest gap 0.35 s"
+        "met: recovered in 2.1 s (bound 2 min); observed, not judged: 6 of 400 requests lost, longest gap 0.35 s"
     )
     assert any("only observed" in words for words in verdict.not_proven)
 
@@ -170,14 +172,16 @@ def test_bounds_without_any_probe_data_are_unknown() -> None:
 def test_the_probers_own_faults_make_good_bounds_unknown(probe: dict[str, Any], why: str) -> None:
     verdict = judge(pod_delete(**probe).history())
     assert verdict.exit_code == 3
-    assert why in found(verdict, "during/web/bad").note
+    doubt = found(verdict, "during/web/bad").doubt
+    assert why in doubt
+    assert f" (bound 20), but {doubt}" in verdict.headline
 
 
 def test_a_control_probe_that_fails_together_makes_violations_unknown() -> None:
     tape = pod_delete(bad=[(21, 32)]).probe("other", 0, 60, bad=[(25, 26)], control=True)
     verdict = judge(tape.history())
     assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 3)
-    assert "control probe failed" in found(verdict, "during/web/bad").note
+    assert "control probe failed" in found(verdict, "during/web/bad").doubt
     assert "control probe failed together with web" in found(verdict, "step/kill/objective/recovery").observed
 
 
@@ -185,7 +189,7 @@ def test_a_hole_in_the_samples_is_unknown() -> None:
     tape = pod_delete()
     verdict = judge(tuple(r for r in tape.history() if not (26 < r.mono < 30 and r.data.get("type") == "Sample")))
     judged = found(verdict, "during/web/bad")
-    assert (judged.holds, judged.note) == (UNKNOWN, "6 refused; no probes for 3.1 s")
+    assert (judged.holds, judged.note, judged.doubt) == (UNKNOWN, "6 refused", "no probes for 3.1 s")
 
 
 def test_a_probe_too_slow_to_see_a_gap_proves_none() -> None:
@@ -194,7 +198,7 @@ def test_a_probe_too_slow_to_see_a_gap_proves_none() -> None:
         of = drill(probes=once, hypothesis={"during": {"web": {"longest_gap": bound}}}, steps=[KILL])
         judged = found(judge(pod_delete(of, rate=1, bad=[]).history()), "during/web/longest_gap")
         assert judged.holds is holds
-        assert ("1 s apart cannot see such a gap" in judged.note) is (holds is UNKNOWN)
+        assert ("1 s apart cannot see such a gap" in judged.doubt) is (holds is UNKNOWN)
 
 
 def test_a_second_that_is_missing_among_slow_probes_is_seen() -> None:
@@ -224,7 +228,7 @@ def test_a_percentile_is_judged_by_how_many_are_slower_or_failed(
 def test_failed_requests_count_as_slow_ones() -> None:
     verdict = judge(pod_delete(web(during={"web": {"p95": "100ms"}}), bad=[(21, 23)]).history())
     judged = found(verdict, "during/web/p95")
-    assert (judged.holds, judged.observed) == (VIOLATED, "p95: no answer at all")
+    assert (judged.holds, judged.observed) == (VIOLATED, "p95: more than 5 % of the requests failed")
     assert judged.note == "40 of 400 slower or failed; 95 % interval no answer to no answer"
 
 
@@ -274,7 +278,7 @@ def test_a_gate_before_that_was_missed_although_steps_ran_makes_everything_unkno
 def test_a_gate_after_that_is_missed_is_violated() -> None:
     verdict = judge(pod_delete(bad=[(21, 21.3), (50, 53)]).gate(54.6, "after", "web", "violated", 60, 200).history())
     assert (verdict.holds, verdict.exit_code) == (VIOLATED, 1)
-    assert verdict.headline.startswith("violated: web after: 60 bad of 200 (expected at most 2 of 200 bad)")
+    assert verdict.headline.startswith("violated: web after the steps: 60 bad of 200 (expected at most 2 of 200 bad)")
 
 
 def test_a_gate_that_the_journal_calls_met_against_its_samples_is_not() -> None:
@@ -346,7 +350,9 @@ def test_an_experiments_hypothesis_after_is_enough_to_prove_something() -> None:
     probe = Activity("all-ready", "after", "probe", "succeeded", None, True, 0.1)
     tape = Tape(drill()).phase("steps", 1, 5).step("kill", 1, 5).see(4, probe, step="kill").closed(6)
     verdict = judge(tape.history())
-    assert (verdict.exit_code, verdict.headline) == (0, "met: kill activity after all-ready: succeeded")
+    assert (verdict.exit_code, verdict.headline) == (
+        0, "met: “all-ready” held after the experiment; what users felt was not watched"
+    )  # fmt: skip
 
 
 def test_a_probe_that_could_not_look_is_unknown() -> None:

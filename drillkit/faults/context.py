@@ -159,7 +159,9 @@ def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> s
     from drillkit.clock import Deadline
 
     began = session.clock.mono()
-    patience = Patience(session.clock, Deadline.after(limit_s, session.clock), began, confirmed=True)
+    known = planned.identity
+    deadline = Deadline.after(limit_s, session.clock)
+    patience = Patience(session.clock, deadline, began, confirmed=known is not None, identity=known or {})
     undone = planned.undo.apply(session.clients, patience)
     took_s = round(session.clock.mono() - began, 3)
     data = {"of": planned.n, "outcome": undone.outcome, "detail": undone.detail, "attempts": 1, "took_s": took_s}

@@ -43,11 +43,13 @@ class Planned(Generic[E_co]):
     identity of what it makes from it, so the effect and its undo cannot differ.
     """
 
-    __slots__ = ("_book", "n", "undo")
+    __slots__ = ("_book", "identity", "n", "undo")
 
     def __init__(self, n: int, undo: E_co, book: Book) -> None:
         self.n = n
         self.undo = undo
+        self.identity: Mapping[str, str] | None = None
+        """What was confirmed; None: nothing was, so an attempt may still land."""
         self._book = book
 
     def confirm(self, **identity: str) -> None:
@@ -55,6 +57,7 @@ class Planned(Generic[E_co]):
 
         Not synced: losing it costs time, not safety.
         """
+        self.identity = identity
         self._book.append("effect.confirmed", {"of": self.n, **identity}, durable=False)
 
     def __reduce__(self) -> NoReturn:

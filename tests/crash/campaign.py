@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,6 +31,7 @@ class Rules:
 
     syncs: bool = True
     book: Callable[[Journal], Book] = lambda journal: journal
+    recovers: bool = True
 
 
 LAWFUL = Rules()
@@ -44,28 +45,49 @@ class Trial:
     differs: list[str]
     """What is not as it was; empty: the world equals the start."""
     recoveries: list[str] = field(default_factory=list)
+    unsynced: bool = False
+    """Whether there was anything that a power loss could take."""
 
 
 @functools.cache
-def rehearsed(scenario: Scenario) -> tuple[int, int]:
-    """How many doors the scenario passes when nothing goes wrong, and how many changing calls it makes."""
+def rehearsed(scenario: Scenario) -> Fate:
+    """What the scenario passes when nothing goes wrong: doors, and changing calls."""
     cluster = Cluster()
     scenario.prepare(cluster)
+    cluster.advance(30)
     fate = Fate(random.Random(0))
     _act(scenario, Stage.open(cluster, fate))
-    return fate.n, fate.changes
+    return fate
 
 
-def exhaustive(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
-    """The process ends at every door in turn; what was not synced is lost altogether, or kept altogether."""
-    for end_at in range(1, rehearsed(scenario)[0] + 1):
+def exhaustive(scenario: Scenario, rules: Rules = LAWFUL, doors: Iterable[int] = ()) -> Iterator[Trial]:
+    """The process ends at every door in turn (or at `doors`); what was not synced is lost or kept altogether."""
+    for end_at in doors or range(1, rehearsed(scenario).n + 1):
         for keep in (False, True):
-            yield _trial(scenario, rules, Fate(random.Random(end_at), end_at), keep=keep)
+            trial = _trial(scenario, rules, Fate(random.Random(end_at), end_at), keep=keep)
+            yield trial
+            if not trial.unsynced:
+                break
+
+
+def telling_doors(scenario: Scenario) -> list[int]:
+    """Numbers of the doors without those of a wait that looks again and again while nothing is written or changed."""
+    found: list[int] = []
+    seen: set[str] = set()
+    for number, name in enumerate(rehearsed(scenario).doors, 1):
+        if not ("GET" in name or name == "sleep"):
+            seen.clear()
+        elif name in seen:
+            continue
+        else:
+            seen.add(name)
+        found.append(number)
+    return found
 
 
 def each_mishap(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
     """Every changing call goes wrong in every way, and the process lives on or ends with it."""
-    for change in range(1, rehearsed(scenario)[1] + 1):
+    for change in range(1, rehearsed(scenario).changes + 1):
         for mishap in MISHAPS:
             for deadly in (False, True):
                 for late_s in (0.5, LATEST_LANDING_S - 1) if mishap == "delay" else (0.0,):
@@ -76,7 +98,7 @@ def each_mishap(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
 def by_seed(scenario: Scenario, seed: int, rules: Rules = LAWFUL) -> Trial:
     """Calls go wrong by chance, the process ends anywhere or not at all, and so does up to twice the recovery."""
     rng = random.Random(seed)
-    end_at = rng.randint(1, int(rehearsed(scenario)[0] * 1.3))
+    end_at = rng.randint(1, int(rehearsed(scenario).n * 1.3))
     fate = Fate(rng, rng.choice((0, end_at, end_at)), trouble=rng.choice((0.0, 0.1, 0.3)))
     deaths = [rng.randint(1, 40) for _ in range(rng.randint(0, 2))]
     return _trial(scenario, rules, fate, deaths=deaths)
@@ -90,16 +112,19 @@ def _trial(
     scenario.prepare(cluster)
     cluster.advance(30)
     before = cluster.inventory()
+    scenario.forgive(before)
     stage = Stage.open(cluster, fate, syncs=rules.syncs, book=rules.book)
     _act(scenario, stage)
     content = _found(stage, keep)
-    trial = Trial(fate.where, [])
-    for end_at in [*(deaths or []), 0]:
+    trial = Trial(fate.where, [], unsynced=stage.disk.unsynced)
+    for end_at in [*(deaths or []), 0] if rules.recovers else []:
         # Whoever recovers comes at some time, often at once: calls of the dead process may still be on their way.
         cluster.advance(0.0 if soon else fate.rng.choice((0.0, 0.0, 3.0, 100.0)))
         content = _recover(cluster, fate, end_at, content, trial)
     cluster.advance(120)
-    trial.differs = list(_differences(before, cluster.inventory()))
+    after = cluster.inventory()
+    scenario.forgive(after)
+    trial.differs = list(_differences(before, after))
     return trial
 
 

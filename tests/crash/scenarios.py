@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from drillkit.clients.kube import (
     ABSENT,
@@ -42,6 +43,8 @@ class Scenario:
     prepare: Callable[[Cluster], None] = lambda cluster: None
     lands: bool = True
     """Whether it changes the inventory when nothing goes wrong."""
+    forgive: Callable[[dict[str, Any]], None] = lambda inventory: None
+    """Takes out of an inventory what nothing takes back, as the fault itself says."""
 
 
 SCENARIOS: dict[str, Scenario] = {}

@@ -6,15 +6,12 @@ Negative controls at the end: each takes one law away, and the campaign must not
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from drillkit.clients.kube import effect, fields, objects
-from drillkit.journal.book import Planned, plan_record
-from drillkit.journal.file import Journal
 from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive
+from tests.crash.controls import EffectFirst
 from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.world import Cluster, Fate, Stage
 
@@ -64,28 +61,6 @@ def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(scenari
 
 
 # Controls
-
-
-class EffectFirst:
-    """A book that promises to write the undo down, and does so after the effect."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._late: dict[int, Any] = {}
-        self._numbers: dict[int, int] = {}
-
-    def plan(self, undo: Any) -> Planned[Any]:
-        promised = -len(self._late) - len(self._numbers) - 1
-        self._late[promised] = undo
-        return Planned(promised, undo, self)
-
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
-        for promised, undo in self._late.items():
-            self._numbers[promised] = self._journal.plan_data(*plan_record(undo))
-        self._late.clear()
-        if data.get("of") in self._numbers:
-            data = {**data, "of": self._numbers[data["of"]]}
-        return self._journal.append(kind, data, durable=durable, step=step)
 
 
 def leaks(scenario: str, rules: Rules = LAWFUL) -> bool:

@@ -200,6 +200,10 @@ class MemoryDisk:
     def content(self) -> bytes:
         return self._synced + self._cache
 
+    @property
+    def unsynced(self) -> bool:
+        return bool(self._cache)
+
     def write(self, line: bytes) -> None:
         kind = json.loads(line)["kind"]
         self._fate.door(f"before writing {kind}")

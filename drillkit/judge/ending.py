@@ -60,14 +60,20 @@ def shortcomings(run: RunRead, undos: tuple[UndoState, ...], proofs: int, refuse
         more = f" and {len(run.unreadable) - 3} more" if len(run.unreadable) > 3 else ""
         found.append(
             Judged(
-                about="journal", holds=Holds.UNKNOWN, expected="records that this version understands",
-                observed=f"not understood: {first}{more}", records=tuple(n for n, _ in run.unreadable[:20]),
+                about="journal",
+                holds=Holds.UNKNOWN,
+                expected="records that this version understands",
+                observed=f"not understood: {first}{more}",
+                records=tuple(n for n, _ in run.unreadable[:20]),
             )
         )
     found += [
         Judged(
-            about=f"cleanup/{undo.resource}", holds=Holds.UNKNOWN, expected="undone",
-            observed=f"its undo is open{': ' + undo.detail if undo.detail else ''}", records=(undo.record,),
+            about=f"cleanup/{undo.resource}",
+            holds=Holds.UNKNOWN,
+            expected="undone",
+            observed=f"its undo is open{': ' + undo.detail if undo.detail else ''}",
+            records=(undo.record,),
         )
         for undo in undos
         if undo.outcome == "open"

@@ -168,7 +168,12 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
     owner = run.drill.owner if run.drill else ""
     found = [
         Finding(
-            holds=j.holds, about=j.about, expected=j.expected, observed=_in_full(j), records=j.records, owner=owner,
+            holds=j.holds,
+            about=j.about,
+            expected=j.expected,
+            observed=_in_full(j),
+            records=j.records,
+            owner=owner,
             advice=_advice(j.about),
         )
         for j in _causes([j for j in judged if j.holds is not Holds.MET])
@@ -177,8 +182,13 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
     everything = [*run.evidence, *(seen for step in run.steps.values() for seen in step.evidence)]
     items = [
         Finding(
-            holds=Holds.MET, about="action-item", expected="done", observed=f"{seen.what.text} ({seen.what.by})",
-            records=(seen.n,), owner=seen.what.owner or owner, due=seen.what.due,
+            holds=Holds.MET,
+            about="action-item",
+            expected="done",
+            observed=f"{seen.what.text} ({seen.what.by})",
+            records=(seen.n,),
+            owner=seen.what.owner or owner,
+            due=seen.what.due,
         )
         for seen in everything
         if isinstance(seen.what, Note) and seen.what.about == "action-item"

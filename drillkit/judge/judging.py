@@ -67,8 +67,12 @@ def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judg
             judged
             if judged.holds is gated.weight
             else Judged(
-                about=judged.about, holds=gated.weight, expected=judged.expected, observed=judged.observed,
-                note=judged.note, records=judged.records,
+                about=judged.about,
+                holds=gated.weight,
+                expected=judged.expected,
+                observed=judged.observed,
+                note=judged.note,
+                records=judged.records,
             )
         )
     return found

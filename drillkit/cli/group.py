@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kinds": ("drillkit.cli.look:kinds", _LOOK, "Reference of the step kinds."),
     "schema": ("drillkit.cli.look:schema", _LOOK, "JSON Schema of a drill, for editors."),
     "init": ("drillkit.cli.look:init", _LOOK, "Write a commented first drill."),
+    "slo": ("drillkit.cli.slo:slo", _STEADY, "Service level objectives: list, show, check, explain."),
+    "watch": ("drillkit.cli.watch:watch", _STEADY, "Watch SLOs after a change; ends like a drill."),
     "sandbox": ("drillkit.cli.sandbox:sandbox", _PLACES, "A local cluster to practise on."),
     "version": ("drillkit.cli.look:version", _PLACES, "Versions of drillkit and what it drives."),
 }

@@ -43,7 +43,8 @@ def _folder() -> Path:
 @sandbox.command()
 @click.option("--aws", is_flag=True, help="With RDS, S3 and their kin.")
 @click.option("--velero", is_flag=True, help="With Velero (and what it needs of AWS).")
-def up(aws: bool, velero: bool) -> None:
+@click.option("--prometheus", is_flag=True, help="With a Prometheus that scrapes it; the program must be installed.")
+def up(aws: bool, velero: bool, prometheus: bool) -> None:
     """Start it in the background and wait until the demo shop answers."""
     from drillkit.model.errors import UsageError
     from drillkit.runner.launching import standing, start
@@ -53,7 +54,8 @@ def up(aws: bool, velero: bool) -> None:
         raise UsageError(f"a sandbox is up already (process {found['pid']}); `drillkit sandbox down` stops it")
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    more = (*(["--aws"] if aws or velero else []), *(["--velero"] if velero else []))
+    more = (*(["--aws"] if aws or velero else []), *(["--velero"] if velero else []),
+            *(["--prometheus"] if prometheus else []))  # fmt: skip
     process, endpoints = start(target, folder, more, with_us=False)
     assert process.stdout is not None
     process.stdout.close()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drillkit.clients.prometheus import Prometheus
-from drillkit.clients.prometheus.promql import window_text
+from drillkit.clients.prometheus.promql import selector_of, window_text
 from drillkit.judge.budget import PAGES, burn_rate, can_fire, time_to_page_s
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.statistics import lower_bound, upper_bound
 from drillkit.model.calendars import window_start
 from drillkit.model.errors import CallError
-from drillkit.model.slo import Slo
-from drillkit.sampler.counting import Count, Counting, selectors_of
+from drillkit.model.slo import Counter, Ratio, Slo, Threshold, Windowed
+from drillkit.sampler.counting import LOOKBACK_S, RAW_S, Count, Counting, over, selectors_of
 
 REACH_POINTS = 200
 LEAST_TRAFFIC_S = 86_400.0
@@ -103,7 +103,8 @@ def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) ->
         most = decide_ratio(count.good_most, count.total or None, slo.target)
         answer = answer if most.holds is answer.holds else decide_ratio(None, None, slo.target, why=_between(count))
     consumed = _consumed(slo, count, covered_s)
-    burning = tuple(_burning(counting, slo, alarm, at) for alarm in alarms_of(slo)) if burns else ()
+    known = burns and covered_s > 0
+    burning = tuple(_burning(counting, slo, alarm, at) for alarm in alarms_of(slo)) if known else ()
     return Standing(slo, at, start, covered_s, count, answer, _interval(count), consumed, burning)
 
 
@@ -194,9 +195,6 @@ def fires_in_s(alarm: Alarm, short: float, long: float) -> float | None:
 
 def sent_for(slo: Slo, window_s: float) -> tuple[str, ...]:
     """Queries that a window of this length is counted with, for showing what would be asked."""
-    from drillkit.model.slo import Counter, Ratio, Threshold, Windowed
-    from drillkit.sampler.counting import RAW_S, over
-
     if isinstance(slo.sli, Threshold):
         assert slo.slices is not None
         length = window_text(slo.slices.length.total_seconds())
@@ -206,5 +204,7 @@ def sent_for(slo: Slo, window_s: float) -> tuple[str, ...]:
     part = slo.sli.good or slo.sli.bad
     assert part is not None
     if isinstance(part, Counter) and isinstance(slo.sli.total, Counter) and window_s <= RAW_S:
-        return tuple(f"{query.selector}[{window_text(window_s)}]" for query in (slo.sli.total, part))
+        one, whole = selector_of(part.selector), selector_of(slo.sli.total.selector)
+        reach = window_text(window_s + LOOKBACK_S)
+        return tuple(f"{each}[{reach}]" for each in ((whole,) if one.is_part_of(whole) else (whole, one)))
     return tuple(over(query, window_s)[0] for query in (slo.sli.total, part))

@@ -1,8 +1,8 @@
 """The heartbeat: a signed beat every minute, whose newest one in restored data tells up to when that data reaches.
 
-A beat is `(at, token, signature)`: a row of the table `drillkit_heartbeat`, or the keys of a ConfigMap. The signature
-is the HMAC-SHA256, in hexadecimal, of `<seconds since the epoch>.<token>`; whole seconds, so that every database and
-every shell can compute it.
+A beat is `(at, token, signature)`: a row of the table `drillkit_<name>`, or the keys of the ConfigMap
+`drillkit-<name>`. The signature is the HMAC-SHA256, in lower-case hexadecimal, of `<microseconds since the
+epoch>:<token>`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-TABLE = "drillkit_heartbeat"
-"""`(at timestamptz, token text, signature text)`, newest row last."""
-NAME = "drillkit-heartbeat"
-"""Name of the ConfigMap, the Secret with its key, the CronJob and the rest in Kubernetes, unless told otherwise."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT = "heartbeat"
+"""Name of a heartbeat that has no other."""
 KEY = "key"
 """Key of the Secret whose value the beats are signed with."""
 
@@ -34,9 +33,20 @@ class Beat:
         return hmac.compare_digest(sign(key, self.at, self.token).encode(), self.signature.encode())
 
 
+def table_of(name: str) -> str:
+    """Its table: `(at timestamptz, token text, signature text)`."""
+    return f"drillkit_{name}"
+
+
+def object_of(name: str) -> str:
+    """Name of its ConfigMap, of the Secret with its key, of the CronJob and the rest in Kubernetes."""
+    return f"drillkit-{name}"
+
+
 def sign(key: bytes, at: datetime, token: str) -> str:
     """The signature of a beat."""
-    return hmac.new(key, f"{int(at.timestamp())}.{token}".encode(), hashlib.sha256).hexdigest()
+    micros = (at - EPOCH) // timedelta(microseconds=1)
+    return hmac.new(key, f"{micros}:{token}".encode(), hashlib.sha256).hexdigest()
 
 
 def beat_of(data: Mapping[str, str]) -> Beat:

@@ -6,9 +6,10 @@ import builtins
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import parse_qsl, quote
 
 from drillkit.clients.kube.errors import NotServed, refusal
-from drillkit.clients.kube.resources import NAMESPACES, PODS, Object, Resource
+from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
 from drillkit.clients.kube.wire import EFFECTS, READ_S, Answer, Transport
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Gate
@@ -124,6 +125,21 @@ class Reader:
         return self._read(PODS.path(name, namespace, "log"), f"read the log of {said}", query).content.decode(
             errors="replace"
         )
+
+    def ask_service(self, name: str, namespace: str, path: str, *, port: str = "", timeout_s: float = READ_S) -> Answer:
+        """What a Service answers to a GET through the API server, whatever its status.
+
+        `port` by number or name; '' where the Service has one only. Raises CallError when the API server itself says
+        no: no such Service (Absent), no ready pod behind it (Unavailable), not allowed (Denied).
+        """
+        said = SERVICES.said(name, namespace)
+        place = SERVICES.path(f"{name}:{port}" if port else name, namespace, "proxy")
+        where, _, query = path.lstrip("/").partition("?")
+        place = f"{place}/{quote(where)}"
+        answer = self._transport.send("GET", place, dict(parse_qsl(query)), timeout_s=timeout_s)
+        if not 200 <= answer.status < 300 and b'"kind":"Status"' in answer.content.replace(b" ", b""):
+            raise refusal(answer, f"ask {said} for /{where}", self.who)
+        return answer
 
     # The cluster
 

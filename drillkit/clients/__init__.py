@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:  # the sampler's process imports this package for one module and must start at once
+    from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.kube import Kube
+    from drillkit.clients.rds import Rds
     from drillkit.clients.undo import Applicable
     from drillkit.clock import Clock, Gate
     from drillkit.model.drill import Target
@@ -42,6 +44,29 @@ class Clients:
                     f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"
                 )
             return open_kube(self.target.kubernetes, self.clock, self.gate)
+
+    @functools.cached_property
+    def aws(self) -> Aws:
+        """The AWS account. Raises UsageError when the target has none; nothing is sent yet."""
+        with self._opening:
+            from drillkit.clients.aws import Aws
+
+            if self.target.aws is None:
+                raise UsageError(
+                    f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml"
+                )
+            return Aws(self.target.aws, self.clock, self.gate)
+
+    @functools.cached_property
+    def rds(self) -> Rds:
+        """RDS in the target's region; `rds.at(region)` in another.
+
+        Raises UsageError when the target has no AWS account, TargetError when the credentials lead to another one.
+        """
+        with self._opening:
+            from drillkit.clients.rds import Rds
+
+            return Rds(self.aws)
 
     @functools.cached_property
     def chaostoolkit(self) -> Workers:

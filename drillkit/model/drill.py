@@ -129,10 +129,18 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCheck:
-    """A check on what a step left. Exactly one of `sql`, `http`, `canary`, `command`."""
+    """A check on what a step left. Exactly one of `sql`, `rows`, `newest`, `checksum`, `canary`, `http`, `command`."""
 
     sql: str | None = None
-    """A query that gives one value."""
+    """A query that gives one value. Run in a read-only transaction."""
+    rows: bool = False
+    """Count the rows of `table`; default expectation: `> 0`."""
+    newest: str | None = None
+    """A timestamp column of `table`: the age of its newest row at the disruption (`expect: "< 10m"`)."""
+    checksum: str | None = None
+    """A whole-number key of `table`: the rows of `keys` must be equal in the original and in the copy."""
+    keys: str | None = None
+    """Key range of `checksum`, such as `1..5000`. Default: all keys of the copy."""
     http: str | Mapping[str, Scalar] | None = None
     """A URL, or `{service: web, path: /health}` in the restored namespace."""
     canary: str | None = None
@@ -146,7 +154,7 @@ class StepCheck:
     from_: Literal["here", "cluster"] = "here"
     """`cluster`: run by a Job inside the target's cluster, when the runner cannot reach the copy."""
     database: str | None = None
-    """Database to connect to, for `sql` and `canary`."""
+    """Database to connect to. Default: the one that the instance was made with."""
     table: str | None = None
     """Table for `rows`, `newest` and `checksum`."""
     within: timedelta = timedelta(minutes=2)
@@ -318,6 +326,8 @@ class AwsTarget:
     """Region for cross-region restores."""
     profile: str | None = None
     """Profile of the AWS configuration."""
+    credentials_file: str | None = None
+    """Shared credentials file. Default: the AWS configuration's own."""
     endpoint_url: str | None = None
     """Another endpoint than AWS' own."""
     subnet_group: str | None = None
@@ -398,6 +408,8 @@ class Target:
     """URLs that drills use as `${target.urls.NAME}`."""
     databases: Mapping[str, str] = field(default_factory=dict)
     """Credentials of databases by instance, as references (`env:`, `file:`, `aws-secret:`) to `user:password`."""
+    canary_key: str | None = None
+    """Reference (`env:`, `file:`, `aws-secret:`) to the key that heartbeats are signed with."""
     caps: Caps = Caps()
     """Upper limits."""
     launch: Launch | None = None

@@ -132,6 +132,7 @@ def filled(target: Target, endpoints: Mapping[str, Any]) -> Target:
         or (PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s")) if prometheus else None),
         urls={**endpoints.get("urls", {}), **target.urls},
         databases={**(aws or {}).get("databases", {}), **target.databases},
+        canary_key=target.canary_key or (aws or {}).get("canary_key"),
         emulated=target.emulated or tuple(endpoints.get("emulated", ())),
     )
 

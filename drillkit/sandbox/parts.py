@@ -104,10 +104,20 @@ def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
         "security_groups": [handle.security_group],
         "dr_security_groups": [handle.security_group],
         "bucket": handle.bucket,
+        "credentials_file": str(_credentials(handle, folder)),
+        "canary_key": f"file:{handle.canary_key_file}",
         "environment": handle.environment(),
         "databases": {name: f"file:{_login(name, entry, folder)}" for name, entry in handle.databases.items()},
         "control": {"token": handle.token, "header": "X-Sandbox-Token", "path": "/_sandbox"},
     }
+
+
+def _credentials(handle: AwsHandle, folder: Path) -> Path:
+    """The keys as a shared credentials file, as SDKs and the CLI read it."""
+    path = folder / f"credentials{_LOGIN}"
+    keys = f"aws_access_key_id = {handle.access_key}\naws_secret_access_key = {handle.secret_key}\n"
+    write_private(path, f"[default]\n{keys}".encode())
+    return path
 
 
 def _login(name: str, entry: dict[str, Any], folder: Path) -> Path:

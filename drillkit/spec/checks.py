@@ -251,10 +251,14 @@ def _place(path: Trail) -> str:
 def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     if isinstance(wanted, Unresolved):
         return
-    subjects = [key for key in ("sql", "http", "canary", "command") if getattr(wanted, key) is not None]
+    keys = ("sql", "rows", "newest", "checksum", "canary", "http", "command")
+    subjects = [key for key in keys if getattr(wanted, key) not in (None, False)]
     if len(subjects) != 1:
         found = " and ".join(f"`{s}`" for s in subjects) or "none"
-        yield path, f"expected exactly one of `sql`, `http`, `canary` and `command`, found {found}"
+        known_keys = ", ".join(f"`{key}`" for key in keys[:-1])
+        yield path, f"expected exactly one of {known_keys} and `{keys[-1]}`, found {found}"
+    elif subjects[0] in ("rows", "newest", "checksum") and wanted.table is None:
+        yield (*path, subjects[0]), "expected `table:` beside it"
     if known(wanted.expect) and not re.match(r"(==|!=|>=|<=|>|<)\s*\S|matches\s+\S", wanted.expect):
         yield (*path, "expect"), f"expected such as `> 0`, `== 42` or `matches ^ok`, found {quoted(wanted.expect)}"
     yield from positive(wanted.within, (*path, "within"))

@@ -1,10 +1,14 @@
-"""The demo shop's database: an instance with orders in it, and somebody who keeps ordering."""
+"""The demo shop's database: an instance with orders in it, somebody who keeps ordering, and a signed heartbeat."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import itertools
+import secrets
 import threading
+import time
 from typing import Any
 
 from drillkit.sandbox.aws.knobs import Knobs
@@ -20,6 +24,8 @@ TAGS = [
     {"Key": "backup", "Value": "daily"},
     {"Key": "team", "Value": "platform"},
 ]
+HEARTBEAT = "drillkit_heartbeat"
+BEAT_S = 1.0
 ROWS = 5000
 MOST_WRITTEN = 200_000  # then the writer rests: a forgotten sandbox must not fill the disk
 ITEMS = ("espresso cup", "desk lamp", "notebook", "backpack", "water bottle", "keyboard", "headphones")
@@ -34,6 +40,8 @@ create table orders (
     created_at timestamptz not null default clock_timestamp()
 );
 create index orders_created_at on orders (created_at);
+create table {HEARTBEAT} (at timestamptz not null primary key, token text not null, signature text not null);
+alter table {HEARTBEAT} owner to {USER};
 alter table customers owner to {USER};
 alter table orders owner to {USER};
 insert into customers (email) select 'customer' || n || '@example.com' from generate_series(1, 200) n;
@@ -89,21 +97,39 @@ def cluster_request(password: str) -> dict[str, Any]:
     }
 
 
-def fill(server: PgServer) -> None:
-    """Makes the shop's tables with their first rows, the newest of them a moment old."""
+def beat(key: bytes) -> dict[str, Any]:
+    """A heartbeat of now: HMAC-SHA256 of `<microseconds since the epoch>:<token>`."""
+    micros, token = time.time_ns() // 1000, secrets.token_hex(8)
+    signature = hmac.new(key, f"{micros}:{token}".encode(), hashlib.sha256).hexdigest()
+    return {"micros": micros, "token": token, "signature": signature}
+
+
+INSERT_BEAT = (
+    f"insert into {HEARTBEAT} values (timestamptz 'epoch' + :micros * interval '1 microsecond', :token, :signature)"
+)
+
+
+def fill(key: str, server: PgServer) -> None:
+    """Makes the shop's tables with their first rows, the newest of them a moment old, and the first heartbeat."""
     connection = server.connect(DATABASE)
     try:
         for statement in SCHEMA.split(";"):
             if statement.strip():
                 connection.run(statement)
+        connection.run(INSERT_BEAT, **beat(key.encode()))
     finally:
         connection.close()
 
 
 class Writer:
-    """Places a few orders a second, each in a transaction of its own, as long as the database answers."""
+    """Places a few orders a second, each in a transaction of its own, as long as the database answers.
 
-    def __init__(self, knobs: Knobs, server: PgServer, password: str) -> None:
+    Once a second it leaves a heartbeat, signed with `key`.
+    """
+
+    def __init__(self, knobs: Knobs, server: PgServer, password: str, key: str) -> None:
+        self._key = key.encode()
+        self._beaten = 0.0
         self._knobs = knobs
         self._server = server
         self._password = password
@@ -139,10 +165,17 @@ class Writer:
                     n=number,
                     item=ITEMS[number % len(ITEMS)],
                 )
+                self._beat(connection)
             except Exception:  # restarting, dropped table, deleted instance: like any client it tries again
                 self._closed(connection)
                 connection = None
         self._closed(connection)
+
+    def _beat(self, connection: Any) -> None:
+        if time.monotonic() - self._beaten < BEAT_S:
+            return
+        self._beaten = time.monotonic()
+        connection.run(INSERT_BEAT, **beat(self._key))
 
     def _closed(self, connection: Any) -> None:
         if connection is not None:

@@ -36,6 +36,7 @@ class AwsHandle:
     postgres: str
     subnet_group: str
     security_group: str
+    canary_key_file: str
     databases: dict[str, dict[str, Any]]
 
     @property

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from drillkit.sandbox.aws.wire import QueryProtocol
 ACCOUNT = "123456789012"
 BUCKET = "velero"
 DRILL_GROUP = "drillkit-drill"
+CANARY_KEY = "canary-key"
 log = logging.getLogger("drillkit.sandbox.aws")
 
 
@@ -98,6 +100,7 @@ class AwsSandbox:
             "bucket": BUCKET,
             "postgres": self.databases.version,
             "subnet_group": DRILL_GROUP,
+            "canary_key_file": str(self.options.state / CANARY_KEY),
             "databases": {},
         }
         self._make_groups()
@@ -166,20 +169,24 @@ class AwsSandbox:
         secret = self.options.state / "app-password"
         secret.touch(mode=0o600)
         secret.write_text(password, encoding="utf-8")
-        self.rds.prepare[demo.INSTANCE] = demo.fill
+        key = secrets.token_hex(32)
+        canary_key = self.options.state / CANARY_KEY
+        canary_key.touch(mode=0o600)
+        canary_key.write_text(key, encoding="utf-8")
+        self.rds.prepare[demo.INSTANCE] = partial(demo.fill, key)
         self._act(
             region, "CreateDBInstance", demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]}
         )
         self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
         if self.options.aurora:
-            self.rds.prepare[demo.CLUSTER] = demo.fill
+            self.rds.prepare[demo.CLUSTER] = partial(demo.fill, key)
             self._act(region, "CreateDBCluster", demo.cluster_request(password))
         secret_arn = self.make_secret(region, f"{demo.INSTANCE}/app", password)
         instance = self.rds.region(region).instances[demo.INSTANCE]
         self._wait(instance, demo.INSTANCE)
         if instance.database is None:
             raise RuntimeError("the demo instance has no database")
-        self._writer = demo.Writer(self.knobs, instance.database.server, password)
+        self._writer = demo.Writer(self.knobs, instance.database.server, password, key)
         self._writer.start()
         access = {
             "host": HOST,

@@ -1,0 +1,186 @@
+"""Each kind of check: how it is called, what it expects by default, and how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drillkit.checks import canary
+from drillkit.checks.context import Context, Copy
+from drillkit.checks.dialect import Dialect, dialect, moment
+from drillkit.checks.expectation import Expectation, as_number, scalar
+from drillkit.checks.reading import one_row, opened
+from drillkit.clients import command
+from drillkit.clients.fetch import fetch
+from drillkit.model.drill import StepCheck
+from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
+
+ABSENT_IN = "no row"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a check found."""
+
+    found: Scalar
+    more: tuple[Evidence, ...] = ()
+    """Other evidence that came with it."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckKind:
+    """One kind of check."""
+
+    default: Expectation
+    look: Callable[[Context, Copy, StepCheck], Look]
+    said: Callable[[StepCheck], str]
+    reads_database: bool = True
+
+
+def key_of(check: StepCheck) -> str:
+    """`sql`, `http`, ...: what a check is about. Raises UsageError for one without a subject."""
+    for key in KINDS:
+        if getattr(check, key) not in (None, False):
+            return key
+    raise UsageError(f"expected one of {', '.join(KINDS)} in a check, found none")
+
+
+def kind_of(check: StepCheck) -> CheckKind:
+    """The kind of a check. Raises UsageError for one without a subject."""
+    return KINDS[key_of(check)]
+
+
+def _words(copy: Copy) -> Dialect:
+    if copy.database is None:
+        raise UsageError(f"{copy.name} is no database: `sql`, `rows`, `newest`, `checksum` and `canary` do not apply")
+    return dialect(copy.database.engine)
+
+
+def _sql(host: Context, copy: Copy, check: StepCheck) -> Look:
+    _words(copy)
+    with opened(host, copy, check.from_, "copy", check.database) as session:
+        row = one_row(session, str(check.sql))
+    return Look(as_number(scalar(row[0])) if row else ABSENT_IN)
+
+
+def _rows(host: Context, copy: Copy, check: StepCheck) -> Look:
+    words = _words(copy)
+    with opened(host, copy, check.from_, "copy", check.database) as session:
+        row = one_row(session, words.count(_table(check)))
+    return Look(int(row[0]) if row else 0)
+
+
+def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
+    """Age of the newest row at the disruption. What the original held just before it, where that can be asked."""
+    words, table, column = _words(copy), _table(check), str(check.newest)
+    with opened(host, copy, check.from_, "copy", check.database) as session:
+        row = one_row(session, words.newest(table, column))
+    if row is None or row[0] in (None, ""):
+        return Look(ABSENT_IN)
+    at, lost = moment(row[0]), copy.disrupted
+    why = f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the disruption itself"
+    if copy.original is not None:
+        try:
+            with opened(host, copy, check.from_, "original", check.database) as session:
+                before = one_row(session, words.newest(table, column, copy.disrupted))
+            if before is not None and before[0] not in (None, ""):
+                lost = moment(before[0])
+                why = f"newest row of {table}.{column} is of {at:%H:%M:%S} UTC, the original's of {lost:%H:%M:%S} UTC"
+        except DrillError as error:
+            why += f" (the original was not asked: {error})"
+    age_s = max(0.0, (lost - at).total_seconds())
+    return Look(round(age_s, 3), (RecoveryPoint(at, "newest-row", lost),), why)
+
+
+def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:
+    """How many parts of a key range differ between original and copy."""
+    words, table, key = _words(copy), _table(check), str(check.checksum)
+    low_high = _declared_range(check)
+    with opened(host, copy, check.from_, "copy", check.database) as session:
+        if low_high is None:
+            row = one_row(session, words.key_range(table, key))
+            if row is None or row[0] in (None, ""):
+                return Look(ABSENT_IN)
+            low_high = int(row[0]), int(row[1])
+        there = _sums(session, words, table, key, low_high)
+    with opened(host, copy, check.from_, "original", check.database) as session:
+        here = _sums(session, words, table, key, low_high)
+    parts = sorted({*here, *there})
+    differs = tuple((f"part {p}", here.get(p), there.get(p)) for p in parts if here.get(p) != there.get(p))
+    subject = f"{table} by {key} {low_high[0]}..{low_high[1]}"
+    return Look(len(differs), (Comparison("checksums", subject, len(parts), differs),))
+
+
+def _sums(session: Any, words: Dialect, table: str, key: str, low_high: tuple[int, int]) -> dict[int, str]:
+    for statement in words.settled():
+        session.rows(statement)
+    columns = [] if words.postgres else [str(row[0]) for row in session.rows(words.columns(table))]
+    rows = session.rows(words.checksums(table, key, *low_high, columns))
+    return {int(part): f"{count} rows, {content}" for part, count, content in rows}
+
+
+def _declared_range(check: StepCheck) -> tuple[int, int] | None:
+    if check.keys is None:
+        return None
+    low, dots, high = check.keys.partition("..")
+    try:
+        if dots and int(low) <= int(high):
+            return int(low), int(high)
+    except ValueError:
+        pass
+    raise UsageError(f"expected `keys: 1..5000`, found `{check.keys}`")
+
+
+def _canary(host: Context, copy: Copy, check: StepCheck) -> Look:
+    _words(copy)
+    state, beat = canary.examine(host, copy, check)
+    if beat is None or state != canary.AUTHENTIC:
+        return Look(state)
+    return Look(state, (RecoveryPoint(beat.at, "canary", copy.disrupted),), f"of {beat.at:%H:%M:%S} UTC")
+
+
+def _http(host: Context, copy: Copy, check: StepCheck) -> Look:
+    if isinstance(check.http, str):
+        url = check.http
+    elif copy.urls is None or check.http is None:
+        raise UsageError(f"{copy.name} has no services: give `http` a URL")
+    else:
+        url = copy.urls(check.http)
+    answer = fetch(url, min(10.0, max(1.0, host.deadline.left())))
+    if check.expect is None or not 200 <= answer.status < 300:
+        return Look(str(answer.status), why=url)
+    return Look(as_number(answer.text.strip()[:2000]), why=url)
+
+
+def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
+    assert check.command is not None
+    there = copy.database
+    env = {"DRILLKIT_RESTORED": copy.name}
+    if there is not None:
+        env |= {"DRILLKIT_HOST": there.host, "DRILLKIT_PORT": str(there.port), "DRILLKIT_DATABASE": there.name}
+    ended = command.run(check.command, ".", env, host.deadline.sooner(check.within.total_seconds()), host.clock)
+    if check.expect is None:
+        return Look(ended.code, why="" if ended.code == 0 else ended.last_line)
+    if ended.code != 0:
+        raise UsageError(f"`{check.command[0]}` ended with {ended.code}: {ended.last_line}")
+    return Look(as_number(ended.output.decode(errors="replace").strip()[:2000]))
+
+
+def _table(check: StepCheck) -> str:
+    if not check.table:
+        raise UsageError("expected `table:` beside `rows`, `newest` and `checksum`")
+    return check.table
+
+
+KINDS: Mapping[str, CheckKind] = {
+    "sql": CheckKind(Expectation(">", 0), _sql, lambda c: f"sql {' '.join(str(c.sql).split())[:80]}"),
+    "rows": CheckKind(Expectation(">", 0), _rows, lambda c: f"rows of {c.table}"),
+    "newest": CheckKind(Expectation(">=", 0), _newest, lambda c: f"newest {c.table}.{c.newest}"),
+    "checksum": CheckKind(Expectation("==", 0), _checksum, lambda c: f"checksum of {c.table} by {c.checksum}"),
+    "canary": CheckKind(Expectation("==", canary.AUTHENTIC), _canary, lambda c: f"canary {c.canary}"),
+    "http": CheckKind(Expectation("matches", r"^2\d\d$"), _http, lambda c: f"http {c.http}", False),
+    "command": CheckKind(Expectation("==", 0), _command, lambda c: f"command {' '.join(c.command or ())[:80]}", False),
+}

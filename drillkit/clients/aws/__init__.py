@@ -1,0 +1,9 @@
+"""An AWS account: its doors, the marks of what is ours, the meaning of its errors."""
+
+from __future__ import annotations
+
+from drillkit.clients.aws.aws import Aws
+from drillkit.clients.aws.door import Door
+from drillkit.clients.aws.errors import Exists, NoCapacity, NoKey, NotRestorable, Quota, WrongState
+
+__all__ = ["Aws", "Door", "Exists", "NoCapacity", "NoKey", "NotRestorable", "Quota", "WrongState"]

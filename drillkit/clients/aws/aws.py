@@ -1,0 +1,79 @@
+"""An AWS account: who we are there, and a door for each service and region."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from drillkit.clients.aws.door import CONNECT_S, READ_S, Door
+from drillkit.clock import Clock, Gate
+from drillkit.model.drill import AwsTarget
+from drillkit.model.errors import TargetError
+
+
+class Aws:
+    """One account. Nothing but its own id is asked for before that id is the one the target pins."""
+
+    def __init__(self, target: AwsTarget, clock: Clock, gate: Gate) -> None:
+        self.target = target
+        self.clock = clock
+        self.gate = gate
+        self._opening = threading.RLock()
+        self._doors: dict[tuple[str, str], Door] = {}
+        self._session: Any = None
+        self._account = ""
+
+    def door(self, service: str, region: str = "") -> Door:
+        """The door to a service (`rds`) in a region (default: the target's).
+
+        Raises TargetError when these credentials lead to another account than the target's, or to none.
+        """
+        region = region or self.target.region
+        with self._opening:
+            self.check_account()
+            if (service, region) not in self._doors:
+                self._doors[service, region] = self._open(service, region)
+            return self._doors[service, region]
+
+    def check_account(self) -> str:
+        """The account's id, asked once. Raises TargetError when it is not the pinned one, CallError."""
+        with self._opening:
+            if not self._account:
+                answer = self._open("sts", self.target.region).read("GetCallerIdentity", "learn which account this is")
+                found = str(answer["Account"])
+                if found != self.target.account:
+                    raise TargetError(
+                        f"the target is pinned to AWS account {self.target.account}, but these credentials lead to "
+                        f"{found} ({answer.get('Arn', 'unknown')}); choose the right profile, or correct `account`"
+                    )
+                self._account = found
+            return self._account
+
+    def _open(self, service: str, region: str) -> Door:
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        config = Config(
+            connect_timeout=CONNECT_S, read_timeout=READ_S, retries={"total_max_attempts": 1},
+            max_pool_connections=50, user_agent_extra="drillkit", s3={"addressing_style": "path"},
+            parameter_validation=True,
+        )  # fmt: skip
+        try:
+            client = self._opened_session().create_client(
+                service, region_name=region, endpoint_url=self.target.endpoint_url, config=config
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise TargetError(
+                f"AWS cannot be reached as the target says ({error}); look at its profile, region and endpoint_url"
+            ) from error
+        return Door(client, self.clock, self.gate)
+
+    def _opened_session(self) -> Any:
+        if self._session is None:
+            from botocore.session import Session
+
+            session = Session(profile=self.target.profile)
+            if self.target.credentials_file:
+                session.set_config_variable("credentials_file", self.target.credentials_file)
+            self._session = session
+        return self._session

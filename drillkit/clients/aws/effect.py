@@ -1,0 +1,68 @@
+"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can land late."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from drillkit.clients.retry import patiently
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Effect
+from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
+
+if TYPE_CHECKING:
+    from drillkit.clients.aws.door import Door
+
+T = TypeVar("T")
+ATTEMPTS = 4
+LIMIT_S = 40.0
+"""No further attempt begins after this; one lasts 18 s at most."""
+
+
+class Attempts:
+    """The attempts of one change. It knows whether one of them may still land."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.doubtful = False
+        """An attempt was not answered: it may have happened, and may yet."""
+        self.request = ""
+        """Request id of the last answer."""
+
+    def send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
+        """`Door.send`, remembered."""
+        try:
+            answer = self._door.send(operation, asked, **params)
+        except (Unanswered, Unavailable):
+            self.doubtful = True
+            raise
+        self.request = str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
+        return answer
+
+
+def make(
+    door: Door, plan: Planned[Effect], once: Callable[[Attempts], T], identity: Callable[[T], Mapping[str, str]]
+) -> T:
+    """Do `once` until it is answered, and confirm the plan if every attempt was, with AWS' request id.
+
+    `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what was refused for good
+    is confirmed as never having happened. Raises what the last attempt raised.
+    """
+    attempts = Attempts(door)
+    try:
+        made = patiently(lambda: once(attempts), door.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
+    except DrillError:
+        if not attempts.doubtful:
+            _confirm(plan, {})
+        raise
+    if not attempts.doubtful:
+        known = dict(identity(made))
+        _confirm(plan, {**known, "request": attempts.request} if attempts.request else known)
+    return made
+
+
+def _confirm(plan: Planned[Effect], identity: Mapping[str, str]) -> None:
+    # A lost journal stops the run by its own way; here it only costs the clean-up some seconds.
+    with contextlib.suppress(JournalLost):
+        plan.confirm(**identity)

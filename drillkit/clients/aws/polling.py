@@ -1,0 +1,55 @@
+"""Asking again and again, less and less often, until it is so or the time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from drillkit.clock import Clock, Deadline, DeadlineOver, Gate
+from drillkit.model.errors import Refused
+
+T = TypeVar("T")
+FIRST_S = 0.5
+FACTOR = 1.3
+CAP_S = 10.0
+"""Twelve minutes of a restore cost about eighty calls; its end is seen 10 s late at most."""
+
+
+def poll(
+    look: Callable[[float], T | None], *, clock: Clock, deadline: Deadline, gate: Gate, what: str,
+    cap_s: float = CAP_S,
+) -> T:  # fmt: skip
+    """What `look` gives once it is not None.
+
+    `look` is told how many seconds old an answer may be (half the pause before it), so that looks can be shared.
+    Pauses grow from 0.5 s to `cap_s`. Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile, and
+    whatever `look` raises.
+    """
+    from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
+
+    pauses = wait_exponential(multiplier=FIRST_S, exp_base=FACTOR, max=cap_s)
+    age_s = 0.0
+
+    def wait(state: RetryCallState) -> float:
+        nonlocal age_s
+        pause_s = min(pauses(state), deadline.left())
+        age_s = pause_s / 2
+        return pause_s
+
+    def sleep(seconds: float) -> None:
+        if clock.sleep(seconds, gate.closed):
+            raise Refused(f"stopped while waiting for {what}: {gate.why}")
+
+    def once() -> T | None:
+        gate.check()
+        return look(age_s)
+
+    def late(state: RetryCallState) -> None:
+        raise DeadlineOver(f"expected {what} in time; it did not come")
+
+    found = Retrying(
+        retry=retry_if_result(lambda result: result is None), wait=wait, stop=lambda state: deadline.over, sleep=sleep,
+        retry_error_callback=late,
+    )(once)  # fmt: skip
+    assert found is not None
+    return found

@@ -1,0 +1,97 @@
+"""Aurora clusters that a run restores, and their removal: members first, then the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.marks import as_mapping, tags
+from drillkit.clients.aws.removing import Found, remove
+from drillkit.clients.aws.shared import Described
+from drillkit.clients.rds.instances import adopted
+from drillkit.clients.rds.reader import Reader
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+
+@dataclass(frozen=True)
+class DeleteCluster(Applicable):
+    """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which come first."""
+
+    kind: ClassVar[str] = "rds.delete-cluster"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 1
+
+    name: str
+    run: str
+    """Id of the run that makes it."""
+    region: str
+    expires: str = ""
+    """Until when it is meant to live (ISO 8601)."""
+
+    @property
+    def resource(self) -> str:
+        return f"rds cluster/{self.region}/{self.name}"
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        rds = clients.rds.at(self.region)
+
+        def find() -> Found | None:
+            described = rds.cluster(self.name)
+            return None if described is None else found_cluster(described)
+
+        def delete(found: Found) -> None:
+            if found.protected:
+                rds.door.send(
+                    "ModifyDBCluster", f"unprotect {self.resource}", DBClusterIdentifier=self.name,
+                    DeletionProtection=False, ApplyImmediately=True,
+                )  # fmt: skip
+            rds.door.send(
+                "DeleteDBCluster", f"delete {self.resource}", DBClusterIdentifier=self.name, SkipFinalSnapshot=True,
+                DeleteAutomatedBackups=True,
+            )  # fmt: skip
+
+        return remove(self, find, delete, patience)
+
+
+def found_cluster(described: Described) -> Found:
+    """What decides whose a cluster is."""
+    return Found(
+        as_mapping(described.get("TagList")), str(described.get("Status", "")),
+        str(described.get("DbClusterResourceId", "")), bool(described.get("DeletionProtection")),
+    )  # fmt: skip
+
+
+def restore_cluster_from_snapshot(
+    rds: Reader, plan: Planned[DeleteCluster], snapshot: str, settings: Mapping[str, Any]
+) -> Described:
+    """See `Rds.restore_cluster_from_snapshot`."""
+    return _launch(rds, plan, "RestoreDBClusterFromSnapshot", {"SnapshotIdentifier": snapshot, **settings})
+
+
+def restore_cluster_to_point_in_time(
+    rds: Reader, plan: Planned[DeleteCluster], source: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Described:
+    """See `Rds.restore_cluster_to_point_in_time`."""
+    # A clone shares the original's storage: it proves nothing about backups.
+    return _launch(rds, plan, "RestoreDBClusterToPointInTime", {"RestoreType": "full-copy", **source, **settings})
+
+
+def _launch(rds: Reader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]) -> Described:
+    undo = plan.undo
+    marked = {"DBClusterIdentifier": undo.name, **params, "Tags": tags(undo.run, undo.name, undo.expires)}
+
+    def once(attempts: Attempts) -> Described:
+        return adopted(
+            lambda: attempts.send(operation, f"make {undo.resource}", **marked)["DBCluster"],
+            lambda: rds.cluster(undo.name), lambda d: found_cluster(d).is_of(undo, ""), undo.resource,
+        )  # fmt: skip
+
+    return make(rds.door, plan, once, lambda made: {"uid": str(made.get("DbClusterResourceId", ""))})

@@ -1,0 +1,143 @@
+"""Parameter groups for copies: the source's, with everything switched off that works on its own.
+
+A restored copy has the jobs and subscriptions of its original. Left on, pg_cron mails customers again and a
+subscription takes the original's replication slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.marks import tags
+from drillkit.clients.aws.removing import Found, remove
+from drillkit.clients.aws.shared import Described
+from drillkit.clients.rds.instances import adopted
+from drillkit.clients.rds.reader import Reader
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Absent
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+DESCRIPTION = "made by a drillkit run; schedulers and subscriptions are off"
+_OFF: Mapping[str, str] = {
+    "cron.max_running_jobs": "0",
+    "cron.launch_active_jobs": "off",
+    "max_logical_replication_workers": "0",
+    "rds.logical_replication": "0",
+    "event_scheduler": "OFF",
+}
+"""Parameters and the values that stop what works on its own (PostgreSQL, MySQL, MariaDB)."""
+_UNLOADED = frozenset({"pg_cron", "pglogical", "pgactive"})
+"""Libraries that bring background workers of that sort."""
+MODIFY_MOST = 20
+
+
+@dataclass(frozen=True)
+class DeleteParameterGroup(Applicable):
+    """Deletes a parameter group that the run made, once no instance uses it."""
+
+    kind: ClassVar[str] = "rds.delete-parameter-group"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 2
+
+    name: str
+    run: str
+    """Id of the run that makes it."""
+    region: str
+    expires: str = ""
+    """Until when it is meant to live (ISO 8601)."""
+    cluster: bool = False
+    """Of an Aurora cluster."""
+
+    @property
+    def resource(self) -> str:
+        return f"rds {'cluster-' if self.cluster else ''}parameter-group/{self.region}/{self.name}"
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        rds = clients.rds.at(self.region)
+        of = "Cluster" if self.cluster else ""
+
+        def delete(found: Found) -> None:
+            rds.door.send(
+                f"DeleteDB{of}ParameterGroup", f"delete {self.resource}", **{f"DB{of}ParameterGroupName": self.name}
+            )  # fmt: skip
+
+        return remove(self, lambda: find_group(rds, self), delete, patience)
+
+
+def find_group(rds: Reader, undo: DeleteParameterGroup) -> Found | None:
+    """What decides whose a parameter group is."""
+    described = rds.parameter_group(undo.name, cluster=undo.cluster)
+    if described is None:
+        return None
+    arn = described["DBClusterParameterGroupArn" if undo.cluster else "DBParameterGroupArn"]
+    try:
+        return Found(rds.tags(arn))
+    except Absent:  # it went between the two questions
+        return None
+
+
+def copy_parameter_group(rds: Reader, plan: Planned[DeleteParameterGroup], source: str, family: str) -> Described:
+    """See `Rds.copy_parameter_group`."""
+    undo = plan.undo
+    of = "Cluster" if undo.cluster else ""
+    answer_key = f"DB{of}ParameterGroup"
+    if source and not source.startswith("default."):
+        operation = f"CopyDB{of}ParameterGroup"
+        params = {
+            f"Source{answer_key}Identifier": source, f"Target{answer_key}Identifier": undo.name,
+            f"Target{answer_key}Description": DESCRIPTION,
+        }  # fmt: skip
+    else:  # a default group cannot be copied, but it is all defaults of its family
+        operation = f"CreateDB{of}ParameterGroup"
+        params = {f"{answer_key}Name": undo.name, "DBParameterGroupFamily": family, "Description": DESCRIPTION}
+    marked: dict[str, Any] = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
+
+    def ours(_: Described) -> bool:
+        found = find_group(rds, undo)
+        return found is not None and found.is_of(undo, "")
+
+    def once(attempts: Attempts) -> Described:
+        return adopted(
+            lambda: attempts.send(operation, f"make {undo.resource}", **marked)[answer_key],
+            lambda: rds.parameter_group(undo.name, cluster=undo.cluster), ours, undo.resource,
+        )  # fmt: skip
+
+    made = make(rds.door, plan, once, lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))})
+    _switch_off(rds, undo)
+    return made
+
+
+def _switch_off(rds: Reader, undo: DeleteParameterGroup) -> None:
+    changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster))
+    of = "Cluster" if undo.cluster else ""
+    for start in range(0, len(changes), MODIFY_MOST):
+        rds.door.change(
+            f"ModifyDB{of}ParameterGroup", f"switch off schedulers in {undo.resource}",
+            **{f"DB{of}ParameterGroupName": undo.name}, Parameters=changes[start : start + MODIFY_MOST],
+        )  # fmt: skip
+
+
+def switched_off(parameters: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Changes that stop schedulers and subscriptions, of those parameters that the group has."""
+    wanted = {name: value for name, value in _OFF.items() if name in parameters}
+    loaded = str((parameters.get("shared_preload_libraries") or {}).get("ParameterValue") or "")
+    kept = [name for name in (part.strip() for part in loaded.split(",")) if name and name not in _UNLOADED]
+    if loaded and ",".join(kept) != ",".join(part.strip() for part in loaded.split(",")):
+        wanted["shared_preload_libraries"] = ",".join(kept)
+    return [
+        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": _method(parameters[name])}
+        for name, value in sorted(wanted.items())
+        if parameters[name].get("IsModifiable", True) and str(parameters[name].get("ParameterValue")) != value
+    ]
+
+
+def _method(parameter: Mapping[str, Any]) -> str:
+    return "immediate" if parameter.get("ApplyType") == "dynamic" else "pending-reboot"

@@ -1,0 +1,166 @@
+"""DB instances that a run makes: restored copies and members of restored clusters; and their removal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.errors import Exists, NoCapacity
+from drillkit.clients.aws.marks import as_mapping, tags
+from drillkit.clients.aws.removing import Found, remove
+from drillkit.clients.aws.shared import Described
+from drillkit.clients.rds.reader import Reader
+from drillkit.clients.undo import Applicable, Patience
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import NotOurs
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+
+
+@dataclass(frozen=True)
+class DeleteInstance(Applicable):
+    """Deletes an instance that the run made, with its automated backups and without a last snapshot."""
+
+    kind: ClassVar[str] = "rds.delete-instance"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 0
+
+    name: str
+    run: str
+    """Id of the run that makes it."""
+    region: str
+    expires: str = ""
+    """Until when it is meant to live (ISO 8601)."""
+
+    @property
+    def resource(self) -> str:
+        return f"rds instance/{self.region}/{self.name}"
+
+    def apply(self, clients: Clients, patience: Patience) -> Undone:
+        """Raises CallError, DeadlineOver."""
+        rds = clients.rds.at(self.region)
+
+        def find() -> Found | None:
+            described = rds.instance(self.name)
+            return None if described is None else found_instance(described)
+
+        def delete(found: Found) -> None:
+            if found.protected:  # a copy inherits the protection of its source
+                rds.door.send(
+                    "ModifyDBInstance", f"unprotect {self.resource}", DBInstanceIdentifier=self.name,
+                    DeletionProtection=False, ApplyImmediately=True,
+                )  # fmt: skip
+            rds.door.send(
+                "DeleteDBInstance", f"delete {self.resource}", DBInstanceIdentifier=self.name, SkipFinalSnapshot=True,
+                DeleteAutomatedBackups=True,
+            )  # fmt: skip
+
+        return remove(self, find, delete, patience)
+
+
+def found_instance(described: Described) -> Found:
+    """What decides whose an instance is."""
+    return Found(
+        as_mapping(described.get("TagList")), str(described.get("DBInstanceStatus", "")),
+        str(described.get("DbiResourceId", "")), bool(described.get("DeletionProtection")),
+    )  # fmt: skip
+
+
+def restore_from_snapshot(
+    rds: Reader, plan: Planned[DeleteInstance], snapshot: str, settings: Mapping[str, Any], zones: Sequence[str]
+) -> Described:
+    """See `Rds.restore_from_snapshot`."""
+    params = {"DBInstanceIdentifier": plan.undo.name, "DBSnapshotIdentifier": snapshot, **settings}
+    return _launch(rds, plan, "RestoreDBInstanceFromDBSnapshot", params, zones)
+
+
+def restore_to_point_in_time(
+    rds: Reader, plan: Planned[DeleteInstance], source: Mapping[str, Any], settings: Mapping[str, Any],
+    zones: Sequence[str],
+) -> Described:  # fmt: skip
+    """See `Rds.restore_to_point_in_time`."""
+    params = {"TargetDBInstanceIdentifier": plan.undo.name, **source, **settings}
+    return _launch(rds, plan, "RestoreDBInstanceToPointInTime", params, zones)
+
+
+def create_member(
+    rds: Reader, plan: Planned[DeleteInstance], cluster: str, settings: Mapping[str, Any], zones: Sequence[str]
+) -> Described:
+    """See `Rds.create_member`."""
+    params = {"DBInstanceIdentifier": plan.undo.name, "DBClusterIdentifier": cluster, **settings}
+    return _launch(rds, plan, "CreateDBInstance", params, zones)
+
+
+def _launch(
+    rds: Reader, plan: Planned[DeleteInstance], operation: str, params: Mapping[str, Any], zones: Sequence[str]
+) -> Described:
+    undo = plan.undo
+    marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
+
+    def once(attempts: Attempts) -> Described:
+        return adopted(
+            lambda: _somewhere(attempts, operation, f"make {undo.resource}", marked, zones),
+            lambda: rds.instance(undo.name), lambda d: found_instance(d).is_of(undo, ""), undo.resource,
+        )  # fmt: skip
+
+    return make(rds.door, plan, once, lambda made: {"uid": str(made.get("DbiResourceId", ""))})
+
+
+def _somewhere(
+    attempts: Attempts, operation: str, asked: str, params: Mapping[str, Any], zones: Sequence[str]
+) -> Described:
+    """Where AWS likes; where it has no capacity, in each of the zones in turn. All of it is one plan's attempt."""
+    try:
+        made: Described = attempts.send(operation, asked, **params)["DBInstance"]
+        return made
+    except NoCapacity:
+        if not zones:
+            raise
+    for zone in zones[:-1]:
+        try:
+            tried: Described = attempts.send(operation, asked, **params, AvailabilityZone=zone)["DBInstance"]
+            return tried
+        except NoCapacity:
+            continue
+    last: Described = attempts.send(operation, asked, **params, AvailabilityZone=zones[-1])["DBInstance"]
+    return last
+
+
+def adopted(
+    create: Callable[[], Described], find: Callable[[], Described | None], ours: Callable[[Described], bool], said: str
+) -> Described:
+    """What `create` gives; where the name is taken by this very run, what is there. Raises NotOurs, Exists."""
+    try:
+        return create()
+    except Exists:
+        there = find()
+        if there is None:
+            raise
+        if not ours(there):
+            raise NotOurs(
+                f"expected to make {said}, found one that this run did not make; it is left alone. Choose another "
+                "name for the step, or delete it if nobody needs it"
+            ) from None
+        return there
+
+
+def modify(rds: Reader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:
+    """See `Rds.modify`."""
+    undo = plan.undo
+    answer = rds.door.change(
+        "ModifyDBInstance", f"change {undo.resource}", DBInstanceIdentifier=undo.name, ApplyImmediately=True, **changes
+    )  # fmt: skip
+    made: Described = answer["DBInstance"]
+    return made
+
+
+def reboot(rds: Reader, plan: Planned[DeleteInstance]) -> Described:
+    """See `Rds.reboot`."""
+    undo = plan.undo
+    answer = rds.door.change("RebootDBInstance", f"reboot {undo.resource}", DBInstanceIdentifier=undo.name)
+    made: Described = answer["DBInstance"]
+    return made

@@ -1,0 +1,1 @@
+"""What the step kinds of Velero share."""

@@ -1,0 +1,337 @@
+"""`velero.restore`: a backup restored beside the original, sealed off, read, measured and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from drillkit.checks import Copy, permissions_of, problems_of, verify
+from drillkit.clients.aws.polling import poll
+from drillkit.clients.kube.resources import NAMESPACES
+from drillkit.clients.velero import Velero, restore_undo
+from drillkit.clients.velero.files import as_json
+from drillkit.clients.velero.resources import NAMESPACE
+from drillkit.clients.velero.seal import API
+from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
+from drillkit.clients.velero.state import UNBEGUN, State
+from drillkit.clock import DeadlineOver, utc
+from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, UsageError
+from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
+from drillkit.model.units import format_duration
+from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.velero.choosing import Chosen, choose, idle, within_reach
+from drillkit.steps.velero.inventory import compare
+from drillkit.steps.velero.looks import looks
+from drillkit.steps.velero.names import named
+from drillkit.steps.velero.readiness import parse_workload, waiting_for
+from drillkit.steps.velero.results import RESTORE_FILES, Words, fetch, gather
+from drillkit.steps.velero.sealing import Sealing, control_namespace, make, sealing, still_sealed
+
+POLL_CAP_S = 3.0
+ATTEMPTS = 2
+"""A restore that a restart of Velero's server interrupted is tried once more."""
+NAMESPACE_LIMIT = 63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VeleroRestoreArguments:
+    namespaces: Mapping[str, str]
+    """What to restore where: `{shop: "dr-${run.id}"}`. The second ones are made for the run and removed after it."""
+    backup: str | None = None
+    """Name of a backup, or `${steps.NAME.outputs.backup}` of one that the drill just took."""
+    schedule: str | None = None
+    """Name of a schedule: its newest Completed backup. Exactly one of `backup` and `schedule`."""
+    kinds: tuple[str, ...] = ()
+    """More kinds to restore than those of core, apps and batch, such as `ingresses.networking.k8s.io`."""
+    volumes: bool = True
+    """Restore persistent volumes. With `false` claims come back empty."""
+    ready: tuple[str, ...] = ()
+    """Workloads that must get ready: `web`, `statefulset/db`. Default: all that are restored."""
+    within: timedelta = timedelta(minutes=15)
+    """How long they may take."""
+    allow: tuple[str, ...] = ()
+    """What restored pods may reach outside their namespace: `dns`, `HOST:PORT` of a restored database."""
+    reach: str = API
+    """What must be out of their reach, as the proof of the seal: `HOST:PORT` that pods outside reach, or `api`, the
+    cluster's API server (which a node that also runs it may let through)."""
+    image: str = "busybox:1.37"
+    """Image with `sh` and `nc` for the probes of the seal."""
+    differs: tuple[str, ...] = ()
+    """Objects that may be missing, such as `secret/shop/temporary`."""
+    velero: str = NAMESPACE
+    """Namespace that Velero lives in."""
+
+
+class VeleroRestore(Kind[VeleroRestoreArguments]):
+    """Restore a Velero backup into namespaces of its own, beside the original, and read it back.
+
+    Each namespace is sealed by a NetworkPolicy that denies egress before anything is restored into it, and proven
+    sealed: a pod in it must fail to reach what a pod outside reaches, else the step refuses. CronJobs come back
+    suspended, LoadBalancers as ClusterIP, pods off the node's network. A volume that the backup skipped and whose
+    policy is Retain would come back as the original's own disk: refused.
+
+    The disruption is simulated: it is declared when namespaces and seal stand, so that RTO counts choosing, queueing,
+    restoring, getting ready and the checks. Velero's results, warnings and log are kept with the run before anything is
+    deleted. What the backup lists is compared with what is there. `http` checks (`{service: web, path: /health}`) go
+    through the API server; `canary` reads the heartbeat that came back (`drillkit canary install`).
+    """
+
+    name = "velero.restore"
+    disturbs = "none"
+    Arguments = VeleroRestoreArguments
+    needs = frozenset({"kubernetes", "velero"})
+
+    def prospect(self, arguments: VeleroRestoreArguments, act: Act) -> Prospect:
+        problems = list(_mistakes(arguments))
+        problems += problems_of(act.checks, "", has_cluster=True, own=looks(act.clients.kube, {}))
+        if problems:
+            return Prospect(problems=tuple(problems))
+        velero = Velero(act.clients.kube, arguments.velero)
+        velero.require()
+        notes: list[str] = []
+        try:
+            chosen = choose(velero, arguments.backup, arguments.schedule)
+            notes.append(_said(chosen, act.clock.now()))
+            within_reach(velero, chosen)
+        except StepFailed as why:
+            notes.append(f"as it is now the step fails: {why}")
+        taken = [s for s in arguments.namespaces.values() if act.clients.kube.find(NAMESPACES, s) is not None]
+        problems = [f"namespace {scratch} exists already: restore into another" for scratch in taken]
+        return Prospect(
+            tuple(f"namespace/{scratch}" for scratch in arguments.namespaces.values()), tuple(_effects(arguments)),
+            (*_permissions(arguments, act), *permissions_of(act.checks, control_namespace(act.target))),
+            tuple(problems), tuple(notes),
+        )  # fmt: skip
+
+    def run(self, arguments: VeleroRestoreArguments, act: Act) -> None:
+        if mistakes := "; ".join(_mistakes(arguments)):
+            raise UsageError(mistakes)
+        how = sealing(arguments.allow, arguments.reach, arguments.image)
+        velero = Velero(act.clients.kube, arguments.velero)
+        velero.require()
+        idle(velero)
+        chosen = choose(velero, arguments.backup, arguments.schedule)
+        within_reach(velero, chosen)
+        _Restoring(arguments, act, velero, chosen, how).go()
+
+
+@dataclass(slots=True)
+class _Restoring:
+    """One restore, from its namespaces to its last check."""
+
+    arguments: VeleroRestoreArguments
+    act: Act
+    velero: Velero
+    chosen: Chosen
+    how: Sealing
+    disrupted: float = field(default=0.0)
+    """Date."""
+
+    @property
+    def scratches(self) -> list[str]:
+        return list(self.arguments.namespaces.values())
+
+    def go(self) -> None:
+        act, backup = self.act, self.chosen.backup
+        handles = _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
+        make(act, self.velero, self.scratches, self.how, handles)
+        self._declare()
+        words = self._restore()
+        act.mark("restored")
+        self._get_ready()
+        act.mark("ready")
+        self._compare(words)
+        still_sealed(act, self.velero, self.scratches)
+        act.outputs.update(backup=backup.name, namespace=self.scratches[0])
+        kube = act.clients.kube
+        copy = Copy(
+            f"namespace/{', '.join(self.scratches)}", utc(self.disrupted), looks=looks(kube, self.arguments.namespaces)
+        )
+        verify(act, copy)
+
+    def _declare(self) -> None:
+        """The disaster begins now; the backup is chosen, since that is all there is to decide."""
+        act, backup = self.act, self.chosen.backup
+        self.disrupted = act.clock.now()
+        act.mark("disrupted", simulated=True)
+        act.say(_said(self.chosen, self.disrupted))
+        if at := backup.started or backup.created:
+            act.observe(RecoveryPoint(at, "backup", utc(self.disrupted)))
+        if passed := self.chosen.passed_over:
+            text = ", ".join(f"{s.name} ({s.phase})" for s in passed)
+            act.observe(Note("drillkit", f"newer backups were passed over: {text}", "observation"))
+        act.mark("decided")
+
+    def _restore(self) -> Words:
+        """Restore, with a second try after a restart of the server. Raises StepFailed with Velero's own errors."""
+        for attempt in range(1, ATTEMPTS + 1):
+            suffix = str(attempt) if attempt > 1 else ""
+            ended = self._attempt(suffix)
+            words = gather(self.act, self.velero, ended.name, RESTORE_FILES, suffix)
+            self._tell(words)
+            if not ended.interrupted:
+                break
+            self.act.say(f"restore {ended.name} was interrupted by a restart of Velero")
+        if not ended.good:
+            raise StepFailed(f"restore of {self.chosen.backup.name} ended {_with_errors(ended, words)}")
+        return words
+
+    def _attempt(self, suffix: str) -> State:
+        act, name = self.act, named(self.act, *([suffix] if suffix else []))
+        modifiers = self.velero.modifiers_undo(named(act, "modifiers", *([suffix] if suffix else [])), act.run.id)
+        self.velero.create_modifiers(act.book.plan(modifiers), safe_modifiers())
+        spec = restore_spec(
+            self.chosen.backup.name, self.arguments.namespaces, more_kinds=self.arguments.kinds,
+            modifiers=modifiers.name, volumes=self.arguments.volumes,
+            operations=timedelta(seconds=max(60.0, act.deadline.left())),
+        )  # fmt: skip
+        self.velero.create_restore(act.book.plan(restore_undo(name, self.velero.namespace, act.run.id)), spec)
+        act.mark("queued")
+        act.say(f"restore {name}: asked for")
+        begun = False
+
+        def look(_: float) -> State | None:
+            nonlocal begun
+            state = self.velero.restore_state(name)
+            if not begun and state.phase not in UNBEGUN:
+                begun = True
+                act.mark("started")
+            return state if state.ended else None
+
+        return poll(
+            look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"restore {name} to end", cap_s=POLL_CAP_S
+        )
+
+    def _tell(self, words: Words) -> None:
+        if warned := words.warnings("RestoreResults"):
+            self.act.observe(Note("velero", f"warnings of the restore: {warned}", "observation"))
+
+    def _get_ready(self) -> None:
+        left: list[str] = []
+
+        def look(_: float) -> bool | None:
+            nonlocal left
+            left = waiting_for(self.velero.kube, self.scratches, self.arguments.ready)
+            return None if left else True
+
+        act = self.act
+        deadline, what = act.deadline.sooner(self.arguments.within.total_seconds()), "restored workloads to be ready"
+        try:
+            poll(look, clock=act.clock, deadline=deadline, gate=act.gate, what=what, cap_s=POLL_CAP_S)
+        except DeadlineOver as late:
+            raise StepFailed(
+                f"restored workloads were not ready within {format_duration(self.arguments.within)}: "
+                f"{'; '.join(left[:5])}"
+            ) from late
+
+    def _compare(self, words: Words) -> None:
+        act = self.act
+        try:
+            listed = gather(act, self.velero, self.chosen.backup.name, {
+                "BackupResourceList": ("backed-up-objects.json", "application/json"),
+            }).data("BackupResourceList")  # fmt: skip
+            restored: Mapping[str, list[str]] = words.data("RestoreResourceList") or {}
+            found = compare(
+                self.velero.kube, self.chosen.backup.name, listed or {}, restored, self.arguments.namespaces,
+                self.arguments.differs,
+            )  # fmt: skip
+        except CallError as error:
+            act.observe(Note("drillkit", f"the inventory could not be compared: {error}", "observation"))
+            found = Comparison("objects", f"backup {self.chosen.backup.name}", 0, ())
+        act.observe(found)
+        created = sum("(created)" in text for texts in restored.values() for text in texts) if found.compared else 0
+        act.observe(Measure("restored objects", float(created), "objects"))
+
+
+def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
+    """What is wrong with the arguments by themselves."""
+    if (arguments.backup is None) == (arguments.schedule is None):
+        yield "expected exactly one of `backup` and `schedule`"
+    if not arguments.namespaces:
+        yield "expected at least one namespace in `namespaces`"
+    targets = list(arguments.namespaces.values())
+    for source, scratch in arguments.namespaces.items():
+        if scratch in arguments.namespaces:
+            yield f"namespaces: {source} would be restored into the original {scratch}; restore into a new namespace"
+        if len(scratch) > NAMESPACE_LIMIT or targets.count(scratch) > 1:
+            yield f"namespaces: expected another name of {NAMESPACE_LIMIT} characters at most for {scratch}"
+    for kind in arguments.kinds:
+        if OPENING in kind.lower():
+            yield f"kinds: a restored {kind} could open the seal of the copy; leave it out"
+    try:
+        sealing(arguments.allow, arguments.reach, arguments.image)
+        for each in arguments.ready:
+            parse_workload(each)
+    except UsageError as error:
+        yield str(error)
+
+
+def _said(chosen: Chosen, now: float) -> str:
+    at = chosen.backup.started or chosen.backup.created
+    age = f", {format_duration(now - at.timestamp())} old" if at else ""
+    passed = f"; newer ones are not good: {', '.join(s.name for s in chosen.passed_over)}" if chosen.passed_over else ""
+    return f"backup {chosen.backup.name}{age}{passed}"
+
+
+def _with_errors(ended: State, words: Words) -> str:
+    errors = words.errors("RestoreResults")
+    return f"{ended}: {errors}" if errors else str(ended)
+
+
+def _disks(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> tuple[str, ...]:
+    """Handles of the original's disks. Raises Refused when one would be attached to the copy."""
+    what = f"what backup {backup} holds of its volumes cannot be read"
+    advice = "with `volumes: false` claims come back empty, and the drill goes on"
+    try:
+        content = fetch(act, velero, "BackupVolumeInfos", backup)
+        infos: list[dict[str, Any]] = as_json(content or b"[]", "BackupVolumeInfos") or []
+    except Refused:
+        raise
+    except DrillError as error:
+        raise Refused(f"{what}: {error}. A skipped volume would come back as the original's disk; {advice}") from error
+    if content is None:
+        raise Refused(f"{what}: it is older than Velero 1.13. A skipped volume may be the original's disk; {advice}")
+    ours = [i for i in infos if i.get("pvcNamespace") in arguments.namespaces]
+    kept = [i for i in ours if i.get("skipped") and (i.get("pvInfo") or {}).get("reclaimPolicy") == "Retain"]
+    if kept:
+        names = ", ".join(f"{i.get('pvcNamespace')}/{i.get('pvcName')} ({i.get('pvName')})" for i in kept)
+        raise Refused(
+            f"backup {backup} skipped volumes whose policy is Retain: {names}. Velero would restore them as they are: "
+            f"the copy would attach the original's disk. Back them up, or leave volumes out: {advice}"
+        )
+    handles = {str((i.get("pvInfo") or {}).get("volumeHandle") or "") for i in infos}
+    return tuple(sorted(handles - {""}))
+
+
+def _effects(arguments: VeleroRestoreArguments) -> Iterator[str]:
+    for source, scratch in arguments.namespaces.items():
+        yield (
+            f"creates namespace {scratch}, sealed, and restores {source} into it; undone by deleting it with all its "
+            "volumes"
+        )
+    yield "creates a Restore in Velero; deleted once it has ended, after its results were kept"
+    yield "creates probe pods that show the seal to hold; deleted"
+
+
+def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[str]:
+    velero, outside = arguments.velero, control_namespace(act.target)
+    for kind in ("restores", "downloadrequests"):
+        yield from (f"{verb} {kind}.velero.io {velero}" for verb in ("create", "get", "list", "delete"))
+    yield from (f"list {kind}.velero.io {velero}" for kind in ("backups", "backupstoragelocations", "schedules"))
+    yield from (f"{verb} configmaps {velero}" for verb in ("create", "delete"))
+    yield from (f"{verb} pods {outside}" for verb in ("create", "get", "delete"))
+    yield f"get pods/log {outside}"
+    yield from (f"{verb} namespaces" for verb in ("create", "get", "delete"))
+    if arguments.volumes:
+        yield from (f"{verb} persistentvolumes" for verb in ("list", "patch", "delete"))
+    for scratch in arguments.namespaces.values():
+        yield f"create networkpolicies.networking.k8s.io {scratch}"
+        yield from (f"{verb} pods {scratch}" for verb in ("create", "get", "delete"))
+        yield from (f"list {kind} {scratch}" for kind in ("deployments.apps", "statefulsets.apps", "configmaps"))
+        if any(check.http is not None for check in act.checks):
+            yield f"get services/proxy {scratch}"
+
+
+KIND = VeleroRestore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ class Velero:
     """Velero's controller in this process; its bucket is S3's where AWS is served, else a folder."""
 
     def __init__(self, store: Store, folder: Path, aws: AwsHandle | None) -> None:
-        from drillkit.sandbox.velero import VeleroController, install, run_velero
+        from drillkit.sandbox.velero import VeleroController, demo, install, run_velero
         from drillkit.sandbox.velero.blobs import FolderBlobs, S3Blobs, UrlServer
         from drillkit.sandbox.velero.emulated import EMULATED
 
@@ -145,11 +146,17 @@ class Velero:
         else:
             blobs = S3Blobs(aws.endpoint, aws.bucket, aws.region, aws.access_key)
         install(store, bucket=aws.bucket if aws is not None else "velero")
-        self._task = asyncio.create_task(run_velero(store, VeleroController(store, blobs)))
+        key = secrets.token_hex(16).encode()
+        demo.furnish(store, key)
+        self._tasks = (
+            asyncio.create_task(run_velero(store, VeleroController(store, blobs))),
+            asyncio.create_task(demo.keep_beating(store, key)),
+        )
 
     async def stop(self) -> None:
         """Ends the controller."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._urls is not None:
             await asyncio.to_thread(self._urls.stop)

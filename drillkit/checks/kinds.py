@@ -155,6 +155,13 @@ def _http(host: Context, copy: Copy, check: StepCheck) -> Look:
     return Look(as_number(answer.text.strip()[:2000]), why=url)
 
 
+def _service(check: StepCheck) -> str:
+    """`web/health` of `{service: web, path: /health}`, or the URL."""
+    if isinstance(check.http, Mapping):
+        return f"{check.http.get('service', '')}{check.http.get('path', '')}"
+    return str(check.http)
+
+
 def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
     assert check.command is not None
     there = copy.database
@@ -181,6 +188,6 @@ KINDS: Mapping[str, CheckKind] = {
     "newest": CheckKind(Expectation(">=", 0), _newest, lambda c: f"newest {c.table}.{c.newest}"),
     "checksum": CheckKind(Expectation("==", 0), _checksum, lambda c: f"checksum of {c.table} by {c.checksum}"),
     "canary": CheckKind(Expectation("==", canary.AUTHENTIC), _canary, lambda c: f"canary {c.canary}"),
-    "http": CheckKind(Expectation("matches", r"^2\d\d$"), _http, lambda c: f"http {c.http}", False),
+    "http": CheckKind(Expectation("matches", r"^2\d\d$"), _http, lambda c: f"http {_service(c)}", False),
     "command": CheckKind(Expectation("==", 0), _command, lambda c: f"command {' '.join(c.command or ())[:80]}", False),
 }

@@ -26,7 +26,7 @@ from drillkit.steps.velero.inventory import compare
 from drillkit.steps.velero.looks import looks
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.readiness import parse_workload, waiting_for
-from drillkit.steps.velero.results import RESTORE_FILES, Words, fetch, gather
+from drillkit.steps.velero.results import BACKUP_FILES, RESTORE_FILES, fetch, gather
 from drillkit.steps.velero.sealing import Sealing, control_namespace, make, sealing, still_sealed
 
 POLL_CAP_S = 3.0
@@ -138,18 +138,17 @@ class _Restoring:
         handles = _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
         make(act, self.velero, self.scratches, self.how, handles)
         self._declare()
-        words = self._restore()
-        act.mark("restored")
-        self._get_ready()
-        act.mark("ready")
-        self._compare(words)
-        still_sealed(act, self.velero, self.scratches)
-        act.outputs.update(backup=backup.name, namespace=self.scratches[0])
-        kube = act.clients.kube
-        copy = Copy(
-            f"namespace/{', '.join(self.scratches)}", utc(self.disrupted), looks=looks(kube, self.arguments.namespaces)
-        )
-        verify(act, copy)
+        restore = self._restore()
+        try:
+            self._get_ready()
+            act.mark("ready")
+            act.outputs.update(backup=backup.name, namespace=self.scratches[0])
+            seen = looks(act.clients.kube, self.arguments.namespaces)
+            verify(act, Copy(f"namespace/{', '.join(self.scratches)}", utc(self.disrupted), looks=seen))
+        finally:
+            # Nobody waits for these in a real disaster, so they come last; but before anything is deleted.
+            self._keep(restore)
+            still_sealed(act, self.velero, self.scratches)
 
     def _declare(self) -> None:
         """The disaster begins now; the backup is chosen, since that is all there is to decide."""
@@ -164,19 +163,20 @@ class _Restoring:
             act.observe(Note("drillkit", f"newer backups were passed over: {text}", "observation"))
         act.mark("decided")
 
-    def _restore(self) -> Words:
+    def _restore(self) -> State:
         """Restore, with a second try after a restart of the server. Raises StepFailed with Velero's own errors."""
         for attempt in range(1, ATTEMPTS + 1):
             suffix = str(attempt) if attempt > 1 else ""
             ended = self._attempt(suffix)
+            if ended.good:
+                self.act.mark("restored")
+                return ended
             words = gather(self.act, self.velero, ended.name, RESTORE_FILES, suffix)
-            self._tell(words)
             if not ended.interrupted:
                 break
             self.act.say(f"restore {ended.name} was interrupted by a restart of Velero")
-        if not ended.good:
-            raise StepFailed(f"restore of {self.chosen.backup.name} ended {_with_errors(ended, words)}")
-        return words
+        errors = words.errors("RestoreResults")
+        raise StepFailed(f"restore of {self.chosen.backup.name} ended {ended}{f': {errors}' if errors else ''}")
 
     def _attempt(self, suffix: str) -> State:
         act, name = self.act, named(self.act, *([suffix] if suffix else []))
@@ -204,10 +204,6 @@ class _Restoring:
             look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"restore {name} to end", cap_s=POLL_CAP_S
         )
 
-    def _tell(self, words: Words) -> None:
-        if warned := words.warnings("RestoreResults"):
-            self.act.observe(Note("velero", f"warnings of the restore: {warned}", "observation"))
-
     def _get_ready(self) -> None:
         left: list[str] = []
 
@@ -226,22 +222,24 @@ class _Restoring:
                 f"{'; '.join(left[:5])}"
             ) from late
 
-    def _compare(self, words: Words) -> None:
-        act = self.act
+    def _keep(self, restore: State) -> None:
+        """Keep Velero's words with the run, and compare what is there with what was backed up."""
+        act, backup = self.act, self.chosen.backup.name
+        words = gather(act, self.velero, restore.name, RESTORE_FILES)
+        if warned := words.warnings("RestoreResults"):
+            act.observe(Note("velero", f"warnings of the restore: {warned}", "observation"))
+        listed = gather(act, self.velero, backup, {"BackupResourceList": BACKUP_FILES["BackupResourceList"]})
         try:
-            listed = gather(act, self.velero, self.chosen.backup.name, {
-                "BackupResourceList": ("backed-up-objects.json", "application/json"),
-            }).data("BackupResourceList")  # fmt: skip
             restored: Mapping[str, list[str]] = words.data("RestoreResourceList") or {}
             found = compare(
-                self.velero.kube, self.chosen.backup.name, listed or {}, restored, self.arguments.namespaces,
+                self.velero.kube, backup, listed.data("BackupResourceList") or {}, restored, self.arguments.namespaces,
                 self.arguments.differs,
             )  # fmt: skip
         except CallError as error:
             act.observe(Note("drillkit", f"the inventory could not be compared: {error}", "observation"))
-            found = Comparison("objects", f"backup {self.chosen.backup.name}", 0, ())
+            found, restored = Comparison("objects", f"backup {backup}", 0, ()), {}
         act.observe(found)
-        created = sum("(created)" in text for texts in restored.values() for text in texts) if found.compared else 0
+        created = sum("(created)" in text for texts in restored.values() for text in texts)
         act.observe(Measure("restored objects", float(created), "objects"))
 
 
@@ -273,11 +271,6 @@ def _said(chosen: Chosen, now: float) -> str:
     age = f", {format_duration(now - at.timestamp())} old" if at else ""
     passed = f"; newer ones are not good: {', '.join(s.name for s in chosen.passed_over)}" if chosen.passed_over else ""
     return f"backup {chosen.backup.name}{age}{passed}"
-
-
-def _with_errors(ended: State, words: Words) -> str:
-    errors = words.errors("RestoreResults")
-    return f"{ended}: {errors}" if errors else str(ended)
 
 
 def _disks(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> tuple[str, ...]:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
+from typing import NoReturn
 
 
-def main() -> None:
-    """The entry point `drillkit`."""
+def main() -> NoReturn:
+    """The entry point `drillkit`: ends the process."""
+    code = _run()
+    # Taking some hundred modules apart takes as long as many a command. What must be ended was ended by then.
+    atexit._run_exitfuncs()
+    with contextlib.suppress(BrokenPipeError):  # `drillkit list | head`: nobody reads what is left
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> int:
+    """Run the command that was typed, and give the exit code."""
     import click
 
     from drillkit.cli.group import cli
@@ -16,16 +31,15 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("drillkit: interrupted; nothing was touched", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except DrillError as error:
         click.echo(f"drillkit: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:  # `drillkit list | head`
-        sys.stderr.close()
-        sys.exit(0)
+        return 0
     except Exception as bug:
         import traceback
 
@@ -33,5 +47,5 @@ def main() -> None:
         click.echo(
             f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: drillkit recover", err=True
         )
-        sys.exit(3)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 3
+    return code if isinstance(code, int) else 0

@@ -33,7 +33,7 @@ from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
 from drillkit.runner.looking import look
 from drillkit.runner.metrics import Metrics
-from drillkit.runner.opening import Place, each_step, open_place, opening_record, operator
+from drillkit.runner.opening import Place, cannot_be_written, each_step, open_place, opening_record, operator
 from drillkit.runner.probed import ProbedSource
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
@@ -102,7 +102,11 @@ class _Run:
         drill = request.drill
         self.place: Place = open_place(request.reports, request.names, request.target.name, drill.owner)
         self.gate = Gate()
-        self.journal = Journal(self.place.journal, clock=clock, gate=self.gate)
+        try:
+            self.journal = Journal(self.place.journal, clock=clock, gate=self.gate)
+        except OSError as error:
+            unregister(request.names.id)
+            raise cannot_be_written(self.place.journal, error) from error
         self.stopper = Stopper(self.journal, self.gate)
         self.journal.on_lost = self._journal_lost
         self.clients = Clients(request.target, clock, self.gate)
@@ -119,7 +123,7 @@ class _Run:
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
         readers = (self.guards.read, *((request.watch,) if request.watch else ()))
         samples = (self.probes.feed, self.probed.feed, self.guards.feed)
-        self.watching = Watching(readers, samples, self.guards.tick)
+        self.watching = Watching(readers, samples, self._tick)
         self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
@@ -127,6 +131,12 @@ class _Run:
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
         threading.Thread(target=self.stopper.abort, args=("journal", why), daemon=True).start()
+
+    def _tick(self) -> None:
+        """Nothing was written for a moment: is somebody still looking?"""
+        self.guards.tick()
+        if died := self.probes.died():
+            self.stopper.abort("blind", died)
 
     def go(self) -> None:
         """Everything before clean-up. What goes wrong is in the journal afterwards, not in the caller's hands."""

@@ -54,12 +54,16 @@ def open_place(reports: Path, names: RunNames, target: str, owner: str) -> Place
         assert lock is not None  # the folder is ours since a moment ago
         register(names.id, folder, target, owner)
     except OSError as error:
-        where = getattr(error, "filename", None) or folder
-        raise UsageError(
-            f"the run's folder cannot be written: {where}: {error.strerror}. Nothing was touched. "
-            "Choose another place with --out, or set DRILLKIT_HOME"
-        ) from error
+        raise cannot_be_written(folder, error) from error
     return Place(folder, lock)
+
+
+def cannot_be_written(where: Path, error: OSError) -> UsageError:
+    """What to tell whoever chose that place."""
+    return UsageError(
+        f"the run's folder cannot be written: {getattr(error, 'filename', None) or where}: {error.strerror}. "
+        "Nothing was touched. Choose another place with --out, or set DRILLKIT_HOME"
+    )
 
 
 def operator() -> str:

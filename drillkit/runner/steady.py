@@ -60,11 +60,17 @@ class ProbeSource:
         self._thread = threading.Thread(target=serve, args=(self._journal, ours, "sampler"), daemon=True)
         self._thread.start()
 
+    def died(self) -> str:
+        """Why nobody samples any more though somebody should, or ''."""
+        if self._sampler is None or self._sampler.alive:
+            return ""
+        return f"the sampler ended by itself: {self._sampler.last_words() or 'it said nothing'}"
+
     def stop(self) -> str:
         """Stop sampling and wait for the last samples. Why it was not alive any more, or ''."""
         if self._sampler is None:
             return ""
-        died = "" if self._sampler.alive else f"the sampler ended by itself: {self._sampler.last_words()}"
+        died = self.died()
         self._sampler.stop()
         assert self._thread is not None
         self._thread.join(5)

@@ -196,6 +196,21 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def test_a_run_whose_sampler_dies_stops_hurting_users_and_proves_nothing(drillkit: CommandLine, world: World) -> None:
+    with running(drillkit, *SLOW_NETWORK) as process:
+        until(world.faults, "the fault is there")
+        (sampler,) = [pid for pid in _children(process.pid) if "drillkit.sampler" in _command(pid)]
+        os.kill(int(sampler), signal.SIGKILL)
+        code, err = ended(process, 30)
+    assert code == 3, err
+    assert not world.faults()
+    assert "the sampler ended by itself" in drillkit.verdict("network-latency")["aborted"]
+
+
+def _command(pid: str) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_disk_that_fills_up_ends_the_run_and_what_was_planned_is_undone(drillkit: CommandLine, world: World) -> None:
     small = drillkit.folder / "small"

@@ -47,19 +47,28 @@ def backup_spec(
 
 def restore_spec(
     backup: str, namespaces: Mapping[str, str], *, more_kinds: Iterable[str] = (), modifiers: str = "",
-    operations: timedelta | None = None,
+    operations: timedelta | None = None, volumes: bool = True,
 ) -> Object:  # fmt: skip
-    """Spec of a Restore of a backup's namespaces into others. It never touches what exists already."""
+    """Spec of a Restore of a backup's namespaces into others. It never touches what exists already.
+
+    `operations`: how long item operations (data movers) may take; without `volumes` claims come back empty.
+    """
     spec: Object = {
         "backupName": backup, "includedNamespaces": sorted(namespaces), "namespaceMapping": dict(namespaces),
-        "includedResources": [*KINDS, *(kind for kind in more_kinds if kind not in KINDS)],
+        "includedResources": [*_kinds(volumes), *(kind for kind in more_kinds if kind not in KINDS)],
         "existingResourcePolicy": "none", "preserveNodePorts": False,
     }  # fmt: skip
+    if not volumes:
+        spec["restorePVs"] = False
     if modifiers:
         spec["resourceModifier"] = {"kind": "ConfigMap", "name": modifiers}
     if operations is not None:
         spec["itemOperationTimeout"] = go_duration(operations)
     return spec
+
+
+def _kinds(volumes: bool) -> list[str]:
+    return [kind for kind in KINDS if volumes or not kind.startswith(("persistentvolumes", "volumesnapshot"))]
 
 
 def go_duration(duration: timedelta) -> str:

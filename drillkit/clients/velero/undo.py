@@ -89,9 +89,11 @@ class DeleteBackup(DeleteObject):
             with contextlib.suppress(Conflict):  # an attempt that was not answered has landed
                 kube.send("POST", DELETIONS.path(namespace=self.namespace), f"delete {self.resource}", body=body)
             return
-        if (said := (there.get("status") or {}).get("errors")) and phase_of(there) == "Processed":
+        if phase_of(there) == "Processed":
+            # It was about a backup before this one, or it failed: the next look asks anew.
             self._forget_request(kube)
-            raise Unavailable(f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}")
+            if said := (there.get("status") or {}).get("errors"):
+                raise Unavailable(f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}")
 
     def _forget_request(self, kube: Reader) -> None:
         there = kube.find(DELETIONS, self.name, self.namespace)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from drillkit.checks.context import Context, Copy
-from drillkit.checks.expectation import Expectation, parse_expectation
-from drillkit.checks.kinds import Look, key_of, kind_of
+from drillkit.checks.expectation import parse_expectation
+from drillkit.checks.kinds import key_of, kind_of
 from drillkit.clients.aws.polling import poll
 from drillkit.clock import DeadlineOver
 from drillkit.judge.proving import passes
@@ -17,6 +18,7 @@ from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFa
 from drillkit.model.evidence import Check, Evidence
 
 RETRY_CAP_S = 5.0
+Purpose: TypeAlias = Literal["restored-data", "step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,17 @@ class Result:
         return passes(self.check)
 
 
-def verify(host: Context, copy: Copy) -> None:
-    """Run the step's checks on what it restored; the last to pass ends its RTO (mark `verified`).
+def verify(host: Context, copy: Copy, purpose: Purpose = "restored-data") -> None:
+    """Run the step's checks on what it restored; when all have passed, its RTO ends (mark `verified`).
+
+    `purpose`: `step` where nothing was restored, as after a failover.
 
     Raises StepFailed naming the checks that found something else, StepUnknown naming those that nobody could read,
     Refused when the run is aborted.
     """
-    results = [_run(host, copy, check, name) for check, name in named(host.checks)]
+    results = [_run(host, copy, check, name, purpose) for check, name in named(host.checks)]
+    if results and all(r.passed for r in results):
+        host.mark("verified")
     if missed := [r.check for r in results if r.passed is False]:
         raise StepFailed("; ".join(f"{c.name}: expected {c.op} {c.expected}, found {c.found}" for c in missed))
     if unread := [r.check for r in results if r.passed is None]:
@@ -58,19 +64,21 @@ def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
         yield check, name
 
 
-def _run(host: Context, copy: Copy, check: StepCheck, name: str) -> Result:
+def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> Result:
     kind = kind_of(check)
     expected = parse_expectation(check.expect) if check.expect is not None else kind.default
-    last = Result(_unread(name, expected, "its time was over before it began"), ())
+    op, value = expected.op, expected.value
+    last = Result(Check(name, purpose, value, op, None, "its time was over before it began"), ())
 
     def look(_: float) -> Result | None:
         nonlocal last
         try:
-            last = _seen(name, expected, (copy.looks.get(key_of(check)) or kind.look)(host, copy, check))
+            found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
+            last = Result(Check(name, purpose, value, op, found.found, found.why), found.more)
         except Refused:
             raise
         except DrillError as error:
-            last = Result(_unread(name, expected, str(error)), ())
+            last = Result(Check(name, purpose, value, op, None, str(error)), ())
             if isinstance(error, UsageError | Denied) or not isinstance(error, CallError):
                 return last  # time does not heal it
         # Restored data does not change by itself: what was read stands. A service may still come up.
@@ -82,18 +90,8 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str) -> Result:
     for evidence in last.more:
         host.observe(evidence)
     host.observe(last.check)
-    if last.passed:
-        host.mark("verified")
     host.say(f"check {name}: {_told(last)}")
     return last
-
-
-def _seen(name: str, expected: Expectation, look: Look) -> Result:
-    return Result(Check(name, "restored-data", expected.value, expected.op, look.found, look.why), look.more)
-
-
-def _unread(name: str, expected: Expectation, why: str) -> Check:
-    return Check(name, "restored-data", expected.value, expected.op, None, why)
 
 
 def _told(result: Result) -> str:

@@ -16,6 +16,7 @@ from drillkit.clients.aws import NoCapacity, NoKey, NotRestorable, Quota
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.aws.shared import Described
 from drillkit.clients.rds import DeleteInstance, DeleteParameterGroup, Rds, plans
+from drillkit.clients.rds.groups import user_values
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.clock import DeadlineOver, utc
 from drillkit.journal.book import Planned
@@ -121,14 +122,22 @@ def begin(act: Act, disrupted: datetime | None) -> datetime:
     return disrupted
 
 
-def copied_group(act: Act, rds: Rds, original: Original, source_group: str) -> str:
-    """Name of a parameter group for the copy: the original's, with what works on its own switched off."""
-    family = ""
-    if not source_group or source_group.startswith("default."):
+def copied_group(
+    act: Act, rds: Rds, original: Original, source_group: str, *, home: Rds | None = None, cluster: bool = False
+) -> str:
+    """Name of a parameter group for the copy: the original's, with what works on its own switched off.
+
+    `home`: where the original's group is, when that is another region.
+    """
+    family, values = "", {}
+    custom = bool(source_group) and not source_group.startswith("default.")
+    if not custom or home is not None:
         family = rds.parameter_family(original.engine, str(original.described.get("EngineVersion", "")))
-    name = resource_name(act, "pg")
-    plan = act.book.plan(DeleteParameterGroup(name, act.run.id, rds.region, expires(act)))
-    rds.copy_parameter_group(plan, source=source_group, family=family)
+    if custom and home is not None:
+        values = user_values(home.parameters(source_group, cluster=cluster))
+    name = resource_name(act, "cpg" if cluster else "pg")
+    plan = act.book.plan(DeleteParameterGroup(name, act.run.id, rds.region, expires(act), cluster))
+    rds.copy_parameter_group(plan, source="" if home is not None else source_group, family=family, values=values)
     return name
 
 
@@ -174,7 +183,8 @@ class Restore:
     disrupted: datetime
     promised: RecoveryPoint
     """Up to when the backup reaches, as its provider says."""
-    abroad: bool = False
+    home: Rds | None = None
+    """Where the original is, when that is another region."""
     _started: bool = field(default=False, init=False)
 
     def run(self, launch: Callable[[Planned[DeleteInstance], Mapping[str, Any], Sequence[str]], Described]) -> None:
@@ -187,9 +197,9 @@ class Restore:
         act.mark("decided")
         source_group = self.arguments.parameter_group or plans.parameter_group_of(self.original.described)
         with refusals_fail():
-            group = copied_group(act, rds, self.original, "" if self.abroad else source_group)
+            group = copied_group(act, rds, self.original, source_group, home=self.home)
             settings = plans.instance_settings(
-                self.original.described, there, group, self.arguments.wishes, abroad=self.abroad
+                self.original.described, there, group, self.arguments.wishes, abroad=self.home is not None
             )
             zones = [] if settings.get("MultiAZ") else rds.zones(there.subnet_group)
             plan = act.book.plan(DeleteInstance(name, act.run.id, rds.region, expires(act)))
@@ -222,7 +232,7 @@ class Restore:
         allowed = (
             *(("DBInstanceClass",) if self.arguments.instance_class else ()),
             *(("MultiAZ",) if self.arguments.multi_az is not None else ()),
-            *(("OptionGroup", "KmsKeyId") if self.abroad else ()),
+            *(("OptionGroup", "KmsKeyId") if self.home is not None else ()),
         )
         act.observe(plans.compare(self.original.described, copy, allowed))
         return copy
@@ -323,7 +333,7 @@ class Outlook:
         self.problems += problems_of(act.checks, login, kubernetes is not None)
         self.permissions += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
         if not act.checks:
-            self.notes.append("no `checks:` are declared: nobody will read the restored data, so the verdict is unknown")
+            self.notes.append("no `checks:` are declared: nobody will read the data, so the verdict will be unknown")
 
     def makes(self, what: str, region: str) -> None:
         """It makes something that its undo deletes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.effect import Attempts, make
@@ -84,7 +85,9 @@ def find_group(rds: Reader, undo: DeleteParameterGroup) -> Found | None:
         return None
 
 
-def copy_parameter_group(rds: Reader, plan: Planned[DeleteParameterGroup], source: str, family: str) -> Described:
+def copy_parameter_group(
+    rds: Reader, plan: Planned[DeleteParameterGroup], source: str, family: str, values: Mapping[str, str]
+) -> Described:
     """See `Rds.copy_parameter_group`."""
     undo = plan.undo
     of = "Cluster" if undo.cluster else ""
@@ -111,12 +114,12 @@ def copy_parameter_group(rds: Reader, plan: Planned[DeleteParameterGroup], sourc
         )  # fmt: skip
 
     made = make(rds.door, plan, once, lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))})
-    _switch_off(rds, undo)
+    _switch_off(rds, undo, values)
     return made
 
 
-def _switch_off(rds: Reader, undo: DeleteParameterGroup) -> None:
-    changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster))
+def _switch_off(rds: Reader, undo: DeleteParameterGroup, values: Mapping[str, str]) -> None:
+    changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster), values)
     of = "Cluster" if undo.cluster else ""
     for start in range(0, len(changes), MODIFY_MOST):
         rds.door.change(
@@ -125,10 +128,24 @@ def _switch_off(rds: Reader, undo: DeleteParameterGroup) -> None:
         )  # fmt: skip
 
 
-def switched_off(parameters: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Changes that stop schedulers and subscriptions, of those parameters that the group has."""
-    wanted = {name: value for name, value in _OFF.items() if name in parameters}
-    loaded = str((parameters.get("shared_preload_libraries") or {}).get("ParameterValue") or "")
+def user_values(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Parameters that somebody set, of a group's."""
+    return {
+        name: str(p["ParameterValue"]) for name, p in parameters.items()
+        if p.get("Source") == "user" and p.get("ParameterValue") is not None
+    }  # fmt: skip
+
+
+def switched_off(
+    parameters: Mapping[str, Mapping[str, Any]], values: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, str]]:
+    """Changes that stop schedulers and subscriptions, of those parameters that the group has.
+
+    `values` are set besides, as far as they don't contradict.
+    """
+    wanted = {name: value for name, value in {**values, **_OFF}.items() if name in parameters}
+    inherited = (parameters.get("shared_preload_libraries") or {}).get("ParameterValue") or ""
+    loaded = str(values.get("shared_preload_libraries", inherited))
     kept = [name for name in (part.strip() for part in loaded.split(",")) if name and name not in _UNLOADED]
     if loaded and ",".join(kept) != ",".join(part.strip() for part in loaded.split(",")):
         wanted["shared_preload_libraries"] = ",".join(kept)

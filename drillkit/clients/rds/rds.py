@@ -103,12 +103,15 @@ class Rds(Reader):
         """Copy a snapshot into this region. An encrypted one from elsewhere needs a key of this region."""
         return snapshots.copy_snapshot(self, plan, source_arn, source_region, kms_key)
 
-    def copy_parameter_group(self, plan: Planned[DeleteParameterGroup], *, source: str, family: str) -> Described:
+    def copy_parameter_group(
+        self, plan: Planned[DeleteParameterGroup], *, source: str, family: str, values: Mapping[str, str] | None = None
+    ) -> Described:
         """Copy a parameter group and switch off schedulers and subscriptions in it.
 
-        A default group cannot be copied: one of its `family` is made instead.
+        A default group cannot be copied, nor one of another region: without a `source` one of the `family` is made
+        instead, with the `values` that the other one sets.
         """
-        return groups.copy_parameter_group(self, plan, source, family)
+        return groups.copy_parameter_group(self, plan, source, family, values or {})
 
     def modify(self, plan: Planned[DeleteInstance], *, changes: Mapping[str, Any]) -> Described:
         """Change an instance that the run made, at once. Its deletion undoes this, too."""

@@ -1,0 +1,77 @@
+"""`rds.cross-region-restore`: a snapshot is copied to the DR region and restored there."""
+
+from __future__ import annotations
+
+from drillkit.clients.rds import Rds
+from drillkit.model.errors import StepFailed, UsageError
+from drillkit.model.evidence import RecoveryPoint
+from drillkit.steps import snapshots
+from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, original_of
+from drillkit.steps.restoring import COPIES, KEYS, PASSES, Outlook, Restore, aws_of, begin
+
+
+class RdsCrossRegionRestore(Kind[SnapshotArguments]):
+    """Copy a snapshot of an RDS instance to the target's DR region, restore it there, read it, and remove both.
+
+    Both calls are made in the DR region. An encrypted snapshot needs the target's `dr_kms_key`. Parameters that the
+    original's group sets are set in a new group there; its option group stays behind.
+    """
+
+    name = "rds.cross-region-restore"
+    disturbs = "none"
+    Arguments = SnapshotArguments
+    needs = frozenset({"aws"})
+
+    def prospect(self, arguments: SnapshotArguments, act: Act) -> Prospect:
+        outlook = Outlook(act)
+        with outlook.looking():
+            home, there = regions(act)
+            needs = {"DBInstances": 1, "DBParameterGroups": 1, "ManualSnapshots": 1}
+            outlook.surroundings(there, arguments.source, needs)
+            outlook.permissions += [
+                "rds:CopyDBSnapshot", "rds:DeleteDBSnapshot", "rds:RestoreDBInstanceFromDBSnapshot",
+                "rds:DescribeDBSnapshots", *PASSES, *COPIES, *KEYS,
+            ]  # fmt: skip
+            found = snapshots.chosen(
+                act, home, arguments.source, arguments.snapshot, arguments.from_, take=False
+            )
+            describe(outlook, home, arguments.source, found)
+            if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
+                outlook.problems.append(
+                    f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the target's `aws:`"
+                )
+            outlook.makes(f"a copy of that snapshot, a copy of {arguments.source} and a parameter group", there.region)
+        return outlook.prospect()
+
+    def run(self, arguments: SnapshotArguments, act: Act) -> None:
+        home, there = regions(act)
+        fresh = arguments.from_ == "fresh" and not arguments.snapshot
+        found = snapshots.fresh(act, home, arguments.source) if fresh else None
+        disrupted = begin(act, arguments.disrupted)
+        if found is None:
+            found = snapshots.chosen(act, home, arguments.source, arguments.snapshot, arguments.from_)
+        assert found is not None
+        original = original_of(home, arguments.source, found)
+        at = snapshots.database_time(found)
+        if at is None:
+            raise StepFailed(f"nothing tells of when {snapshots.name_of(found)} is")
+        copied = snapshots.copied(act, there, found, home, aws_of(act).dr_kms_key or "")
+        name = snapshots.name_of(copied)
+        promised = RecoveryPoint(at, "snapshot", disrupted)
+        Restore(act, there, arguments, original, disrupted, promised, home=home).run(
+            lambda plan, settings, zones: there.restore_from_snapshot(
+                plan, snapshot=name, settings=settings, zones=zones
+            )
+        )
+
+
+def regions(act: Act) -> tuple[Rds, Rds]:
+    """RDS at home and in the DR region. Raises UsageError when the target has none."""
+    region = aws_of(act).dr_region
+    if not region:
+        raise UsageError(f"target `{act.target.name}` has no `dr_region` in its `aws:`")
+    return act.clients.rds, act.clients.rds.at(region)
+
+
+KIND = RdsCrossRegionRestore()

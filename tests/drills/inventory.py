@@ -1,0 +1,117 @@
+"""What a sandbox holds, asked of its API without drillkit's clients: every object's wishes and marks, by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PASSING = frozenset({"events", "endpoints", "endpointslices", "pods", "replicasets"})
+"""Notices, and what is made anew whenever a pod or a rollout is; pods are counted."""
+LEFT_BEHIND = frozenset({"chaosresults"})
+"""Results that another tool leaves on purpose."""
+ROLLOUT = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/restartedAt")
+"""A restart's date and number: nothing takes a restart back."""
+
+
+class Api:
+    """GETs with the kubeconfig's certificate."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._base = cluster["server"]
+        self._tls = ssl.create_default_context(cadata=_content(cluster, "certificate-authority", kubeconfig))
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if "client-certificate" in user:
+            self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
+
+    def get(self, path: str) -> Any:
+        request = urllib.request.Request(self._base + path, headers=self._headers)
+        with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:
+            return json.load(answer)
+
+    def resources(self) -> dict[str, str]:
+        """Path that lists it to the plural name, of everything that is served."""
+        groups = [g["preferredVersion"]["groupVersion"] for g in self.get("/apis")["groups"]]
+        found = {}
+        for prefix in ("/api/v1", *(f"/apis/{version}" for version in groups)):
+            for resource in self.get(prefix)["resources"]:
+                if "list" in resource["verbs"] and "/" not in resource["name"]:
+                    found[f"{prefix}/{resource['name']}"] = resource["name"]
+        return found
+
+
+def _content(where: dict[str, Any], key: str, kubeconfig: Path) -> str:
+    if f"{key}-data" in where:
+        return base64.b64decode(where[f"{key}-data"]).decode()
+    return (kubeconfig.parent / where[key]).read_text(encoding="utf-8")
+
+
+def inventory(kubeconfig: Path) -> dict[str, Any]:
+    """Everything that a run must leave as it was."""
+    api = Api(kubeconfig)
+    found: dict[str, Any] = {}
+    for path, plural in api.resources().items():
+        if plural in PASSING | LEFT_BEHIND or path.startswith("/apis/metrics.k8s.io/"):
+            continue
+        for obj in api.get(path)["items"]:
+            meta = obj["metadata"]
+            found[f"{plural}/{meta.get('namespace', '')}/{meta['name']}"] = _wishes(obj)
+    found["ready pods"] = dict(sorted(_ready(api.get("/api/v1/pods")["items"]).items()))
+    return found
+
+
+def _wishes(obj: dict[str, Any]) -> Any:
+    meta = obj["metadata"]
+    kept = {key: meta.get(key) or {} for key in ("labels", "annotations", "finalizers", "ownerReferences")}
+    left = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    return _without_rollout({**left, "metadata": kept})
+
+
+def _without_rollout(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: w for k, v in value.items() if k not in ROLLOUT and (w := _without_rollout(v)) not in ({}, [], None)}
+    if isinstance(value, list):
+        return [_without_rollout(each) for each in value]
+    return value
+
+
+def _ready(pods: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(
+        f"{pod['metadata']['namespace']}/{(pod['metadata'].get('labels') or {}).get('app', pod['metadata']['name'])}"
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+    )
+
+
+def databases(aws: dict[str, Any]) -> dict[str, Any]:
+    """Every RDS instance, cluster and snapshot with its tags, of both regions; automated snapshots come by themselves."""
+    if not aws:
+        return {}
+    import boto3
+
+    keys = aws["environment"]
+    found: dict[str, Any] = {}
+    for region in {aws["region"], aws.get("dr_region") or aws["region"]}:
+        rds = boto3.client(
+            "rds", region_name=region, endpoint_url=aws["endpoint_url"],
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+        instances = rds.describe_db_instances()["DBInstances"]
+        snapshots = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+        clusters = rds.describe_db_clusters()["DBClusters"]
+        for each in instances:
+            found[f"{region} instance {each['DBInstanceIdentifier']}"] = each["TagList"]
+        for each in snapshots:
+            found[f"{region} snapshot {each['DBSnapshotIdentifier']}"] = each["TagList"]
+        for each in clusters:
+            found[f"{region} cluster {each['DBClusterIdentifier']}"] = each["TagList"]
+    return found

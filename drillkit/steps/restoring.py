@@ -113,12 +113,15 @@ def refusals_fail() -> Iterator[None]:
 def begin(act: Act, disrupted: datetime | None) -> datetime:
     """Mark the disruption, now or at its declared time; that time."""
     now = act.clock.now()
+    act.outputs["disrupted"] = (disrupted or utc(now)).isoformat()
     if disrupted is None:
         act.mark("disrupted", simulated=True)
         return utc(now)
     if disrupted.timestamp() > now:
         raise StepFailed(f"expected `disrupted` in the past, found {disrupted.isoformat()}")
-    act.mark("disrupted", at=act.clock.mono() - (now - disrupted.timestamp()))
+    # One that an earlier step of the run declared is as simulated as that step's.
+    simulated = disrupted >= act.run.started
+    act.mark("disrupted", at=act.clock.mono() - (now - disrupted.timestamp()), simulated=simulated)
     return disrupted
 
 

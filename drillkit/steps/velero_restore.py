@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from drillkit.checks import Copy, permissions_of, problems_of, verify
 from drillkit.clients.aws.polling import poll
+from drillkit.clients.canary import EPOCH
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.velero import Velero, restore_undo
 from drillkit.clients.velero.files import as_json
@@ -16,11 +17,12 @@ from drillkit.clients.velero.resources import NAMESPACE
 from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
 from drillkit.clients.velero.state import UNBEGUN, State
-from drillkit.clock import DeadlineOver, utc
+from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.restoring import begin
 from drillkit.steps.velero.choosing import Chosen, choose, idle, within_reach
 from drillkit.steps.velero.inventory import compare
 from drillkit.steps.velero.looks import looks
@@ -47,6 +49,9 @@ class VeleroRestoreArguments:
     """More kinds to restore than those of core, apps and batch, such as `ingresses.networking.k8s.io`."""
     volumes: bool = True
     """Restore persistent volumes. With `false` claims come back empty."""
+    disrupted: datetime | None = None
+    """When the disaster was, such as `${steps.NAME.outputs.disrupted}` of an earlier step: one RTO over all. Default:
+    the moment the namespaces stand, and the disruption counts as simulated."""
     ready: tuple[str, ...] = ()
     """Workloads that must get ready: `web`, `statefulset/db`. Default: all that are restored."""
     within: timedelta = timedelta(minutes=15)
@@ -126,8 +131,7 @@ class _Restoring:
     velero: Velero
     chosen: Chosen
     how: Sealing
-    disrupted: float = field(default=0.0)
-    """Date."""
+    disrupted: datetime = EPOCH
 
     @property
     def scratches(self) -> list[str]:
@@ -144,7 +148,7 @@ class _Restoring:
             act.mark("ready")
             act.outputs.update(backup=backup.name, namespace=self.scratches[0])
             seen = looks(act.clients.kube, self.arguments.namespaces)
-            verify(act, Copy(f"namespace/{', '.join(self.scratches)}", utc(self.disrupted), looks=seen))
+            verify(act, Copy(f"namespace/{', '.join(self.scratches)}", self.disrupted, looks=seen))
         finally:
             # Nobody waits for these in a real disaster, so they come last; but before anything is deleted.
             self._keep(restore)
@@ -153,11 +157,10 @@ class _Restoring:
     def _declare(self) -> None:
         """The disaster begins now; the backup is chosen, since that is all there is to decide."""
         act, backup = self.act, self.chosen.backup
-        self.disrupted = act.clock.now()
-        act.mark("disrupted", simulated=True)
-        act.say(_said(self.chosen, self.disrupted))
+        self.disrupted = begin(act, self.arguments.disrupted)
+        act.say(_said(self.chosen, self.disrupted.timestamp()))
         if at := backup.started or backup.created:
-            act.observe(RecoveryPoint(at, "backup", utc(self.disrupted)))
+            act.observe(RecoveryPoint(at, "backup", self.disrupted))
         if passed := self.chosen.passed_over:
             text = ", ".join(f"{s.name} ({s.phase})" for s in passed)
             act.observe(Note("drillkit", f"newer backups were passed over: {text}", "observation"))

@@ -18,7 +18,7 @@ from drillkit.judge.reading import RunRead, Seen, StepRun
 from drillkit.judge.slos import SloTerms, spent
 from drillkit.judge.statistics import quantile_ranks
 from drillkit.judge.tally import THROTTLED, Doubts, Tally
-from drillkit.judge.wording import causes, lost
+from drillkit.judge.wording import causes, latency, lost
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
 from drillkit.model.units import Share, format_duration
@@ -169,17 +169,17 @@ def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> 
     holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
     found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
     observed = (
-        f"{name} {format_duration(found)}" if found is not None
+        f"{name} {latency(found)}" if found is not None
         else f"{name}: more than {100 - percentage} % of the requests failed"
     )  # fmt: skip
     notes = [f"{most:,} of {tally.sent:,} slower or failed"]
     if ranks := quantile_ranks(tally.sent, percentage / 100):
         low, high = (_value_at_s(tally, rank) for rank in ranks)
-        words = [format_duration(value) if value is not None else "no answer" for value in (low, high)]
+        words = [latency(value) if value is not None else "no answer" for value in (low, high)]
         notes.append(f"95 % interval {words[0]} to {words[1]}")
     if holds is Holds.UNKNOWN:
         notes.append("the limit lies inside a latency bucket")
-    return scope.judged(name, holds, f"at most {format_duration(limit)}", observed, "; ".join(notes))
+    return scope.judged(name, holds, f"at most {latency(limit_s)}", observed, "; ".join(notes))
 
 
 def _value_at_s(tally: Tally, rank: int) -> float | None:

@@ -80,37 +80,41 @@ def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: 
 def _listed(several_judged: list[Judged], several: bool, most: int) -> str:
     """`web 7 of 2,400 requests lost (bound 20), longest gap 0.35 s (bound 5 s); pages ...`."""
     phrases = list(dict.fromkeys(phrase(j, several) for j in several_judged))
-    text, before = "", ""
-    for subject, words in phrases[:most]:
-        if subject and subject != before:
-            text += f"{'; ' if text else ''}{subject} {words}"
-        else:
-            text += f"{', ' if text else ''}{words}"
-        before = subject
+    text = ""
+    for i, (subject, words, doubt) in enumerate(phrases[:most]):
+        named = subject and (i == 0 or subject != phrases[i - 1][0])
+        text += f"{'; ' if text and named else ', ' if text else ''}{subject + ' ' if named else ''}{words}"
+        # One doubt about several figures of a probe is told once, behind the last of them.
+        goes_on = i + 1 < min(most, len(phrases)) and phrases[i + 1][::2] == (subject, doubt)
+        text += f", but {doubt}" if doubt and not goes_on else ""
     more = len(phrases) - most
-    return f"{text}, and {more} more" if more > 0 else text
+    return f"{text}; {more} more" if more > 0 else text
 
 
-def phrase(judged: Judged, several: bool) -> tuple[str, str]:
-    """(whose it is, `7 of 2,400 requests lost (bound 20)`); nobody's where only one thing was watched."""
+def phrase(judged: Judged, several: bool) -> tuple[str, str, str]:
+    """(whose it is, `7 of 2,400 requests lost (bound 20)`, why that is not believed).
+
+    Nobody's where only one thing was watched.
+    """
     about, words = judged.about, judged.observed
+    doubt = judged.doubt if judged.holds is Holds.UNKNOWN else ""
     first, _, rest = about.partition("/")
     if judged.expected.startswith("at most ") and _worth_saying(judged):
         if words.startswith("not measured"):
             words = f"{title(about).rpartition(': ')[2]} {words}"
         else:
             words = f"{words} (bound {judged.expected.removeprefix('at most ')})"
-        return _name(about) if several else "", _doubted(words, judged)
+        return _name(about) if several else "", words, doubt
     if first in ("before", "between", "after") or "/before/" in about.partition("/activity/")[0]:
         wanted = "" if judged.expected == "a decision" else f" (expected {judged.expected})"
-        return "", _doubted(f"{title(about)}: {words}{wanted}", judged)
+        return "", f"{title(about)}: {words}{wanted}", doubt
     if "/activity/" in about:
-        return "", _activity(about, judged)
+        return "", _activity(about, judged), ""
     if "/check/" in about or "/in-effect/" in about:
-        return "", f"{title(about).partition(': ')[2]}: {words} (expected {judged.expected})"
+        return "", f"{title(about).partition(': ')[2]}: {words} (expected {judged.expected})", ""
     if first in ("step", "cleanup", "guard") or rest:
-        return "", f"{title(about)}: {words}"
-    return "", words
+        return "", f"{title(about)}: {words}", ""
+    return "", words, doubt
 
 
 def _activity(about: str, judged: Judged) -> str:
@@ -119,10 +123,6 @@ def _activity(about: str, judged: Judged) -> str:
     if judged.expected == "within its tolerance":
         return f"\u201c{name}\u201d {'held' if judged.holds is Holds.MET else 'was ' + judged.observed}{where}"
     return f"\u201c{name}\u201d {judged.observed}"
-
-
-def _doubted(words: str, judged: Judged) -> str:
-    return f"{words}, but {judged.doubt}" if judged.doubt and judged.holds is Holds.UNKNOWN else words
 
 
 def _name(about: str) -> str:

@@ -73,7 +73,7 @@ def _activity(about: str, activity: Activity, n: int) -> Judged:
     expected = "within its tolerance" if activity.tolerated is not None else "succeeds"
     return Judged(
         about=f"{about}/activity/{activity.place}/{activity.name}", holds=holds, expected=expected, observed=observed,
-        note="" if activity.undo_guaranteed else "undo not guaranteed: only its rollbacks ran", records=(n,),
+        note="" if activity.undo_guaranteed else "undo not guaranteed", records=(n,),
     )  # fmt: skip
 
 

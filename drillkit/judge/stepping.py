@@ -93,7 +93,7 @@ def _lacking(step: StepRun) -> list[Judged]:
 def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     activities = [s.what for s in step.evidence if isinstance(s.what, Activity)]
     loose = sorted({a.name for a in activities if not a.undo_guaranteed})
-    found = [f"that {name} of step {step.name} is undone: undo not guaranteed, its rollbacks ran" for name in loose]
+    found = [f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose]
     found += [
         f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption was simulated"
         for judged in times.judged

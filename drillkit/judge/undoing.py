@@ -33,7 +33,8 @@ def _apply(states: dict[int, UndoState], record: Record) -> None:
                 planned=record.mono,
             )  # fmt: skip
         case "effect.irreversible":
-            detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if data.get("wait_for") else ""
+            waited = data.get("wait_for") not in (None, "", "nothing")
+            detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if waited else ""
             states[record.n] = UndoState(
                 record=record.n, resource=data["resource"], kind=data["effect"], phase="irreversible",
                 outcome="irreversible", detail=detail or data.get("reason", ""), planned=record.mono,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from drillkit.model.units import format_duration
+
 _BOUNDS = {
     "bad": "failed requests", "longest_gap": "longest gap", "budget": "error budget", "recovery": "recovery",
     "p95": "p95", "p99": "p99",
@@ -26,7 +28,7 @@ _CAUSES = {
 
 
 def title(about: str, *, step: str = "") -> str:
-    """What a Judged or Finding is about, for people: `during/web/longest_gap` is `web: longest gap`.
+    """What a Judged or Finding is about, for people: `during/web/p95` is `web during the steps: p95`.
 
     `step`: its name is left out, where everything around is of that step.
     """
@@ -37,7 +39,7 @@ def title(about: str, *, step: str = "") -> str:
         # `during` of a drill and of a step have one more part: the bound.
         return f"{rest} {_GATES[first]}"
     if first == "during":
-        return _bound(rest)
+        return _bound(rest, "during the steps")
     if first == "guard":
         return f"guard {rest.partition('/')[2]}"
     if first == "cleanup":
@@ -51,9 +53,9 @@ def title(about: str, *, step: str = "") -> str:
     return about
 
 
-def _bound(rest: str) -> str:
+def _bound(rest: str, when: str) -> str:
     name, _, bound = rest.rpartition("/")
-    return f"{name}: {_BOUNDS.get(bound, bound)}" if name else rest
+    return f"{name} {when}: {_BOUNDS.get(bound, bound)}" if name else rest
 
 
 def _of_step(what: str) -> str:
@@ -73,7 +75,7 @@ def _of_step(what: str) -> str:
             of, _, subject = rest.partition("/")
             return f"{of} of {subject}"
         case "during":
-            return _bound(rest)
+            return _bound(rest, "during the step")
         case "before" | "between" | "after":
             return f"{rest} {_GATES[kind].replace('steps', 'step')}"
         case "checks":
@@ -81,6 +83,11 @@ def _of_step(what: str) -> str:
         case "restored-data":
             return "restored data read"
     return what
+
+
+def latency(seconds: float) -> str:
+    """`104 ms`; from one second on, seconds."""
+    return format_duration(seconds) if seconds >= 1 else f"{seconds * 1000:.3g} ms"
 
 
 def lost(bad: Mapping[str, int], sent: int) -> str:

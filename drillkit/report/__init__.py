@@ -1,7 +1,8 @@
-"""Renders a verdict from a journal: Markdown, HTML, JSON. Offline, on any machine, years later."""
+"""Renders a verdict from a journal: Markdown, HTML, JSON, JUnit XML. Offline, on any machine, years later."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,11 +24,13 @@ EXIT_TEXT = {
     4: "refused: nothing was touched",
     5: "dirty: something is left, run `drillkit recover`",
 }
+LATEST = "latest"
 
 
 def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
-    """Judge the journal in `folder` and write `verdict.json`, `report.md` and `report.html` beside it.
+    """Judge the journal in `folder` and write `verdict.json`, `report.md`, `report.html` and `junit.xml` beside it.
 
+    In a folder of reports, DRILL/latest leads to the newest run from then on.
     Raises OSError, JournalDamaged; UsageError for a journal without a first record.
     """
     journal = folder / JOURNAL
@@ -35,25 +38,50 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
     if not history:
         raise UsageError(f"{journal} has no record: the run ended before it began, so it touched nothing")
     verdict = judge(history)
-    last_hash = hashlib.sha256(journal.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]).hexdigest()
-    texts = render(history, verdict, last_hash)
+    texts = render(history, verdict, _last_hash(journal))
     paths = []
     for name, text in texts.items():
         draft = folder / f".{name}.{os.getpid()}"
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         draft.rename(folder / name)
         paths.append(folder / name)
+    point_latest(folder.resolve(), verdict)
     return verdict, tuple(paths)
 
 
+def _last_hash(journal: Path) -> str:
+    """Hash of the last whole line; a torn one behind it was never acknowledged."""
+    whole = journal.read_bytes().rpartition(b"\n")[0]
+    return hashlib.sha256(whole.rpartition(b"\n")[2]).hexdigest()
+
+
 def render(history: History, verdict: Verdict, last_hash: str) -> dict[str, str]:
-    """The files of a report by name."""
+    """The files of a report by name. `history` has at least one record."""
+    from drillkit.report.junit import junit
     from drillkit.report.pages import html, markdown
     from drillkit.report.story import tell
 
-    story = tell(history, verdict)
+    story, exit_text = tell(history, verdict), EXIT_TEXT[verdict.exit_code]
     return {
         "verdict.json": json.dumps(to_data(verdict), indent=2, ensure_ascii=False) + "\n",
-        "report.md": markdown(story, verdict, history, last_hash),
-        "report.html": html(story, verdict, history, last_hash),
+        "report.md": markdown(story, verdict, last_hash, exit_text),
+        "report.html": html(story, verdict, last_hash, exit_text),
+        "junit.xml": junit(story, verdict),
     }
+
+
+def point_latest(folder: Path, verdict: Verdict) -> None:
+    """Let DRILL/latest lead to this run; not where it leads to a newer one, or the folder is none of that drill."""
+    if folder.name != verdict.run or folder.parent.name != verdict.drill:
+        return
+    link = folder.parent / LATEST
+    # Runs are named by their start, so their names sort by time.
+    newer = link.is_symlink() and link.exists() and os.readlink(link) > folder.name
+    if newer or (link.exists() and not link.is_symlink()):
+        return
+    draft = folder.parent / f".{LATEST}.{os.getpid()}"
+    # A convenience: where links cannot be made, the report is there all the same.
+    with contextlib.suppress(OSError):
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(folder.name)
+        draft.replace(link)

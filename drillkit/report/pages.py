@@ -1,23 +1,53 @@
-"""The pages: templates filled with a story and a verdict."""
+"""The pages: templates filled with a story and a verdict. Every text is escaped, in SVG and Markdown too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from drillkit.model.records import History
+from drillkit.judge.wording import causes, title
+from drillkit.model.evidence import (
+    Alert,
+    Attachment,
+    Comparison,
+    Measure,
+    Note,
+    Reading,
+    RecoveryPoint,
+)  # fmt: skip
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Verdict
-from drillkit.report import EXIT_TEXT
+from drillkit.model.verdict import Holds, Outage, Verdict
 from drillkit.report.charts import timeline
+from drillkit.report.moments import bracket, shortened
+from drillkit.report.rows import row_of, step_pages
 from drillkit.report.story import Story
 
+MOMENTS = {"html": 80, "md": 40}
+"""Moments of a page at most; the journal has them all."""
+OUTAGES = 20
+"""Outages of one probe in a table, the longest ones."""
+SIGNS = {Holds.MET: "✓", Holds.UNKNOWN: "?", Holds.VIOLATED: "✗"}
+_TICKS = re.compile(r"`([^`\n]+)`")
+_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+"""Literal in code of Markdown; not everything that shows Markdown knows that."""
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min|h|d|%)\b|%)")
+_NBSP = "\N{NO-BREAK SPACE}"
 
-def _duration_or(seconds: float | None) -> str:
-    return "-" if seconds is None else format_duration(seconds)
+
+class Ready(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def _duration(seconds: float) -> str:
+    return format_duration(round(seconds, 3))
 
 
 def _latency(seconds: float | None) -> str:
@@ -28,54 +58,124 @@ def _latency(seconds: float | None) -> str:
 
 
 def _offset(seconds: float) -> str:
+    """`+0:02.2`, `+1:02:03`: since the run began."""
     sign = "-" if seconds < 0 else "+"
-    minutes, rest = divmod(abs(seconds), 60)
-    return f"{sign}{int(minutes)}:{rest:05.2f}"
-
-
-def _causes(bad: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {cause}" for cause, count in sorted(bad.items(), key=lambda item: -item[1]) if count)
+    tenths = round(abs(seconds) * 10)
+    minutes, rest = divmod(tenths, 600)
+    if minutes < 60:
+        return f"{sign}{minutes}:{rest / 10:04.1f}"
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{rest // 10:02d}"
 
 
 def _records(numbers: Iterable[int]) -> str:
     found = list(numbers)
-    shown = ", ".join(map(str, found[:6]))
-    return shown + (f" and {len(found) - 6} more" if len(found) > 6 else "")
+    if not found:
+        return ""
+    shown = ", ".join(map(str, found[:4]))
+    return f"journal {shown}" + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
-def _cell(text: object) -> str:
-    """Text in a cell of a Markdown table."""
-    return str(text).replace("|", "\\|").replace("\n", " ")
+def _prose(text: object) -> Markup:
+    """Escaped text with `code` as code, and numbers kept with their units."""
+    safe = _TICKS.sub(r"<code>\1</code>", str(escape(str(text))))
+    return Markup(_UNIT.sub(_NBSP, safe))  # escaped above
 
 
-def _environment(*, escape: bool) -> Environment:
+def _markdown_text(value: object) -> object:
+    """What stands outside code in Markdown: no HTML, no links, no table ends."""
+    if isinstance(value, Ready) or not isinstance(value, str):
+        return value
+    text = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in ("\\", "*", "[", "]", "|"):
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def _code(value: object) -> Ready:
+    """A code span, whatever is in it."""
+    text = " ".join(_TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("`", "'").split())
+    return Ready(f"`{text}`") if text else Ready("")
+
+
+def _fenced(value: object) -> Ready:
+    """A code block's inside: it may not end the block, nor begin HTML."""
+    return Ready(_TAG.sub("&lt;", str(value)).replace("```", "'''"))
+
+
+def _table(columns: Iterable[str]) -> Ready:
+    """The head of a table in Markdown."""
+    names = list(columns)
+    return Ready(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    try:
+        return str(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=110)).rstrip()
+    except yaml.YAMLError:
+        return repr(value)
+
+
+def _environment(*, html: bool) -> Environment:
     environment = Environment(
-        loader=PackageLoader("drillkit.report"), autoescape=escape, undefined=StrictUndefined,
-        trim_blocks=False, lstrip_blocks=False, keep_trailing_newline=True,
+        loader=PackageLoader("drillkit.report"), autoescape=html, undefined=StrictUndefined,
+        keep_trailing_newline=True, finalize=None if html else _markdown_text,
     )  # fmt: skip
+    environment.globals["table"] = _table
     environment.filters.update(
-        latency=_latency, duration=format_duration, duration_or=_duration_or, offset=_offset, causes=_causes,
-        records=_records, thousands=lambda n: f"{n:,}", cell=_cell,
+        latency=_latency, duration=_duration, offset=_offset, causes=causes, records=_records, prose=_prose,
+        thousands=lambda n: f"{n:,}", code=_code, fenced=_fenced, bracket=bracket, title=title, yaml=_yaml,
+        sign=lambda holds: SIGNS[holds],
     )  # fmt: skip
     return environment
 
 
-def _names(story: Story, verdict: Verdict, history: History, last_hash: str) -> dict[str, Any]:
-    opened = {"identities": {}, "vantage": {"host": "-", "platform": "-"}, "versions": {}, "digests": {},
-              "operator": "-", "trigger": "-", **story.opened}  # fmt: skip
-    target = {"emulated": [], "protected": False, **opened.get("target", {})}
-    drill = {"owner": "", "description": "", **opened.get("drill", {})}
-    identities = {"cluster_uid": "", **opened["identities"]}
+def _outages(several: tuple[Outage, ...]) -> tuple[list[Outage], int]:
+    """The longest ones in order of time, and how many are left out."""
+    longest = sorted(several, key=lambda o: -o.most_s)[:OUTAGES]
+    return sorted(longest, key=lambda o: o.first_bad), max(0, len(several) - OUTAGES)
+
+
+def _names(story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str) -> dict[str, Any]:
+    shown, more = shortened(story.moments, MOMENTS[kind])
     return {
-        "v": verdict, "s": story, "begin": history[0].mono, "records_total": len(history), "last_hash": last_hash,
-        "opened": {**opened, "target": target, "drill": drill, "identities": identities},
-        "exit_text": EXIT_TEXT[verdict.exit_code],
+        "v": verdict, "s": story, "f": story.facts, "last_hash": last_hash, "exit_text": exit_text,
+        "moments": shown, "more_moments": more, "steady": _steady(verdict), "steps": step_pages(story, verdict.steps),
+        "outages": [(s.sli, *_outages(s.outages)) for s in verdict.slis if s.phase == "all" and s.outages],
+        "left": [undo for undo in verdict.undos if undo.outcome == "open"],
+        "measures": story.of(Measure), "points": story.of(RecoveryPoint), "comparisons": story.of(Comparison),
+        "alerts": story.of(Alert), "notes": _notes(story), "readings": _readings(story),
+        "attachments": story.of(Attachment),
     }  # fmt: skip
 
 
-def markdown(story: Story, verdict: Verdict, history: History, last_hash: str) -> str:
+def _steady(verdict: Verdict) -> list[Any]:
+    """Guards, gates and bounds in the order of a run."""
+    rank = {"guard": 0, "before": 1, "between": 2, "during": 3, "step": 4, "after": 5}
+    everything = sorted((*verdict.gates, *verdict.bounds), key=lambda j: rank.get(j.about.partition("/")[0], 9))
+    return [
+        row_of(judged)
+        for judged in everything
+        if not judged.about.startswith("step/") or "/during/" not in judged.about
+    ]
+
+
+def _notes(story: Story) -> list[tuple[str, Note, date | None]]:
+    return [(step, note, note.due) for step, note in story.of(Note)]
+
+
+def _readings(story: Story) -> list[tuple[Reading, int]]:
+    """The last reading of each SLI and place, with how many there were."""
+    last: dict[tuple[str, str], tuple[Reading, int]] = {}
+    for _, reading in story.of(Reading):
+        _, count = last.get((reading.sli, reading.place), (reading, 0))
+        last[reading.sli, reading.place] = (reading, count + 1)
+    return list(last.values())
+
+
+def markdown(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> str:
     """`report.md`."""
-    text = _environment(escape=False).get_template("report.md.j2").render(_names(story, verdict, history, last_hash))
+    names = _names(story, verdict, last_hash, exit_text, "md")
+    text = _environment(html=False).get_template("report.md.j2").render(names)
     lines: list[str] = []
     for line in text.splitlines():
         if line.strip() or (lines and lines[-1].strip()):  # never two empty lines
@@ -83,7 +183,7 @@ def markdown(story: Story, verdict: Verdict, history: History, last_hash: str) -
     return "\n".join(lines).strip() + "\n"
 
 
-def html(story: Story, verdict: Verdict, history: History, last_hash: str) -> str:
+def html(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> str:
     """`report.html`: one file that needs no other."""
-    names = {**_names(story, verdict, history, last_hash), "timeline": Markup(timeline(story))}
-    return _environment(escape=True).get_template("report.html.j2").render(names)
+    names = {**_names(story, verdict, last_hash, exit_text, "html"), "timeline": Markup(timeline(story))}
+    return _environment(html=True).get_template("report.html.j2").render(names)

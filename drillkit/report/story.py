@@ -1,21 +1,23 @@
-"""A history as a report tells it: an axis, lanes, series and rows. Pure; every number comes from the journal."""
+"""A history as a report tells it: facts, spans, moments, series and evidence. Pure; everything comes from the journal.
+
+Whatever the judge takes, this takes: what cannot be read is left out here, and the judge has listed it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from drillkit.judge.histogram import percentile_s
-from drillkit.model.codec import decode_evidence
-from drillkit.model.evidence import Activity, Attachment, Check, Mark, Measure, Note, RecoveryPoint, Sample
-from drillkit.model.records import History, Record
+from drillkit.judge.reading import RunRead, Seen, read_run
+from drillkit.model.evidence import Evidence, Mark
+from drillkit.model.records import History
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Outage, Verdict
-
-BINS = 480
-"""Points of a chart at most: more than a screen shows apart."""
+from drillkit.model.verdict import Verdict
+from drillkit.report.moments import Moment, moments
+from drillkit.report.series import Series, series_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,191 +28,206 @@ class Span:
     start_s: float
     end_s: float
     tone: str
-    """`ok`, `failed`, `unknown`, `skipped`, `cut`, `phase`, `outage` or `relieve`."""
+    """`ok`, `failed`, `unknown`, `skipped`, `cut`, `phase`, `part` or `group`."""
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened, in seconds since the run began."""
+class Lane:
+    """A row of the chart: a step, or a group above its steps."""
 
-    at_s: float
-    text: str
-    tone: str = "plain"
-
-
-@dataclass(slots=True)
-class Bin:
-    """A stretch of one probe's samples."""
-
-    start_s: float
-    end_s: float
-    sent: int = 0
-    bad: int = 0
-    p95_ms: float | None = None
+    name: str
+    spans: tuple[Span, ...]
+    """None: it was not reached."""
+    parts: tuple[Span, ...] = ()
+    """What its recovery time was made of."""
+    depth: int = 0
+    """1 inside a group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """One probe over the run."""
+class Event:
+    """A moment that deserves a mark in the chart."""
 
-    sli: str
-    bins: tuple[Bin, ...]
-    outages: tuple[Span, ...]
-    control: bool
+    at_s: float
+    text: str
+    cuts: bool = False
+    """The run was cut short here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Record 1, as far as it can be read. What is missing is '-' or empty."""
+
+    description: str
+    owner: str
+    protected: bool
+    emulated: tuple[str, ...]
+    operator: str
+    trigger: str
+    host: str
+    platform: str
+    cluster_uid: str
+    clocks: Mapping[str, float]
+    """Seconds by which another system's clock is ahead, by its name."""
+    versions: Mapping[str, str]
+    digests: Mapping[str, str]
+    drill: Mapping[str, Any]
+    target: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """What the templates need besides the verdict."""
 
-    opened: Mapping[str, Any]
+    facts: Facts
     began: str
     ended: str
     lasted: str
     length_s: float
+    begin: float
+    """Where the run's monotonic axis begins."""
+    begin_at: float
+    """The same as a date."""
+    records: int
+    recovered: str
+    """Who cleaned up after it and when, or ''."""
     phases: tuple[Span, ...]
-    steps: tuple[Span, ...]
+    lanes: tuple[Lane, ...]
+    events: tuple[Event, ...]
     moments: tuple[Moment, ...]
     series: tuple[Series, ...]
-    activities: tuple[tuple[str, Activity], ...]
-    checks: tuple[tuple[str, Check], ...]
-    measures: tuple[tuple[str, Measure], ...]
-    recovery_points: tuple[tuple[str, RecoveryPoint], ...]
-    notes: tuple[Note, ...]
-    attachments: tuple[Attachment, ...]
-    last_hash: str = ""
+    evidence: tuple[tuple[str, Seen], ...]
+    """Everything but samples, with the step it belongs to, in order."""
+
+    def of(self, *kinds: type[Evidence]) -> list[tuple[str, Any]]:
+        """Evidence of these kinds with the name of its step."""
+        return [(step, seen.what) for step, seen in self.evidence if isinstance(seen.what, kinds)]
 
 
 def tell(history: History, verdict: Verdict) -> Story:
-    """The story of a run that has at least its first record."""
-    begin = history[0].mono
-    evidence = _evidence(history)
-    end = max(record.mono for record in history) - begin
+    """The story of a run of which at least one record is there."""
+    run, first = read_run(history), history[0]
+    length_s = max(run.end - first.mono, 1.0) if math.isfinite(run.end - first.mono) else 1.0
+    evidence = [("", seen) for seen in run.evidence]
+    evidence += [(step.name, seen) for step in run.steps.values() for seen in step.evidence]
     return Story(
-        opened=history[0].data,
-        began=_date(history[0].at),
-        ended=_date(history[-1].at),
-        lasted=format_duration(round(end, 1)),
-        length_s=max(end, 1.0),
-        phases=tuple(_spans(history, "phase", lambda r: str(r.data["phase"]))),
-        steps=tuple(_spans(history, "step", lambda r: r.step)),
-        moments=tuple(_moments(history, begin)),
-        series=tuple(_series(history, begin, verdict)),
-        activities=tuple((step, e) for step, e in evidence if isinstance(e, Activity)),
-        checks=tuple((step, e) for step, e in evidence if isinstance(e, Check)),
-        measures=tuple((step, e) for step, e in evidence if isinstance(e, Measure)),
-        recovery_points=tuple((step, e) for step, e in evidence if isinstance(e, RecoveryPoint)),
-        notes=tuple(e for _, e in evidence if isinstance(e, Note)),
-        attachments=tuple(e for _, e in evidence if isinstance(e, Attachment)),
+        facts=_facts(run.opened),
+        began=_date(first.at),
+        ended=_date(first.at + run.end - first.mono),
+        lasted=format_duration(round(run.end - first.mono, 1)),
+        length_s=length_s,
+        begin=first.mono,
+        begin_at=first.at,
+        records=len(history),
+        recovered=_recovered(history),
+        phases=_phases(run, first.mono, length_s),
+        lanes=_lanes(run, verdict, first.mono),
+        events=_events(run, verdict, first.mono),
+        moments=moments(history, run, verdict),
+        series=series_of(history, run, verdict, first.mono, length_s),
+        evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),
     )
 
 
 def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "at a date that cannot be"
 
 
-def _evidence(history: History) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any, otherwise: str = "-") -> str:
+    return value if isinstance(value, str) and value else otherwise
+
+
+def _facts(opened: Mapping[str, Any]) -> Facts:
+    target, drill = _mapping(opened.get("target")), _mapping(opened.get("drill"))
+    vantage, identities = _mapping(opened.get("vantage")), _mapping(opened.get("identities"))
+    emulated = target.get("emulated")
+    clocks = _mapping(opened.get("clock_offsets")) or _mapping(identities.get("clock_offset_s"))
+    return Facts(
+        description=_text(drill.get("description"), ""),
+        owner=_text(drill.get("owner"), ""),
+        protected=target.get("protected") is True,
+        emulated=tuple(str(text) for text in emulated) if isinstance(emulated, list | tuple) else (),
+        operator=_text(opened.get("operator")),
+        trigger=_text(opened.get("trigger")),
+        host=_text(vantage.get("host")),
+        platform=_text(vantage.get("platform")),
+        cluster_uid=_text(identities.get("cluster_uid"), ""),
+        clocks={str(name): s for name, s in clocks.items() if isinstance(s, int | float)},
+        versions={str(k): str(v) for k, v in _mapping(opened.get("versions")).items()},
+        digests={str(k): str(v) for k, v in _mapping(opened.get("digests")).items()},
+        drill=drill,
+        target={key: value for key, value in target.items() if key != "emulated"},
+    )
+
+
+def _recovered(history: History) -> str:
     for record in history:
-        if record.kind == "evidence" and record.data.get("type") not in ("Sample", "Reading"):
-            try:
-                found.append((record.step, decode_evidence(record.data)))
-            except ValueError:
-                continue  # of another version: the judge has said so
-    return found
+        if record.kind == "run.recovered":
+            return f"{_text(_mapping(record.data).get('by'), 'somebody')} on {_date(record.at)}"
+    return ""
 
 
-def _spans(history: History, what: str, name: Any) -> list[Span]:
-    begin = history[0].mono
-    last = max(record.mono for record in history) - begin
-    open_: dict[str, float] = {}
-    found: list[Span] = []
-    for record in history:
-        if record.kind == f"{what}.started":
-            open_[name(record)] = record.mono - begin
-        elif record.kind == f"{what}.ended" and name(record) in open_:
-            start = open_.pop(name(record))
-            tone = str(record.data.get("outcome", "phase"))
-            found.append(Span(name(record), start, record.mono - begin, tone, str(record.data.get("why", ""))))
-    found += [Span(key, start, last, "cut", "did not end") for key, start in open_.items()]
-    return sorted(found, key=lambda span: span.start_s)
-
-
-def _moments(history: History, begin: float) -> list[Moment]:
-    found: list[Moment] = []
-    resources: dict[int, str] = {}
-    for record in history:
-        at = record.mono - begin
-        data = record.data
-        resource = resources.get(data.get("of", 0), f"undo {data.get('of')}")
-        match record.kind:
-            case "abort":
-                found.append(Moment(at, f"aborted ({data['by']}): {data['why']}", "failed"))
-            case "effect.irreversible":
-                found.append(Moment(at, f"{data['effect'].partition('.')[2]}: {data['resource']}", "effect"))
-            case "undo.planned":
-                resources[record.n] = data["resource"]
-                found.append(Moment(at, f"undo on disk: {data['resource']}", "plain"))
-            case "undo.ended":
-                found.append(Moment(at, f"{data['outcome']}: {resource}", "relieve"))
-            case "undo.failed":
-                found.append(Moment(at, f"not undone: {resource}: {data['why']}", "failed"))
-            case "run.recovered":
-                found.append(Moment(at, f"recovered by {data.get('by', '')}", "relieve"))
-            case "journal.torn":
-                found.append(Moment(at, f"a torn line of {data['bytes']} bytes was cut", "failed"))
-            case "evidence" if data.get("type") == "Mark":
-                mark = decode_evidence(data)
-                assert isinstance(mark, Mark)
-                simulated = " (simulated)" if mark.simulated else ""
-                found.append(Moment(mark.at - begin, f"{record.step}: {mark.moment}{simulated}", "mark"))
-            case _:
-                pass
-    return sorted(found, key=lambda moment: moment.at_s)
-
-
-def _series(history: History, begin: float, verdict: Verdict) -> list[Series]:
-    by_sli: dict[str, list[tuple[Record, Sample]]] = {}
-    for record in history:
-        if record.kind == "evidence" and record.data.get("type") == "Sample":
-            sample = decode_evidence(record.data)
-            assert isinstance(sample, Sample)
-            by_sli.setdefault(sample.sli, []).append((record, sample))
-    outages: dict[str, tuple[Outage, ...]] = {s.sli: s.outages for s in verdict.slis if s.phase == "all"}
-    return [
-        Series(
-            sli,
-            _bins([(record.mono - begin, sample) for record, sample in samples]),
-            tuple(
-                Span(sli, o.first_bad - begin, o.last_bad - begin, "outage", f"{o.bad} bad")
-                for o in outages.get(sli, ())
-            ),
-            samples[0][1].control,
-        )
-        for sli, samples in sorted(by_sli.items())
+def _phases(run: RunRead, begin: float, length_s: float) -> tuple[Span, ...]:
+    spans = [
+        Span(str(name), start - begin, min(end - begin, length_s), "phase")
+        for name, (start, end) in run.phases.items()
+        if start - begin < length_s  # a recovery has a clean-up of its own, days later
     ]
+    return tuple(sorted(spans, key=lambda span: span.start_s))
 
 
-def _bins(samples: list[tuple[float, Sample]]) -> tuple[Bin, ...]:
-    """Seconds where they fit, else stretches of equal length, each with its own p95."""
-    per_bin = max(1, -(-len(samples) // BINS))
-    bins: list[Bin] = []
-    for i in range(0, len(samples), per_bin):
-        part = samples[i : i + per_bin]
-        merged: dict[int, int] = {}
-        for _, sample in part:
-            for bucket, count in sample.latency_us.items():
-                merged[bucket] = merged.get(bucket, 0) + count
-        sent = sum(sample.sent for _, sample in part)
-        p95 = percentile_s(merged, 0.95)
-        bins.append(
-            Bin(
-                part[0][0] - 1.0,
-                part[-1][0],
-                sent,
-                sent - sum(sample.good for _, sample in part),
-                None if p95 is None else p95 * 1000,
-            )
-        )
-    return tuple(bins)
+def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
+    """Steps in order of the drill; a group's own lane above its first."""
+    lanes: list[Lane] = []
+    groups: set[str] = set()
+    for step in verdict.steps:
+        if step.group and step.group not in groups:
+            groups.add(step.group)
+            inside = [s for s in verdict.steps if s.group == step.group and s.started is not None]
+            whole: tuple[Span, ...] = ()
+            if inside:
+                first = min(s.started or 0.0 for s in inside)
+                last = max(run.end if s.ended is None else s.ended for s in inside)
+                whole = (Span(step.group, first - begin, last - begin, "group"),)
+            lanes.append(Lane(step.group, whole))
+        spans: tuple[Span, ...] = ()
+        if step.started is not None:
+            end = run.end if step.ended is None else step.ended
+            spans = (Span(step.name, step.started - begin, end - begin, step.outcome, step.why),)
+        lanes.append(Lane(step.name, spans, _parts(run, step.name, step.split_s, begin), int(bool(step.group))))
+    return tuple(lanes)
+
+
+def _marks(run: RunRead) -> list[tuple[str, Mark]]:
+    return [(step.name, s.what) for step in run.steps.values() for s in step.evidence if isinstance(s.what, Mark)]
+
+
+def _parts(run: RunRead, step: str, split_s: Mapping[str, float], begin: float) -> tuple[Span, ...]:
+    disrupted = [mark.at for name, mark in _marks(run) if name == step and mark.moment == "disrupted"]
+    if not disrupted or not split_s:
+        return ()
+    at, spans = min(disrupted) - begin, []
+    for part, length_s in split_s.items():
+        spans.append(Span(part, at, at + length_s, "part", format_duration(round(length_s, 2))))
+        at += length_s
+    return tuple(spans)
+
+
+def _events(run: RunRead, verdict: Verdict, begin: float) -> tuple[Event, ...]:
+    several = len(verdict.steps) > 1
+    found = [
+        Event(mark.at - begin, f"{step}: {mark.moment}" if several else mark.moment)
+        for step, mark in _marks(run)
+    ]  # fmt: skip
+    found += [Event(record.mono - begin, "aborted", cuts=True) for record in run.aborts[:1]]
+    if verdict.crashed:
+        found.append(Event(run.end - begin, "cut off", cuts=True))
+    return tuple(sorted(found, key=lambda event: event.at_s))

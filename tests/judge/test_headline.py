@@ -75,7 +75,7 @@ def test_more_reasons_than_a_sentence_holds_are_counted() -> None:
         tape.probe(name, 0, 10, bad=[(5, 6)])
     headline = judge(tape.step("kill", 1, 9).closed(11).history()).headline
     assert headline.startswith("violated: a 20 of 160 requests lost (bound 0); b 20")
-    assert headline.endswith("c 20 of 160 requests lost (bound 0), and 2 more")
+    assert headline.endswith("c 20 of 160 requests lost (bound 0); 2 more")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_causes_are_words_and_the_most_frequent_stands_first() -> None:
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        ("during/web/longest_gap", "web: longest gap"),
-        ("step/kill/during/web/p95", "kill: web: p95"),
+        ("during/web/longest_gap", "web during the steps: longest gap"),
+        ("step/kill/during/web/p95", "kill: web during the step: p95"),
         ("before/web", "web before the steps"),
         ("step/kill/after/web", "kill: web after the step"),
         ("step/kill/activity/method/delete pods", "kill: delete pods"),

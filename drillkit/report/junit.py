@@ -1,0 +1,112 @@
+"""The verdict as JUnit XML, which pipelines read: one test case for each judged thing.
+
+Violated is a failure, unknown an error (nobody knows), and what a refused drill did not do is skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from drillkit.judge.wording import title
+from drillkit.model.verdict import Finding, Holds, Judged, StepVerdict, Verdict
+from drillkit.report.story import Story
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 has no way to write."""
+
+
+def junit(story: Story, verdict: Verdict) -> str:
+    """`junit.xml`."""
+    cases = _cases(verdict)
+    kinds = [next(iter(case), None) for case in cases]
+    tags = [kind.tag if kind is not None else "" for kind in kinds]
+    counts = {"tests": len(cases), "failures": tags.count("failure"), "errors": tags.count("error"),
+              "skipped": tags.count("skipped")}  # fmt: skip
+    numbers = {key: str(value) for key, value in counts.items()}
+    time = f"{story.length_s:.3f}"
+    root = Element("testsuites", {"name": "drillkit", **numbers, "time": time})
+    suite = SubElement(
+        root, "testsuite",
+        {"name": _clean(verdict.drill or "drill"), **numbers, "time": time, "timestamp": _timestamp(story.begin_at),
+         "hostname": _clean(story.facts.host)},
+    )  # fmt: skip
+    properties = SubElement(suite, "properties")
+    for name, value in (
+        ("run", verdict.run), ("target", verdict.target), ("holds", str(verdict.holds)),
+        ("exit_code", str(verdict.exit_code)), ("headline", verdict.headline), ("owner", story.facts.owner),
+    ):  # fmt: skip
+        SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    suite.extend(cases)
+    indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _timestamp(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "1970-01-01T00:00:00"
+
+
+def _cases(verdict: Verdict) -> list[Element]:
+    """Gates, guards, bounds, what each step was judged by, every effect's undo, and what else was found."""
+    cases: list[Element] = []
+    told: set[str] = set()
+    refused = bool(verdict.refused)
+    for judged in (*verdict.gates, *verdict.bounds):
+        if not judged.about.startswith("step/") or "/during/" not in judged.about:
+            cases.append(_case(verdict, judged, refused=refused))
+            told.add(judged.about)
+    for step in verdict.steps:
+        took_s = step.ended - step.started if step.ended is not None and step.started is not None else None
+        for judged in step.judged or (_bare(step),):
+            alone = (
+                took_s if judged.about in (f"step/{step.name}", step.judged[0].about if step.judged else "") else None
+            )
+            cases.append(_case(verdict, judged, refused=refused, took_s=alone))
+            told.add(judged.about)
+    for undo in verdict.undos:
+        if undo.phase != "irreversible":
+            case = Element("testcase", {"classname": _clean(f"{verdict.drill}.cleanup"), "name": _clean(undo.resource)})
+            if undo.outcome == "open":
+                _say(case, "error", "its undo is open", undo.detail)
+            cases.append(case)
+            told.add(f"cleanup/{undo.resource}")
+    cases += [
+        _case(verdict, finding, refused=refused)
+        for finding in verdict.findings
+        if finding.about not in told and finding.about != "action-item"
+    ]  # fmt: skip
+    return cases or [Element("testcase", {"classname": _clean(verdict.drill), "name": "drill"})]
+
+
+def _bare(step: StepVerdict) -> Judged:
+    """A step of which nothing but its end is known."""
+    return Judged(about=f"step/{step.name}", holds=step.holds, expected="ok", observed=step.why or step.outcome)
+
+
+def _case(verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: float | None = None) -> Element:
+    first, _, rest = judged.about.partition("/")
+    owner = f"step.{rest.partition('/')[0]}" if first == "step" else first
+    name = title(judged.about, step=rest.partition("/")[0] if first == "step" else "")
+    case = Element("testcase", {"classname": _clean(f"{verdict.drill}.{owner}"), "name": _clean(name)})
+    if took_s is not None:
+        case.set("time", f"{took_s:.3f}")
+    if judged.holds is Holds.MET:
+        return case
+    beside = "; ".join(p for p in (judged.note, judged.doubt) if p) if isinstance(judged, Judged) else judged.advice
+    message = f"expected {judged.expected}, observed {judged.observed}"
+    kind = "failure" if judged.holds is Holds.VIOLATED else "skipped" if refused else "error"
+    _say(case, kind, message, beside)
+    return case
+
+
+def _say(case: Element, kind: str, message: str, text: str) -> None:
+    attributes = {"message": _clean(message)} if kind == "skipped" else {"message": _clean(message), "type": kind}
+    SubElement(case, kind, attributes).text = _clean(text) or None
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,81 @@
+"""What a step was judged by, as rows of a table: each judged thing once, with what its evidence adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drillkit.judge.wording import title
+from drillkit.model.evidence import Activity
+from drillkit.model.units import format_duration
+from drillkit.model.verdict import Holds, Judged, StepVerdict
+from drillkit.report.story import Story
+
+_WORST_FIRST = (Holds.VIOLATED, Holds.UNKNOWN, Holds.MET)
+_ORDER = ("/objective/", "/during/", "/check", "/comparison/", "/in-effect/", "/activity/")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One judged thing."""
+
+    what: str
+    holds: Holds
+    expected: str
+    observed: str
+    beside: str
+    records: tuple[int, ...]
+    targets: tuple[str, ...] = ()
+    """What an activity touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """A step and its rows, the worst first."""
+
+    step: StepVerdict
+    rows: tuple[Row, ...]
+
+    @property
+    def took(self) -> str:
+        """How long it ran, or '-'."""
+        if self.step.started is None or self.step.ended is None:
+            return "-"
+        return format_duration(round(self.step.ended - self.step.started, 2))
+
+    @property
+    def rto(self) -> str:
+        """RTO and its parts, or ''."""
+        if not self.step.split_s:
+            return ""
+        parts = ", ".join(f"{part} {format_duration(round(s, 2))}" for part, s in self.step.split_s.items())
+        whole = "not reached" if self.step.rto_s is None else format_duration(round(self.step.rto_s, 2))
+        return f"RTO {whole}: {parts}"
+
+
+def step_pages(story: Story, steps: tuple[StepVerdict, ...]) -> tuple[StepPage, ...]:
+    """Every step of a verdict."""
+    activities = {seen.n: seen.what for _, seen in story.evidence if isinstance(seen.what, Activity)}
+    return tuple(
+        StepPage(step, tuple(row_of(j, step.name, activities) for j in sorted(step.judged, key=_place)))
+        for step in steps
+    )
+
+
+def row_of(judged: Judged, step: str = "", activities: dict[int, Activity] | None = None) -> Row:
+    """One judged thing as a row. `step`: the step around it, which need not be named again."""
+    activity = (activities or {}).get(judged.records[0]) if len(judged.records) == 1 else None
+    beside, observed = [judged.note, judged.doubt], judged.observed
+    targets: tuple[str, ...] = ()
+    if activity is not None:
+        observed = f"{observed}, took {format_duration(round(activity.took_s, 2))}"
+        targets = activity.targets
+        if observed.startswith("hit ") and activity.kind == "action":
+            observed = f"succeeded, {observed}"
+    what = title(judged.about, step=step) if judged.about != f"step/{step}" else "how it ended"
+    text = "; ".join(part for part in beside if part)
+    return Row(what, judged.holds, judged.expected, observed, text, judged.records, targets)
+
+
+def _place(judged: Judged) -> tuple[int, int, tuple[int, ...]]:
+    order = next((i for i, part in enumerate(_ORDER) if part in judged.about), -1)
+    return _WORST_FIRST.index(judged.holds), order, judged.records[-1:]

@@ -15,6 +15,7 @@ from drillkit.model.errors import UsageError
 if TYPE_CHECKING:  # the sampler's process imports this package for one module and must start at once
     from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
+    from drillkit.clients.elasticache import ElastiCache
     from drillkit.clients.kube import Kube
     from drillkit.clients.rds import Rds
     from drillkit.clients.undo import Applicable
@@ -67,6 +68,14 @@ class Clients:
             from drillkit.clients.rds import Rds
 
             return Rds(self.aws)
+
+    @functools.cached_property
+    def elasticache(self) -> ElastiCache:
+        """ElastiCache in the target's region. Raises UsageError, TargetError."""
+        with self._opening:
+            from drillkit.clients.elasticache import ElastiCache
+
+            return ElastiCache(self.aws)
 
     @functools.cached_property
     def chaostoolkit(self) -> Workers:

@@ -334,6 +334,8 @@ class AwsTarget:
     """Subnet group of restored copies; never the original's network."""
     security_groups: tuple[str, ...] = ()
     """Security groups of restored copies, without egress."""
+    cache_subnet_group: str | None = None
+    """Subnet group of restored caches."""
     dr_subnet_group: str | None = None
     """Subnet group in the DR region."""
     dr_security_groups: tuple[str, ...] = ()

@@ -101,6 +101,7 @@ def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
         "region": handle.region,
         "dr_region": handle.dr_region,
         "subnet_group": handle.subnet_group,
+        "cache_subnet_group": handle.subnet_group,
         "dr_subnet_group": handle.subnet_group,
         "security_groups": [handle.security_group],
         "dr_security_groups": [handle.security_group],

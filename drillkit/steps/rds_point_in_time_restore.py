@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from drillkit.clients.rds import Rds
@@ -22,23 +22,13 @@ from drillkit.steps.restoring import (
     begin,
     not_there,
 )  # fmt: skip
-
-BEFORE = timedelta(seconds=1)
+from drillkit.steps.windows import Window, chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointInTimeArguments(RestoreArguments):
     to: Literal["latest", "before"] | datetime = "latest"
     """`latest` restorable time; `before`: one second before `disrupted`; or a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Between which times the source can be restored."""
-
-    original: Original
-    earliest: datetime | None
-    latest: datetime
 
 
 class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
@@ -61,8 +51,8 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
             "rds:RestoreDBInstanceToPointInTime", "rds:DescribeDBInstanceAutomatedBackups", *PASSES, *COPIES, *KEYS,
         ]  # fmt: skip
         with outlook.looking():
-            window = find_window(rds, arguments.source)
-            point = chosen(arguments, window, None)
+            window, _ = find_window(rds, arguments.source)
+            point = chosen(arguments.to, arguments.disrupted, window)
             outlook.targets.append(f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)")
             until = f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
             outlook.notes.append(until if point is None else f"{until}; restores to {point.isoformat()}")
@@ -72,15 +62,15 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
     def run(self, arguments: PointInTimeArguments, act: Act) -> None:
         disrupted = begin(act, arguments.disrupted)
         rds = act.clients.rds
-        window = find_window(rds, arguments.source)
-        point = chosen(arguments, window, disrupted)
+        window, original = find_window(rds, arguments.source)
+        point = chosen(arguments.to, disrupted, window)
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
         source: dict[str, Any] = (
-            {"SourceDBInstanceIdentifier": arguments.source} if window.original.alive
-            else {"SourceDbiResourceId": window.original.uid}
+            {"SourceDBInstanceIdentifier": arguments.source} if original.alive
+            else {"SourceDbiResourceId": original.uid}
         )  # fmt: skip
         source |= {"UseLatestRestorableTime": True} if point is None else {"RestoreTime": point}
-        restore = Restore(act, rds, arguments, window.original, disrupted, promised)
+        restore = Restore(act, rds, arguments, original, disrupted, promised)
         restore.run(
             lambda plan, settings, zones: rds.restore_to_point_in_time(
                 plan, source=source, settings=settings, zones=zones
@@ -88,7 +78,7 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         )
 
 
-def find_window(rds: Rds, source: str) -> _Window:
+def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
     """Between which times a source can be restored, alive or deleted. Raises StepFailed when it cannot."""
     described = rds.instance(source)
     backups = rds.automated_backups(source)
@@ -101,34 +91,13 @@ def find_window(rds: Rds, source: str) -> _Window:
         uid = str(described.get("DbiResourceId", ""))
         own = next((b for b in backups if b.get("DbiResourceId") == uid), {})
         earliest = (own.get("RestoreWindow") or {}).get("EarliestTime")
-        return _Window(Original(source, described, True, uid), earliest, latest)
+        return Window(earliest, latest), Original(source, described, True, uid)
     kept = next((b for b in backups if (b.get("RestoreWindow") or {}).get("LatestTime")), None)
     if kept is None:
         raise not_there(source, rds.region)
     window = kept["RestoreWindow"]
     original = Original(source, kept, False, str(kept["DbiResourceId"]))
-    return _Window(original, window.get("EarliestTime"), window["LatestTime"])
-
-
-def chosen(arguments: PointInTimeArguments, window: _Window, disrupted: datetime | None) -> datetime | None:
-    """The time to restore to, None for the latest. Raises StepFailed outside of what can be restored."""
-    if arguments.to == "latest":
-        return None
-    if arguments.to == "before":
-        moment = arguments.disrupted or disrupted
-        if moment is None:
-            return None
-        point = min(moment - BEFORE, window.latest)
-    else:
-        assert isinstance(arguments.to, datetime)
-        point = arguments.to
-    if point > window.latest or (window.earliest is not None and point < window.earliest):
-        since = f"{window.earliest:%Y-%m-%d %H:%M:%S}" if window.earliest else "the first backup"
-        raise StepFailed(
-            f"{point.isoformat()} cannot be restored: expected a time from {since} to "
-            f"{window.latest:%Y-%m-%d %H:%M:%S} UTC"
-        )
-    return point
+    return Window(window.get("EarliestTime"), window["LatestTime"]), original
 
 
 KIND = RdsPointInTimeRestore()

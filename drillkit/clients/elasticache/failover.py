@@ -1,0 +1,47 @@
+"""What cannot be taken back: a node group's failover to a replica."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.shared import Described
+from drillkit.clients.elasticache.reader import Reader
+from drillkit.journal.book import Planned
+from drillkit.model.effects import Irreversible
+
+
+@dataclass(frozen=True)
+class FailOverGroup(Irreversible):
+    """A node group of a replication group is failed over to a replica."""
+
+    kind: ClassVar[str] = "elasticache.failover"
+
+    name: str
+    region: str
+    node_group: str
+
+    @property
+    def resource(self) -> str:
+        return f"elasticache replication-group/{self.region}/{self.name}"
+
+    @property
+    def reason(self) -> str:
+        return "connections that a failover cuts stay cut, and writes that were not replicated are lost"
+
+    @property
+    def wait_for(self) -> str:
+        return "a replica to be the primary and the failed node to be replaced"
+
+
+def fail_over(cache: Reader, plan: Planned[FailOverGroup]) -> Described:
+    """See `ElastiCache.fail_over`."""
+    undo = plan.undo
+
+    def once(attempts: Attempts) -> Described:
+        return attempts.send(
+            "TestFailover", f"fail over {undo.resource}", ReplicationGroupId=undo.name, NodeGroupId=undo.node_group
+        )  # fmt: skip
+
+    return make(cache.door, plan, once, lambda _: {})

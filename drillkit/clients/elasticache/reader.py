@@ -1,0 +1,66 @@
+"""Looking at ElastiCache in one region. Everything that changes it is in `ElastiCache`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drillkit.clients.aws import Aws
+from drillkit.clients.aws.marks import as_mapping
+from drillkit.clients.aws.removing import Found
+from drillkit.clients.aws.shared import Described
+from drillkit.model.errors import Absent
+
+
+class Reader:
+    """One region's ElastiCache, looked at. All methods raise CallError and, the first time, TargetError."""
+
+    def __init__(self, aws: Aws, region: str = "") -> None:
+        self.region = region or aws.target.region
+        self.clock = aws.clock
+        self.door = aws.door("elasticache", self.region)
+
+    def group(self, name: str) -> Described | None:
+        """A replication group, or None."""
+        try:
+            answer = self.door.read(
+                "DescribeReplicationGroups", f"look at replication group {name}", ReplicationGroupId=name
+            )
+        except Absent:
+            return None
+        return next(iter(answer.get("ReplicationGroups") or []), None)
+
+    def member(self, name: str) -> Described | None:
+        """A cache cluster of a replication group, or None: it tells of engine version, parameters and network."""
+        try:
+            answer = self.door.read("DescribeCacheClusters", f"look at cache cluster {name}", CacheClusterId=name)
+        except Absent:
+            return None
+        return next(iter(answer.get("CacheClusters") or []), None)
+
+    def snapshot(self, name: str) -> Described | None:
+        """A snapshot by its name, or None."""
+        try:
+            answer = self.door.read("DescribeSnapshots", f"look at cache snapshot {name}", SnapshotName=name)
+        except Absent:
+            return None
+        return next(iter(answer.get("Snapshots") or []), None)
+
+    def snapshots(self, source: str, kind: str) -> list[dict[str, Any]]:
+        """Snapshots of a replication group, which may be gone; `kind`: automated or manual."""
+        origin = {"automated": "system", "manual": "user"}[kind]
+        return list(
+            self.door.pages(
+                "DescribeSnapshots", f"list cache snapshots of {source}", "Snapshots", ReplicationGroupId=source,
+                SnapshotSource=origin, MaxRecords=50,
+            )
+        )  # fmt: skip
+
+    def marked(self, described: Described, status: str) -> Found | None:
+        """What decides whose something is; its tags are not in its description. None when it went meanwhile."""
+        try:
+            answer = self.door.read(
+                "ListTagsForResource", f"read the tags of {described['ARN']}", ResourceName=described["ARN"]
+            )
+        except Absent:
+            return None
+        return Found(as_mapping(answer.get("TagList")), status)

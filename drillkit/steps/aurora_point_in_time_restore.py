@@ -1,0 +1,82 @@
+"""`aurora.point-in-time-restore`: an Aurora cluster as it was at a moment, beside the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from drillkit.clients.rds import Rds
+from drillkit.model.errors import StepFailed
+from drillkit.model.evidence import RecoveryPoint
+from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.restoring import KEYS, Original, Outlook, age, begin
+from drillkit.steps.restoring_aurora import COPIES, PASSES, QUOTAS, AuroraArguments, AuroraRestore, original_cluster
+from drillkit.steps.windows import Window, chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuroraPointInTimeArguments(AuroraArguments):
+    to: Literal["latest", "before"] | datetime = "latest"
+    """`latest` restorable time; `before`: one second before `disrupted`; or a time."""
+
+
+class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
+    """Restore an Aurora cluster to a point in time with a member, read it, and remove it: members first.
+
+    Always a full copy: a clone shares its original's storage and proves nothing about backups.
+    """
+
+    name = "aurora.point-in-time-restore"
+    disturbs = "none"
+    Arguments = AuroraPointInTimeArguments
+    needs = frozenset({"aws", "aurora"})
+
+    def prospect(self, arguments: AuroraPointInTimeArguments, act: Act) -> Prospect:
+        outlook = Outlook(act)
+        rds = act.clients.rds
+        outlook.surroundings(rds, arguments.source, {**QUOTAS, "DBInstances": arguments.members})
+        outlook.permissions += ["rds:RestoreDBClusterToPointInTime", "rds:DescribeDBClusterAutomatedBackups"]
+        outlook.permissions += [*PASSES, *COPIES, *KEYS]
+        with outlook.looking():
+            window, _ = find_window(rds, arguments.source)
+            chosen(arguments.to, arguments.disrupted, window)
+            outlook.targets.append(f"rds cluster/{rds.region}/{arguments.source} (its backups; it is not touched)")
+            outlook.notes.append(
+                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
+            )
+        outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)
+        return outlook.prospect()
+
+    def run(self, arguments: AuroraPointInTimeArguments, act: Act) -> None:
+        disrupted = begin(act, arguments.disrupted)
+        rds = act.clients.rds
+        window, original = find_window(rds, arguments.source)
+        point = chosen(arguments.to, disrupted, window)
+        promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
+        source: dict[str, Any] = (
+            {"SourceDBClusterIdentifier": arguments.source} if original.alive
+            else {"SourceDbClusterResourceId": original.uid}
+        )  # fmt: skip
+        source |= {"UseLatestRestorableTime": True} if point is None else {"RestoreToTime": point}
+        AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
+            lambda plan, settings: rds.restore_cluster_to_point_in_time(plan, source=source, settings=settings),
+            exact=True,
+        )
+
+
+def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
+    """Between which times a cluster can be restored, alive or deleted. Raises StepFailed when it cannot."""
+    kept = next(iter(rds.automated_backups(source, cluster=True)), None)
+    original = original_cluster(rds, source, kept)
+    if original.alive:
+        earliest, latest = (original.described.get(f"{which}RestorableTime") for which in ("Earliest", "Latest"))
+    else:
+        window = original.described.get("RestoreWindow") or {}
+        earliest, latest = window.get("EarliestTime"), window.get("LatestTime")
+    if latest is None:
+        raise StepFailed(f"{source} has nothing that could be restored yet")
+    return Window(earliest, latest), original
+
+
+KIND = AuroraPointInTimeRestore()

@@ -1,0 +1,213 @@
+"""`elasticache.snapshot-restore`: a replication group from a snapshot, beside the original."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from drillkit.checks import Copy, verify
+from drillkit.clients import resp, secrets
+from drillkit.clients.aws.polling import poll
+from drillkit.clients.aws.shared import Described
+from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
+from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
+from drillkit.model.evidence import Check, RecoveryPoint
+from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.restoring import Outlook, age, aws_of, begin, expires, refusals_fail, resource_name
+
+NAME_LIMIT = 40
+READ_S = 10.0
+CARRIED = ("CacheNodeType", "EngineVersion", "CacheParameterGroupName", "NetworkType")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRestoreArguments:
+    source: str
+    """Identifier of the replication group; it may be deleted already."""
+    from_: Literal["automated", "manual", "fresh"] = "automated"
+    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before the disruption."""
+    keys: int = 1
+    """So many keys at least must be in the copy."""
+    disrupted: datetime | None = None
+    """When the disaster was. Default: the moment the step begins, and the disruption counts as simulated."""
+
+
+class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
+    """Restore an ElastiCache replication group from a snapshot, count its keys, and remove it.
+
+    One node per shard, without replicas; in the target's `cache_subnet_group` and `security_groups`.
+    """
+
+    name = "elasticache.snapshot-restore"
+    disturbs = "none"
+    Arguments = CacheRestoreArguments
+    needs = frozenset({"aws"})
+
+    def prospect(self, arguments: CacheRestoreArguments, act: Act) -> Prospect:
+        outlook = Outlook(act)
+        outlook.permissions += [f"elasticache:{action}" for action in (
+            "DescribeReplicationGroups", "DescribeCacheClusters", "DescribeSnapshots", "CreateReplicationGroup",
+            "DeleteReplicationGroup", "ListTagsForResource", "AddTagsToResource",
+        )]  # fmt: skip
+        with outlook.looking():
+            network(act)
+        with outlook.looking():
+            cache = act.clients.elasticache
+            if arguments.from_ == "fresh":
+                outlook.permissions += ["elasticache:CreateSnapshot", "elasticache:DeleteSnapshot"]
+                if cache.group(arguments.source) is None:
+                    outlook.problems.append(f"there is no replication group {arguments.source} in {cache.region}")
+                outlook.makes(f"a snapshot of {arguments.source}", cache.region)
+            else:
+                found = newest(cache, arguments)
+                outlook.targets.append(f"elasticache snapshot/{cache.region}/{found['SnapshotName']} (not touched)")
+                outlook.notes.append(f"its data is {age(taken_at(found), act)} old")
+            outlook.makes(f"a copy of {arguments.source}", cache.region)
+        return outlook.prospect()
+
+    def run(self, arguments: CacheRestoreArguments, act: Act) -> None:
+        cache = act.clients.elasticache
+        there = network(act)
+        found = fresh(act, cache, arguments.source) if arguments.from_ == "fresh" else None
+        disrupted = begin(act, arguments.disrupted)
+        found = found or newest(cache, arguments)
+        act.observe(RecoveryPoint(taken_at(found), "snapshot", disrupted))
+        name = resource_name(act, limit=NAME_LIMIT)
+        act.mark("decided")
+        plan = act.book.plan(DeleteReplicationGroup(name, act.run.id, cache.region, expires(act)))
+        with refusals_fail():
+            cache.restore_from_snapshot(
+                plan, snapshot=str(found["SnapshotName"]), settings=settings(cache, arguments.source, found, there)
+            )
+        act.mark("queued")
+        act.say(f"restoring {arguments.source} as {name}")
+        copy = _await(act, cache, name)
+        act.mark("restored")
+        endpoint = _endpoint(copy)
+        act.outputs |= {"host": endpoint.host, "port": endpoint.port, "endpoint": endpoint.said}
+        _count(act, arguments, endpoint)
+        verify(act, Copy(name=plan.undo.resource, disrupted=disrupted))
+
+
+def network(act: Act) -> Mapping[str, Any]:
+    """The drill network for caches. Raises Refused when the target names none."""
+    aws = aws_of(act)
+    if not aws.cache_subnet_group or not aws.security_groups:
+        raise Refused(
+            "the target names no drill network for caches: add `cache_subnet_group` and `security_groups` (without "
+            "egress) to its `aws:`. A copy never joins its original's network"
+        )
+    return {"CacheSubnetGroupName": aws.cache_subnet_group, "SecurityGroupIds": list(aws.security_groups)}
+
+
+def taken_at(snapshot: Described) -> datetime:
+    """When the oldest shard of a snapshot was saved. Raises StepFailed when nothing tells."""
+    nodes = snapshot.get("NodeSnapshots") or []
+    times: list[datetime] = [node["SnapshotCreateTime"] for node in nodes if node.get("SnapshotCreateTime")]
+    if not times:
+        raise StepFailed(f"nothing tells of when the snapshot {snapshot.get('SnapshotName')} is")
+    return min(times)
+
+
+def newest(cache: ElastiCache, arguments: CacheRestoreArguments) -> Described:
+    """The newest usable snapshot. Raises StepFailed when there is none."""
+    found = [s for s in cache.snapshots(arguments.source, arguments.from_) if s.get("SnapshotStatus") == "available"]
+    if not found:
+        raise StepFailed(f"there is no {arguments.from_} snapshot of {arguments.source} in {cache.region}")
+    return max(found, key=taken_at)
+
+
+def fresh(act: Act, cache: ElastiCache, source: str) -> Described:
+    """A snapshot that this step takes."""
+    name = resource_name(act, "snap")
+    plan = act.book.plan(DeleteCacheSnapshot(name, act.run.id, cache.region, expires(act)))
+    with refusals_fail():
+        cache.create_snapshot(plan, source=source)
+
+    def look(_: float) -> Described | None:
+        found = cache.snapshot(name)
+        if found is not None and found.get("SnapshotStatus") == "failed":
+            raise StepFailed(f"the snapshot {name} failed; look at the events of {source}")
+        return found if found is not None and found.get("SnapshotStatus") == "available" else None
+
+    return poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"the snapshot {name}")
+
+
+def settings(cache: ElastiCache, source: str, snapshot: Described, there: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the restore: the original's where it still tells them, else the snapshot's."""
+    group = cache.group(source) or {}
+    members = group.get("MemberClusters") or []
+    member = (cache.member(str(members[0])) or {}) if members else {}
+    told: dict[str, Any] = {**snapshot, **{k: v for k, v in member.items() if v not in (None, "", [])}}
+    if (named := member.get("CacheParameterGroup")) and named.get("CacheParameterGroupName"):
+        told["CacheParameterGroupName"] = named["CacheParameterGroupName"]
+    carried = {name: told[name] for name in CARRIED if told.get(name)}
+    if version := carried.get("EngineVersion"):  # 7.1.0 is asked for as 7.1
+        carried["EngineVersion"] = re.sub(r"^(\d+\.\d+)\.\d+$", r"\1", str(version))
+    if port := snapshot.get("Port"):
+        carried["Port"] = port
+    for name in ("AtRestEncryptionEnabled", "TransitEncryptionEnabled"):
+        if group.get(name):
+            carried[name] = True
+    if group.get("KmsKeyId") or snapshot.get("KmsKeyId"):
+        carried["KmsKeyId"] = group.get("KmsKeyId") or snapshot["KmsKeyId"]
+    shards = int(snapshot.get("NumNodeGroups") or 1)
+    nodes = {"NumNodeGroups": shards, "ReplicasPerNodeGroup": 0} if shards > 1 else {"NumCacheClusters": 1}
+    return {
+        **carried, **there, **nodes, "ReplicationGroupDescription": f"copy of {source}, made by a drillkit run",
+        "AutomaticFailoverEnabled": shards > 1, "SnapshotRetentionLimit": 0,
+    }  # fmt: skip
+
+
+def _await(act: Act, cache: ElastiCache, name: str) -> Described:
+    started = False
+
+    def look(_: float) -> Described | None:
+        nonlocal started
+        found = cache.group(name)
+        if found is None:
+            return None
+        if not started:
+            started = True
+            act.mark("started")
+        status = str(found.get("Status", ""))
+        if status.startswith(("create-failed", "deleting")):
+            raise StepFailed(f"replication group {name} is {status}; look at its events")
+        return found if status == "available" else None
+
+    return poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"replication group {name}")
+
+
+def _endpoint(group: Described) -> resp.Cache:
+    shard = (group.get("NodeGroups") or [{}])[0]
+    found = group.get("ConfigurationEndpoint") or shard.get("PrimaryEndpoint") or {}
+    if not found.get("Address"):
+        raise StepFailed(f"{group.get('ReplicationGroupId')} is available and has no endpoint")
+    return resp.Cache(str(found["Address"]), int(found["Port"]), bool(group.get("TransitEncryptionEnabled")))
+
+
+def _count(act: Act, arguments: CacheRestoreArguments, endpoint: resp.Cache) -> None:
+    """Count the copy's keys: the proof that somebody read it."""
+    reference = act.target.databases.get(arguments.source, "")
+    name = f"keys in the copy of {arguments.source}"
+    try:
+        login = None
+        if reference:
+            login = secrets.login(reference, f"databases.{arguments.source}", lambda: act.clients.aws)
+        with resp.session(endpoint, login, READ_S) as session:
+            found = session.ask("DBSIZE")
+    except DrillError as why:
+        act.observe(Check(name, "restored-data", arguments.keys, ">=", None, str(why)))
+        raise StepUnknown(f"nobody read the restored cache: {why}") from why
+    count = found if isinstance(found, int) else 0
+    act.observe(Check(name, "restored-data", arguments.keys, ">=", count))
+    if count < arguments.keys:
+        raise StepFailed(f"{name}: expected at least {arguments.keys}, found {count}")
+    act.mark("ready")
+    act.mark("verified")
+
+
+KIND = ElastiCacheSnapshotRestore()

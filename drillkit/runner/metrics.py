@@ -26,6 +26,7 @@ from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
 from drillkit.model.evidence import Alert, Reading
 from drillkit.model.slo import Probed, Slo
+from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
 from drillkit.runner.alerting import Alerts, words
 from drillkit.runner.stopping import Stopper
@@ -96,6 +97,7 @@ class Metrics:
         """Connect and learn what record 1 holds: the terms of the SLOs. Never raises: `check` says what is wrong."""
         if self.needed:
             self._connect()
+        asking = self._server is not None and not self._why
         for name, slo in self._all.items():
             data: dict[str, Any] = {"target": slo.target, "window_s": slo.window.total_seconds()}
             if isinstance(slo.sli, Probed):
@@ -103,8 +105,11 @@ class Metrics:
                 data |= {"slow_s": slo.sli.slow.total_seconds()} if slo.sli.slow else {}
             else:
                 data |= {"kind": "prometheus"}
-                if self._server is not None and not self._why:
-                    data |= {"n_window": events_in_window(self._server, slo, self._now())}
+                if asking and self._server is not None:
+                    try:
+                        data |= {"n_window": events_in_window(self._server, slo, self._now())}
+                    except CallError:
+                        asking = False  # budgets are charged by time then; whether it answers, gates will tell
             self.terms[name] = slo_terms(name, data)
         return {name: _plain(terms) for name, terms in self.terms.items()}
 
@@ -192,7 +197,9 @@ class Metrics:
             self._polled[sli] = self._clock.mono()
             self._gates[sli] = _Asked(expectation, "after" if place == "after" else "before", since)
             wanted = self._expected(self._slos[sli], expectation)
-            self._answers[sli] = GateAnswer(Holds.UNKNOWN, 0, 0, wanted.expected, "the metrics server has not answered")
+            needed = format_duration(max(0.0, since + self._gate_s(self._slos[sli]) + self.interval_s - now))
+            why = f"no answer yet: scrapes of the next {needed} are needed" if since >= now else "no answer yet"
+            self._answers[sli] = GateAnswer(Holds.UNKNOWN, 0, 0, wanted.expected, why)
 
     def answer(self, sli: str) -> GateAnswer:
         with self._lock:

@@ -132,14 +132,14 @@ def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
 
 
 def events_in_window(prometheus: Prometheus, slo: Slo, at: float) -> float | None:
-    """Events in a whole window of an objective, from real traffic; None where less than a day of it is known."""
+    """Events in a whole window of an objective, from real traffic; None where less than a day of it is known.
+
+    Raises CallError.
+    """
     window_s = slo.window.total_seconds()
     if slo.slices is not None:
         return window_s / slo.slices.length.total_seconds()
-    try:
-        covered_s = reach_s(prometheus, slo, at - window_s, at)
-    except CallError:
-        return None
+    covered_s = reach_s(prometheus, slo, at - window_s, at)
     if covered_s < min(LEAST_TRAFFIC_S, window_s):
         return None
     found = Counting(prometheus).count(slo, at - covered_s, at, partial=True)

@@ -30,7 +30,7 @@ from drillkit.judge.gates import GateWindow
 from drillkit.judge.histogram import bucket_us
 from drillkit.judge.slos import SloTerms
 from drillkit.model.codec import encode_evidence, to_data
-from drillkit.model.drill import Bounds, Drill, Gate, GateSet, Guard, Guards, Hypothesis, Probe, Step
+from drillkit.model.drill import Bounds, Drill, Gate, Guard, Guards, Hypothesis, Probe, Step
 from drillkit.model.evidence import Reading, Sample
 from drillkit.model.units import OutOf, Rate, Share
 from drillkit.report import render
@@ -69,10 +69,8 @@ def drill() -> Drill:
         drill="hour", owner="bench@example.com",
         probes={"web": Probe(http="http://127.0.0.1:1/", rate=Rate(RATE), slow=timedelta(milliseconds=500))},
         hypothesis=Hypothesis(
-            before=GateSet(gates={"web": Gate(bad=OutOf(2, 200))}),
             during={"web": Bounds(bad=100_000, longest_gap=timedelta(seconds=30), p95=timedelta(seconds=1)),
                     "api": Bounds(budget=Share(0.5))},
-            after=GateSet(gates={"web": Gate(bad=OutOf(2, 200))}),
         ),
         guards=Guards(abort=(
             Guard(probe="web", longest_gap=timedelta(minutes=1)), Guard(budget="api", spent=Share(0.9)),

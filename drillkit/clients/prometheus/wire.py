@@ -116,7 +116,9 @@ class Wire:
             request = session.prepare_request(Request(method, url, data=body or None, headers=headers))
             if self._sign is not None:
                 self._sign(request)
-            settings = session.merge_environment_settings(url, {}, True, None, None)
+            # Said for each request: REQUESTS_CA_BUNDLE would win over a session's own authority.
+            verify = self._target.ca_file or True
+            settings = session.merge_environment_settings(url, {}, True, verify, None)
             timeout = (min(CONNECT_S, self.total_s), self.total_s)
             with session.send(request, allow_redirects=False, timeout=timeout, **settings) as response:
                 status, wish = response.status_code, response.headers.get("Retry-After")
@@ -171,8 +173,6 @@ class Wire:
             found.headers.update({"Accept": "application/json", "User-Agent": f"drillkit/{__version__}"})
             found.headers.update(self._known.headers)
             found.auth = _no_netrc
-            if self._target.ca_file:
-                found.verify = self._target.ca_file
             if self._target.client_cert:
                 key = self._target.client_key
                 found.cert = (self._target.client_cert, key) if key else self._target.client_cert

@@ -44,7 +44,7 @@ class UndoCommand(Applicable):
         return f"command/{self.name}"
 
     def apply(self, clients: Clients, patience: Patience) -> Undone:
-        ended = run(self.undo, self.folder, self.env, patience.deadline, clients.clock)
+        ended = run(self.undo, self.folder, self.env, patience.deadline, patience.clock)
         if ended.code != 0:
             raise Unavailable(f"`{self.undo[0]}` ended with {ended.code}: {ended.last_line}")
         return Undone("undone", f"`{self.undo[0]}` ended with 0")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,6 +133,8 @@ class _Restoring:
     chosen: Chosen
     how: Sealing
     disrupted: datetime = EPOCH
+    listed: Mapping[str, list[str]] = field(default_factory=dict)
+    """What the backup lists: `apps/v1/Deployment` to `shop/web`."""
 
     @property
     def scratches(self) -> list[str]:
@@ -139,6 +142,7 @@ class _Restoring:
 
     def go(self) -> None:
         act, backup = self.act, self.chosen.backup
+        self.listed = _contents(act, self.velero, backup.name, self.arguments)
         handles = _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
         make(act, self.velero, self.scratches, self.how, handles)
         self._declare()
@@ -231,13 +235,11 @@ class _Restoring:
         words = gather(act, self.velero, restore.name, RESTORE_FILES)
         if warned := words.warnings("RestoreResults"):
             act.observe(Note("velero", f"warnings of the restore: {warned}", "observation"))
-        listed = gather(act, self.velero, backup, {"BackupResourceList": BACKUP_FILES["BackupResourceList"]})
         try:
             restored: Mapping[str, list[str]] = words.data("RestoreResourceList") or {}
             found = compare(
-                self.velero.kube, backup, listed.data("BackupResourceList") or {}, restored, self.arguments.namespaces,
-                self.arguments.differs,
-            )  # fmt: skip
+                self.velero.kube, backup, self.listed, restored, self.arguments.namespaces, self.arguments.differs
+            )
         except CallError as error:
             act.observe(Note("drillkit", f"the inventory could not be compared: {error}", "observation"))
             found, restored = Comparison("objects", f"backup {backup}", 0, ()), {}
@@ -256,8 +258,11 @@ def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
     for source, scratch in arguments.namespaces.items():
         if scratch in arguments.namespaces:
             yield f"namespaces: {source} would be restored into the original {scratch}; restore into a new namespace"
-        if len(scratch) > NAMESPACE_LIMIT or targets.count(scratch) > 1:
-            yield f"namespaces: expected another name of {NAMESPACE_LIMIT} characters at most for {scratch}"
+        for name in (source, scratch):
+            if len(name) > NAMESPACE_LIMIT or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name):
+                yield f"namespaces: expected the name of a namespace, found `{name}`"
+        if targets.count(scratch) > 1:
+            yield f"namespaces: {scratch} is named twice; restore each namespace into one of its own"
     for kind in arguments.kinds:
         if OPENING in kind.lower():
             yield f"kinds: a restored {kind} could open the seal of the copy; leave it out"
@@ -274,6 +279,20 @@ def _said(chosen: Chosen, now: float) -> str:
     age = f", {format_duration(now - at.timestamp())} old" if at else ""
     passed = f"; newer ones are not good: {', '.join(s.name for s in chosen.passed_over)}" if chosen.passed_over else ""
     return f"backup {chosen.backup.name}{age}{passed}"
+
+
+def _contents(
+    act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments
+) -> Mapping[str, list[str]]:
+    """What the backup lists. Raises StepFailed when it does not hold what is to be restored."""
+    words = gather(act, velero, backup, {"BackupResourceList": BACKUP_FILES["BackupResourceList"]})
+    listed: Mapping[str, list[str]] | None = words.data("BackupResourceList")
+    if listed is None:
+        return {}
+    there = {item.partition("/")[0] for items in listed.values() for item in items}
+    if missing := sorted(set(arguments.namespaces) - there):
+        raise StepFailed(f"backup {backup} holds nothing of namespace {', '.join(missing)}: nothing would come back")
+    return listed
 
 
 def _disks(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> tuple[str, ...]:

@@ -243,3 +243,16 @@ def test_a_schedule_that_does_not_exist_is_violated_and_named(town: Town) -> Non
     ran = town.run(drill(schedule="nightly"))
     assert ran.code == 1
     assert "there are shop-daily" in town.verdict["steps"][0]["why"]
+
+
+def test_a_backup_without_the_namespace_is_violated_before_anything_is_made(town: Town) -> None:
+    ran = town.run(drill(namespaces={"warehouse": "dr-${run.id}"}))
+    assert ran.code == 1
+    assert "holds nothing of namespace warehouse" in town.verdict["steps"][0]["why"]
+    assert town.left() == {}
+
+
+def test_a_namespace_that_can_be_none_is_refused_by_name(town: Town) -> None:
+    ran = town.run(drill(namespaces={"${nothing}": "dr-${run.id}"}))
+    assert ran.code in (2, 4)
+    assert "${nothing}" in ran.said

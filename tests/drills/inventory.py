@@ -16,6 +16,8 @@ PASSING = frozenset({"events", "endpoints", "endpointslices", "pods", "replicase
 """Notices, and what is made anew whenever a pod or a rollout is; pods are counted."""
 LEFT_BEHIND = frozenset({"chaosresults"})
 """Results that another tool leaves on purpose."""
+BEATING = "drillkit-heartbeat"
+"""It changes every second, whoever looks."""
 ROLLOUT = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/restartedAt")
 """A restart's date and number: nothing takes a restart back."""
 
@@ -63,6 +65,8 @@ def inventory(kubeconfig: Path) -> dict[str, Any]:
             continue
         for obj in api.get(path)["items"]:
             meta = obj["metadata"]
+            if meta["name"] == BEATING:
+                continue
             found[f"{plural}/{meta.get('namespace', '')}/{meta['name']}"] = _wishes(obj)
     found["ready pods"] = dict(sorted(_ready(api.get("/api/v1/pods")["items"]).items()))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -48,6 +49,7 @@ PENDING_NAMES = (
     "StorageThroughput",
     "StorageType",
 )
+_JOINING = threading.Lock()
 BUSY = frozenset({"creating", "deleting"})
 
 
@@ -184,8 +186,9 @@ def _create_member(rds: Rds, region: str, name: str, fields: dict[str, Any], par
 
 def _join(cluster: Cluster) -> None:
     """The cluster's server listens from its first member on: a cluster without members answers nobody."""
-    if cluster.database is not None and not cluster.database.server.running:
-        cluster.database.server.start()
+    with _JOINING:  # members may come two at a time
+        if cluster.database is not None and not cluster.database.server.running:
+            cluster.database.server.start()
 
 
 def _joined(cluster: Cluster, instance: Instance) -> None:

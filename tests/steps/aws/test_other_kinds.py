@@ -1,0 +1,153 @@
+"""Aurora, failovers, caches, deleted sources, freshness; and Jobs that read from inside a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from drillkit.model.drill import Objectives, StepCheck
+from drillkit.model.evidence import Check, Comparison
+from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
+
+pytestmark = pytest.mark.slow
+ALIVE = (StepCheck(table="orders", rows=True, expect=">= 5000"),)
+SOON = Objectives(rto=timedelta(minutes=2))
+
+
+def actions(calls: list[dict[str, Any]], *names: str) -> list[str]:
+    return [call["action"] for call in calls if call["action"] in names]
+
+
+def test_an_aurora_cluster_restores_to_a_point_in_time_members_after_the_cluster(lab: Lab) -> None:
+    ran = lab.run("aurora.point-in-time-restore", source=CLUSTER, objectives=SOON, checks=CHECKS, members=2)
+    assert ran.holds == "met", ran.verdict.headline
+    order = actions(
+        ran.calls, "RestoreDBClusterToPointInTime", "CreateDBInstance", "DeleteDBInstance", "DeleteDBCluster"
+    )
+    assert order[0] == "RestoreDBClusterToPointInTime"
+    assert order[1:3] == ["CreateDBInstance"] * 2
+    assert order[-1] == "DeleteDBCluster"
+    assert ran.asked("RestoreDBClusterToPointInTime")[0]["params"]["RestoreType"] == "full-copy"
+    (settings,) = [c for c in ran.evidence(Comparison) if c.of == "settings"]
+    assert {what for what, _, _ in settings.differs} <= set(settings.allowed)
+
+
+def test_an_aurora_cluster_restores_from_automated_and_fresh_snapshots(lab: Lab) -> None:
+    for origin in ("automated", "fresh"):
+        ran = lab.run("aurora.snapshot-restore", source=CLUSTER, from_=origin, checks=ALIVE)
+        assert ran.holds == "met", ran.verdict.headline
+        assert set(ran.undone().values()) == {"undone"}
+
+
+def test_an_aurora_cluster_that_cannot_be_restored_leaves_nothing(lab: Lab) -> None:
+    lab.aws.fail_next("restore-error", kind="cluster", match="dr-*")
+    ran = lab.run("aurora.point-in-time-restore", source=CLUSTER, checks=ALIVE)
+    assert ran.holds == "violated"
+    assert "is restore-error" in ran.why
+    assert ran.left == ()
+
+
+def test_an_aurora_failover_makes_another_member_the_writer(lab: Lab) -> None:
+    objectives = Objectives(recovery=timedelta(seconds=30))
+    ran = lab.run("aurora.failover", source=CLUSTER, objectives=objectives, checks=ALIVE)
+    assert ran.holds == "met", ran.verdict.headline
+    again = lab.run("aurora.failover", source=CLUSTER, objectives=objectives, checks=ALIVE, to=f"{CLUSTER}-1")
+    assert again.holds == "met", again.verdict.headline
+    assert again.asked("FailoverDBCluster")[0]["params"]["TargetDBInstanceIdentifier"] == f"{CLUSTER}-1"
+    refused = lab.run("aurora.failover", source=CLUSTER, to=SOURCE)
+    assert "is no reader of" in refused.verdict.headline
+
+
+def test_a_multi_az_instance_fails_over_to_its_standby(lab: Lab) -> None:
+    rds = lab.clients().rds
+    before = rds.instance(SOURCE)
+    assert before is not None
+    ran = lab.run("rds.failover", source=SOURCE, objectives=Objectives(recovery=timedelta(seconds=30)), checks=ALIVE)
+    assert ran.holds == "met", ran.verdict.headline
+    assert ran.verdict.steps[0].hit == (f"rds instance/{lab.aws.region}/{SOURCE}",)
+    after = rds.instance(SOURCE)
+    assert after is not None
+    assert after["AvailabilityZone"] == before["SecondaryAvailabilityZone"]
+    assert [c.purpose for c in ran.evidence(Check)] == ["in-effect", "step"]
+
+
+def test_what_has_no_standby_is_refused_before_anything_happens(lab: Lab) -> None:
+    ran = lab.run("rds.failover", source=f"{CLUSTER}-1")
+    assert "is not Multi-AZ" in ran.verdict.headline
+    assert ran.asked("RebootDBInstance") == []
+
+
+def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None:
+    source = "microservices-dev-cache"
+    ran = lab.run("elasticache.failover", source=source, checks=(), objectives=Objectives(recovery=timedelta(minutes=1)))
+    assert ran.holds == "met", ran.verdict.headline
+    from drillkit.clients import resp
+
+    group = lab.clients().elasticache.group(source)
+    assert group is not None
+    endpoint = group["NodeGroups"][0]["PrimaryEndpoint"]
+    with resp.session(resp.Cache(endpoint["Address"], endpoint["Port"]), None, 5) as session:
+        session.ask("SET", "session:1", "someone")
+    restored = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=())
+    assert restored.holds == "met", restored.verdict.headline
+    too_few = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=(), keys=99)
+    assert too_few.why == f"keys in the copy of {source}: expected at least 99, found 1"
+    assert too_few.holds == "violated"
+
+
+def test_fresh_backups_are_met_and_old_ones_violated(lab: Lab) -> None:
+    for source in (SOURCE, CLUSTER):
+        fresh = lab.run("rds.freshness", source=source, checks=())
+        assert fresh.holds == "met", fresh.verdict.headline
+        assert {c["action"] for c in fresh.calls} <= {
+            "DescribeDBInstances", "DescribeDBClusters", "DescribeDBSnapshots", "DescribeDBClusterSnapshots",
+            "GetCallerIdentity",
+        }  # fmt: skip
+    old = lab.run("rds.freshness", source=SOURCE, checks=(), max_age=timedelta(milliseconds=1))
+    assert old.holds == "violated"
+    assert "latest restorable time (age, s): expected <= 0.001" in old.why
+    kept = lab.run("rds.freshness", source=SOURCE, checks=(), retention=timedelta(days=30))
+    assert "backup retention (days): expected >= 30, found 7" in kept.why
+
+
+def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> None:
+    rds = lab.clients().rds
+    door, name = rds.door, "victim"
+    described = rds.instance(SOURCE)
+    assert described is not None
+    door.send(
+        "RestoreDBInstanceToPointInTime", "prepare", SourceDBInstanceIdentifier=SOURCE, UseLatestRestorableTime=True,
+        TargetDBInstanceIdentifier=name, DeletionProtection=False, BackupRetentionPeriod=7, Tags=[],
+    )  # fmt: skip
+    _until(lambda: (rds.instance(name) or {}).get("DBInstanceStatus") == "available")
+    uid = (rds.instance(name) or {})["DbiResourceId"]
+    door.send(
+        "DeleteDBInstance", "prepare", DBInstanceIdentifier=name, SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+    )
+    _until(lambda: rds.instance(name) is None)
+    target = replace(lab.target, databases={**lab.target.databases, name: lab.target.databases[SOURCE]})
+    try:
+        ran = lab.run(
+            "rds.point-in-time-restore", source=name, instance_class="db.t4g.small", target=target, checks=ALIVE
+        )
+        assert ran.holds == "met", ran.verdict.headline
+        (call,) = ran.asked("RestoreDBInstanceToPointInTime")
+        assert call["params"]["SourceDbiResourceId"] == uid
+        assert "SourceDBInstanceIdentifier" not in call["params"]
+        assert call["params"]["DBInstanceClass"] == "db.t4g.small"
+    finally:
+        door.send("DeleteDBInstanceAutomatedBackup", "tidy up", DbiResourceId=uid)
+    gone = lab.run("rds.point-in-time-restore", source=name)
+    assert "no automated backup of it is kept" in gone.verdict.headline
+
+
+def _until(so: Any, limit_s: float = 30) -> None:
+    import time
+
+    end = time.monotonic() + limit_s
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.1)

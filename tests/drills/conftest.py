@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import pytest
 
 from tests.conftest import CommandLine, Sandbox
 from tests.drills.inventory import databases, inventory
@@ -35,26 +34,20 @@ class Playground(Sandbox):
         assert differs == {}
 
 
-@pytest.fixture
-def playground(drillkit: CommandLine) -> Iterator[Callable[..., Playground]]:
-    """Starts a sandbox in the command line's home: `playground("--aws")`. `drillkit run -t sandbox` uses it."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> Playground:
-        state = drillkit.home / "sandbox"
-        state.mkdir(parents=True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent", *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        assert process.stdout
-        return Playground(json.loads(process.stdout.readline()), process.pid)
-
-    yield start
-    for process in started:
-        assert process.stdin
-        assert process.stdout
+@contextlib.contextmanager
+def playing(drillkit: CommandLine, *arguments: str) -> Iterator[Playground]:
+    """A sandbox in the command line's home, where `drillkit run -t sandbox` finds it."""
+    state = drillkit.home / "sandbox"
+    state.mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield Playground(json.loads(process.stdout.readline()), process.pid)
+    finally:
         process.terminate()
         process.wait(30)
         process.stdin.close()

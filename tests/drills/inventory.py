@@ -52,8 +52,8 @@ class Api:
 
 def _content(where: dict[str, Any], key: str, kubeconfig: Path) -> str:
     if f"{key}-data" in where:
-        return base64.b64decode(where[f"{key}-data"]).decode()
-    return (kubeconfig.parent / where[key]).read_text(encoding="utf-8")
+        return base64.b64decode(str(where[f"{key}-data"])).decode()
+    return (kubeconfig.parent / str(where[key])).read_text(encoding="utf-8")
 
 
 def inventory(kubeconfig: Path) -> dict[str, Any]:
@@ -97,7 +97,10 @@ def _ready(pods: list[dict[str, Any]]) -> Counter[str]:
 
 
 def databases(aws: dict[str, Any]) -> dict[str, Any]:
-    """Every RDS instance, cluster and snapshot with its tags, of both regions; automated snapshots come by themselves."""
+    """Every RDS instance, cluster and snapshot of both regions, with its tags.
+
+    Automated snapshots are left out: they come by themselves.
+    """
     if not aws:
         return {}
     import boto3

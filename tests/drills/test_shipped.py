@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from drillkit.cli.compose import needs_of
@@ -11,7 +9,7 @@ from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.files import Found, list_drills, list_experiments, package_root
 from drillkit.spec.openslo import wants_prometheus
 from tests.conftest import CommandLine
-from tests.drills.conftest import Playground
+from tests.drills.conftest import Playground, playing
 
 ROOT = package_root()
 assert ROOT is not None
@@ -55,10 +53,12 @@ def test_every_shipped_drill_and_experiment_is_found_and_valid(drillkit: Command
 
 @pytest.mark.slow
 @pytest.mark.parametrize("found", DRILLS, ids=named)
-def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(
-    found: Found, drillkit: CommandLine, playground: Callable[..., Playground]
-) -> None:
-    world = playground(*arguments_of(found))
+def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(found: Found, drillkit: CommandLine) -> None:
+    with playing(drillkit, *arguments_of(found)) as world:
+        must_be_met(found, drillkit, world)
+
+
+def must_be_met(found: Found, drillkit: CommandLine, world: Playground) -> None:
     before = world.inventory()
     planned = drillkit("plan", found.name, "-t", "sandbox", *sets_of(found))
     assert planned.code == 0, planned.said
@@ -75,13 +75,11 @@ def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_every_shipped_experiment_can_be_foreseen_as_a_drill_of_its_own(
-    drillkit: CommandLine, playground: Callable[..., Playground]
-) -> None:
-    world = playground()
-    before = world.inventory()
-    for found in EXPERIMENTS:
-        planned = drillkit("plan", str(found.path), "-t", "sandbox")
-        assert planned.code == 0, planned.said
-        assert "nothing was touched" in planned.out
-    assert world.inventory() == before
+def test_every_shipped_experiment_can_be_foreseen_as_a_drill_of_its_own(drillkit: CommandLine) -> None:
+    with playing(drillkit) as world:
+        before = world.inventory()
+        for found in EXPERIMENTS:
+            planned = drillkit("plan", str(found.path), "-t", "sandbox")
+            assert planned.code == 0, planned.said
+            assert "nothing was touched" in planned.out
+        assert world.inventory() == before

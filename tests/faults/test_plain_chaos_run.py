@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CommandLine, Sandbox
+from tests.drills.conftest import Playground
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CHAOS = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
@@ -38,21 +39,23 @@ def chaos(
     )  # fmt: skip
 
 
-def kubectl(sandbox: Sandbox, *words: str) -> Any:
+def network_faults(sandbox: Sandbox) -> list[Any]:
     """What the cluster holds, by drillkit's own client."""
     from drillkit.clients.kube import open_kube
-    from drillkit.clients.kube.resources import NETWORK_CHAOS, NODES
+    from drillkit.clients.kube.resources import NETWORK_CHAOS
     from drillkit.clock import Gate, SystemClock
     from drillkit.model.drill import KubernetesTarget
 
     kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate())
-    return {"nodes": lambda: kube.list(NODES), "networkchaos": lambda: kube.list(NETWORK_CHAOS, "shop")}[words[0]]()
+    return kube.list(NETWORK_CHAOS, "shop")
 
 
 @pytest.mark.slow
 def test_every_shipped_experiment_is_valid_runs_and_leaves_nothing_behind(
     drillkit: CommandLine, sandbox: Sandbox
 ) -> None:
+    world = Playground(sandbox.endpoints, sandbox.pid)
+    before = world.inventory()
     for path in sorted(EXPERIMENTS.glob("*.yaml")):
         process = chaos(drillkit, sandbox, path.stem, SHORT.get(path.stem, {}))
         out, _ = process.communicate(timeout=60)
@@ -61,7 +64,7 @@ def test_every_shipped_experiment_is_valid_runs_and_leaves_nothing_behind(
         assert (journal["status"], journal["deviated"]) == ("completed", False), out
         assert [run["status"] for run in journal["run"]] == ["succeeded"], out
         assert journal["run"][0]["output"]["targets"], out
-    assert not any(node["spec"].get("unschedulable") for node in kubectl(sandbox, "nodes"))
+    world.must_be(before)
     assert list((drillkit.home / "open").iterdir()) == []
 
 
@@ -72,16 +75,16 @@ def test_an_interrupted_plain_run_undoes_when_it_ends_and_a_killed_one_is_recove
     for end in (signal.SIGINT, signal.SIGKILL):
         process = chaos(drillkit, sandbox, "network-latency", {"duration": "60s"})
         limit = time.monotonic() + 20
-        while not kubectl(sandbox, "networkchaos") and time.monotonic() < limit:
+        while not network_faults(sandbox) and time.monotonic() < limit:
             time.sleep(0.1)
-        assert kubectl(sandbox, "networkchaos")
+        assert network_faults(sandbox)
         process.send_signal(end)
         process.communicate(timeout=30)
-        assert bool(kubectl(sandbox, "networkchaos")) is (end == signal.SIGKILL)
+        assert bool(network_faults(sandbox)) is (end == signal.SIGKILL)
     assert len(list((drillkit.home / "open").iterdir())) == 1
     ran = drillkit("recover")
     assert ran.code == 0, ran.said
-    assert kubectl(sandbox, "networkchaos") == []
+    assert network_faults(sandbox) == []
 
 
 @pytest.mark.slow

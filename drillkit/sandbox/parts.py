@@ -20,11 +20,11 @@ _AWS_STOP_S = 1.5
 _LOGIN = ".login"
 
 
-async def start_cluster(store: Store, folder: Path, *, shop: bool, prometheus: bool) -> Cluster:
+async def start_cluster(store: Store, folder: Path, *, shop: bool, prometheus: bool, account: Path) -> Cluster:
     """The cluster, its processes started; its pods come up while other parts start."""
     from drillkit.sandbox.cluster import start_cluster
 
-    return await start_cluster(store, folder, shop=shop, prometheus="on" if prometheus else "off")
+    return await start_cluster(store, folder, shop=shop, prometheus="on" if prometheus else "off", account=account)
 
 
 class Aws:

@@ -27,6 +27,7 @@ STOP_LIMIT_S = 1.8
 """What is left after that ends with this process: the kernel sees to it."""
 _FILES = ("endpoints.json", "kubeconfig", "server.crt", "server.key")
 _LOCK = "lock"
+ACCOUNT = "account"
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ async def _serve(options: Options) -> None:
         await stopping
     finally:
         await running.stop()
-        for name in _FILES:
+        for name in (*_FILES, f"{ACCOUNT}/token", f"{ACCOUNT}/ca.crt"):
             (options.state / name).unlink(missing_ok=True)
 
 
@@ -174,6 +175,7 @@ async def _start(options: Options, running: Running) -> Endpoints:
     running.add("the API", server.stop)
     identity = await server.start(options.state)
     announce(store, server.url)
+    _write_account(options.state / ACCOUNT, token, identity.authority_pem)
     kubeconfig = options.state / "kubeconfig"
     write_kubeconfig(kubeconfig, server.url, token, identity.authority_pem)
     endpoints = Endpoints(str(kubeconfig), server.url, uid, arguments=list(options.arguments))
@@ -188,6 +190,13 @@ async def _start(options: Options, running: Running) -> Endpoints:
     return endpoints
 
 
+def _write_account(folder: Path, token: str, authority_pem: bytes) -> None:
+    """What pods of a real cluster find mounted: who they are to the API."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    write_private(folder / "token", token.encode())
+    write_private(folder / "ca.crt", authority_pem)
+
+
 async def _start_parts(options: Options, store: Store, running: Running, endpoints: Endpoints) -> None:
     from drillkit.sandbox import parts
 
@@ -197,7 +206,10 @@ async def _start_parts(options: Options, store: Store, running: Running, endpoin
         running.add("AWS", aws.stop)
     if options.cluster:
         folder = options.state / "cluster"
-        cluster = await parts.start_cluster(store, folder, shop=options.shop, prometheus=options.prometheus)
+        account = options.state / ACCOUNT
+        cluster = await parts.start_cluster(
+            store, folder, shop=options.shop, prometheus=options.prometheus, account=account
+        )
         running.add("the cluster", cluster.stop)
         await cluster.ready(options.ready_timeout_s)
         endpoints.urls = cluster.urls

@@ -175,20 +175,23 @@ class Cluster:
 
 
 async def start_cluster(
-    store: Store, state_dir: Path | str, *, shop: bool = True, prometheus: WithPrometheus = "off"
-) -> Cluster:
+    store: Store, state_dir: Path | str, *, shop: bool = True, prometheus: WithPrometheus = "off",
+    account: Path | None = None,
+) -> Cluster:  # fmt: skip
     """Start a cluster around `store`: nodes, controllers, proxy, perhaps the demo shop. Call it from the main thread.
 
     Args:
         store: an empty store, or one that the caller furnished already; existing objects stay as they are.
         state_dir: folder for logs and Prometheus' data; created if need be.
         shop: whether to open the demo shop in the namespace `shop`.
+        account: folder with `token` and `ca.crt`, with which pods may speak to the API.
         prometheus: `on` needs the program, `auto` takes it if it is installed, `off` goes without.
 
     Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up, OSError if no process
     can be started.
     """
     cluster = Cluster(store, Path(state_dir))
+    cluster.kubelet.account = account
     try:
         await cluster.start(with_shop=shop, prometheus=prometheus)
     except BaseException:

@@ -11,13 +11,13 @@ REAL = (
 
 EMULATED = (
     "Nodes and zones are names: all pods run on this machine; a drained node frees nothing.",
-    "Images are one small HTTP server, whatever they are called; only sandbox/exec, busybox and alpine run their "
-    "command, on this machine.",
+    "Images are one small HTTP server, whatever they are called; only sandbox/exec, busybox, alpine and "
+    "python run their command, on this machine.",
     "CPU and memory limits are not enforced; pods are not isolated from each other or from this machine.",
     "Scheduling, rollouts and garbage collection react within milliseconds; endpoint changes reach the proxy after "
     "250 ms; restart back-off begins at 1 s instead of 10 s.",
-    "NetworkPolicies are kept for egress alone, and only by the commands of sandbox/exec, busybox and alpine: one that "
-    "may reach no address runs without a network where this machine can do that (unshare --net), of one that may reach "
+    "NetworkPolicies are kept for egress alone, and only by the commands of these images: one that may "
+    "reach no address runs without a network where this machine can do that (unshare --net), of one that may reach "
     "some only nc keeps to them.",
     "NetworkChaos delays act once per request and direction, as on a connection kept alive; lost packets cost TCP's "
     "retransmission times; duplicates and bandwidth have no effect.",

@@ -40,9 +40,10 @@ def furnish(store: Store, key: bytes) -> None:
     if store.get(NAMESPACES, "", SHOP) is None:
         return
     now = store.now()
-    secret = {"metadata": {"name": HEARTBEAT}, "data": {"key": base64.b64encode(key).decode()}}
+    meta = {"name": HEARTBEAT, "labels": {"drillkit.dev/canary": "heartbeat"}}
+    secret = {"metadata": meta, "data": {"key": base64.b64encode(key).decode()}}
     store.create(SECRETS, secret, SHOP)
-    store.create(CONFIG_MAPS, {"metadata": {"name": HEARTBEAT}, "data": beat(key, now)}, SHOP)
+    store.create(CONFIG_MAPS, {"metadata": meta, "data": beat(key, now)}, SHOP)
     template = {"includedNamespaces": [SHOP], "ttl": "720h0m0s"}
     store.create(
         SCHEDULES, {"metadata": {"name": SCHEDULE}, "spec": {"schedule": "0 3 * * *", "template": template}}, NAMESPACE

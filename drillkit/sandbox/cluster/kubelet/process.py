@@ -25,6 +25,7 @@ from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, is_terminating, key_of
 
 log = logging.getLogger("drillkit.sandbox.cluster")
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class PodRunner:
@@ -123,6 +124,9 @@ class PodRunner:
     def _env(self, container: Object) -> dict[str, str]:
         meta = self.pod["metadata"]
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
+        if self.kubelet.account is not None:
+            # Nothing can be mounted here; who names the place where it would be is told where it is.
+            values = {key: value.replace(ACCOUNT, str(self.kubelet.account)) for key, value in values.items()}
         if self.kubelet.tools is not None:
             values["PATH"] = os.pathsep.join([str(self.kubelet.tools), values.get("PATH", os.defpath)])
         return {**values, "SANDBOX_POD": f"{meta['namespace']}/{meta['name']}", "SANDBOX_MESH": self.kubelet.mesh()}
@@ -146,6 +150,8 @@ class ProcessKubelet:
         self.processes = processes
         self.logs = logs
         self.mesh = mesh
+        self.account: Path | None = None
+        """Folder with the `token` and `ca.crt` of every pod's service account."""
         self.tools: Path | None = None
         """Folder of programs to be found before the machine's own."""
         self.pods: dict[str, PodRunner] = {}

@@ -11,7 +11,7 @@ from typing import Any
 from drillkit.sandbox.cluster.values import set_condition
 from drillkit.sandbox.kube.objects import Object, rfc3339
 
-EXEC_IMAGES = ("sandbox/exec", "busybox", "alpine")
+EXEC_IMAGES = ("sandbox/exec", "busybox", "alpine", "python")
 """Images whose command runs on this machine; every other image is the small HTTP server."""
 
 

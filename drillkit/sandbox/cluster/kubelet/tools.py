@@ -15,9 +15,9 @@ TOOLS = ("nc",)
 def furnish(folder: Path) -> Path:
     """Write them into a folder, to be searched before the machine's own. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TOOLS:
-        words = [sys.executable, "-S", "-E", str(BOOT), "0", f"child.{name}"]
+    words = {name: [sys.executable, "-S", "-E", str(BOOT), "0", f"child.{name}"] for name in TOOLS}
+    for name, command in {**words, "python3": [sys.executable]}.items():
         path = folder / name
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         path.chmod(0o755)
     return folder

@@ -11,6 +11,7 @@ import click
 _EVERYDAY = "Every day"
 _LOOK = "Look and write"
 _STEADY = "Service levels"
+_RESTORES = "Restores"
 _PLACES = "Places"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -19,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("drillkit.cli.aftercare:report", _EVERYDAY, "Judge and render a run again from its journal."),
     "abort": ("drillkit.cli.aftercare:abort", _EVERYDAY, "Stop a running drill; it cleans up and reports."),
     "recover": ("drillkit.cli.aftercare:recover", _EVERYDAY, "Clean up after runs that could not."),
+    "canary": ("drillkit.cli.canary:canary", _RESTORES, "A heartbeat beside your data, from which RPO is measured."),
     "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": ("drillkit.cli.look:validate", _LOOK, "Check drills, experiments and targets; touch nothing."),

@@ -23,7 +23,7 @@ from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, Us
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import begin
+from drillkit.steps.restoring import begin, expires
 from drillkit.steps.velero.choosing import Chosen, choose, idle, within_reach
 from drillkit.steps.velero.inventory import compare
 from drillkit.steps.velero.looks import looks
@@ -187,14 +187,16 @@ class _Restoring:
 
     def _attempt(self, suffix: str) -> State:
         act, name = self.act, named(self.act, *([suffix] if suffix else []))
-        modifiers = self.velero.modifiers_undo(named(act, "modifiers", *([suffix] if suffix else [])), act.run.id)
+        beside = named(act, "modifiers", *([suffix] if suffix else []))
+        modifiers = self.velero.modifiers_undo(beside, act.run.id, expires(act))
         self.velero.create_modifiers(act.book.plan(modifiers), safe_modifiers())
         spec = restore_spec(
             self.chosen.backup.name, self.arguments.namespaces, more_kinds=self.arguments.kinds,
             modifiers=modifiers.name, volumes=self.arguments.volumes,
             operations=timedelta(seconds=max(60.0, act.deadline.left())),
         )  # fmt: skip
-        self.velero.create_restore(act.book.plan(restore_undo(name, self.velero.namespace, act.run.id)), spec)
+        plan = act.book.plan(restore_undo(name, self.velero.namespace, act.run.id, expires(act)))
+        self.velero.create_restore(plan, spec)
         act.mark("queued")
         act.say(f"restore {name}: asked for")
         begun = False

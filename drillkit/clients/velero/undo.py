@@ -138,9 +138,9 @@ def backup_undo(name: str, namespace: str, run: str, expires: str = "") -> Delet
     return DeleteBackup(BACKUPS, name, run, namespace, expires)
 
 
-def restore_undo(name: str, namespace: str, run: str) -> DeleteRestore:
+def restore_undo(name: str, namespace: str, run: str, expires: str = "") -> DeleteRestore:
     """The undo of creating a Restore."""
-    return DeleteRestore(RESTORES, name, run, namespace)
+    return DeleteRestore(RESTORES, name, run, namespace, expires)
 
 
 def scratch_undo(name: str, run: str, handles: tuple[str, ...] = (), expires: str = "") -> DeleteScratch:

@@ -116,10 +116,10 @@ class Velero:
 
     # Undos
 
-    def modifiers_undo(self, name: str, run: str) -> DeleteObject:
+    def modifiers_undo(self, name: str, run: str, expires: str = "") -> DeleteObject:
         """The undo of `create_modifiers`."""
-        return DeleteObject(CONFIGMAPS, name, run, self.namespace)
+        return DeleteObject(CONFIGMAPS, name, run, self.namespace, expires)
 
-    def request_undo(self, name: str, run: str) -> DeleteObject:
+    def request_undo(self, name: str, run: str, expires: str = "") -> DeleteObject:
         """The undo of `fetch`: its DownloadRequest."""
-        return DeleteObject(DOWNLOADS, name, run, self.namespace)
+        return DeleteObject(DOWNLOADS, name, run, self.namespace, expires)

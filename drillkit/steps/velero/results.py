@@ -13,6 +13,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, NotOurs
 from drillkit.model.evidence import Note
 from drillkit.steps.base import Act
+from drillkit.steps.restoring import expires
 from drillkit.steps.velero.names import file_name, named
 
 FETCH_S = 60.0
@@ -76,7 +77,7 @@ def gather(act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[st
 
 def fetch(act: Act, velero: Velero, kind: FileKind, of: str, attempt: str = "") -> bytes | None:
     """One file. Raises CallError, DeadlineOver, NotOurs."""
-    undo = velero.request_undo(named(act, kind, *([attempt] if attempt else [])), act.run.id)
+    undo = velero.request_undo(named(act, kind, *([attempt] if attempt else [])), act.run.id, expires(act))
     return velero.fetch(act.book.plan(undo), kind, of, FETCH_S)
 
 

@@ -15,6 +15,7 @@ from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.evidence import Check
 from drillkit.steps.base import Act
+from drillkit.steps.restoring import expires
 from drillkit.steps.velero.names import named
 
 LIMIT_S = 300.0
@@ -52,7 +53,7 @@ def make(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing, handl
     """
     for scratch in scratches:
         act.say(f"namespace {scratch}: made and sealed")
-        velero.open_scratch(act.book.plan(scratch_undo(scratch, act.run.id, handles)), how.openings)
+        velero.open_scratch(act.book.plan(scratch_undo(scratch, act.run.id, handles, expires(act))), how.openings)
     _prove(act, velero, scratches, how)
 
 
@@ -92,7 +93,7 @@ def control_namespace(target: Target) -> str:
 
 
 def _start(act: Act, velero: Velero, namespace: str, name: str, body: Object) -> DeleteObject:
-    undo = DeleteObject(PODS, name, act.run.id, namespace)
+    undo = DeleteObject(PODS, name, act.run.id, namespace, expires(act))
     velero.kube.create(act.book.plan(undo), body)
     return undo
 

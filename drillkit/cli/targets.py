@@ -1,0 +1,64 @@
+"""The target that a command without a drill works on."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
+    from drillkit.model.drill import Target
+
+OPTION = click.option("--target", "-t", metavar="NAME", help="Where; see targets.yaml.")
+YES = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+def chosen_target(what: str, option: str | None) -> Target:
+    """The chosen target; one that drillkit launches must be up already. Raises UsageError, SpecError."""
+    from drillkit.model.errors import UsageError
+    from drillkit.runner.launching import filled, standing
+    from drillkit.spec import choose_target, find_roots
+
+    target = choose_target(what, find_roots(), option=option).target
+    if target.launch is None:
+        return target
+    endpoints = standing(target)
+    if endpoints is None:
+        raise UsageError(f"target `{target.name}` is not up; start it first: drillkit {target.name} up")
+    return filled(target, endpoints)
+
+
+def connected(target: Target) -> Clients:
+    """Connections to a target, after a look at who it is. Raises TargetError when the cluster is another one."""
+    from drillkit.clients import Clients
+    from drillkit.clock import Gate, SystemClock
+    from drillkit.model.errors import TargetError
+
+    clients = Clients(target, SystemClock(), Gate())
+    pinned = target.kubernetes.cluster_uid if target.kubernetes is not None else None
+    if pinned and (found := clients.kube.cluster_uid()) != pinned:
+        raise TargetError(
+            f"target `{target.name}` is pinned to cluster {pinned}, but this kubeconfig leads to {found}; choose the "
+            "right context, or correct `cluster_uid` in targets.yaml"
+        )
+    return clients
+
+
+def confirm(target: Target, what: str, *, yes: bool) -> None:
+    """Ask whoever is there; `--yes` never stands for a protected target's name. Raises UsageError."""
+    from drillkit.model.errors import UsageError
+
+    if target.protected:
+        if not sys.stdin.isatty():
+            raise UsageError(f"target `{target.name}` is protected: somebody must type its name to {what}")
+        if click.prompt(f"`{target.name}` is protected. Type its name to {what}", err=True) != target.name:
+            raise UsageError("that is not its name; nothing was touched")
+        return
+    if yes or target.launch is not None:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody can be asked here: add --yes to {what}")
+    if not click.confirm(f"{what[0].upper()}{what[1:]}?", err=True):
+        raise UsageError("not confirmed; nothing was touched")

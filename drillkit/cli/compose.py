@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Roots
+    from drillkit.spec.openslo import FoundSlo
     from drillkit.spec.targets import Chosen
     from drillkit.steps.base import Experiment, RunNames
 
@@ -74,14 +75,35 @@ def needs_of(parsed: Parsed) -> frozenset[str]:
 def standing_target(asked: Asked) -> Iterator[tuple[Target, int | None]]:
     """The target with everything it needs running, and its process if drillkit started it."""
     from drillkit.runner.launching import launched
-    from drillkit.spec.openslo import wants_prometheus
 
     needs = needs_of(asked.parsed) - {"kubernetes"}
-    if asked.target.launch is not None and wants_prometheus(asked.parsed.resolve(asked.sets), asked.roots):
+    if asked.target.launch is not None and _wants_prometheus(asked):
         needs |= {"prometheus"}
     more = tuple(f"--{need}" for need in sorted(needs))
     with launched(asked.target, more) as found:
         yield found
+
+
+def _wants_prometheus(asked: Asked) -> bool:
+    from drillkit.spec.mentions import mentions_alerts, mentions_slos
+
+    drill = asked.parsed.resolve(asked.sets)
+    if not mentions_slos(drill):
+        return mentions_alerts(drill)
+    from drillkit.spec.openslo import wants_prometheus
+
+    return wants_prometheus(drill, asked.roots)
+
+
+def slos_of(drill: Drill, roots: Roots) -> Mapping[str, FoundSlo]:
+    """The objectives that a resolved drill refers to, by name. Raises SpecError, UsageError."""
+    from drillkit.spec.mentions import mentions_slos
+
+    if not mentions_slos(drill):
+        return {}
+    from drillkit.spec.openslo import slos_of
+
+    return slos_of(drill, roots)
 
 
 def binder(drill_label: str) -> Any:
@@ -123,7 +145,7 @@ def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
         raise UsageError("not confirmed; nothing was touched")
 
 
-def digests_of(drill: Drill, find_experiment: Any) -> dict[str, str]:
+def digests_of(drill: Drill, find_experiment: Any, slos: Mapping[str, FoundSlo]) -> dict[str, str]:
     """SHA-256 of every file that takes part, by what it is."""
     from drillkit.runner.opening import each_step
 
@@ -133,6 +155,10 @@ def digests_of(drill: Drill, find_experiment: Any) -> dict[str, str]:
         if isinstance(name, str):
             experiment: Experiment = find_experiment(name)
             found[f"experiment {experiment.name}"] = experiment.sha256
+    if slos:
+        from drillkit.spec.openslo import digests
+
+        found |= digests(slos)
     return found
 
 

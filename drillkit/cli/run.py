@@ -96,10 +96,9 @@ def _execute(
     from drillkit.cli.terminal import watcher
     from drillkit.runner.execute import Request, execute
     from drillkit.spec.experiments import experiment_finder
-    from drillkit.spec.openslo import digests, slos_of
 
     find_experiment = experiment_finder(asked.parsed)
-    slos = slos_of(drill, asked.roots)
+    slos = compose.slos_of(drill, asked.roots)
     show = watcher(drill, as_json=as_json)
     try:
         return execute(
@@ -113,7 +112,7 @@ def _execute(
                 find_experiment=find_experiment,
                 trigger=trigger,
                 launched_pid=launched_pid,
-                digests={**compose.digests_of(drill, find_experiment), **digests(slos)},
+                digests=compose.digests_of(drill, find_experiment, slos),
                 watch=show,
                 ahead=_import_report,
                 wait_for_lock_s=wait_s,

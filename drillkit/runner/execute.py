@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
@@ -31,15 +31,17 @@ from drillkit.plan import survey
 from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
-from drillkit.runner.looking import look
-from drillkit.runner.metrics import Metrics
 from drillkit.runner.opening import Place, cannot_be_written, each_step, open_place, opening_record, operator
 from drillkit.runner.probed import ProbedSource
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
 from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
+from drillkit.runner.unmetered import Unmetered, is_metered
 from drillkit.runner.watching import Watching
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
+
+if TYPE_CHECKING:
+    from drillkit.runner.metrics import Metrics
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
 
@@ -118,7 +120,7 @@ class _Run:
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)
         self.probed = ProbedSource(drill, request.slos, clock)
-        self.metrics = Metrics(drill, request.slos, request.target, self.journal, clock, self.stopper)
+        self.metrics = self._metrics()
         self.steady = Steady(self.journal, clock, self.gate, (self.probes, self.probed, self.metrics))
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
         readers = (self.guards.read, *((request.watch,) if request.watch else ()))
@@ -127,6 +129,14 @@ class _Run:
         self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
+
+    def _metrics(self) -> Metrics | Unmetered:
+        request = self.request
+        if not is_metered(request.drill, request.slos):
+            return Unmetered()
+        from drillkit.runner.metrics import Metrics
+
+        return Metrics(request.drill, request.slos, request.target, self.journal, self.clock, self.stopper)
 
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
@@ -255,6 +265,8 @@ class _Run:
         self.plan = plan
 
     def _look(self, step: Step) -> None:
+        from drillkit.runner.looking import look
+
         with contextlib.suppress(DrillError, OSError):  # looking is a kindness: what it cannot do is no failure
             look(self.plan, self._act(step, self.deadline), self.undoing, self.clock)
 

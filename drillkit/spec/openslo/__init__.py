@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drillkit.model.drill import Drill, GateSet, Hypothesis, Objectives, Step
+from drillkit.model.drill import Drill
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import written_duration
 from drillkit.spec.binder import BAD, Unresolved, bind
 from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Where, nearest, of_data, quoted, read_all, read_bytes
-from drillkit.spec.drills import steps_in
 from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
+from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
 from drillkit.spec.openslo.queries import PROBER
 from drillkit.spec.openslo.resolve import Document, Library, resolve
@@ -114,23 +114,9 @@ def _unprobed(sli: Probed, drill: Drill) -> str:
     return ""
 
 
-def slo_names_of(drill: Drill) -> tuple[str, ...]:
-    """Names that hypotheses and guards use and that are no probes."""
-    names: dict[str, None] = {}
-    for hypothesis in _hypotheses(drill):
-        for gates in (hypothesis.before, hypothesis.after):
-            names.update(dict.fromkeys(_gated(gates)))
-        names.update(dict.fromkeys(hypothesis.during))
-    for guard in (*drill.guards.start, *drill.guards.abort):
-        names.update(dict.fromkeys(name for name in (guard.budget, guard.slo) if name))
-    return tuple(name for name in names if name not in drill.probes)
-
-
 def wants_prometheus(drill: Drill, roots: Roots) -> bool:
     """Whether a drill, whose references may still be open, needs a metrics server. Raises SpecError, UsageError."""
-    if any(guard.alerts is not None for guard in (*drill.guards.start, *drill.guards.abort)):
-        return True
-    if any(isinstance(step.objectives, Objectives) and step.objectives.detect is not None for step in _steps(drill)):
+    if mentions_alerts(drill):
         return True
     inline = {str((document.get("metadata") or {}).get("name")): document for document in drill.slos}
     for name in slo_names_of(drill):
@@ -150,19 +136,6 @@ def _types(data: Any) -> set[str]:
         own = {str(data["type"]).lower()} if "type" in data else set()
         return own.union(*map(_types, data.values()))
     return set().union(*map(_types, data)) if isinstance(data, list | tuple) else set()
-
-
-def _steps(drill: Drill) -> list[Step]:
-    return [item for _, item in steps_in(drill) if isinstance(item, Step)]
-
-
-def _hypotheses(drill: Drill) -> list[Hypothesis]:
-    own = [step.hypothesis for step in _steps(drill)]
-    return [drill.hypothesis, *(each for each in own if each is not None)]
-
-
-def _gated(gates: GateSet) -> tuple[str, ...]:
-    return (*gates.slo, *gates.gates)
 
 
 def _inline(drill: Drill) -> dict[str, FoundSlo]:

@@ -57,18 +57,20 @@ def ask(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: s
     return Asked(parsed, source.roots, given, chosen)
 
 
-def needs_of(parsed: Parsed) -> frozenset[str]:
-    """What the kinds of a drill's steps need of a target: `kubernetes`, `aws`."""
+def kinds_of(parsed: Parsed) -> frozenset[str]:
+    """Names of the kinds of a drill's steps."""
     from drillkit.spec.document import Text
     from drillkit.spec.drills import steps_of
+
+    used = (node.get("uses") for _, node in steps_of(parsed.tree))
+    return frozenset(uses.text for uses in used if isinstance(uses, Text))
+
+
+def needs_of(parsed: Parsed) -> frozenset[str]:
+    """What the kinds of a drill's steps need of a target: `kubernetes`, `aws`."""
     from drillkit.steps.base import kind_named
 
-    needs: frozenset[str] = frozenset()
-    for _, node in steps_of(parsed.tree):
-        uses = node.get("uses")
-        if isinstance(uses, Text):
-            needs |= kind_named(uses.text).needs
-    return needs
+    return frozenset[str]().union(*(kind_named(kind).needs for kind in kinds_of(parsed)))
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli import compose
-from drillkit.model.errors import Refused
-
 if TYPE_CHECKING:
+    from drillkit.cli import compose
+    from drillkit.clients.prestart import Prestarted
     from drillkit.model.drill import Drill, Target
     from drillkit.plan import Plan
     from drillkit.runner.execute import Finished
@@ -50,15 +49,29 @@ def run(
     """
     if dry_run:
         return _plan(name, target, sets, var_files, as_json)
+    from drillkit.clients.prestart import prestarted
+
+    with prestarted() as process:
+        return _run(name, target, sets, var_files, out, yes, as_json, recover_first, _seconds(wait), trigger, process)
+
+
+def _run(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], out: Path | None, yes: bool,
+    as_json: bool, recover_first: bool, wait_s: float, trigger: str, process: Prestarted | None,
+) -> int:  # fmt: skip
+    from drillkit.cli import compose
+
     asked = compose.ask(name, sets, var_files, target, need=True)
-    wait_s = _seconds(wait)
+    if process is not None and "chaostoolkit" not in compose.kinds_of(asked.parsed):
+        process.close()
+        process = None
     click.echo(f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}", err=True)
     with compose.standing_target(asked) as (standing, pid):
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         compose.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
-        finished = _execute(asked, drill, standing, pid, names, out, as_json, trigger, wait_s)
+        finished = _execute(asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process)
     return _tell(finished, as_json)
 
 
@@ -74,6 +87,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _leftovers(target: Target, recover_first: bool) -> None:
+    from drillkit.model.errors import Refused
     from drillkit.runner.recover import leftovers, nothing_left, recover
 
     for run in leftovers(target.name):
@@ -90,8 +104,9 @@ def _leftovers(target: Target, recover_first: bool) -> None:
 
 def _execute(
     asked: compose.Asked, drill: Drill, target: Target, launched_pid: int | None, names: Any, out: Path | None,
-    as_json: bool, trigger: str, wait_s: float,
+    as_json: bool, trigger: str, wait_s: float, process: Prestarted | None,
 ) -> Finished:  # fmt: skip
+    from drillkit.cli import compose
     from drillkit.cli.places import reports_folder
     from drillkit.cli.terminal import watcher
     from drillkit.runner.execute import Request, execute
@@ -114,6 +129,7 @@ def _execute(
                 launched_pid=launched_pid,
                 digests=compose.digests_of(drill, find_experiment, slos),
                 watch=show,
+                prestarted=process,
                 ahead=_import_report,
                 wait_for_lock_s=wait_s,
                 slos={name: found.slo for name, found in slos.items()},
@@ -171,6 +187,7 @@ def plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[
 
 
 def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
+    from drillkit.cli import compose
     from drillkit.runner.planning import plan_only
     from drillkit.spec.experiments import experiment_finder
 

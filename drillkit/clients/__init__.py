@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the sampler's process imports this package for one module a
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.elasticache import ElastiCache
     from drillkit.clients.kube import Kube
+    from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
     from drillkit.clients.undo import Applicable
     from drillkit.clock import Clock, Gate
@@ -32,6 +33,8 @@ class Clients:
         self.gate = gate
         self.hold: tuple[int, ...] = ()
         """Descriptors that processes started for this target inherit: the run's lock, so that it outlasts them."""
+        self.prestarted: Prestarted | None = None
+        """A process for Chaos Toolkit that waits already."""
         self._opening = threading.RLock()
 
     @functools.cached_property
@@ -83,7 +86,7 @@ class Clients:
         with self._opening:
             from drillkit.clients.chaostoolkit.process import Workers
 
-            return Workers(self.target, self.hold)
+            return Workers(self.target, self.hold, self.prestarted)
 
     def close(self) -> None:
         """End the processes that were started for this target, with all that they left running."""

@@ -41,6 +41,7 @@ from drillkit.runner.watching import Watching
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
+    from drillkit.clients.prestart import Prestarted
     from drillkit.runner.metrics import Metrics
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
@@ -68,6 +69,8 @@ class Request:
     wait_for_lock_s: float = 0.0
     slos: Mapping[str, Slo] = field(default_factory=dict)
     """The objectives that the drill refers to, by name."""
+    prestarted: Prestarted | None = None
+    """A process for Chaos Toolkit that waits already; whoever started it ends it."""
     ahead: Callable[[], None] = lambda: None
     """Work for an idle moment while the steps run, such as imports. Must not raise."""
 
@@ -115,6 +118,7 @@ class _Run:
         # Undos pass no gate of the run: they must work when it is closed.
         self.undoing = Clients(request.target, clock, Gate())
         self.clients.hold = self.undoing.hold = (self.place.lock.fd,)
+        self.clients.prestarted = request.prestarted
         self.lock = TargetLock(request.target, clock, self.stopper) if request.target.kubernetes else None
         self.ledger = Ledger()
         self.journal.subscribe(self.ledger.put)

@@ -7,30 +7,22 @@ pipe is closed, by us or by the runner's death. So commands that an experiment s
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import drillkit
 from drillkit.clients.chaostoolkit.environment import environment
-from drillkit.clients.chaostoolkit.protocol import (
-    ACTIVITY_KEY,
-    ENDED_KEY,
-    PARENT_VARIABLE,
-    WARM_VARIABLE,
-    Job,
-    encode_job,
-)
+from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, ENDED_KEY, Job, encode_job
+from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
-from drillkit.journal.wire import FD_VARIABLE, Desk, serve
+from drillkit.journal.wire import Desk, serve
 from drillkit.model.codec import decode_evidence, encode_evidence
 from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost
@@ -43,7 +35,6 @@ DRAIN_S = 2.0
 POLL_S = 0.2
 """A worker's last word or death is heard at once; so often limits are looked at."""
 _GUARD = ("/bin/sh", "-c", "read line; kill -KILL 0")
-_START = "import sys; sys.path.append(sys.argv.pop()); from drillkit.clients.chaostoolkit.worker import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,33 +117,45 @@ class _Ledger:
 class Worker:
     """One process, for one job."""
 
-    def __init__(self, target: Target, hold: Sequence[int] = (), warm: Sequence[str] = ()) -> None:
-        """Starts it: it imports Chaos Toolkit and `warm` while nobody waits for it.
+    def __init__(self, target: Target, hold: Sequence[int] = (), process: Prestarted | None = None) -> None:
+        """Takes a process that was started before, or starts one.
 
         Start it from a thread that lives as long as it shall: Linux kills it when that thread ends. `hold`: descriptors
-        that it inherits, such as the run's lock. Raises OSError.
+        that it is handed with its job, such as the run's lock. Raises OSError.
         """
+        self._target, self._hold = target, tuple(hold)
         self._cut = ""
         self._over = threading.Lock()
-        self._closed = False
-        null = subprocess.DEVNULL
-        with contextlib.ExitStack() as undo:
-            self._guard = subprocess.Popen(
-                _GUARD, stdin=subprocess.PIPE, stdout=null, stderr=null, pass_fds=tuple(hold), process_group=0
-            )
-            undo.callback(_reap, self._guard)
-            self._sock, theirs = socket.socketpair()
-            undo.callback(self._sock.close)
-            env = environment(target) | {
-                FD_VARIABLE: str(theirs.fileno()), PARENT_VARIABLE: str(os.getpid()), WARM_VARIABLE: ",".join(warm),
-            }  # fmt: skip
-            root = str(Path(drillkit.__file__).parents[1])
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _START, root], env=env, stdin=subprocess.PIPE, stdout=null,
-                    stderr=subprocess.PIPE, pass_fds=(theirs.fileno(), *hold), process_group=self._guard.pid,
-                )  # fmt: skip
-            undo.pop_all()
+        self._closed = self._warm = False
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._started = process or Prestarted()
+        self._process: subprocess.Popen[bytes] = self._started.process
+
+    def warm(self, modules: Sequence[str] = ()) -> None:
+        """Tell it where it will work, and what it may import while nobody waits for it."""
+        changes = {k: v for k, v in environment(self._target).items() if os.environ.get(k) != v}
+        self._warm = True
+        self._say(json.dumps({"environment": changes, "modules": list(modules)}).encode() + b"\n")
+
+    def _say(self, lines: bytes, descriptors: Sequence[int] = ()) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is dead, which is noticed elsewhere
+            sent = socket.send_fds(self._started.input, [lines], descriptors) if descriptors else 0
+            self._started.input.sendall(lines[sent:])
+
+    def _hand_over(self, job: Job) -> socket.socket:
+        """Give it the job with everything it needs for it. Our end of its journal."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            null = subprocess.DEVNULL
+            with self._over:
+                self._guard = subprocess.Popen(
+                    _GUARD, stdin=subprocess.PIPE, stdout=null, stderr=null, pass_fds=self._hold, process_group=0
+                )
+            if not self._warm:
+                self.warm()
+            self._say(json.dumps({"group": self._guard.pid}).encode() + b"\n" + encode_job(job),
+                      (theirs.fileno(), *self._hold))  # fmt: skip
+        return ours
 
     @property
     def pid(self) -> int:
@@ -165,25 +168,16 @@ class Worker:
         It is cut at the deadline, or when one activity takes longer than `each_s` seconds.
         """
         ledger = _Ledger(desk, each_s)
-        hearing = threading.Thread(target=self._hear, args=(ledger, by), name=f"journal of {by}", daemon=True)
+        sock = self._hand_over(job)
+        hearing = threading.Thread(target=_hear, args=(ledger, sock, by), name=f"journal of {by}", daemon=True)
         hearing.start()
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(encode_job(job))
         while not ledger.heard.wait(min(deadline.left(), POLL_S)) and self._process.poll() is None:
             if deadline.over or ledger.overdue():
                 self._terminate(ledger, "its limit" if deadline.over else f"its share of {each_s or 0:.0f} s")
                 break
         self._await_end(ledger)
         hearing.join(DRAIN_S)
-        self._sock.close()
         return self._ended(ledger, job, by)
-
-    def _hear(self, ledger: _Ledger, by: str) -> None:
-        try:
-            serve(ledger, self._sock, by)
-        finally:
-            ledger.heard.set()
 
     def _terminate(self, ledger: _Ledger, why: str) -> None:
         self._cut = why
@@ -221,35 +215,38 @@ class Worker:
     def kill(self) -> None:
         """End it and all it started, at once. May be called from any thread, and again."""
         with self._over:
-            if not self._closed:  # afterwards the number may be another's
+            if self._closed:  # the number may be another's now
+                return
+            if self._guard is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._guard.pid, signal.SIGKILL)
+            self._process.kill()  # it joins its group only when it takes its job
 
     def close(self) -> None:
         """End what is left of it: commands that the experiment started and left running."""
         self.kill()
         with self._over:
             self._closed = True
-            _reap(self._process)
-            _reap(self._guard)
-            self._sock.close()
+            self._started.close()
+            if self._guard is not None:
+                self._guard.wait()
+                assert self._guard.stdin is not None
+                self._guard.stdin.close()
 
 
-def _reap(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for stream in (child.stdin, child.stderr):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+def _hear(ledger: _Ledger, sock: socket.socket, by: str) -> None:
+    try:
+        serve(ledger, sock, by)
+    finally:
+        ledger.heard.set()
 
 
 class Workers:
     """The workers of one run."""
 
-    def __init__(self, target: Target, hold: tuple[int, ...] = ()) -> None:
-        """`hold`: descriptors that every worker inherits."""
-        self._target, self._hold = target, hold
+    def __init__(self, target: Target, hold: tuple[int, ...] = (), process: Prestarted | None = None) -> None:
+        """`hold`: descriptors that every worker is handed; `process`: one that waits already."""
+        self._target, self._hold, self._process = target, hold, process
         self._idle: list[Worker] = []
         self._used: list[Worker] = []
         self._lock = threading.Lock()
@@ -261,7 +258,9 @@ class Workers:
         """
         with self._lock:
             if not self._idle:
-                self._idle.append(Worker(self._target, self._hold, warm))
+                process, self._process = self._process, None
+                self._idle.append(Worker(self._target, self._hold, process))
+                self._idle[-1].warm(warm)
 
     def run(
         self,

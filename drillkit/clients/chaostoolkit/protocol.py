@@ -14,10 +14,6 @@ Strategy: TypeAlias = Literal[
     "default", "before-method-only", "after-method-only", "during-method-only", "continuously", "skip"
 ]
 
-PARENT_VARIABLE = "DRILLKIT_PARENT"
-WARM_VARIABLE = "DRILLKIT_WARM"
-"""Modules, separated by commas, that a worker imports while it waits for its job."""
-
 ACTIVITY_KEY = "activity"
 """Key of a progress record that tells about one activity: `started` or `ended`."""
 ENDED_KEY = "ended"

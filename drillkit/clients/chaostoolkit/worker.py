@@ -1,50 +1,54 @@
-"""The process that runs one experiment, or the rollbacks of one: `python -m drillkit.clients.chaostoolkit.worker`.
+"""The process that runs one experiment, or the rollbacks of one.
 
 Chaos Toolkit wants the main thread and keeps module globals, so each experiment has a process of its own. The job comes
-on standard input, lines go to the runner's journal over an inherited pipe, everything printed goes to a log file.
+on standard input, together with a pipe to the runner's journal; everything printed goes to a log file.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
+import json
 import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drillkit.clients.chaostoolkit.protocol import (
-    ENDED_KEY,
-    PARENT_VARIABLE,
-    WARM_VARIABLE,
-    Job,
-    Place,
-    decode_job,
-    rollbacks_of,
-)
+from drillkit.clients.chaostoolkit.protocol import ENDED_KEY, Job, Place, decode_job, rollbacks_of
 from drillkit.clients.chaostoolkit.redaction import Redactor, secret_values
-from drillkit.journal.wire import FD_VARIABLE, STEP_VARIABLE, Remote, die_with_parent, remote_from_environment
+from drillkit.journal.wire import Remote, die_with_parent
 from drillkit.model.errors import JournalLost
 
 WHY_KEPT = 1_500
+DESCRIPTORS = 16
+"""More are never handed over."""
 
 
-def main() -> None:
-    """Wait for a job, do it, end. Standard input that ends without a job: nobody needs this process any more."""
-    die_with_parent(int(os.environ.pop(PARENT_VARIABLE)))
-    book = remote_from_environment()
-    assert book is not None, f"expected {FD_VARIABLE} in the environment: only drillkit starts this module"
-    for name in (FD_VARIABLE, STEP_VARIABLE):  # what an activity starts is no child of the runner
-        os.environ.pop(name, None)
-    _warm_up(os.environ.pop(WARM_VARIABLE, ""))
-    line = sys.stdin.buffer.readline()
-    if not line:
+def main(parent: int) -> None:
+    """Wait for a job of process `parent`, do it, end. Input that ends without a job: nobody needs this process."""
+    die_with_parent(parent)
+    _import_chaostoolkit()
+    runner = _Runner()
+    if not (line := runner.line()):
         return
+    ready = json.loads(line)
+    os.environ.update(ready["environment"])
+    _warm_up(ready["modules"])
+    if not (line := runner.line()):
+        return
+    # From here on the guard of this group ends us, and all that we start, when the runner is gone.
+    os.setpgid(0, json.loads(line)["group"])
+    line = runner.line()
+    book = Remote(socket.socket(fileno=runner.descriptors[0]))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    gc.freeze()
+    gc.enable()
     _work(decode_job(line), book)
     # Taking a hundred modules apart would take longer than many an experiment's activity.
     atexit._run_exitfuncs()
@@ -53,10 +57,36 @@ def main() -> None:
     os._exit(0)
 
 
-def _warm_up(modules: str) -> None:
+class _Runner:
+    """What the runner says, line by line, with the descriptors that it hands over."""
+
+    def __init__(self) -> None:
+        self._sock = socket.socket(fileno=os.dup(0))
+        self._rest = b""
+        self.descriptors: list[int] = []
+        """The journal's pipe, then what is to be held until this process ends."""
+
+    def line(self) -> bytes:
+        """The next line; nothing when there is none."""
+        while b"\n" not in self._rest:
+            chunk, descriptors, _, _ = socket.recv_fds(self._sock, 1 << 16, DESCRIPTORS)
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # what this process starts has no business with them
+            self.descriptors += descriptors
+            if not chunk:
+                return b""
+            self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+
+def _import_chaostoolkit() -> None:
     importlib.import_module("drillkit.clients.chaostoolkit.experiments")
     importlib.import_module("drillkit.clients.chaostoolkit.logs")
-    for module in filter(None, modules.split(",")):
+
+
+def _warm_up(modules: Sequence[str]) -> None:
+    for module in modules:
         # One that is missing is told when the experiment is validated.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
@@ -114,6 +144,3 @@ def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
         return run_rollbacks(job, streaming)
     return run_experiment(job, streaming, lambda: signal.signal(signal.SIGTERM, terminate))
 
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,62 @@
+"""The process of a worker before it is known what for.
+
+Chaos Toolkit takes longer to import than a drill takes to read, so `drillkit run` starts a process for it first of all.
+That process touches nothing: where it may work, the journal and what it must hold come with its job, over its standard
+input. Nothing heavy here: everything imported delays it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import drillkit
+
+# Imports make many objects and no garbage: nobody looks for any until there is work.
+_START = """import gc, sys; gc.disable(); sys.path.append(sys.argv.pop())
+from drillkit.clients.chaostoolkit.worker import main; main(int(sys.argv.pop()))"""
+
+
+class Prestarted:
+    """A process that imports Chaos Toolkit and waits."""
+
+    def __init__(self) -> None:
+        """Starts it. Linux kills it when the thread that started it ends. Raises OSError."""
+        self.input, theirs = socket.socketpair()
+        root = str(Path(drillkit.__file__).parents[1])
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", _START, str(os.getpid()), root], stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, process_group=0,
+                )  # fmt: skip
+        except OSError:
+            self.input.close()
+            raise
+
+    def close(self) -> None:
+        """End it, at once. May be called again."""
+        self.process.kill()
+        self.process.wait()
+        self.input.close()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@contextlib.contextmanager
+def prestarted() -> Iterator[Prestarted | None]:
+    """One for as long as this lasts; None where no process can be started: whoever needs one will say so."""
+    try:
+        process = Prestarted()
+    except OSError:
+        yield None
+        return
+    try:
+        yield process
+    finally:
+        process.close()

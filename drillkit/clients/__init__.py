@@ -36,6 +36,13 @@ class Clients:
         self.prestarted: Prestarted | None = None
         """A process for Chaos Toolkit that waits already."""
         self._opening = threading.RLock()
+        self._lender: Clients | None = None
+
+    def behind(self, gate: Gate) -> Clients:
+        """The same connection to the cluster behind another gate: a plugin that logs in is asked once."""
+        others = Clients(self.target, self.clock, gate)
+        others.hold, others._lender = self.hold, self
+        return others
 
     @functools.cached_property
     def kube(self) -> Kube:
@@ -43,6 +50,8 @@ class Clients:
         with self._opening:
             from drillkit.clients.kube import open_kube
 
+            if self._lender is not None:
+                return self._lender.kube.behind(self.gate)
             if self.target.kubernetes is None:
                 raise UsageError(
                     f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"

@@ -116,10 +116,10 @@ class _Run:
         self.journal.on_lost = self._journal_lost
         self.clients = Clients(request.target, clock, self.gate)
         # Undos pass no gate of the run: they must work when it is closed.
-        self.undoing = Clients(request.target, clock, Gate())
-        self.clients.hold = self.undoing.hold = (self.place.lock.fd,)
+        self.clients.hold = (self.place.lock.fd,)
+        self.undoing = self.clients.behind(Gate())
         self.clients.prestarted = request.prestarted
-        self.lock = TargetLock(request.target, clock, self.stopper) if request.target.kubernetes else None
+        self.lock = TargetLock(self.clients, clock, self.stopper) if request.target.kubernetes else None
         self.ledger = Ledger()
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)

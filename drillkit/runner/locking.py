@@ -8,7 +8,6 @@ from drillkit.clients import Clients
 from drillkit.clients.kube import ReleaseLease
 from drillkit.clock import Clock, Deadline, Gate
 from drillkit.journal.book import Book, Planned
-from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, NotOurs, Refused
 from drillkit.runner.stopping import Stopper
 
@@ -23,17 +22,17 @@ RETRY_S = 2.0
 class TargetLock:
     """One drill at a time on a cluster."""
 
-    def __init__(self, target: Target, clock: Clock, stopper: Stopper) -> None:
+    def __init__(self, clients: Clients, clock: Clock, stopper: Stopper) -> None:
         # A gate of its own: the lock is renewed while the clean-up works behind the run's closed gate.
-        self._clients = Clients(target, clock, Gate())
-        self._target, self._clock, self._stopper = target, clock, stopper
+        self._clients = clients.behind(Gate())
+        self._clock, self._stopper = clock, stopper
         self._plan: Planned[ReleaseLease] | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="target-lock", daemon=True)
 
     def take(self, book: Book, run: str, holder: str, wait_s: float, gate: Gate) -> None:
         """Take the lock and keep it. Raises Refused naming the holder when it is not free within `wait_s`."""
-        kubernetes = self._target.kubernetes
+        kubernetes = self._clients.target.kubernetes
         assert kubernetes is not None
         deadline = Deadline.after(wait_s, self._clock)
         plan = book.plan(ReleaseLease(LEASE, kubernetes.namespace, run))

@@ -30,8 +30,8 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
 from drillkit.steps.base import Act, Experiment, Kind, Prospect
 
-KUBERNETES = ("kubernetes.client", "kubernetes.config", "urllib3")
-"""What these import with their first call: the slowest part of a worker's start."""
+EXTENSION = ("kubernetes.client", "kubernetes.config")
+"""What chaostoolkit-kubernetes imports with its first call."""
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -69,7 +69,13 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         modules = {str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)}
         # Only those that are known to do nothing but define when they are imported.
         known = sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s.")))
-        act.clients.chaostoolkit.prepare([*known, *(KUBERNETES if known else ())])
+        if known and act.target.kubernetes is not None:
+            # What they import with their first call is the slowest part of a worker's start.
+            from drillkit.clients.kube.config import imports_of
+
+            foreign = EXTENSION if any(m.startswith("chaosk8s.") for m in known) else ()
+            known += [*imports_of(act.target.kubernetes), *foreign]
+        act.clients.chaostoolkit.prepare(known)
 
     def prospect(self, arguments: ChaosToolkitArguments, act: Act) -> Prospect:
         experiment = act.find_experiment(arguments.experiment)

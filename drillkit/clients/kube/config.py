@@ -8,30 +8,35 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from drillkit.clients.kube.proxies import proxy_of
 from drillkit.model.drill import KubernetesTarget
 from drillkit.model.errors import Denied, TargetError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from urllib3 import PoolManager
+
+    from drillkit.clients.kube.plain import Plain
 
 T = TypeVar("T")
 PLUGIN_S = 30.0
 """How long an exec plugin (`aws eks get-token`) may take; the library itself would wait for ever."""
 DEFAULT_FILE = "~/.kube/config"
-LOOPBACK = ("localhost", "127.", "::1")
+CONNECTIONS = 16
+"""Kept open at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
     """What is needed to speak to a cluster."""
 
-    client: ApiClient
+    host: str
+    pool: PoolManager
     credentials: Callable[[], Mapping[str, str]]
     who: str
     """How we are known there, as far as the kubeconfig says: `user admin (context prod)`."""
@@ -39,17 +44,66 @@ class Connected:
 
 def connect(target: KubernetesTarget) -> Connected:
     """Raises TargetError for everything that a kubeconfig can have wrong, saying what to do about it."""
+    files = _files(target)
+    if files is not None and (found := _plainly(files, target.context)) is not None:
+        from urllib3 import PoolManager
+
+        config, who = found
+        return Connected(config.host, PoolManager(maxsize=CONNECTIONS, **config.pool), lambda: config.headers, who)
     from kubernetes.client import ApiClient, Configuration
 
     configuration = Configuration()
-    files = _files(target)
     if files is None:
         who = _load_in_cluster(configuration, target)
         plugin = ""
     else:
         who, plugin = _load_files(configuration, files, target.context)
     _choose_proxy(configuration)
-    return Connected(ApiClient(configuration), _credentials(configuration, plugin, who), who)
+    pool = ApiClient(configuration).rest_client.pool_manager
+    return Connected(str(configuration.host).rstrip("/"), pool, _credentials(configuration, plugin, who), who)
+
+
+def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
+    """Modules that connecting to the target imports, for whoever has time before. Never raises for what is wrong."""
+    try:
+        files = _files(target)
+    except TargetError:
+        return ()
+    plainly = files is not None and _plainly(files, target.context) is not None
+    return ("urllib3", "tenacity", *(() if plainly else ("kubernetes.client", "kubernetes.config")))
+
+
+def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
+    """What is to be known without the official client, and who we are; None where that is needed."""
+    import yaml
+
+    from drillkit.clients.kube.plain import plain
+
+    try:
+        documents = list(_documents(files))
+        known, current = _contexts(documents)
+        entry = known.get(context or current)
+        if len(documents) != 1 or entry is None:
+            return None
+        user = _named(documents[0], "user", entry.get("user"))
+        cluster = _named(documents[0], "cluster", entry.get("cluster"))
+        found = plain(cluster, user, os.path.dirname(os.path.abspath(files)))
+    except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
+        return None  # what is wrong with it is told by whoever can read all of them
+    return (found, _who(str(entry.get("user") or ""), context or current)) if found is not None else None
+
+
+def _named(document: Mapping[str, Any], sort: str, name: Any) -> Mapping[str, Any]:
+    """What the first entry of that name says. Raises KeyError."""
+    for entry in document.get(f"{sort}s") or []:
+        if entry["name"] == name:
+            said: Mapping[str, Any] = entry[sort]
+            return said
+    raise KeyError(name)
+
+
+def _who(user: str, context: str) -> str:
+    return f"user {user or 'unnamed'} (context {context})"
 
 
 def _files(target: KubernetesTarget) -> str | None:
@@ -101,10 +155,11 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
 
     load: Any = load_kube_config
     try:
-        known, current = _contexts(files)
+        documents = list(_documents(files))
+        known, current = _contexts(documents)
         chosen = _chosen(known, current, context, files)
-        user, command = _user(files, known[chosen])
-        who = f"user {user or 'unnamed'} (context {chosen})"
+        user, command = _user(documents, known[chosen])
+        who = _who(user, chosen)
         if command and shutil.which(command) is None:
             raise TargetError(
                 f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; install it"
@@ -125,11 +180,11 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
     return who, command
 
 
-def _contexts(files: str) -> tuple[dict[str, Mapping[str, Any]], str]:
+def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping[str, Any]], str]:
     """Contexts by name, and the current one. The first file that names a thing wins, as kubectl has it."""
     known: dict[str, Mapping[str, Any]] = {}
     current = ""
-    for data in _documents(files):
+    for data in documents:
         for entry in data.get("contexts") or []:
             known.setdefault(entry["name"], entry.get("context") or {})
         current = current or str(data.get("current-context") or "")
@@ -161,10 +216,10 @@ def _some(known: Mapping[str, Any]) -> str:
     return f"it has {', '.join(sorted(known)[:8])}" if known else "it has none at all"
 
 
-def _user(files: str, context: Mapping[str, Any]) -> tuple[str, str]:
+def _user(documents: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> tuple[str, str]:
     """Name of the context's user, and the command of its exec plugin or ''."""
     name = str(context.get("user") or "")
-    for data in _documents(files):
+    for data in documents:
         for entry in data.get("users") or []:
             if entry.get("name") == name:
                 return name, str(((entry.get("user") or {}).get("exec") or {}).get("command") or "")
@@ -173,18 +228,10 @@ def _user(files: str, context: Mapping[str, Any]) -> tuple[str, str]:
 
 def _choose_proxy(configuration: Any) -> None:
     """A kubeconfig's `proxy-url` wins; else the environment's, except for loopback and what NO_PROXY names."""
-    from urllib.request import getproxies, proxy_bypass
+    from urllib.request import getproxies
 
-    parts = urlsplit(configuration.host)
-    environment = getproxies()
-    of_environment = {v for v in environment.values() if v}
-    if configuration.proxy and configuration.proxy not in of_environment:
-        return
-    host = parts.hostname or ""
-    if host.startswith(LOOPBACK) or proxy_bypass(host):
-        configuration.proxy = None
-    else:
-        configuration.proxy = environment.get(parts.scheme) or environment.get("all")
+    if not configuration.proxy or configuration.proxy in getproxies().values():
+        configuration.proxy = proxy_of(urlsplit(configuration.host))
 
 
 def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapping[str, str]]:

@@ -11,7 +11,7 @@ from drillkit.clients.kube.nodes import Uncordon
 from drillkit.clients.kube.objects import DeleteFault, DeleteObject
 from drillkit.clients.kube.reader import Reader
 from drillkit.clients.kube.resources import Object
-from drillkit.clients.kube.wire import ApiClientTransport
+from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Clock, Gate
 from drillkit.journal.book import Planned
 from drillkit.model.drill import KubernetesTarget
@@ -20,7 +20,7 @@ from drillkit.model.drill import KubernetesTarget
 def open_kube(target: KubernetesTarget, clock: Clock, gate: Gate) -> Kube:
     """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot be configured."""
     found = connect(target)
-    return Kube(ApiClientTransport(found.client, found.credentials), clock, gate, found.who)
+    return Kube(PoolTransport(found.host, found.pool, found.credentials), clock, gate, found.who)
 
 
 class Kube(Reader):
@@ -28,6 +28,10 @@ class Kube(Reader):
 
     Its attempts are bounded, and repeated only where a second one cannot do more than the first.
     """
+
+    def behind(self, gate: Gate) -> Kube:
+        """The same connection behind another gate."""
+        return Kube(self._transport, self.clock, gate, self.who)
 
     def delete_pod(self, plan: Planned[DeletePod]) -> bool:
         """Delete that very pod (by UID). False when it was gone before we came."""

@@ -13,7 +13,7 @@ from drillkit import __version__
 from drillkit.model.errors import Denied, Unanswered, Unreachable
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from urllib3 import PoolManager
 
 CONNECT_S = 3.0
 READ_S = 15.0
@@ -59,13 +59,13 @@ class Transport(Protocol):
         """
 
 
-class ApiClientTransport:
-    """Over the official client's connections and credentials."""
+class PoolTransport:
+    """Over a pool of connections."""
 
-    def __init__(self, client: ApiClient, credentials: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, host: str, pool: PoolManager, credentials: Callable[[], Mapping[str, str]]) -> None:
         """`credentials` gives the request headers that prove who we are, refreshed as needed; raises Denied."""
-        self._host = str(client.configuration.host).rstrip("/")
-        self._pool = client.rest_client.pool_manager
+        self._host = host
+        self._pool = pool
         self._credentials = credentials
         self._one = threading.Lock()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
+import ssl
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,13 +15,14 @@ from typing import Any
 
 import pytest
 
+from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, open_kube
 from drillkit.clients.kube import config as configuring
 from drillkit.clients.kube.resources import NAMESPACES
-from drillkit.clients.kube.wire import ApiClientTransport
+from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Gate, SystemClock
-from drillkit.model.drill import KubernetesTarget
-from drillkit.model.errors import Denied, TargetError, Unanswered, Unreachable
+from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.errors import Denied, Refused, TargetError, Unanswered, Unreachable
 from drillkit.sandbox.kube.faults import Fault
 from tests.clients.kube.conftest import Served, Ticks
 
@@ -240,7 +243,7 @@ def mute(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_a_request_that_left_and_got_no_answer_is_unanswered(tmp_path: Path, mute: str, told: str) -> None:
     kube = opened(written(tmp_path / "k", mute, {}))
     transport = kube._transport
-    assert isinstance(transport, ApiClientTransport)
+    assert isinstance(transport, PoolTransport)
     with pytest.raises(Unanswered, match=told):
         transport.send("DELETE", "/api/v1/namespaces/shop/pods/web-1", {}, timeout_s=0.2)
 
@@ -304,3 +307,81 @@ def test_connecting_imports_the_official_client_only_when_it_is_opened() -> None
     assert found.stdout.strip() == "[]"
 
 
+# Kubeconfigs that need nothing of the official client
+
+AUTHORITY = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n").decode()
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster"),
+    [
+        ({"token": "t"}, {}),
+        ({"token": "t"}, {"certificate-authority-data": AUTHORITY}),
+        ({}, {"certificate-authority": "ca.crt", "tls-server-name": "kubernetes"}),
+        ({"client-certificate": "me.crt", "client-key": "me.key"}, {"certificate-authority": "ca.crt"}),
+        ({"token": "t"}, {"insecure-skip-tls-verify": True}),
+    ],
+)
+def test_a_plain_kubeconfig_means_what_the_official_client_makes_of_it(
+    tmp_path: Path, monkeypatch, user: dict[str, Any], cluster: dict[str, Any]
+) -> None:
+    for name in ("ca.crt", "me.crt", "me.key"):
+        (tmp_path / name).write_text("PEM")
+    target = KubernetesTarget(kubeconfig=str(written(tmp_path / "k", "https://127.0.0.1:1/", user, **cluster)))
+    assert "kubernetes.config" not in configuring.imports_of(target)
+    ours = configuring.connect(target)
+    monkeypatch.setattr(configuring, "_plainly", lambda files, context: None)
+    theirs = configuring.connect(target)
+    assert (ours.host, ours.who) == (theirs.host, theirs.who)
+    assert {k.lower(): v for k, v in ours.credentials().items()} == theirs.credentials()
+    assert _trust(ours.pool) == _trust(theirs.pool)
+
+
+def _trust(pool: Any) -> dict[str, Any]:
+    """What decides whom a connection trusts and who it says it is."""
+    said = pool.connection_pool_kw
+    files = {key: said.get(key) for key in ("cert_file", "key_file")}
+    authority = said.get("ca_cert_data") or (Path(said["ca_certs"]).read_text() if said.get("ca_certs") else None)
+    required = said.get("cert_reqs") in (ssl.CERT_REQUIRED, "CERT_REQUIRED")
+    return {**files, "authority": authority, "required": required, "name": said.get("server_hostname")}
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster"),
+    [
+        ({"exec": {"command": "true"}}, {}),
+        ({"auth-provider": {"name": "oidc"}}, {}),
+        ({"username": "a", "password": "b"}, {}),
+        ({"tokenFile": "token"}, {}),
+        ({"client-certificate-data": AUTHORITY, "client-key-data": AUTHORITY}, {}),
+        ({"client-certificate": "nowhere.crt"}, {}),
+        ({"token": 7}, {}),
+        ({"token": "t"}, {"proxy-url": "http://127.0.0.1:1"}),
+        ({"token": "t"}, {"certificate-authority-data": "%"}),
+        ({"token": "t"}, {"server": "http://127.0.0.1:1"}),
+        ({"token": "t", "as": "somebody"}, {}),
+    ],
+)
+def test_any_other_kubeconfig_is_left_to_the_official_client(
+    tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any]
+) -> None:
+    path = written(tmp_path / "k", **{"server": "https://127.0.0.1:1", "user": user, **cluster})
+    assert "kubernetes.config" in configuring.imports_of(KubernetesTarget(kubeconfig=str(path)))
+
+
+def test_a_proxy_of_the_environment_is_left_to_the_official_client(tmp_path: Path, monkeypatch) -> None:
+    target = KubernetesTarget(kubeconfig=str(written(tmp_path / "k", "https://cluster.invalid", {"token": "t"})))
+    assert "kubernetes.config" not in configuring.imports_of(target)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert "kubernetes.config" in configuring.imports_of(target)
+
+
+def test_two_gates_share_one_connection_to_a_cluster(served: Served) -> None:
+    closed, target = Gate(), Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig)))
+    closed.close("the run is over")
+    clients = Clients(target, SystemClock(), closed)
+    others = clients.behind(Gate())
+    assert others.kube._transport is clients.kube._transport
+    others.kube.gate.check()
+    with pytest.raises(Refused, match="the run is over"):
+        clients.kube.gate.check()

@@ -118,13 +118,19 @@ def opening_record(
         "versions": versions(),
         "digests": {"drill": hashlib.sha256(source).hexdigest(), **digests},
         "identities": dict(identities),
-        "vantage": {"host": socket.gethostname(), "platform": platform.platform(), "python": sys.version.split()[0]},
+        "vantage": {"host": socket.gethostname(), "platform": _platform(), "python": sys.version.split()[0]},
         "boot": boot_id(),
         "steps": [
             {"name": step.name, "uses": step.uses, "disturbs": kind_named(step.uses).disturbs, "group": group}
             for step, group in each_step(drill)
         ],
     }
+
+
+def _platform() -> str:
+    """Without `platform.platform()`, which starts `uname -p`."""
+    found = platform.uname()
+    return f"{found.system}-{found.release}-{found.machine}"
 
 
 def boot_id() -> str:

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drillkit.clock import Clock, Deadline, Gate
 from drillkit.journal.file import Journal
@@ -22,7 +22,9 @@ from drillkit.model.errors import Refused
 from drillkit.model.evidence import Sample
 from drillkit.model.records import Record
 from drillkit.model.verdict import Holds
-from drillkit.sampler.process import Sampler
+
+if TYPE_CHECKING:
+    from drillkit.sampler.process import Sampler
 
 ASK_EVERY_S = 0.1
 
@@ -54,6 +56,8 @@ class ProbeSource:
         """Start sampling, if the drill has probes. Main thread only. Raises UsageError, DrillError."""
         if not self._drill.probes:
             return
+        from drillkit.sampler.process import Sampler
+
         ours, theirs = socket.socketpair()
         with theirs:
             self._sampler = Sampler.start(self._drill.probes, theirs.fileno(), keep_fds=(lock_fd,))

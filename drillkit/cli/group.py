@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "abort": ("drillkit.cli.aftercare:abort", _EVERYDAY, "Stop a running drill; it cleans up and reports."),
     "recover": ("drillkit.cli.aftercare:recover", _EVERYDAY, "Clean up after runs that could not."),
     "canary": ("drillkit.cli.canary:canary", _RESTORES, "A heartbeat beside your data, from which RPO is measured."),
+    "keep": ("drillkit.cli.leftovers:keep", _RESTORES, "Hand a restored copy over, so that nothing removes it."),
+    "sweep": ("drillkit.cli.leftovers:sweep", _RESTORES, "List and remove what runs of any machine left behind."),
     "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": ("drillkit.cli.look:validate", _LOOK, "Check drills, experiments and targets; touch nothing."),

@@ -29,6 +29,7 @@ from drillkit.model.slo import Slo
 from drillkit.model.verdict import Verdict
 from drillkit.plan import survey
 from drillkit.runner.guards import AbortGuards, check_start
+from drillkit.runner.keeping import spared
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
 from drillkit.runner.opening import Place, cannot_be_written, each_step, open_place, opening_record, operator
@@ -315,10 +316,12 @@ class _Run:
             self.journal.append("phase.started", {"phase": "cleanup"}, durable=False)
         if self.lock is not None:
             self.lock.stop()
+        kept = spared(self.place.folder, self.ledger.open())
         cleaned = clean(
-            self.ledger.open(), self.undoing, self.journal, self.clock,
+            kept.left, self.undoing, self.journal, self.clock,
             self.request.drill.cleanup_limit.total_seconds(), skip_remove=self.stopper.skip_remove,
         )  # fmt: skip
+        kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):
             self.journal.append("phase.ended", {"phase": "cleanup"}, durable=False)
             self.metrics.stop()

@@ -19,6 +19,7 @@ from drillkit.model.codec import from_data
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
 from drillkit.model.records import History
+from drillkit.runner.keeping import spared
 from drillkit.runner.opening import boot_id, operator
 
 
@@ -82,7 +83,9 @@ def _clean(run: OpenRun, history: History, limit_s: float, say: Callable[[str], 
             left: tuple[str, ...] = ()
         else:
             clients = Clients(target_of(history), clock, Gate())
-            cleaned = clean(opens, clients, journal, clock, limit_s, on_progress=say)
+            kept = spared(run.folder, opens)
+            cleaned = clean(kept.left, clients, journal, clock, limit_s, on_progress=say)
+            kept.hand_over(clients, journal)
             left = tuple(undo.resource for undo in cleaned.open)
         journal.append("phase.ended", {"phase": "cleanup"})
     finally:

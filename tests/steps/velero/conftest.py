@@ -112,7 +112,7 @@ class Town:
 
     @property
     def folder(self) -> Path:
-        return self.drillkit.run_folder("dr")
+        return self.drillkit.run_folder("dr").resolve()
 
     @property
     def verdict(self) -> dict[str, Any]:

@@ -1,0 +1,10 @@
+"""What runs made and still stands: found by its marks, and handed over to whoever needs it."""
+
+from __future__ import annotations
+
+from drillkit.clients.leftovers.handing import hand_over
+from drillkit.clients.leftovers.leftover import Leftover, expiry
+from drillkit.clients.leftovers.of_aws import leftovers_of_aws
+from drillkit.clients.leftovers.of_kube import leftovers_of_kube
+
+__all__ = ["Leftover", "expiry", "hand_over", "leftovers_of_aws", "leftovers_of_kube"]

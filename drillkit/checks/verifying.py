@@ -14,7 +14,7 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clock import DeadlineOver
 from drillkit.judge.proving import passes
 from drillkit.model.drill import StepCheck
-from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, StepUnknown, UsageError
+from drillkit.model.errors import CallError, Denied, DrillError, Invalid, Refused, StepFailed, StepUnknown, UsageError
 from drillkit.model.evidence import Check, Evidence
 
 RETRY_CAP_S = 5.0
@@ -79,8 +79,8 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
             raise
         except DrillError as error:
             last = Result(Check(name, purpose, value, op, None, str(error)), ())
-            if isinstance(error, UsageError | Denied) or not isinstance(error, CallError):
-                return last  # time does not heal it
+            passes_by_itself = isinstance(error, CallError) and not isinstance(error, Denied | Invalid)
+            return None if passes_by_itself else last
         # Restored data does not change by itself: what was read stands. A service may still come up.
         return last if last.passed or kind.reads_database else None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from drillkit.clients import resp
 from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.evidence import Check, Comparison
 from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
@@ -82,10 +84,9 @@ def test_what_has_no_standby_is_refused_before_anything_happens(lab: Lab) -> Non
 
 def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None:
     source = "microservices-dev-cache"
-    ran = lab.run("elasticache.failover", source=source, checks=(), objectives=Objectives(recovery=timedelta(minutes=1)))
+    whole = Objectives(recovery=timedelta(minutes=1))
+    ran = lab.run("elasticache.failover", source=source, checks=(), objectives=whole)
     assert ran.holds == "met", ran.verdict.headline
-    from drillkit.clients import resp
-
     group = lab.clients().elasticache.group(source)
     assert group is not None
     endpoint = group["NodeGroups"][0]["PrimaryEndpoint"]
@@ -145,8 +146,6 @@ def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> No
 
 
 def _until(so: Any, limit_s: float = 30) -> None:
-    import time
-
     end = time.monotonic() + limit_s
     while not so():
         assert time.monotonic() < end

@@ -1,0 +1,283 @@
+"""Checks of restored data: how they compare, how they are named, when they give up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drillkit.checks import Copy, kinds, problems_of, verify
+from drillkit.checks import reading as places
+from drillkit.checks.dialect import dialect, micros, moment
+from drillkit.checks.expectation import as_number, parse_expectation, scalar
+from drillkit.clients import Clients
+from drillkit.clients.canary import sign
+from drillkit.clients.sql import Database
+from drillkit.clock import Deadline, Gate, SystemClock
+from drillkit.judge.proving import passes
+from drillkit.model.drill import StepCheck, Target
+from drillkit.model.errors import Denied, StepFailed, StepUnknown, Unreachable, UsageError
+from drillkit.model.evidence import Check, Comparison, Evidence, RecoveryPoint
+
+NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
+HERE = Database("postgres", "127.0.0.1", 1, "shop")
+
+
+@dataclass
+class Answers:
+    """Databases that answer from a script: text of a query to rows, or what goes wrong."""
+
+    copy: dict[str, Any] = field(default_factory=dict)
+    original: dict[str, Any] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def rows(self, which: str, query: str) -> list[list[Any]]:
+        self.asked.append((which, query))
+        if query.startswith("set "):
+            return []
+        for part, found in getattr(self, which).items():
+            if part in query:
+                if isinstance(found, list) and found and not isinstance(found[0], list):
+                    found = found.pop(0)
+                if isinstance(found, Exception):
+                    raise found
+                return found if isinstance(found, list) else [[found]]
+        raise AssertionError(f"nobody expected {query} of the {which}")
+
+
+@dataclass
+class Host:
+    """A step's surroundings."""
+
+    answers: Answers
+    checks: tuple[StepCheck, ...]
+    target: Target = field(default_factory=lambda: Target(name="t", canary_key="env:CANARY_KEY"))
+    name: str = "db"
+    run: Any = None
+    book: Any = None
+    clock: Any = field(default_factory=SystemClock)
+    gate: Gate = field(default_factory=Gate)
+    seen: list[Evidence] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(self.target, self.clock, self.gate)
+
+    @property
+    def deadline(self) -> Deadline:
+        return Deadline.after(60, self.clock)
+
+    def observe(self, evidence: Evidence) -> None:
+        self.seen.append(evidence)
+
+    def mark(self, moment: Any, *, at: float | None = None, simulated: bool = False) -> None:
+        self.marks.append(moment)
+
+    def say(self, text: str) -> None:
+        pass
+
+    def of(self, kind: type[Evidence]) -> list[Any]:
+        return [e for e in self.seen if isinstance(e, kind)]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    made = Answers()
+    monkeypatch.setenv("CANARY_KEY", "k")
+
+    class Scripted:
+        def __init__(self, host: Any) -> None:
+            pass
+
+        @contextlib.contextmanager
+        def open(self, database: Database, login: str) -> Iterator[Any]:
+            which = "original" if database.host == "original" else "copy"
+            yield type("Session", (), {"rows": staticmethod(lambda query: made.rows(which, query))})
+
+    monkeypatch.setattr(places, "PLACES", {"here": Scripted, "cluster": Scripted})
+    return made
+
+
+def copy(**more: Any) -> Copy:
+    original = Database("postgres", "original", 1, "shop")
+    return Copy(**{"name": "it", "disrupted": NOW, "database": HERE, "original": original, "login": "env:X", **more})
+
+
+def run(answers: Answers, *checks: StepCheck, **more: Any) -> Host:
+    host = Host(answers, checks)
+    with contextlib.suppress(StepFailed, StepUnknown):
+        verify(host, copy(**more))
+    return host
+
+
+# Expectations
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "passed"),
+    [
+        ("> 0", 1, True), ("> 0", 0, False), ("== 42", 42, True), ("== 42", "42", True), ("!= 42", 41, True),
+        ("<= 10m", 600.0, True), ("< 10m", 600.0, False), ("matches ^ok", "ok, then", True), ("== ok", "ok", True),
+        ("== 'a b'", "a b", True), (">= 1.5", 2, True), ("> 0", "many", None),
+    ],
+)  # fmt: skip
+def test_an_expectation_is_compared_as_the_judge_compares(text: str, found: Any, passed: bool | None) -> None:
+    wanted = parse_expectation(text)
+    assert passes(Check("c", "restored-data", wanted.value, wanted.op, found)) is passed
+
+
+@pytest.mark.parametrize("text", ["", "0", "=> 1", "matches", "matches ["])
+def test_an_expectation_that_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_expectation(text)
+
+
+def test_values_of_databases_become_values_of_evidence() -> None:
+    from decimal import Decimal
+
+    assert [scalar(v) for v in (Decimal("3"), Decimal("3.5"), None, b"\x01", NOW)] == [
+        3, 3.5, "null", "01", "2026-11-01 03:00:00+00:00",
+    ]  # fmt: skip
+    assert [as_number(v) for v in ("12", "-1.5", "12a", True)] == [12, -1.5, "12a", True]
+
+
+def test_times_are_whole_microseconds_whatever_their_zone() -> None:
+    assert moment(micros(NOW)) == NOW
+    assert micros(NOW.replace(tzinfo=None)) == micros(NOW)
+    assert micros(NOW + timedelta(microseconds=1)) - micros(NOW) == 1
+
+
+# Looking
+
+
+def test_rows_are_counted_and_the_last_passing_check_ends_the_rto(answers: Answers) -> None:
+    answers.copy = {'count(*) from "orders"': 7, "select 1+1": 2}
+    host = run(answers, StepCheck(table="orders", rows=True), StepCheck(sql="select 1+1", expect="== 2"))
+    assert [(c.name, c.found) for c in host.of(Check)] == [("rows of orders", 7), ("sql select 1+1", 2)]
+    assert host.marks == ["verified"]
+
+
+def test_data_that_differs_is_not_asked_for_again_and_nothing_is_verified(answers: Answers) -> None:
+    answers.copy = {"count(*)": 0}
+    host = run(answers, StepCheck(table="orders", rows=True))
+    assert len(answers.asked) == 1
+    assert host.marks == []
+    with pytest.raises(StepFailed, match="rows of orders: expected > 0, found 0"):
+        verify(Host(answers, host.checks), copy())
+
+
+def test_what_passes_by_itself_is_waited_for_and_what_does_not_is_given_up_at_once(answers: Answers) -> None:
+    answers.copy = {"count(*)": [Unreachable("down"), 7]}
+    host = run(answers, StepCheck(table="orders", rows=True))
+    assert host.of(Check)[0].found == 7
+    answers.copy = {"count(*)": Denied("who are you?")}
+    host = Host(answers, (StepCheck(table="orders", rows=True),))
+    with pytest.raises(StepUnknown, match="rows of orders could not be read: who are you"):
+        verify(host, copy())
+    assert host.of(Check)[0].found is None
+
+
+def test_one_that_never_answers_ends_with_its_time_and_is_unknown(answers: Answers) -> None:
+    answers.copy = {"count(*)": Unreachable("down")}
+    check = StepCheck(table="orders", rows=True, within=timedelta(milliseconds=700))
+    host = Host(answers, (check,))
+    with pytest.raises(StepUnknown, match="down"):
+        verify(host, copy())
+    assert len(answers.asked) >= 2
+
+
+def test_the_newest_row_is_a_recovery_point_against_the_originals_newest(answers: Answers) -> None:
+    answers.copy = {"max": micros(NOW - timedelta(seconds=90))}
+    answers.original = {"max": micros(NOW - timedelta(seconds=30))}
+    host = run(answers, StepCheck(table="orders", newest="created_at", expect="< 10m"))
+    assert host.of(Check)[0].found == 60.0
+    (point,) = host.of(RecoveryPoint)
+    assert (point.basis, point.at, point.disrupted) == (
+        "newest-row", NOW - timedelta(seconds=90), NOW - timedelta(seconds=30),
+    )  # fmt: skip
+    gone = run(answers, StepCheck(table="orders", newest="created_at"), original=None)
+    assert gone.of(Check)[0].found == 90.0
+
+
+def test_checksums_say_which_part_of_a_key_range_differs(answers: Answers) -> None:
+    answers.original = {"md5": [[0, 10, 111], [1, 10, 222]]}
+    answers.copy = {"md5": [[0, 10, 111], [1, 9, 333]]}
+    host = run(answers, StepCheck(table="orders", checksum="id", keys="1..20"))
+    (found,) = host.of(Comparison)
+    assert found.compared == 2
+    assert found.differs == (("part 1", "10 rows, 222", "9 rows, 333"),)
+    assert host.of(Check)[0].found == 1
+
+
+def test_a_heartbeat_must_be_signed_by_the_targets_key_and_be_what_the_original_holds(answers: Answers) -> None:
+    def beat(token: str = "t", signature: str = "") -> list[list[Any]]:
+        return [[micros(NOW), token, signature or sign(b"k", NOW, token)]]
+
+    answers.copy = answers.original = {"drillkit_heartbeat": beat()}
+    host = run(answers, StepCheck(canary="heartbeat"))
+    assert host.of(Check)[0].found == "authentic"
+    assert host.of(RecoveryPoint)[0] == RecoveryPoint(NOW, "canary", NOW)
+    for there, here, what in (
+        (beat(), beat(signature="0" * 64), "not signed with the target's key"),
+        (beat("other"), beat(), "differs from the original's"),
+        (beat(), [], "no heartbeat"),
+    ):
+        answers.original, answers.copy = {"drillkit_heartbeat": there}, {"drillkit_heartbeat": here}
+        host = run(answers, StepCheck(canary="heartbeat"))
+        assert host.of(Check)[0].found == what
+        assert host.of(RecoveryPoint) == []
+
+
+def test_a_heartbeat_that_nothing_can_be_compared_with_proves_nothing(answers: Answers) -> None:
+    answers.copy = {"drillkit_heartbeat": [[micros(NOW), "t", "s"]]}
+    host = Host(answers, (StepCheck(canary="heartbeat"),), Target(name="t"))
+    with pytest.raises(StepUnknown, match="neither a key"):
+        verify(host, copy(original=None))
+
+
+def test_commands_get_where_the_copy_listens_and_their_output_can_be_expected(answers: Answers) -> None:
+    echo = ("sh", "-c", "echo $DRILLKIT_HOST:$DRILLKIT_PORT/$DRILLKIT_DATABASE")
+    host = run(
+        answers, StepCheck(command=echo, expect="== 127.0.0.1:1/shop"),
+        StepCheck(command=("sh", "-c", "exit 3"), within=timedelta(milliseconds=200)), StepCheck(command=("true",)),
+    )  # fmt: skip
+    assert [c.found for c in host.of(Check)] == ["127.0.0.1:1/shop", 3, 0]
+
+
+def test_checks_with_one_name_are_told_apart() -> None:
+    from drillkit.checks.verifying import named
+
+    twice = StepCheck(table="orders", rows=True)
+    assert [name for _, name in named([twice, twice, StepCheck(sql="x", name="mine")])] == [
+        "rows of orders", "rows of orders (2)", "mine",
+    ]  # fmt: skip
+
+
+def test_problems_are_told_before_the_restore_begins() -> None:
+    checks = [StepCheck(sql="x", expect="=> 1"), StepCheck(sql="x"), StepCheck(http="http://x", from_="cluster")]
+    found = problems_of(checks, login="", has_cluster=False)
+    assert len(found) == 3
+    assert "expected such as" in found[0]
+    assert "names no credentials" in found[1]
+    assert "`from: cluster` needs `kubernetes:`" in found[2]
+
+
+# Questions
+
+
+def test_names_are_quoted_and_what_is_no_name_is_refused() -> None:
+    words = dialect("aurora-postgresql")
+    assert words.count("public.orders") == 'select count(*) from "public"."orders"'
+    assert dialect("mysql").count("orders") == "select count(*) from `orders`"
+    for bad in ("orders; drop table x", 'a"b', "a.b.c", ""):
+        with pytest.raises(UsageError, match="expected the name of a table or column"):
+            words.count(bad)
+
+
+def test_every_kind_of_check_has_a_default_and_a_name() -> None:
+    assert set(kinds.KINDS) == {"sql", "rows", "newest", "checksum", "canary", "http", "command"}

@@ -8,7 +8,7 @@ from drillkit.checks.reading import Which, one_row, opened
 from drillkit.clients import secrets
 from drillkit.clients.canary import Beat, table_of
 from drillkit.model.drill import StepCheck
-from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.errors import Absent, DrillError, UsageError
 
 AUTHENTIC = "authentic"
 
@@ -19,7 +19,12 @@ def examine(host: Context, copy: Copy, check: StepCheck) -> tuple[str, Beat | No
     It must be signed with the target's key, and be byte for byte what the original holds of that time, as far as that
     can be asked. Raises CallError, UsageError when nobody can say.
     """
-    found = _beat(host, copy, check, "copy")
+    try:
+        found = _beat(host, copy, check, "copy")
+    except Absent:
+        if copy.original is None or _beat(host, copy, check, "original") is None:
+            raise
+        found = None  # the original has a heartbeat: the copy should have one, too
     if found is None:
         return "no heartbeat", None
     key = _key(host)

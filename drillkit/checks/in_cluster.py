@@ -22,7 +22,7 @@ from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
 from drillkit.clients.secrets import Login
 from drillkit.clients.sql import Database, Session
 from drillkit.clock import utc
-from drillkit.model.errors import Invalid, Unanswered, UsageError
+from drillkit.model.errors import Absent, Invalid, Unanswered, UsageError
 
 IMAGE = "postgres:16-alpine"
 JOB_S = 120
@@ -90,7 +90,9 @@ class _JobSession:
         )
         if well:
             return [list(row) for row in csv.reader(io.StringIO(text)) if row]
-        said = text.strip()[-300:] or "nothing"
+        said = " ".join(text.split())[-300:] or "nothing"
+        if "does not exist" in text and ("relation" in text or "database" in text):
+            raise Absent(f"{self._database.said}: there is no such database or table ({said})")
         if "could not connect" in text or "connection to server" in text:
             raise Unanswered(f"{self._database.said} could not be read from the cluster: {said}")
         raise Invalid(f"{self._database.said}: the query failed in the cluster: {said}")

@@ -14,10 +14,8 @@ from drillkit.checks.reading import one_row, opened
 from drillkit.clients import command
 from drillkit.clients.fetch import fetch
 from drillkit.model.drill import StepCheck
-from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.errors import Absent, DrillError, UsageError
 from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
-
-ABSENT_IN = "no row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,8 @@ class Look:
     more: tuple[Evidence, ...] = ()
     """Other evidence that came with it."""
     why: str = ""
+    instead: Expectation | None = None
+    """What it is compared with, where what was declared does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +61,43 @@ def _words(copy: Copy) -> Dialect:
 
 def _sql(host: Context, copy: Copy, check: StepCheck) -> Look:
     _words(copy)
-    with opened(host, copy, check.from_, "copy", check.database) as session:
-        row = one_row(session, str(check.sql))
-    return Look(as_number(scalar(row[0])) if row else ABSENT_IN)
+    row = restored_row(host, copy, check, str(check.sql))
+    if row is None:
+        return Look("nothing", why="the original answers with a row", instead=Expectation("==", "a row"))
+    return Look(as_number(scalar(row[0])))
 
 
 def _rows(host: Context, copy: Copy, check: StepCheck) -> Look:
     words = _words(copy)
-    with opened(host, copy, check.from_, "copy", check.database) as session:
-        row = one_row(session, words.count(_table(check)))
-    return Look(int(row[0]) if row else 0)
+    row = restored_row(host, copy, check, words.count(_table(check)))
+    return Look(int(row[0])) if row else Look(0, why="the original has such a table, the copy has none")
+
+
+def restored_row(host: Context, copy: Copy, check: StepCheck, query: str) -> list[Any] | None:
+    """The first row of a query of the copy; None, too, where only the original has such a table.
+
+    Raises Absent when neither has it (the check is wrong, not the backup) or nobody can say, CallError.
+    """
+    try:
+        with opened(host, copy, check.from_, "copy", check.database) as session:
+            return one_row(session, query)
+    except Absent as missing:
+        if copy.original is None:
+            raise
+        try:
+            with opened(host, copy, check.from_, "original", check.database) as session:
+                session.rows(query)
+        except DrillError:
+            raise missing from None
+        return None
 
 
 def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
     """Age of the newest row at the disruption. What the original held just before it, where that can be asked."""
     words, table, column = _words(copy), _table(check), str(check.newest)
-    with opened(host, copy, check.from_, "copy", check.database) as session:
-        row = one_row(session, words.newest(table, column))
+    row = restored_row(host, copy, check, words.newest(table, column))
     if row is None or row[0] in (None, ""):
-        return Look(ABSENT_IN)
+        return Look(round(copy.disrupted.timestamp(), 3), why=f"there is no row in {table}: as old as can be")
     at, lost = moment(row[0]), copy.disrupted
     why = f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the disruption itself"
     if copy.original is not None:
@@ -99,12 +117,12 @@ def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:
     """How many parts of a key range differ between original and copy."""
     words, table, key = _words(copy), _table(check), str(check.checksum)
     low_high = _declared_range(check)
+    if low_high is None:
+        row = restored_row(host, copy, check, words.key_range(table, key))
+        if row is None or row[0] in (None, ""):
+            return Look("no row in the copy", instead=Expectation("==", "rows to compare"))
+        low_high = int(row[0]), int(row[1])
     with opened(host, copy, check.from_, "copy", check.database) as session:
-        if low_high is None:
-            row = one_row(session, words.key_range(table, key))
-            if row is None or row[0] in (None, ""):
-                return Look(ABSENT_IN)
-            low_high = int(row[0]), int(row[1])
         there = _sums(session, words, table, key, low_high)
     with opened(host, copy, check.from_, "original", check.database) as session:
         here = _sums(session, words, table, key, low_high)

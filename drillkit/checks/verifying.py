@@ -14,7 +14,17 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clock import DeadlineOver
 from drillkit.judge.proving import passes
 from drillkit.model.drill import StepCheck
-from drillkit.model.errors import CallError, Denied, DrillError, Invalid, Refused, StepFailed, StepUnknown, UsageError
+from drillkit.model.errors import (
+    Absent,
+    CallError,
+    Denied,
+    DrillError,
+    Invalid,
+    Refused,
+    StepFailed,
+    StepUnknown,
+    UsageError,
+)  # fmt: skip
 from drillkit.model.evidence import Check, Evidence
 
 RETRY_CAP_S = 5.0
@@ -74,13 +84,14 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         nonlocal last
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
-            last = Result(Check(name, purpose, value, op, found.found, found.why), found.more)
+            wanted = found.instead or expected
+            last = Result(Check(name, purpose, wanted.value, wanted.op, found.found, found.why), found.more)
         except Refused:
             raise
         except DrillError as error:
             last = Result(Check(name, purpose, value, op, None, str(error)), ())
-            passes_by_itself = isinstance(error, CallError) and not isinstance(error, Denied | Invalid)
-            return None if passes_by_itself else last
+            lasting = isinstance(error, Denied | Invalid) or (isinstance(error, Absent) and kind.reads_database)
+            return last if lasting or not isinstance(error, CallError) else None
         # Restored data does not change by itself: what was read stands. A service may still come up.
         return last if last.passed or kind.reads_database else None
 

@@ -151,8 +151,8 @@ def _mapped(error: Exception, said: str) -> CallError:
     code, text = _code_of(error)
     if code in ("28P01", "28000", "1045", "1044", "42501"):
         return Denied(f"{said} refused the login or the query ({text}); look at `databases` of the target")
-    if code in ("3D000", "1049"):
-        return Absent(f"{said}: there is no such database ({text})")
+    if code in ("3D000", "1049", "42P01", "1146"):
+        return Absent(f"{said}: there is no such database or table ({text})")
     if code in ("57014", "3024"):
         return Unanswered(f"{said}: the query took too long ({text})")
     if code in ("57P03", "53300", "1040"):

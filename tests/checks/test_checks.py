@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from drillkit.clients.sql import Database
 from drillkit.clock import Deadline, Gate, SystemClock
 from drillkit.judge.proving import passes
 from drillkit.model.drill import StepCheck, Target
-from drillkit.model.errors import Denied, StepFailed, StepUnknown, Unreachable, UsageError
+from drillkit.model.errors import Absent, Denied, StepFailed, StepUnknown, Unreachable, UsageError
 from drillkit.model.evidence import Check, Comparison, Evidence, RecoveryPoint
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
@@ -202,6 +202,20 @@ def test_the_newest_row_is_a_recovery_point_against_the_originals_newest(answers
     )  # fmt: skip
     gone = run(answers, StepCheck(table="orders", newest="created_at"), original=None)
     assert gone.of(Check)[0].found == 90.0
+
+
+def test_a_table_that_only_the_original_has_was_lost_and_one_that_nobody_has_is_a_mistake(answers: Answers) -> None:
+    answers.copy = {"": Absent("no such table")}
+    answers.original = {"count(*)": 7, "max": micros(NOW), "heartbeat": [[micros(NOW), "t", "s"]]}
+    rows = StepCheck(table="orders", rows=True)
+    newest = StepCheck(table="orders", newest="created_at", expect="< 10m")
+    host = run(answers, rows, newest, StepCheck(canary="heartbeat"))
+    assert [passes(check) for check in host.of(Check)] == [False, False, False]
+    answers.original = {"": Absent("no such table")}
+    quickly = replace(rows, within=timedelta(milliseconds=100))
+    assert run(answers, quickly).of(Check)[0].found is None
+    answers.original = {"count(*)": 7}
+    assert run(answers, quickly, original=None).of(Check)[0].found is None
 
 
 def test_checksums_say_which_part_of_a_key_range_differs(answers: Answers) -> None:

@@ -18,7 +18,7 @@ from drillkit.judge.reading import RunRead, Seen, StepRun
 from drillkit.judge.slos import SloTerms, spent
 from drillkit.judge.statistics import quantile_ranks
 from drillkit.judge.tally import THROTTLED, Doubts, Tally
-from drillkit.judge.wording import causes, latency, lost
+from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
 from drillkit.model.units import Share, format_duration
@@ -256,7 +256,7 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
     if bounds.bad is not None and bound == "bad":
         bad = total - good
         holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
-        return f"at most {bounds.bad:,}", holds, f"{bad:,.6g} of {total:,.6g} requests bad"
+        return f"at most {bounds.bad:,}", holds, f"{number(bad)} of {number(total)} requests bad"
     assert bounds.budget is not None
     holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
     expected = f"at most {percent(bounds.budget.of_one)} of the error budget"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from drillkit.judge.outages import OutageTracker, coincide
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, Tally
+from drillkit.judge.wording import number
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample
 from drillkit.model.units import OutOf
@@ -129,7 +130,7 @@ def decide_ratio(
         holds = exact_test(min(round(bad), events), events, 1 - target, confidence).holds
     else:
         holds = Holds.MET if bad <= (1 - target) * total * (1 + 1e-12) else Holds.VIOLATED
-    found = f"{good / total * 100:.4g} % good ({bad:,.6g} bad of {total:,.6g})"
+    found = f"{good / total * 100:.4g} % good ({number(bad)} bad of {number(total)})"
     test = exact_words(min(round(bad), events), events, 1 - target, confidence or DEFAULT_CONFIDENCE)
     return GateAnswer(holds, round(bad), round(total), expected, found, test)
 

@@ -15,7 +15,7 @@ MOST_CAUSES = 3
 MOST_HELD = 4
 _ENDINGS = ("abort", "run")
 """What cut a run short; everything that was not decided follows from it."""
-_ADVICE = (
+_TO_DO: tuple[tuple[str, str], ...] = (
     ("cleanup/", "run `drillkit recover`, or undo it by hand and look at the resource"),
     ("journal", "judge it with the version of drillkit that wrote it"),
     ("abort", 'see under "What happened when" what was seen before it'),
@@ -23,6 +23,11 @@ _ADVICE = (
     ("/activity/", "see the attached log of the experiment; `drillkit plan` shows what it would hit"),
     ("/in-effect/", "something healed or never applied the fault; look for controllers that own the object"),
     ("/restored-data", "declare a check that reads restored data, such as `sql:` or `canary:`"),
+    ("guard/", "wait until the guard holds, then run the drill again"),
+    ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
+)
+"""What helps whether something was violated or is not known."""
+_WEAKNESS: tuple[tuple[str, str], ...] = (
     ("/budget", "see what the SLO allows and what this drill used of it"),
     ("/recovery", "compare with readiness probes, replica counts and start-up times"),
     ("/longest_gap", "look at the outages: retries, connection draining, readiness, budgets of disruption"),
@@ -30,9 +35,8 @@ _ADVICE = (
     ("/p95", "look at the latency chart: time-outs, queues, what the service calls"),
     ("/p99", "look at the latency chart: time-outs, queues, what the service calls"),
     ("after/", "the service was not as before in time: look at what kept it from it"),
-    ("guard/", "wait until the guard holds, then run the drill again"),
-    ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
 )
+"""Where a weakness may lie that was shown."""
 
 
 def headline(
@@ -42,7 +46,7 @@ def headline(
     """The verdict as a sentence or two. `judged`: everything that decided, the worst need not stand first."""
     prefix = _dirty(undos)
     if refused:
-        return f"{prefix}refused: {refused}; nothing was touched"
+        return " ".join(f"{prefix}refused: {refused}; nothing was touched".split())
     several = _several(judged, steps)
     ending = [j for j in judged if j.about in _ENDINGS]
     said = _because(holds, judged, ending, several)
@@ -61,7 +65,7 @@ def headline(
     text = f"{prefix}{holds}: {'; '.join(part for part in said if part)}" if any(said) else f"{prefix}{holds}"
     if good:
         text += f". Held{' until then' if ending else ''}: {_listed(good, several, MOST_HELD)}"
-    return text
+    return " ".join(text.split())
 
 
 def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: bool) -> list[str]:
@@ -174,7 +178,7 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
             observed=_in_full(j),
             records=j.records,
             owner=owner,
-            advice=_advice(j.about),
+            advice=_advice(j),
         )
         for j in _causes([j for j in judged if j.holds is not Holds.MET])
     ]
@@ -207,8 +211,9 @@ def _in_full(judged: Judged) -> str:
     return f"{judged.observed} ({beside})" if beside else judged.observed
 
 
-def _advice(about: str) -> str:
-    for part, advice in _ADVICE:
+def _advice(judged: Judged) -> str:
+    about = judged.about
+    for part, advice in (*_TO_DO, *(_WEAKNESS if judged.holds is Holds.VIOLATED else ())):
         begins = part.endswith("/") and about.startswith(part)
         if about == part or begins or (part.startswith("/") and part in about):
             return advice

@@ -163,7 +163,7 @@ def _comparison(about: str, comparison: Comparison, n: int) -> Judged:
     return Judged(
         about=f"{about}/comparison/{comparison.of}/{comparison.subject}", holds=holds, expected=expected,
         observed=f"{observed}: {', '.join(unexpected[:5])}" if unexpected else observed,
-        note=f"{allowed} differences are forced by the drill" if allowed else "", records=(n,),
+        note=f"forced by the drill: {allowed}" if allowed else "", records=(n,),
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def read_run(history: History) -> RunRead:
             _take(run, axis, record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             run.unreadable.append((record.n, f"{record.kind}: {error}"))
-        if not run.recovered:
+        if not axis.moved:
             run.end = max(run.end, record.mono)
     return run
 
@@ -131,6 +131,8 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
             run.closed = run.closed or not run.recovered
         case "run.recovered":
             run.recovered = axis.moved = True
+        case "journal.torn":
+            axis.moved = True  # whoever opens a journal after a crash writes this first, maybe after a reboot
         case "phase.started":
             run.phases[data["phase"]] = (mono, math.inf)
         case "phase.ended":

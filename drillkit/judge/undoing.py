@@ -29,26 +29,32 @@ def _apply(states: dict[int, UndoState], record: Record) -> None:
     match record.kind:
         case "undo.planned":
             states[record.n] = UndoState(
-                record=record.n, resource=data["resource"], kind=data["undo"], phase=data["phase"], outcome="open",
-                planned=record.mono,
+                record=record.n, resource=str(data["resource"]), kind=str(data["undo"]), phase=data["phase"],
+                outcome="open", planned=record.mono,
             )  # fmt: skip
         case "effect.irreversible":
             waited = data.get("wait_for") not in (None, "", "nothing")
             detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if waited else ""
             states[record.n] = UndoState(
-                record=record.n, resource=data["resource"], kind=data["effect"], phase="irreversible",
-                outcome="irreversible", detail=detail or data.get("reason", ""), planned=record.mono,
+                record=record.n, resource=str(data["resource"]), kind=str(data["effect"]), phase="irreversible",
+                outcome="irreversible", detail=detail or str(data.get("reason", "")), planned=record.mono,
             )  # fmt: skip
         case "undo.ended":
             if data["outcome"] not in _ENDED:
                 raise ValueError(f"unknown outcome {data['outcome']!r}")
             states[data["of"]] = replace(
-                states[data["of"]], outcome=data["outcome"], detail=data.get("detail", ""),
-                attempts=data.get("attempts", 1), ended=record.mono,
+                states[data["of"]], outcome=data["outcome"], detail=str(data.get("detail", "")),
+                attempts=_count(data.get("attempts", 1)), ended=record.mono,
             )  # fmt: skip
         case "undo.failed":
             before = states[data["of"]]
             if before.outcome == "open":
-                states[data["of"]] = replace(before, detail=data.get("why", ""), attempts=data.get("attempts", 0))
+                states[data["of"]] = replace(
+                    before, detail=str(data.get("why", "")), attempts=_count(data.get("attempts", 0))
+                )
         case _:
             return  # effect.confirmed: nothing the report shows
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -90,6 +90,11 @@ def latency(seconds: float) -> str:
     return format_duration(seconds) if seconds >= 1 else f"{seconds * 1000:.3g} ms"
 
 
+def number(value: float) -> str:
+    """`219,900`, `0.25`: at most six digits behind a small one's point, all of a large one's before it."""
+    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.6g}"
+
+
 def lost(bad: Mapping[str, int], sent: int) -> str:
     """`7 of 2,400 requests lost`; slow and throttled ones were answered, so they are called what they are."""
     failed = sum(bad.values())

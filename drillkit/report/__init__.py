@@ -42,6 +42,7 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
     paths = []
     for name, text in texts.items():
         draft = folder / f".{name}.{os.getpid()}"
+        # A lone surrogate is no UTF-8; written like this it is JSON all the same.
         draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         draft.rename(folder / name)
         paths.append(folder / name)

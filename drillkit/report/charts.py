@@ -16,7 +16,7 @@ from drillkit.report.story import Event, Lane, Span, Story
 
 WIDTH = 1000
 LEFT = 150
-RIGHT = 14
+RIGHT = 22
 LANE = 20
 PANEL = 70
 HEADING = 30
@@ -52,8 +52,9 @@ def timeline(story: Story) -> str:
     y += LANE + 8
     for lane in story.lanes:
         parts.append(_lane(axis, lane, y))
-        y += LANE + (12 if lane.parts else 4)
-    marks, y = _events(axis, story.events, y + 4)
+        y += LANE + (20 if lane.parts else 4)
+    events_top = y + 4
+    marks, y = _events(axis, story.events, events_top)
     lanes_end = y
     y += 18
     for series in story.series:
@@ -67,7 +68,8 @@ def timeline(story: Story) -> str:
         'aria-labelledby="chart-is chart-says">'
         f'<title id="chart-is">Steps and probes over time</title>'
         f'<desc id="chart-says">{escape(described(story))}</desc>'
-        f"{_DEFINITIONS}{_grid(axis, 18, bottom)}{''.join(parts)}{_lines(axis, story.events, bottom)}{marks}</svg>"
+        f"{_DEFINITIONS}{_grid(axis, 18, bottom)}{''.join(parts)}"
+        f"{_lines(axis, story.events, events_top, bottom)}{marks}</svg>"
     )
 
 
@@ -137,8 +139,8 @@ def _lane(axis: Axis, lane: Lane, y: float) -> str:
     parts += [_box(axis, span, y) for span in lane.spans]
     for part in lane.parts:
         x, width = axis.x(part.start_s), max(1.0, axis.x(part.end_s) - axis.x(part.start_s) - 1)
-        words = [_text(x + 3, y + LANE + 9, "part", part.name)] if width > EM * len(part.name) else []
-        parts.append(_titled(f"{part.name}: {part.note}", _rect("span part", x, y + LANE + 1, width, 4), *words))
+        words = [_text(x, y + LANE + 15, "part", part.name)] if width > EM * len(part.name) else []
+        parts.append(_titled(f"{part.name}: {part.note}", _rect("span part", x, y + LANE + 1, width, 5), *words))
     return "".join(parts)
 
 
@@ -182,12 +184,12 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
     return "".join(parts), y + 14 * min(len(rows), 3) + 4
 
 
-def _lines(axis: Axis, events: tuple[Event, ...], bottom: float) -> str:
+def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> str:
     """Events drawn through everything: what cut the run short, and the rest where it is not too much."""
     shown = events if len(events) <= 12 else [event for event in events if event.cuts]
     return "".join(
-        f'<line class="{"cutting" if event.cuts else "through"}" x1="{axis.x(event.at_s):.1f}" y1="18" '
-        f'x2="{axis.x(event.at_s):.1f}" y2="{bottom:.1f}"/>'
+        f'<line class="{"cutting" if event.cuts else "through"}" x1="{axis.x(event.at_s):.1f}" '
+        f'y1="{18 if event.cuts else top:.1f}" x2="{axis.x(event.at_s):.1f}" y2="{bottom:.1f}"/>'
         for event in shown
     )  # fmt: skip
 
@@ -255,7 +257,8 @@ def _gap(axis: Axis, start_s: float, end_s: float, y: float) -> str:
 
 def _bar(axis: Axis, b: Bin, most: float, y: float) -> str:
     x = axis.x(b.start_s)
-    width = max(1.0, axis.x(b.end_s) - x - 0.6)
+    width = axis.x(b.end_s) - x
+    width = max(1.0, width - 0.6 if width > 6 else width)  # narrow ones touch: seams would flicker
     whole, bad = PANEL * b.per_s / most, PANEL * b.per_s / most * b.bad / max(b.sent, 1)
     bad = max(bad, 2.0) if b.bad else 0.0  # a single one must be seen
     title = f"{b.start_s:.1f} to {b.end_s:.1f} s: {b.sent:,} sent, {b.bad:,} bad"

@@ -98,7 +98,7 @@ def _case(verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: 
         return case
     beside = "; ".join(p for p in (judged.note, judged.doubt) if p) if isinstance(judged, Judged) else judged.advice
     message = f"expected {judged.expected}, observed {judged.observed}"
-    kind = "failure" if judged.holds is Holds.VIOLATED else "skipped" if refused else "error"
+    kind = "skipped" if refused else "failure" if judged.holds is Holds.VIOLATED else "error"
     _say(case, kind, message, beside)
     return case
 
@@ -108,5 +108,5 @@ def _say(case: Element, kind: str, message: str, text: str) -> None:
     SubElement(case, kind, attributes).text = _clean(text) or None
 
 
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+def _clean(text: object) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text))

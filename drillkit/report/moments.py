@@ -31,6 +31,8 @@ TOGETHER_S = 2.0
 """The same thing done to several objects within this is one moment."""
 NAMED = 3
 """Objects of one moment that are named."""
+SHORT_S = 10.0
+"""A shorter outage is one moment, a longer one two."""
 OUTAGES = 10
 """Outages of one probe that are told, the longest ones."""
 
@@ -106,7 +108,7 @@ def _from_records(history: History) -> Iterator[tuple[_Said, float]]:
     first, recovered = history[0], False
     resources: dict[int, str] = {}
     for record in history:
-        recovered = recovered or record.kind == "run.recovered"
+        recovered = recovered or record.kind in ("run.recovered", "journal.torn")
         # The monotonic clock of a recovery may be another boot's: its dates are all there is.
         at_s = record.at - first.at if recovered else record.mono - first.mono
         try:
@@ -215,13 +217,14 @@ def _from_outages(verdict: Verdict) -> Iterator[_Said]:
         if sli.phase != "all":
             continue
         for outage in sorted(sli.outages, key=lambda o: -o.most_s)[:OUTAGES]:
+            if outage.ended and outage.most_s < SHORT_S:
+                words = f"{sli.sli} fails: {outage.bad:,} bad, an outage of {bracket(outage)}"
+                yield _Said(words, tone="bad", at=outage.first_bad)
+                continue
             yield _Said(f"{sli.sli} begins to fail", tone="bad", at=outage.first_bad)
             if outage.ended:
-                length = bracket(outage)
-                yield _Said(
-                    f"{sli.sli} fails for the last time: {outage.bad:,} bad, an outage of {length}", tone="good",
-                    at=outage.last_bad,
-                )  # fmt: skip
+                words = f"{sli.sli} fails for the last time: {outage.bad:,} bad, an outage of {bracket(outage)}"
+                yield _Said(words, tone="good", at=outage.last_bad)
 
 
 def bracket(outage: Outage) -> str:

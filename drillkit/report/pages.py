@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from drillkit.judge.wording import causes, title
+from drillkit.judge.wording import causes, number, title
 from drillkit.model.evidence import (
     Alert,
     Attachment,
@@ -32,10 +34,14 @@ MOMENTS = {"html": 80, "md": 40}
 """Moments of a page at most; the journal has them all."""
 OUTAGES = 20
 """Outages of one probe in a table, the longest ones."""
+FOREVER_S = 1e10
+"""No run lasts three hundred years; a journal that says so is damaged."""
 SIGNS = {Holds.MET: "✓", Holds.UNKNOWN: "?", Holds.VIOLATED: "✗"}
 _TICKS = re.compile(r"`([^`\n]+)`")
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 """Literal in code of Markdown; not everything that shows Markdown knows that."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, turns text round, or cannot be written at all."""
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min|h|d|%)\b|%)")
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -47,7 +53,7 @@ class Ready(str):
 
 
 def _duration(seconds: float) -> str:
-    return format_duration(round(seconds, 3))
+    return format_duration(round(seconds, 3)) if abs(seconds) < FOREVER_S else "?"
 
 
 def _latency(seconds: float | None) -> str:
@@ -57,8 +63,20 @@ def _latency(seconds: float | None) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:,.0f} ms"
 
 
+def _url(name: str) -> Ready:
+    """The name of a file as a link to it."""
+    return Ready(quote(name, safe="", errors="replace"))
+
+
+def _moment(at: datetime) -> str:
+    """A date of another system, UTC to the second; as it is where it has no zone."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at.tzinfo else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
 def _offset(seconds: float) -> str:
     """`+0:02.2`, `+1:02:03`: since the run began."""
+    if not abs(seconds) < FOREVER_S:
+        return "+?"
     sign = "-" if seconds < 0 else "+"
     tenths = round(abs(seconds) * 10)
     minutes, rest = divmod(tenths, 600)
@@ -83,9 +101,9 @@ def _prose(text: object) -> Markup:
 
 def _markdown_text(value: object) -> object:
     """What stands outside code in Markdown: no HTML, no links, no table ends."""
-    if isinstance(value, Ready) or not isinstance(value, str):
+    if isinstance(value, Ready | int | float):
         return value
-    text = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in ("\\", "*", "[", "]", "|"):
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())
@@ -115,6 +133,7 @@ def _yaml(value: Mapping[str, Any]) -> str:
         return repr(value)
 
 
+@functools.cache
 def _environment(*, html: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("drillkit.report"), autoescape=html, undefined=StrictUndefined,
@@ -123,8 +142,8 @@ def _environment(*, html: bool) -> Environment:
     environment.globals["table"] = _table
     environment.filters.update(
         latency=_latency, duration=_duration, offset=_offset, causes=causes, records=_records, prose=_prose,
-        thousands=lambda n: f"{n:,}", code=_code, fenced=_fenced, bracket=bracket, title=title, yaml=_yaml,
-        sign=lambda holds: SIGNS[holds],
+        thousands=lambda n: f"{n:,}", code=_code, fenced=_fenced, bracket=bracket, number=number, moment=_moment,
+        url=_url, title=title, yaml=_yaml, sign=lambda holds: SIGNS[holds],
     )  # fmt: skip
     return environment
 
@@ -180,10 +199,11 @@ def markdown(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> 
     for line in text.splitlines():
         if line.strip() or (lines and lines[-1].strip()):  # never two empty lines
             lines.append(line.rstrip())
-    return "\n".join(lines).strip() + "\n"
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines).strip() + "\n")
 
 
 def html(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> str:
     """`report.html`: one file that needs no other."""
     names = {**_names(story, verdict, last_hash, exit_text, "html"), "timeline": Markup(timeline(story))}
-    return _environment(html=True).get_template("report.html.j2").render(names)
+    text = _environment(html=True).get_template("report.html.j2").render(names)
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

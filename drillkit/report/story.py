@@ -189,20 +189,21 @@ def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
     lanes: list[Lane] = []
     groups: set[str] = set()
     for step in verdict.steps:
-        if step.group and step.group not in groups:
-            groups.add(step.group)
-            inside = [s for s in verdict.steps if s.group == step.group and s.started is not None]
+        group = str(step.group)
+        if group and group not in groups:
+            groups.add(group)
+            inside = [s for s in verdict.steps if str(s.group) == group and s.started is not None]
             whole: tuple[Span, ...] = ()
             if inside:
                 first = min(s.started or 0.0 for s in inside)
                 last = max(run.end if s.ended is None else s.ended for s in inside)
-                whole = (Span(step.group, first - begin, last - begin, "group"),)
-            lanes.append(Lane(step.group, whole))
+                whole = (Span(group, first - begin, last - begin, "group"),)
+            lanes.append(Lane(group, whole))
         spans: tuple[Span, ...] = ()
         if step.started is not None:
             end = run.end if step.ended is None else step.ended
-            spans = (Span(step.name, step.started - begin, end - begin, step.outcome, step.why),)
-        lanes.append(Lane(step.name, spans, _parts(run, step.name, step.split_s, begin), int(bool(step.group))))
+            spans = (Span(str(step.name), step.started - begin, end - begin, step.outcome, str(step.why)),)
+        lanes.append(Lane(str(step.name), spans, _parts(run, step.name, step.split_s, begin), int(bool(group))))
     return tuple(lanes)
 
 

@@ -129,7 +129,7 @@ def sample_of_second(
     ends = [i - 1 for i in starts[1:]] + ([len(states) - 1] if states else [])
     latency: dict[int, int] = {}
     for good, seconds in zip(states, latencies_s, strict=True):
-        if good:
+        if good or cause == "slow":  # a slow one was answered
             bucket = bucket_us(round(seconds * 1e6))
             latency[bucket] = latency.get(bucket, 0) + 1
     failed = states.count(False)

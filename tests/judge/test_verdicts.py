@@ -512,6 +512,16 @@ def test_a_crashed_run_that_was_recovered_is_clean_but_unknown() -> None:
     assert "recovered afterwards" in verdict.headline
 
 
+def test_a_torn_line_is_of_whoever_came_afterwards_maybe_after_a_reboot() -> None:
+    """The new boot's monotonic clock is neither the run's end nor a time in which nobody probed."""
+    lines = [r for r in pod_delete().history() if r.mono < 30.0]
+    torn = Tape(None).add(500.0, "journal.torn", bytes=9, text="x").add(501.0, "run.recovered", by="me").history()
+    verdict = judge((*lines, *torn))
+    bad = found(verdict, "during/web/bad")
+    assert (bad.holds, bad.doubt) == (MET, "")
+    assert "recovered afterwards" in verdict.headline
+
+
 def test_a_run_that_ended_dirty_and_was_recovered_later_did_not_crash() -> None:
     tape = pod_delete().undo(21, "node/n1").add(5000.0, "run.recovered", by="me")
     verdict = judge(tape.add(5001.0, "undo.ended", of="node/n1", outcome="undone").history())

@@ -92,7 +92,9 @@ class Browser:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def open(self, page: Path, *, width: int = 1100, height: int = 900, dark: bool = False, paper: bool = False) -> None:
+    def open(
+        self, page: Path, *, width: int = 1100, height: int = 900, dark: bool = False, paper: bool = False
+    ) -> None:
         """Show a file and wait until it is loaded."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False

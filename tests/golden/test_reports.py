@@ -1,0 +1,48 @@
+"""From a journal to the reports, word for word: what is stored here is what people get."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from drillkit.report import write_reports
+from tests.golden.stories import STORIES, history_of, journal_of
+
+STORED = Path(__file__).parent / "stored"
+FILES = ("verdict.json", "report.md", "report.html", "junit.xml")
+WITHOUT_JOURNAL = ("long",)
+"""Too many samples to be kept in a repository."""
+
+
+@pytest.fixture
+def updating(request: pytest.FixtureRequest) -> bool:
+    # The option is not there when these tests are collected with all the others.
+    return bool(request.config.getoption("--update-golden", default=False))
+
+
+def same(stored: Path, found: str, *, updating: bool) -> None:
+    if updating:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_text(found, encoding="utf-8")
+    wanted = stored.read_text(encoding="utf-8")
+    if wanted != found:
+        lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), str(stored), "now", lineterm="", n=1)
+        shown = "\n".join(line[:300] for line in list(lines)[:60])
+        pytest.fail(f"the report has changed; if that is meant: pytest tests/golden --update-golden\n{shown}")
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_journal_is_rendered_as_it_was(name: str, tmp_path: Path, updating: bool) -> None:
+    journal = journal_of(history_of(name))
+    if name not in WITHOUT_JOURNAL:
+        same(STORED / name / "journal.jsonl", journal.decode(), updating=updating)
+    (tmp_path / "journal.jsonl").write_bytes(journal)
+    write_reports(tmp_path)
+    for file in FILES:
+        same(STORED / name / file, (tmp_path / file).read_text(encoding="utf-8"), updating=updating)
+
+
+def test_nothing_is_stored_that_no_story_tells() -> None:
+    assert {path.name for path in STORED.iterdir()} == set(STORIES)

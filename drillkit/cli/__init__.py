@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -11,6 +12,8 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """The entry point `drillkit`: ends the process."""
+    # Imports make many objects and no garbage; to look through them again and again would take longer than some.
+    gc.set_threshold(20_000, 20, 20)
     code = _run()
     # Taking some hundred modules apart takes as long as many a command. What must be ended was ended by then.
     atexit._run_exitfuncs()

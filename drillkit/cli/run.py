@@ -130,7 +130,7 @@ def _execute(
                 digests=compose.digests_of(drill, find_experiment, slos),
                 watch=show,
                 prestarted=process,
-                ahead=_import_report,
+                ahead=_prepare_report,
                 wait_for_lock_s=wait_s,
                 slos={name: found.slo for name, found in slos.items()},
             )
@@ -139,11 +139,13 @@ def _execute(
         show.close()
 
 
-def _import_report() -> None:
+def _prepare_report() -> None:
     import importlib
 
-    for module in ("drillkit.judge.judging", "drillkit.report.pages"):
-        importlib.import_module(module)
+    from drillkit.report.pages import prepare
+
+    importlib.import_module("drillkit.judge.judging")
+    prepare()
 
 
 def _tell(finished: Finished, as_json: bool) -> int:

@@ -133,6 +133,12 @@ def _yaml(value: Mapping[str, Any]) -> str:
         return repr(value)
 
 
+def prepare() -> None:
+    """Compile the templates, which takes ten times as long as filling them: for whoever has time before."""
+    _environment(html=False).get_template("report.md.j2")
+    _environment(html=True).get_template("report.html.j2")
+
+
 @functools.cache
 def _environment(*, html: bool) -> Environment:
     environment = Environment(

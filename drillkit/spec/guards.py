@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from drillkit.clients.prometheus.promql import matchers_of
 from drillkit.model.drill import Guard, Guards
 from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Trail, nearest, quoted
@@ -64,6 +63,8 @@ def _keys(guard: Guard, place: str, path: Trail) -> Iterator[tuple[Trail, str]]:
 
 def _subject(guard: Guard, path: Trail, names: SliNames, folder: Path | None) -> Iterator[tuple[Trail, str]]:
     if known(guard.alerts):
+        from drillkit.clients.prometheus.promql import matchers_of
+
         try:
             matchers_of(guard.alerts)
         except ValueError as error:

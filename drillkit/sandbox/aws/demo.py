@@ -24,6 +24,7 @@ TAGS = [
     {"Key": "backup", "Value": "daily"},
     {"Key": "team", "Value": "platform"},
 ]
+SESSIONS = {b"session:%d" % number: b"customer%d" % number for number in range(1, 201)}
 HEARTBEAT = "drillkit_heartbeat"
 BEAT_S = 1.0
 ROWS = 5000

@@ -178,6 +178,7 @@ class AwsSandbox:
             region, "CreateDBInstance", demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]}
         )
         self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
+        self.cache.groups[region, demo.CACHE_GROUP].server.data.update(demo.SESSIONS)
         if self.options.aurora:
             self.rds.prepare[demo.CLUSTER] = partial(demo.fill, key)
             self._act(region, "CreateDBCluster", demo.cluster_request(password))

@@ -117,13 +117,14 @@ class DeleteScratch(DeleteObject):
         kube, uid = clients.kube, patience.identity.get("uid", "")
         there = kube.find(NAMESPACES, self.name)
         was_ours = bool(uid) or (there is not None and is_ours(there, self.run, self.name)) or self._left(kube)
+        known: list[Object] = []
         if there is not None and is_ours(there, self.run, self.name, uid):
             # While the namespace stands: once it is gone, nothing tells any more whose its volumes were.
-            give_up(kube, self)
+            known = give_up(kube, self)
         ended = remove(kube, self, patience, propagation="Foreground")
         if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
             return ended
-        volumes = wait_until_gone(kube, self, patience)
+        volumes = wait_until_gone(kube, self, patience, known)
         if not volumes:
             return ended
         return Undone("undone", f"{ended.detail}; gone with it: {', '.join(volumes)}")

@@ -67,9 +67,12 @@ def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
     return volumes
 
 
-def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience) -> list[str]:
-    """After the namespace: wait until none of its volumes is left. Their names. Raises CallError, DeadlineOver."""
-    seen: dict[str, str] = {}
+def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience, known: Iterable[Object]) -> list[str]:
+    """After the namespace: wait until none of its volumes is left. Names of all that are gone, the `known` ones too.
+
+    Raises CallError, DeadlineOver.
+    """
+    seen = {volume["metadata"]["name"]: handle_of(volume) for volume in known}
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
         left = give_up(kube, undo)
         for volume in left:

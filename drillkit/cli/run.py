@@ -60,6 +60,7 @@ def _run(
     as_json: bool, recover_first: bool, wait_s: float, trigger: str, process: Prestarted | None,
 ) -> int:  # fmt: skip
     from drillkit.cli import compose
+    from drillkit.cli.summary import tell
 
     asked = compose.ask(name, sets, var_files, target, need=True)
     if process is not None and "chaostoolkit" not in compose.kinds_of(asked.parsed):
@@ -72,7 +73,7 @@ def _run(
         compose.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
         finished = _execute(asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process)
-    return _tell(finished, as_json)
+    return tell(finished, as_json=as_json)
 
 
 def _seconds(text: str | None) -> float:
@@ -146,38 +147,6 @@ def _prepare_report() -> None:
 
     importlib.import_module("drillkit.judge.judging")
     prepare()
-
-
-def _tell(finished: Finished, as_json: bool) -> int:
-    from drillkit.report import EXIT_TEXT, write_reports
-    from drillkit.spec.files import shown
-
-    try:
-        verdict, paths = write_reports(finished.folder)
-    except OSError as error:
-        verdict, paths = finished.verdict, ()
-        click.echo(
-            f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}", err=True
-        )
-    click.echo("", err=True)
-    color = {"met": "green", "unknown": "yellow", "violated": "red"}[verdict.holds]
-    click.secho(verdict.headline, fg=color, bold=True, err=True)
-    for finding in verdict.findings[:8]:
-        click.echo(f"  {finding.about}: expected {finding.expected}, observed {finding.observed}", err=True)
-        if finding.advice:
-            click.echo(f"    next: {finding.advice}", err=True)
-    if len(verdict.findings) > 8:
-        click.echo(f"  and {len(verdict.findings) - 8} more in the report", err=True)
-    if finished.journal_lost:
-        click.echo(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", err=True)
-    if finished.left:
-        click.secho(f"left behind: {', '.join(finished.left)}", fg="red", err=True)
-        click.echo(f"run: drillkit recover {verdict.run}", err=True)
-    for path in paths:
-        if path.name == "report.html" or (path.name == "report.md" and not as_json):
-            click.echo(f"report: {shown(path)}", err=True)
-    click.echo(f"exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]}", err=True)
-    return verdict.exit_code
 
 
 @click.command()

@@ -35,8 +35,8 @@ def watch(
 
     Ends early, with 1, when the error budget for that time is spent. 0: they held; 3: nobody could see it.
     """
-    from drillkit.cli.run import _tell
     from drillkit.cli.slo import _duration, _find
+    from drillkit.cli.summary import tell
 
     found = [_find(name) for name in slos]
     time = _duration(length, "--for")
@@ -45,7 +45,7 @@ def watch(
     standing, _ = server_target(slos[0], target, prometheus, scrape)
     # Nothing is touched, so nothing is locked, and no cluster or account is looked at.
     standing = replace(standing, kubernetes=None, aws=None, launch=None)
-    return _tell(_run(drill, found, standing, out, as_json), as_json)
+    return tell(_run(drill, found, standing, out, as_json), as_json=as_json)
 
 
 def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) -> Drill:

@@ -1,0 +1,88 @@
+"""What is said when a run is over: the verdict, what to do next, where the report is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from drillkit.model.verdict import Finding, Verdict
+    from drillkit.runner.execute import Finished
+
+FINDINGS = 8
+"""Findings that are listed; the report has them all."""
+_COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
+
+
+def tell(finished: Finished, *, as_json: bool) -> int:
+    """Write the reports and say what came of the run. The exit code."""
+    from drillkit.report import write_reports
+
+    try:
+        verdict, paths = write_reports(finished.folder)
+    except OSError as error:
+        verdict, paths = finished.verdict, ()
+        _say(f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}", fg="red")
+    if finished.journal_lost:
+        _say(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", fg="red")
+    if as_json:
+        _print_json(verdict, paths)
+    else:
+        for text, style in _lines(verdict, paths, finished.left):
+            _say(text, **style)
+    return verdict.exit_code
+
+
+def _print_json(verdict: Verdict, paths: tuple[Path, ...]) -> None:
+    from drillkit.model.codec import to_data
+
+    last = {"kind": "verdict", "data": to_data(verdict), "reports": [str(path) for path in paths]}
+    try:
+        sys.stdout.write(json.dumps(last, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the records has gone; the exit code still says what came of the run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _lines(verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    from drillkit.report import EXIT_TEXT
+    from drillkit.spec.files import shown
+
+    yield "", {}
+    yield verdict.headline, {"fg": _COLORS[verdict.holds], "bold": True}
+    for finding in verdict.findings[:FINDINGS]:
+        yield from _finding(finding)
+    if len(verdict.findings) > FINDINGS:
+        yield f"  and {len(verdict.findings) - FINDINGS} more in the report", {}
+    for text in verdict.not_proven[:3]:
+        yield f"  not proven: {text}", {}
+    if left:
+        yield f"left behind: {', '.join(left)}", {"fg": "red"}
+        yield f"run: drillkit recover {verdict.run}", {"fg": "red"}
+    for path in paths:
+        if path.suffix in (".html", ".md"):
+            yield f"report: {shown(path)}", {}
+    yield f"exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]}", {}
+
+
+def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
+    from drillkit.judge.wording import title
+
+    word = "to do" if finding.about == "action-item" else str(finding.holds)
+    style = {"fg": _COLORS[finding.holds]} if word != "to do" else {}
+    yield f"  {word}: {title(finding.about)}: expected {finding.expected}, observed {finding.observed}", style
+    if finding.advice:
+        yield f"    next: {finding.advice}", {}
+
+
+def _say(text: str, **style: Any) -> None:
+    """A line to the terminal, without colours where nobody wants them (https://no-color.org)."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    click.secho(clean, err=True, color=False if os.environ.get("NO_COLOR") else None, **style)

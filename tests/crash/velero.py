@@ -44,7 +44,7 @@ class Together:
 def with_velero(cluster: Cluster) -> VeleroController:
     """Velero, with a backup `b1` of the shop whose volume is one that outlives its claim."""
     install(cluster.store)
-    velero = VeleroController(cluster.store, MemoryBlobs(), lambda: cluster.at)
+    velero = VeleroController(cluster.store, MemoryBlobs())
     cluster.controllers = Together(cluster.controllers, velero)
     for volume in cluster.store.list(VOLUMES):
         policy = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}

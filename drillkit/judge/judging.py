@@ -46,7 +46,7 @@ def judge(history: History) -> Verdict:
     exit_code = _exit_code(holds, refused, dirty=any(undo.outcome == "open" for undo in undos))
     target = run.opened.get("target")
     return Verdict(
-        run=str(run.opened.get("run", "")), drill=run.drill.drill if run.drill else "",
+        run=str(run.opened.get("run", "")), drill=_name(run),
         target=str(target.get("name", "")) if isinstance(target, Mapping) else "", holds=holds, exit_code=exit_code,
         headline=headline(holds, refused, unique, steps, slis, undos, bounded or not touched(run)), refused=refused,
         aborted=abort.observed.removeprefix("aborted by ") if abort else "", crashed=run.crashed,
@@ -54,6 +54,15 @@ def judge(history: History) -> Verdict:
         steps=tuple(s.verdict for s in steps), slis=slis, undos=undos,
         findings=findings(run, unique), not_proven=not_proven(run, steps, bounded, slis),
     )  # fmt: skip
+
+
+def _name(run: RunRead) -> str:
+    """The drill's name; of one that this version cannot read, as it stands there."""
+    given = run.opened.get("drill")
+    if run.drill is not None:
+        return run.drill.drill
+    name = given.get("drill") if isinstance(given, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judged]:

@@ -100,6 +100,17 @@ def test_evidence_of_another_version_is_left_out_and_said_so() -> None:
     assert "unknown evidence" in found["report.html"]
 
 
+def test_a_drill_of_another_version_keeps_its_name_and_what_was_observed() -> None:
+    first, *rest = HISTORIES["met"]
+    newer = replace(first, data={**first.data, "drill": {**first.data["drill"], "mood": "brave"}})
+    verdict = judge((newer, *rest))
+    assert (verdict.drill, verdict.exit_code) == ("pod-delete", 3)
+    found = rendered((newer, *rest))
+    assert found["report.md"].startswith("# pod-delete: unknown")
+    assert "web fails: 3 bad, an outage of 0.2 s to 0.4 s" in found["report.md"]
+    assert "mood: brave" in found["report.html"]
+
+
 def test_a_secret_is_a_reference() -> None:
     assert "env:PROMETHEUS_TOKEN" in rendered(HISTORIES["refused"])["report.html"]
 

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import stat
 import sys
@@ -162,8 +163,9 @@ async def _serve(options: Options) -> None:
         await stopping
     finally:
         await running.stop()
-        for name in (*_FILES, f"{ACCOUNT}/token", f"{ACCOUNT}/ca.crt"):
+        for name in _FILES:
             (options.state / name).unlink(missing_ok=True)
+        shutil.rmtree(options.state / ACCOUNT, ignore_errors=True)
 
 
 async def _start(options: Options, running: Running) -> Endpoints:

@@ -112,9 +112,7 @@ def _told(result: Result) -> str:
     return f"{'passed' if result.passed else 'missed'}: found {check.found}, expected {check.op} {check.expected}"
 
 
-def problems_of(
-    checks: Sequence[StepCheck], login: str, has_cluster: bool, own: Collection[str] = ()
-) -> list[str]:
+def problems_of(checks: Sequence[StepCheck], login: str, has_cluster: bool, own: Collection[str] = ()) -> list[str]:
     """What is wrong with a restore's checks before it begins. `own`: keys of `Copy.looks`."""
     found: list[str] = []
     for check, name in named(checks):

@@ -58,5 +58,3 @@ def _read(host: Context, copy: Copy, deadline: Deadline) -> tuple[int, int, int]
             rows += int(found[0][0])
             done += 1
     return rows, done, len(tables) - done
-
-

@@ -43,7 +43,7 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
     """List what runs of any machine left behind and whose time is over; with --yes remove it.
 
     Only what carries both marks of a run and an expiry in the past (`drillkit.dev/expires`, `drillkit:expires`) is ever
-    touched. Ends with 5 when something is still there.
+    touched. Ends with 5 when something is still there, with 3 when something could not be looked at.
     """
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clock import SystemClock, utc
@@ -57,21 +57,23 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
         raise click.BadParameter(str(error), param_hint="--limit") from error
     chosen, clock = chosen_target("sweep", target), SystemClock()
     clients = connected(chosen)
-    found = expired(clients, clock)
+    found, unread = expired(clients, clock)
+    for why in unread:
+        click.secho(f"not looked at: {why}", fg="red", err=True)
     if not found:
-        click.echo(f"nothing at {chosen.name} has outlived its run")
-        return 0
+        click.echo(f"nothing at {chosen.name} has outlived its run" + (", as far as could be seen" if unread else ""))
+        return 3 if unread else 0
     for each in found:
         late = format_duration(max(0.0, (utc(clock.now()) - each.expires).total_seconds()))
         click.echo(f"{each.resource}  of run {each.run}, expired {late} ago")
     if not yes:
         click.echo(f"{len(found)} in all; to remove them: drillkit sweep --target {chosen.name} --yes")
-        return 0
+        return 3 if unread else 0
     confirm(chosen, f"remove {len(found)} leftovers at {chosen.name}", yes=True)
     done = sweep_it(found, clients, clock, limit_s, _tell)
     left = [swept for swept in done if swept.undone is None]
     click.echo(f"{len(done) - len(left)} of {len(done)} are gone")
-    return 5 if left else 0
+    return 5 if left else 3 if unread else 0
 
 
 def _tell(swept: Swept) -> None:

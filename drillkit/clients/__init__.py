@@ -65,9 +65,7 @@ class Clients:
             from drillkit.clients.aws import Aws
 
             if self.target.aws is None:
-                raise UsageError(
-                    f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml"
-                )
+                raise UsageError(f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml")
             return Aws(self.target.aws, self.clock, self.gate)
 
     @functools.cached_property

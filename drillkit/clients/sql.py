@@ -57,9 +57,7 @@ def session(database: Database, login: Login, limit_s: float) -> Iterator[Sessio
     elif "mysql" in database.engine or "mariadb" in database.engine:
         opened = _mysql(database, login, limit_s)
     else:
-        raise UsageError(
-            f"drillkit does not speak to {database.engine}; check it with `command:`, or from the cluster"
-        )
+        raise UsageError(f"drillkit does not speak to {database.engine}; check it with `command:`, or from the cluster")
     try:
         yield opened
     finally:

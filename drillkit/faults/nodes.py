@@ -183,9 +183,7 @@ def _allowed(chosen: list[Object], everything: list[Object], target: Target) -> 
     return chosen
 
 
-def _look(
-    kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules
-) -> _Plan:
+def _look(kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules) -> _Plan:
     nodes = choose(kube, target)
     depends = dependencies(kube, target)
     pods = {

@@ -134,9 +134,7 @@ def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Obj
     raise Refused(f"order: expected one of {', '.join(get_args(Order))}, found {order!r}")
 
 
-def dependencies(
-    kube: Reader, target: Target, environment: Mapping[str, str] = os.environ
-) -> Callable[[Object], str]:
+def dependencies(kube: Reader, target: Target, environment: Mapping[str, str] = os.environ) -> Callable[[Object], str]:
     """What tells of a pod why the drill depends on it, or ''."""
     service = _prometheus(kube, target)
     own = environment.get("HOSTNAME", "") if environment.get("KUBERNETES_SERVICE_HOST") else ""

@@ -61,9 +61,7 @@ class AbortGuards:
             self._stopper.abort(guard.by, f"{guard.guard}: {guard.why}")
 
 
-def check_start(
-    drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]
-) -> None:
+def check_start(drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]) -> None:
     """Decide the window and the guards of `guards.start`. Raises Refused for the first that says no, and for one that
     nobody can decide. `by_metrics` decides what is read from a metrics server."""
     now = utc(clock.now())

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from drillkit.clients import Clients
-from drillkit.clients.leftovers import Leftover, leftovers_of_aws, leftovers_of_kube
+from drillkit.clients.leftovers import Leftover, leftovers_of_elasticache, leftovers_of_kube, leftovers_of_rds
 from drillkit.clients.undo import Patience
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.runs import RunLock, open_runs
 from drillkit.model.effects import Undone
-from drillkit.model.errors import DrillError
+from drillkit.model.errors import Denied, DrillError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,27 @@ class Swept:
     """Why it is still there."""
 
 
-def expired(clients: Clients, clock: Clock) -> list[Leftover]:
-    """Everything at the target whose time is over, in the order in which it must go.
+def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
+    """(everything at the target whose time is over in the order in which it must go, where nobody could look and why).
 
     What a run of this machine is at work with is not among it. Raises CallError, TargetError.
     """
-    found: list[Leftover] = []
+    places: list[Callable[[], Iterable[Leftover]]] = []
     if clients.target.kubernetes is not None:
-        found += leftovers_of_kube(clients.kube)
+        places.append(lambda: leftovers_of_kube(clients.kube))
     if clients.target.aws is not None:
-        found += leftovers_of_aws(clients)
+        places += [lambda: leftovers_of_rds(clients), lambda: leftovers_of_elasticache(clients)]
+    found: list[Leftover] = []
+    unread: list[str] = []
+    for look in places:
+        try:
+            found += look()
+        except Denied as error:
+            unread.append(str(error))
     at_work = _at_work()
     over = [each for each in found if each.expires.timestamp() <= clock.now() and each.run not in at_work]
-    return sorted(over, key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource))
+    over.sort(key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource))
+    return over, unread
 
 
 def _at_work() -> set[str]:

@@ -31,9 +31,7 @@ class Plan:
 
     __slots__ = ("addresses", "aim", "body", "patience_s", "request", "tls")
 
-    def __init__(
-        self, aim: Aim, request: bytes, tls: ssl.SSLContext | None, addresses: tuple[Address, ...]
-    ) -> None:
+    def __init__(self, aim: Aim, request: bytes, tls: ssl.SSLContext | None, addresses: tuple[Address, ...]) -> None:
         self.aim = aim
         self.request = request
         self.tls = tls
@@ -257,9 +255,7 @@ class Connection:
     def _end(self, cause: str | None) -> None:
         """The probe is over: keep the connection if it may carry another, and tell the owner."""
         answer, self._answer = self._answer, None
-        kept = (
-            answer is not None and answer.complete and answer.reusable and not self._plan.aim.fresh and cause != OURS
-        )
+        kept = answer is not None and answer.complete and answer.reusable and not self._plan.aim.fresh and cause != OURS
         if kept:
             self._stage = IDLE
             self._watch(EVENT_READ)

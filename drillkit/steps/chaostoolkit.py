@@ -106,9 +106,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         )  # fmt: skip
         if not isinstance(act.book, Desk):
             raise TypeError(f"expected the run's journal to write to, found {type(act.book).__name__}")
-        ended = act.clients.chaostoolkit.run(
-            job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut
-        )
+        ended = act.clients.chaostoolkit.run(job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut)
         if log.is_file():
             act.attach(log.name, "text/plain", log.read_bytes())
         _skipped(document, ended.activities, act)

@@ -33,9 +33,7 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
                 "rds:CopyDBSnapshot", "rds:DeleteDBSnapshot", "rds:RestoreDBInstanceFromDBSnapshot",
                 "rds:DescribeDBSnapshots", *PASSES, *COPIES, *KEYS,
             ]  # fmt: skip
-            found = snapshots.chosen(
-                act, home, arguments.source, arguments.snapshot, arguments.from_, take=False
-            )
+            found = snapshots.chosen(act, home, arguments.source, arguments.snapshot, arguments.from_, take=False)
             describe(outlook, home, arguments.source, found)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
                 outlook.problems.append(

@@ -51,9 +51,7 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
         outlook.permissions += ["rds:RestoreDBInstanceFromDBSnapshot", "rds:DescribeDBSnapshots"]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            chosen = snapshots.chosen(
-                act, rds, arguments.source, arguments.snapshot, arguments.from_, take=False
-            )
+            chosen = snapshots.chosen(act, rds, arguments.source, arguments.snapshot, arguments.from_, take=False)
             describe(outlook, rds, arguments.source, chosen)
         if fresh:
             outlook.permissions += ["rds:CreateDBSnapshot", "rds:DeleteDBSnapshot"]

@@ -283,9 +283,7 @@ def _said(chosen: Chosen, now: float) -> str:
     return f"backup {chosen.backup.name}{age}{passed}"
 
 
-def _contents(
-    act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments
-) -> Mapping[str, list[str]]:
+def _contents(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> Mapping[str, list[str]]:
     """What the backup lists. Raises StepFailed when it does not hold what is to be restored."""
     words = gather(act, velero, backup, {"BackupResourceList": BACKUP_FILES["BackupResourceList"]})
     listed: Mapping[str, list[str]] | None = words.data("BackupResourceList")

@@ -131,7 +131,8 @@ class Run:
     stopper: Stopper
 
     def readings(self, place: str) -> list[Mapping[str, Any]]:
-        return [r.data for r in read(self.path) if r.data.get("type") == "Reading" and r.data.get("place", "during") == place]
+        found = [r.data for r in read(self.path) if r.data.get("type") == "Reading"]
+        return [data for data in found if data.get("place", "during") == place]
 
     def wait(self, until: Callable[[], bool], limit_s: float = 60.0) -> None:
         end = self.clock.mono() + limit_s

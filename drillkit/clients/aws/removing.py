@@ -47,9 +47,7 @@ class Found:
         return carries_marks(self.tags, undo.run, undo.name) and not (uid and self.uid and uid != self.uid)
 
 
-def remove(
-    undo: Made, find: Callable[[], Found | None], delete: Callable[[Found], None], patience: Patience
-) -> Undone:
+def remove(undo: Made, find: Callable[[], Found | None], delete: Callable[[Found], None], patience: Patience) -> Undone:
     """Delete what the run made and wait until it is gone.
 
     `delete` may raise WrongState (it is still being made, or something uses it): it is asked again. Raises CallError,

@@ -143,4 +143,3 @@ def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
     if job.work == "rollbacks":
         return run_rollbacks(job, streaming)
     return run_experiment(job, streaming, lambda: signal.signal(signal.SIGTERM, terminate))
-

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from drillkit.clients import Clients
 from drillkit.clients.aws.marks import EXPIRES, OF, RUN, as_mapping
+from drillkit.clients.elasticache import ElastiCache
+from drillkit.clients.elasticache.groups import DeleteReplicationGroup
+from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
 from drillkit.clients.leftovers.leftover import Leftover, expiry
 from drillkit.clients.rds.clusters import DeleteCluster
 from drillkit.clients.rds.groups import DeleteParameterGroup
@@ -17,20 +21,43 @@ from drillkit.clients.undo import Applicable
 from drillkit.model.errors import Absent
 
 OWN_PREFIX = "dr-"
-"""Runs name their parameter groups so: groups have no tags in their description, and asking for each one's costs a
-call."""
+"""Runs name what they make so. Where descriptions have no tags, asking for those of everything else would cost a call
+each."""
 
 
-def leftovers_of_aws(clients: Clients) -> Iterator[Leftover]:
-    """Everything in the target's regions that carries both tags of a run and an expiry. Raises CallError."""
-    target = clients.target.aws
-    assert target is not None
-    for region in dict.fromkeys([target.region, *([target.dr_region] if target.dr_region else [])]):
+def leftovers_of_rds(clients: Clients) -> Iterator[Leftover]:
+    """Everything of RDS in the target's regions that carries both tags of a run and an expiry. Raises CallError."""
+    for region in _regions(clients):
         rds = clients.rds.at(region)
         yield from _instances(rds)
         yield from _clusters(rds)
         yield from _snapshots(rds)
         yield from _parameter_groups(rds)
+
+
+def leftovers_of_elasticache(clients: Clients) -> Iterator[Leftover]:
+    """The same of ElastiCache. Raises CallError."""
+    for region in _regions(clients):
+        cache = clients.elasticache.at(region)
+        for each in cache.door.pages("DescribeReplicationGroups", "list replication groups", "ReplicationGroups"):
+            group = DeleteReplicationGroup(str(each["ReplicationGroupId"]), "", region)
+            yield from _cached(cache, group, each)
+        for each in cache.snapshots("", "user"):
+            yield from _cached(cache, DeleteCacheSnapshot(str(each["SnapshotName"]), "", region), each)
+
+
+def _cached(
+    cache: ElastiCache, undo: DeleteReplicationGroup | DeleteCacheSnapshot, described: Mapping[str, Any]
+) -> Iterator[Leftover]:
+    if undo.name.startswith(OWN_PREFIX) and (found := cache.marked(described, "")) is not None:
+        undo = replace(undo, run=found.tags.get(RUN, ""))
+        yield from _marked(undo, undo.name, found.tags, "")
+
+
+def _regions(clients: Clients) -> list[str]:
+    target = clients.target.aws
+    assert target is not None
+    return list(dict.fromkeys([target.region, *([target.dr_region] if target.dr_region else [])]))
 
 
 def _instances(rds: Rds) -> Iterator[Leftover]:

@@ -166,7 +166,7 @@ def test_schedulers_and_subscriptions_are_switched_off_and_nothing_else() -> Non
         "work_mem": "8192"
     }
     abroad = {"work_mem": "8192", "shared_preload_libraries": "pg_cron,auto_explain", "unknown": "1"}
-    found = {c["ParameterName"]: c["ParameterValue"] for c in switched_off(group, abroad)} # type: ignore[assignment]
+    found = {c["ParameterName"]: c["ParameterValue"] for c in switched_off(group, abroad)}  # type: ignore[assignment]
     assert found["work_mem"] == "8192"
     assert found["shared_preload_libraries"] == "auto_explain"
     assert "unknown" not in found
@@ -272,9 +272,7 @@ def test_a_name_of_our_own_run_is_adopted_and_anybody_elses_refused(rds: Rds, wo
     # Inherited tags are another's: the run's id alone does not make it ours.
     world.instances["dr-y"] = {**world.instances["dr-x"], "DBInstanceIdentifier": "dr-y"}
     with pytest.raises(NotOurs):
-        rds.restore_to_point_in_time(
-            Pages().plan(DeleteInstance("dr-y", "run-1", REGION)), source=latest, settings={}
-        )
+        rds.restore_to_point_in_time(Pages().plan(DeleteInstance("dr-y", "run-1", REGION)), source=latest, settings={})
 
 
 def test_no_more_instances_than_the_cap_are_let_in_even_when_several_ask_at_once(rds: Rds, world: FakeRds) -> None:
@@ -309,5 +307,3 @@ def test_a_parked_copy_is_waited_for(world: FakeRds) -> None:
     for status in ("creating", "backing-up", "modifying", "configuring-enhanced-monitoring", "rebooting"):
         check_alive(status, "rds instance/x")
         assert not is_usable(status)
-
-

@@ -42,7 +42,8 @@ def leftovers_of_elasticache(clients: Clients) -> Iterator[Leftover]:
         for each in cache.door.pages("DescribeReplicationGroups", "list replication groups", "ReplicationGroups"):
             group = DeleteReplicationGroup(str(each["ReplicationGroupId"]), "", region)
             yield from _cached(cache, group, each)
-        for each in cache.snapshots("", "user"):
+        listed = cache.door.pages("DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user")
+        for each in listed:
             yield from _cached(cache, DeleteCacheSnapshot(str(each["SnapshotName"]), "", region), each)
 
 

@@ -227,9 +227,13 @@ def _traffic(axis: Axis, series: Series, begin: float, y: float) -> str:
     parts += [_bar(axis, b, most, y) for b in series.bins]
     parts += [_outage(axis, outage, begin, y) for outage in series.outages]
     if len(series.outages) <= LABELLED:
+        free = 0.0  # where the next label may begin
         for outage in series.outages:
             x = axis.x(outage.last_bad - begin) + 5
             words = f"{bracket(outage)} out"
+            if axis.x(outage.first_bad - begin) < free:
+                continue  # too close to the last one: its title says it, and the table below
+            free = x + EM * len(words)
             right = x + EM * len(words) < WIDTH - RIGHT
             at = x if right else axis.x(outage.first_bad - begin) - 5
             parts.append(_text(at, y - 1, "out", words, "start" if right else "end"))

@@ -50,12 +50,21 @@ class Trial:
 
 
 @functools.cache
-def rehearsed(scenario: Scenario) -> Fate:
-    """What the scenario passes when nothing goes wrong: doors, and changing calls."""
+def _begun(scenario: Scenario) -> tuple[Cluster, dict[str, object]]:
+    """The world before the scenario, and its inventory. To be forked, never used."""
     cluster = Cluster()
     scenario.prepare(cluster)
     cluster.advance(30)
+    before = cluster.inventory()
+    scenario.forgive(before)
+    return cluster, before
+
+
+@functools.cache
+def rehearsed(scenario: Scenario) -> Fate:
+    """What the scenario passes when nothing goes wrong: doors, and changing calls."""
     fate = Fate(random.Random(0))
+    cluster = _begun(scenario)[0].fork()
     _act(scenario, Stage.open(cluster, fate))
     return fate
 
@@ -108,11 +117,9 @@ def _trial(
     scenario: Scenario, rules: Rules, fate: Fate, *, keep: bool | None = None, deaths: list[int] | None = None,
     soon: bool = False,
 ) -> Trial:  # fmt: skip
-    cluster = Cluster()
-    scenario.prepare(cluster)
-    cluster.advance(30)
-    before = cluster.inventory()
-    scenario.forgive(before)
+    random.seed(0)  # pauses between attempts are drawn from here
+    start, before = _begun(scenario)
+    cluster = start.fork()
     stage = Stage.open(cluster, fate, syncs=rules.syncs, book=rules.book)
     _act(scenario, stage)
     content = _found(stage, keep)

@@ -131,7 +131,7 @@ class Cluster:
         return f"uid-{self._uids.getrandbits(64):016x}"
 
     def fork(self) -> Cluster:
-        """A copy in the same state, much cheaper than a new cluster: stored objects never change, so both share them."""
+        """A copy in the same state, much cheaper than a new one: stored objects never change, so both share them."""
         log = self.store.log
         log.forget(KEPT_CHANGES)
         shared: dict[int, Any] = {id(event): event for event in log.after(log.last - min(log.last - 1, KEPT_CHANGES))}

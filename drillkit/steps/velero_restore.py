@@ -25,7 +25,7 @@ from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind, Prospect
 from drillkit.steps.restoring import begin, expires
 from drillkit.steps.velero.choosing import Chosen, choose, idle, within_reach
-from drillkit.steps.velero.inventory import compare
+from drillkit.steps.velero.inventory import COMPARED, compare
 from drillkit.steps.velero.looks import looks
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.readiness import parse_workload, waiting_for
@@ -103,6 +103,8 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             within_reach(velero, chosen)
         except StepFailed as why:
             notes.append(f"as it is now the step fails: {why}")
+        if busy := velero.busy():
+            notes.append(f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})")
         taken = [s for s in arguments.namespaces.values() if act.clients.kube.find(NAMESPACES, s) is not None]
         problems = [f"namespace {scratch} exists already: restore into another" for scratch in taken]
         return Prospect(
@@ -341,12 +343,16 @@ def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[str]:
     yield from (f"{verb} namespaces" for verb in ("create", "get", "delete"))
     if arguments.volumes:
         yield from (f"{verb} persistentvolumes" for verb in ("list", "patch", "delete"))
-    for scratch in arguments.namespaces.values():
-        yield f"create networkpolicies.networking.k8s.io {scratch}"
+    canary = any(check.canary is not None for check in act.checks)
+    for source, scratch in arguments.namespaces.items():
+        yield from (f"{verb} networkpolicies.networking.k8s.io {scratch}" for verb in ("create", "get"))
         yield from (f"{verb} pods {scratch}" for verb in ("create", "get", "delete"))
-        yield from (f"list {kind} {scratch}" for kind in ("deployments.apps", "statefulsets.apps", "configmaps"))
-        if any(check.http is not None for check in act.checks):
+        yield f"get pods/log {scratch}"
+        yield from (f"list {r.plural}{f'.{r.group}' if r.group else ''} {scratch}" for r in COMPARED)
+        if any(isinstance(check.http, Mapping) for check in act.checks):
             yield f"get services/proxy {scratch}"
+        if canary:
+            yield from (f"get {kind} {where}" for where in (source, scratch) for kind in ("configmaps", "secrets"))
 
 
 KIND = VeleroRestore()

@@ -17,6 +17,8 @@ from drillkit.steps.restoring import expires
 from drillkit.steps.velero.names import file_name, named
 
 FETCH_S = 60.0
+LATE_FETCH_S = 10.0
+"""After the step's own limit: less than the runner waits for it to end."""
 RESTORE_FILES: Mapping[FileKind, tuple[str, str]] = {
     "RestoreResults": ("restore-results.json", "application/json"),
     "RestoreLog": ("restore.log", "text/plain"),
@@ -78,7 +80,8 @@ def gather(act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[st
 def fetch(act: Act, velero: Velero, kind: FileKind, of: str, attempt: str = "") -> bytes | None:
     """One file. Raises CallError, DeadlineOver, NotOurs."""
     undo = velero.request_undo(named(act, kind, *([attempt] if attempt else [])), act.run.id, expires(act))
-    return velero.fetch(act.book.plan(undo), kind, of, FETCH_S)
+    limit_s = min(FETCH_S, max(LATE_FETCH_S, act.deadline.left()))
+    return velero.fetch(act.book.plan(undo), kind, of, limit_s)
 
 
 def _readable(name: str, content: bytes) -> bytes:

@@ -197,6 +197,15 @@ class _Run:
                 found["clock_offset_s"] = {"cluster": self.clients.kube.clock_offset_s()}
             except DrillError as error:
                 found["cluster_error"] = str(error)
+        if self.request.target.aws is not None and any(
+            "aws" in kind_named(step.uses).needs for step, _ in each_step(self.request.drill)
+        ):
+            try:
+                found["aws_account"] = self.clients.aws.check_account()
+                if (offset_s := self.clients.aws.clock_offset_s) is not None:
+                    found.setdefault("clock_offset_s", {})["aws"] = offset_s
+            except DrillError as error:
+                found["aws_error"] = str(error)
         return found
 
     def _phases(self) -> None:

@@ -137,6 +137,15 @@ class FakeRds:
         wanted = next((f["Values"] for f in params.get("Filters") or []), None)
         return {"DBInstances": [i for n, i in self.instances.items() if wanted is None or n in wanted]}
 
+    def _DescribeDBInstanceAutomatedBackups(self, params: Params) -> Mapping[str, Any]:
+        return {"DBInstanceAutomatedBackups": []}
+
+    def _DescribeDBSubnetGroups(self, params: Params) -> Mapping[str, Any]:
+        return {"DBSubnetGroups": [{"DBSubnetGroupName": "drill", "Subnets": []}]}
+
+    def _DescribeAccountAttributes(self, params: Params) -> Mapping[str, Any]:
+        return {"AccountQuotas": [{"AccountQuotaName": "DBInstances", "Used": len(self.instances), "Max": 1000}]}
+
     def _DescribeEvents(self, params: Params) -> Mapping[str, Any]:
         return {"Events": []}
 

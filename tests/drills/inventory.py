@@ -18,6 +18,17 @@ LEFT_BEHIND = frozenset({"chaosresults"})
 """Results that another tool leaves on purpose."""
 BEATING = "drillkit-heartbeat"
 """It changes every second, whoever looks."""
+LISTED: tuple[tuple[str, str, dict[str, str], str, str], ...] = (
+    ("rds", "describe_db_instances", {}, "DBInstances", "DBInstanceIdentifier"),
+    ("rds", "describe_db_clusters", {}, "DBClusters", "DBClusterIdentifier"),
+    ("rds", "describe_db_snapshots", {"SnapshotType": "manual"}, "DBSnapshots", "DBSnapshotIdentifier"),
+    ("rds", "describe_db_cluster_snapshots", {"SnapshotType": "manual"}, "DBClusterSnapshots",
+     "DBClusterSnapshotIdentifier"),
+    ("rds", "describe_db_parameter_groups", {}, "DBParameterGroups", "DBParameterGroupName"),
+    ("elasticache", "describe_replication_groups", {}, "ReplicationGroups", "ReplicationGroupId"),
+    ("elasticache", "describe_snapshots", {"SnapshotSource": "manual"}, "Snapshots", "SnapshotName"),
+)  # fmt: skip
+"""What of AWS is compared: service, call, arguments, key of its list, key of a name."""
 ROLLOUT = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/restartedAt")
 """A restart's date and number: nothing takes a restart back."""
 
@@ -97,7 +108,7 @@ def _ready(pods: list[dict[str, Any]]) -> Counter[str]:
 
 
 def databases(aws: dict[str, Any]) -> dict[str, Any]:
-    """Every RDS instance, cluster and snapshot of both regions, with its tags.
+    """Every database, cache, snapshot and parameter group of both regions, with its tags.
 
     Automated snapshots are left out: they come by themselves.
     """
@@ -108,17 +119,14 @@ def databases(aws: dict[str, Any]) -> dict[str, Any]:
     keys = aws["environment"]
     found: dict[str, Any] = {}
     for region in {aws["region"], aws.get("dr_region") or aws["region"]}:
-        rds = boto3.client(
-            "rds", region_name=region, endpoint_url=aws["endpoint_url"],
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        )  # fmt: skip
-        instances = rds.describe_db_instances()["DBInstances"]
-        snapshots = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
-        clusters = rds.describe_db_clusters()["DBClusters"]
-        for each in instances:
-            found[f"{region} instance {each['DBInstanceIdentifier']}"] = each["TagList"]
-        for each in snapshots:
-            found[f"{region} snapshot {each['DBSnapshotIdentifier']}"] = each["TagList"]
-        for each in clusters:
-            found[f"{region} cluster {each['DBClusterIdentifier']}"] = each["TagList"]
+        clients = {
+            service: boto3.client(
+                service, region_name=region, endpoint_url=aws["endpoint_url"],
+                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            )
+            for service in {service for service, *_ in LISTED}
+        }  # fmt: skip
+        for service, call, given, key, name in LISTED:
+            for each in getattr(clients[service], call)(**given)[key]:
+                found[f"{region} {service} {call} {each[name]}"] = each.get("TagList")
     return found

@@ -42,15 +42,6 @@ WITHOUT_DRILL: Mapping[str, str] = {
     "command": "what it runs is the user's: a shipped drill could only run `true`",
     "wait": "proves nothing by itself; stands between steps of the user's own drills",
     "velero.backup": "no shipped drill makes a backup yet",
-    "rds.cross-region-restore": "no shipped drill restores into another region yet",
-    "rds.snapshot-restore": "no shipped drill restores a snapshot yet",
-    "rds.freshness": "no shipped drill looks at the database's backups alone yet",
-    "rds.failover": "no shipped drill fails a database over yet",
-    "aurora.failover": "no shipped drill needs an Aurora cluster yet",
-    "aurora.point-in-time-restore": "no shipped drill needs an Aurora cluster yet",
-    "aurora.snapshot-restore": "no shipped drill needs an Aurora cluster yet",
-    "elasticache.failover": "no shipped drill needs a cache of AWS' yet",
-    "elasticache.snapshot-restore": "no shipped drill needs a cache of AWS' yet",
 }
 """Kinds that no shipped drill uses, and why. This list may only become shorter."""
 KINDS = pytest.mark.parametrize("name", kind_names())

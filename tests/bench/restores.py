@@ -1,8 +1,8 @@
 """What a drill costs over the bare calls for the same restore, and fifty restores at once from one process.
 
-    python -m tests.bench.restores            both, about two minutes
-    python -m tests.bench.restores overhead   against the sandbox's AWS with real PostgreSQL
-    python -m tests.bench.restores parallel   against an RDS in memory whose restores take 45 s
+python -m tests.bench.restores            both, about two minutes
+python -m tests.bench.restores overhead   against the sandbox's AWS with real PostgreSQL
+python -m tests.bench.restores parallel   against an RDS in memory whose restores take 45 s
 """
 
 from __future__ import annotations
@@ -148,11 +148,15 @@ def parallel(folder: Path) -> None:
     until = [action for at, action in times if at < restored]
     looks = until.count("DescribeDBInstances")
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
-    print(f"{AT_ONCE} restores of {RESTORE_S:.0f} s at once: all there after {restored - began:.1f} s, all gone after "
-          f"{time.monotonic() - began:.1f} s; {grown_mb:.0f} MB more memory")
+    print(
+        f"{AT_ONCE} restores of {RESTORE_S:.0f} s at once: all there after {restored - began:.1f} s, all gone after "
+        f"{time.monotonic() - began:.1f} s; {grown_mb:.0f} MB more memory"
+    )
     a_minute = looks / (restored - began) * 60
-    print(f"until then {len(until)} calls; {looks} looks, {a_minute:.0f} a minute for all of them "
-          f"(each for itself: {alone() * AT_ONCE:.0f} a minute)")
+    print(
+        f"until then {len(until)} calls; {looks} looks, {a_minute:.0f} a minute for all of them "
+        f"(each for itself: {alone() * AT_ONCE:.0f} a minute)"
+    )
     print(", ".join(f"{name} {count}" for name, count in Counter(until).most_common(6)), f"; {verdict.holds.name}")
 
 

@@ -40,16 +40,33 @@ class CommandLine:
         return self.folder / "home"
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("DRILLKIT_") and k != "KUBECONFIG"}
-        return {**kept, "DRILLKIT_HOME": str(self.home), "HOME": str(self.folder), "COLUMNS": "200", **(more or {})}
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith("DRILLKIT_") and k != "KUBECONFIG"
+        }
+        return {
+            **kept,
+            "DRILLKIT_HOME": str(self.home),
+            "HOME": str(self.folder),
+            "COLUMNS": "200",
+            **(more or {}),
+        }
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "drillkit", *arguments], cwd=self.folder, env=self.environment(env), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-m", "drillkit", *arguments],
+            cwd=self.folder,
+            env=self.environment(env),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
-    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, limit_s: float = 120) -> Ran:
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, limit_s: float = 120
+    ) -> Ran:
         process = self.start(*arguments, env=env)
         try:
             out, err = process.communicate(timeout=limit_s)
@@ -91,8 +108,10 @@ def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
     state.mkdir(parents=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin
     assert process.stdout
     try:

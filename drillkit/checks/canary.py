@@ -31,7 +31,10 @@ def examine(host: Context, copy: Copy, check: StepCheck) -> tuple[str, Beat | No
     if key and not found.signed_with(key):
         return "not signed with the target's key", found
     try:
-        there, why = _beat(host, copy, check, "original", micros(found.at)), "it keeps none of that time"
+        there, why = (
+            _beat(host, copy, check, "original", micros(found.at)),
+            "it keeps none of that time",
+        )
     except DrillError as error:
         there, why = None, str(error)
     if there is None:
@@ -46,10 +49,16 @@ def examine(host: Context, copy: Copy, check: StepCheck) -> tuple[str, Beat | No
 def _key(host: Context) -> bytes:
     if not host.target.canary_key:
         return b""
-    return secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws).strip().encode()
+    return (
+        secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws)
+        .strip()
+        .encode()
+    )
 
 
-def _beat(host: Context, copy: Copy, check: StepCheck, which: Which, at: int | None = None) -> Beat | None:
+def _beat(
+    host: Context, copy: Copy, check: StepCheck, which: Which, at: int | None = None
+) -> Beat | None:
     """The newest beat, or that of a time in microseconds. Raises CallError, UsageError."""
     assert check.canary is not None
     there = copy.database if which == "copy" else copy.original

@@ -51,7 +51,11 @@ class Dialect:
 
     def newest(self, table: str, column: str, before: datetime | None = None) -> str:
         """The newest time in a column, of those at or before a time."""
-        where = f" where {self.when(self.name(column))} <= {micros(before)}" if before is not None else ""
+        where = (
+            f" where {self.when(self.name(column))} <= {micros(before)}"
+            if before is not None
+            else ""
+        )
         return f"select {self.when(f'max({self.name(column)})')} from {self.name(table)}{where}"
 
     def heartbeat(self, table: str, at: int | None = None) -> str:
@@ -90,7 +94,11 @@ class Dialect:
     def settled(self) -> list[str]:
         """What makes text forms equal on both sides."""
         if self.postgres:
-            return ["set timezone = 'UTC'", "set datestyle = 'ISO, YMD'", "set intervalstyle = 'iso_8601'"]
+            return [
+                "set timezone = 'UTC'",
+                "set datestyle = 'ISO, YMD'",
+                "set intervalstyle = 'iso_8601'",
+            ]
         return ["set time_zone = '+00:00'"]
 
     def tables(self) -> str:
@@ -110,7 +118,11 @@ class Dialect:
         """Statements that read every block of a table once."""
         name = self.name(f"{schema}.{table}")
         if self.postgres:
-            return ["set enable_indexonlyscan = off", "set enable_indexscan = off", f"select count(t.*) from {name} t"]
+            return [
+                "set enable_indexonlyscan = off",
+                "set enable_indexscan = off",
+                f"select count(t.*) from {name} t",
+            ]
         return [f"select count(*) from {name} ignore index (primary)"]
 
 

@@ -39,9 +39,13 @@ class InCluster:
     @contextlib.contextmanager
     def open(self, database: Database, login: str) -> Iterator[Session]:
         """See `Runner.open`. Nothing is opened before the first query."""
-        who = secrets.login(login, f"databases of target {self._host.target.name}", lambda: self._host.clients.aws)
+        who = secrets.login(
+            login, f"databases of target {self._host.target.name}", lambda: self._host.clients.aws
+        )
         if not database.is_postgres:
-            raise UsageError(f"`from: cluster` reads PostgreSQL; read {database.engine} with `command:`")
+            raise UsageError(
+                f"`from: cluster` reads PostgreSQL; read {database.engine} with `command:`"
+            )
         yield _JobSession(self._host, database, who)
 
 
@@ -67,10 +71,15 @@ class _JobSession:
             return DeleteObject(of, name, host.run.id, kubernetes.namespace, expires)
 
         kube = host.clients.kube
-        secret = {"type": "Opaque", "stringData": {"user": self._who.user, "password": self._who.password}}
+        secret = {
+            "type": "Opaque",
+            "stringData": {"user": self._who.user, "password": self._who.password},
+        }
         kube.create(host.book.plan(undo(SECRETS)), secret)
         image = str(host.target.values.get("check_image", IMAGE))
-        kube.create(host.book.plan(undo(JOBS)), job(image, name, self._database, [*self._settings, query]))
+        kube.create(
+            host.book.plan(undo(JOBS)), job(image, name, self._database, [*self._settings, query])
+        )
         return self._answer(name, kubernetes.namespace)
 
     def _answer(self, name: str, namespace: str) -> list[list[Any]]:
@@ -81,12 +90,19 @@ class _JobSession:
             for pod in pods:
                 phase = (pod.get("status") or {}).get("phase")
                 if phase in ("Succeeded", "Failed"):
-                    return kube.log(pod["metadata"]["name"], namespace, tail=5000), phase == "Succeeded"
+                    return kube.log(
+                        pod["metadata"]["name"], namespace, tail=5000
+                    ), phase == "Succeeded"
             return None
 
         deadline = host.deadline.sooner(JOB_S)
         text, well = poll(
-            look, clock=host.clock, deadline=deadline, gate=host.gate, what=f"job/{namespace}/{name} to end", cap_s=2.0
+            look,
+            clock=host.clock,
+            deadline=deadline,
+            gate=host.gate,
+            what=f"job/{namespace}/{name} to end",
+            cap_s=2.0,
         )
         if well:
             return [list(row) for row in csv.reader(io.StringIO(text)) if row]
@@ -101,17 +117,38 @@ class _JobSession:
 def job(image: str, secret: str, database: Database, statements: list[str]) -> Object:
     """The Job that asks. The password is in its Secret, never in an argument."""
     ask = [word for statement in statements for word in ("-c", statement)]
-    command = ["psql", "--no-psqlrc", "--csv", "--tuples-only", "--quiet", "--set", "ON_ERROR_STOP=1", *ask]
+    command = [
+        "psql",
+        "--no-psqlrc",
+        "--csv",
+        "--tuples-only",
+        "--quiet",
+        "--set",
+        "ON_ERROR_STOP=1",
+        *ask,
+    ]
     env = [
-        {"name": "PGHOST", "value": database.host}, {"name": "PGPORT", "value": str(database.port)},
-        {"name": "PGDATABASE", "value": database.name}, {"name": "PGCONNECT_TIMEOUT", "value": "10"},
-        _from_secret("PGUSER", secret, "user"), _from_secret("PGPASSWORD", secret, "password"),
-    ]  # fmt: skip
+        {"name": "PGHOST", "value": database.host},
+        {"name": "PGPORT", "value": str(database.port)},
+        {"name": "PGDATABASE", "value": database.name},
+        {"name": "PGCONNECT_TIMEOUT", "value": "10"},
+        _from_secret("PGUSER", secret, "user"),
+        _from_secret("PGPASSWORD", secret, "password"),
+    ]
     container = {
-        "name": "check", "image": image, "command": command, "env": env,
+        "name": "check",
+        "image": image,
+        "command": command,
+        "env": env,
         "securityContext": {"allowPrivilegeEscalation": False},
-    }  # fmt: skip
-    template = {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}}
+    }
+    template = {
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "containers": [container],
+        }
+    }
     return {"spec": {"backoffLimit": 0, "activeDeadlineSeconds": JOB_S, "template": template}}
 
 

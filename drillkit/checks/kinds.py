@@ -55,7 +55,9 @@ def kind_of(check: StepCheck) -> CheckKind:
 
 def _words(copy: Copy) -> Dialect:
     if copy.database is None:
-        raise UsageError(f"{copy.name} is no database: `sql`, `rows`, `newest`, `checksum` and `canary` do not apply")
+        raise UsageError(
+            f"{copy.name} is no database: `sql`, `rows`, `newest`, `checksum` and `canary` do not apply"
+        )
     return dialect(copy.database.engine)
 
 
@@ -63,14 +65,20 @@ def _sql(host: Context, copy: Copy, check: StepCheck) -> Look:
     _words(copy)
     row = restored_row(host, copy, check, str(check.sql))
     if row is None:
-        return Look("nothing", why="the original answers with a row", instead=Expectation("==", "a row"))
+        return Look(
+            "nothing", why="the original answers with a row", instead=Expectation("==", "a row")
+        )
     return Look(as_number(scalar(row[0])))
 
 
 def _rows(host: Context, copy: Copy, check: StepCheck) -> Look:
     words = _words(copy)
     row = restored_row(host, copy, check, words.count(_table(check)))
-    return Look(int(row[0])) if row else Look(0, why="the original has such a table, the copy has none")
+    return (
+        Look(int(row[0]))
+        if row
+        else Look(0, why="the original has such a table, the copy has none")
+    )
 
 
 def restored_row(host: Context, copy: Copy, check: StepCheck, query: str) -> list[Any] | None:
@@ -97,7 +105,10 @@ def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
     words, table, column = _words(copy), _table(check), str(check.newest)
     row = restored_row(host, copy, check, words.newest(table, column))
     if row is None or row[0] in (None, ""):
-        return Look(round(copy.disrupted.timestamp(), 3), why=f"there is no row in {table}: as old as can be")
+        return Look(
+            round(copy.disrupted.timestamp(), 3),
+            why=f"there is no row in {table}: as old as can be",
+        )
     at, lost = moment(row[0]), copy.disrupted
     why = f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the disruption itself"
     if copy.original is not None:
@@ -127,12 +138,16 @@ def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:
     with opened(host, copy, check.from_, "original", check.database) as session:
         here = _sums(session, words, table, key, low_high)
     parts = sorted({*here, *there})
-    differs = tuple((f"part {p}", here.get(p), there.get(p)) for p in parts if here.get(p) != there.get(p))
+    differs = tuple(
+        (f"part {p}", here.get(p), there.get(p)) for p in parts if here.get(p) != there.get(p)
+    )
     subject = f"{table} by {key} {low_high[0]}..{low_high[1]}"
     return Look(len(differs), (Comparison("checksums", subject, len(parts), differs),))
 
 
-def _sums(session: Any, words: Dialect, table: str, key: str, low_high: tuple[int, int]) -> dict[int, str]:
+def _sums(
+    session: Any, words: Dialect, table: str, key: str, low_high: tuple[int, int]
+) -> dict[int, str]:
     for statement in words.settled():
         session.rows(statement)
     columns = [] if words.postgres else [str(row[0]) for row in session.rows(words.columns(table))]
@@ -157,7 +172,9 @@ def _canary(host: Context, copy: Copy, check: StepCheck) -> Look:
     state, beat = canary.examine(host, copy, check)
     if beat is None or state != canary.AUTHENTIC:
         return Look(state)
-    return Look(state, (RecoveryPoint(beat.at, "canary", copy.disrupted),), f"of {beat.at:%H:%M:%S} UTC")
+    return Look(
+        state, (RecoveryPoint(beat.at, "canary", copy.disrupted),), f"of {beat.at:%H:%M:%S} UTC"
+    )
 
 
 def _http(host: Context, copy: Copy, check: StepCheck) -> Look:
@@ -185,8 +202,14 @@ def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
     there = copy.database
     env = {"DRILLKIT_RESTORED": copy.name}
     if there is not None:
-        env |= {"DRILLKIT_HOST": there.host, "DRILLKIT_PORT": str(there.port), "DRILLKIT_DATABASE": there.name}
-    ended = command.run(check.command, ".", env, host.deadline.sooner(check.within.total_seconds()), host.clock)
+        env |= {
+            "DRILLKIT_HOST": there.host,
+            "DRILLKIT_PORT": str(there.port),
+            "DRILLKIT_DATABASE": there.name,
+        }
+    ended = command.run(
+        check.command, ".", env, host.deadline.sooner(check.within.total_seconds()), host.clock
+    )
     if check.expect is None:
         return Look(ended.code, why="" if ended.code == 0 else ended.last_line)
     if ended.code != 0:
@@ -201,11 +224,21 @@ def _table(check: StepCheck) -> str:
 
 
 KINDS: Mapping[str, CheckKind] = {
-    "sql": CheckKind(Expectation(">", 0), _sql, lambda c: f"sql {' '.join(str(c.sql).split())[:80]}"),
+    "sql": CheckKind(
+        Expectation(">", 0), _sql, lambda c: f"sql {' '.join(str(c.sql).split())[:80]}"
+    ),
     "rows": CheckKind(Expectation(">", 0), _rows, lambda c: f"rows of {c.table}"),
     "newest": CheckKind(Expectation(">=", 0), _newest, lambda c: f"newest {c.table}.{c.newest}"),
-    "checksum": CheckKind(Expectation("==", 0), _checksum, lambda c: f"checksum of {c.table} by {c.checksum}"),
-    "canary": CheckKind(Expectation("==", canary.AUTHENTIC), _canary, lambda c: f"canary {c.canary}"),
-    "http": CheckKind(Expectation("matches", r"^2\d\d$"), _http, lambda c: f"http {_service(c)}", False),
-    "command": CheckKind(Expectation("==", 0), _command, lambda c: f"command {' '.join(c.command or ())[:80]}", False),
+    "checksum": CheckKind(
+        Expectation("==", 0), _checksum, lambda c: f"checksum of {c.table} by {c.checksum}"
+    ),
+    "canary": CheckKind(
+        Expectation("==", canary.AUTHENTIC), _canary, lambda c: f"canary {c.canary}"
+    ),
+    "http": CheckKind(
+        Expectation("matches", r"^2\d\d$"), _http, lambda c: f"http {_service(c)}", False
+    ),
+    "command": CheckKind(
+        Expectation("==", 0), _command, lambda c: f"command {' '.join(c.command or ())[:80]}", False
+    ),
 }

@@ -33,8 +33,12 @@ class Here:
     @contextlib.contextmanager
     def open(self, database: Database, login: str) -> Iterator[Session]:
         """See `Runner.open`."""
-        who = secrets.login(login, f"databases of target {self._host.target.name}", lambda: self._host.clients.aws)
-        with sql.session(database, who, min(self._limit_s, max(1.0, self._host.deadline.left()))) as session:
+        who = secrets.login(
+            login, f"databases of target {self._host.target.name}", lambda: self._host.clients.aws
+        )
+        with sql.session(
+            database, who, min(self._limit_s, max(1.0, self._host.deadline.left()))
+        ) as session:
             yield session
 
 
@@ -53,11 +57,15 @@ PLACES: Mapping[Place, Callable[[Context], Runner]] = {"here": Here, "cluster": 
 
 
 @contextlib.contextmanager
-def opened(host: Context, copy: Copy, place: Place, which: Which, database: str | None) -> Iterator[Session]:
+def opened(
+    host: Context, copy: Copy, place: Place, which: Which, database: str | None
+) -> Iterator[Session]:
     """A session at the copy or at its original. Raises CallError, UsageError."""
     found = copy.database if which == "copy" else copy.original
     if found is None:
-        raise UsageError(f"{copy.name}: there is no {'database' if which == 'copy' else 'original'} to read")
+        raise UsageError(
+            f"{copy.name}: there is no {'database' if which == 'copy' else 'original'} to read"
+        )
     if not copy.login:
         raise UsageError(
             f"{copy.name}: the target names no credentials for it; add `databases: {{NAME: file:PATH}}` to the target"

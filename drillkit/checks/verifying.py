@@ -24,7 +24,7 @@ from drillkit.model.errors import (
     StepFailed,
     StepUnknown,
     UsageError,
-)  # fmt: skip
+)
 from drillkit.model.evidence import Check, Evidence
 
 RETRY_CAP_S = 5.0
@@ -56,9 +56,13 @@ def verify(host: Context, copy: Copy, purpose: Purpose = "restored-data") -> Non
     if results and all(r.passed for r in results):
         host.mark("verified")
     if missed := [r.check for r in results if r.passed is False]:
-        raise StepFailed("; ".join(f"{c.name}: expected {c.op} {c.expected}, found {c.found}" for c in missed))
+        raise StepFailed(
+            "; ".join(f"{c.name}: expected {c.op} {c.expected}, found {c.found}" for c in missed)
+        )
     if unread := [r.check for r in results if r.passed is None]:
-        raise StepUnknown("; ".join(f"{c.name} could not be read: {c.why or c.found}" for c in unread))
+        raise StepUnknown(
+            "; ".join(f"{c.name} could not be read: {c.why or c.found}" for c in unread)
+        )
 
 
 def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
@@ -85,19 +89,25 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
             wanted = found.instead or expected
-            last = Result(Check(name, purpose, wanted.value, wanted.op, found.found, found.why), found.more)
+            last = Result(
+                Check(name, purpose, wanted.value, wanted.op, found.found, found.why), found.more
+            )
         except Refused:
             raise
         except DrillError as error:
             last = Result(Check(name, purpose, value, op, None, str(error)), ())
-            lasting = isinstance(error, Denied | Invalid) or (isinstance(error, Absent) and kind.reads_database)
+            lasting = isinstance(error, Denied | Invalid) or (
+                isinstance(error, Absent) and kind.reads_database
+            )
             return last if lasting or not isinstance(error, CallError) else None
         # Restored data does not change by itself: what was read stands. A service may still come up.
         return last if last.passed or kind.reads_database else None
 
     deadline = host.deadline.sooner(check.within.total_seconds())
     with contextlib.suppress(DeadlineOver):  # the last look stands
-        poll(look, clock=host.clock, deadline=deadline, gate=host.gate, what=name, cap_s=RETRY_CAP_S)
+        poll(
+            look, clock=host.clock, deadline=deadline, gate=host.gate, what=name, cap_s=RETRY_CAP_S
+        )
     for evidence in last.more:
         host.observe(evidence)
     host.observe(last.check)
@@ -112,7 +122,9 @@ def _told(result: Result) -> str:
     return f"{'passed' if result.passed else 'missed'}: found {check.found}, expected {check.op} {check.expected}"
 
 
-def problems_of(checks: Sequence[StepCheck], login: str, has_cluster: bool, own: Collection[str] = ()) -> list[str]:
+def problems_of(
+    checks: Sequence[StepCheck], login: str, has_cluster: bool, own: Collection[str] = ()
+) -> list[str]:
     """What is wrong with a restore's checks before it begins. `own`: keys of `Copy.looks`."""
     found: list[str] = []
     for check, name in named(checks):
@@ -124,7 +136,9 @@ def problems_of(checks: Sequence[StepCheck], login: str, has_cluster: bool, own:
             found.append(f"check {name}: {error}")
             continue
         if kind.reads_database and not login and key_of(check) not in own:
-            found.append(f"check {name}: the target names no credentials of the database under `databases`")
+            found.append(
+                f"check {name}: the target names no credentials of the database under `databases`"
+            )
         if check.from_ == "cluster" and not has_cluster:
             found.append(f"check {name}: `from: cluster` needs `kubernetes:` in the target")
     return found
@@ -134,5 +148,9 @@ def permissions_of(checks: Sequence[StepCheck], namespace: str) -> tuple[str, ..
     """Permissions of the cluster that the checks need."""
     if not any(check.from_ == "cluster" for check in checks):
         return ()
-    made = [f"{verb} {what} {namespace}" for what in ("jobs.batch", "secrets") for verb in ("create", "get", "delete")]
+    made = [
+        f"{verb} {what} {namespace}"
+        for what in ("jobs.batch", "secrets")
+        for verb in ("create", "get", "delete")
+    ]
     return (*made, f"list pods {namespace}", f"get pods/log {namespace}")

@@ -32,7 +32,9 @@ def warm(host: Context, copy: Copy, limit_s: float) -> None:
         rows, tables, left = _read(host, copy, deadline)
     except DrillError as why:
         host.gate.check()
-        host.observe(Note("drillkit", f"the restored data was not read in full: {why}", "observation"))
+        host.observe(
+            Note("drillkit", f"the restored data was not read in full: {why}", "observation")
+        )
         return
     host.observe(Measure("first full read", round(host.clock.mono() - began, 3), "s"))
     host.observe(Measure("rows read", float(rows), "rows"))

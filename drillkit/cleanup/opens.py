@@ -83,13 +83,24 @@ def open_undos(history: History, step: str | None = None) -> tuple[OpenUndo, ...
                 version = str((data.get("versions") or {}).get("drillkit", ""))
             case "undo.planned":
                 found[record.n] = {
-                    "record": record.n, "kind": data["undo"], "args": data["args"], "phase": data["phase"],
-                    "resource": data["resource"], "step": record.step, "at": record.at, "version": version,
-                }  # fmt: skip
+                    "record": record.n,
+                    "kind": data["undo"],
+                    "args": data["args"],
+                    "phase": data["phase"],
+                    "resource": data["resource"],
+                    "step": record.step,
+                    "at": record.at,
+                    "version": version,
+                }
             case "effect.confirmed" if data["of"] in found:
                 known = found[data["of"]]
                 known["confirmed"] = True
-                known["identity"] = {**known.get("identity", {}), **{k: str(v) for k, v in data.items() if k != "of"}}
+                known["identity"] = {
+                    **known.get("identity", {}),
+                    **{k: str(v) for k, v in data.items() if k != "of"},
+                }
             case "undo.ended":
                 found.pop(data["of"], None)
-    return tuple(OpenUndo(**each) for each in found.values() if step is None or each["step"] == step)
+    return tuple(
+        OpenUndo(**each) for each in found.values() if step is None or each["step"] == step
+    )

@@ -28,7 +28,7 @@ from drillkit.model.errors import (
     JournalLost,
     TargetError,
     UsageError,
-)  # fmt: skip
+)
 
 AT_ONCE = 16
 """Threads at most: a drill has a handful of undos, an API server has limits."""
@@ -42,7 +42,9 @@ PAUSE_CAP_S = 10.0
 class Writer(Protocol):
     """What a clean-up writes to: the `append` of a Book."""
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int: ...
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,17 @@ class Skipped(DrillError):
 
 
 def clean(
-    opens: Iterable[OpenUndo], clients: Clients, book: Writer, clock: Clock, limit_s: float,
+    opens: Iterable[OpenUndo],
+    clients: Clients,
+    book: Writer,
+    clock: Clock,
+    limit_s: float,
     *,
     phases: Sequence[Phase] = ("relieve", "remove"),
     on_progress: Reporter = lambda text: None,
     skip_remove: threading.Event | None = None,
     at_once: int = AT_ONCE,
-) -> Cleaned:  # fmt: skip
+) -> Cleaned:
     """Apply open undos of these phases and write down how each ended. Raises nothing for what an undo does.
 
     Args:
@@ -105,7 +111,14 @@ def clean(
         skip_remove: once set, *remove* ends: what is waiting is cut, what has not begun is skipped.
         at_once: how many at the same time; 1 applies one after the other in this thread.
     """
-    work = _Work(clients, book, clock, Deadline.after(limit_s, clock), on_progress, skip_remove or threading.Event())
+    work = _Work(
+        clients,
+        book,
+        clock,
+        Deadline.after(limit_s, clock),
+        on_progress,
+        skip_remove or threading.Event(),
+    )
     todo = list(opens)
     crew = _Crew(at_once, clock)
     if "relieve" in phases:
@@ -170,7 +183,13 @@ class _Work:
     """One clean-up in progress. Results are kept in memory too: the journal may be lost."""
 
     def __init__(
-        self, clients: Clients, book: Writer, clock: Clock, deadline: Deadline, tell: Reporter, skip: threading.Event
+        self,
+        clients: Clients,
+        book: Writer,
+        clock: Clock,
+        deadline: Deadline,
+        tell: Reporter,
+        skip: threading.Event,
     ) -> None:
         self._clients, self._book, self._clock, self._tell = clients, book, clock, tell
         self.deadline = deadline
@@ -195,19 +214,33 @@ class _Work:
         except Exception as bug:
             # The last resort: a bug in one undo must not keep the others from users who suffer. It is told as one.
             where = traceback.format_exc(limit=-3)
-            self._fail(undo, f"a bug in the undo `{undo.kind}`: {type(bug).__name__}: {bug}\n{where}", attempts.n)
+            self._fail(
+                undo,
+                f"a bug in the undo `{undo.kind}`: {type(bug).__name__}: {bug}\n{where}",
+                attempts.n,
+            )
         else:
             self._end(undo, undone, attempts.n, self._clock.mono() - started)
 
     def _insist(self, undo: OpenUndo, attempts: _Attempts, skip: threading.Event | None) -> Undone:
-        from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
+        from tenacity import (
+            RetryCallState,
+            Retrying,
+            retry_if_exception_type,
+            wait_exponential,
+            wait_random,
+        )
 
         act: Applicable = undo.load()
         clock = self._clock if skip is None else _Hurried(self._clock, skip)
         patience = Patience(
-            clock, self.deadline, self._began, undo.confirmed, undo.identity,
+            clock,
+            self.deadline,
+            self._began,
+            undo.confirmed,
+            undo.identity,
             observe=lambda evidence: self._write("evidence", encode_evidence(evidence), undo.step),
-        )  # fmt: skip
+        )
 
         def stop(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
@@ -225,9 +258,11 @@ class _Work:
         return Retrying(
             retry=retry_if_exception_type((CallError, TargetError)),
             wait=wait_exponential(multiplier=0.5, max=PAUSE_CAP_S) + wait_random(0, 0.5),
-            stop=stop, before_sleep=told, reraise=True,
+            stop=stop,
+            before_sleep=told,
+            reraise=True,
             sleep=lambda s: _slept(clock, min(s, self.deadline.left())),
-        )(once)  # fmt: skip
+        )(once)
 
     def skipped(self, undo: OpenUndo) -> None:
         with self._lock:
@@ -237,12 +272,19 @@ class _Work:
         with self._lock:
             self._ended.append(Settled(undo, undone, attempts, took_s))
         data = {
-            "of": undo.record, "outcome": undone.outcome, "detail": undone.detail, "attempts": attempts,
+            "of": undo.record,
+            "outcome": undone.outcome,
+            "detail": undone.detail,
+            "attempts": attempts,
             "took_s": round(took_s, 3),
-        }  # fmt: skip
+        }
         self._write("undo.ended", data, undo.step)
         outcome = undone.outcome.replace("-", " ")
-        self._tell(f"{undo.resource}: {outcome} ({undone.detail})" if undone.detail else f"{undo.resource}: {outcome}")
+        self._tell(
+            f"{undo.resource}: {outcome} ({undone.detail})"
+            if undone.detail
+            else f"{undo.resource}: {outcome}"
+        )
 
     def _fail(self, undo: OpenUndo, why: str, attempts: int) -> None:
         with self._lock:
@@ -261,7 +303,9 @@ class _Work:
     def cleaned(self) -> Cleaned:
         """What has come of it so far."""
         with self._lock:
-            return Cleaned(tuple(self._ended), tuple(self._failed), tuple(self._skipped), self._unwritten)
+            return Cleaned(
+                tuple(self._ended), tuple(self._failed), tuple(self._skipped), self._unwritten
+            )
 
 
 class _Attempts:

@@ -48,7 +48,8 @@ def _run() -> int:
 
         traceback.print_exc()
         click.echo(
-            f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: drillkit recover", err=True
+            f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: drillkit recover",
+            err=True,
         )
         return 3
     return code if isinstance(code, int) else 0

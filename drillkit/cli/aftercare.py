@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-_OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+)
 
 
 @click.command()
@@ -61,13 +63,16 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
         if len(alive) != 1:
             names = ", ".join(r.id for r in alive)
             raise UsageError(
-                f"expected one running drill, found {len(alive)}" + (f": {names}; name one" if alive else "")
+                f"expected one running drill, found {len(alive)}"
+                + (f": {names}; name one" if alive else "")
             )
         folder = alive[0].folder
     else:
         folder = find_run(run, reports_folder(out))
         if not running(folder):
-            raise UsageError(f"run {folder.name} is not running; to clean up after it: drillkit recover {folder.name}")
+            raise UsageError(
+                f"run {folder.name} is not running; to clean up after it: drillkit recover {folder.name}"
+            )
     ask_to_abort(folder, operator(), why)
     click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
     return 0
@@ -95,7 +100,9 @@ def recover(run: str | None, limit: str) -> int:
     if run is not None:
         runs = [r for r in runs if run in (r.id, str(r.folder))]
         if not runs:
-            raise UsageError(f"run `{run}` is not among the open ones: nothing of it is left to undo")
+            raise UsageError(
+                f"run `{run}` is not among the open ones: nothing of it is left to undo"
+            )
     if not runs:
         click.echo("nothing to recover: no run is open")
         return 0
@@ -107,6 +114,10 @@ def recover(run: str | None, limit: str) -> int:
             click.secho(f"  left: {resource}", fg="red")
         if done.state in ("clean", "dirty") and found.journal.is_file():
             verdict, _ = write_reports(found.folder)
-            click.echo(f"  judged again: {verdict.headline} (exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]})")
-        worst = max(worst, {"clean": 0, "still running": 0, "unreadable": 3, "dirty": 5}[done.state])
+            click.echo(
+                f"  judged again: {verdict.headline} (exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]})"
+            )
+        worst = max(
+            worst, {"clean": 0, "still running": 0, "unreadable": 3, "dirty": 5}[done.state]
+        )
     return worst

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 LATE = timedelta(minutes=3)
 """A heartbeat of every minute that is older than this has stopped."""
 _NAMESPACE = click.option("--namespace", "-n", metavar="NAME", help="Namespace that is backed up.")
-_NAME = click.option("--name", default="heartbeat", show_default=True, metavar="NAME", help="Name of the heartbeat.")
-_SQL = click.option("--sql", "instance", metavar="INSTANCE", help="A database instance instead of a namespace.")
+_NAME = click.option(
+    "--name", default="heartbeat", show_default=True, metavar="NAME", help="Name of the heartbeat."
+)
+_SQL = click.option(
+    "--sql", "instance", metavar="INSTANCE", help="A database instance instead of a namespace."
+)
 
 
 @click.group()
@@ -35,13 +39,24 @@ def canary() -> None:
 @_NAMESPACE
 @_SQL
 @_NAME
-@click.option("--image", metavar="IMAGE", help="Image with Python 3 for the CronJob. Default: python:3.13-alpine.")
-@click.option("--apply", is_flag=True, help="With --sql: create the table. The job that fills it is yours.")
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    help="Image with Python 3 for the CronJob. Default: python:3.13-alpine.",
+)
+@click.option(
+    "--apply", is_flag=True, help="With --sql: create the table. The job that fills it is yours."
+)
 @YES
 def install(
-    target: str | None, namespace: str | None, instance: str | None, name: str, image: str | None, apply: bool,
+    target: str | None,
+    namespace: str | None,
+    instance: str | None,
+    name: str,
+    image: str | None,
+    apply: bool,
     yes: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Make the heartbeat, or bring it up to date. It stays until `drillkit canary remove`."""
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clients import heartbeat, secrets
@@ -51,12 +66,16 @@ def install(
         return
     chosen = chosen_target("canary install", target)
     where = _needed(namespace)
-    confirm(chosen, f"install the heartbeat `{name}` in namespace {where} of {chosen.name}", yes=yes)
+    confirm(
+        chosen, f"install the heartbeat `{name}` in namespace {where} of {chosen.name}", yes=yes
+    )
     clients = connected(chosen)
     key = None
     if chosen.canary_key:
         key = secrets.reveal(chosen.canary_key, "canary_key", lambda: clients.aws).strip().encode()
-    heartbeat.install(clients.kube, where, name, image=image or heartbeat.IMAGE, key=key, tell=click.echo)
+    heartbeat.install(
+        clients.kube, where, name, image=image or heartbeat.IMAGE, key=key, tell=click.echo
+    )
     click.echo(f"it beats every minute; use it: checks: [{{canary: {name}}}]")
 
 
@@ -76,8 +95,14 @@ def status(target: str | None, namespace: str | None, name: str) -> int:
         click.echo(f"{name}: {found.state}")
         return 1
     signed = "signed" if found.signed else "NOT SIGNED with its key"
-    click.echo(f"{name}: {found.state}; last beat {format_duration(max(0.0, found.age_s))} ago, {signed}")
-    return 0 if found.signed and found.state == "beating" and found.age_s <= LATE.total_seconds() else 1
+    click.echo(
+        f"{name}: {found.state}; last beat {format_duration(max(0.0, found.age_s))} ago, {signed}"
+    )
+    return (
+        0
+        if found.signed and found.state == "beating" and found.age_s <= LATE.total_seconds()
+        else 1
+    )
 
 
 @canary.command()
@@ -92,14 +117,18 @@ def remove(target: str | None, namespace: str | None, name: str, yes: bool) -> N
 
     chosen = chosen_target("canary remove", target)
     where = _needed(namespace)
-    confirm(chosen, f"remove the heartbeat `{name}` from namespace {where} of {chosen.name}", yes=yes)
+    confirm(
+        chosen, f"remove the heartbeat `{name}` from namespace {where} of {chosen.name}", yes=yes
+    )
     if not heartbeat.remove(connected(chosen).kube, where, name, tell=click.echo):
         click.echo(f"there is no heartbeat `{name}` in namespace {where}")
 
 
 def _needed(namespace: str | None) -> str:
     if not namespace:
-        raise click.UsageError("expected --namespace (or --sql INSTANCE with install): drillkit never assumes one")
+        raise click.UsageError(
+            "expected --namespace (or --sql INSTANCE with install): drillkit never assumes one"
+        )
     return namespace
 
 
@@ -111,7 +140,9 @@ def _install_sql(target: str | None, instance: str, name: str, *, apply: bool, y
         click.echo(heartbeat.sql(name), nl=False)
         return
     chosen = chosen_target("canary install --sql", target)
-    confirm(chosen, f"create the table of heartbeat `{name}` in {instance} of {chosen.name}", yes=yes)
+    confirm(
+        chosen, f"create the table of heartbeat `{name}` in {instance} of {chosen.name}", yes=yes
+    )
     database = _create_table(chosen, instance, name)
     click.echo(f"{database.said}: the table is there; now have it filled every minute:\n")
     click.echo(heartbeat.sql(name), nl=False)
@@ -131,7 +162,9 @@ def _create_table(target: Target, instance: str, name: str) -> Database:
         raise UsageError(f"expected a PostgreSQL instance {instance} that listens, found none")
     reference = target.databases.get(instance, "")
     if not reference:
-        raise UsageError(f"the target names no credentials for {instance}; add it to `databases` of the target")
+        raise UsageError(
+            f"the target names no credentials for {instance}; add it to `databases` of the target"
+        )
     who = secrets.login(reference, f"databases of target {target.name}", lambda: clients.aws)
     with sql.session(database, who, 30.0) as session:
         session.rows("set default_transaction_read_only = off")

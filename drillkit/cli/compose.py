@@ -39,7 +39,9 @@ class Asked:
         return self.chosen.target
 
 
-def ask(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None, *, need: bool) -> Asked:
+def ask(
+    name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None, *, need: bool
+) -> Asked:
     """Find and parse a drill (or wrap an experiment) and choose its target. Raises SpecError, UsageError.
 
     `need`: without a target there is nothing to do.
@@ -135,14 +137,18 @@ def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
                     f"themselves (`target: {target.name}`) and with --yes"
                 )
             return
-        typed = click.prompt(f"`{target.name}` is protected. Type its name to run {drill.drill}", err=True)
+        typed = click.prompt(
+            f"`{target.name}` is protected. Type its name to run {drill.drill}", err=True
+        )
         if typed != target.name:
             raise UsageError(f"`{typed}` is not `{target.name}`; nothing was touched")
         return
     if yes or target.launch is not None:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"nobody can be asked here: add --yes to run {drill.drill} against `{target.name}`")
+        raise UsageError(
+            f"nobody can be asked here: add --yes to run {drill.drill} against `{target.name}`"
+        )
     if not click.confirm(f"Run {drill.drill} against `{target.name}`?", err=True):
         raise UsageError("not confirmed; nothing was touched")
 

@@ -17,19 +17,47 @@ _PLACES = "Places"
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
     "plan": ("drillkit.cli.run:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
-    "report": ("drillkit.cli.aftercare:report", _EVERYDAY, "Judge and render a run again from its journal."),
-    "abort": ("drillkit.cli.aftercare:abort", _EVERYDAY, "Stop a running drill; it cleans up and reports."),
+    "report": (
+        "drillkit.cli.aftercare:report",
+        _EVERYDAY,
+        "Judge and render a run again from its journal.",
+    ),
+    "abort": (
+        "drillkit.cli.aftercare:abort",
+        _EVERYDAY,
+        "Stop a running drill; it cleans up and reports.",
+    ),
     "recover": ("drillkit.cli.aftercare:recover", _EVERYDAY, "Clean up after runs that could not."),
-    "canary": ("drillkit.cli.canary:canary", _RESTORES, "A heartbeat beside your data, from which RPO is measured."),
-    "keep": ("drillkit.cli.leftovers:keep", _RESTORES, "Hand a restored copy over, so that nothing removes it."),
-    "sweep": ("drillkit.cli.leftovers:sweep", _RESTORES, "List and remove what runs of any machine left behind."),
+    "canary": (
+        "drillkit.cli.canary:canary",
+        _RESTORES,
+        "A heartbeat beside your data, from which RPO is measured.",
+    ),
+    "keep": (
+        "drillkit.cli.leftovers:keep",
+        _RESTORES,
+        "Hand a restored copy over, so that nothing removes it.",
+    ),
+    "sweep": (
+        "drillkit.cli.leftovers:sweep",
+        _RESTORES,
+        "List and remove what runs of any machine left behind.",
+    ),
     "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
-    "validate": ("drillkit.cli.look:validate", _LOOK, "Check drills, experiments and targets; touch nothing."),
+    "validate": (
+        "drillkit.cli.look:validate",
+        _LOOK,
+        "Check drills, experiments and targets; touch nothing.",
+    ),
     "kinds": ("drillkit.cli.look:kinds", _LOOK, "Reference of the step kinds."),
     "schema": ("drillkit.cli.look:schema", _LOOK, "JSON Schema of a drill, for editors."),
     "init": ("drillkit.cli.look:init", _LOOK, "Write a commented first drill."),
-    "slo": ("drillkit.cli.slo:slo", _STEADY, "Service level objectives: list, show, check, explain."),
+    "slo": (
+        "drillkit.cli.slo:slo",
+        _STEADY,
+        "Service level objectives: list, show, check, explain.",
+    ),
     "watch": ("drillkit.cli.watch:watch", _STEADY, "Watch SLOs after a change; ends like a drill."),
     "sandbox": ("drillkit.cli.sandbox:sandbox", _PLACES, "A local cluster to practise on."),
     "version": ("drillkit.cli.look:version", _PLACES, "Versions of drillkit and what it drives."),
@@ -68,7 +96,9 @@ class Lazy(click.Group):
 
 
 @click.group(
-    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True
+    cls=Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
 )
 def cli() -> None:
     """Rehearse disasters and prove what came of them.
@@ -91,5 +121,12 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 cli.params.append(
-    click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show it.")
+    click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_version,
+        help="Show it.",
+    )
 )

@@ -61,13 +61,18 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
     for why in unread:
         click.secho(f"not looked at: {why}", fg="red", err=True)
     if not found:
-        click.echo(f"nothing at {chosen.name} has outlived its run" + (", as far as could be seen" if unread else ""))
+        click.echo(
+            f"nothing at {chosen.name} has outlived its run"
+            + (", as far as could be seen" if unread else "")
+        )
         return 3 if unread else 0
     for each in found:
         late = format_duration(max(0.0, (utc(clock.now()) - each.expires).total_seconds()))
         click.echo(f"{each.resource}  of run {each.run}, expired {late} ago")
     if not yes:
-        click.echo(f"{len(found)} in all; to remove them: drillkit sweep --target {chosen.name} --yes")
+        click.echo(
+            f"{len(found)} in all; to remove them: drillkit sweep --target {chosen.name} --yes"
+        )
         return 3 if unread else 0
     confirm(chosen, f"remove {len(found)} leftovers at {chosen.name}", yes=True)
     done = sweep_it(found, clients, clock, limit_s, _tell)
@@ -81,4 +86,7 @@ def _tell(swept: Swept) -> None:
         click.secho(f"{swept.leftover.resource}: still there: {swept.why}", fg="red", err=True)
     else:
         said = swept.undone.outcome.replace("-", " ")
-        click.echo(f"{swept.leftover.resource}: {said}" + (f" ({swept.undone.detail})" if swept.undone.detail else ""))
+        click.echo(
+            f"{swept.leftover.resource}: {said}"
+            + (f" ({swept.undone.detail})" if swept.undone.detail else "")
+        )

@@ -23,19 +23,32 @@ def list_(as_json: bool) -> None:
         "targets": [(name, "", file) for name, (_, file) in sorted(all_targets(roots).items())],
     }
     if as_json:
-        click.echo(json.dumps({k: [{"name": n, "path": str(p)} for n, _, p in v] for k, v in rows.items()}, indent=2))
+        click.echo(
+            json.dumps(
+                {k: [{"name": n, "path": str(p)} for n, _, p in v] for k, v in rows.items()},
+                indent=2,
+            )
+        )
         return
     for title, found in rows.items():
         click.secho(title, bold=True)
         width = max((len(name) for name, _, _ in found), default=0)
         for name, origin, path in found:
-            click.echo(f"  {name:{width}}  {shown(path)}" + (f" ({origin})" if origin == "package" else ""))
+            click.echo(
+                f"  {name:{width}}  {shown(path)}" + (f" ({origin})" if origin == "package" else "")
+            )
 
 
 @click.command()
 @click.argument("name")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Give a variable a value.")
-@click.option("--var-file", "var_files", multiple=True, type=click.Path(path_type=Path), help="YAML of variables.")
+@click.option(
+    "--var-file",
+    "var_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="YAML of variables.",
+)
 @click.option("--target", "-t", metavar="NAME", help="Put this target's values in.")
 def show(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None) -> None:
     """A drill as it resolves, with variables put in and defaults left out, as YAML."""
@@ -48,8 +61,12 @@ def show(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: 
     # A target that is started for a run has no addresses yet: its references stay as they are.
     known = asked.target if asked.chosen is not None and asked.target.launch is None else None
     drill = asked.parsed.resolve(asked.sets, known)
-    click.echo(f"# {asked.parsed.source.label}" + (f", target {asked.chosen}" if asked.chosen else ""))
-    click.echo(yaml.safe_dump(as_written(drill), sort_keys=False, allow_unicode=True, width=120), nl=False)
+    click.echo(
+        f"# {asked.parsed.source.label}" + (f", target {asked.chosen}" if asked.chosen else "")
+    )
+    click.echo(
+        yaml.safe_dump(as_written(drill), sort_keys=False, allow_unicode=True, width=120), nl=False
+    )
 
 
 @click.command()
@@ -61,7 +78,9 @@ def validate(names: tuple[str, ...]) -> int:
 
     roots = find_roots()
     wrong = 0
-    everything = [f for f in (*list_drills(roots), *list_experiments(roots)) if f.origin != "package"]
+    everything = [
+        f for f in (*list_drills(roots), *list_experiments(roots)) if f.origin != "package"
+    ]
     everything = everything or [*list_drills(roots), *list_experiments(roots)]
     for name in names or [str(f.path) for f in everything]:
         try:
@@ -138,7 +157,9 @@ def schema(what: str) -> None:
 
 @click.command()
 @click.argument("name", default="first")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."), help="Where.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."), help="Where."
+)
 def init(name: str, folder: Path) -> None:
     """Write a commented first drill and what a project needs; existing files stay as they are."""
     from drillkit.spec.files import shown

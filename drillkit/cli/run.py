@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 _shared = [
     click.argument("name"),
     click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),
-    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Give a variable a value."),
     click.option(
-        "--var-file", "var_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of variables."
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Give a variable a value."
+    ),
+    click.option(
+        "--var-file",
+        "var_files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="YAML file of variables.",
     ),
 ]
 
@@ -34,15 +40,35 @@ def _with_shared(command: Any) -> Any:
 @_with_shared
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
-@click.option("--json", "as_json", is_flag=True, help="Print every record as one JSON object a line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
+)
 @click.option("--dry-run", is_flag=True, help="Resolve and show; touch nothing.")
-@click.option("--recover", "recover_first", is_flag=True, help="First clean up what earlier runs left on this target.")
-@click.option("--wait", metavar="DURATION", help="Wait so long for another run on this target to end.")
-@click.option("--trigger", default="operator", metavar="TEXT", help="What started this, for the report.")
+@click.option(
+    "--recover",
+    "recover_first",
+    is_flag=True,
+    help="First clean up what earlier runs left on this target.",
+)
+@click.option(
+    "--wait", metavar="DURATION", help="Wait so long for another run on this target to end."
+)
+@click.option(
+    "--trigger", default="operator", metavar="TEXT", help="What started this, for the report."
+)
 def run(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], out: Path | None, yes: bool,
-    as_json: bool, dry_run: bool, recover_first: bool, wait: str | None, trigger: str,
-) -> int:  # fmt: skip
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    out: Path | None,
+    yes: bool,
+    as_json: bool,
+    dry_run: bool,
+    recover_first: bool,
+    wait: str | None,
+    trigger: str,
+) -> int:
     """Run a drill, or a Chaos Toolkit experiment as a drill of one step.
 
     NAME is a file, or a name found in this project, the user's configuration or the drills that come with drillkit.
@@ -52,13 +78,34 @@ def run(
     from drillkit.clients.prestart import prestarted
 
     with prestarted() as process:
-        return _run(name, target, sets, var_files, out, yes, as_json, recover_first, _seconds(wait), trigger, process)
+        return _run(
+            name,
+            target,
+            sets,
+            var_files,
+            out,
+            yes,
+            as_json,
+            recover_first,
+            _seconds(wait),
+            trigger,
+            process,
+        )
 
 
 def _run(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], out: Path | None, yes: bool,
-    as_json: bool, recover_first: bool, wait_s: float, trigger: str, process: Prestarted | None,
-) -> int:  # fmt: skip
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    out: Path | None,
+    yes: bool,
+    as_json: bool,
+    recover_first: bool,
+    wait_s: float,
+    trigger: str,
+    process: Prestarted | None,
+) -> int:
     from drillkit.cli import compose
     from drillkit.cli.summary import tell
 
@@ -66,13 +113,18 @@ def _run(
     if process is not None and "chaostoolkit" not in compose.kinds_of(asked.parsed):
         process.close()
         process = None
-    click.echo(f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}", err=True)
+    click.echo(
+        f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}",
+        err=True,
+    )
     with compose.standing_target(asked) as (standing, pid):
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         compose.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
-        finished = _execute(asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process)
+        finished = _execute(
+            asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process
+        )
     return tell(finished, as_json=as_json)
 
 
@@ -104,9 +156,17 @@ def _leftovers(target: Target, recover_first: bool) -> None:
 
 
 def _execute(
-    asked: compose.Asked, drill: Drill, target: Target, launched_pid: int | None, names: Any, out: Path | None,
-    as_json: bool, trigger: str, wait_s: float, process: Prestarted | None,
-) -> Finished:  # fmt: skip
+    asked: compose.Asked,
+    drill: Drill,
+    target: Target,
+    launched_pid: int | None,
+    names: Any,
+    out: Path | None,
+    as_json: bool,
+    trigger: str,
+    wait_s: float,
+    process: Prestarted | None,
+) -> Finished:
     from drillkit.cli import compose
     from drillkit.cli.places import reports_folder
     from drillkit.cli.terminal import watcher
@@ -152,12 +212,16 @@ def _prepare_report() -> None:
 @click.command()
 @_with_shared
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
+def plan(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+) -> int:
     """Show what a drill would touch, how each thing is undone, and what keeps it from starting."""
     return _plan(name, target, sets, var_files, as_json)
 
 
-def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool) -> int:
+def _plan(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+) -> int:
     from drillkit.cli import compose
     from drillkit.runner.planning import plan_only
     from drillkit.spec.experiments import experiment_finder
@@ -167,7 +231,11 @@ def _plan(name: str, target: str | None, sets: tuple[str, ...], var_files: tuple
         names = compose.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         made = plan_only(
-            drill, standing, names, compose.binder(asked.parsed.source.label), experiment_finder(asked.parsed)
+            drill,
+            standing,
+            names,
+            compose.binder(asked.parsed.source.label),
+            experiment_finder(asked.parsed),
         )
     _print_plan(made, as_json)
     return 4 if made.problems else 0
@@ -179,17 +247,32 @@ def _print_plan(made: Plan, as_json: bool) -> None:
     from drillkit.model.codec import to_data
 
     if as_json:
-        steps = [{"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps]
-        click.echo(json.dumps({"drill": made.drill.drill, "target": made.target.name, "steps": steps,
-                               "problems": list(made.problems)}, indent=2))  # fmt: skip
+        steps = [
+            {"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps
+        ]
+        click.echo(
+            json.dumps(
+                {
+                    "drill": made.drill.drill,
+                    "target": made.target.name,
+                    "steps": steps,
+                    "problems": list(made.problems),
+                },
+                indent=2,
+            )
+        )
         return
     click.secho(f"{made.drill.drill} against {made.target.name}; nothing was touched", bold=True)
     for item in made.steps:
-        click.echo(f"\n{item.step.name} ({item.step.uses})" + (f" in {item.group}" if item.group else ""))
+        click.echo(
+            f"\n{item.step.name} ({item.step.uses})" + (f" in {item.group}" if item.group else "")
+        )
         for title, rows in (
-            ("targets", item.prospect.targets), ("does", item.prospect.effects),
-            ("needs", item.prospect.permissions), ("note", item.prospect.notes),
-        ):  # fmt: skip
+            ("targets", item.prospect.targets),
+            ("does", item.prospect.effects),
+            ("needs", item.prospect.permissions),
+            ("note", item.prospect.notes),
+        ):
             for row in rows:
                 click.echo(f"  {title:8} {row}")
     for problem in made.problems:

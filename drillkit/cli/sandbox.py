@@ -43,7 +43,11 @@ def _folder() -> Path:
 @sandbox.command()
 @click.option("--aws", is_flag=True, help="With RDS, S3 and their kin.")
 @click.option("--velero", is_flag=True, help="With Velero (and what it needs of AWS).")
-@click.option("--prometheus", is_flag=True, help="With a Prometheus that scrapes it; the program must be installed.")
+@click.option(
+    "--prometheus",
+    is_flag=True,
+    help="With a Prometheus that scrapes it; the program must be installed.",
+)
 def up(aws: bool, velero: bool, prometheus: bool) -> None:
     """Start it in the background and wait until the demo shop answers."""
     from drillkit.model.errors import UsageError
@@ -51,11 +55,16 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
 
     target = _target()
     if (found := standing(target)) is not None:
-        raise UsageError(f"a sandbox is up already (process {found['pid']}); `drillkit sandbox down` stops it")
+        raise UsageError(
+            f"a sandbox is up already (process {found['pid']}); `drillkit sandbox down` stops it"
+        )
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    more = (*(["--aws"] if aws or velero else []), *(["--velero"] if velero else []),
-            *(["--prometheus"] if prometheus else []))  # fmt: skip
+    more = (
+        *(["--aws"] if aws or velero else []),
+        *(["--velero"] if velero else []),
+        *(["--prometheus"] if prometheus else []),
+    )
     process, endpoints = start(target, folder, more, with_us=False)
     assert process.stdout is not None
     process.stdout.close()
@@ -94,7 +103,9 @@ def down() -> None:
     deadline = time.monotonic() + STOP_S
     while _alive(pid):
         if time.monotonic() > deadline:
-            raise TargetError(f"process {pid} did not end within {STOP_S:.0f} s; look at it: ps -fp {pid}")
+            raise TargetError(
+                f"process {pid} did not end within {STOP_S:.0f} s; look at it: ps -fp {pid}"
+            )
         time.sleep(0.02)
     click.echo("the sandbox is down")
 

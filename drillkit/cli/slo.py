@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 TARGET_OPTIONS = (
-    click.option("--target", "-t", metavar="NAME", help="Whose Prometheus is asked; see targets.yaml."),
+    click.option(
+        "--target", "-t", metavar="NAME", help="Whose Prometheus is asked; see targets.yaml."
+    ),
     click.option("--prometheus", metavar="URL", help="Ask this one instead."),
-    click.option("--scrape", metavar="DURATION", help="Its scrape interval, with --prometheus. Default: 15s."),
+    click.option(
+        "--scrape", metavar="DURATION", help="Its scrape interval, with --prometheus. Default: 15s."
+    ),
 )
 
 
@@ -50,14 +54,24 @@ def list_(as_json: bool) -> int:
 
     found, wrong = list_slos(find_roots())
     if as_json:
-        rows = [{"name": f.slo.name, "target": f.slo.target, "window_s": f.slo.window.total_seconds(),
-                 "source": _source(f.slo), "path": str(f.path)} for f in found]  # fmt: skip
+        rows = [
+            {
+                "name": f.slo.name,
+                "target": f.slo.target,
+                "window_s": f.slo.window.total_seconds(),
+                "source": _source(f.slo),
+                "path": str(f.path),
+            }
+            for f in found
+        ]
         click.echo(json.dumps({"slos": rows, "refused": [str(error) for error in wrong]}, indent=2))
     else:
         width = max((len(each.slo.name) for each in found), default=0)
         for each in found:
             promise = f"{each.slo.target * 100:.6g} % over {_length(each.slo.window)}"
-            click.echo(f"{each.slo.name:{width}}  {promise:20} {_source(each.slo):10}  {each.where}")
+            click.echo(
+                f"{each.slo.name:{width}}  {promise:20} {_source(each.slo):10}  {each.where}"
+            )
         for error in wrong:
             click.secho(f"refused  {error}", fg="red", err=True)
     return 2 if wrong else 0
@@ -73,20 +87,35 @@ def show(name: str) -> None:
 
     found = _find(name)
     click.echo(f"# {found.where}")
-    data = {"name": found.slo.name, "kind": type(found.slo.sli).__name__.lower(), **to_data(found.slo)}
+    data = {
+        "name": found.slo.name,
+        "kind": type(found.slo.sli).__name__.lower(),
+        **to_data(found.slo),
+    }
     click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=160), nl=False)
 
 
 @slo.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_target
-@click.option("--at", metavar="TIME", help="As it stood then, such as 2026-11-01T03:00:00Z. Default: now.")
-@click.option("--over", metavar="DURATION", help="Judge so long a window instead of the SLO's own, such as 5m.")
+@click.option(
+    "--at", metavar="TIME", help="As it stood then, such as 2026-11-01T03:00:00Z. Default: now."
+)
+@click.option(
+    "--over",
+    metavar="DURATION",
+    help="Judge so long a window instead of the SLO's own, such as 5m.",
+)
 @_JSON
 def check(
-    names: tuple[str, ...], target: str | None, prometheus: str | None, scrape: str | None, at: str | None,
-    over: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    names: tuple[str, ...],
+    target: str | None,
+    prometheus: str | None,
+    scrape: str | None,
+    at: str | None,
+    over: str | None,
+    as_json: bool,
+) -> int:
     """Ask how SLOs stand: counts, interval, budget left, burn rates and when each page would come.
 
     Ends with 0 when they hold, 1 when one is violated, 3 when that is unknown.
@@ -94,7 +123,9 @@ def check(
     from drillkit.model.verdict import Holds
     from drillkit.sampler.standing import stand
 
-    found = [_find(name) for name in names]  # a refused document ends here, before anything is asked
+    found = [
+        _find(name) for name in names
+    ]  # a refused document ends here, before anything is asked
     when, window = _moment(at), _duration(over, "--over")
     standings: list[Standing] = []
     with opened(names[0], target, prometheus, scrape) as server:
@@ -102,7 +133,9 @@ def check(
         for each in found:
             # Now is one interval ago: by then every target has been scraped and stored.
             moment = when if when is not None else _now() + offset_s - server.scrape_interval_s
-            asked = replace(each.slo, window=window, calendar=None) if window is not None else each.slo
+            asked = (
+                replace(each.slo, window=window, calendar=None) if window is not None else each.slo
+            )
             standings.append(stand(server, asked, moment, burns=window is None))
         where = server.where
     if as_json:
@@ -155,8 +188,10 @@ def _moment(text: str | None) -> float | None:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise click.BadParameter(f"expected a time with its zone, such as 2026-11-01T03:00:00Z, found {text!r}",
-                                 param_hint="--at")  # fmt: skip
+        raise click.BadParameter(
+            f"expected a time with its zone, such as 2026-11-01T03:00:00Z, found {text!r}",
+            param_hint="--at",
+        )
     return at.timestamp()
 
 
@@ -170,7 +205,9 @@ def _duration(text: str | None, option: str) -> timedelta | None:
 
 
 @contextlib.contextmanager
-def opened(what: str, target: str | None, url: str | None, scrape: str | None) -> Iterator[Prometheus]:
+def opened(
+    what: str, target: str | None, url: str | None, scrape: str | None
+) -> Iterator[Prometheus]:
     """The metrics server that the options choose. Raises UsageError."""
     from drillkit.clients.prometheus import open_prometheus
     from drillkit.clock import SystemClock
@@ -186,7 +223,9 @@ def server_target(
     from drillkit.model.errors import UsageError
 
     every = _duration(scrape, "--scrape")
-    chosen = Target(name="prometheus") if url is not None and target is None else _standing(what, target)
+    chosen = (
+        Target(name="prometheus") if url is not None and target is None else _standing(what, target)
+    )
     known = chosen.prometheus
     if url is not None:
         known = replace(known, url=url) if known is not None else PrometheusTarget(url=url)
@@ -209,30 +248,52 @@ def _standing(what: str, option: str | None) -> Target:
         return target
     endpoints = standing(target)
     if endpoints is None:
-        raise UsageError(f"target `{target.name}` is not up; start it first, or give --prometheus URL")
+        raise UsageError(
+            f"target `{target.name}` is not up; start it first, or give --prometheus URL"
+        )
     return filled(target, endpoints)
 
 
 def _data(found: Standing) -> dict[str, Any]:
     return {
-        "slo": found.slo.name, "holds": str(found.answer.holds), "expected": found.answer.expected,
-        "found": found.answer.why, "at": found.at, "window_s": round(found.at - found.start, 3),
-        "covered_s": round(found.covered_s, 3), "good": found.count.good, "total": found.count.total,
-        "bad": found.count.bad, "why": found.count.why, "notes": list(found.count.notes),
-        "queries": list(found.count.queries), "interval": list(found.interval) if found.interval else None,
+        "slo": found.slo.name,
+        "holds": str(found.answer.holds),
+        "expected": found.answer.expected,
+        "found": found.answer.why,
+        "at": found.at,
+        "window_s": round(found.at - found.start, 3),
+        "covered_s": round(found.covered_s, 3),
+        "good": found.count.good,
+        "total": found.count.total,
+        "bad": found.count.bad,
+        "why": found.count.why,
+        "notes": list(found.count.notes),
+        "queries": list(found.count.queries),
+        "interval": list(found.interval) if found.interval else None,
         "budget_left": found.remaining,
         "burn": [
-            {"alarm": b.alarm.name, "factor": b.alarm.factor, "short_s": b.alarm.short_s, "long_s": b.alarm.long_s,
-             "short": b.short, "long": b.long, "fires_in_s": b.fires_in_s, "outage_s": b.outage_s, "why": b.why}
+            {
+                "alarm": b.alarm.name,
+                "factor": b.alarm.factor,
+                "short_s": b.alarm.short_s,
+                "long_s": b.alarm.long_s,
+                "short": b.short,
+                "long": b.long,
+                "fires_in_s": b.fires_in_s,
+                "outage_s": b.outage_s,
+                "why": b.why,
+            }
             for b in found.burning
         ],
-    }  # fmt: skip
+    }
 
 
 def _print(found: FoundSlo, standing: Standing, where: str) -> None:
     from drillkit.cli.slo_text import standing_lines
 
     color = {"met": "green", "unknown": "yellow", "violated": "red"}[standing.answer.holds]
-    click.secho(f"{standing.slo.name}: {standing.answer.holds}, {standing.answer.why}", fg=color, bold=True)
+    click.secho(
+        f"{standing.slo.name}: {standing.answer.holds}, {standing.answer.why}", fg=color, bold=True
+    )
     for line in standing_lines(found, standing, where):
         click.echo(line)

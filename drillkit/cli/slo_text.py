@@ -26,20 +26,36 @@ def standing_lines(found: FoundSlo, standing: Standing, where: str) -> Iterator[
     for query in count.queries:
         yield _row("sent", query)
     window_s = standing.at - standing.start
-    reach = "data reach back all of it" if standing.whole else f"data reach back {format_duration(standing.covered_s)}"
+    reach = (
+        "data reach back all of it"
+        if standing.whole
+        else f"data reach back {format_duration(standing.covered_s)}"
+    )
     yield _row("window", f"{format_duration(window_s)} from {_date(standing.start)}; {reach}")
     unit = "slices" if slo.slices else "events"
     if count.total and count.bad is not None:
-        yield _row("counted", f"{count.bad:,.6g} bad of {count.total:,.6g} {unit}; {standing.answer.expected}")
+        yield _row(
+            "counted",
+            f"{count.bad:,.6g} bad of {count.total:,.6g} {unit}; {standing.answer.expected}",
+        )
     for note in count.notes:
         yield _row("note", note)
     if standing.interval is not None:
         low, high = standing.interval
-        yield _row("interval", f"bad share at least {_percent(low)} and at most {_percent(high)} "
-                   "(exact, each with 95 % confidence)")  # fmt: skip
+        yield _row(
+            "interval",
+            f"bad share at least {_percent(low)} and at most {_percent(high)} "
+            "(exact, each with 95 % confidence)",
+        )
     if standing.remaining is not None:
-        whole = f"{budget_s(slo.target, window_s):,.6g} s of full outage in {format_duration(window_s)}"
-        guess = "" if standing.whole else "; before the data began nothing is charged, so this is an estimate"
+        whole = (
+            f"{budget_s(slo.target, window_s):,.6g} s of full outage in {format_duration(window_s)}"
+        )
+        guess = (
+            ""
+            if standing.whole
+            else "; before the data began nothing is charged, so this is an estimate"
+        )
         yield _row("budget", f"{standing.remaining * 100:.3g} % left of {whole}{guess}")
     for burning in standing.burning:
         yield _row("burn", _burning(burning))
@@ -49,7 +65,11 @@ def _burning(found: Burning) -> str:
     alarm = found.alarm
     if found.short is None or found.long is None:
         return f"{_windows(alarm)}: unknown, {found.why}"
-    rates = f"{found.short:.3g} and {found.long:.3g}" if alarm.short_s is not None else f"{found.long:.3g}"
+    rates = (
+        f"{found.short:.3g} and {found.long:.3g}"
+        if alarm.short_s is not None
+        else f"{found.long:.3g}"
+    )
     if found.fires_in_s == 0:
         when = "fires now"
     elif found.fires_in_s is None:
@@ -74,11 +94,20 @@ def explained(found: FoundSlo) -> Iterator[str]:
         yield _row("says", " ".join(slo.description.split()))
     kind = "calendar window" if slo.calendar else "rolling window"
     what = "events" if slo.slices is None else f"slices of {format_duration(slo.slices.length)}"
-    yield _row("promises", f"{slo.target * 100:.6g} % good {what} over {format_duration(slo.window)} ({kind})")
-    yield _row("budget", f"{_percent(slo.tolerated)} bad; {budget_s(slo.target, window_s):,.6g} s of full outage")
+    yield _row(
+        "promises",
+        f"{slo.target * 100:.6g} % good {what} over {format_duration(slo.window)} ({kind})",
+    )
+    yield _row(
+        "budget",
+        f"{_percent(slo.tolerated)} bad; {budget_s(slo.target, window_s):,.6g} s of full outage",
+    )
     if isinstance(slo.sli, Probed):
         slow = f", later than {format_duration(slo.sli.slow)} is bad" if slo.sli.slow else ""
-        yield _row("seen by", f"the drill's probe `{slo.sli.probe}`{slow}; its budget is an estimate by time")
+        yield _row(
+            "seen by",
+            f"the drill's probe `{slo.sli.probe}`{slow}; its budget is an estimate by time",
+        )
     else:
         for title, length_s in (("5 min", 300.0), (format_duration(slo.window), window_s)):
             for query in sent_for(slo, length_s):
@@ -94,10 +123,21 @@ def explained(found: FoundSlo) -> Iterator[str]:
 
 def _needed(tolerated: float) -> Iterator[str]:
     """What the exact test needs, so that nobody expects proof from a handful of requests."""
-    clean, most, least = trials_needed(tolerated), most_bad_to_pass(3000, tolerated), least_bad_to_fail(3000, tolerated)
-    of_many = f"of 3,000 at most {most} may be bad" if most is not None else "3,000 are too few whatever they are"
+    clean, most, least = (
+        trials_needed(tolerated),
+        most_bad_to_pass(3000, tolerated),
+        least_bad_to_fail(3000, tolerated),
+    )
+    of_many = (
+        f"of 3,000 at most {most} may be bad"
+        if most is not None
+        else "3,000 are too few whatever they are"
+    )
     refuted = f", and {least} refute it" if least is not None else ""
-    yield _row("proof", f"{clean:,} events without a bad one show it with 95 % confidence; {of_many}{refuted}")
+    yield _row(
+        "proof",
+        f"{clean:,} events without a bad one show it with 95 % confidence; {of_many}{refuted}",
+    )
 
 
 def _alarm(alarm: Alarm, target: float) -> str:

@@ -28,7 +28,10 @@ def tell(finished: Finished, *, as_json: bool) -> int:
         verdict, paths = write_reports(finished.folder)
     except OSError as error:
         verdict, paths = finished.verdict, ()
-        _say(f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}", fg="red")
+        _say(
+            f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}",
+            fg="red",
+        )
     if finished.journal_lost:
         _say(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", fg="red")
     if as_json:
@@ -51,7 +54,9 @@ def _print_json(verdict: Verdict, paths: tuple[Path, ...]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _lines(verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _lines(
+    verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     from drillkit.report import EXIT_TEXT
     from drillkit.spec.files import shown
 
@@ -77,7 +82,10 @@ def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
 
     word = "to do" if finding.about == "action-item" else str(finding.holds)
     style = {"fg": _COLORS[finding.holds]} if word != "to do" else {}
-    yield f"  {word}: {title(finding.about)}: expected {finding.expected}, observed {finding.observed}", style
+    yield (
+        f"  {word}: {title(finding.about)}: expected {finding.expected}, observed {finding.observed}",
+        style,
+    )
     if finding.advice:
         yield f"    next: {finding.advice}", {}
 

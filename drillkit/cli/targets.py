@@ -26,7 +26,9 @@ def chosen_target(what: str, option: str | None) -> Target:
         return target
     endpoints = standing(target)
     if endpoints is None:
-        raise UsageError(f"target `{target.name}` is not up; start it first: drillkit {target.name} up")
+        raise UsageError(
+            f"target `{target.name}` is not up; start it first: drillkit {target.name} up"
+        )
     return filled(target, endpoints)
 
 
@@ -52,8 +54,13 @@ def confirm(target: Target, what: str, *, yes: bool) -> None:
 
     if target.protected:
         if not sys.stdin.isatty():
-            raise UsageError(f"target `{target.name}` is protected: somebody must type its name to {what}")
-        if click.prompt(f"`{target.name}` is protected. Type its name to {what}", err=True) != target.name:
+            raise UsageError(
+                f"target `{target.name}` is protected: somebody must type its name to {what}"
+            )
+        if (
+            click.prompt(f"`{target.name}` is protected. Type its name to {what}", err=True)
+            != target.name
+        ):
             raise UsageError("that is not its name; nothing was touched")
         return
     if yes or target.launch is not None:

@@ -72,7 +72,13 @@ class JsonLines:
         self._lines = Lines(out)
 
     def __call__(self, record: Record) -> None:
-        line = {"n": record.n, "at": record.at, "kind": record.kind, "step": record.step, "data": record.data}
+        line = {
+            "n": record.n,
+            "at": record.at,
+            "kind": record.kind,
+            "step": record.step,
+            "data": record.data,
+        }
         self._lines.put(json.dumps(line, ensure_ascii=False))
 
     def close(self) -> None:
@@ -110,7 +116,14 @@ class Rates:
             sent, good = sum(s.sent for s in samples), sum(s.good for s in samples)
             control, (all_sent, all_bad) = samples[-1].control, self._total[sli]
             found.append(
-                Rate(sli, good / sent if sent else None, percentile_s(latencies, 0.95), all_bad, all_sent, control)
+                Rate(
+                    sli,
+                    good / sent if sent else None,
+                    percentile_s(latencies, 0.95),
+                    all_bad,
+                    all_sent,
+                    control,
+                )
             )
         return sorted(found, key=lambda rate: rate.control)
 
@@ -175,7 +188,9 @@ class Sentences:
             case "step.started":
                 return f"step {step} started ({data['uses']})"
             case "step.ended":
-                return f"step {step} {data['outcome']}" + (f": {data['why']}" if data.get("why") else "")
+                return f"step {step} {data['outcome']}" + (
+                    f": {data['why']}" if data.get("why") else ""
+                )
             case "evidence":
                 return _evidence(data, step)
             case "undo.planned":
@@ -204,7 +219,9 @@ _PHASES = {"before": "steady state before", "after": "steady state after", "clea
 
 def _printable(text: str) -> str:
     """Without what would move a terminal's cursor; a traceback keeps its lines."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def _evidence(data: Mapping[str, Any], step: str) -> str:
@@ -217,7 +234,11 @@ def _evidence(data: Mapping[str, Any], step: str) -> str:
             outcome = "out of tolerance" if activity.tolerated is False else activity.outcome
             return f"{step}: {activity.name} {outcome} in {format_duration(activity.took_s)}{targets}{error}"
         case Check() as check if passes(check) is not True:
-            found = f"could not be read: {check.why}" if check.found is None else f"found {check.found} {check.why}"
+            found = (
+                f"could not be read: {check.why}"
+                if check.found is None
+                else f"found {check.found} {check.why}"
+            )
             return f"{step}: {check.name}: expected {check.op} {check.expected}, {found}".rstrip()
         case Alert() as alert:
             return f"alert {alert.name} {alert.state}{' (expected)' if alert.expected else ''}"
@@ -265,7 +286,9 @@ class Screen:
         self._spinner: Spinner | None = None
         self._lock = threading.Lock()
         self._console = Console(stderr=True, highlight=False)
-        self._view = Live(console=self._console, refresh_per_second=8, get_renderable=self._render, transient=True)
+        self._view = Live(
+            console=self._console, refresh_per_second=8, get_renderable=self._render, transient=True
+        )
         self._view.start()
 
     def __call__(self, record: Record) -> None:
@@ -291,11 +314,17 @@ class Screen:
     def _print(self, record: Record, text: str) -> None:
         from rich.text import Text
 
-        loud = record.kind in ("abort", "undo.failed") or record.data.get("holds") in ("violated", "unknown")
+        loud = record.kind in ("abort", "undo.failed") or record.data.get("holds") in (
+            "violated",
+            "unknown",
+        )
         line = Text.assemble((_clock(record), "dim"), "  ", (text, "red" if loud else ""))
         try:
             self._console.print(line, soft_wrap=True)
-        except (OSError, ValueError):  # the terminal is gone; the run is told so by a signal of its own
+        except (
+            OSError,
+            ValueError,
+        ):  # the terminal is gone; the run is told so by a signal of its own
             self._closed = True
 
     def _render(self) -> RenderableType:
@@ -306,7 +335,11 @@ class Screen:
         from rich.text import Text
 
         with self._lock:
-            now, rates, hint = self._doing(), self._rates.rows(), STOPPING if self._stopping else "Ctrl-C stops it"
+            now, rates, hint = (
+                self._doing(),
+                self._rates.rows(),
+                STOPPING if self._stopping else "Ctrl-C stops it",
+            )
             elapsed = time.monotonic() - self._began
         limit = self._drill.limit.total_seconds()
         width = self._console.width
@@ -319,15 +352,21 @@ class Screen:
         second = Table.grid(padding=(0, 1))
         second.add_column(no_wrap=True)
         second.add_column(no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=limit, completed=min(elapsed, limit), width=min(30, max(8, width // 4)))
-        second.add_row(bar, Text(f"{format_duration(round(elapsed))} of {format_duration(limit)} · {hint}"))
+        bar = ProgressBar(
+            total=limit, completed=min(elapsed, limit), width=min(30, max(8, width // 4))
+        )
+        second.add_row(
+            bar, Text(f"{format_duration(round(elapsed))} of {format_duration(limit)} · {hint}")
+        )
         return Group(first, second, _rates_table(rates, width))
 
     def _doing(self) -> str:
         if not self._steps:
             return _DOING.get(self._phase, self._phase)
         at = time.monotonic()
-        return ", ".join(f"{name} ({format_duration(round(at - since))})" for name, since in self._steps.items())
+        return ", ".join(
+            f"{name} ({format_duration(round(at - since))})" for name, since in self._steps.items()
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -339,9 +378,13 @@ class Screen:
 
 
 _DOING = {
-    "opening": "starting", "guards": "looking at the target", "before": "is the steady state there?",
-    "steps": "between steps", "after": "is the steady state back?", "cleanup": "cleaning up",
-}  # fmt: skip
+    "opening": "starting",
+    "guards": "looking at the target",
+    "before": "is the steady state there?",
+    "steps": "between steps",
+    "after": "is the steady state back?",
+    "cleanup": "cleaning up",
+}
 
 
 def _rates_table(rates: list[Rate], width: int) -> RenderableType:
@@ -351,12 +394,19 @@ def _rates_table(rates: list[Rate], width: int) -> RenderableType:
 
     table = Table.grid(padding=(0, 2))
     name_width = max((len(rate.name) for rate in rates), default=0)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, min(name_width, width - 50)))
+    table.add_column(
+        no_wrap=True, overflow="ellipsis", max_width=max(8, min(name_width, width - 50))
+    )
     for _ in range(3):
         table.add_column(no_wrap=True, overflow="ellipsis")
     for rate in rates:
         bad = rate.good_share is not None and rate.good_share < 1
-        table.add_row(Text(f"  {rate.name}"), Text(rate.good, "red" if bad else ""), Text(rate.p95), Text(rate.count))
+        table.add_row(
+            Text(f"  {rate.name}"),
+            Text(rate.good, "red" if bad else ""),
+            Text(rate.p95),
+            Text(rate.count),
+        )
     return table
 
 

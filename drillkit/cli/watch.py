@@ -22,15 +22,31 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("slos", nargs=-1, required=True, metavar="SLO...")
 @click.option("--for", "length", default="15m", metavar="DURATION", help="How long. Default: 15m.")
-@click.option("--burn", default=1.0, metavar="NUMBER", help="Tolerated burn rate over all that time. Default: 1.")
-@click.option("--owner", default="", metavar="TEXT", help="Who answers for the change, for the report.")
+@click.option(
+    "--burn",
+    default=1.0,
+    metavar="NUMBER",
+    help="Tolerated burn rate over all that time. Default: 1.",
+)
+@click.option(
+    "--owner", default="", metavar="TEXT", help="Who answers for the change, for the report."
+)
 @with_target
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
-@click.option("--json", "as_json", is_flag=True, help="Print every record as one JSON object a line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
+)
 def watch(
-    slos: tuple[str, ...], length: str, burn: float, owner: str, target: str | None, prometheus: str | None,
-    scrape: str | None, out: Path | None, as_json: bool,
-) -> int:  # fmt: skip
+    slos: tuple[str, ...],
+    length: str,
+    burn: float,
+    owner: str,
+    target: str | None,
+    prometheus: str | None,
+    scrape: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
     """Watch SLOs for a while, as after a rollout, and judge them like a drill without a fault.
 
     Ends early, with 1, when the error budget for that time is spent. 0: they held; 3: nobody could see it.
@@ -59,22 +75,31 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) ->
 
     for each in found:
         if isinstance(each.slo.sli, Probed):
-            raise UsageError(f"SLO `{each.slo.name}` is seen by a probe of a drill; `watch` reads a metrics server")
+            raise UsageError(
+                f"SLO `{each.slo.name}` is seen by a probe of a drill; `watch` reads a metrics server"
+            )
     shares = {each.slo.name: Share(min(1.0, burn * (length / each.slo.window))) for each in found}
     return Drill(
-        drill="watch", owner=owner, description=f"{', '.join(shares)} for {written_duration(length)} after a change",
-        limit=length + timedelta(minutes=10), settle=timedelta(minutes=2),
+        drill="watch",
+        owner=owner,
+        description=f"{', '.join(shares)} for {written_duration(length)} after a change",
+        limit=length + timedelta(minutes=10),
+        settle=timedelta(minutes=2),
         hypothesis=Hypothesis(
             before=GateSet(slo=()),
             during={name: Bounds(budget=share) for name, share in shares.items()},
             after=GateSet(slo=tuple(shares)),
         ),
-        guards=Guards(abort=tuple(Guard(budget=name, spent=share) for name, share in shares.items())),
+        guards=Guards(
+            abort=tuple(Guard(budget=name, spent=share) for name, share in shares.items())
+        ),
         steps=(Step(name="watch", uses="wait", with_={"for": written_duration(length)}),),
-    )  # fmt: skip
+    )
 
 
-def _run(drill: Drill, found: list[FoundSlo], target: Target, out: Path | None, as_json: bool) -> Finished:
+def _run(
+    drill: Drill, found: list[FoundSlo], target: Target, out: Path | None, as_json: bool
+) -> Finished:
     from drillkit.cli import compose
     from drillkit.cli.places import reports_folder
     from drillkit.cli.terminal import watcher
@@ -92,10 +117,17 @@ def _run(drill: Drill, found: list[FoundSlo], target: Target, out: Path | None, 
     try:
         return execute(
             Request(
-                drill=drill, source=json.dumps(to_data(drill)).encode(), target=target, names=compose.new_run("watch"),
-                reports=reports_folder(out), bind=compose.binder("watch"), find_experiment=no_experiment,
-                digests=digests(slos), watch=show, slos={name: each.slo for name, each in slos.items()},
+                drill=drill,
+                source=json.dumps(to_data(drill)).encode(),
+                target=target,
+                names=compose.new_run("watch"),
+                reports=reports_folder(out),
+                bind=compose.binder("watch"),
+                find_experiment=no_experiment,
+                digests=digests(slos),
+                watch=show,
+                slos={name: each.slo for name, each in slos.items()},
             )
-        )  # fmt: skip
+        )
     finally:
         show.close()

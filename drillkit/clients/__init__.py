@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from drillkit.model.errors import UsageError
 
-if TYPE_CHECKING:  # the sampler's process imports this package for one module and must start at once
+if (
+    TYPE_CHECKING
+):  # the sampler's process imports this package for one module and must start at once
     from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.elasticache import ElastiCache
@@ -65,7 +67,9 @@ class Clients:
             from drillkit.clients.aws import Aws
 
             if self.target.aws is None:
-                raise UsageError(f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml")
+                raise UsageError(
+                    f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml"
+                )
             return Aws(self.target.aws, self.clock, self.gate)
 
     @functools.cached_property

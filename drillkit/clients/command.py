@@ -117,11 +117,18 @@ def run(
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                command, cwd=folder, env={**os.environ, **resolved(env)}, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                command,
+                cwd=folder,
+                env={**os.environ, **resolved(env)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         except OSError as error:
-            raise UsageError(f"`{command[0]}` cannot be started in {folder}: {error.strerror}") from error
+            raise UsageError(
+                f"`{command[0]}` cannot be started in {folder}: {error.strerror}"
+            ) from error
         forget = on_start(lambda: _end(process))
         cut = False
         try:

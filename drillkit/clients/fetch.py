@@ -26,12 +26,19 @@ def fetch(url: str, limit_s: float) -> Fetched:
 
     try:
         with requests.get(
-            url, timeout=(CONNECT_S, limit_s), allow_redirects=False, stream=True,
+            url,
+            timeout=(CONNECT_S, limit_s),
+            allow_redirects=False,
+            stream=True,
             headers={"User-Agent": f"drillkit/{__version__}"},
-        ) as answer:  # fmt: skip
+        ) as answer:
             body = answer.raw.read(MOST_BYTES, decode_content=True)
-            return Fetched(answer.status_code, body.decode(answer.encoding or "utf-8", errors="replace"))
+            return Fetched(
+                answer.status_code, body.decode(answer.encoding or "utf-8", errors="replace")
+            )
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
-        raise Unreachable(f"{url} cannot be reached: {type(error).__name__}; is it up and the network open?") from error
+        raise Unreachable(
+            f"{url} cannot be reached: {type(error).__name__}; is it up and the network open?"
+        ) from error
     except (requests.exceptions.RequestException, OSError, LookupError) as error:
         raise Unanswered(f"{url} gave no answer: {type(error).__name__}") from error

@@ -67,21 +67,30 @@ class Standing:
 
 
 def install(
-    kube: Kube, namespace: str, name: str, *, image: str = IMAGE, key: bytes | None = None,
+    kube: Kube,
+    namespace: str,
+    name: str,
+    *,
+    image: str = IMAGE,
+    key: bytes | None = None,
     tell: Callable[[str], None] = lambda text: None,
-) -> None:  # fmt: skip
+) -> None:
     """Make the heartbeat, or bring one that is there up to date; its key stays unless another one is given.
 
     Raises TargetError without the namespace, NotOurs where something else has one of its names, CallError.
     """
     if kube.find(NAMESPACES, namespace) is None:
-        raise TargetError(f"expected namespace {namespace}, found none; a heartbeat belongs beside what is backed up")
+        raise TargetError(
+            f"expected namespace {namespace}, found none; a heartbeat belongs beside what is backed up"
+        )
     called = object_of(name)
     there = kube.find(SECRETS, called, namespace)
     kept = _key_in(there) if there is not None and key is None else None
     secret = key or kept or secrets.token_hex(32).encode()
     for resource, body in _bodies(kube, namespace, name, image, secret).items():
-        tell(f"{resource.said(called, namespace)}: {_put(kube, resource, called, namespace, name, body)}")
+        tell(
+            f"{resource.said(called, namespace)}: {_put(kube, resource, called, namespace, name, body)}"
+        )
 
 
 def standing(kube: Kube, namespace: str, name: str) -> Standing:
@@ -104,7 +113,9 @@ def standing(kube: Kube, namespace: str, name: str) -> Standing:
     return Standing(beat, signed, state, kube.clock.now() - beat.at.timestamp())
 
 
-def remove(kube: Kube, namespace: str, name: str, *, tell: Callable[[str], None] = lambda text: None) -> int:
+def remove(
+    kube: Kube, namespace: str, name: str, *, tell: Callable[[str], None] = lambda text: None
+) -> int:
     """Remove what belongs to it; how many objects those were. Raises CallError."""
     called, count = object_of(name), 0
     for resource in reversed(PARTS):
@@ -115,10 +126,18 @@ def remove(kube: Kube, namespace: str, name: str, *, tell: Callable[[str], None]
             tell(f"{resource.said(called, namespace)}: left alone, it is no part of the heartbeat")
             continue
         options = {
-            "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
             "preconditions": {"uid": there["metadata"]["uid"]},
-        }  # fmt: skip
-        _send(kube, "DELETE", resource.path(called, namespace), f"delete {resource.said(called, namespace)}", options)
+        }
+        _send(
+            kube,
+            "DELETE",
+            resource.path(called, namespace),
+            f"delete {resource.said(called, namespace)}",
+            options,
+        )
         tell(f"{resource.said(called, namespace)}: removed")
         count += 1
     return count
@@ -148,9 +167,18 @@ def create_table(name: str) -> str:
     return f"create table if not exists {table_of(name)} ({columns})"
 
 
-def _bodies(kube: Kube, namespace: str, name: str, image: str, key: bytes) -> Mapping[Resource, Object]:
+def _bodies(
+    kube: Kube, namespace: str, name: str, image: str, key: bytes
+) -> Mapping[Resource, Object]:
     called = object_of(name)
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [called], "verbs": ["get", "patch"]}]
+    rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [called],
+            "verbs": ["get", "patch"],
+        }
+    ]
     subject = {"kind": "ServiceAccount", "name": called, "namespace": namespace}
     role = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": called}
     return {
@@ -171,38 +199,55 @@ def _first_beat(key: bytes, at: datetime) -> dict[str, str]:
 def _cron_job(namespace: str, called: str, name: str, image: str) -> Object:
     environment: list[dict[str, Any]] = [
         {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": called, "key": KEY}}},
-        {"name": "NAMESPACE", "value": namespace}, {"name": "NAME", "value": called},
+        {"name": "NAMESPACE", "value": namespace},
+        {"name": "NAME", "value": called},
         {"name": "ACCOUNT", "value": ACCOUNT_FOLDER},
-    ]  # fmt: skip
+    ]
     container = {
-        "name": "beat", "image": image, "command": ["python3", "-c", _SCRIPT], "env": environment,
+        "name": "beat",
+        "image": image,
+        "command": ["python3", "-c", _SCRIPT],
+        "env": environment,
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
         "securityContext": {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
         },
-    }  # fmt: skip
+    }
     pod = {
-        "serviceAccountName": called, "automountServiceAccountToken": True, "restartPolicy": "Never",
+        "serviceAccountName": called,
+        "automountServiceAccountToken": True,
+        "restartPolicy": "Never",
         "securityContext": {
-            "runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"},
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-    }  # fmt: skip
+    }
     labels = {**MANAGED, CANARY: name}
     return {
-        "schedule": EVERY_MINUTE, "concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 50,
-        "successfulJobsHistoryLimit": 1, "failedJobsHistoryLimit": 2,
+        "schedule": EVERY_MINUTE,
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": 50,
+        "successfulJobsHistoryLimit": 1,
+        "failedJobsHistoryLimit": 2,
         "jobTemplate": {
             "metadata": {"labels": labels},
             "spec": {
-                "backoffLimit": 0, "activeDeadlineSeconds": 45, "ttlSecondsAfterFinished": 300,
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": 45,
+                "ttlSecondsAfterFinished": 300,
                 "template": {"metadata": {"labels": labels}, "spec": pod},
             },
         },
-    }  # fmt: skip
+    }
 
 
-def _put(kube: Kube, resource: Resource, called: str, namespace: str, name: str, body: Object) -> str:
+def _put(
+    kube: Kube, resource: Resource, called: str, namespace: str, name: str, body: Object
+) -> str:
     said = resource.said(called, namespace)
     there = kube.find(resource, called, namespace)
     if there is not None and not _is_ours(there, name):
@@ -215,11 +260,15 @@ def _put(kube: Kube, resource: Resource, called: str, namespace: str, name: str,
         try:
             _send(kube, "POST", resource.path(namespace=namespace), f"create {said}", obj)
         except Conflict:
-            if (again := kube.find(resource, called, namespace)) is None or not _is_ours(again, name):
+            if (again := kube.find(resource, called, namespace)) is None or not _is_ours(
+                again, name
+            ):
                 raise
         return "made"
     if resource is BINDINGS and there.get("roleRef") != body["roleRef"]:
-        raise Invalid(f"{said} refers to another role, which cannot be changed; run `drillkit canary remove` first")
+        raise Invalid(
+            f"{said} refers to another role, which cannot be changed; run `drillkit canary remove` first"
+        )
     if resource is CONFIGMAPS:
         return "there"
     path = resource.path(called, namespace)
@@ -239,12 +288,21 @@ def _key_in(secret: Object) -> bytes:
     return base64.b64decode(text)
 
 
-def _send(kube: Kube, method: str, path: str, asked: str, body: Any, content_type: str = "application/json") -> None:
+def _send(
+    kube: Kube,
+    method: str,
+    path: str,
+    asked: str,
+    body: Any,
+    content_type: str = "application/json",
+) -> None:
     try:
         patiently(
-            lambda: kube.send(method, path, asked, body=body, content_type=content_type), kube.clock, attempts=3,
+            lambda: kube.send(method, path, asked, body=body, content_type=content_type),
+            kube.clock,
+            attempts=3,
             limit_s=20.0,
-        )  # fmt: skip
+        )
     except Absent:
         if method != "DELETE":
             raise

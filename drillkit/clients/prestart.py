@@ -32,9 +32,12 @@ class Prestarted:
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _START, str(os.getpid()), root], stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, process_group=0,
-                )  # fmt: skip
+                    [sys.executable, "-P", "-c", _START, str(os.getpid()), root],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    process_group=0,
+                )
         except OSError:
             self.input.close()
             raise

@@ -74,13 +74,25 @@ def aim_at(name: str, probe: Probe) -> Aim:
         if not _TOKEN.fullmatch(header):
             raise UsageError(f"{at}: expected the name of a header, found {header!r}")
     if probe.timeout.total_seconds() <= 0:
-        raise UsageError(f"{at}: expected a timeout above zero, found {probe.timeout.total_seconds():g} s")
+        raise UsageError(
+            f"{at}: expected a timeout above zero, found {probe.timeout.total_seconds():g} s"
+        )
     return Aim(
-        name=name, host=_ascii_host(at, host), port=port, path=path, secure=secure, per_s=probe.rate.per_s,
-        timeout_s=probe.timeout.total_seconds(), slow_s=probe.slow.total_seconds() if probe.slow else None,
-        expect=parse_statuses(at, str(probe.expect)), body=probe.body, headers=dict(probe.headers),
-        fresh=probe.fresh, ca_file=probe.ca_file, control=probe.control,
-    )  # fmt: skip
+        name=name,
+        host=_ascii_host(at, host),
+        port=port,
+        path=path,
+        secure=secure,
+        per_s=probe.rate.per_s,
+        timeout_s=probe.timeout.total_seconds(),
+        slow_s=probe.slow.total_seconds() if probe.slow else None,
+        expect=parse_statuses(at, str(probe.expect)),
+        body=probe.body,
+        headers=dict(probe.headers),
+        fresh=probe.fresh,
+        ca_file=probe.ca_file,
+        control=probe.control,
+    )
 
 
 def aim_from_data(data: Mapping[str, Any]) -> Aim:
@@ -95,8 +107,10 @@ def _split_url(at: str, url: str) -> tuple[bool, str, int, str]:
     except ValueError as error:
         raise UsageError(f"{at}: expected a URL, found one that does not parse: {error}") from error
     if parts.username is not None or parts.password is not None:
-        raise UsageError(f"{at}: a URL is written to the journal and must not hold a password; "
-                         "put it into `headers`, as `Authorization: env:NAME`")  # fmt: skip
+        raise UsageError(
+            f"{at}: a URL is written to the journal and must not hold a password; "
+            "put it into `headers`, as `Authorization: env:NAME`"
+        )
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise UsageError(f"{at}: expected http://host/path or https://host/path, found {url!r}")
     secure = parts.scheme == "https"
@@ -153,7 +167,12 @@ def request(aim: Aim) -> bytes:
     known = {key.lower(): key for key in headers}
     for name, declared in aim.headers.items():
         headers[known.get(name.lower(), name)] = _header_value(aim.name, name, declared)
-    lines = [f"GET {aim.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    lines = [
+        f"GET {aim.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1")
 
 
@@ -164,7 +183,9 @@ def _header_value(probe: str, header: str, declared: str) -> str:
         kind, place = found.groups()
         if kind == "env":
             if place not in os.environ:
-                raise UsageError(f"{at}: expected a value in the environment variable {place}, found none; set it")
+                raise UsageError(
+                    f"{at}: expected a value in the environment variable {place}, found none; set it"
+                )
             value = os.environ[place]
         else:
             try:
@@ -174,7 +195,9 @@ def _header_value(probe: str, header: str, declared: str) -> str:
                 raise UsageError(f"{at}: expected a readable text file {place}: {error}") from None
     # The value itself may be a secret: it is never repeated.
     if any((ord(c) < 32 and c != "\t") or ord(c) == 127 or ord(c) > 255 for c in value):
-        raise UsageError(f"{at}: expected one line of printable characters, found others in its value")
+        raise UsageError(
+            f"{at}: expected one line of printable characters, found others in its value"
+        )
     return value
 
 
@@ -188,7 +211,9 @@ def tls_context(aim: Aim) -> ssl.SSLContext:
         try:
             context.load_verify_locations(os.path.expanduser(aim.ca_file))
         except OSError as error:  # SSLError is one
-            raise UsageError(f"probe {aim.name}: expected certificates (PEM) in {aim.ca_file}: {error}") from error
+            raise UsageError(
+                f"probe {aim.name}: expected certificates (PEM) in {aim.ca_file}: {error}"
+            ) from error
     return context
 
 
@@ -208,7 +233,17 @@ class BadAnswer(Exception):
 class Answer:
     """Reads one HTTP/1.1 answer (RFC 9112) out of bytes that arrive in any pieces."""
 
-    __slots__ = ("_buffer", "_chunked", "_keep", "_left", "_seen", "body", "complete", "reusable", "status")
+    __slots__ = (
+        "_buffer",
+        "_chunked",
+        "_keep",
+        "_left",
+        "_seen",
+        "body",
+        "complete",
+        "reusable",
+        "status",
+    )
 
     def __init__(self, keep_body: bool) -> None:
         self.status = 0
@@ -220,7 +255,9 @@ class Answer:
         """Whether the connection may carry another request."""
         self._keep = keep_body
         self._buffer = bytearray()
-        self._left: int | None = None  # bytes of the body (or of the chunk) to come; None: until the connection ends
+        self._left: int | None = (
+            None  # bytes of the body (or of the chunk) to come; None: until the connection ends
+        )
         self._chunked = False
         self._seen = 0
 
@@ -255,7 +292,12 @@ class Answer:
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         first = lines[0].split(b" ", 2)
-        if not first[0].startswith(b"HTTP/1.") or len(first) < 2 or len(first[1]) != 3 or not first[1].isdigit():
+        if (
+            not first[0].startswith(b"HTTP/1.")
+            or len(first) < 2
+            or len(first[1]) != 3
+            or not first[1].isdigit()
+        ):
             raise BadAnswer("no status line")
         status = int(first[1])
         if 100 <= status < 200:

@@ -40,12 +40,16 @@ class Session:
     def ask(self, *words: str | bytes) -> Value:
         """The answer to a command. Raises Denied, Invalid, Unanswered."""
         parts = [word.encode() if isinstance(word, str) else word for word in words]
-        request = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+        request = b"*%d\r\n" % len(parts) + b"".join(
+            b"$%d\r\n%s\r\n" % (len(part), part) for part in parts
+        )
         try:
             self._connection.sendall(request)
             return self._read()
         except (OSError, ValueError, IndexError) as error:
-            raise Unanswered(f"{self._said} gave no answer ({error or type(error).__name__})") from error
+            raise Unanswered(
+                f"{self._said} gave no answer ({error or type(error).__name__})"
+            ) from error
 
     def _read(self) -> Value:
         line = self._stream.readline(65536)
@@ -89,13 +93,21 @@ def session(cache: Cache, login: Login | None, limit_s: float) -> Iterator[Sessi
         connection = socket.create_connection((cache.host, cache.port), CONNECT_S)
         connection.settimeout(limit_s)
         if cache.tls:
-            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=cache.host)
+            connection = ssl.create_default_context().wrap_socket(
+                connection, server_hostname=cache.host
+            )
     except OSError as error:
-        raise Unreachable(f"{cache.said} cannot be reached ({error}); it answers only inside its network") from error
+        raise Unreachable(
+            f"{cache.said} cannot be reached ({error}); it answers only inside its network"
+        ) from error
     opened = Session(connection, cache.said)
     try:
         if login is not None:
-            words: list[Any] = ["AUTH", *([login.user] if login.user != "default" else []), login.password]
+            words: list[Any] = [
+                "AUTH",
+                *([login.user] if login.user != "default" else []),
+                login.password,
+            ]
             opened.ask(*words)
         yield opened
     finally:

@@ -15,14 +15,24 @@ RETRY_AFTER_CAP_S = 10.0
 
 
 def patiently(
-    work: Callable[[], T], clock: Clock, *, attempts: int, limit_s: float,
+    work: Callable[[], T],
+    clock: Clock,
+    *,
+    attempts: int,
+    limit_s: float,
     on: tuple[type[CallError], ...] = PASSING,
-) -> T:  # fmt: skip
+) -> T:
     """What `work` gives, tried again on passing errors: `attempts` times at most, none begun after `limit_s` seconds.
 
     Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the last attempt raised.
     """
-    from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
+    from tenacity import (
+        RetryCallState,
+        Retrying,
+        retry_if_exception_type,
+        wait_exponential,
+        wait_random,
+    )
 
     backoff = wait_exponential(multiplier=0.2, max=3.0) + wait_random(0, 0.2)
     end = clock.mono() + limit_s
@@ -36,7 +46,11 @@ def patiently(
         return state.attempt_number >= attempts or clock.mono() >= end
 
     retrying = Retrying(
-        retry=retry_if_exception_type(on), wait=wait, stop=stop, reraise=True, sleep=lambda s: _slept(clock, s)
+        retry=retry_if_exception_type(on),
+        wait=wait,
+        stop=stop,
+        reraise=True,
+        sleep=lambda s: _slept(clock, s),
     )
     return retrying(work)
 

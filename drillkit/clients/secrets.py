@@ -31,11 +31,17 @@ def reveal(reference: str, what: str, aws: Callable[[], Aws]) -> str:
     """
     scheme, _, rest = reference.partition(":")
     if scheme not in SCHEMES or not rest:
-        raise UsageError(f"{what}: expected a reference such as env:NAME, file:PATH or aws-secret:ID")
+        raise UsageError(
+            f"{what}: expected a reference such as env:NAME, file:PATH or aws-secret:ID"
+        )
     if scheme != "aws-secret":
         return resolved({what: reference})[what]
     region = rest.split(":")[3] if rest.startswith("arn:") else ""
-    answer = aws().door("secretsmanager", region).read("GetSecretValue", f"read the secret of {what}", SecretId=rest)
+    answer = (
+        aws()
+        .door("secretsmanager", region)
+        .read("GetSecretValue", f"read the secret of {what}", SecretId=rest)
+    )
     value = answer.get("SecretString")
     if not isinstance(value, str):
         raise UsageError(f"{what}: expected text in the secret, found none")
@@ -50,7 +56,9 @@ def login(reference: str, what: str, aws: Callable[[], Aws]) -> Login:
             found = json.loads(value)
             return Login(str(found["username"]), str(found["password"]))
         except (ValueError, KeyError, TypeError):
-            raise UsageError(f"{what}: expected JSON with `username` and `password` in the secret") from None
+            raise UsageError(
+                f"{what}: expected JSON with `username` and `password` in the secret"
+            ) from None
     user, colon, password = value.partition(":")
     if not colon or not user:
         raise UsageError(f"{what}: expected `user:password` behind the reference")

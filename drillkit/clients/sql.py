@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from drillkit.clients.secrets import Login
-from drillkit.model.errors import Absent, CallError, Denied, Invalid, Unanswered, Unreachable, UsageError
+from drillkit.model.errors import (
+    Absent,
+    CallError,
+    Denied,
+    Invalid,
+    Unanswered,
+    Unreachable,
+    UsageError,
+)
 
 CONNECT_S = 5.0
 
@@ -57,7 +65,9 @@ def session(database: Database, login: Login, limit_s: float) -> Iterator[Sessio
     elif "mysql" in database.engine or "mariadb" in database.engine:
         opened = _mysql(database, login, limit_s)
     else:
-        raise UsageError(f"drillkit does not speak to {database.engine}; check it with `command:`, or from the cluster")
+        raise UsageError(
+            f"drillkit does not speak to {database.engine}; check it with `command:`, or from the cluster"
+        )
     try:
         yield opened
     finally:
@@ -87,9 +97,13 @@ def _postgres(database: Database, login: Login, limit_s: float) -> _Postgres:
         try:
             # TLS where the server has it: RDS' certificates are not in the system's trust, SCRAM protects the password.
             connection = pg8000.native.Connection(
-                login.user, host=database.host, database=database.name, password=login.password, sock=opened,
+                login.user,
+                host=database.host,
+                database=database.name,
+                password=login.password,
+                sock=opened,
                 application_name="drillkit",
-            )  # fmt: skip
+            )
         except BaseException:
             opened.close()
             raise
@@ -122,14 +136,22 @@ def _mysql(database: Database, login: Login, limit_s: float) -> _MySql:
     try:
         pymysql: Any = importlib.import_module("pymysql")
     except ImportError as error:
-        raise UsageError("reading MySQL needs PyMySQL; install it with: pip install 'drillkit[mysql]'") from error
+        raise UsageError(
+            "reading MySQL needs PyMySQL; install it with: pip install 'drillkit[mysql]'"
+        ) from error
 
     def connect() -> Any:
         return pymysql.connect(
-            user=login.user, password=login.password, host=database.host, port=database.port, database=database.name,
-            connect_timeout=int(CONNECT_S), read_timeout=int(limit_s + CONNECT_S), autocommit=True,
+            user=login.user,
+            password=login.password,
+            host=database.host,
+            port=database.port,
+            database=database.name,
+            connect_timeout=int(CONNECT_S),
+            read_timeout=int(limit_s + CONNECT_S),
+            autocommit=True,
             init_command="set session transaction read only",
-        )  # fmt: skip
+        )
 
     return _MySql(_told(connect, database.said), database.said)
 
@@ -148,7 +170,9 @@ def _told(work: Callable[[], Any], said: str) -> Any:
 def _mapped(error: Exception, said: str) -> CallError:
     code, text = _code_of(error)
     if code in ("28P01", "28000", "1045", "1044", "42501"):
-        return Denied(f"{said} refused the login or the query ({text}); look at `databases` of the target")
+        return Denied(
+            f"{said} refused the login or the query ({text}); look at `databases` of the target"
+        )
     if code in ("3D000", "1049", "42P01", "1146"):
         return Absent(f"{said}: there is no such database or table ({text})")
     if code in ("57014", "3024"):
@@ -158,7 +182,9 @@ def _mapped(error: Exception, said: str) -> CallError:
     if code:
         return Invalid(f"{said}: {text} ({code})")
     if isinstance(error, OSError) or "Can't create a connection" in text or "network error" in text:
-        return Unreachable(f"{said} cannot be reached ({text}); `from: cluster` reads it from inside the network")
+        return Unreachable(
+            f"{said} cannot be reached ({text}); `from: cluster` reads it from inside the network"
+        )
     return Unanswered(f"{said}: {text}")
 
 
@@ -167,7 +193,9 @@ def _code_of(error: Exception) -> tuple[str, str]:
     first = error.args[0] if error.args else ""
     if isinstance(first, dict):  # pg8000: the fields of the server's message
         return str(first.get("C", "")), str(first.get("M", error))
-    if isinstance(first, int) and len(error.args) > 1:  # PyMySQL; from 2000 on they are the client's own
+    if (
+        isinstance(first, int) and len(error.args) > 1
+    ):  # PyMySQL; from 2000 on they are the client's own
         return (str(first) if first < 2000 or first >= 3000 else ""), str(error.args[1])
     cause = error.__cause__ or error.__context__
     return "", f"{error}" + (f": {cause}" if isinstance(cause, OSError) else "")

@@ -15,7 +15,17 @@ from drillkit.clients.kube.objects import DeleteFault
 from drillkit.clients.kube.pods import condition
 from drillkit.clients.kube.resources import Object, Resource
 from drillkit.clock import DeadlineOver
-from drillkit.faults.context import disrupted, end_now, expires, hold, recovered, say, seconds, touched, wait
+from drillkit.faults.context import (
+    disrupted,
+    end_now,
+    expires,
+    hold,
+    recovered,
+    say,
+    seconds,
+    touched,
+    wait,
+)
 from drillkit.faults.foresee import Foreseen
 from drillkit.faults.victims import Victims, choose_pods, said
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
@@ -57,7 +67,9 @@ class Fault:
         """Seconds. Raises Refused for a duration that cannot be watched."""
         found = seconds(self.duration, "duration")
         if found < SHORTEST_S:
-            raise Refused(f"duration: expected at least {SHORTEST_S:g} s, found {self.duration}: nobody could watch it")
+            raise Refused(
+                f"duration: expected at least {SHORTEST_S:g} s, found {self.duration}: nobody could watch it"
+            )
         return found
 
 
@@ -77,13 +89,21 @@ def inject(session: Session, fault: Fault) -> dict[str, Any]:
         touched(session, name)
     say(session, f"{fault.what} on {', '.join(victims.names)} for {format_duration(duration_s)}")
     name = f"{planned.undo.resource} ({fault.what})"
-    healed = hold(session, began + duration_s - END_SLACK_S, lambda: _effect(session, planned), name)
+    healed = hold(
+        session, began + duration_s - END_SLACK_S, lambda: _effect(session, planned), name
+    )
     _await_recovery(session, fault, planned, began + duration_s)
     recovered(session)
     end_now(session, planned, RECOVER_LIMIT_S)
     if healed:
-        raise StepUnknown(f"{fault.what} was not in effect all the time, {healed}; nothing is proven")
-    return {"targets": list(victims.names), "fault": planned.undo.resource, "lasted": format_duration(duration_s)}
+        raise StepUnknown(
+            f"{fault.what} was not in effect all the time, {healed}; nothing is proven"
+        )
+    return {
+        "targets": list(victims.names),
+        "fault": planned.undo.resource,
+        "lasted": format_duration(duration_s),
+    }
 
 
 def _look(kube: Kube, target: Target, fault: Fault) -> Victims:
@@ -91,11 +111,19 @@ def _look(kube: Kube, target: Target, fault: Fault) -> Victims:
         resource = f"{fault.of.plural}.{fault.of.group}"
         raise StepFailed(f"expected Chaos Mesh in the cluster: it knows no {resource}; install it")
     return choose_pods(
-        kube, target, fault.namespace, fault.selector, fault.count, order=fault.order, seed=fault.seed
-    )  # fmt: skip
+        kube,
+        target,
+        fault.namespace,
+        fault.selector,
+        fault.count,
+        order=fault.order,
+        seed=fault.seed,
+    )
 
 
-def _create(session: Session, fault: Fault, victims: Victims, duration_s: float) -> Planned[DeleteFault]:
+def _create(
+    session: Session, fault: Fault, victims: Victims, duration_s: float
+) -> Planned[DeleteFault]:
     names = sorted(pod["metadata"]["name"] for pod in victims.chosen)
     number = len(session.notes().touched)
     seed = f"{session.run}/{session.step}/{number}/{session.clock.mono()}/{fault.spec}"
@@ -106,11 +134,13 @@ def _create(session: Session, fault: Fault, victims: Victims, duration_s: float)
         planned,
         {
             "spec": {
-                **fault.spec, "mode": "all", "selector": {"pods": {fault.namespace: names}},
+                **fault.spec,
+                "mode": "all",
+                "selector": {"pods": {fault.namespace: names}},
                 "duration": f"{round(duration_s * 1000)}ms",
             },
         },
-    )  # fmt: skip
+    )
     return planned
 
 
@@ -133,9 +163,11 @@ def _await_injection(session: Session, fault: Fault, planned: Planned[DeleteFaul
 
     try:
         wait(
-            session, injected, limit_s=min(INJECT_LIMIT_S, fault.duration_s - END_SLACK_S),
+            session,
+            injected,
+            limit_s=min(INJECT_LIMIT_S, fault.duration_s - END_SLACK_S),
             what=lambda: f"expected {fault.what} to be injected: {_trouble(seen)}",
-        )  # fmt: skip
+        )
     except DeadlineOver as late:
         raise StepUnknown(str(late)) from late
 
@@ -154,7 +186,11 @@ def _trouble(seen: Sequence[Object]) -> str:
     ]
     if said_:
         return "; ".join(said_[:5])
-    return "Chaos Mesh selected nothing" if not records else f"{len(records)} targets, not all injected"
+    return (
+        "Chaos Mesh selected nothing"
+        if not records
+        else f"{len(records)} targets, not all injected"
+    )
 
 
 def _effect(session: Session, planned: Planned[DeleteFault]) -> tuple[bool, str]:
@@ -169,7 +205,9 @@ def _effect(session: Session, planned: Planned[DeleteFault]) -> tuple[bool, str]
     return True, ""
 
 
-def _await_recovery(session: Session, fault: Fault, planned: Planned[DeleteFault], end: float) -> None:
+def _await_recovery(
+    session: Session, fault: Fault, planned: Planned[DeleteFault], end: float
+) -> None:
     """Wait until Chaos Mesh has let go of every target. Raises StepFailed: the undo then removes it."""
     last: list[Object] = []
 
@@ -180,9 +218,11 @@ def _await_recovery(session: Session, fault: Fault, planned: Planned[DeleteFault
 
     try:
         wait(
-            session, over, limit_s=max(0.0, end - session.clock.mono()) + RECOVER_LIMIT_S,
+            session,
+            over,
+            limit_s=max(0.0, end - session.clock.mono()) + RECOVER_LIMIT_S,
             what=lambda: f"expected {fault.what} to be over: {_trouble(last)}",
-        )  # fmt: skip
+        )
     except DeadlineOver as late:
         raise StepFailed(str(late)) from late
 

@@ -104,7 +104,12 @@ def seconds(text: str, name: str) -> float:
 
 
 def wait(
-    session: Session, until: Callable[[], T | None], *, limit_s: float, what: Callable[[], str], every_s: float = POLL_S
+    session: Session,
+    until: Callable[[], T | None],
+    *,
+    limit_s: float,
+    what: Callable[[], str],
+    every_s: float = POLL_S,
 ) -> T:
     """Ask `until` again and again until it gives something.
 
@@ -121,7 +126,13 @@ def wait(
         clock.sleep(min(every_s, max(0.0, end - clock.mono())), session.gate.closed)
 
 
-def hold(session: Session, until: float, look: Callable[[], tuple[bool, str]], name: str, every_s: float = 1.0) -> str:
+def hold(
+    session: Session,
+    until: float,
+    look: Callable[[], tuple[bool, str]],
+    name: str,
+    every_s: float = 1.0,
+) -> str:
     """Keep a fault up until the monotonic time `until`, looking once a second whether it is in effect.
 
     Each change is written down, and one reading at least. '' when it was there all the time, else when and why not.
@@ -161,10 +172,18 @@ def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> s
     began = session.clock.mono()
     known = planned.identity
     deadline = Deadline.after(limit_s, session.clock)
-    patience = Patience(session.clock, deadline, began, confirmed=known is not None, identity=known or {})
+    patience = Patience(
+        session.clock, deadline, began, confirmed=known is not None, identity=known or {}
+    )
     undone = planned.undo.apply(session.clients, patience)
     took_s = round(session.clock.mono() - began, 3)
-    data = {"of": planned.n, "outcome": undone.outcome, "detail": undone.detail, "attempts": 1, "took_s": took_s}
+    data = {
+        "of": planned.n,
+        "outcome": undone.outcome,
+        "detail": undone.detail,
+        "attempts": 1,
+        "took_s": took_s,
+    }
     session.book.append("undo.ended", data)
     return undone.detail
 

@@ -37,25 +37,48 @@ def fail_dns(
 
     chaostoolkit-kubernetes has no such action.
     """
-    return chaosmesh.inject(here(), _dns(namespace, selector, patterns, how, count, duration, order, seed))
+    return chaosmesh.inject(
+        here(), _dns(namespace, selector, patterns, how, count, duration, order, seed)
+    )
 
 
 def _dns(
-    namespace: str, selector: str, patterns: str | Sequence[str], how: str, count: int | str, duration: str,
-    order: str, seed: int | None,
-) -> chaosmesh.Fault:  # fmt: skip
+    namespace: str,
+    selector: str,
+    patterns: str | Sequence[str],
+    how: str,
+    count: int | str,
+    duration: str,
+    order: str,
+    seed: int | None,
+) -> chaosmesh.Fault:
     if how not in HOW:
         raise Refused(f"how: expected {' or '.join(HOW)}, found {how!r}")
-    names = [p.strip() for p in (patterns.split(",") if isinstance(patterns, str) else patterns) if str(p).strip()]
+    names = [
+        p.strip()
+        for p in (patterns.split(",") if isinstance(patterns, str) else patterns)
+        if str(p).strip()
+    ]
     if not names:
-        raise Refused("patterns: expected names such as `orders.shop.svc.cluster.local`, found none")
+        raise Refused(
+            "patterns: expected names such as `orders.shop.svc.cluster.local`, found none"
+        )
     spec = {"action": how, "patterns": names}
     what = f"DNS {how} for {', '.join(names)}"
-    return chaosmesh.Fault(DNS_CHAOS, "dns", what, spec, namespace, selector, count, duration, order, seed)
+    return chaosmesh.Fault(
+        DNS_CHAOS, "dns", what, spec, namespace, selector, count, duration, order, seed
+    )
 
 
 def _foresee_dns(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {"how": "error", "count": "100%", "duration": "30s", "order": "alphabetic", "seed": None, **arguments}
+    given = {
+        "how": "error",
+        "count": "100%",
+        "duration": "30s",
+        "order": "alphabetic",
+        "seed": None,
+        **arguments,
+    }
     keys = ("namespace", "selector", "patterns", "how", "count", "duration", "order", "seed")
     return chaosmesh.foresee(kube, target, _dns(*(given[key] for key in keys)))
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from drillkit.clients.kube.pods import controller_kind, is_finished, is_going, is_mirror, local_storage
+from drillkit.clients.kube.pods import (
+    controller_kind,
+    is_finished,
+    is_going,
+    is_mirror,
+    local_storage,
+)
 from drillkit.clients.kube.resources import Object
 from drillkit.faults.victims import said
 
@@ -43,13 +49,17 @@ def sort_pods(pods: Iterable[Object], rules: Rules, depends: Callable[[Object], 
             if rules.ignore_daemonsets:
                 found.leave.append(pod)
             else:
-                found.in_the_way.append(f"{said(pod)} belongs to a DaemonSet (set ignore_daemonsets)")
+                found.in_the_way.append(
+                    f"{said(pod)} belongs to a DaemonSet (set ignore_daemonsets)"
+                )
         elif why := depends(pod):
             found.in_the_way.append(why)
         elif is_finished(pod):
             found.evict.append(pod)
         elif not controller_kind(pod) and not rules.force:
-            found.in_the_way.append(f"{said(pod)} stands alone: nothing would bring it back (set force)")
+            found.in_the_way.append(
+                f"{said(pod)} stands alone: nothing would bring it back (set force)"
+            )
         elif (volumes := local_storage(pod)) and not rules.delete_emptydir_data:
             why = f"{said(pod)} has emptyDir data that would be lost: {', '.join(volumes)} (set delete_emptydir_data)"
             found.in_the_way.append(why)

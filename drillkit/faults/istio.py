@@ -31,13 +31,17 @@ def delay_requests(
     kube, duration_s = session.clients.kube, seconds(duration, "duration")
     service = _read(kube, namespace, name)
     new = {path: _fault(latency, percent) for path in _places(service)}
-    undo = changed(VIRTUAL_SERVICES, service, new, run=session.run, expires=expires(session, duration_s))
+    undo = changed(
+        VIRTUAL_SERVICES, service, new, run=session.run, expires=expires(session, duration_s)
+    )
     planned = session.book.plan(undo)
     kube.set_fields(planned)
     touched(session, undo.resource)
     began = disrupted(session)
     what = f"{latency} delay of {percent} of the requests"
-    healed = hold(session, began + duration_s, lambda: _effect(kube, undo, new), f"{undo.resource} ({what})")
+    healed = hold(
+        session, began + duration_s, lambda: _effect(kube, undo, new), f"{undo.resource} ({what})"
+    )
     detail = end_now(session, planned, UNDO_LIMIT_S)
     recovered(session)
     if healed:
@@ -47,9 +51,13 @@ def delay_requests(
 
 def _read(kube: Kube, namespace: str, name: str) -> Object:
     if not name:
-        raise Refused("mechanism istio: expected `virtual_service`, the name of the VirtualService to change")
+        raise Refused(
+            "mechanism istio: expected `virtual_service`, the name of the VirtualService to change"
+        )
     if not kube.serves(VIRTUAL_SERVICES):
-        raise StepFailed("expected Istio in the cluster: it knows no virtualservices.networking.istio.io; install it")
+        raise StepFailed(
+            "expected Istio in the cluster: it knows no virtualservices.networking.istio.io; install it"
+        )
     found = kube.find(VIRTUAL_SERVICES, name, namespace)
     if found is None:
         raise StepFailed(f"expected VirtualService {name} in namespace {namespace}, found none")
@@ -61,10 +69,14 @@ def _places(service: Object) -> list[str]:
     routes = (service.get("spec") or {}).get("http") or []
     said = VIRTUAL_SERVICES.said(service["metadata"]["name"], service["metadata"]["namespace"])
     if not routes:
-        raise StepFailed(f"{said}: expected HTTP routes (`spec.http`), found none: Istio can delay only HTTP")
+        raise StepFailed(
+            f"{said}: expected HTTP routes (`spec.http`), found none: Istio can delay only HTTP"
+        )
     places = [pointer("spec", "http", index, "fault", "delay") for index in range(len(routes))]
     if taken := [path for path in places if at(service, path) is not ABSENT]:
-        raise Refused(f"{said} has a delay already at {', '.join(taken)}: it is somebody else's, and left alone")
+        raise Refused(
+            f"{said} has a delay already at {', '.join(taken)}: it is somebody else's, and left alone"
+        )
     return places
 
 
@@ -73,7 +85,10 @@ def _fault(latency: str, percent: str) -> dict[str, Any]:
         share = Share.parse(str(percent)).of_one
     except ValueError as error:
         raise Refused(f"percent: {error}") from error
-    return {"fixedDelay": f"{seconds(latency, 'latency'):g}s", "percentage": {"value": round(share * 100, 6)}}
+    return {
+        "fixedDelay": f"{seconds(latency, 'latency'):g}s",
+        "percentage": {"value": round(share * 100, 6)},
+    }
 
 
 def _effect(kube: Kube, undo: RestoreFields, new: dict[str, dict[str, Any]]) -> tuple[bool, str]:
@@ -84,7 +99,9 @@ def _effect(kube: Kube, undo: RestoreFields, new: dict[str, dict[str, Any]]) -> 
     return not gone, f"somebody changed {', '.join(gone)}" if gone else ""
 
 
-def foresee_delay(kube: Kube, namespace: str, name: str, latency: str, percent: str, duration: str) -> Foreseen:
+def foresee_delay(
+    kube: Kube, namespace: str, name: str, latency: str, percent: str, duration: str
+) -> Foreseen:
     """What `delay_requests` would do."""
     service = _read(kube, namespace, name)
     routes = len(_places(service))

@@ -36,7 +36,9 @@ class LocalBook:
         self._journal: Journal | None = None
         self._lock: RunLock | None = None
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         """See `Book.append`."""
         return self._open().append(kind, data, durable=durable, step=step)
 
@@ -60,9 +62,13 @@ class LocalBook:
                 ) from error
             atexit.register(self.settle)
             opened = {
-                "run": self._run, "drill": {"drill": "chaos-run", "steps": []}, "target": to_data(self._target),
-                "versions": {"drillkit": __version__}, "identities": {}, "trigger": "chaos run",
-            }  # fmt: skip
+                "run": self._run,
+                "drill": {"drill": "chaos-run", "steps": []},
+                "target": to_data(self._target),
+                "versions": {"drillkit": __version__},
+                "identities": {},
+                "trigger": "chaos run",
+            }
             self._journal.append("run.opened", opened)
         return self._journal
 
@@ -75,7 +81,9 @@ class LocalBook:
             self._close()
             return None
         clock = SystemClock()
-        cleaned = clean(opens, Clients(self._target, clock, Gate()), self._journal, clock, UNDO_LIMIT_S)
+        cleaned = clean(
+            opens, Clients(self._target, clock, Gate()), self._journal, clock, UNDO_LIMIT_S
+        )
         if not cleaned.open:
             self._close()
         return cleaned
@@ -100,7 +108,9 @@ def open_local() -> Session:
     target = Target(name="chaos-run", kubernetes=_cluster(env), caps=caps)
     run = _new_run()
     book = LocalBook(run, target, gate)
-    session = Session(book, Clients(target, clock, gate), target, clock, gate, Deadline.after(LIMIT_S, clock), run)
+    session = Session(
+        book, Clients(target, clock, gate), target, clock, gate, Deadline.after(LIMIT_S, clock), run
+    )
     open_session(session)
     return session
 
@@ -109,10 +119,14 @@ def _cluster(env: Mapping[str, str]) -> KubernetesTarget:
     """The cluster that this process speaks to, named so that `drillkit recover` finds the same one another day."""
     named = [part for part in env.get("KUBECONFIG", "").split(os.pathsep) if part]
     default = os.path.expanduser("~/.kube/config")
-    files = os.pathsep.join(os.path.abspath(part) for part in named) or (default if os.path.exists(default) else "")
+    files = os.pathsep.join(os.path.abspath(part) for part in named) or (
+        default if os.path.exists(default) else ""
+    )
     if not files:
         return KubernetesTarget()
-    return KubernetesTarget(kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or _current_context(files))
+    return KubernetesTarget(
+        kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or _current_context(files)
+    )
 
 
 def _current_context(files: str) -> str | None:

@@ -48,7 +48,8 @@ def add_latency(
     if mechanism == ISTIO:
         return istio.delay_requests(session, namespace, virtual_service, latency, percent, duration)
     return chaosmesh.inject(
-        session, _latency(mechanism, namespace, selector, count, latency, jitter, duration, order, seed)
+        session,
+        _latency(mechanism, namespace, selector, count, latency, jitter, duration, order, seed),
     )
 
 
@@ -68,41 +69,82 @@ def add_loss(
     `mechanism` is `chaos-mesh`; `loss` a percentage; the rest as in `add_latency`, which also tells the difference to
     the actions of chaosk8s.chaosmesh.network.
     """
-    return chaosmesh.inject(here(), _loss(mechanism, namespace, selector, count, loss, duration, order, seed))
+    return chaosmesh.inject(
+        here(), _loss(mechanism, namespace, selector, count, loss, duration, order, seed)
+    )
 
 
 def _latency(
-    mechanism: str, namespace: str, selector: str, count: int | str, latency: str, jitter: str, duration: str,
-    order: str, seed: int | None,
-) -> chaosmesh.Fault:  # fmt: skip
+    mechanism: str,
+    namespace: str,
+    selector: str,
+    count: int | str,
+    latency: str,
+    jitter: str,
+    duration: str,
+    order: str,
+    seed: int | None,
+) -> chaosmesh.Fault:
     _only(mechanism, (CHAOS_MESH, ISTIO))
     delay = {
-        "latency": _millis(latency, "latency"), "jitter": _millis(jitter, "jitter"), "correlation": "0",
-    }  # fmt: skip
+        "latency": _millis(latency, "latency"),
+        "jitter": _millis(jitter, "jitter"),
+        "correlation": "0",
+    }
     spec = {"action": "delay", "direction": "to", "delay": delay}
     return chaosmesh.Fault(
-        NETWORK_CHAOS, "latency", f"{latency} latency", spec, namespace, selector, count, duration, order, seed
+        NETWORK_CHAOS,
+        "latency",
+        f"{latency} latency",
+        spec,
+        namespace,
+        selector,
+        count,
+        duration,
+        order,
+        seed,
     )
 
 
 def _loss(
-    mechanism: str, namespace: str, selector: str, count: int | str, loss: str, duration: str, order: str,
+    mechanism: str,
+    namespace: str,
+    selector: str,
+    count: int | str,
+    loss: str,
+    duration: str,
+    order: str,
     seed: int | None,
-) -> chaosmesh.Fault:  # fmt: skip
+) -> chaosmesh.Fault:
     _only(mechanism, (CHAOS_MESH,))
     try:
         share = Share.parse(str(loss)).of_one
     except ValueError as error:
         raise Refused(f"loss: {error}") from error
-    spec = {"action": "loss", "direction": "to", "loss": {"loss": f"{share * 100:g}", "correlation": "0"}}
+    spec = {
+        "action": "loss",
+        "direction": "to",
+        "loss": {"loss": f"{share * 100:g}", "correlation": "0"},
+    }
     return chaosmesh.Fault(
-        NETWORK_CHAOS, "loss", f"{loss} packet loss", spec, namespace, selector, count, duration, order, seed
+        NETWORK_CHAOS,
+        "loss",
+        f"{loss} packet loss",
+        spec,
+        namespace,
+        selector,
+        count,
+        duration,
+        order,
+        seed,
     )
 
 
 def _only(mechanism: str, known: tuple[str, ...]) -> None:
     if mechanism not in known:
-        raise Refused(f"mechanism: expected {' or '.join(known)}, found {mechanism!r}; it is never guessed")
+        raise Refused(
+            f"mechanism: expected {' or '.join(known)}, found {mechanism!r}; it is never guessed"
+        )
 
 
 def _millis(text: str, name: str) -> str:
@@ -111,18 +153,43 @@ def _millis(text: str, name: str) -> str:
 
 def _foresee_latency(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     given = {
-        "latency": "200ms", "duration": "30s", "selector": "", "count": "100%", "jitter": "0ms", "order": "alphabetic",
-        "seed": None, "virtual_service": "", "percent": "100%", **arguments,
-    }  # fmt: skip
+        "latency": "200ms",
+        "duration": "30s",
+        "selector": "",
+        "count": "100%",
+        "jitter": "0ms",
+        "order": "alphabetic",
+        "seed": None,
+        "virtual_service": "",
+        "percent": "100%",
+        **arguments,
+    }
     if given["mechanism"] == ISTIO:
         names = ("namespace", "virtual_service", "latency", "percent", "duration")
         return istio.foresee_delay(kube, *(str(given[name]) for name in names))
-    keys = ("mechanism", "namespace", "selector", "count", "latency", "jitter", "duration", "order", "seed")
+    keys = (
+        "mechanism",
+        "namespace",
+        "selector",
+        "count",
+        "latency",
+        "jitter",
+        "duration",
+        "order",
+        "seed",
+    )
     return chaosmesh.foresee(kube, target, _latency(*(given[key] for key in keys)))
 
 
 def _foresee_loss(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {"loss": "10%", "duration": "30s", "count": "100%", "order": "alphabetic", "seed": None, **arguments}
+    given = {
+        "loss": "10%",
+        "duration": "30s",
+        "count": "100%",
+        "order": "alphabetic",
+        "seed": None,
+        **arguments,
+    }
     keys = ("mechanism", "namespace", "selector", "count", "loss", "duration", "order", "seed")
     return chaosmesh.foresee(kube, target, _loss(*(given[key] for key in keys)))
 

@@ -91,13 +91,19 @@ def drain_nodes(
     takes a pod that is gone for evicted, and looks five times a second.
     """
     ways = {"node": node, "node_selector": node_selector, "pod_selector": pod_selector}
-    if sum(bool(value) for value in ways.values()) != 1 or bool(pod_selector) != bool(pod_namespace):
-        raise Refused("expected one of `node`, `node_selector`, or `pod_selector` with `pod_namespace`")
+    if sum(bool(value) for value in ways.values()) != 1 or bool(pod_selector) != bool(
+        pod_namespace
+    ):
+        raise Refused(
+            "expected one of `node`, `node_selector`, or `pod_selector` with `pod_namespace`"
+        )
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
     def choose(kube: Reader, target: Target) -> list[Object]:
-        return _choose(kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed)
+        return _choose(
+            kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed
+        )
 
     plan = _look(session.clients.kube, session.target, choose, rules)
     return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
@@ -122,7 +128,12 @@ def evacuate_zone(
     """
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
-    plan = _look(session.clients.kube, session.target, lambda kube, target: _of_zone(kube, target, zone), rules)
+    plan = _look(
+        session.clients.kube,
+        session.target,
+        lambda kube, target: _of_zone(kube, target, zone),
+        rules,
+    )
     return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
 
 
@@ -136,9 +147,16 @@ def is_schedulable(node: Object) -> bool:
 
 
 def _choose(
-    kube: Reader, target: Target, name: str | None, node_selector: str | None, pod_namespace: str | None,
-    pod_selector: str | None, count: int | str, order: str, seed: int | None,
-) -> list[Object]:  # fmt: skip
+    kube: Reader,
+    target: Target,
+    name: str | None,
+    node_selector: str | None,
+    pod_namespace: str | None,
+    pod_selector: str | None,
+    count: int | str,
+    order: str,
+    seed: int | None,
+) -> list[Object]:
     everything = kube.list(NODES)
     if name:
         candidates = [node for node in everything if node["metadata"]["name"] == name]
@@ -154,7 +172,9 @@ def _choose(
         what = f"schedulable nodes with ready pods of {pod_selector} in {pod_namespace}"
     able = [node for node in candidates if is_schedulable(node)]
     if not able:
-        raise StepFailed(f"expected {what}, found none ({len(candidates)} match, cordoned or not ready)")
+        raise StepFailed(
+            f"expected {what}, found none ({len(candidates)} match, cordoned or not ready)"
+        )
     number = len(able) if name else how_many(count, len(able), "100%", what, target, "nodes")
     chosen = ordered(able, order, seed)[:number]
     return _allowed(chosen, everything, target)
@@ -165,9 +185,13 @@ def _of_zone(kube: Reader, target: Target, zone: str) -> list[Object]:
     zones = sorted({z for n in everything if (z := _zone(n))})
     chosen = [node for node in everything if _zone(node) == zone and is_schedulable(node)]
     if not chosen:
-        raise StepFailed(f"expected schedulable nodes in zone {zone}, found none; zones: {', '.join(zones) or 'none'}")
+        raise StepFailed(
+            f"expected schedulable nodes in zone {zone}, found none; zones: {', '.join(zones) or 'none'}"
+        )
     if not any(is_schedulable(node) and _zone(node) != zone for node in everything):
-        raise Refused(f"zone {zone} is the only one with schedulable nodes: nothing could take its pods")
+        raise Refused(
+            f"zone {zone} is the only one with schedulable nodes: nothing could take its pods"
+        )
     return _allowed(ordered(chosen, "alphabetic", None), everything, target)
 
 
@@ -179,11 +203,15 @@ def _allowed(chosen: list[Object], everything: list[Object], target: Target) -> 
     schedulable = [node for node in everything if is_schedulable(node)]
     how_many(len(chosen), len(schedulable), target.caps.nodes, "schedulable nodes", target, "nodes")
     if len(schedulable) <= len(chosen):
-        raise Refused(f"{len(chosen)} of {len(schedulable)} schedulable nodes: nothing could take their pods")
+        raise Refused(
+            f"{len(chosen)} of {len(schedulable)} schedulable nodes: nothing could take their pods"
+        )
     return chosen
 
 
-def _look(kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules) -> _Plan:
+def _look(
+    kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules
+) -> _Plan:
     nodes = choose(kube, target)
     depends = dependencies(kube, target)
     pods = {
@@ -198,7 +226,9 @@ def _look(kube: Reader, target: Target, choose: Callable[[Reader, Target], list[
 # -- doing -------------------------------------------------------------------------------------------------------------
 
 
-def _evacuate(session: Session, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float) -> dict[str, Any]:
+def _evacuate(
+    session: Session, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float
+) -> dict[str, Any]:
     kube = session.clients.kube
     wanted = _ready_by_controller(kube, plan.evict)
     until = expires(session, limit_s * 2 + hold_s)
@@ -215,10 +245,11 @@ def _evacuate(session: Session, plan: _Plan, grace_s: int | None, limit_s: float
         session.clock.sleep(min(hold_s, session.deadline.left()), session.gate.closed)
         session.gate.check()
     return {
-        "targets": [NODES.said(name) for name in plan.names], "evicted": [said(pod) for pod in plan.evict],
+        "targets": [NODES.said(name) for name in plan.names],
+        "evicted": [said(pod) for pod in plan.evict],
         "left": [said(pod) for found in plan.pods.values() for pod in found.leave],
         "recovered_after": format_duration(took),
-    }  # fmt: skip
+    }
 
 
 def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_s: float) -> None:
@@ -228,7 +259,12 @@ def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_
     waiting: list[tuple[Object, Planned[EvictPod]]] = []
     for pod in pods:
         meta = pod["metadata"]
-        waiting.append((pod, session.book.plan(EvictPod(meta["name"], meta["namespace"], meta["uid"], grace_s))))
+        waiting.append(
+            (
+                pod,
+                session.book.plan(EvictPod(meta["name"], meta["namespace"], meta["uid"], grace_s)),
+            )
+        )
     for pause_s in itertools.chain(BLOCKED_PAUSES_S, itertools.repeat(BLOCKED_PAUSES_S[-1])):
         blocked: list[tuple[Object, Planned[EvictPod]]] = []
         why = ""
@@ -243,7 +279,9 @@ def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_
             return
         if clock.mono() >= end:
             names = ", ".join(said(pod) for pod, _ in blocked)
-            raise StepFailed(f"{names} could not be evicted within {format_duration(limit_s)}: {why}")
+            raise StepFailed(
+                f"{names} could not be evicted within {format_duration(limit_s)}: {why}"
+            )
         if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
             say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
         waiting = blocked
@@ -266,9 +304,14 @@ def _await_gone(session: Session, plan: _Plan, limit_s: float) -> None:
 
     try:
         wait(
-            session, gone, limit_s=limit_s, every_s=LOOK_S,
-            what=lambda: f"expected evicted pods to end, still there: {', '.join(map(said, left.values()))}",
-        )  # fmt: skip
+            session,
+            gone,
+            limit_s=limit_s,
+            every_s=LOOK_S,
+            what=lambda: (
+                f"expected evicted pods to end, still there: {', '.join(map(said, left.values()))}"
+            ),
+        )
     except DeadlineOver as late:
         raise StepFailed(str(late)) from late
 
@@ -288,12 +331,18 @@ def _count(kube: Reader, keys: set[tuple[str, str]]) -> dict[tuple[str, str], in
     for namespace in {namespace for namespace, _ in keys}:
         for pod in kube.list(PODS, namespace):
             owner = controller(pod)
-            if owner is not None and is_ready(pod) and (key := (namespace, str(owner["uid"]))) in counts:
+            if (
+                owner is not None
+                and is_ready(pod)
+                and (key := (namespace, str(owner["uid"]))) in counts
+            ):
                 counts[key] += 1
     return counts
 
 
-def _await_elsewhere(session: Session, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float) -> None:
+def _await_elsewhere(
+    session: Session, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float
+) -> None:
     """Wait until every controller has as many ready pods as before. Raises StepFailed."""
     total, found = sum(wanted.values()), 0
 
@@ -306,10 +355,16 @@ def _await_elsewhere(session: Session, plan: _Plan, wanted: Mapping[tuple[str, s
     name = f"ready pods of the workloads that ran on {', '.join(plan.names)}"
     try:
         wait(
-            session, whole, limit_s=limit_s, every_s=LOOK_S, what=lambda: f"expected {total} {name}, found {found}"
-        )  # fmt: skip
+            session,
+            whole,
+            limit_s=limit_s,
+            every_s=LOOK_S,
+            what=lambda: f"expected {total} {name}, found {found}",
+        )
     except DeadlineOver as late:
-        achieved(session, name, found, total, f"within {format_duration(limit_s)} of the last eviction")
+        achieved(
+            session, name, found, total, f"within {format_duration(limit_s)} of the last eviction"
+        )
         raise StepFailed(str(late)) from late
     achieved(session, name, found, total)
 
@@ -325,15 +380,18 @@ def _foreseen(plan: _Plan) -> Foreseen:
             f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make others elsewhere",
         ),
         permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
-        notes=tuple(f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave),
+        notes=tuple(
+            f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave
+        ),
     )
 
 
 def _rules(arguments: Mapping[str, Any]) -> Rules:
     return Rules(
-        bool(arguments.get("force", False)), bool(arguments.get("delete_emptydir_data", False)),
+        bool(arguments.get("force", False)),
+        bool(arguments.get("delete_emptydir_data", False)),
         bool(arguments.get("ignore_daemonsets", True)),
-    )  # fmt: skip
+    )
 
 
 def _foresee_drain(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
@@ -341,16 +399,25 @@ def _foresee_drain(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> 
 
     def choose(reader: Reader, of: Target) -> list[Object]:
         return _choose(
-            reader, of, get("node"), get("node_selector"), get("pod_namespace"), get("pod_selector"), get("count", 1),
-            str(get("order", "alphabetic")), get("seed"),
-        )  # fmt: skip
+            reader,
+            of,
+            get("node"),
+            get("node_selector"),
+            get("pod_namespace"),
+            get("pod_selector"),
+            get("count", 1),
+            str(get("order", "alphabetic")),
+            get("seed"),
+        )
 
     return _foreseen(_look(kube, target, choose, _rules(arguments)))
 
 
 def _foresee_zone(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     zone = str(arguments["zone"])
-    return _foreseen(_look(kube, target, lambda reader, of: _of_zone(reader, of, zone), _rules(arguments)))
+    return _foreseen(
+        _look(kube, target, lambda reader, of: _of_zone(reader, of, zone), _rules(arguments))
+    )
 
 
 FORESEE: Table = {"drain_nodes": _foresee_drain, "evacuate_zone": _foresee_zone}

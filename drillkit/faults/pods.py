@@ -9,7 +9,17 @@ from drillkit.clients.kube.irreversible import DeletePod
 from drillkit.clients.kube.pods import controller_kind, is_ready
 from drillkit.clients.kube.resources import PODS, Object
 from drillkit.clock import DeadlineOver
-from drillkit.faults.context import achieved, disrupted, fault, here, recovered, say, seconds, touched, wait
+from drillkit.faults.context import (
+    achieved,
+    disrupted,
+    fault,
+    here,
+    recovered,
+    say,
+    seconds,
+    touched,
+    wait,
+)
 from drillkit.faults.foresee import Foreseen, Table
 from drillkit.faults.victims import Victims, choose_pods, said
 from drillkit.model.errors import StepFailed
@@ -51,7 +61,14 @@ def delete_pods(
     limit_s = seconds(recovery_limit, "recovery_limit")
     kube = session.clients.kube
     victims = choose_pods(
-        kube, session.target, namespace, selector, count, order=order, seed=seed, daemonsets=include_daemonsets
+        kube,
+        session.target,
+        namespace,
+        selector,
+        count,
+        order=order,
+        seed=seed,
+        daemonsets=include_daemonsets,
     )
     if order == "random":
         say(session, f"chosen at random with seed {seed}: {', '.join(victims.names)}")
@@ -59,14 +76,18 @@ def delete_pods(
     began = disrupted(session)
     gone = [pod for pod in victims.chosen if _delete(session, pod, grace_s)]
     if not gone:
-        raise StepFailed(f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested")
+        raise StepFailed(
+            f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested"
+        )
     back = _await_replacements(session, namespace, selector, victims, gone, limit_s)
     took = recovered(session) - began
     _await_gone(session, gone, grace_s)
     return {
-        "targets": [said(pod) for pod in gone], "ready_before": victims.ready, "replacements": back,
+        "targets": [said(pod) for pod in gone],
+        "ready_before": victims.ready,
+        "replacements": back,
         "recovered_after": format_duration(took),
-    }  # fmt: skip
+    }
 
 
 def _delete(session: Session, pod: Object, grace_s: int | None) -> bool:
@@ -79,7 +100,12 @@ def _delete(session: Session, pod: Object, grace_s: int | None) -> bool:
 
 
 def _await_replacements(
-    session: Session, namespace: str, selector: str, victims: Victims, gone: Sequence[Object], limit_s: float
+    session: Session,
+    namespace: str,
+    selector: str,
+    victims: Victims,
+    gone: Sequence[Object],
+    limit_s: float,
 ) -> list[str]:
     """Names of the pods that are ready now and were not before; raises StepFailed when they do not come in time."""
     lost = {pod["metadata"]["uid"] for pod in gone}
@@ -97,19 +123,30 @@ def _await_replacements(
 
     name = f"ready pods of {selector} in {namespace}"
     try:
-        wait(session, whole, limit_s=limit_s, what=lambda: f"expected {wanted} {name}, found {len(now)}")
+        wait(
+            session,
+            whole,
+            limit_s=limit_s,
+            what=lambda: f"expected {wanted} {name}, found {len(now)}",
+        )
     except DeadlineOver as late:
-        achieved(session, name, len(now), wanted, f"within {format_duration(limit_s)} of the deletion")
+        achieved(
+            session, name, len(now), wanted, f"within {format_duration(limit_s)} of the deletion"
+        )
         raise StepFailed(str(late)) from late
     achieved(session, name, len(now), wanted)
-    return sorted(pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] not in victims.known)
+    return sorted(
+        pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] not in victims.known
+    )
 
 
 def _await_gone(session: Session, gone: Sequence[Object], grace_s: int | None) -> None:
     """Wait until the deleted pods have really ended: until then they may still lose requests."""
     left = {pod["metadata"]["uid"]: pod for pod in gone}
     graces = [(pod.get("spec") or {}).get("terminationGracePeriodSeconds") for pod in gone]
-    limit_s = GONE_SLACK_S + (grace_s if grace_s is not None else max(30 if g is None else int(g) for g in graces))
+    limit_s = GONE_SLACK_S + (
+        grace_s if grace_s is not None else max(30 if g is None else int(g) for g in graces)
+    )
 
     def over() -> bool | None:
         for uid, pod in list(left.items()):
@@ -120,18 +157,37 @@ def _await_gone(session: Session, gone: Sequence[Object], grace_s: int | None) -
         return True if not left else None
 
     try:
-        wait(session, over, limit_s=limit_s, what=lambda: f"still there: {', '.join(map(said, left.values()))}")
-    except DeadlineOver as late:  # its node hangs, or a finalizer holds it: worth telling, no failure of the service
+        wait(
+            session,
+            over,
+            limit_s=limit_s,
+            what=lambda: f"still there: {', '.join(map(said, left.values()))}",
+        )
+    except (
+        DeadlineOver
+    ) as late:  # its node hangs, or a finalizer holds it: worth telling, no failure of the service
         say(session, f"deleted pods do not end: {late}")
 
 
 def _foresee_delete(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {"order": "alphabetic", "seed": None, "include_daemonsets": False, "count": 1, **arguments}
+    given = {
+        "order": "alphabetic",
+        "seed": None,
+        "include_daemonsets": False,
+        "count": 1,
+        **arguments,
+    }
     namespace, selector = str(given["namespace"]), str(given["selector"])
     victims = choose_pods(
-        kube, target, namespace, selector, given["count"], order=str(given["order"]), seed=given["seed"],
+        kube,
+        target,
+        namespace,
+        selector,
+        given["count"],
+        order=str(given["order"]),
+        seed=given["seed"],
         daemonsets=bool(given["include_daemonsets"]),
-    )  # fmt: skip
+    )
     alone = [said(pod) for pod in victims.chosen if not controller_kind(pod)]
     return Foreseen(
         targets=victims.names,

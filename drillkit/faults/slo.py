@@ -20,7 +20,9 @@ LIMIT_S = 60.0
 """One look takes no longer than this."""
 
 
-def slo_holds(slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None) -> bool:
+def slo_holds(
+    slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None
+) -> bool:
     """Whether an SLO (a name, or a file with one) held over the last `over`: at least its target of events were good.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
@@ -28,7 +30,9 @@ def slo_holds(slo: str, over: str = "5m", target: str | None = None, prometheus:
     return bool(_ask(slo, over, target, prometheus)["holds"] == "met")
 
 
-def good_percent(slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None) -> float:
+def good_percent(
+    slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None
+) -> float:
     """Good events of an SLO over the last `over`, in percent, for a tolerance of your own: `range: [99.5, 100]`.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
@@ -37,7 +41,9 @@ def good_percent(slo: str, over: str = "5m", target: str | None = None, promethe
     return 100.0 * float(found["good"]) / float(found["total"])
 
 
-def budget_left_percent(slo: str, target: str | None = None, prometheus: str | None = None) -> float:
+def budget_left_percent(
+    slo: str, target: str | None = None, prometheus: str | None = None
+) -> float:
     """What is left of an SLO's error budget over its own window, in percent; below 0 it is overspent.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
@@ -61,10 +67,16 @@ def _ask(slo: str, over: str | None, target: str | None, prometheus: str | None)
         command += ["--over", _duration(over)]
     try:
         done = subprocess.run(
-            [*command, "--", slo], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S,
-        )  # fmt: skip
+            [*command, "--", slo],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+        )
     except subprocess.TimeoutExpired as error:
-        raise StepUnknown(f"SLO {slo}: no answer within {LIMIT_S:g} s; is its metrics server slow?") from error
+        raise StepUnknown(
+            f"SLO {slo}: no answer within {LIMIT_S:g} s; is its metrics server slow?"
+        ) from error
     if done.returncode not in (0, 1, 3):
         raise Refused(f"SLO {slo}: {done.stderr.strip() or 'it cannot be checked'}")
     try:
@@ -95,4 +107,9 @@ def _where(session: Session | None, target: str | None, prometheus: str | None) 
     if known.launch is None:
         return ["--target", known.name]
     every = written_duration(known.prometheus.scrape_interval)
-    return ["--prometheus", known.prometheus.url, "--scrape", every]  # started for this run: in no file
+    return [
+        "--prometheus",
+        known.prometheus.url,
+        "--scrape",
+        every,
+    ]  # started for this run: in no file

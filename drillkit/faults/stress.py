@@ -36,7 +36,8 @@ def stress_cpu(
     is there, and until it is gone.
     """
     return chaosmesh.inject(
-        here(), _cpu(namespace, selector, count, workers, load_percent, duration, container, order, seed)
+        here(),
+        _cpu(namespace, selector, count, workers, load_percent, duration, container, order, seed),
     )
 
 
@@ -63,39 +64,87 @@ def stress_memory(
 
 
 def _cpu(
-    namespace: str, selector: str, count: int | str, workers: int, load_percent: int, duration: str, container: str,
-    order: str, seed: int | None,
-) -> chaosmesh.Fault:  # fmt: skip
-    spec = {"stressors": {"cpu": {"workers": int(workers), "load": int(load_percent)}}, **_in(container)}
+    namespace: str,
+    selector: str,
+    count: int | str,
+    workers: int,
+    load_percent: int,
+    duration: str,
+    container: str,
+    order: str,
+    seed: int | None,
+) -> chaosmesh.Fault:
+    spec = {
+        "stressors": {"cpu": {"workers": int(workers), "load": int(load_percent)}},
+        **_in(container),
+    }
     what = f"CPU stress ({workers} x {load_percent}%)"
-    return chaosmesh.Fault(STRESS_CHAOS, "cpu", what, spec, namespace, selector, count, duration, order, seed)
+    return chaosmesh.Fault(
+        STRESS_CHAOS, "cpu", what, spec, namespace, selector, count, duration, order, seed
+    )
 
 
 def _memory(
-    namespace: str, selector: str, count: int | str, workers: int, size: str, duration: str, container: str,
-    order: str, seed: int | None,
-) -> chaosmesh.Fault:  # fmt: skip
+    namespace: str,
+    selector: str,
+    count: int | str,
+    workers: int,
+    size: str,
+    duration: str,
+    container: str,
+    order: str,
+    seed: int | None,
+) -> chaosmesh.Fault:
     spec = {"stressors": {"memory": {"workers": int(workers), "size": str(size)}}, **_in(container)}
     what = f"memory stress ({workers} x {size})"
-    return chaosmesh.Fault(STRESS_CHAOS, "memory", what, spec, namespace, selector, count, duration, order, seed)
+    return chaosmesh.Fault(
+        STRESS_CHAOS, "memory", what, spec, namespace, selector, count, duration, order, seed
+    )
 
 
 def _in(container: str) -> dict[str, Any]:
     return {"containerNames": [container]} if container else {}
 
 
-_COMMON = {"count": 1, "workers": 1, "duration": "30s", "container": "", "order": "alphabetic", "seed": None}
+_COMMON = {
+    "count": 1,
+    "workers": 1,
+    "duration": "30s",
+    "container": "",
+    "order": "alphabetic",
+    "seed": None,
+}
 
 
 def _foresee_cpu(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     given = {**_COMMON, "load_percent": 100, **arguments}
-    keys = ("namespace", "selector", "count", "workers", "load_percent", "duration", "container", "order", "seed")
+    keys = (
+        "namespace",
+        "selector",
+        "count",
+        "workers",
+        "load_percent",
+        "duration",
+        "container",
+        "order",
+        "seed",
+    )
     return chaosmesh.foresee(kube, target, _cpu(*(given[key] for key in keys)))
 
 
 def _foresee_memory(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     given = {**_COMMON, "size": "256MB", **arguments}
-    keys = ("namespace", "selector", "count", "workers", "size", "duration", "container", "order", "seed")
+    keys = (
+        "namespace",
+        "selector",
+        "count",
+        "workers",
+        "size",
+        "duration",
+        "container",
+        "order",
+        "seed",
+    )
     return chaosmesh.foresee(kube, target, _memory(*(given[key] for key in keys)))
 
 

@@ -22,5 +22,7 @@ def undo_all() -> dict[str, Any]:
         return {"undone": []}
     if cleaned.open:
         left = "; ".join(f"{failed.undo.resource}: {failed.why}" for failed in cleaned.failed)
-        raise StepFailed(f"still to be undone: {left}. Run `drillkit recover` when the cluster answers again")
+        raise StepFailed(
+            f"still to be undone: {left}. Run `drillkit recover` when the cluster answers again"
+        )
     return {"undone": [f"{s.undo.resource}: {s.undone.outcome}" for s in cleaned.ended]}

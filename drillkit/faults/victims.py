@@ -53,14 +53,22 @@ def ready_pods(
 ) -> tuple[list[Object], list[Object]]:
     """(pods that may be hit, all that match). Raises StepFailed when there is no such namespace or nothing to hit."""
     if not namespace or not selector:
-        raise Refused("expected a namespace and a label selector: drillkit never hits everything by default")
+        raise Refused(
+            "expected a namespace and a label selector: drillkit never hits everything by default"
+        )
     pods = kube.list(PODS, namespace, selector=selector)
     if not pods and kube.find(NAMESPACES, namespace) is None:
         raise StepFailed(f"expected namespace {namespace}, the cluster has none of that name")
     depends = dependencies(kube, target)
-    able = [p for p in pods if is_ready(p) and not is_mirror(p) and (daemonsets or controller_kind(p) != "DaemonSet")]
+    able = [
+        p
+        for p in pods
+        if is_ready(p) and not is_mirror(p) and (daemonsets or controller_kind(p) != "DaemonSet")
+    ]
     if able and (whys := {why for pod in able if (why := depends(pod))}):
-        raise Refused(f"selector {selector} in {namespace} matches pods that the drill itself needs: {'; '.join(whys)}")
+        raise Refused(
+            f"selector {selector} in {namespace} matches pods that the drill itself needs: {'; '.join(whys)}"
+        )
     if not able:
         raise StepFailed(
             f"expected ready pods of {selector} in namespace {namespace}, found none: {_census(pods, daemonsets)}"
@@ -81,7 +89,9 @@ def _census(pods: Iterable[Object], daemonsets: bool) -> str:
             phase = (pod.get("status") or {}).get("phase") or "Unknown"
             what = "running but not ready" if phase == "Running" else str(phase).lower()
         counts[what] = counts.get(what, 0) + 1
-    return ", ".join(f"{n} {what}" for what, n in counts.items()) or "no pod matches; check the labels"
+    return (
+        ", ".join(f"{n} {what}" for what, n in counts.items()) or "no pod matches; check the labels"
+    )
 
 
 def choose_pods(
@@ -97,8 +107,14 @@ def choose_pods(
 ) -> Victims:
     """The pods to hit. Raises StepFailed, Refused (a cap, a dependency of the drill), CallError."""
     able, pods = ready_pods(kube, target, namespace, selector, daemonsets=daemonsets)
-    number = how_many(count, len(able), target.caps.pods, f"pods of {selector} in {namespace}", target, "pods")
-    return Victims(tuple(ordered(able, order, seed)[:number]), len(able), frozenset(p["metadata"]["uid"] for p in pods))
+    number = how_many(
+        count, len(able), target.caps.pods, f"pods of {selector} in {namespace}", target, "pods"
+    )
+    return Victims(
+        tuple(ordered(able, order, seed)[:number]),
+        len(able),
+        frozenset(p["metadata"]["uid"] for p in pods),
+    )
 
 
 def how_many(count: int | str, total: int, cap: str, what: str, target: Target, key: str) -> int:
@@ -120,7 +136,9 @@ def how_many(count: int | str, total: int, cap: str, what: str, target: Target, 
 
 def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Object]:
     """By name, by age, or shuffled by a seed. Raises Refused for another order, or `random` without a seed."""
-    by_name = sorted(objects, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
+    by_name = sorted(
+        objects, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"])
+    )
     match order:
         case "alphabetic":
             return by_name
@@ -128,13 +146,17 @@ def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Obj
             return sorted(by_name, key=lambda o: str(o["metadata"].get("creationTimestamp", "")))
         case "random":
             if seed is None:
-                raise Refused("order `random` needs a `seed`: the same drill must be able to hit the same again")
+                raise Refused(
+                    "order `random` needs a `seed`: the same drill must be able to hit the same again"
+                )
             random.Random(int(seed)).shuffle(by_name)
             return by_name
     raise Refused(f"order: expected one of {', '.join(get_args(Order))}, found {order!r}")
 
 
-def dependencies(kube: Reader, target: Target, environment: Mapping[str, str] = os.environ) -> Callable[[Object], str]:
+def dependencies(
+    kube: Reader, target: Target, environment: Mapping[str, str] = os.environ
+) -> Callable[[Object], str]:
     """What tells of a pod why the drill depends on it, or ''."""
     service = _prometheus(kube, target)
     own = environment.get("HOSTNAME", "") if environment.get("KUBERNETES_SERVICE_HOST") else ""

@@ -34,13 +34,19 @@ if TYPE_CHECKING:
     from drillkit.clients.kube import Kube
     from drillkit.model.drill import Target
 
-KINDS: Mapping[str, Resource] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
+KINDS: Mapping[str, Resource] = {
+    "Deployment": DEPLOYMENTS,
+    "StatefulSet": STATEFULSETS,
+    "DaemonSet": DAEMONSETS,
+}
 REPLICAS = "/spec/replicas"
 UNDO_LIMIT_S = 60.0
 
 
 @fault
-def restart(namespace: str, name: str, kind: str = "Deployment", limit: str = "5m") -> dict[str, Any]:
+def restart(
+    namespace: str, name: str, kind: str = "Deployment", limit: str = "5m"
+) -> dict[str, Any]:
     """Have a workload replace all its pods, as `kubectl rollout restart` does, and wait until that is done.
 
     `kind`: Deployment, StatefulSet or DaemonSet. Raises StepFailed when it is not complete within `limit`, or has no
@@ -53,7 +59,9 @@ def restart(namespace: str, name: str, kind: str = "Deployment", limit: str = "5
     workload = read_workload(session.clients.kube, of, namespace, name)
     wanted = wanted_pods(workload)
     if not wanted:
-        raise StepFailed(f"{of.said(name, namespace)}: expected pods to restart, found that it wants none")
+        raise StepFailed(
+            f"{of.said(name, namespace)}: expected pods to restart, found that it wants none"
+        )
     planned = session.book.plan(RestartWorkload(of, name, namespace, session.run))
     session.clients.kube.restart(planned)
     touched(session, planned.undo.resource)
@@ -81,14 +89,21 @@ def scale_to_zero(
     workload, victims = _look_scale(session.clients.kube, session.target, of, namespace, name)
     prior = wanted_pods(workload)
     until = expires(session, duration_s + limit_s)
-    planned = session.book.plan(changed(of, workload, {REPLICAS: 0}, run=session.run, expires=until))
+    planned = session.book.plan(
+        changed(of, workload, {REPLICAS: 0}, run=session.run, expires=until)
+    )
     session.clients.kube.set_fields(planned)
     for victim in victims:
         touched(session, victim)
     began = disrupted(session)
     _await_ready(session, of, namespace, name, 0, limit_s)
     what = f"{planned.undo.resource} at zero"
-    healed = hold(session, session.clock.mono() + duration_s, lambda: _at_zero(session, of, namespace, name), what)
+    healed = hold(
+        session,
+        session.clock.mono() + duration_s,
+        lambda: _at_zero(session, of, namespace, name),
+        what,
+    )
     detail = end_now(session, planned, UNDO_LIMIT_S)
     if healed:
         raise StepUnknown(f"{what}: not all the time, {healed}; nothing is proven")
@@ -130,15 +145,23 @@ def _ready(workload: Object) -> int:
 def is_rolled_out(workload: Object) -> bool:
     """Every pod is of the newest template, ready, and no older one is left: `kubectl rollout status`' own question."""
     status, wanted = workload.get("status") or {}, wanted_pods(workload)
-    if int(status.get("observedGeneration") or 0) < int(workload["metadata"].get("generation") or 0):
+    if int(status.get("observedGeneration") or 0) < int(
+        workload["metadata"].get("generation") or 0
+    ):
         return False
     if workload.get("kind") == "DaemonSet":
-        return int(status.get("updatedNumberScheduled") or 0) >= wanted <= int(status.get("numberAvailable") or 0)
+        return (
+            int(status.get("updatedNumberScheduled") or 0)
+            >= wanted
+            <= int(status.get("numberAvailable") or 0)
+        )
     updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     return updated >= wanted and total == updated and _ready(workload) >= wanted
 
 
-def _await_rollout(session: Session, of: Resource, namespace: str, name: str, limit_s: float) -> None:
+def _await_rollout(
+    session: Session, of: Resource, namespace: str, name: str, limit_s: float
+) -> None:
     last: list[Object] = []
 
     def done() -> bool | None:
@@ -148,16 +171,22 @@ def _await_rollout(session: Session, of: Resource, namespace: str, name: str, li
     said_ = of.said(name, namespace)
     try:
         wait(
-            session, done, limit_s=limit_s,
-            what=lambda: f"expected {said_} rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} pods ready",
-        )  # fmt: skip
+            session,
+            done,
+            limit_s=limit_s,
+            what=lambda: (
+                f"expected {said_} rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} pods ready"
+            ),
+        )
     except DeadlineOver as late:
         whole(session, f"{said_} is rolled out", False, str(late))
         raise StepFailed(str(late)) from late
     whole(session, f"{said_} is rolled out", True)
 
 
-def _await_ready(session: Session, of: Resource, namespace: str, name: str, wanted: int, limit_s: float) -> None:
+def _await_ready(
+    session: Session, of: Resource, namespace: str, name: str, wanted: int, limit_s: float
+) -> None:
     found = 0
 
     def done() -> bool | None:
@@ -167,7 +196,9 @@ def _await_ready(session: Session, of: Resource, namespace: str, name: str, want
 
     what = f"ready pods of {of.said(name, namespace)}"
     try:
-        wait(session, done, limit_s=limit_s, what=lambda: f"expected {wanted} {what}, found {found}")
+        wait(
+            session, done, limit_s=limit_s, what=lambda: f"expected {wanted} {what}, found {found}"
+        )
     except DeadlineOver as late:
         if wanted:
             achieved(session, what, found, wanted, f"within {format_duration(limit_s)}")
@@ -181,33 +212,58 @@ def _at_zero(session: Session, of: Resource, namespace: str, name: str) -> tuple
     if workload is None:
         return False, "somebody deleted it"
     wanted, ready = wanted_pods(workload), _ready(workload)
-    return wanted == 0 and ready == 0, f"somebody set it to {wanted} ({ready} ready)" if wanted or ready else ""
+    return (
+        wanted == 0 and ready == 0,
+        f"somebody set it to {wanted} ({ready} ready)" if wanted or ready else "",
+    )
 
 
-def _look_scale(kube: Kube, target: Target, of: Resource, namespace: str, name: str) -> tuple[Object, list[str]]:
+def _look_scale(
+    kube: Kube, target: Target, of: Resource, namespace: str, name: str
+) -> tuple[Object, list[str]]:
     if of == DAEMONSETS:
         raise Refused("kind: a DaemonSet has no number of replicas")
     workload = read_workload(kube, of, namespace, name)
     if not wanted_pods(workload):
-        raise StepFailed(f"{of.said(name, namespace)}: expected pods to take away, found that it wants none")
+        raise StepFailed(
+            f"{of.said(name, namespace)}: expected pods to take away, found that it wants none"
+        )
     able, _ = ready_pods(kube, target, namespace, selector_of(workload))
-    how_many(len(able), len(able), target.caps.pods, f"pods of {of.said(name, namespace)}", target, "pods")
+    how_many(
+        len(able),
+        len(able),
+        target.caps.pods,
+        f"pods of {of.said(name, namespace)}",
+        target,
+        "pods",
+    )
     return workload, [said(pod) for pod in able]
 
 
 def _named(arguments: Mapping[str, Any]) -> tuple[Resource, str, str]:
-    return resource_of(str(arguments.get("kind", "Deployment"))), str(arguments["namespace"]), str(arguments["name"])
+    return (
+        resource_of(str(arguments.get("kind", "Deployment"))),
+        str(arguments["namespace"]),
+        str(arguments["name"]),
+    )
 
 
 def _foresee_restart(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     of, namespace, name = _named(arguments)
     workload = read_workload(kube, of, namespace, name)
     if not wanted_pods(workload):
-        raise StepFailed(f"{of.said(name, namespace)}: expected pods to restart, found that it wants none")
+        raise StepFailed(
+            f"{of.said(name, namespace)}: expected pods to restart, found that it wants none"
+        )
     return Foreseen(
         targets=(of.said(name, namespace),),
-        effects=(f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing takes that back",),
-        permissions=(f"get {of.plural}.{of.group} {namespace}", f"patch {of.plural}.{of.group} {namespace}"),
+        effects=(
+            f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing takes that back",
+        ),
+        permissions=(
+            f"get {of.plural}.{of.group} {namespace}",
+            f"patch {of.plural}.{of.group} {namespace}",
+        ),
     )
 
 
@@ -217,8 +273,13 @@ def _foresee_scale(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> 
     length = format_duration(seconds(str(arguments.get("duration", "30s")), "duration"))
     return Foreseen(
         targets=tuple(victims),
-        effects=(f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, and back",),
-        permissions=(f"get {of.plural}.{of.group} {namespace}", f"patch {of.plural}.{of.group} {namespace}"),
+        effects=(
+            f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, and back",
+        ),
+        permissions=(
+            f"get {of.plural}.{of.group} {namespace}",
+            f"patch {of.plural}.{of.group} {namespace}",
+        ),
     )
 
 

@@ -67,7 +67,9 @@ class Planned(Generic[E_co]):
 class Book(Protocol):
     """What a step, a fault or the sampler writes to."""
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         """Append a record; durable: it is on disk when this returns. Its number (0 where not durable and remote).
 
         Raises JournalLost when the journal takes no more lines.
@@ -77,7 +79,9 @@ class Book(Protocol):
         """Put an effect's undo on disk. Raises Refused when the gate is closed, JournalLost when it can't be kept."""
 
 
-def observe(book: Book, evidence: Evidence, *, durable: bool = False, step: str | None = None) -> None:
+def observe(
+    book: Book, evidence: Evidence, *, durable: bool = False, step: str | None = None
+) -> None:
     """Write down what was seen."""
     book.append("evidence", encode_evidence(evidence), durable=durable, step=step)
 
@@ -85,11 +89,17 @@ def observe(book: Book, evidence: Evidence, *, durable: bool = False, step: str 
 def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
     """(record kind, data) that an effect is planned with."""
     # Every field is written, defaults too: another version may have other defaults.
-    args = {name: to_data(getattr(effect, name)) for name in (f.name for f in dataclasses.fields(effect))}
+    args = {
+        name: to_data(getattr(effect, name))
+        for name in (f.name for f in dataclasses.fields(effect))
+    }
     common = {"resource": effect.resource, "args": args}
     if isinstance(effect, Undo):
         return "undo.planned", {"undo": effect.kind, "phase": effect.phase, **common}
     assert isinstance(effect, Irreversible)
     return "effect.irreversible", {
-        "effect": effect.kind, **common, "reason": effect.reason, "wait_for": effect.wait_for,
-    }  # fmt: skip
+        "effect": effect.kind,
+        **common,
+        "reason": effect.reason,
+        "wait_for": effect.wait_for,
+    }

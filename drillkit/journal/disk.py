@@ -43,7 +43,9 @@ class FileDisk:
         self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             with open(self._reserve, "wb") as file:
-                file.write(b"\0" * RESERVE_BYTES)  # written, not sparse: only real blocks can be given back
+                file.write(
+                    b"\0" * RESERVE_BYTES
+                )  # written, not sparse: only real blocks can be given back
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:

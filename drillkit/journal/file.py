@@ -35,7 +35,9 @@ class JournalDamaged(DrillError):
 class Journal:
     """The one writer of a run's `journal.jsonl`."""
 
-    def __init__(self, disk: Disk | Path, *, clock: Clock | None = None, gate: Gate | None = None) -> None:
+    def __init__(
+        self, disk: Disk | Path, *, clock: Clock | None = None, gate: Gate | None = None
+    ) -> None:
         """Opens (or continues) a journal. A torn last line is cut and kept in a `journal.torn` record.
 
         Raises OSError when the file cannot be made, JournalDamaged when what is there is no journal.
@@ -58,7 +60,10 @@ class Journal:
         self._synced = self._n
         if torn:
             self._disk.cut(self._end)
-            self.append("journal.torn", {"bytes": len(torn), "text": torn[:TORN_KEPT].decode(errors="replace")})
+            self.append(
+                "journal.torn",
+                {"bytes": len(torn), "text": torn[:TORN_KEPT].decode(errors="replace")},
+            )
 
     @property
     def lost(self) -> str:
@@ -72,7 +77,13 @@ class Journal:
         return lambda: self._readers.remove(reader)
 
     def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None, by: str = "runner"
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        durable: bool = True,
+        step: str | None = None,
+        by: str = "runner",
     ) -> int:
         """Append one record and give its number; durable: it is on disk when this returns. Raises JournalLost."""
         with self._order:
@@ -85,12 +96,17 @@ class Journal:
         """See `Book.plan`."""
         return Planned(self.plan_data(*plan_record(effect)), effect, self)
 
-    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "runner", step: str | None = None) -> int:
+    def plan_data(
+        self, kind: str, data: Mapping[str, Any], *, by: str = "runner", step: str | None = None
+    ) -> int:
         """`plan` for an effect that is data already (it came over a pipe)."""
         with self._order:
             self.gate.check()
             if self._why_lost or self._full:
-                raise JournalLost(self._why_lost or "the disk is full: no effect may begin that could not be undone")
+                raise JournalLost(
+                    self._why_lost
+                    or "the disk is full: no effect may begin that could not be undone"
+                )
             n = self._write(kind, data, by, current_step() if step is None else step)
         self._sync(n)
         if self._full:
@@ -101,8 +117,14 @@ class Journal:
         if self._why_lost:
             raise JournalLost(self._why_lost)
         record = Record(
-            self._n + 1, round(self._clock.now(), 6), round(self._clock.mono(), 6), by, kind, step, data
-        )  # fmt: skip
+            self._n + 1,
+            round(self._clock.now(), 6),
+            round(self._clock.mono(), 6),
+            by,
+            kind,
+            step,
+            data,
+        )
         body = _encode(record, self._prev)
         try:
             self._disk.write(body + b"\n")
@@ -168,9 +190,15 @@ class Journal:
 
 def _encode(record: Record, prev: str) -> bytes:
     line = {
-        "n": record.n, "at": record.at, "mono": record.mono, "by": record.by, "kind": record.kind,
-        **({"step": record.step} if record.step else {}), "data": record.data, "prev": prev,
-    }  # fmt: skip
+        "n": record.n,
+        "at": record.at,
+        "mono": record.mono,
+        "by": record.by,
+        "kind": record.kind,
+        **({"step": record.step} if record.step else {}),
+        "data": record.data,
+        "prev": prev,
+    }
     return json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -204,8 +232,14 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
                     f"{name}:{number}: this line does not follow from the one before it; the journal was changed"
                 )
             record = Record(
-                raw["n"], raw["at"], raw["mono"], raw["by"], raw["kind"], raw.get("step", ""), raw["data"]
-            )  # fmt: skip
+                raw["n"],
+                raw["at"],
+                raw["mono"],
+                raw["by"],
+                raw["kind"],
+                raw.get("step", ""),
+                raw["data"],
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise JournalDamaged(f"{name}:{number}: no journal record ({error})") from error
         prev = hashlib.sha256(line).hexdigest()

@@ -130,6 +130,9 @@ def find_run(name: str, reports: Path) -> Path:
     found = [*reports.glob(f"*/{name}/{JOURNAL}"), *reports.glob(f"{name}/{JOURNAL}")]
     if found:
         return max(found, key=lambda journal: journal.stat().st_mtime).parent
-    known = sorted((j.parent.name for j in reports.glob(f"*/*/{JOURNAL}") if not j.parent.is_symlink()), reverse=True)
+    known = sorted(
+        (j.parent.name for j in reports.glob(f"*/*/{JOURNAL}") if not j.parent.is_symlink()),
+        reverse=True,
+    )
     hint = f"known: {', '.join(known[:5])}" if known else f"there are none in {reports}"
     raise UsageError(f"no run `{name}`; {hint}. Name a run, its folder or its journal.jsonl")

@@ -33,14 +33,18 @@ class Remote:
         self.step = step
         """Step that records belong to which do not say otherwise."""
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         """See `Book.append`. The number is 0 for a record that is not durable."""
         return self._ask({"kind": kind, "data": data, "durable": durable, "step": self._name(step)})
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`."""
         kind, data = plan_record(effect)
-        n = self._ask({"plan": True, "kind": kind, "data": data, "durable": True, "step": self._name(None)})
+        n = self._ask(
+            {"plan": True, "kind": kind, "data": data, "durable": True, "step": self._name(None)}
+        )
         return Planned(n, effect, self)
 
     def _name(self, step: str | None) -> str:
@@ -71,7 +75,9 @@ def remote_from_environment() -> Remote | None:
     if (fd := os.environ.get(FD_VARIABLE)) is None:
         return None
     sock = socket.socket(fileno=int(fd))
-    os.set_inheritable(sock.fileno(), False)  # what this process starts has no business in the journal
+    os.set_inheritable(
+        sock.fileno(), False
+    )  # what this process starts has no business in the journal
     return Remote(sock, os.environ.get(STEP_VARIABLE, ""))
 
 
@@ -80,11 +86,19 @@ class Desk(Protocol):
     """Where the lines of a child go: the journal, or whoever stands in front of it."""
 
     def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None, by: str = ""
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        durable: bool = True,
+        step: str | None = None,
+        by: str = "",
     ) -> int:
         """See `Journal.append`."""
 
-    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None) -> int:
+    def plan_data(
+        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
+    ) -> int:
         """See `Journal.plan_data`."""
 
 

@@ -62,7 +62,11 @@ class LiveBounds:
 
     def __init__(self, drill: Drill, slos: Mapping[str, SloTerms] | None = None) -> None:
         self._slos = dict(slos or {})
-        self._open = [guard for guard in drill.guards.abort if guard.subject in ("probe", "budget", "slo", "blind")]
+        self._open = [
+            guard
+            for guard in drill.guards.abort
+            if guard.subject in ("probe", "budget", "slo", "blind")
+        ]
         self._rolling = {
             (guard.slo, guard.window.total_seconds()): deque[tuple[float, int, int]]()
             for guard in self._open
@@ -79,7 +83,11 @@ class LiveBounds:
     @property
     def unwatched(self) -> list[str]:
         """Guards that can never fire because nothing is known of their SLO: refuse to start with these."""
-        return [guard_text(g) for g in self._open if (g.budget or g.slo) and (g.budget or g.slo) not in self._slos]
+        return [
+            guard_text(g)
+            for g in self._open
+            if (g.budget or g.slo) and (g.budget or g.slo) not in self._slos
+        ]
 
     def begin(self, at: float) -> None:
         """The steps begin at `at` (monotonic seconds): guards count from here on, blindness is measured from here."""
@@ -102,7 +110,9 @@ class LiveBounds:
             self._seen = at
         self._bad[sample.sli] = self._bad.get(sample.sli, 0) + sample.sent - sample.good
         fired = self._decide(at)
-        tracker.brackets = [tracker.open] if tracker.open else []  # the judge keeps them; here they were looked at
+        tracker.brackets = (
+            [tracker.open] if tracker.open else []
+        )  # the judge keeps them; here they were looked at
         return fired
 
     def add_reading(self, reading: Reading, at: float) -> list[Fired]:
@@ -191,7 +201,12 @@ class LiveBounds:
         if slo.kind == "probe":
             return self._spending.get(slo.name, (0, 0, 0))
         _, reading = self._readings.get(slo.sli, (0.0, None))
-        if reading is None or reading.place != "during" or reading.good is None or reading.total is None:
+        if (
+            reading is None
+            or reading.place != "during"
+            or reading.good is None
+            or reading.total is None
+        ):
             return 0.0, 0.0, 0.0
         return reading.total - reading.good, reading.total, reading.window_s
 
@@ -205,7 +220,11 @@ class LiveBounds:
             bad, total = sum(s[1] for s in seconds), sum(s[2] for s in seconds)
         else:
             read_at, reading = self._readings.get(slo.sli, (0.0, None))
-            fits = reading is not None and abs(reading.window_s - window_s) < 0.5 and at - read_at <= window_s
+            fits = (
+                reading is not None
+                and abs(reading.window_s - window_s) < 0.5
+                and at - read_at <= window_s
+            )
             if not fits or reading is None or reading.good is None or reading.total is None:
                 return ""
             bad, total = round(reading.total - reading.good), round(reading.total)
@@ -215,7 +234,9 @@ class LiveBounds:
         if least <= guard.burn:
             return ""
         window = format_duration(window_s)
-        return f"{slo.name} burns at no less than {least:.3g} over {window} ({bad:,} bad of {total:,})"
+        return (
+            f"{slo.name} burns at no less than {least:.3g} over {window} ({bad:,} bad of {total:,})"
+        )
 
     def _blind(self, guard: Guard, at: float) -> str:
         assert guard.blind is not None

@@ -58,11 +58,15 @@ def budget_s(target: float, window_s: float) -> float:
 def consumed_by_events(bad: float, target: float, window_events: float) -> float:
     """Share of the budget that `bad` users' events consumed, where the window has `window_events` of them."""
     if window_events <= 0:
-        raise ValueError(f"expected the number of events in the SLO's window, found {window_events}")
+        raise ValueError(
+            f"expected the number of events in the SLO's window, found {window_events}"
+        )
     return bad / (tolerated(target) * window_events)
 
 
-def consumed_by_time(bad: float, total: float, target: float, length_s: float, window_s: float) -> float:
+def consumed_by_time(
+    bad: float, total: float, target: float, length_s: float, window_s: float
+) -> float:
     """Share of the budget that burning for `length_s` seconds consumed, if traffic were even: an estimate.
 
     The only measure a prober has: its failures are no users' events.
@@ -80,7 +84,9 @@ def can_fire(factor: float, target: float) -> bool:
     return factor * tolerated(target) < 1
 
 
-def time_to_page_s(factor: float, target: float, long_s: float, bad_share: float = 1.0) -> float | None:
+def time_to_page_s(
+    factor: float, target: float, long_s: float, bad_share: float = 1.0
+) -> float | None:
     """Seconds from the begin of an outage until the long window exceeds `factor`, after a clean past.
 
     `bad_share`: share of bad events during the outage. None: at that share it never fires. The short window of the

@@ -45,13 +45,24 @@ class _Scope:
     steps: list[StepRun]
 
     def judged(
-        self, bound: str, holds: Holds, expected: str, observed: str, note: str = "", doubt: str = ""
-    ) -> Judged:  # fmt: skip
+        self,
+        bound: str,
+        holds: Holds,
+        expected: str,
+        observed: str,
+        note: str = "",
+        doubt: str = "",
+    ) -> Judged:
         doubts = "; ".join(part for part in (doubt, *self.doubts.words) if part)
         return Judged(
-            about=f"{self.about}/{bound}", holds=self.doubts.weigh(holds), expected=expected, observed=observed,
-            note=note, doubt=doubts, records=self.tally.records,
-        )  # fmt: skip
+            about=f"{self.about}/{bound}",
+            holds=self.doubts.weigh(holds),
+            expected=expected,
+            observed=observed,
+            note=note,
+            doubt=doubts,
+            records=self.tally.records,
+        )
 
 
 def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
@@ -75,19 +86,34 @@ def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
 
 
 def _bounds(
-    run: RunRead, samples: Samples, about: str, name: str, bounds: Bounds, start: float, end: float,
-    steps: list[StepRun], only: StepRun | None,
-) -> Iterator[Judged]:  # fmt: skip
+    run: RunRead,
+    samples: Samples,
+    about: str,
+    name: str,
+    bounds: Bounds,
+    start: float,
+    end: float,
+    steps: list[StepRun],
+    only: StepRun | None,
+) -> Iterator[Judged]:
     slo = run.slos.get(name)
     if slo is not None and slo.kind == "prometheus":
         yield from _from_metrics(run, about, slo, bounds, start, end)
         return
     seen = samples.slis.get(sli_of(run, name))
-    tally = None if seen is None else seen.phases["during"] if only is None else seen.steps.get(only.name)
+    tally = (
+        None
+        if seen is None
+        else seen.phases["during"]
+        if only is None
+        else seen.steps.get(only.name)
+    )
     if seen is None or tally is None or not tally.sent:
         for bound in _declared(bounds):
             why = "no probe gave any while steps ran"
-            yield Judged(about=f"{about}/{bound}", holds=Holds.UNKNOWN, expected="data", observed=why)
+            yield Judged(
+                about=f"{about}/{bound}", holds=Holds.UNKNOWN, expected="data", observed=why
+            )
         return
     brackets = brackets_of(seen, start, end)
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
@@ -132,13 +158,17 @@ def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
     holds, doubts = Holds.MET, []
     between = ""
     if longest is not None:
-        between = f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}"
+        between = (
+            f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}"
+        )
     if any(not b.whole for b in scope.brackets):
         holds = Holds.UNKNOWN
         doubts.append("an outage was not seen from its begin to its end")
     if scope.tally.spacing > limit_s:
         holds = Holds.UNKNOWN
-        doubts.append(f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate")
+        doubts.append(
+            f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate"
+        )
     if gap_s > limit_s + ROUNDING_S:
         holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
     expected = f"at most {format_duration(limit)}"
@@ -149,9 +179,13 @@ def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
 def _budget(scope: _Scope, share: Share) -> Judged:
     expected = f"at most {percent(share.of_one)} of the error budget"
     if scope.slo is None:
-        return scope.judged("budget", Holds.UNKNOWN, expected, "this is no SLO, so it has no budget")
+        return scope.judged(
+            "budget", Holds.UNKNOWN, expected, "this is no SLO, so it has no budget"
+        )
     tally, slo = scope.tally, scope.slo
-    least, most = (tally.failed, tally.failed) if slo.slow_s is None else tally.worse_than(slo.slow_s)
+    least, most = (
+        (tally.failed, tally.failed) if slo.slow_s is None else tally.worse_than(slo.slow_s)
+    )
     certainly = max(0, least - tally.bad.get(THROTTLED, 0))
     low, high = (spent(slo, bad, tally.sent, scope.end - scope.start) for bad in (certainly, most))
     if low is None or high is None:
@@ -169,9 +203,10 @@ def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> 
     holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
     found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
     observed = (
-        f"{name} {latency(found)}" if found is not None
+        f"{name} {latency(found)}"
+        if found is not None
         else f"{name}: more than {100 - percentage} % of the requests failed"
-    )  # fmt: skip
+    )
     notes = [f"{most:,} of {tally.sent:,} slower or failed"]
     if ranks := quantile_ranks(tally.sent, percentage / 100):
         low, high = (_value_at_s(tally, rank) for rank in ranks)
@@ -193,7 +228,9 @@ def _recovery(scope: _Scope, limit: timedelta) -> Judged:
     expected = f"at most {format_duration(limit)}"
     faults = [(step, end) for step in scope.steps if (end := fault_end(step)) is not None]
     if not faults:
-        return scope.judged("recovery", Holds.UNKNOWN, expected, "no step says when its fault ended")
+        return scope.judged(
+            "recovery", Holds.UNKNOWN, expected, "no step says when its fault ended"
+        )
     worst_s, going_on = 0.0, False
     for step, fault_over in faults:
         began = fault_over if step.started is None else step.started
@@ -202,10 +239,18 @@ def _recovery(scope: _Scope, limit: timedelta) -> Judged:
             until = scope.run.end if bracket.next_ok is None else bracket.next_ok
             worst_s = max(worst_s, until - fault_over)
             going_on = going_on or bracket.next_ok is None
-    holds = Holds.VIOLATED if worst_s > limit.total_seconds() + ROUNDING_S else Holds.UNKNOWN if going_on else Holds.MET
-    observed = f"not served again after {format_duration(worst_s)}" if going_on else (
-        f"served again {format_duration(worst_s)} after the fault"
-    )  # fmt: skip
+    holds = (
+        Holds.VIOLATED
+        if worst_s > limit.total_seconds() + ROUNDING_S
+        else Holds.UNKNOWN
+        if going_on
+        else Holds.MET
+    )
+    observed = (
+        f"not served again after {format_duration(worst_s)}"
+        if going_on
+        else (f"served again {format_duration(worst_s)} after the fault")
+    )
     return scope.judged("recovery", holds, expected, observed)
 
 
@@ -213,7 +258,11 @@ def fault_end(step: StepRun) -> float | None:
     """When a step's fault was over: its last relief or irreversible effect; without any, its `disrupted` mark."""
     if step.fault_ends:
         return max(step.fault_ends)
-    marks = [s.what.at for s in step.evidence if isinstance(s.what, Mark) and s.what.moment == "disrupted"]
+    marks = [
+        s.what.at
+        for s in step.evidence
+        if isinstance(s.what, Mark) and s.what.moment == "disrupted"
+    ]
     return max(marks, default=None)
 
 
@@ -239,18 +288,33 @@ def _from_metrics(
             seen, reading = taken[-1]
             expected, holds, observed = _metric(slo, bounds, bound, reading)
             if reading.window_s + 1 < end - start and holds is Holds.MET:
-                holds, note = Holds.UNKNOWN, f"the reading covers only {format_duration(reading.window_s)}"
+                holds, note = (
+                    Holds.UNKNOWN,
+                    f"the reading covers only {format_duration(reading.window_s)}",
+                )
         yield Judged(
-            about=f"{about}/{bound}", holds=holds, expected=expected, observed=observed, note=note,
+            about=f"{about}/{bound}",
+            holds=holds,
+            expected=expected,
+            observed=observed,
+            note=note,
             records=(seen.n,) if taken else (),
-        )  # fmt: skip
+        )
 
 
 def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tuple[str, Holds, str]:
     if bound not in ("bad", "budget"):
-        return "a probe", Holds.UNKNOWN, f"`{bound}` cannot be measured from metrics: declare it of a probe"
+        return (
+            "a probe",
+            Holds.UNKNOWN,
+            f"`{bound}` cannot be measured from metrics: declare it of a probe",
+        )
     good, total = reading.good, reading.total
-    used = spent(slo, total - good, total, reading.window_s) if good is not None and total is not None else None
+    used = (
+        spent(slo, total - good, total, reading.window_s)
+        if good is not None and total is not None
+        else None
+    )
     if used is None or good is None or total is None:
         return "data", Holds.UNKNOWN, reading.why or f"{good} good of {total} cannot be"
     if bounds.bad is not None and bound == "bad":

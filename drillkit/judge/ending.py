@@ -25,7 +25,9 @@ def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
     for gated in gates:
         if gated.judged.about.startswith("before/") and gated.judged.holds is not Holds.MET:
             name = gated.judged.about.partition("/")[2]
-            return f"{name} before: expected {gated.judged.expected}, observed {gated.judged.observed}"
+            return (
+                f"{name} before: expected {gated.judged.expected}, observed {gated.judged.observed}"
+            )
     return ""
 
 
@@ -42,19 +44,26 @@ def aborted(run: RunRead) -> Judged | None:
         blind = bool(said) and Holds.VIOLATED not in said
         holds = Holds.UNKNOWN if blind else Holds.VIOLATED
     return Judged(
-        about="abort", holds=holds, expected="the drill runs to its end", observed=f"aborted by {by}: {why}",
+        about="abort",
+        holds=holds,
+        expected="the drill runs to its end",
+        observed=f"aborted by {by}: {why}",
         records=(record.n,),
-    )  # fmt: skip
+    )
 
 
-def shortcomings(run: RunRead, undos: tuple[UndoState, ...], proofs: int, refused: str) -> list[Judged]:
+def shortcomings(
+    run: RunRead, undos: tuple[UndoState, ...], proofs: int, refused: str
+) -> list[Judged]:
     """What makes any verdict at least unknown."""
     found = []
     if run.crashed:
         seen = "recovered afterwards" if run.recovered else "not recovered yet"
         found.append(_unknown("run", "the run ends by itself", f"the run was cut off, {seen}"))
     if run.drill is None:
-        found.append(_unknown("run/opened", "record 1 with the drill", "no drill that this version can read"))
+        found.append(
+            _unknown("run/opened", "record 1 with the drill", "no drill that this version can read")
+        )
     if run.unreadable:
         first = "; ".join(why for _, why in run.unreadable[:3])
         more = f" and {len(run.unreadable) - 3} more" if len(run.unreadable) > 3 else ""

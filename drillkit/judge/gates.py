@@ -113,17 +113,30 @@ def decide(gate: Gate, samples: Iterable[Sample], *, slow_s: float | None = None
 
 
 def decide_ratio(
-    good: float | None, total: float | None, target: float, *, confidence: float | None = None, why: str = ""
+    good: float | None,
+    total: float | None,
+    target: float,
+    *,
+    confidence: float | None = None,
+    why: str = "",
 ) -> GateAnswer:
     """Does an objective such as 0.995 hold by a metrics server's counts? No data, or none that can be: unknown.
 
     `confidence`: decide by the exact test at it; `why`: what came instead of data.
     """
     expected = f"at least {target * 100:.6g} % good"
-    if good is None or total is None or not math.isfinite(good) or not math.isfinite(total) or total <= 0:
+    if (
+        good is None
+        or total is None
+        or not math.isfinite(good)
+        or not math.isfinite(total)
+        or total <= 0
+    ):
         return GateAnswer(Holds.UNKNOWN, 0, 0, expected, why or "no data")
     if not 0 <= good <= total:
-        return GateAnswer(Holds.UNKNOWN, 0, round(total), expected, f"{good:g} good of {total:g} cannot be")
+        return GateAnswer(
+            Holds.UNKNOWN, 0, round(total), expected, f"{good:g} good of {total:g} cannot be"
+        )
     bad, events = total - good, max(1, round(total))
     if confidence is not None:
         expected += f", at {confidence * 100:g} % confidence"
@@ -131,16 +144,24 @@ def decide_ratio(
     else:
         holds = Holds.MET if bad <= (1 - target) * total * (1 + 1e-12) else Holds.VIOLATED
     found = f"{good / total * 100:.4g} % good ({number(bad)} bad of {number(total)})"
-    test = exact_words(min(round(bad), events), events, 1 - target, confidence or DEFAULT_CONFIDENCE)
+    test = exact_words(
+        min(round(bad), events), events, 1 - target, confidence or DEFAULT_CONFIDENCE
+    )
     return GateAnswer(holds, round(bad), round(total), expected, found, test)
 
 
-def exact_words(bad: int, total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE) -> str:
+def exact_words(
+    bad: int, total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
+) -> str:
     """The exact test as a sentence; '' where there is nothing to test."""
     if total <= 0 or not 0 < tolerated < 1 or not 0 <= bad <= total:
         return ""
     found = exact_test(bad, total, tolerated, confidence)
-    said = {Holds.MET: "shown", Holds.VIOLATED: "refuted", Holds.UNKNOWN: "neither shown nor refuted"}[found.holds]
+    said = {
+        Holds.MET: "shown",
+        Holds.VIOLATED: "refuted",
+        Holds.UNKNOWN: "neither shown nor refuted",
+    }[found.holds]
     return (
         f"exact test at {confidence * 100:g} %: bad share between {percent(found.lower)} and {percent(found.upper)}, "
         f"so at most {percent(tolerated)} is {said}"
@@ -155,7 +176,13 @@ def percent(share: float) -> str:
 def _answer(gate: Gate, need: int, tally: Tally, doubts: Doubts) -> GateAnswer:
     bad, sent = tally.failed, tally.sent
     if gate.bad is None:
-        return GateAnswer(Holds.UNKNOWN, bad, sent, "a declared count", "declared was no count such as `bad: 2 of 200`")
+        return GateAnswer(
+            Holds.UNKNOWN,
+            bad,
+            sent,
+            "a declared count",
+            "declared was no count such as `bad: 2 of 200`",
+        )
     most, of = gate.bad.bad, gate.bad.total
     found = f"{bad:,} bad of {sent:,}"
     if gate.confidence is None:
@@ -172,5 +199,11 @@ def _answer(gate: Gate, need: int, tally: Tally, doubts: Doubts) -> GateAnswer:
         holds, found = Holds.UNKNOWN, f"{found}; {need:,} are needed"
     test = exact_words(bad, sent, most / of, confidence)
     return GateAnswer(
-        doubts.weigh(holds), bad, sent, expected, "; ".join([found, *doubts.words]), test, tally.records
-    )  # fmt: skip
+        doubts.weigh(holds),
+        bad,
+        sent,
+        expected,
+        "; ".join([found, *doubts.words]),
+        test,
+        tally.records,
+    )

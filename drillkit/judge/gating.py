@@ -15,7 +15,7 @@ _START = {
     "start": "nothing that keeps the drill from starting",
     "target": "a target that answers, and is the one that is meant",
     "drill": "a drill that fits its target",
-}  # fmt: skip
+}
 """What the runner looks at beside the guards that a drill declares."""
 
 
@@ -41,7 +41,9 @@ def judge_gates(run: RunRead, samples: Samples) -> list[Gated]:
         for sli in dict.fromkeys([*gates.slo, *gates.gates]):
             if (place, sli) not in there:
                 why = "the run ended before it was decided"
-                judged = Judged(about=f"{place}/{sli}", holds=Holds.UNKNOWN, expected="a decision", observed=why)
+                judged = Judged(
+                    about=f"{place}/{sli}", holds=Holds.UNKNOWN, expected="a decision", observed=why
+                )
                 decided.append(Gated(judged, Holds.UNKNOWN, proves=False))
     return decided
 
@@ -53,9 +55,12 @@ def judge_guards(run: RunRead) -> list[Gated]:
         data = record.data
         holds, place = Holds(data["holds"]), data["place"]
         judged = Judged(
-            about=f"guard/{place}/{data['guard']}", holds=holds, expected=_START.get(data["guard"], data["guard"]),
-            observed=data.get("why", "") or str(holds), records=(record.n,),
-        )  # fmt: skip
+            about=f"guard/{place}/{data['guard']}",
+            holds=holds,
+            expected=_START.get(data["guard"], data["guard"]),
+            observed=data.get("why", "") or str(holds),
+            records=(record.n,),
+        )
         weight = holds if holds is Holds.MET or place == "abort" else Holds.UNKNOWN
         found.append(Gated(judged, weight, proves=False))
     return found
@@ -63,7 +68,11 @@ def judge_guards(run: RunRead) -> list[Gated]:
 
 def _final(records: list[Record]) -> list[Record]:
     """Of gates before and after the last decision; of those between steps every one."""
-    last = {(r.data.get("place"), r.step, r.data.get("sli")): r.n for r in records if r.data.get("place") != "between"}
+    last = {
+        (r.data.get("place"), r.step, r.data.get("sli")): r.n
+        for r in records
+        if r.data.get("place") != "between"
+    }
     return [r for r in records if r.data.get("place") == "between" or r.n in last.values()]
 
 
@@ -84,8 +93,13 @@ def _gate(run: RunRead, samples: Samples, record: Record) -> Gated:
     where = f"step/{record.step}/{place}/{sli}" if record.step else f"{place}/{sli}"
     records = answer.records if answer is not None and answer.records else ()
     judged = Judged(
-        about=where, holds=holds, expected=expected, observed=observed, note=note, records=(*records, record.n)
-    )  # fmt: skip
+        about=where,
+        holds=holds,
+        expected=expected,
+        observed=observed,
+        note=note,
+        records=(*records, record.n),
+    )
     before = place == "before"
     weight = Holds.UNKNOWN if before and holds is not Holds.MET else holds
     return Gated(judged, weight, proves=not before and holds is not Holds.UNKNOWN)
@@ -100,11 +114,17 @@ def _again(run: RunRead, samples: Samples, record: Record) -> GateAnswer | None:
     if slo is None or slo.kind != "prometheus" or gate is None:
         return None
     place = "after" if record.data["place"] == "after" else "before"
-    taken = [(seen, reading) for seen, reading in readings(run, slo.sli, place) if seen.n < record.n]
+    taken = [
+        (seen, reading) for seen, reading in readings(run, slo.sli, place) if seen.n < record.n
+    ]
     if not taken:
         return None
     seen, reading = taken[-1]
     target = 1 - gate.bad.bad / gate.bad.total if gate.bad else slo.target
     confidence = gate.confidence.of_one if gate.confidence else None
-    found = decide_ratio(reading.good, reading.total, target, confidence=confidence, why=reading.why)
-    return GateAnswer(found.holds, found.bad, found.total, found.expected, found.why, found.test, (seen.n,))
+    found = decide_ratio(
+        reading.good, reading.total, target, confidence=confidence, why=reading.why
+    )
+    return GateAnswer(
+        found.holds, found.bad, found.total, found.expected, found.why, found.test, (seen.n,)
+    )

@@ -20,8 +20,14 @@ _TO_DO: tuple[tuple[str, str], ...] = (
     ("journal", "judge it with the version of drillkit that wrote it"),
     ("abort", 'see under "What happened when" what was seen before it'),
     ("run", "run the drill again: a drill that was cut off is cleaned up, never resumed"),
-    ("/activity/", "see the attached log of the experiment; `drillkit plan` shows what it would hit"),
-    ("/in-effect/", "something healed or never applied the fault; look for controllers that own the object"),
+    (
+        "/activity/",
+        "see the attached log of the experiment; `drillkit plan` shows what it would hit",
+    ),
+    (
+        "/in-effect/",
+        "something healed or never applied the fault; look for controllers that own the object",
+    ),
     ("/restored-data", "declare a check that reads restored data, such as `sql:` or `canary:`"),
     ("guard/", "wait until the guard holds, then run the drill again"),
     ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
@@ -30,7 +36,10 @@ _TO_DO: tuple[tuple[str, str], ...] = (
 _WEAKNESS: tuple[tuple[str, str], ...] = (
     ("/budget", "see what the SLO allows and what this drill used of it"),
     ("/recovery", "compare with readiness probes, replica counts and start-up times"),
-    ("/longest_gap", "look at the outages: retries, connection draining, readiness, budgets of disruption"),
+    (
+        "/longest_gap",
+        "look at the outages: retries, connection draining, readiness, budgets of disruption",
+    ),
     ("/bad", "look at the causes and when they came: retries, time-outs, what the service calls"),
     ("/p95", "look at the latency chart: time-outs, queues, what the service calls"),
     ("/p99", "look at the latency chart: time-outs, queues, what the service calls"),
@@ -40,9 +49,14 @@ _WEAKNESS: tuple[tuple[str, str], ...] = (
 
 
 def headline(
-    holds: Holds, refused: str, judged: list[Judged], steps: list[StepJudged], slis: tuple[SliSummary, ...],
-    undos: tuple[UndoState, ...], bounded: bool,
-) -> str:  # fmt: skip
+    holds: Holds,
+    refused: str,
+    judged: list[Judged],
+    steps: list[StepJudged],
+    slis: tuple[SliSummary, ...],
+    undos: tuple[UndoState, ...],
+    bounded: bool,
+) -> str:
     """The verdict as a sentence or two. `judged`: everything that decided, the worst need not stand first."""
     prefix = _dirty(undos)
     if refused:
@@ -52,7 +66,9 @@ def headline(
     said = _because(holds, judged, ending, several)
     skipped = [s.verdict.name for s in steps if s.verdict.outcome == "skipped"]
     if skipped and holds is not Holds.MET and not ending:
-        said.append(f"not proven: {', '.join(skipped[:3])}{' and more' if len(skipped) > 3 else ''}")
+        said.append(
+            f"not proven: {', '.join(skipped[:3])}{' and more' if len(skipped) > 3 else ''}"
+        )
     good = [j for j in judged if j.holds is Holds.MET and _worth_saying(j)]
     if holds is Holds.MET:
         other = [j for j in judged if not j.about.startswith(("before/", "guard/"))][:2]
@@ -62,7 +78,11 @@ def headline(
         good = []
     if not bounded:
         said.append(_observed(slis))
-    text = f"{prefix}{holds}: {'; '.join(part for part in said if part)}" if any(said) else f"{prefix}{holds}"
+    text = (
+        f"{prefix}{holds}: {'; '.join(part for part in said if part)}"
+        if any(said)
+        else f"{prefix}{holds}"
+    )
     if good:
         text += f". Held{' until then' if ending else ''}: {_listed(good, several, MOST_HELD)}"
     return " ".join(text.split())
@@ -202,7 +222,9 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
 
 def _causes(missed: list[Judged]) -> list[Judged]:
     """Without the bad end of a step where something else of that step says why, and is as bad."""
-    explained = {("/".join(j.about.split("/")[:2]), j.holds) for j in missed if j.about.count("/") > 1}
+    explained = {
+        ("/".join(j.about.split("/")[:2]), j.holds) for j in missed if j.about.count("/") > 1
+    }
     return [j for j in missed if (j.about, j.holds) not in explained]
 
 
@@ -220,15 +242,25 @@ def _advice(judged: Judged) -> str:
     return ""
 
 
-def not_proven(run: RunRead, steps: list[StepJudged], bounded: bool, slis: tuple[SliSummary, ...]) -> tuple[str, ...]:
+def not_proven(
+    run: RunRead, steps: list[StepJudged], bounded: bool, slis: tuple[SliSummary, ...]
+) -> tuple[str, ...]:
     """What a reader might think was shown and was not."""
     found = [words for step in steps for words in step.not_proven]
     watched = any(s.phase == "during" and not s.control for s in slis)
     if not bounded and watched:
-        found.append("that users were served well enough while steps ran: without a bound it was only observed")
-    if not watched and not bounded and any(step.touched and step.disturbs == "users" for step in run.steps.values()):
+        found.append(
+            "that users were served well enough while steps ran: without a bound it was only observed"
+        )
+    if (
+        not watched
+        and not bounded
+        and any(step.touched and step.disturbs == "users" for step in run.steps.values())
+    ):
         found.append("that users were served while steps ran: no probe watched it")
     if run.slos:
         names = ", ".join(sorted(run.slos))
-        found.append(f"compliance with {names} over its window: a drill is minutes of it, and a fault is no sample")
+        found.append(
+            f"compliance with {names} over its window: a drill is minutes of it, and a fault is no sample"
+        )
     return tuple(found)

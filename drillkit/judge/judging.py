@@ -46,14 +46,23 @@ def judge(history: History) -> Verdict:
     exit_code = _exit_code(holds, refused, dirty=any(undo.outcome == "open" for undo in undos))
     target = run.opened.get("target")
     return Verdict(
-        run=str(run.opened.get("run", "")), drill=_name(run),
-        target=str(target.get("name", "")) if isinstance(target, Mapping) else "", holds=holds, exit_code=exit_code,
-        headline=headline(holds, refused, unique, steps, slis, undos, bounded or not touched(run)), refused=refused,
-        aborted=abort.observed.removeprefix("aborted by ") if abort else "", crashed=run.crashed,
-        gates=tuple(g.judged for g in (*guards, *gates)), bounds=tuple(bounds),
-        steps=tuple(s.verdict for s in steps), slis=slis, undos=undos,
-        findings=findings(run, unique), not_proven=not_proven(run, steps, bounded, slis),
-    )  # fmt: skip
+        run=str(run.opened.get("run", "")),
+        drill=_name(run),
+        target=str(target.get("name", "")) if isinstance(target, Mapping) else "",
+        holds=holds,
+        exit_code=exit_code,
+        headline=headline(holds, refused, unique, steps, slis, undos, bounded or not touched(run)),
+        refused=refused,
+        aborted=abort.observed.removeprefix("aborted by ") if abort else "",
+        crashed=run.crashed,
+        gates=tuple(g.judged for g in (*guards, *gates)),
+        bounds=tuple(bounds),
+        steps=tuple(s.verdict for s in steps),
+        slis=slis,
+        undos=undos,
+        findings=findings(run, unique),
+        not_proven=not_proven(run, steps, bounded, slis),
+    )
 
 
 def _name(run: RunRead) -> str:
@@ -87,7 +96,9 @@ def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judg
     return found
 
 
-def _proofs(run_proofs: list[Judged], bounds: list[Judged], steps: list[StepJudged], gates: list[Gated]) -> int:
+def _proofs(
+    run_proofs: list[Judged], bounds: list[Judged], steps: list[StepJudged], gates: list[Gated]
+) -> int:
     """How many things were declared and decided that can prove anything at all."""
     declared = [*run_proofs, *bounds, *(proof for step in steps for proof in step.proofs)]
     return len(declared) + sum(gate.proves for gate in gates)

@@ -23,9 +23,13 @@ from drillkit.model.verdict import Holds, Judged
 ALERTS_SLI = "alerts"
 """`sli` of the Readings that show that alerts could be read at all (`total`: how many were firing)."""
 _PARTS = (
-    ("decided", "decide"), ("started", "queue"), ("restored", "restore"), ("ready", "ready"), ("warm", "warm"),
+    ("decided", "decide"),
+    ("started", "queue"),
+    ("restored", "restore"),
+    ("ready", "ready"),
+    ("warm", "warm"),
     ("verified", "verify"),
-)  # fmt: skip
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +64,9 @@ def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
     about = f"step/{step.name}/objective"
     recovery, rto = _recovery(run, step, samples, marks), _rto(run, step, marks)
     if wanted.recovery is not None:
-        found.judged.append(_judge(f"{about}/recovery", "recovery", recovery, wanted.recovery, marks))
+        found.judged.append(
+            _judge(f"{about}/recovery", "recovery", recovery, wanted.recovery, marks)
+        )
     if wanted.rto is not None:
         found.judged.append(_judge(f"{about}/rto", "rto", rto, wanted.rto, marks))
     found.recovery_s, found.rto_s = recovery.value_s, rto.value_s
@@ -115,7 +121,9 @@ class _Marks:
             if before is not None and at is not None:
                 parts[part] = max(0.0, at - before)
                 before = max(before, at)
-        return parts if self.last("verified") is not None or self.last("restored") is not None else {}
+        return (
+            parts if self.last("verified") is not None or self.last("restored") is not None else {}
+        )
 
 
 _WORDS = {
@@ -138,9 +146,13 @@ def _judge(about: str, name: str, time: _Time, limit: timedelta, marks: _Marks) 
     still = time.why if time.beyond_s is not None else ""
     notes = [time.note, still, "simulated disruption" if marks.simulated else ""]
     return Judged(
-        about=about, holds=holds, expected=f"at most {format_duration(limit)}", observed=observed,
-        note="; ".join(note for note in notes if note), records=time.records,
-    )  # fmt: skip
+        about=about,
+        holds=holds,
+        expected=f"at most {format_duration(limit)}",
+        observed=observed,
+        note="; ".join(note for note in notes if note),
+        records=time.records,
+    )
 
 
 def _lasted(run: RunRead, step: StepRun) -> float:
@@ -171,9 +183,18 @@ def _recovery(run: RunRead, step: StepRun, samples: Samples, marks: _Marks) -> _
         watched = max(0.0, end - disrupted) if step.outcome == "failed" else None
         return _Time(None, "it was not seen whole again", beyond_s=watched, records=records)
     if math.isinf(served):
-        return _Time(None, "users were not served again", beyond_s=max(0.0, run.end - disrupted), records=records)
+        return _Time(
+            None,
+            "users were not served again",
+            beyond_s=max(0.0, run.end - disrupted),
+            records=records,
+        )
     note = f"workload whole in {format_duration(recovered - disrupted)}"
-    note += f", users served in {format_duration(served - disrupted)}" if samples.slis else ", users not observed"
+    note += (
+        f", users served in {format_duration(served - disrupted)}"
+        if samples.slis
+        else ", users not observed"
+    )
     return _Time(max(recovered, served) - disrupted, note=note, records=records)
 
 
@@ -198,28 +219,40 @@ def _detect(run: RunRead, wanted: Detect, marks: _Marks, step: StepRun) -> _Time
     firing = sorted(
         (seen.what.since.timestamp(), seen.n)
         for seen in everything
-        if isinstance(seen.what, Alert) and seen.what.name == wanted.alert and seen.what.state == "firing"
+        if isinstance(seen.what, Alert)
+        and seen.what.name == wanted.alert
+        and seen.what.state == "firing"
     )
     since = [(at, n) for at, n in firing if at >= disrupted]
     note = _clock_note(run)
     if since:
         return _Time(since[0][0] - disrupted, note=note, records=(since[0][1],))
     if firing:
-        return _Time(None, f"{wanted.alert} was firing before the injection", records=(firing[-1][1],))
+        return _Time(
+            None, f"{wanted.alert} was firing before the injection", records=(firing[-1][1],)
+        )
     looked = [
         seen
         for seen in everything
-        if isinstance(seen.what, Reading) and seen.what.sli == ALERTS_SLI and seen.what.total is not None
+        if isinstance(seen.what, Reading)
+        and seen.what.sli == ALERTS_SLI
+        and seen.what.total is not None
     ]
     last = max((seen.at for seen in looked), default=None)
     if last is None or last <= disrupted:
         return _Time(None, f"{wanted.alert} did not fire, or nobody could read alerts")
     return _Time(
-        None, f"{wanted.alert} did not fire", beyond_s=last - disrupted, note=note, records=(looked[-1].n,)
-    )  # fmt: skip
+        None,
+        f"{wanted.alert} did not fire",
+        beyond_s=last - disrupted,
+        note=note,
+        records=(looked[-1].n,),
+    )
 
 
-def _rpo(run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None) -> tuple[float | None, Judged | None]:
+def _rpo(
+    run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None
+) -> tuple[float | None, Judged | None]:
     """From the newest record found in the restored data to the disruption.
 
     A heartbeat (canary) is exact. The newest row is only a lower bound of the recovery point: nothing may have been
@@ -227,18 +260,28 @@ def _rpo(run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None) ->
     miss and nothing else.
     """
     points = [(seen.what, seen.n) for seen in step.evidence if isinstance(seen.what, RecoveryPoint)]
-    best = next((p for basis in ("canary", "newest-row") for p in points if p[0].basis == basis), None)
+    best = next(
+        (p for basis in ("canary", "newest-row") for p in points if p[0].basis == basis), None
+    )
     point, n = best or (points[-1] if points else (None, 0))
     disrupted = _when(point.disrupted) if point and point.disrupted else marks.date_of_disruption()
     loss_s = disrupted - _when(point.at) if point is not None and disrupted is not None else None
-    measured = max(0.0, loss_s) if loss_s is not None and point is not None and point.measured else None
+    measured = (
+        max(0.0, loss_s) if loss_s is not None and point is not None and point.measured else None
+    )
     if limit is None:
         return measured, None
     limit_s, about = limit.total_seconds() + ROUNDING_S, f"step/{step.name}/objective/rpo"
     expected = f"at most {format_duration(limit)}"
     if point is None or loss_s is None:
-        why = "no record was found in the restored data" if point is None else "nothing says when the disruption was"
-        return None, Judged(about=about, holds=Holds.UNKNOWN, expected=expected, observed=f"not measured: {why}")
+        why = (
+            "no record was found in the restored data"
+            if point is None
+            else "nothing says when the disruption was"
+        )
+        return None, Judged(
+            about=about, holds=Holds.UNKNOWN, expected=expected, observed=f"not measured: {why}"
+        )
     within = loss_s <= limit_s
     if point.basis == "canary":
         holds, note = Holds.MET if within else Holds.VIOLATED, "by the heartbeat"
@@ -250,9 +293,13 @@ def _rpo(run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None) ->
         note = f"promised ({point.basis}), not read from the restored data"
     notes = [note, _clock_note(run), "simulated disruption" if marks.simulated else ""]
     return measured, Judged(
-        about=about, holds=holds, expected=expected, observed=f"RPO {format_duration(max(0.0, loss_s))}",
-        note="; ".join(part for part in notes if part), records=(n,),
-    )  # fmt: skip
+        about=about,
+        holds=holds,
+        expected=expected,
+        observed=f"RPO {format_duration(max(0.0, loss_s))}",
+        note="; ".join(part for part in notes if part),
+        records=(n,),
+    )
 
 
 def _when(date: datetime) -> float:

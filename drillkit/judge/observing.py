@@ -12,7 +12,14 @@ from typing import Literal
 
 from drillkit.judge.gates import GateAnswer, GateWindow, slo_gate, window_of
 from drillkit.judge.histogram import percentile_s
-from drillkit.judge.outages import Bracket, OutageTracker, as_outage, coincide, longest_gap_s, touching
+from drillkit.judge.outages import (
+    Bracket,
+    OutageTracker,
+    as_outage,
+    coincide,
+    longest_gap_s,
+    touching,
+)
 from drillkit.judge.reading import RunRead, StepRun
 from drillkit.judge.samples import begins, ends, is_sample, sample_of
 from drillkit.judge.tally import Doubts, Tally
@@ -53,11 +60,15 @@ class Samples:
     control: tuple[Bracket, ...]
     """Outages of the control probes, in order of time."""
 
-    def doubts(self, sli: str, tally: Tally, brackets: list[Bracket], slow_s: float | None) -> Doubts:
+    def doubts(
+        self, sli: str, tally: Tally, brackets: list[Bracket], slow_s: float | None
+    ) -> Doubts:
         """What spoils a window of an SLI: the prober's own faults, and a control probe that failed together with it."""
         found = tally.doubts(slow_s)
         if not self.slis[sli].control and coincide(brackets, self.control, CONTROL_SLACK_S):
-            found.grave.append("the control probe failed at the same time: the fault may not be the service's")
+            found.grave.append(
+                "the control probe failed at the same time: the fault may not be the service's"
+            )
         return found
 
 
@@ -161,19 +172,27 @@ def _step_spans(run: RunRead) -> list[tuple[StepRun, float, float]]:
 
 
 def _count(
-    slis: dict[str, Observed], sample: Sample, record: Record, run: RunRead, spans: list[tuple[StepRun, float, float]]
+    slis: dict[str, Observed],
+    sample: Sample,
+    record: Record,
+    run: RunRead,
+    spans: list[tuple[StepRun, float, float]],
 ) -> None:
     seen = slis.get(sample.sli)
     if seen is None:
         probe = run.drill.probes.get(sample.sli) if run.drill else None
-        seen = slis[sample.sli] = Observed(sample.sli, sample.control, 1 / probe.rate.per_s if probe else 0.0)
+        seen = slis[sample.sli] = Observed(
+            sample.sli, sample.control, 1 / probe.rate.per_s if probe else 0.0
+        )
     start, end = begins(sample), ends(sample)
     first, last = (record.mono - 1, record.mono) if start is None or end is None else (start, end)
     goes_on = seen.tracker.open is not None and sample.flips and not sample.flips[0][1]
     lasting = seen.tracker.open.first_bad if seen.tracker.open and goes_on else math.inf
     begin, over = run.during
     # An outage that began while steps ran belongs to them to its end, so that its last requests are not forgiven.
-    phase: Phase = "before" if last < begin else "during" if first < over or lasting <= over else "after"
+    phase: Phase = (
+        "before" if last < begin else "during" if first < over or lasting <= over else "after"
+    )
     seen.phases[phase].add(sample, record.n)
     for step, began, ended in spans:
         if last >= began and (first < ended or began <= lasting <= ended):
@@ -191,8 +210,10 @@ def summaries(samples: Samples, run: RunRead) -> tuple[SliSummary, ...]:
     found = []
     begin, over = run.during
     spans: Mapping[Phase, tuple[float, float]] = {
-        "before": (-math.inf, begin), "during": (begin, over), "after": (over, math.inf),
-    }  # fmt: skip
+        "before": (-math.inf, begin),
+        "during": (begin, over),
+        "after": (over, math.inf),
+    }
     for sli in sorted(samples.slis):
         seen, everything = samples.slis[sli], Tally()
         for phase in PHASES:
@@ -214,17 +235,28 @@ def _phase_of(bracket: Bracket, spans: Mapping[Phase, tuple[float, float]]) -> P
 
 
 def _summary(
-    seen: Observed, phase: Literal["before", "during", "after", "all"], tally: Tally, brackets: list[Bracket],
+    seen: Observed,
+    phase: Literal["before", "during", "after", "all"],
+    tally: Tally,
+    brackets: list[Bracket],
     run: RunRead,
-) -> SliSummary:  # fmt: skip
+) -> SliSummary:
     return SliSummary(
-        sli=seen.sli, phase=phase, sent=tally.sent, good=tally.good, bad=dict(sorted(tally.bad.items())),
-        p50_s=percentile_s(tally.latency, 0.5), p95_s=percentile_s(tally.latency, 0.95),
-        p99_s=percentile_s(tally.latency, 0.99), max_s=max(tally.latency) / 1e6 if tally.latency else None,
+        sli=seen.sli,
+        phase=phase,
+        sent=tally.sent,
+        good=tally.good,
+        bad=dict(sorted(tally.bad.items())),
+        p50_s=percentile_s(tally.latency, 0.5),
+        p95_s=percentile_s(tally.latency, 0.95),
+        p99_s=percentile_s(tally.latency, 0.99),
+        max_s=max(tally.latency) / 1e6 if tally.latency else None,
         outages=tuple(as_outage(b, seen.sli, _step_at(run, b.first_bad)) for b in brackets),
-        longest_gap_s=longest_gap_s(brackets), dropped=tally.dropped, lateness_p99_s=tally.lateness_p99_s(),
+        longest_gap_s=longest_gap_s(brackets),
+        dropped=tally.dropped,
+        lateness_p99_s=tally.lateness_p99_s(),
         control=seen.control,
-    )  # fmt: skip
+    )
 
 
 def _step_at(run: RunRead, at: float) -> str:

@@ -69,7 +69,10 @@ class OutageTracker:
         if not sample.flips:
             return
         all_bad = sample.sent - sample.good
-        runs = [(start, end, good) for (start, good), (end, _) in zip(sample.flips, sample.last, strict=True)]
+        runs = [
+            (start, end, good)
+            for (start, good), (end, _) in zip(sample.flips, sample.last, strict=True)
+        ]
         bad_runs = sum(not good for _, _, good in runs)
         apart = spacing_s(sample)
         for start, end, good in runs:
@@ -77,7 +80,11 @@ class OutageTracker:
                 self._up(start, end)
             else:
                 # A sample counts its bad probes, not those of each run: with several they are counted by the clock.
-                self._down(start, end, all_bad if bad_runs == 1 else round((end - start) / apart) + 1 if apart else 1)
+                self._down(
+                    start,
+                    end,
+                    all_bad if bad_runs == 1 else round((end - start) / apart) + 1 if apart else 1,
+                )
         self.last_seen = runs[-1][1]
 
     def _up(self, start: float, end: float) -> None:
@@ -144,6 +151,12 @@ def coincide(some: Sequence[Bracket], others: Sequence[Bracket], slack_s: float)
 def as_outage(bracket: Bracket, sli: str, step: str) -> Outage:
     """The verdict's form of a bracket."""
     return Outage(
-        sli=sli, first_bad=bracket.first_bad, last_bad=bracket.last_bad, least_s=bracket.least_s,
-        most_s=bracket.most_s, bad=bracket.bad, ended=bracket.next_ok is not None, step=step,
-    )  # fmt: skip
+        sli=sli,
+        first_bad=bracket.first_bad,
+        last_bad=bracket.last_bad,
+        least_s=bracket.least_s,
+        most_s=bracket.most_s,
+        bad=bracket.bad,
+        ended=bracket.next_ok is not None,
+        step=step,
+    )

@@ -20,13 +20,18 @@ from drillkit.model.evidence import (
     RecoveryPoint,
     Sample,
     Scalar,
-)  # fmt: skip
+)
 from drillkit.model.verdict import Holds, Judged
 
 _OPERATORS = {
-    "==": "", "!=": "anything but ", ">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most ",
+    "==": "",
+    "!=": "anything but ",
+    ">": "more than ",
+    "<": "less than ",
+    ">=": "at least ",
+    "<=": "at most ",
     "matches": "a match of ",
-}  # fmt: skip
+}
 PROVING_PURPOSES = ("step", "restored-data")
 """Checks of these prove something; the others are conditions for anything else to be proven."""
 
@@ -40,12 +45,25 @@ def judge_evidence(about: str, evidence: Iterable[Seen]) -> tuple[list[Judged], 
         match seen.what:
             case Activity() as activity:
                 found = _activity(about, activity, seen.n)
-                (proofs if activity.tolerated is not None and activity.place != "before" else conditions).append(found)
+                (
+                    proofs
+                    if activity.tolerated is not None and activity.place != "before"
+                    else conditions
+                ).append(found)
             case Check() as check:
                 checks.append((check, seen.n))
             case Comparison() as comparison:
                 proofs.append(_comparison(about, comparison, seen.n))
-            case Sample() | Reading() | Alert() | Mark() | RecoveryPoint() | Measure() | Note() | Attachment():
+            case (
+                Sample()
+                | Reading()
+                | Alert()
+                | Mark()
+                | RecoveryPoint()
+                | Measure()
+                | Note()
+                | Attachment()
+            ):
                 continue  # judged elsewhere, or nothing to judge
             case other:
                 assert_never(other)
@@ -72,9 +90,13 @@ def _activity(about: str, activity: Activity, n: int) -> Judged:
         observed = f"outside its tolerance {activity.error}".rstrip()
     expected = "within its tolerance" if activity.tolerated is not None else "succeeds"
     return Judged(
-        about=f"{about}/activity/{activity.place}/{activity.name}", holds=holds, expected=expected, observed=observed,
-        note="" if activity.undo_guaranteed else "undo not guaranteed", records=(n,),
-    )  # fmt: skip
+        about=f"{about}/activity/{activity.place}/{activity.name}",
+        holds=holds,
+        expected=expected,
+        observed=observed,
+        note="" if activity.undo_guaranteed else "undo not guaranteed",
+        records=(n,),
+    )
 
 
 def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judged, str]]:
@@ -93,24 +115,34 @@ def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judge
         observed = f"{found.observed} ({len(attempts) - len(missed)} of {len(attempts)} readings were as expected)"
         yield (
             Judged(
-                about=found.about, holds=Holds.UNKNOWN if missed else Holds.MET, expected=found.expected,
-                observed=observed, note=found.note, records=tuple(n for _, n in missed[:20]) or (n,),
+                about=found.about,
+                holds=Holds.UNKNOWN if missed else Holds.MET,
+                expected=found.expected,
+                observed=observed,
+                note=found.note,
+                records=tuple(n for _, n in missed[:20]) or (n,),
             ),
             purpose,
-        )  # fmt: skip
+        )
 
 
 def _check(about: str, check: Check, n: int) -> Judged:
     passed = passes(check)
     if passed is None:
         holds = Holds.UNKNOWN
-        observed = f"could not be read: {check.why}" if check.found is None else f"{check.found!r} cannot be compared"
+        observed = (
+            f"could not be read: {check.why}"
+            if check.found is None
+            else f"{check.found!r} cannot be compared"
+        )
     else:
         miss = Holds.VIOLATED if check.purpose in PROVING_PURPOSES else Holds.UNKNOWN
         holds, observed = Holds.MET if passed else miss, in_words(check.found)
     note = check.why if check.found is not None else ""
     expected = _OPERATORS[check.op] + in_words(check.expected)
-    return Judged(about=about, holds=holds, expected=expected, observed=observed, note=note, records=(n,))
+    return Judged(
+        about=about, holds=holds, expected=expected, observed=observed, note=note, records=(n,)
+    )
 
 
 def in_words(value: Scalar | None) -> str:
@@ -157,14 +189,23 @@ def _numbers(found: Scalar, expected: Scalar) -> tuple[float, float] | None:
 def _comparison(about: str, comparison: Comparison, n: int) -> Judged:
     unexpected = [what for what, _, _ in comparison.differs if what not in comparison.allowed]
     allowed = len(comparison.differs) - len(unexpected)
-    expected = f"no {comparison.of} differ" + (" but those the drill forces" if comparison.allowed else "")
+    expected = f"no {comparison.of} differ" + (
+        " but those the drill forces" if comparison.allowed else ""
+    )
     holds = Holds.VIOLATED if unexpected else Holds.MET if comparison.compared else Holds.UNKNOWN
-    observed = f"{len(unexpected)} of {comparison.compared:,} differ" if comparison.compared else "nothing was compared"
+    observed = (
+        f"{len(unexpected)} of {comparison.compared:,} differ"
+        if comparison.compared
+        else "nothing was compared"
+    )
     return Judged(
-        about=f"{about}/comparison/{comparison.of}/{comparison.subject}", holds=holds, expected=expected,
+        about=f"{about}/comparison/{comparison.of}/{comparison.subject}",
+        holds=holds,
+        expected=expected,
         observed=f"{observed}: {', '.join(unexpected[:5])}" if unexpected else observed,
-        note=f"forced by the drill: {allowed}" if allowed else "", records=(n,),
-    )  # fmt: skip
+        note=f"forced by the drill: {allowed}" if allowed else "",
+        records=(n,),
+    )
 
 
 def read_restored_data(step: StepRun) -> bool:
@@ -173,7 +214,9 @@ def read_restored_data(step: StepRun) -> bool:
         match seen.what:
             case Check(purpose="restored-data") as check if passes(check):
                 return True
-            case Comparison(of="checksums") as compared if compared.compared and not compared.differs:
+            case Comparison(of="checksums") as compared if (
+                compared.compared and not compared.differs
+            ):
                 return True
     return False
 
@@ -184,6 +227,7 @@ def is_restore(step: StepRun) -> bool:
     if objectives is not None and (objectives.rto is not None or objectives.rpo is not None):
         return True
     return any(
-        isinstance(s.what, RecoveryPoint) or (isinstance(s.what, Check) and s.what.purpose == "restored-data")
+        isinstance(s.what, RecoveryPoint)
+        or (isinstance(s.what, Check) and s.what.purpose == "restored-data")
         for s in step.evidence
     )

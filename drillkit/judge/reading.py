@@ -148,7 +148,13 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
         case "abort":
             _need(data, "by", "why")
             run.aborts.append(record)
-        case "undo.planned" | "effect.irreversible" | "effect.confirmed" | "undo.ended" | "undo.failed":
+        case (
+            "undo.planned"
+            | "effect.irreversible"
+            | "effect.confirmed"
+            | "undo.ended"
+            | "undo.failed"
+        ):
             run.undos.append(_moved(record, mono))
             _effect(run, record, mono)
         case _:
@@ -162,7 +168,9 @@ _OPTIONAL = {"why": str, "expected": str, "test": str, "bad": int, "total": int,
 def _need(data: Mapping[str, Any], *keys: str) -> None:
     """Raises ValueError unless these are there, and text, and what may be there is what it should be."""
     missing = [key for key in keys if not isinstance(data.get(key), str)]
-    wrong = [key for key, kind in _OPTIONAL.items() if key in data and not isinstance(data[key], kind)]
+    wrong = [
+        key for key, kind in _OPTIONAL.items() if key in data and not isinstance(data[key], kind)
+    ]
     if missing or wrong:
         raise ValueError(f"expected {', '.join(missing + wrong)} to be there and of its type")
     if "holds" in keys:
@@ -175,7 +183,10 @@ def _open(run: RunRead, data: Mapping[str, Any]) -> None:
     run.opened = data
     for entry in data.get("steps", ()):
         run.steps[entry["name"]] = StepRun(
-            entry["name"], entry.get("uses", ""), entry.get("disturbs", "users"), entry.get("group", "")
+            entry["name"],
+            entry.get("uses", ""),
+            entry.get("disturbs", "users"),
+            entry.get("group", ""),
         )
     run.slos = {name: slo_terms(name, terms) for name, terms in data.get("slos", {}).items()}
     run.drill = from_data(Drill, data["drill"])

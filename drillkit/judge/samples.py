@@ -45,10 +45,16 @@ def sample_of(data: Mapping[str, Any]) -> Sample:
 def _fits(sample: Sample) -> bool:
     """Whether fields are what they are called, and add up."""
     counts = (
-        sample.sent, sample.good, sample.lateness_p99_us, sample.dropped, *sample.bad.values(),
+        sample.sent,
+        sample.good,
+        sample.lateness_p99_us,
+        sample.dropped,
+        *sample.bad.values(),
         *sample.latency_us.values(),
-    )  # fmt: skip
-    if not isinstance(sample.sli, str) or any(type(count) is not int or count < 0 for count in counts):
+    )
+    if not isinstance(sample.sli, str) or any(
+        type(count) is not int or count < 0 for count in counts
+    ):
         return False
     runs, ends = sample.flips, sample.last
     in_order = all(type(at) in (int, float) and at >= 0 for at, _ in (*runs, *ends))
@@ -76,4 +82,6 @@ def bad_of(sample: Sample, slow_s: float | None) -> int:
     failed = sample.sent - sample.good
     if slow_s is None:
         return failed
-    return max(failed, failed - sample.bad.get("slow", 0) + slower_than(sample.latency_us, slow_s).least)
+    return max(
+        failed, failed - sample.bad.get("slow", 0) + slower_than(sample.latency_us, slow_s).least
+    )

@@ -55,9 +55,11 @@ class Spent:
         """Both, the estimate marked as one."""
         by_time = f"{_percent(self.by_time)} by time (an estimate)"
         burn = f"burn {self.burn:.3g}"
-        return f"{_percent(self.by_events)} by events, {by_time}, {burn}" if self.by_events is not None else (
-            f"{by_time}, {burn}"
-        )  # fmt: skip
+        return (
+            f"{_percent(self.by_events)} by events, {by_time}, {burn}"
+            if self.by_events is not None
+            else (f"{by_time}, {burn}")
+        )
 
 
 def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
@@ -68,7 +70,9 @@ def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
     except TypeError as error:
         raise ValueError(f"terms of SLO `{name}`: {error}") from error
     if found.kind not in ("probe", "prometheus") or not found.window_s > 0:
-        raise ValueError(f"terms of SLO `{name}`: expected a known kind and a window, found {dict(data)}")
+        raise ValueError(
+            f"terms of SLO `{name}`: expected a known kind and a window, found {dict(data)}"
+        )
     return found
 
 

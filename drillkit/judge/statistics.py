@@ -63,7 +63,9 @@ def lower_bound(bad: int, total: int, confidence: float = DEFAULT_CONFIDENCE) ->
     )
 
 
-def exact_test(bad: int, total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE) -> ExactTest:
+def exact_test(
+    bad: int, total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
+) -> ExactTest:
     """The one-sided exact test of `bad` of `total` against a tolerated bad share (0.005 for 99.5 %).
 
     Raises ValueError for counts or shares that cannot be.
@@ -73,14 +75,18 @@ def exact_test(bad: int, total: int, tolerated: float, confidence: float = DEFAU
     return ExactTest(holds, low, high, tolerated, confidence)
 
 
-def most_bad_to_pass(total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE) -> int | None:
+def most_bad_to_pass(
+    total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
+) -> int | None:
     """Largest number of bad ones of `total` with which the test passes; None: not even with none."""
     alpha = 1 - confidence
     passing = _first(lambda k: at_most(k, total, tolerated) > alpha, 0, total)
     return passing - 1 if passing else None
 
 
-def least_bad_to_fail(total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE) -> int | None:
+def least_bad_to_fail(
+    total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
+) -> int | None:
     """Smallest number of bad ones of `total` with which the test fails; None: not even with all of them bad."""
     alpha = 1 - confidence
     if at_least(total, total, tolerated) >= alpha:
@@ -104,13 +110,17 @@ def trials_needed(tolerated: float, bad: int = 0, confidence: float = DEFAULT_CO
     return _first(lambda n: at_most(bad, n, tolerated) <= alpha, bad, high)
 
 
-def quantile_ranks(total: int, quantile: float, confidence: float = DEFAULT_CONFIDENCE) -> tuple[int, int] | None:
+def quantile_ranks(
+    total: int, quantile: float, confidence: float = DEFAULT_CONFIDENCE
+) -> tuple[int, int] | None:
     """Ranks (from 1, ascending) of the order statistics that enclose a quantile at two-sided `confidence`.
 
     Distribution-free: P(r <= Bin(n, q) < s) >= confidence, half of the rest on each side. None: too few values.
     """
     if total < 1 or not 0 < quantile < 1:
-        raise ValueError(f"expected values and a quantile between 0 and 1, found {total} and {quantile}")
+        raise ValueError(
+            f"expected values and a quantile between 0 and 1, found {total} and {quantile}"
+        )
     half = (1 - confidence) / 2
     low = _first(lambda r: at_most(r, total, quantile) > half, 0, total)
     high = _first(lambda s: at_least(s, total, quantile) <= half, 0, total + 1)
@@ -184,7 +194,9 @@ def _stirling_error(n: int) -> float:
     if n <= 15:
         return math.lgamma(n + 1) - (n + 0.5) * math.log(n) + n - _HALF_LOG_TWO_PI
     square = n * n
-    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / square) / square) / square) / square) / n
+    return (
+        1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / square) / square) / square) / square
+    ) / n
 
 
 def _deviance(x: float, mean: float) -> float:

@@ -38,9 +38,16 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
     if not step.touched:
         why = step.why or "the run ended before it"
         verdict = StepVerdict(
-            name=step.name, uses=step.uses, holds=Holds.UNKNOWN, outcome="skipped", why=why, started=step.started,
-            ended=step.ended, group=step.group, judged=(_outcome_judged(step, "skipped", why, Holds.UNKNOWN),),
-        )  # fmt: skip
+            name=step.name,
+            uses=step.uses,
+            holds=Holds.UNKNOWN,
+            outcome="skipped",
+            why=why,
+            started=step.started,
+            ended=step.ended,
+            group=step.group,
+            judged=(_outcome_judged(step, "skipped", why, Holds.UNKNOWN),),
+        )
         return StepJudged(verdict, not_proven=(f"step {step.name} was skipped: {why}",))
     proofs, conditions = judge_evidence(about, step.evidence)
     times = measure(run, step, samples)
@@ -61,7 +68,13 @@ def _outcome(step: StepRun) -> Outcome:
 
 def _outcome_judged(step: StepRun, outcome: Outcome, why: str, holds: Holds) -> Judged:
     observed = f"{outcome}: {why}" if why else outcome
-    return Judged(about=f"step/{step.name}", holds=holds, expected="ok", observed=observed, records=step.records)
+    return Judged(
+        about=f"step/{step.name}",
+        holds=holds,
+        expected="ok",
+        observed=observed,
+        records=step.records,
+    )
 
 
 def _of_outcome(outcome: Outcome, conditions: list[Judged]) -> Holds:
@@ -74,18 +87,26 @@ def _lacking(step: StepRun) -> list[Judged]:
     """Declared checks that did not run, and a restore whose data nobody read."""
     found = []
     declared = len(step.declared.checks) if step.declared else 0
-    ran = {s.what.name for s in step.evidence if isinstance(s.what, Check) and s.what.purpose in PROVING_PURPOSES}
+    ran = {
+        s.what.name
+        for s in step.evidence
+        if isinstance(s.what, Check) and s.what.purpose in PROVING_PURPOSES
+    }
     if len(ran) < declared:
         missing = Judged(
-            about=f"step/{step.name}/checks", holds=Holds.UNKNOWN, expected=f"{declared} declared checks run",
+            about=f"step/{step.name}/checks",
+            holds=Holds.UNKNOWN,
+            expected=f"{declared} declared checks run",
             observed=f"{len(ran)} ran; a skipped check proves nothing",
-        )  # fmt: skip
+        )
         found.append(missing)
     if is_restore(step) and not read_restored_data(step):
         unread = Judged(
-            about=f"step/{step.name}/restored-data", holds=Holds.UNKNOWN,
-            expected="a passing check that read restored data", observed="nobody read the restored data",
-        )  # fmt: skip
+            about=f"step/{step.name}/restored-data",
+            holds=Holds.UNKNOWN,
+            expected="a passing check that read restored data",
+            observed="nobody read the restored data",
+        )
         found.append(unread)
     return found
 
@@ -93,7 +114,9 @@ def _lacking(step: StepRun) -> list[Judged]:
 def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     activities = [s.what for s in step.evidence if isinstance(s.what, Activity)]
     loose = sorted({a.name for a in activities if not a.undo_guaranteed})
-    found = [f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose]
+    found = [
+        f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
+    ]
     found += [
         f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption was simulated"
         for judged in times.judged
@@ -105,14 +128,37 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
 def _why(step: StepRun, outcome: Outcome) -> str:
     if not step.outcome:
         return "it did not end: the run was cut off"
-    return step.why if outcome == step.outcome else f"an outcome that this version does not know: {step.outcome}"
+    return (
+        step.why
+        if outcome == step.outcome
+        else f"an outcome that this version does not know: {step.outcome}"
+    )
 
 
-def _verdict(step: StepRun, outcome: Outcome, why: str, everything: list[Judged], times: Measured) -> StepVerdict:
-    hit = [t for s in step.evidence if isinstance(s.what, Activity) and s.what.kind == "action" for t in s.what.targets]
+def _verdict(
+    step: StepRun, outcome: Outcome, why: str, everything: list[Judged], times: Measured
+) -> StepVerdict:
+    hit = [
+        t
+        for s in step.evidence
+        if isinstance(s.what, Activity) and s.what.kind == "action"
+        for t in s.what.targets
+    ]
     holds = Holds.worst(judged.holds for judged in everything) if everything else Holds.MET
     return StepVerdict(
-        name=step.name, uses=step.uses, holds=holds, outcome=outcome, why=why, started=step.started, ended=step.ended,
-        judged=tuple(everything), group=step.group, hit=tuple(dict.fromkeys(hit)), recovery_s=times.recovery_s,
-        detect_s=times.detect_s, rto_s=times.rto_s, rpo_s=times.rpo_s, split_s=times.split_s,
-    )  # fmt: skip
+        name=step.name,
+        uses=step.uses,
+        holds=holds,
+        outcome=outcome,
+        why=why,
+        started=step.started,
+        ended=step.ended,
+        judged=tuple(everything),
+        group=step.group,
+        hit=tuple(dict.fromkeys(hit)),
+        recovery_s=times.recovery_s,
+        detect_s=times.detect_s,
+        rto_s=times.rto_s,
+        rpo_s=times.rpo_s,
+        split_s=times.split_s,
+    )

@@ -47,9 +47,20 @@ class Tally:
     """Sums of samples."""
 
     __slots__ = (
-        "_lateness", "bad", "dropped", "first", "first_n", "good", "hole_s", "last", "last_n", "latency", "seconds",
-        "sent", "spacing",
-    )  # fmt: skip
+        "_lateness",
+        "bad",
+        "dropped",
+        "first",
+        "first_n",
+        "good",
+        "hole_s",
+        "last",
+        "last_n",
+        "latency",
+        "seconds",
+        "sent",
+        "spacing",
+    )
 
     def __init__(self, spacing_s: float = 0.0) -> None:
         """`spacing_s`: declared seconds between probes; 0: learn it from the samples."""
@@ -89,8 +100,14 @@ class Tally:
             return
         self.spacing = max(self.spacing, spacing_s(sample) or 0.0)
         if not self.spacing and self.last is not None:
-            self.spacing = start - self.last  # one probe a second or fewer, and nobody said how many
-        if self.last is not None and start - self.last > 2 * self.spacing + 0.5 and not sample.dropped:
+            self.spacing = (
+                start - self.last
+            )  # one probe a second or fewer, and nobody said how many
+        if (
+            self.last is not None
+            and start - self.last > 2 * self.spacing + 0.5
+            and not sample.dropped
+        ):
             self.hole_s += start - self.last
         self.first = start if self.first is None else self.first
         self.last = end
@@ -144,7 +161,9 @@ class Tally:
         worst = max(self._lateness, default=0) / 1e6
         if worst >= STALL_S:
             return f"the prober itself stood still for {format_duration(worst)}"
-        late = sum(seconds for bucket, (seconds, _) in self._lateness.items() if bucket > limit_s * 1e6)
+        late = sum(
+            seconds for bucket, (seconds, _) in self._lateness.items() if bucket > limit_s * 1e6
+        )
         if late >= 2 and late > LATE_SECONDS * self.seconds:
             return (
                 f"probes were sent more than {format_duration(limit_s)} late in {late} of {self.seconds} seconds "
@@ -166,9 +185,13 @@ class Tally:
         """What spoils the window. `threshold_s`: the tightest latency that matters, in seconds."""
         found = Doubts()
         if self.dropped:
-            found.mild.append(f"{self.dropped:,} probes were not sent, or lost, by the prober itself")
+            found.mild.append(
+                f"{self.dropped:,} probes were not sent, or lost, by the prober itself"
+            )
         if throttled := self.bad.get(THROTTLED, 0):
-            found.mild.append(f"{throttled:,} probes were throttled (403, 429): that measures the limiter")
+            found.mild.append(
+                f"{throttled:,} probes were throttled (403, 429): that measures the limiter"
+            )
         if late := self.lateness_doubt(threshold_s):
             found.grave.append(late)
         return found

@@ -29,28 +29,42 @@ def _apply(states: dict[int, UndoState], record: Record) -> None:
     match record.kind:
         case "undo.planned":
             states[record.n] = UndoState(
-                record=record.n, resource=str(data["resource"]), kind=str(data["undo"]), phase=data["phase"],
-                outcome="open", planned=record.mono,
-            )  # fmt: skip
+                record=record.n,
+                resource=str(data["resource"]),
+                kind=str(data["undo"]),
+                phase=data["phase"],
+                outcome="open",
+                planned=record.mono,
+            )
         case "effect.irreversible":
             waited = data.get("wait_for") not in (None, "", "nothing")
             detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if waited else ""
             states[record.n] = UndoState(
-                record=record.n, resource=str(data["resource"]), kind=str(data["effect"]), phase="irreversible",
-                outcome="irreversible", detail=detail or str(data.get("reason", "")), planned=record.mono,
-            )  # fmt: skip
+                record=record.n,
+                resource=str(data["resource"]),
+                kind=str(data["effect"]),
+                phase="irreversible",
+                outcome="irreversible",
+                detail=detail or str(data.get("reason", "")),
+                planned=record.mono,
+            )
         case "undo.ended":
             if data["outcome"] not in _ENDED:
                 raise ValueError(f"unknown outcome {data['outcome']!r}")
             states[data["of"]] = replace(
-                states[data["of"]], outcome=data["outcome"], detail=str(data.get("detail", "")),
-                attempts=_count(data.get("attempts", 1)), ended=record.mono,
-            )  # fmt: skip
+                states[data["of"]],
+                outcome=data["outcome"],
+                detail=str(data.get("detail", "")),
+                attempts=_count(data.get("attempts", 1)),
+                ended=record.mono,
+            )
         case "undo.failed":
             before = states[data["of"]]
             if before.outcome == "open":
                 states[data["of"]] = replace(
-                    before, detail=str(data.get("why", "")), attempts=_count(data.get("attempts", 0))
+                    before,
+                    detail=str(data.get("why", "")),
+                    attempts=_count(data.get("attempts", 0)),
                 )
         case _:
             return  # effect.confirmed: nothing the report shows

@@ -7,24 +7,44 @@ from collections.abc import Mapping
 from drillkit.model.units import format_duration
 
 _BOUNDS = {
-    "bad": "failed requests", "longest_gap": "longest gap", "budget": "error budget", "recovery": "recovery",
-    "p95": "p95", "p99": "p99",
-}  # fmt: skip
+    "bad": "failed requests",
+    "longest_gap": "longest gap",
+    "budget": "error budget",
+    "recovery": "recovery",
+    "p95": "p95",
+    "p99": "p99",
+}
 _OBJECTIVES = {"rto": "RTO", "rpo": "RPO", "detect": "time to detect", "recovery": "recovery"}
 _PLACES = {
-    "before": "before the experiment", "method": "", "during": "during the experiment",
-    "after": "after the experiment", "rollback": "rollback",
-}  # fmt: skip
+    "before": "before the experiment",
+    "method": "",
+    "during": "during the experiment",
+    "after": "after the experiment",
+    "rollback": "rollback",
+}
 _GATES = {"before": "before the steps", "between": "between steps", "after": "after the steps"}
 _WHOLE = {
-    "run": "end of the run", "run/opened": "record 1", "drill": "what is declared",
-    "guard/start/start": "start", "guard/start/target": "target", "guard/start/drill": "drill",
-}  # fmt: skip
+    "run": "end of the run",
+    "run/opened": "record 1",
+    "drill": "what is declared",
+    "guard/start/start": "start",
+    "guard/start/target": "target",
+    "guard/start/drill": "drill",
+}
 _CAUSES = {
-    "refused": "refused", "timeout": "timed out", "reset": "reset", "5xx": "answered 5xx", "4xx": "answered 4xx",
-    "slow": "too slow", "dns": "name not resolved", "tls": "TLS failed", "body": "wrong body",
-    "throttled": "throttled", "unreachable": "unreachable", "status": "unexpected status",
-}  # fmt: skip
+    "refused": "refused",
+    "timeout": "timed out",
+    "reset": "reset",
+    "5xx": "answered 5xx",
+    "4xx": "answered 4xx",
+    "slow": "too slow",
+    "dns": "name not resolved",
+    "tls": "TLS failed",
+    "body": "wrong body",
+    "throttled": "throttled",
+    "unreachable": "unreachable",
+    "status": "unexpected status",
+}
 
 
 def title(about: str, *, step: str = "") -> str:

@@ -24,13 +24,17 @@ def began(window: Calendar, at: datetime) -> datetime:
     days = window.count * (7 if window.unit == "w" else 1)
     # Days are counted on the calendar: one of them may have 23 or 25 hours.
     whole = (local.replace(tzinfo=None) - window.start.replace(tzinfo=None)) // timedelta(days=days)
-    return (window.start.replace(tzinfo=None) + whole * timedelta(days=days)).replace(tzinfo=window.start.tzinfo)
+    return (window.start.replace(tzinfo=None) + whole * timedelta(days=days)).replace(
+        tzinfo=window.start.tzinfo
+    )
 
 
 def _months_later(start: datetime, months: int) -> datetime:
     index = start.year * 12 + start.month - 1 + months
     year, month = index // 12, index % 12 + 1
-    return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
+    return start.replace(
+        year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1])
+    )
 
 
 def window_start(length: timedelta, window: Calendar | None, at: float) -> float:

@@ -230,14 +230,24 @@ class Guard:
     """Abort when the sampler or metrics give nothing for so long."""
 
     def __post_init__(self) -> None:
-        subjects = [k for k in ("alerts", "budget", "slo", "probe", "freeze", "blind") if getattr(self, k) is not None]
+        subjects = [
+            k
+            for k in ("alerts", "budget", "slo", "probe", "freeze", "blind")
+            if getattr(self, k) is not None
+        ]
         if len(subjects) != 1:
-            raise ValueError("expected exactly one of `alerts`, `budget`, `slo`, `probe`, `freeze` and `blind`")
+            raise ValueError(
+                "expected exactly one of `alerts`, `budget`, `slo`, `probe`, `freeze` and `blind`"
+            )
 
     @property
     def subject(self) -> str:
         """The one key it is about."""
-        return next(k for k in ("alerts", "budget", "slo", "probe", "freeze", "blind") if getattr(self, k) is not None)
+        return next(
+            k
+            for k in ("alerts", "budget", "slo", "probe", "freeze", "blind")
+            if getattr(self, k) is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,9 @@ class Mistake:
     """What was expected, what was found and the nearest name."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.path}: {self.what}" if self.path else f"{self.where}: {self.what}"
+        return (
+            f"{self.where}: {self.path}: {self.what}" if self.path else f"{self.where}: {self.what}"
+        )
 
 
 class SpecError(DrillError):

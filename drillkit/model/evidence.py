@@ -101,9 +101,20 @@ class Mark:
     """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences of marks."""
 
     moment: Literal[
-        "disrupted", "decided", "queued", "started", "restored", "ready", "warm", "verified", "recovered",
-        "detected", "acknowledged", "mitigated", "resolved",
-    ]  # fmt: skip
+        "disrupted",
+        "decided",
+        "queued",
+        "started",
+        "restored",
+        "ready",
+        "warm",
+        "verified",
+        "recovered",
+        "detected",
+        "acknowledged",
+        "mitigated",
+        "resolved",
+    ]
     at: float
     simulated: bool = False
 
@@ -163,11 +174,31 @@ class Attachment:
 
 
 Evidence: TypeAlias = (
-    Sample | Reading | Alert | Activity | Check | Mark | RecoveryPoint | Comparison | Measure | Note | Attachment
+    Sample
+    | Reading
+    | Alert
+    | Activity
+    | Check
+    | Mark
+    | RecoveryPoint
+    | Comparison
+    | Measure
+    | Note
+    | Attachment
 )
 EVIDENCE: Mapping[str, type[Evidence]] = {
     cls.__name__: cls
     for cls in (
-        Sample, Reading, Alert, Activity, Check, Mark, RecoveryPoint, Comparison, Measure, Note, Attachment,
+        Sample,
+        Reading,
+        Alert,
+        Activity,
+        Check,
+        Mark,
+        RecoveryPoint,
+        Comparison,
+        Measure,
+        Note,
+        Attachment,
     )
-}  # fmt: skip
+}

@@ -30,7 +30,9 @@ def format_duration(length: timedelta | float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if n]
+    parts = [
+        f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if n
+    ]
     return " ".join(parts[:2])
 
 
@@ -116,7 +118,9 @@ class Amount:
             share = Share.parse(text)
             if share.of_one > 0:
                 return cls(share=share)
-        raise ValueError(f"expected a number above zero or a percentage such as 50%, found {text!r}")
+        raise ValueError(
+            f"expected a number above zero or a percentage such as 50%, found {text!r}"
+        )
 
     def of(self, total: int) -> int:
         """The number this is of `total` things."""

@@ -120,7 +120,9 @@ class UndoState:
     resource: str
     kind: str
     phase: Literal["relieve", "remove", "irreversible"]
-    outcome: Literal["undone", "already-undone", "never-happened", "not-ours", "kept", "open", "irreversible"]
+    outcome: Literal[
+        "undone", "already-undone", "never-happened", "not-ours", "kept", "open", "irreversible"
+    ]
     detail: str = ""
     attempts: int = 0
     planned: float = 0.0

@@ -33,7 +33,11 @@ class Plan:
 
 
 def survey(
-    drill: Drill, target: Target, clients: Clients, act_of: Callable[[Step], Act], bind: Callable[[Step], object | None]
+    drill: Drill,
+    target: Target,
+    clients: Clients,
+    act_of: Callable[[Step], Act],
+    bind: Callable[[Step], object | None],
 ) -> Plan:
     """Look at everything the drill would touch. Reads only.
 
@@ -46,17 +50,24 @@ def survey(
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
             prospect = _prospect(step, act_of, bind)
-            prospect_problems = [*prospect.problems, *_missing_permissions(prospect, target, clients)]
+            prospect_problems = [
+                *prospect.problems,
+                *_missing_permissions(prospect, target, clients),
+            ]
             problems += [f"step `{step.name}`: {what}" for what in prospect_problems]
             plans.append(StepPlan(step, group, prospect))
     return Plan(drill, target, tuple(plans), tuple(problems))
 
 
-def _prospect(step: Step, act_of: Callable[[Step], Act], bind: Callable[[Step], object | None]) -> Prospect:
+def _prospect(
+    step: Step, act_of: Callable[[Step], Act], bind: Callable[[Step], object | None]
+) -> Prospect:
     try:
         arguments = bind(step)
         if arguments is None:
-            return Prospect(notes=("depends on what earlier steps give: looked at when it is reached",))
+            return Prospect(
+                notes=("depends on what earlier steps give: looked at when it is reached",)
+            )
         return kind_named(step.uses).prospect(arguments, act_of(step))
     except SpecError as error:
         return Prospect(problems=tuple(map(str, error.mistakes)))
@@ -84,5 +95,7 @@ def _missing_permissions(prospect: Prospect, target: Target, clients: Clients) -
             return [f"could not ask the cluster what is allowed: {error}"]
         if not allowed:
             where = f" in namespace {namespace}" if namespace else ""
-            missing.append(f"not allowed to {verb} {what}{where}; grant it to the identity of this kubeconfig")
+            missing.append(
+                f"not allowed to {verb} {what}{where}; grant it to the identity of this kubeconfig"
+            )
     return missing

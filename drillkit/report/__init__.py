@@ -36,7 +36,9 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
     journal = folder / JOURNAL
     history = read(journal)
     if not history:
-        raise UsageError(f"{journal} has no record: the run ended before it began, so it touched nothing")
+        raise UsageError(
+            f"{journal} has no record: the run ended before it began, so it touched nothing"
+        )
     verdict = judge(history)
     texts = render(history, verdict, _last_hash(journal))
     paths = []

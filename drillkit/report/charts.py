@@ -24,8 +24,28 @@ HEADING = 30
 EM = 6.4
 """About the width of a letter at the size of labels."""
 ROUND_S = (
-    0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800,
-)  # fmt: skip
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    28800,
+    86400,
+    604800,
+)
 LABELLED = 4
 """Outages of a chart with their length beside them, at most."""
 
@@ -113,7 +133,9 @@ def _grid(axis: Axis, top: float, bottom: float) -> str:
     lines = []
     for tick in axis.ticks():
         x = axis.x(tick)
-        lines.append(f'<line class="grid" x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}"/>')
+        lines.append(
+            f'<line class="grid" x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}"/>'
+        )
         lines.append(_text(x, top - 4, "tick", _clock(tick, axis.length_s), "middle"))
     return "".join(lines)
 
@@ -140,7 +162,11 @@ def _lane(axis: Axis, lane: Lane, y: float) -> str:
     for part in lane.parts:
         x, width = axis.x(part.start_s), max(1.0, axis.x(part.end_s) - axis.x(part.start_s) - 1)
         words = [_text(x, y + LANE + 15, "part", part.name)] if width > EM * len(part.name) else []
-        parts.append(_titled(f"{part.name}: {part.note}", _rect("span part", x, y + LANE + 1, width, 5), *words))
+        parts.append(
+            _titled(
+                f"{part.name}: {part.note}", _rect("span part", x, y + LANE + 1, width, 5), *words
+            )
+        )
     return "".join(parts)
 
 
@@ -158,7 +184,13 @@ def _box(axis: Axis, span: Span, y: float) -> str:
     elif words and span.tone != "phase":
         right = x + width + beside < WIDTH - RIGHT
         shapes.append(
-            _text(x + width + 5 if right else x - 5, y + LANE / 2 + 4, "soft", words, "start" if right else "end")
+            _text(
+                x + width + 5 if right else x - 5,
+                y + LANE / 2 + 4,
+                "soft",
+                words,
+                "start" if right else "end",
+            )
         )
     return _titled(title, *shapes)
 
@@ -179,7 +211,15 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
         shapes = [mark]
         if row < 3:
             rows[row : row + 1] = [begin + width]
-            shapes.append(_text(x + 7 if right else x - 7, top + 11, "event", event.text, "start" if right else "end"))
+            shapes.append(
+                _text(
+                    x + 7 if right else x - 7,
+                    top + 11,
+                    "event",
+                    event.text,
+                    "start" if right else "end",
+                )
+            )
         parts.append(_titled(f"{event.text} at {event.at_s:.2f} s", *shapes))
     return "".join(parts), y + 14 * min(len(rows), 3) + 4
 
@@ -191,7 +231,7 @@ def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> 
         f'<line class="{"cutting" if event.cuts else "through"}" x1="{axis.x(event.at_s):.1f}" '
         f'y1="{18 if event.cuts else top:.1f}" x2="{axis.x(event.at_s):.1f}" y2="{bottom:.1f}"/>'
         for event in shown
-    )  # fmt: skip
+    )
 
 
 def _heading(series: Series, y: float) -> str:
@@ -247,7 +287,9 @@ def _outage(axis: Axis, outage: Outage, begin: float, y: float) -> str:
     shape = f"M{x:.1f} {y + 1:.1f}v-5h{width:.1f}v5"
     title = f"outage of {bracket(outage)}, {outage.bad:,} bad"
     title += "" if outage.ended else ", not over when the run ended"
-    return _titled(title, _rect("outage", x, y, width, PANEL), f'<path class="bracket" d="{shape}"/>')
+    return _titled(
+        title, _rect("outage", x, y, width, PANEL), f'<path class="bracket" d="{shape}"/>'
+    )
 
 
 def _gap(axis: Axis, start_s: float, end_s: float, y: float) -> str:
@@ -278,16 +320,24 @@ def _bar(axis: Axis, b: Bin, most: float, y: float) -> str:
 def _latency(axis: Axis, series: Series, y: float) -> str:
     """p95 of answered requests, in milliseconds; broken where nobody looked or nothing was answered."""
     bound = series.bound_p95_ms
-    most = _round_up(max([b.p95_ms for b in series.bins if b.p95_ms is not None] + ([bound] if bound else []) or [1.0]))
+    most = _round_up(
+        max(
+            [b.p95_ms for b in series.bins if b.p95_ms is not None] + ([bound] if bound else [])
+            or [1.0]
+        )
+    )
     parts = [_scale(y, f"{most:g}", "p95, ms")]
     parts += [_gap(axis, start, end, y) for start, end in series.gaps]
     if bound:
         at = y + PANEL - PANEL * bound / most
-        parts.append(f'<line class="bound" x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - RIGHT}" y2="{at:.1f}"/>')
+        parts.append(
+            f'<line class="bound" x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - RIGHT}" y2="{at:.1f}"/>'
+        )
         parts.append(_text(WIDTH - RIGHT - 2, at - 3, "soft", f"bound {bound:g} ms", "end"))
     for piece in _pieces(series):
         points = [
-            f"{axis.x((b.start_s + b.end_s) / 2):.1f},{y + PANEL - PANEL * (b.p95_ms or 0) / most:.1f}" for b in piece
+            f"{axis.x((b.start_s + b.end_s) / 2):.1f},{y + PANEL - PANEL * (b.p95_ms or 0) / most:.1f}"
+            for b in piece
         ]
         if len(piece) == 1:  # a line needs two ends
             b, height = piece[0], points[0].partition(",")[2]
@@ -315,4 +365,7 @@ def _round_up(value: float) -> float:
     power = 0.001
     while power * 10 <= value:
         power *= 10
-    return next((round(power * step, 6) for step in (1, 2, 5, 10) if power * step >= value * (1 - 1e-9)), value)
+    return next(
+        (round(power * step, 6) for step in (1, 2, 5, 10) if power * step >= value * (1 - 1e-9)),
+        value,
+    )

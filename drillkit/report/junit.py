@@ -22,21 +22,35 @@ def junit(story: Story, verdict: Verdict) -> str:
     cases = _cases(verdict)
     kinds = [next(iter(case), None) for case in cases]
     tags = [kind.tag if kind is not None else "" for kind in kinds]
-    counts = {"tests": len(cases), "failures": tags.count("failure"), "errors": tags.count("error"),
-              "skipped": tags.count("skipped")}  # fmt: skip
+    counts = {
+        "tests": len(cases),
+        "failures": tags.count("failure"),
+        "errors": tags.count("error"),
+        "skipped": tags.count("skipped"),
+    }
     numbers = {key: str(value) for key, value in counts.items()}
     time = f"{story.length_s:.3f}"
     root = Element("testsuites", {"name": "drillkit", **numbers, "time": time})
     suite = SubElement(
-        root, "testsuite",
-        {"name": _clean(verdict.drill or "drill"), **numbers, "time": time, "timestamp": _timestamp(story.begin_at),
-         "hostname": _clean(story.facts.host)},
-    )  # fmt: skip
+        root,
+        "testsuite",
+        {
+            "name": _clean(verdict.drill or "drill"),
+            **numbers,
+            "time": time,
+            "timestamp": _timestamp(story.begin_at),
+            "hostname": _clean(story.facts.host),
+        },
+    )
     properties = SubElement(suite, "properties")
     for name, value in (
-        ("run", verdict.run), ("target", verdict.target), ("holds", str(verdict.holds)),
-        ("exit_code", str(verdict.exit_code)), ("headline", verdict.headline), ("owner", story.facts.owner),
-    ):  # fmt: skip
+        ("run", verdict.run),
+        ("target", verdict.target),
+        ("holds", str(verdict.holds)),
+        ("exit_code", str(verdict.exit_code)),
+        ("headline", verdict.headline),
+        ("owner", story.facts.owner),
+    ):
         SubElement(properties, "property", {"name": name, "value": _clean(value)})
     suite.extend(cases)
     indent(root)
@@ -60,16 +74,26 @@ def _cases(verdict: Verdict) -> list[Element]:
             cases.append(_case(verdict, judged, refused=refused))
             told.add(judged.about)
     for step in verdict.steps:
-        took_s = step.ended - step.started if step.ended is not None and step.started is not None else None
+        took_s = (
+            step.ended - step.started
+            if step.ended is not None and step.started is not None
+            else None
+        )
         for judged in step.judged or (_bare(step),):
             alone = (
-                took_s if judged.about in (f"step/{step.name}", step.judged[0].about if step.judged else "") else None
+                took_s
+                if judged.about
+                in (f"step/{step.name}", step.judged[0].about if step.judged else "")
+                else None
             )
             cases.append(_case(verdict, judged, refused=refused, took_s=alone))
             told.add(judged.about)
     for undo in verdict.undos:
         if undo.phase != "irreversible":
-            case = Element("testcase", {"classname": _clean(f"{verdict.drill}.cleanup"), "name": _clean(undo.resource)})
+            case = Element(
+                "testcase",
+                {"classname": _clean(f"{verdict.drill}.cleanup"), "name": _clean(undo.resource)},
+            )
             if undo.outcome == "open":
                 _say(case, "error", "its undo is open", undo.detail)
             cases.append(case)
@@ -78,25 +102,38 @@ def _cases(verdict: Verdict) -> list[Element]:
         _case(verdict, finding, refused=refused)
         for finding in verdict.findings
         if finding.about not in told and finding.about != "action-item"
-    ]  # fmt: skip
+    ]
     return cases or [Element("testcase", {"classname": _clean(verdict.drill), "name": "drill"})]
 
 
 def _bare(step: StepVerdict) -> Judged:
     """A step of which nothing but its end is known."""
-    return Judged(about=f"step/{step.name}", holds=step.holds, expected="ok", observed=step.why or step.outcome)
+    return Judged(
+        about=f"step/{step.name}",
+        holds=step.holds,
+        expected="ok",
+        observed=step.why or step.outcome,
+    )
 
 
-def _case(verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: float | None = None) -> Element:
+def _case(
+    verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: float | None = None
+) -> Element:
     first, _, rest = judged.about.partition("/")
     owner = f"step.{rest.partition('/')[0]}" if first == "step" else first
     name = title(judged.about, step=rest.partition("/")[0] if first == "step" else "")
-    case = Element("testcase", {"classname": _clean(f"{verdict.drill}.{owner}"), "name": _clean(name)})
+    case = Element(
+        "testcase", {"classname": _clean(f"{verdict.drill}.{owner}"), "name": _clean(name)}
+    )
     if took_s is not None:
         case.set("time", f"{took_s:.3f}")
     if judged.holds is Holds.MET:
         return case
-    beside = "; ".join(p for p in (judged.note, judged.doubt) if p) if isinstance(judged, Judged) else judged.advice
+    beside = (
+        "; ".join(p for p in (judged.note, judged.doubt) if p)
+        if isinstance(judged, Judged)
+        else judged.advice
+    )
     message = f"expected {judged.expected}, observed {judged.observed}"
     kind = "skipped" if refused else "failure" if judged.holds is Holds.VIOLATED else "error"
     _say(case, kind, message, beside)
@@ -104,7 +141,11 @@ def _case(verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: 
 
 
 def _say(case: Element, kind: str, message: str, text: str) -> None:
-    attributes = {"message": _clean(message)} if kind == "skipped" else {"message": _clean(message), "type": kind}
+    attributes = (
+        {"message": _clean(message)}
+        if kind == "skipped"
+        else {"message": _clean(message), "type": kind}
+    )
     SubElement(case, kind, attributes).text = _clean(text) or None
 
 

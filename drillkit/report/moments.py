@@ -22,7 +22,7 @@ from drillkit.model.evidence import (
     Reading,
     RecoveryPoint,
     Sample,
-)  # fmt: skip
+)
 from drillkit.model.records import History, Record
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Outage, Verdict
@@ -79,7 +79,10 @@ def moments(history: History, run: RunRead, verdict: Verdict) -> tuple[Moment, .
     found += [moment(said, (said.at or 0.0) - first.mono) for said in _from_outages(verdict)]
     if verdict.crashed:
         found.append(
-            moment(_Said("the run was cut off here: nothing is written after this", tone="bad"), run.end - first.mono)
+            moment(
+                _Said("the run was cut off here: nothing is written after this", tone="bad"),
+                run.end - first.mono,
+            )
         )
     return tuple(_together(sorted(found, key=lambda m: m.at_s)))
 
@@ -148,7 +151,9 @@ def _undo_failed(record: Record, data: Mapping[str, Any], resources: dict[int, s
 def _gate(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
     held = {"met": "holds", "violated": "does not hold"}.get(str(data["holds"]), "cannot be told")
     tone = "plain" if data["holds"] == "met" else "bad"
-    return _Said(f"steady state {data['place']}: {data['sli']} {held} ({data.get('why', '')})", tone=tone)
+    return _Said(
+        f"steady state {data['place']}: {data['sli']} {held} ({data.get('why', '')})", tone=tone
+    )
 
 
 def _guard(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
@@ -159,7 +164,10 @@ def _guard(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -
 
 def _step_ended(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
     why = f": {data['why']}" if data.get("why") else ""
-    return _Said(f"{record.step}: ended, {data['outcome']}{why}", tone="step" if data["outcome"] == "ok" else "bad")
+    return _Said(
+        f"{record.step}: ended, {data['outcome']}{why}",
+        tone="step" if data["outcome"] == "ok" else "bad",
+    )
 
 
 def _whose(record: Record) -> str:
@@ -176,9 +184,15 @@ _TELLERS: Mapping[str, Callable[[Record, Mapping[str, Any], dict[int, str]], _Sa
     "undo.ended": _undo_ended,
     "undo.failed": _undo_failed,
     "abort": lambda _, data, __: _Said(f"ABORTED by {data['by']}: {data['why']}", tone="bad"),
-    "run.recovered": lambda _, data, __: _Said(f"recovery begins, by {data.get('by', 'somebody')}", tone="good"),
-    "journal.torn": lambda _, data, __: _Said(f"a torn last line of {data['bytes']} bytes was cut off", tone="bad"),
-    "phase.started": lambda _, data, __: _Said("clean-up begins") if data["phase"] == "cleanup" else None,
+    "run.recovered": lambda _, data, __: _Said(
+        f"recovery begins, by {data.get('by', 'somebody')}", tone="good"
+    ),
+    "journal.torn": lambda _, data, __: _Said(
+        f"a torn last line of {data['bytes']} bytes was cut off", tone="bad"
+    ),
+    "phase.started": lambda _, data, __: (
+        _Said("clean-up begins") if data["phase"] == "cleanup" else None
+    ),
     "run.closed": lambda *_: _Said("run closed"),
 }
 
@@ -190,14 +204,20 @@ def _observed(record: Record) -> _Said | None:
         case Mark() as mark:
             simulated = " (simulated)" if mark.simulated else ""
             return _Said(f"{_whose(record)}{mark.moment}{simulated}", tone="step", at=mark.at)
-        case Activity() as activity if activity.outcome != "succeeded" or activity.tolerated is False:
+        case Activity() as activity if (
+            activity.outcome != "succeeded" or activity.tolerated is False
+        ):
             error = f": {activity.error}" if activity.error else ""
             outcome = "out of tolerance" if activity.outcome == "succeeded" else activity.outcome
             return _Said(f"{_whose(record)}{activity.name} {outcome}{error}", tone="bad")
         case Activity() as activity if activity.kind == "action":
-            return _Said(f"{_whose(record)}{activity.name} succeeded in {format_duration(activity.took_s)}")
+            return _Said(
+                f"{_whose(record)}{activity.name} succeeded in {format_duration(activity.took_s)}"
+            )
         case Check() as check if passes(check) is not True:
-            found = f"could not be read: {check.why}" if check.found is None else f"found {check.found}"
+            found = (
+                f"could not be read: {check.why}" if check.found is None else f"found {check.found}"
+            )
             return _Said(f"{_whose(record)}{check.name}: {found}", tone="bad")
         case Alert() as alert:
             expected = " (expected)" if alert.expected else ""
@@ -206,7 +226,16 @@ def _observed(record: Record) -> _Said | None:
             return _Said(f"{note.by}: {note.text}", tone="step")
         case Reading() as reading if reading.total is None:
             return _Said(f"{reading.sli} could not be read: {reading.why}", tone="bad")
-        case Activity() | Check() | Reading() | Sample() | RecoveryPoint() | Comparison() | Measure() | Attachment():
+        case (
+            Activity()
+            | Check()
+            | Reading()
+            | Sample()
+            | RecoveryPoint()
+            | Comparison()
+            | Measure()
+            | Attachment()
+        ):
             return None  # routine, or told in a table of its own
         case other:
             assert_never(other)
@@ -229,7 +258,10 @@ def _from_outages(verdict: Verdict) -> Iterator[_Said]:
 
 def bracket(outage: Outage) -> str:
     """`3.45 s to 3.55 s`: it lasted at least the one and at most the other."""
-    least, most = format_duration(round(outage.least_s, 2)), format_duration(round(outage.most_s, 2))
+    least, most = (
+        format_duration(round(outage.least_s, 2)),
+        format_duration(round(outage.most_s, 2)),
+    )
     return most if least == most else f"{least} to {most}"
 
 

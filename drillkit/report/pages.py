@@ -22,7 +22,7 @@ from drillkit.model.evidence import (
     Note,
     Reading,
     RecoveryPoint,
-)  # fmt: skip
+)
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, Verdict
 from drillkit.report.charts import timeline
@@ -128,7 +128,9 @@ def _table(columns: Iterable[str]) -> Ready:
 
 def _yaml(value: Mapping[str, Any]) -> str:
     try:
-        return str(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=110)).rstrip()
+        return str(
+            yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=110)
+        ).rstrip()
     except yaml.YAMLError:
         return repr(value)
 
@@ -142,15 +144,31 @@ def prepare() -> None:
 @functools.cache
 def _environment(*, html: bool) -> Environment:
     environment = Environment(
-        loader=PackageLoader("drillkit.report"), autoescape=html, undefined=StrictUndefined,
-        keep_trailing_newline=True, finalize=None if html else _markdown_text,
-    )  # fmt: skip
+        loader=PackageLoader("drillkit.report"),
+        autoescape=html,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=None if html else _markdown_text,
+    )
     environment.globals["table"] = _table
     environment.filters.update(
-        latency=_latency, duration=_duration, offset=_offset, causes=causes, records=_records, prose=_prose,
-        thousands=lambda n: f"{n:,}", code=_code, fenced=_fenced, bracket=bracket, number=number, moment=_moment,
-        url=_url, title=title, yaml=_yaml, sign=lambda holds: SIGNS[holds],
-    )  # fmt: skip
+        latency=_latency,
+        duration=_duration,
+        offset=_offset,
+        causes=causes,
+        records=_records,
+        prose=_prose,
+        thousands=lambda n: f"{n:,}",
+        code=_code,
+        fenced=_fenced,
+        bracket=bracket,
+        number=number,
+        moment=_moment,
+        url=_url,
+        title=title,
+        yaml=_yaml,
+        sign=lambda holds: SIGNS[holds],
+    )
     return environment
 
 
@@ -160,23 +178,40 @@ def _outages(several: tuple[Outage, ...]) -> tuple[list[Outage], int]:
     return sorted(longest, key=lambda o: o.first_bad), max(0, len(several) - OUTAGES)
 
 
-def _names(story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str) -> dict[str, Any]:
+def _names(
+    story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str
+) -> dict[str, Any]:
     shown, more = shortened(story.moments, MOMENTS[kind])
     return {
-        "v": verdict, "s": story, "f": story.facts, "last_hash": last_hash, "exit_text": exit_text,
-        "moments": shown, "more_moments": more, "steady": _steady(verdict), "steps": step_pages(story, verdict.steps),
-        "outages": [(s.sli, *_outages(s.outages)) for s in verdict.slis if s.phase == "all" and s.outages],
+        "v": verdict,
+        "s": story,
+        "f": story.facts,
+        "last_hash": last_hash,
+        "exit_text": exit_text,
+        "moments": shown,
+        "more_moments": more,
+        "steady": _steady(verdict),
+        "steps": step_pages(story, verdict.steps),
+        "outages": [
+            (s.sli, *_outages(s.outages)) for s in verdict.slis if s.phase == "all" and s.outages
+        ],
         "left": [undo for undo in verdict.undos if undo.outcome == "open"],
-        "measures": story.of(Measure), "points": story.of(RecoveryPoint), "comparisons": story.of(Comparison),
-        "alerts": story.of(Alert), "notes": _notes(story), "readings": _readings(story),
+        "measures": story.of(Measure),
+        "points": story.of(RecoveryPoint),
+        "comparisons": story.of(Comparison),
+        "alerts": story.of(Alert),
+        "notes": _notes(story),
+        "readings": _readings(story),
         "attachments": story.of(Attachment),
-    }  # fmt: skip
+    }
 
 
 def _steady(verdict: Verdict) -> list[Any]:
     """Guards, gates and bounds in the order of a run."""
     rank = {"guard": 0, "before": 1, "between": 2, "during": 3, "step": 4, "after": 5}
-    everything = sorted((*verdict.gates, *verdict.bounds), key=lambda j: rank.get(j.about.partition("/")[0], 9))
+    everything = sorted(
+        (*verdict.gates, *verdict.bounds), key=lambda j: rank.get(j.about.partition("/")[0], 9)
+    )
     return [
         row_of(judged)
         for judged in everything
@@ -210,6 +245,9 @@ def markdown(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> 
 
 def html(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> str:
     """`report.html`: one file that needs no other."""
-    names = {**_names(story, verdict, last_hash, exit_text, "html"), "timeline": Markup(timeline(story))}
+    names = {
+        **_names(story, verdict, last_hash, exit_text, "html"),
+        "timeline": Markup(timeline(story)),
+    }
     text = _environment(html=True).get_template("report.html.j2").render(names)
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -47,16 +47,24 @@ class StepPage:
         """RTO and its parts, or ''."""
         if not self.step.split_s:
             return ""
-        parts = ", ".join(f"{part} {format_duration(round(s, 2))}" for part, s in self.step.split_s.items())
-        whole = "not reached" if self.step.rto_s is None else format_duration(round(self.step.rto_s, 2))
+        parts = ", ".join(
+            f"{part} {format_duration(round(s, 2))}" for part, s in self.step.split_s.items()
+        )
+        whole = (
+            "not reached" if self.step.rto_s is None else format_duration(round(self.step.rto_s, 2))
+        )
         return f"RTO {whole}: {parts}"
 
 
 def step_pages(story: Story, steps: tuple[StepVerdict, ...]) -> tuple[StepPage, ...]:
     """Every step of a verdict."""
-    activities = {seen.n: seen.what for _, seen in story.evidence if isinstance(seen.what, Activity)}
+    activities = {
+        seen.n: seen.what for _, seen in story.evidence if isinstance(seen.what, Activity)
+    }
     return tuple(
-        StepPage(step, tuple(row_of(j, step.name, activities) for j in sorted(step.judged, key=_place)))
+        StepPage(
+            step, tuple(row_of(j, step.name, activities) for j in sorted(step.judged, key=_place))
+        )
         for step in steps
     )
 

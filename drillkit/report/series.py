@@ -78,9 +78,13 @@ class _Growing:
     """Up to when it has been looked at."""
 
 
-def series_of(history: History, run: RunRead, verdict: Verdict, begin: float, length_s: float) -> tuple[Series, ...]:
+def series_of(
+    history: History, run: RunRead, verdict: Verdict, begin: float, length_s: float
+) -> tuple[Series, ...]:
     """Every probe's series, those that users stand behind first."""
-    bin_s = next((s for s in ROUND_S if length_s / s <= BINS), max(ROUND_S[-1], round(length_s / BINS)))
+    bin_s = next(
+        (s for s in ROUND_S if length_s / s <= BINS), max(ROUND_S[-1], round(length_s / BINS))
+    )
     growing: dict[str, _Growing] = {}
     for record in history:
         if record.kind == "evidence" and is_sample(record.data):
@@ -124,10 +128,14 @@ def _finish(found: _Growing) -> None:
         found.latency = {}
 
 
-def _series(sli: str, found: _Growing, outages: Iterable[Outage], bin_s: int, bound: float | None) -> Series:
+def _series(
+    sli: str, found: _Growing, outages: Iterable[Outage], bin_s: int, bound: float | None
+) -> Series:
     _finish(found)
     if bin_s > 1:
-        found.bins[-1].end_s = max(found.bins[-1].start_s + 1.0, min(found.bins[-1].end_s, found.until_s or 0.0))
+        found.bins[-1].end_s = max(
+            found.bins[-1].start_s + 1.0, min(found.bins[-1].end_s, found.until_s or 0.0)
+        )
     longest = sorted(outages, key=lambda o: -o.most_s)[:OUTAGES]
     shown = tuple(sorted(longest, key=lambda o: o.first_bad))
     return Series(sli, found.control, tuple(found.bins), tuple(found.gaps), shown, bin_s, bound)
@@ -136,7 +144,9 @@ def _series(sli: str, found: _Growing, outages: Iterable[Outage], bin_s: int, bo
 def _bound_p95_ms(run: RunRead, sli: str) -> float | None:
     """The tightest declared bound on a probe's 95th percentile."""
     hypotheses = [run.drill.hypothesis] if run.drill else []
-    hypotheses += [s.declared.hypothesis for s in run.steps.values() if s.declared and s.declared.hypothesis]
+    hypotheses += [
+        s.declared.hypothesis for s in run.steps.values() if s.declared and s.declared.hypothesis
+    ]
     limits = [
         bounds.p95.total_seconds() * 1000
         for hypothesis in hypotheses

@@ -154,7 +154,9 @@ def _facts(opened: Mapping[str, Any]) -> Facts:
         description=_text(drill.get("description"), ""),
         owner=_text(drill.get("owner"), ""),
         protected=target.get("protected") is True,
-        emulated=tuple(str(text) for text in emulated) if isinstance(emulated, list | tuple) else (),
+        emulated=tuple(str(text) for text in emulated)
+        if isinstance(emulated, list | tuple)
+        else (),
         operator=_text(opened.get("operator")),
         trigger=_text(opened.get("trigger")),
         host=_text(vantage.get("host")),
@@ -202,17 +204,32 @@ def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
         spans: tuple[Span, ...] = ()
         if step.started is not None:
             end = run.end if step.ended is None else step.ended
-            spans = (Span(str(step.name), step.started - begin, end - begin, step.outcome, str(step.why)),)
-        lanes.append(Lane(str(step.name), spans, _parts(run, step.name, step.split_s, begin), int(bool(group))))
+            spans = (
+                Span(
+                    str(step.name), step.started - begin, end - begin, step.outcome, str(step.why)
+                ),
+            )
+        lanes.append(
+            Lane(
+                str(step.name), spans, _parts(run, step.name, step.split_s, begin), int(bool(group))
+            )
+        )
     return tuple(lanes)
 
 
 def _marks(run: RunRead) -> list[tuple[str, Mark]]:
-    return [(step.name, s.what) for step in run.steps.values() for s in step.evidence if isinstance(s.what, Mark)]
+    return [
+        (step.name, s.what)
+        for step in run.steps.values()
+        for s in step.evidence
+        if isinstance(s.what, Mark)
+    ]
 
 
 def _parts(run: RunRead, step: str, split_s: Mapping[str, float], begin: float) -> tuple[Span, ...]:
-    disrupted = [mark.at for name, mark in _marks(run) if name == step and mark.moment == "disrupted"]
+    disrupted = [
+        mark.at for name, mark in _marks(run) if name == step and mark.moment == "disrupted"
+    ]
     if not disrupted or not split_s:
         return ()
     at, spans = min(disrupted) - begin, []
@@ -227,7 +244,7 @@ def _events(run: RunRead, verdict: Verdict, begin: float) -> tuple[Event, ...]:
     found = [
         Event(mark.at - begin, f"{step}: {mark.moment}" if several else mark.moment)
         for step, mark in _marks(run)
-    ]  # fmt: skip
+    ]
     found += [Event(record.mono - begin, "aborted", cuts=True) for record in run.aborts[:1]]
     if verdict.crashed:
         found.append(Event(run.end - begin, "cut off", cuts=True))

@@ -32,7 +32,14 @@ from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.keeping import spared
 from drillkit.runner.ledger import Ledger
 from drillkit.runner.locking import TargetLock
-from drillkit.runner.opening import Place, cannot_be_written, each_step, open_place, opening_record, operator
+from drillkit.runner.opening import (
+    Place,
+    cannot_be_written,
+    each_step,
+    open_place,
+    opening_record,
+    operator,
+)
 from drillkit.runner.probed import ProbedSource
 from drillkit.runner.steady import ProbeSource, Steady
 from drillkit.runner.stepping import Stepping
@@ -106,7 +113,9 @@ class _Run:
     def __init__(self, request: Request, clock: Clock) -> None:
         self.request, self.clock = request, clock
         drill = request.drill
-        self.place: Place = open_place(request.reports, request.names, request.target.name, drill.owner)
+        self.place: Place = open_place(
+            request.reports, request.names, request.target.name, drill.owner
+        )
         self.gate = Gate()
         try:
             self.journal = Journal(self.place.journal, clock=clock, gate=self.gate)
@@ -120,13 +129,17 @@ class _Run:
         self.clients.hold = (self.place.lock.fd,)
         self.undoing = self.clients.behind(Gate())
         self.clients.prestarted = request.prestarted
-        self.lock = TargetLock(self.clients, clock, self.stopper) if request.target.kubernetes else None
+        self.lock = (
+            TargetLock(self.clients, clock, self.stopper) if request.target.kubernetes else None
+        )
         self.ledger = Ledger()
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)
         self.probed = ProbedSource(drill, request.slos, clock)
         self.metrics = self._metrics()
-        self.steady = Steady(self.journal, clock, self.gate, (self.probes, self.probed, self.metrics))
+        self.steady = Steady(
+            self.journal, clock, self.gate, (self.probes, self.probed, self.metrics)
+        )
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
         readers = (self.guards.read, *((request.watch,) if request.watch else ()))
         samples = (self.probes.feed, self.probed.feed, self.guards.feed)
@@ -141,7 +154,9 @@ class _Run:
             return Unmetered()
         from drillkit.runner.metrics import Metrics
 
-        return Metrics(request.drill, request.slos, request.target, self.journal, self.clock, self.stopper)
+        return Metrics(
+            request.drill, request.slos, request.target, self.journal, self.clock, self.stopper
+        )
 
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
@@ -179,9 +194,14 @@ class _Run:
     def _open(self) -> None:
         request = self.request
         record = opening_record(
-            request.drill, request.source, request.target, request.names, request.trigger, request.digests,
+            request.drill,
+            request.source,
+            request.target,
+            request.names,
+            request.trigger,
+            request.digests,
             self._identities(),
-        )  # fmt: skip
+        )
         record["slos"] = self.metrics.open()
         if (offset_s := self.metrics.clock_offset_s()) is not None:
             record["identities"].setdefault("clock_offset_s", {})["prometheus"] = round(offset_s, 3)
@@ -190,7 +210,9 @@ class _Run:
 
     def _identities(self) -> dict[str, Any]:
         """Who the target really is; what could not be asked says why."""
-        found: dict[str, Any] = {"launched_pid": self.request.launched_pid} if self.request.launched_pid else {}
+        found: dict[str, Any] = (
+            {"launched_pid": self.request.launched_pid} if self.request.launched_pid else {}
+        )
         if self.request.target.kubernetes is not None:
             try:
                 found["cluster_uid"] = self.clients.kube.cluster_uid()
@@ -215,11 +237,19 @@ class _Run:
             self._check_plan()
             check_start(drill, self.journal, self.clock, self.metrics.start_guard)
             if self.lock is not None:
-                self.lock.take(self.journal, self.request.names.id, operator(), self.request.wait_for_lock_s, self.gate)
+                self.lock.take(
+                    self.journal,
+                    self.request.names.id,
+                    operator(),
+                    self.request.wait_for_lock_s,
+                    self.gate,
+                )
             self.probes.start(self.place.lock.fd)
             self.metrics.start()
         with self._phase("before"):
-            if why := self.steady.hold("before", drill.hypothesis.before, default_within=drill.settle):
+            if why := self.steady.hold(
+                "before", drill.hypothesis.before, default_within=drill.settle
+            ):
                 raise Refused(why)
             self.metrics.check()
         self.guards.begin()
@@ -271,9 +301,12 @@ class _Run:
 
     def _check_plan(self) -> None:
         plan = survey(
-            self.request.drill, self.request.target, self.clients,
-            lambda step: self._act(step, self.deadline), lambda step: self.request.bind(step, None),
-        )  # fmt: skip
+            self.request.drill,
+            self.request.target,
+            self.clients,
+            lambda step: self._act(step, self.deadline),
+            lambda step: self.request.bind(step, None),
+        )
         if plan.problems:
             raise Refused("; ".join(plan.problems))
         self.plan = plan
@@ -281,7 +314,9 @@ class _Run:
     def _look(self, step: Step) -> None:
         from drillkit.runner.looking import look
 
-        with contextlib.suppress(DrillError, OSError):  # looking is a kindness: what it cannot do is no failure
+        with contextlib.suppress(
+            DrillError, OSError
+        ):  # looking is a kindness: what it cannot do is no failure
             look(self.plan, self._act(step, self.deadline), self.undoing, self.clock)
 
     def _stepping(self) -> Stepping:
@@ -296,17 +331,29 @@ class _Run:
             ),
             relieve=self._relieve,
             bind=self.request.bind,
-            overdue=lambda name: self.stopper.abort("deadline", f"step `{name}` did not end at its limit"),
+            overdue=lambda name: self.stopper.abort(
+                "deadline", f"step `{name}` did not end at its limit"
+            ),
             look=self._look,
         )
 
     def _act(self, step: Step, deadline: Deadline) -> Act:
         return Act(
-            name=step.name, run=self.request.names, target=self.request.target, book=self.journal,
-            clients=self.clients, clock=self.clock, gate=self.gate, deadline=deadline, folder=self.place.folder,
-            find_experiment=self.request.find_experiment, objectives=step.objectives, checks=step.checks,
-            cut=self.stopper.cut, lock_fd=self.place.lock.fd,
-        )  # fmt: skip
+            name=step.name,
+            run=self.request.names,
+            target=self.request.target,
+            book=self.journal,
+            clients=self.clients,
+            clock=self.clock,
+            gate=self.gate,
+            deadline=deadline,
+            folder=self.place.folder,
+            find_experiment=self.request.find_experiment,
+            objectives=step.objectives,
+            checks=step.checks,
+            cut=self.stopper.cut,
+            lock_fd=self.place.lock.fd,
+        )
 
     def _relieve(self, step: str) -> None:
         """A fault is relieved when its step ends, not when the drill does."""
@@ -327,9 +374,13 @@ class _Run:
             self.lock.stop()
         kept = spared(self.place.folder, self.ledger.open())
         cleaned = clean(
-            kept.left, self.undoing, self.journal, self.clock,
-            self.request.drill.cleanup_limit.total_seconds(), skip_remove=self.stopper.skip_remove,
-        )  # fmt: skip
+            kept.left,
+            self.undoing,
+            self.journal,
+            self.clock,
+            self.request.drill.cleanup_limit.total_seconds(),
+            skip_remove=self.stopper.skip_remove,
+        )
         kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):
             self.journal.append("phase.ended", {"phase": "cleanup"}, durable=False)

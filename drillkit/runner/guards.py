@@ -55,13 +55,20 @@ class AbortGuards:
 
     def _act_on(self, fired: list[Fired]) -> None:
         for guard in fired:
-            data = {"place": "abort", "guard": guard.guard, "holds": str(guard.holds), "why": guard.why}
+            data = {
+                "place": "abort",
+                "guard": guard.guard,
+                "holds": str(guard.holds),
+                "why": guard.why,
+            }
             with contextlib.suppress(JournalLost):
                 self._journal.append("guard.decided", data, step="")
             self._stopper.abort(guard.by, f"{guard.guard}: {guard.why}")
 
 
-def check_start(drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]) -> None:
+def check_start(
+    drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]
+) -> None:
     """Decide the window and the guards of `guards.start`. Raises Refused for the first that says no, and for one that
     nobody can decide. `by_metrics` decides what is read from a metrics server."""
     now = utc(clock.now())
@@ -81,7 +88,9 @@ def _no(why: str) -> Holds:
 
 
 def _decide(journal: Journal, guard: str, holds: Holds, why: str) -> None:
-    journal.append("guard.decided", {"place": "start", "guard": guard, "holds": str(holds), "why": why})
+    journal.append(
+        "guard.decided", {"place": "start", "guard": guard, "holds": str(holds), "why": why}
+    )
     if holds is not Holds.MET:
         raise Refused(f"{guard}: {why}")
 

@@ -29,7 +29,9 @@ FOLDER = "keep"
 class Writer(Protocol):
     """What is written to."""
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int: ...
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
     lock = RunLock.take(folder)
     if lock is None:
         if _cleaning(history):
-            raise UsageError(f"run {folder.name} is cleaning up already: what is left then can be kept afterwards")
+            raise UsageError(
+                f"run {folder.name} is cleaning up already: what is left then can be kept afterwards"
+            )
         _ask(folder, undo.resource, by)
         return Kept(undo.resource, "the run leaves it alone when it cleans up", False)
     try:
@@ -65,12 +69,26 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
 def chosen(opens: Iterable[OpenUndo], name: str, history: History) -> OpenUndo:
     """The open undo of what is meant. Raises UsageError naming those that there are."""
     everything = [undo for undo in opens if undo.phase == "remove"]
-    found = [u for u in everything if u.resource == name] or [u for u in everything if u.resource.endswith(f"/{name}")]
+    found = [u for u in everything if u.resource == name] or [
+        u for u in everything if u.resource.endswith(f"/{name}")
+    ]
     if len(found) == 1:
         return found[0]
-    there = ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
-    gone = [r for r in history if r.kind == "undo.planned" and str(r.data.get("resource", "")).endswith(name)]
-    why = "it was removed" if gone and not found else "it is not among what this run made" if not found else "name one"
+    there = (
+        ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
+    )
+    gone = [
+        r
+        for r in history
+        if r.kind == "undo.planned" and str(r.data.get("resource", "")).endswith(name)
+    ]
+    why = (
+        "it was removed"
+        if gone and not found
+        else "it is not among what this run made"
+        if not found
+        else "name one"
+    )
     raise UsageError(f"{name}: {why}; to keep there is {there}")
 
 
@@ -92,7 +110,9 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
     """Set aside what somebody asked to keep, with what it lives on. Reads the run's folder only."""
     left, kept = tuple(opens), []
     for resource, by in _asked(folder).items():
-        wanted = next((undo for undo in left if undo.resource == resource and undo.phase == "remove"), None)
+        wanted = next(
+            (undo for undo in left if undo.resource == resource and undo.phase == "remove"), None
+        )
         if wanted is not None:
             together = _companions(wanted, left)
             kept += [(undo, by) for undo in together]
@@ -125,7 +145,9 @@ def _companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
     return [undo, *(each for each in opens if each.step == undo.step and each.kind in kinds)]
 
 
-def _hand_over(undo: OpenUndo, clients: Clients, book: Writer, by: str, *, strict: bool = False) -> str:
+def _hand_over(
+    undo: OpenUndo, clients: Clients, book: Writer, by: str, *, strict: bool = False
+) -> str:
     """Take its marks off and write it down. `strict`: what is not there or not ours is an error, not kept."""
     from drillkit.clients.leftovers import hand_over
 
@@ -139,8 +161,16 @@ def _hand_over(undo: OpenUndo, clients: Clients, book: Writer, by: str, *, stric
         if strict:
             raise
         # Whoever asked needs it: better a copy with our marks on than none.
-        detail = f"its marks could not be taken off ({error}); do it by hand, or a sweep may remove it"
-    data = {"of": undo.record, "outcome": "kept", "detail": f"kept for {by}: {detail}", "attempts": 1, "took_s": 0.0}
+        detail = (
+            f"its marks could not be taken off ({error}); do it by hand, or a sweep may remove it"
+        )
+    data = {
+        "of": undo.record,
+        "outcome": "kept",
+        "detail": f"kept for {by}: {detail}",
+        "attempts": 1,
+        "took_s": 0.0,
+    }
     with contextlib.nullcontext() if strict else contextlib.suppress(JournalLost):
         book.append("undo.ended", data, step=undo.step)
     return detail

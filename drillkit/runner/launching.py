@@ -40,7 +40,9 @@ def standing(target: Target) -> Mapping[str, Any] | None:
 
 
 @contextlib.contextmanager
-def launched(target: Target, more_arguments: tuple[str, ...] = ()) -> Iterator[tuple[Target, int | None]]:
+def launched(
+    target: Target, more_arguments: tuple[str, ...] = ()
+) -> Iterator[tuple[Target, int | None]]:
     """The target with its endpoints and its process, started for as long as this lasts; any other target as it is.
 
     Main thread only: on Linux the kernel ends the process with the thread that started it. Raises TargetError with
@@ -49,7 +51,9 @@ def launched(target: Target, more_arguments: tuple[str, ...] = ()) -> Iterator[t
     if target.launch is None:
         yield target, None
         return
-    if (endpoints := standing(target)) is not None and set(more_arguments) <= set(endpoints.get("arguments", ())):
+    if (endpoints := standing(target)) is not None and set(more_arguments) <= set(
+        endpoints.get("arguments", ())
+    ):
         yield filled(target, endpoints), int(endpoints["pid"])
         return
     state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
@@ -70,13 +74,20 @@ def start(
     """Start the process and wait for its line. `with_us`: it ends when this process does."""
     assert target.launch is not None
     command = [sys.executable, "-m", target.launch.module, "--state", str(state)]
-    command += [*target.launch.arguments, *more_arguments, *(["--die-with-parent"] if with_us else [])]
+    command += [
+        *target.launch.arguments,
+        *more_arguments,
+        *(["--die-with-parent"] if with_us else []),
+    ]
     log_path = state / "log"
     with open(log_path, "wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE if with_us else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            command,
+            stdin=subprocess.PIPE if with_us else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is ours to handle: clean-up needs the target
-        )  # fmt: skip
+        )
     line = _first_line(process)
     if not line:
         end(process)
@@ -126,10 +137,16 @@ def filled(target: Target, endpoints: Mapping[str, Any]) -> Target:
     return dataclasses.replace(
         target,
         kubernetes=target.kubernetes
-        or KubernetesTarget(kubeconfig=endpoints["kubeconfig"], cluster_uid=endpoints.get("cluster_uid")),
+        or KubernetesTarget(
+            kubeconfig=endpoints["kubeconfig"], cluster_uid=endpoints.get("cluster_uid")
+        ),
         aws=target.aws or (_aws(aws) if aws else None),
         prometheus=target.prometheus
-        or (PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s")) if prometheus else None),
+        or (
+            PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s"))
+            if prometheus
+            else None
+        ),
         urls={**endpoints.get("urls", {}), **target.urls},
         databases={**(aws or {}).get("databases", {}), **target.databases},
         canary_key=target.canary_key or (aws or {}).get("canary_key"),

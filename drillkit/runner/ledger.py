@@ -26,5 +26,9 @@ class Ledger:
     def open(self, step: str | None = None) -> tuple[OpenUndo, ...]:
         """Undos still open, of one step or of all."""
         with self._lock:
-            records = tuple(r for r in self._records if step is None or r.step == step or r.kind != "undo.planned")
+            records = tuple(
+                r
+                for r in self._records
+                if step is None or r.step == step or r.kind != "undo.planned"
+            )
         return open_undos(records)

@@ -63,7 +63,9 @@ class TargetLock:
             except NotOurs as why:
                 self._stopper.abort("guard", f"the lock on the target was lost: {why}")
                 return
-            except CallError:  # a cluster in trouble is a drill's normal weather; the lock outlives 60 s of it
+            except (
+                CallError
+            ):  # a cluster in trouble is a drill's normal weather; the lock outlives 60 s of it
                 continue
             if flag:
                 self._stopper.abort("operator", f"stop flag on the Lease: {flag}")

@@ -60,7 +60,13 @@ class Metrics:
     """The metrics server of one run; a `Source` of the steady state."""
 
     def __init__(
-        self, drill: Drill, slos: Mapping[str, Slo], target: Target, journal: Journal, clock: Clock, stopper: Stopper
+        self,
+        drill: Drill,
+        slos: Mapping[str, Slo],
+        target: Target,
+        journal: Journal,
+        clock: Clock,
+        stopper: Stopper,
     ) -> None:
         self._drill, self._all, self._target = drill, slos, target
         self._slos = {name: slo for name, slo in slos.items() if not isinstance(slo.sli, Probed)}
@@ -84,7 +90,11 @@ class Metrics:
     def needed(self) -> bool:
         """Whether the drill reads anything from a metrics server."""
         guards = (*self._drill.guards.start, *self._drill.guards.abort)
-        return bool(self._slos) or self._alerts.any or any(guard.alerts is not None for guard in guards)
+        return (
+            bool(self._slos)
+            or self._alerts.any
+            or any(guard.alerts is not None for guard in guards)
+        )
 
     @property
     def interval_s(self) -> float:
@@ -119,7 +129,9 @@ class Metrics:
 
     def _connect(self) -> None:
         if self._target.prometheus is None:
-            self._why = f"target `{self._target.name}` has no `prometheus:`; add its URL to targets.yaml"
+            self._why = (
+                f"target `{self._target.name}` has no `prometheus:`; add its URL to targets.yaml"
+            )
             return
         try:
             self._server = open_prometheus(self._target.prometheus, self._clock, QUERY_S)
@@ -161,13 +173,20 @@ class Metrics:
         """Whether a guard of the start lets the drill begin, and what was found. Never raises CallError."""
         slo = self._all.get(guard.budget or guard.slo or "")
         if slo is not None and isinstance(slo.sli, Probed):
-            return Holds.UNKNOWN, f"{slo.name} is seen by a probe of the drill, which has no past to judge by"
+            return (
+                Holds.UNKNOWN,
+                f"{slo.name} is seen by a probe of the drill, which has no past to judge by",
+            )
         if self._server is None or self._why:
             return Holds.UNKNOWN, self._why or "there is no metrics server to ask"
         try:
             if guard.alerts is not None:
                 hits = selected(self._server.firing(), matchers_of(guard.alerts))
-                return (Holds.VIOLATED, f"firing: {words(hits)}") if hits else (Holds.MET, "none fires")
+                return (
+                    (Holds.VIOLATED, f"firing: {words(hits)}")
+                    if hits
+                    else (Holds.MET, "none fires")
+                )
             assert slo is not None
             return self._standing(guard, slo)
         except CallError as error:
@@ -192,13 +211,23 @@ class Metrics:
     def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
         now = self._now()
         # What was before the steps is the steady state; after a fault only what came since counts.
-        since = now if self._began is not None else now - self.interval_s - self._gate_s(self._slos[sli])
+        since = (
+            now
+            if self._began is not None
+            else now - self.interval_s - self._gate_s(self._slos[sli])
+        )
         with self._lock:
             self._polled[sli] = self._clock.mono()
             self._gates[sli] = _Asked(expectation, "after" if place == "after" else "before", since)
             wanted = self._expected(self._slos[sli], expectation)
-            needed = format_duration(max(0.0, since + self._gate_s(self._slos[sli]) + self.interval_s - now))
-            why = f"no answer yet: scrapes of the next {needed} are needed" if since >= now else "no answer yet"
+            needed = format_duration(
+                max(0.0, since + self._gate_s(self._slos[sli]) + self.interval_s - now)
+            )
+            why = (
+                f"no answer yet: scrapes of the next {needed} are needed"
+                if since >= now
+                else "no answer yet"
+            )
             self._answers[sli] = GateAnswer(Holds.UNKNOWN, 0, 0, wanted.expected, why)
 
     def answer(self, sli: str) -> GateAnswer:
@@ -235,7 +264,10 @@ class Metrics:
         if self._thread is None:
             return
         if self._began is not None and self._stopper.aborted is None and self._slos:
-            last = max((end for end in map(self._last_end, self._slos.values()) if end is not None), default=0.0)
+            last = max(
+                (end for end in map(self._last_end, self._slos.values()) if end is not None),
+                default=0.0,
+            )
             wait_s = max(0.0, last - self._now()) + 3 * self.interval_s + QUERY_S
             ends = self._clock.mono() + wait_s
             while not self._final.is_set() and self._clock.mono() < ends:
@@ -275,7 +307,9 @@ class Metrics:
         """Answer every gate whose window is there; whether there was one."""
         with self._lock:
             recent = self._clock.mono() - POLLED_S
-            gates = {name: gate for name, gate in self._gates.items() if self._polled[name] >= recent}
+            gates = {
+                name: gate for name, gate in self._gates.items() if self._polled[name] >= recent
+            }
         asked = False
         for name, gate in gates.items():
             slo, end = self._slos[name], self._now() - self.interval_s
@@ -283,7 +317,9 @@ class Metrics:
             if end - gate.since < length_s - 1e-6:
                 continue
             asked = True
-            count = _decidable(counting.count(slo, end - length_s, end), slo, self._expected, gate.expectation)
+            count = _decidable(
+                counting.count(slo, end - length_s, end), slo, self._expected, gate.expectation
+            )
             n = self._observe(_reading(name, count, length_s, gate.place))
             answer = replace(self._expected(slo, gate.expectation, count), records=(n,))
             with self._lock:
@@ -318,7 +354,9 @@ class Metrics:
             sums.setdefault(name, Cumulative(counting, slo, self._began))
             end = min(now, ends[name] or now)
             if end - self._began > 1e-3:
-                self._observe(_reading(name, _exact(sums[name].read(end)), end - self._began, "during"))
+                self._observe(
+                    _reading(name, _exact(sums[name].read(end)), end - self._began, "during")
+                )
         for guard in self._drill.guards.abort:
             if guard.window is not None and (burnt := self._slos.get(guard.slo or "")) is not None:
                 window_s = guard.window.total_seconds()
@@ -342,15 +380,21 @@ class Metrics:
 
 def _plain(terms: SloTerms) -> dict[str, Any]:
     data = {
-        "target": terms.target, "window_s": terms.window_s, "kind": terms.kind, "probe": terms.probe,
-        "n_window": terms.n_window, "slow_s": terms.slow_s,
-    }  # fmt: skip
+        "target": terms.target,
+        "window_s": terms.window_s,
+        "kind": terms.kind,
+        "probe": terms.probe,
+        "n_window": terms.n_window,
+        "slow_s": terms.slow_s,
+    }
     return {key: value for key, value in data.items() if value not in (None, "")}
 
 
 def _reading(name: str, count: Count, window_s: float, place: Place) -> Reading:
     why = count.why or "; ".join(count.notes)
-    return Reading(name, "; ".join(count.queries), round(window_s, 3), count.good, count.total, why, place)
+    return Reading(
+        name, "; ".join(count.queries), round(window_s, 3), count.good, count.total, why, place
+    )
 
 
 def _exact(count: Count) -> Count:

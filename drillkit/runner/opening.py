@@ -80,7 +80,13 @@ def operator() -> str:
 def versions() -> dict[str, str]:
     """Versions of everything that takes part."""
     found = {"drillkit": __version__, "python": platform.python_version()}
-    for package in ("chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes", "boto3"):
+    for package in (
+        "chaostoolkit",
+        "chaostoolkit-lib",
+        "chaostoolkit-kubernetes",
+        "kubernetes",
+        "boto3",
+    ):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -118,10 +124,19 @@ def opening_record(
         "versions": versions(),
         "digests": {"drill": hashlib.sha256(source).hexdigest(), **digests},
         "identities": dict(identities),
-        "vantage": {"host": socket.gethostname(), "platform": _platform(), "python": sys.version.split()[0]},
+        "vantage": {
+            "host": socket.gethostname(),
+            "platform": _platform(),
+            "python": sys.version.split()[0],
+        },
         "boot": boot_id(),
         "steps": [
-            {"name": step.name, "uses": step.uses, "disturbs": kind_named(step.uses).disturbs, "group": group}
+            {
+                "name": step.name,
+                "uses": step.uses,
+                "disturbs": kind_named(step.uses).disturbs,
+                "group": group,
+            }
             for step, group in each_step(drill)
         ],
     }

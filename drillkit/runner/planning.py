@@ -21,7 +21,9 @@ LOOK_S = 60.0
 class NoBook:
     """Takes no plans: whoever only looks has nothing to undo."""
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         """Nothing is kept."""
         return 0
 
@@ -44,9 +46,18 @@ def plan_only(
 
     def act_of(step: Step) -> Act:
         return Act(
-            name=step.name, run=names, target=target, book=NoBook(), clients=clients, clock=clock, gate=Gate(),
-            deadline=Deadline.after(LOOK_S, clock), folder=Path(), find_experiment=find_experiment,
-            objectives=step.objectives, checks=step.checks,
-        )  # fmt: skip
+            name=step.name,
+            run=names,
+            target=target,
+            book=NoBook(),
+            clients=clients,
+            clock=clock,
+            gate=Gate(),
+            deadline=Deadline.after(LOOK_S, clock),
+            folder=Path(),
+            find_experiment=find_experiment,
+            objectives=step.objectives,
+            checks=step.checks,
+        )
 
     return survey(drill, target, clients, act_of, lambda step: bind(step, None))

@@ -18,7 +18,9 @@ class ProbedSource:
     """The objectives of a run whose SLI is a probe."""
 
     def __init__(self, drill: Drill, slos: Mapping[str, Slo], clock: Clock) -> None:
-        self._slos = {name: (slo, slo.sli) for name, slo in slos.items() if isinstance(slo.sli, Probed)}
+        self._slos = {
+            name: (slo, slo.sli) for name, slo in slos.items() if isinstance(slo.sli, Probed)
+        }
         self._probes, self._clock = drill.probes, clock
         self._windows: dict[str, GateWindow] = {}
         self._lock = threading.Lock()
@@ -36,7 +38,9 @@ class ProbedSource:
     def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
         slo, probed = self._slos[sli]
         gate = expectation if expectation.bad is not None else slo_gate(slo.target, expectation)
-        limits = [each for each in (probed.slow, self._probes[probed.probe].slow) if each is not None]
+        limits = [
+            each for each in (probed.slow, self._probes[probed.probe].slow) if each is not None
+        ]
         slow_s = min(each.total_seconds() for each in limits) if limits else None
         with self._lock:
             self._windows[sli] = GateWindow(gate, slow_s=slow_s, sli=probed.probe)

@@ -39,7 +39,11 @@ def leftovers(target: str, runs: Iterable[OpenRun] | None = None) -> list[OpenRu
     """Open runs of a target whose processes are all gone."""
     found = []
     for run in open_runs() if runs is None else runs:
-        if run.target == target and run.folder.is_dir() and (lock := RunLock.take(run.folder)) is not None:
+        if (
+            run.target == target
+            and run.folder.is_dir()
+            and (lock := RunLock.take(run.folder)) is not None
+        ):
             lock.release()
             found.append(run)
     return found
@@ -53,7 +57,9 @@ def nothing_left(run: OpenRun) -> bool:
         return False
 
 
-def recover(run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clock | None = None) -> Recovered:
+def recover(
+    run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clock | None = None
+) -> Recovered:
     """Apply the open undos of one run, as its journal has them, and close it."""
     clock = clock or SystemClock()
     if not run.journal.is_file():
@@ -61,7 +67,11 @@ def recover(run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clo
         return Recovered(run, "clean", "it ended before its journal began, so it touched nothing")
     lock = RunLock.take(run.folder)
     if lock is None:
-        return Recovered(run, "still running", f"process {holder(run.folder)} holds its lock; see `drillkit abort`")
+        return Recovered(
+            run,
+            "still running",
+            f"process {holder(run.folder)} holds its lock; see `drillkit abort`",
+        )
     try:
         return _clean(run, read(run.journal), limit_s, say, clock)
     except (OSError, DrillError) as error:
@@ -70,7 +80,9 @@ def recover(run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clo
         lock.release()
 
 
-def _clean(run: OpenRun, history: History, limit_s: float, say: Callable[[str], None], clock: Clock) -> Recovered:
+def _clean(
+    run: OpenRun, history: History, limit_s: float, say: Callable[[str], None], clock: Clock
+) -> Recovered:
     journal = Journal(run.journal, clock=clock)
     try:
         journal.append("run.recovered", {"by": operator(), "boot": boot_id()})
@@ -78,7 +90,12 @@ def _clean(run: OpenRun, history: History, limit_s: float, say: Callable[[str], 
         opens = open_undos(history)
         if opens and (gone := launched_and_gone(history)):
             for undo in opens:
-                data = {"of": undo.record, "outcome": "already-undone", "detail": gone, "attempts": 0}
+                data = {
+                    "of": undo.record,
+                    "outcome": "already-undone",
+                    "detail": gone,
+                    "attempts": 0,
+                }
                 journal.append("undo.ended", data)
             left: tuple[str, ...] = ()
         else:
@@ -91,9 +108,13 @@ def _clean(run: OpenRun, history: History, limit_s: float, say: Callable[[str], 
     finally:
         journal.close()
     if left:
-        return Recovered(run, "dirty", "run `drillkit recover` again, or see the report for each", left)
+        return Recovered(
+            run, "dirty", "run `drillkit recover` again, or see the report for each", left
+        )
     unregister(run.id)
-    return Recovered(run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open")
+    return Recovered(
+        run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open"
+    )
 
 
 def target_of(history: History) -> Target:

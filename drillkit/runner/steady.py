@@ -61,7 +61,9 @@ class ProbeSource:
         ours, theirs = socket.socketpair()
         with theirs:
             self._sampler = Sampler.start(self._drill.probes, theirs.fileno(), keep_fds=(lock_fd,))
-        self._thread = threading.Thread(target=serve, args=(self._journal, ours, "sampler"), daemon=True)
+        self._thread = threading.Thread(
+            target=serve, args=(self._journal, ours, "sampler"), daemon=True
+        )
         self._thread.start()
 
     def died(self) -> str:
@@ -93,7 +95,9 @@ class ProbeSource:
     def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
         slow = self._drill.probes[sli].slow
         with self._lock:
-            self._windows[sli] = GateWindow(expectation, slow_s=slow.total_seconds() if slow else None, sli=sli)
+            self._windows[sli] = GateWindow(
+                expectation, slow_s=slow.total_seconds() if slow else None, sli=sli
+            )
 
     def answer(self, sli: str) -> GateAnswer:
         with self._lock:
@@ -103,7 +107,9 @@ class ProbeSource:
 class Steady:
     """The hypothesis of one run."""
 
-    def __init__(self, journal: Journal, clock: Clock, gate: Gate, sources: tuple[Source, ...]) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, gate: Gate, sources: tuple[Source, ...]
+    ) -> None:
         self._journal, self._clock, self._gate, self._sources = journal, clock, gate, sources
 
     def hold(self, place: str, gates: GateSet, *, default_within: timedelta) -> str:
@@ -112,7 +118,10 @@ class Steady:
         '' when they hold, else why not. One flaky sample decides nothing: a gate is asked again until its time is
         over. Raises Refused when the run is aborted meanwhile.
         """
-        wanted: Mapping[str, Expectation] = {**{name: Expectation() for name in gates.slo}, **gates.gates}
+        wanted: Mapping[str, Expectation] = {
+            **{name: Expectation() for name in gates.slo},
+            **gates.gates,
+        }
         asked: dict[str, tuple[Source, Deadline]] = {}
         for sli, expectation in wanted.items():
             source = next(s for s in self._sources if s.knows(sli))
@@ -129,16 +138,26 @@ class Steady:
                     self._write(place, sli, answer, self._clock.mono() - began)
                     del asked[sli]
             if asked and self._clock.sleep(ASK_EVERY_S, self._gate.closed):
-                raise Refused(f"stopped while waiting for the steady state {place}: {self._gate.why}")
+                raise Refused(
+                    f"stopped while waiting for the steady state {place}: {self._gate.why}"
+                )
         bad = {sli: answer for sli, answer in answers.items() if answer.holds is not Holds.MET}
         return "; ".join(
-            f"{sli} {place}: expected {answer.expected}, observed {answer.why}" for sli, answer in bad.items()
+            f"{sli} {place}: expected {answer.expected}, observed {answer.why}"
+            for sli, answer in bad.items()
         )
 
     def _write(self, place: str, sli: str, answer: GateAnswer, took_s: float) -> None:
         data = {
-            "place": place, "sli": sli, "holds": str(answer.holds), "bad": answer.bad, "total": answer.total,
-            "expected": answer.expected, "why": answer.why, "test": answer.test, "records": list(answer.records),
+            "place": place,
+            "sli": sli,
+            "holds": str(answer.holds),
+            "bad": answer.bad,
+            "total": answer.total,
+            "expected": answer.expected,
+            "why": answer.why,
+            "test": answer.test,
+            "records": list(answer.records),
             "took_s": round(took_s, 3),
-        }  # fmt: skip
+        }
         self._journal.append("gate.decided", data, step="")

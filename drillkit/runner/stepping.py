@@ -54,7 +54,12 @@ class Stepping:
         of earlier steps; `overdue` aborts the run because a step would not end at its limit;
         `look` keeps what is to be seen after a step that did not succeed."""
         self._book, self._clock, self._gate = book, clock, gate
-        self._act_of, self._steady_before, self._relieve, self._bind = act_of, steady_before, relieve, bind
+        self._act_of, self._steady_before, self._relieve, self._bind = (
+            act_of,
+            steady_before,
+            relieve,
+            bind,
+        )
         self._overdue, self._look = overdue, look
         self._results: dict[str, Result] = {}
         self._finishing = threading.Lock()
@@ -76,7 +81,9 @@ class Stepping:
             if bad and entry.on_failure == "stop" and not stopped:
                 stopped = f"an earlier step did not succeed ({entry.name}): not proven"
 
-    def _side_by_side(self, steps: tuple[Step, ...], group: str, deadline: Deadline, stopped: str) -> list[Result]:
+    def _side_by_side(
+        self, steps: tuple[Step, ...], group: str, deadline: Deadline, stopped: str
+    ) -> list[Result]:
         running: list[tuple[Step, Deadline, threading.Thread]] = []
         for step in steps:
             why = stopped or self._why_not(step)
@@ -114,7 +121,9 @@ class Stepping:
                 self._overdue(step.name)
         thread.join(CUT_GRACE_S)
         if thread.is_alive():
-            self._finish(step, Result("cut", f"{self._gate.why}; a call that never answered was left behind"))
+            self._finish(
+                step, Result("cut", f"{self._gate.why}; a call that never answered was left behind")
+            )
 
     def _finish(self, step: Step, result: Result) -> None:
         """Write a step's end down, once."""
@@ -123,7 +132,9 @@ class Stepping:
                 return
             self._results[step.name] = result
         with contextlib.suppress(JournalLost):
-            self._book.append("step.ended", {"outcome": result.outcome, "why": result.why}, step=step.name)
+            self._book.append(
+                "step.ended", {"outcome": result.outcome, "why": result.why}, step=step.name
+            )
 
     def _why_not(self, step: Step) -> str:
         if kind_named(step.uses).disturbs == "none":
@@ -154,7 +165,9 @@ class Stepping:
                 return Result("unknown", str(why))
             except Exception as bug:
                 # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls it met.
-                self._book.append("progress", {"text": traceback.format_exc(limit=8)}, durable=False)
+                self._book.append(
+                    "progress", {"text": traceback.format_exc(limit=8)}, durable=False
+                )
                 return Result("unknown", f"a bug in the step: {type(bug).__name__}: {bug}")
         return Result("ok")
 

@@ -79,13 +79,17 @@ class Stopper:
         with self._lock:
             first = self.aborted is None and not self._cleaning
         if first:
-            self.abort("operator", f"{name} from the operator" if name == "SIGINT" else f"{name} received")
+            self.abort(
+                "operator", f"{name} from the operator" if name == "SIGINT" else f"{name} received"
+            )
         elif name == "SIGINT":
             self.skip_remove.set()
             with contextlib.suppress(JournalLost):
                 self._journal.append(
                     "progress",
-                    {"text": "second Ctrl-C: users are relieved, removing our own resources is left to `recover`"},
+                    {
+                        "text": "second Ctrl-C: users are relieved, removing our own resources is left to `recover`"
+                    },
                     durable=False,
                 )
 

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from drillkit.clients import Clients
-from drillkit.clients.leftovers import Leftover, leftovers_of_elasticache, leftovers_of_kube, leftovers_of_rds
+from drillkit.clients.leftovers import (
+    Leftover,
+    leftovers_of_elasticache,
+    leftovers_of_kube,
+    leftovers_of_rds,
+)
 from drillkit.clients.undo import Patience
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.runs import RunLock, open_runs
@@ -42,8 +47,14 @@ def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
         except Denied as error:
             unread.append(str(error))
     at_work = _at_work()
-    over = [each for each in found if each.expires.timestamp() <= clock.now() and each.run not in at_work]
-    over.sort(key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource))
+    over = [
+        each
+        for each in found
+        if each.expires.timestamp() <= clock.now() and each.run not in at_work
+    ]
+    over.sort(
+        key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource)
+    )
     return over, unread
 
 
@@ -61,13 +72,19 @@ def _at_work() -> set[str]:
 
 
 def sweep(
-    leftovers: Iterable[Leftover], clients: Clients, clock: Clock, limit_s: float, tell: Callable[[Swept], None]
+    leftovers: Iterable[Leftover],
+    clients: Clients,
+    clock: Clock,
+    limit_s: float,
+    tell: Callable[[Swept], None],
 ) -> list[Swept]:
     """Remove them one after the other, within `limit_s` seconds; one that cannot be removed holds up nobody."""
     deadline = Deadline.after(limit_s, clock)
     done: list[Swept] = []
     for each in leftovers:
-        patience = Patience(clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid})
+        patience = Patience(
+            clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid}
+        )
         try:
             swept = Swept(each, each.undo.apply(clients, patience))
         except DrillError as error:

@@ -20,7 +20,10 @@ class Watching:
     """One thread that hands every record to its readers, in order. The journal's writers never wait for them."""
 
     def __init__(
-        self, readers: tuple[Reader, ...], sample_readers: tuple[SampleReader, ...], tick: Callable[[], None]
+        self,
+        readers: tuple[Reader, ...],
+        sample_readers: tuple[SampleReader, ...],
+        tick: Callable[[], None],
     ) -> None:
         self._readers, self._sample_readers, self._tick = readers, sample_readers, tick
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()

@@ -28,7 +28,10 @@ _SPARE_DESCRIPTORS = 64
 def main(arguments: list[str]) -> int:
     """Exit code: 0 stopped, 1 the runner is gone, 2 a configuration that cannot be."""
     die_with_parent(int(arguments[0]))
-    for number in (signal.SIGINT, signal.SIGTERM):  # the runner decides; it still wants samples while it cleans up
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the runner decides; it still wants samples while it cleans up
         signal.signal(number, signal.SIG_IGN)
     book = remote_from_environment()
     if book is None:
@@ -65,7 +68,9 @@ def _first_line() -> bytes | None:
 
 
 def _make_room(aims: list[Aim]) -> None:
-    need = 2 * sum(map(most_connections, aims)) + _SPARE_DESCRIPTORS  # each may look up a name at the same time
+    need = (
+        2 * sum(map(most_connections, aims)) + _SPARE_DESCRIPTORS
+    )  # each may look up a name at the same time
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= need:
         return

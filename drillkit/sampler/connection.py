@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 OURS = "ours"
 """Outcome of a probe that failed by our own fault: out of ports, descriptors or threads."""
-_OUR_ERRORS = frozenset({
-    errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE,
-})  # fmt: skip
+_OUR_ERRORS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EADDRINUSE,
+    }
+)
 _READ_BYTES = 64 << 10
 _READS_AT_ONCE = 16
 """A fast sender of a big body must not keep the thread from its schedule."""
@@ -31,7 +38,9 @@ class Plan:
 
     __slots__ = ("addresses", "aim", "body", "patience_s", "request", "tls")
 
-    def __init__(self, aim: Aim, request: bytes, tls: ssl.SSLContext | None, addresses: tuple[Address, ...]) -> None:
+    def __init__(
+        self, aim: Aim, request: bytes, tls: ssl.SSLContext | None, addresses: tuple[Address, ...]
+    ) -> None:
         self.aim = aim
         self.request = request
         self.tls = tls
@@ -71,8 +80,17 @@ class Connection:
     """A connection and the probe that is under way on it."""
 
     __slots__ = (
-        "_addresses", "_answer", "_owner", "_plan", "_selector", "_sock", "_stage", "_unsent", "_watched", "ticket",
-    )  # fmt: skip
+        "_addresses",
+        "_answer",
+        "_owner",
+        "_plan",
+        "_selector",
+        "_sock",
+        "_stage",
+        "_unsent",
+        "_watched",
+        "ticket",
+    )
 
     def __init__(self, plan: Plan, selector: BaseSelector, owner: Owner) -> None:
         self.ticket: Ticket | None = None
@@ -255,7 +273,13 @@ class Connection:
     def _end(self, cause: str | None) -> None:
         """The probe is over: keep the connection if it may carry another, and tell the owner."""
         answer, self._answer = self._answer, None
-        kept = answer is not None and answer.complete and answer.reusable and not self._plan.aim.fresh and cause != OURS
+        kept = (
+            answer is not None
+            and answer.complete
+            and answer.reusable
+            and not self._plan.aim.fresh
+            and cause != OURS
+        )
         if kept:
             self._stage = IDLE
             self._watch(EVENT_READ)

@@ -78,7 +78,9 @@ class Counting:
         self._server = prometheus
         self.interval_s = prometheus.scrape_interval_s
 
-    def count(self, slo: Slo, start: float, end: float, *, partial: bool = False, piece: bool = False) -> Count:
+    def count(
+        self, slo: Slo, start: float, end: float, *, partial: bool = False, piece: bool = False
+    ) -> Count:
         """Good and total events over `(start, end]`; slices, where the objective is about these.
 
         `partial`: data that reach back only to some point inside the window count for the whole of it. `piece`: it
@@ -87,34 +89,52 @@ class Counting:
         """
         asked = _Asked()
         try:
-            if end - start < LEAST_INTERVALS * self.interval_s - 1e-6 and slo.slices is None and not piece:
+            if (
+                end - start < LEAST_INTERVALS * self.interval_s - 1e-6
+                and slo.slices is None
+                and not piece
+            ):
                 least = format_duration(LEAST_INTERVALS * self.interval_s)
-                raise NoData(f"{format_duration(end - start)} are too short a window: {least} are needed to count in")
+                raise NoData(
+                    f"{format_duration(end - start)} are too short a window: {least} are needed to count in"
+                )
             found = self._counted(slo, start, end, partial, asked)
         except (CallError, NoData, ValueError) as error:  # ValueError: a counter that cannot be
-            return Count(None, None, str(error), tuple(dict.fromkeys(asked.queries)), tuple(asked.notes))
+            return Count(
+                None, None, str(error), tuple(dict.fromkeys(asked.queries)), tuple(asked.notes)
+            )
         return found
 
     def _counted(self, slo: Slo, start: float, end: float, partial: bool, asked: _Asked) -> Count:
         sli = slo.sli
         if isinstance(sli, Probed):
-            raise NoData(f"`{slo.name}` is seen by a probe of a drill, which has no past to ask for")
+            raise NoData(
+                f"`{slo.name}` is seen by a probe of a drill, which has no past to ask for"
+            )
         if slo.slices is not None:
             good, total = self._slices(slo, start, end, partial, asked)
             return _checked(good, total, None, None, asked)
         assert isinstance(sli, Ratio)
-        if isinstance(sli.total, Counter) and isinstance(sli.good or sli.bad, Counter) and end - start <= RAW_S:
+        if (
+            isinstance(sli.total, Counter)
+            and isinstance(sli.good or sli.bad, Counter)
+            and end - start <= RAW_S
+        ):
             return self._raw_count(sli, start, end, partial, asked)
         return self._server_count(sli, start, end, asked)
 
     # --- raw samples -------------------------------------------------------------------------------------------------
 
-    def _raw_count(self, ratio: Ratio, start: float, end: float, partial: bool, asked: _Asked) -> Count:
+    def _raw_count(
+        self, ratio: Ratio, start: float, end: float, partial: bool, asked: _Asked
+    ) -> Count:
         raw = self._raw(ratio, start, end, partial, asked)
         total = raw.total.total
         if ratio.bad is not None:
             if raw.edges is not None:
-                raise NoData(f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them")
+                raise NoData(
+                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them"
+                )
             return _checked(total - raw.least.total, total, None, None, asked)
         if raw.edges is None:
             return _checked(raw.least.total, total, None, None, asked)
@@ -145,9 +165,13 @@ class Counting:
         until = self._common_end(times, [each for _, found in buckets for each in found], end)
         parts = [growth(found, start, until, born_after=born_after) for _, found in buckets]
         edges = (buckets[0][0], buckets[-1][0]) if len(buckets) > 1 else None
-        return _Raw(growth(everything, start, until, born_after=born_after), parts[0], parts[-1], edges)
+        return _Raw(
+            growth(everything, start, until, born_after=born_after), parts[0], parts[-1], edges
+        )
 
-    def _samples(self, selector: Selector, end: float, reach_s: float, asked: _Asked) -> tuple[Series, ...]:
+    def _samples(
+        self, selector: Selector, end: float, reach_s: float, asked: _Asked
+    ) -> tuple[Series, ...]:
         return _sound(self._ask(f"{selector}[{window_text(reach_s)}]", end, asked)).series
 
     def _ask(self, query: str, at: float, asked: _Asked) -> Answer:
@@ -155,7 +179,13 @@ class Counting:
         return self._server.instant(query, at)
 
     def _covered(
-        self, times: Sequence[float], start: float, end: float, partial: bool, series: Sequence[Series], of: Selector
+        self,
+        times: Sequence[float],
+        start: float,
+        end: float,
+        partial: bool,
+        series: Sequence[Series],
+        of: Selector,
     ) -> float:
         """The window's begin (later, if `partial`), when samples cover it. Raises NoData where they do not."""
         if not times:
@@ -179,22 +209,34 @@ class Counting:
         """Why a selector gave no samples at all."""
         if self._seen(of, end):
             return f"no sample of {of} in the window, though it matched within the last day: is it still scraped?"
-        return f"{of} matched nothing within the last day; is the selector right, and is it scraped?"
+        return (
+            f"{of} matched nothing within the last day; is the selector right, and is it scraped?"
+        )
 
     def _seen(self, of: Selector, end: float) -> bool:
         return bool(self._server.series([str(of)], end - RECENT_S, end))
 
     def _trust_empty(
-        self, part: Selector, whole: Selector | None, series: Sequence[Series], end: float, good: bool, asked: _Asked
+        self,
+        part: Selector,
+        whole: Selector | None,
+        series: Sequence[Series],
+        end: float,
+        good: bool,
+        asked: _Asked,
     ) -> None:
         """A part without any series is zero only where it could have matched. Raises NoData otherwise."""
         if whole is not None and not good:
             wanted = {matcher.label for matcher in set(part.matchers) - set(whole.matchers)}
             if all(any(label in each.labels for each in series) for label in wanted):
-                asked.notes.append("no bad event was ever counted; the labels that would tell are there")
+                asked.notes.append(
+                    "no bad event was ever counted; the labels that would tell are there"
+                )
                 return
         if not self._seen(part, end):
-            raise NoData(f"{part} matched nothing within the last day, so nobody knows whether it ever could")
+            raise NoData(
+                f"{part} matched nothing within the last day, so nobody knows whether it ever could"
+            )
         asked.notes.append(f"{'no good' if good else 'no bad'} event in the window")
 
     def _buckets(
@@ -208,7 +250,11 @@ class Counting:
         found = self._samples(every.plus(_spelled(limit.value)), end, reach_s, asked)
         if found or not _number(limit.value):
             return [(limit.value, found)]
-        known = {each["le"] for each in self._server.series([str(every)], end - reach_s, end) if "le" in each}
+        known = {
+            each["le"]
+            for each in self._server.series([str(every)], end - reach_s, end)
+            if "le" in each
+        }
         at = float(limit.value)
         below = max((le for le in known if float(le) < at), key=float, default=None)
         above = min((le for le in known if float(le) > at), key=float, default=None)
@@ -217,7 +263,10 @@ class Counting:
         upper = self._samples(every.plus(_spelled(above)), end, reach_s, asked)
         if below is None:
             return [("0", ()), (above, upper)]
-        return [(below, self._samples(every.plus(_spelled(below)), end, reach_s, asked)), (above, upper)]
+        return [
+            (below, self._samples(every.plus(_spelled(below)), end, reach_s, asked)),
+            (above, upper),
+        ]
 
     def _common_end(self, times: Sequence[float], part: Sequence[Series], end: float) -> float:
         """Two queries may see different scrapes; both are counted up to the last that both have."""
@@ -241,7 +290,9 @@ class Counting:
         good = some if ratio.good is not None else total - some
         return _checked(good, total, None, None, asked)
 
-    def _trust_empty_query(self, part: Query, total: Query, end: float, good: bool, asked: _Asked) -> None:
+    def _trust_empty_query(
+        self, part: Query, total: Query, end: float, good: bool, asked: _Asked
+    ) -> None:
         one, whole = _selectors(part)[0], _selectors(total)[0]
         if one.is_part_of(whole) and not good:
             known = self._server.series([str(whole)], end - RECENT_S, end)
@@ -257,7 +308,9 @@ class Counting:
 
     # --- slices ------------------------------------------------------------------------------------------------------
 
-    def _slices(self, slo: Slo, start: float, end: float, partial: bool, asked: _Asked) -> tuple[float, float]:
+    def _slices(
+        self, slo: Slo, start: float, end: float, partial: bool, asked: _Asked
+    ) -> tuple[float, float]:
         """(good slices, slices with data)."""
         assert slo.slices is not None
         length_s = slo.slices.length.total_seconds()
@@ -269,7 +322,9 @@ class Counting:
             found = self._threshold_slices(slo.sli, start, length_s, count, asked)
         else:
             assert isinstance(slo.sli, Ratio)
-            found = self._ratio_slices(slo.sli, slo.slices.target, start, length_s, count, partial, asked)
+            found = self._ratio_slices(
+                slo.sli, slo.slices.target, start, length_s, count, partial, asked
+            )
         told = [good for good in found if good is not None]
         missing = count - len(told)
         if missing:
@@ -287,14 +342,27 @@ class Counting:
         return [None if value is None else sli.good(value) for value in values]
 
     def _ratio_slices(
-        self, ratio: Ratio, least: float, start: float, length_s: float, count: int, partial: bool, asked: _Asked
+        self,
+        ratio: Ratio,
+        least: float,
+        start: float,
+        length_s: float,
+        count: int,
+        partial: bool,
+        asked: _Asked,
     ) -> list[bool | None]:
         part, end = ratio.good or ratio.bad, start + count * length_s
         assert part is not None
-        if isinstance(ratio.total, Counter) and isinstance(part, Counter) and count * length_s <= RAW_S:
+        if (
+            isinstance(ratio.total, Counter)
+            and isinstance(part, Counter)
+            and count * length_s <= RAW_S
+        ):
             raw = self._raw(ratio, start, end, partial, asked)
             if raw.edges is not None:
-                raise NoData(f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them")
+                raise NoData(
+                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them"
+                )
             totals: Sequence[float | None] = raw.total.slices(start, length_s, count)
             parts: Sequence[float | None] = raw.least.slices(start, length_s, count)
         else:
@@ -320,7 +388,9 @@ class Counting:
             begin, end = start + (first + 1) * length_s, start + (last + 1) * length_s
             answer = _sound(self._server.range(query, begin, end, length_s))
             if len(answer.series) > 1:
-                raise NoData(f"expected one number, {len(answer.series)} series came back from {query}")
+                raise NoData(
+                    f"expected one number, {len(answer.series)} series came back from {query}"
+                )
             for at, value in answer.series[0].samples if answer.series else ():
                 number = round((at - start) / length_s) - 1
                 if 0 <= number < count and math.isfinite(value):
@@ -345,9 +415,13 @@ class Cumulative:
             length_s = slices.length.total_seconds()
             end = self._until + math.floor((end - self._until) / length_s + 1e-6) * length_s
             if end <= self._until:
-                return self._sum or Count(None, None, f"no slice of {format_duration(length_s)} is over yet")
+                return self._sum or Count(
+                    None, None, f"no slice of {format_duration(length_s)} is over yet"
+                )
         elif not (
-            isinstance(sli, Ratio) and isinstance(sli.total, Counter) and isinstance(sli.good or sli.bad, Counter)
+            isinstance(sli, Ratio)
+            and isinstance(sli.total, Counter)
+            and isinstance(sli.good or sli.bad, Counter)
         ):
             return self._counting.count(self._slo, self._began, end)
         if end <= self._until:
@@ -373,8 +447,14 @@ def _added(one: Count, other: Count) -> Count:
         )
     why = "" if total else "no events in the window"
     return Count(
-        one.good + other.good, total, why, other.queries, other.notes, most, other.edges or one.edges
-    )  # fmt: skip
+        one.good + other.good,
+        total,
+        why,
+        other.queries,
+        other.notes,
+        most,
+        other.edges or one.edges,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +488,9 @@ def selectors_of(slo: Slo) -> tuple[Selector, ...]:
 
 def _sound(answer: Answer) -> Answer:
     if answer.warnings:
-        raise NoData(f"the server warns that its answer is not whole: {'; '.join(answer.warnings)[:200]}")
+        raise NoData(
+            f"the server warns that its answer is not whole: {'; '.join(answer.warnings)[:200]}"
+        )
     return answer
 
 
@@ -423,7 +505,9 @@ def _number_of(answer: Answer, query: str, factor: float) -> float | None:
     return value * factor
 
 
-def _checked(good: float, total: float, most: float | None, edges: tuple[str, str] | None, asked: _Asked) -> Count:
+def _checked(
+    good: float, total: float, most: float | None, edges: tuple[str, str] | None, asked: _Asked
+) -> Count:
     queries, notes = tuple(dict.fromkeys(asked.queries)), tuple(asked.notes)
     if total <= 0:
         return Count(0.0, 0.0, "no events in the window", queries, notes)
@@ -444,6 +528,14 @@ def _spelled(limit: str) -> Matcher:
     """A bucket's edge in every spelling: Prometheus 3 writes 500 as 500.0."""
     spellings = {limit}
     if _number(limit):
-        spellings |= {f"{float(limit):g}", repr(float(limit)), f"{float(limit):.1f}" if float(limit) >= 1 else limit}
+        spellings |= {
+            f"{float(limit):g}",
+            repr(float(limit)),
+            f"{float(limit):.1f}" if float(limit) >= 1 else limit,
+        }
     spellings = {text for text in spellings if not _number(limit) or float(text) == float(limit)}
-    return Matcher("le", "=~", "|".join(sorted(text.replace(".", "\\.").replace("+", "\\+") for text in spellings)))
+    return Matcher(
+        "le",
+        "=~",
+        "|".join(sorted(text.replace(".", "\\.").replace("+", "\\+") for text in spellings)),
+    )

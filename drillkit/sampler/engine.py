@@ -26,7 +26,9 @@ _COMMAND_BYTES = 4096
 class Engine:
     """Drives all lanes until told to stop, or until whoever could tell it is gone."""
 
-    def __init__(self, aims: Sequence[Aim], book: Book, commands_fd: int, book_fd: int | None) -> None:
+    def __init__(
+        self, aims: Sequence[Aim], book: Book, commands_fd: int, book_fd: int | None
+    ) -> None:
         """`commands_fd`: one JSON line per command, `{"stop": true}`; its end stops at once, as does `book_fd`'s.
 
         Raises UsageError for a secret or a certificate that cannot be read.
@@ -40,7 +42,9 @@ class Engine:
         self._stopping = False
         self._orphaned = False
         self._due = math.inf
-        self._selector.register(self._resolver, selectors.EVENT_READ, lambda _: self._resolver.collect())
+        self._selector.register(
+            self._resolver, selectors.EVENT_READ, lambda _: self._resolver.collect()
+        )
         self._selector.register(commands_fd, selectors.EVENT_READ, lambda _: self._command())
         if book_fd is not None:
             # Samples are not answered, so the only thing to read there is the end.
@@ -51,7 +55,9 @@ class Engine:
         self._start = time.monotonic() + _LEAD_S
         self._tick = self._start + 1
         for number, lane in enumerate(self._lanes):
-            lane.begin(self._start, number / len(self._lanes))  # apart, so that no two leave at the same time
+            lane.begin(
+                self._start, number / len(self._lanes)
+            )  # apart, so that no two leave at the same time
         return self._start
 
     def run(self) -> bool:

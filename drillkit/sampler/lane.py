@@ -26,7 +26,10 @@ class Lane:
     def __init__(self, aim: Aim, selector: BaseSelector, resolver: Resolver) -> None:
         """Reads the probe's secrets and certificates. Raises UsageError for those that cannot be read."""
         self._plan = Plan(
-            aim, request(aim), tls_context(aim) if aim.secure else None, resolve(aim.host, aim.port, literal=True)
+            aim,
+            request(aim),
+            tls_context(aim) if aim.secure else None,
+            resolve(aim.host, aim.port, literal=True),
         )
         self._aim = aim
         self._selector = selector

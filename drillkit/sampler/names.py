@@ -91,6 +91,9 @@ def resolve(host: str, port: int, *, literal: bool = False) -> tuple[Address, ..
     flags = socket.AI_NUMERICHOST if literal else 0
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    except (OSError, UnicodeError):  # gaierror is an OSError; UnicodeError: a label that IDNA forbids
+    except (
+        OSError,
+        UnicodeError,
+    ):  # gaierror is an OSError; UnicodeError: a label that IDNA forbids
         return ()
     return tuple((family, address) for family, _, _, _, address in found)

@@ -27,7 +27,9 @@ _LAST_WORDS_BYTES = 4096
 class Sampler:
     """A running sampler. Make it with `start`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], started: float, longest_s: float, stderr: IO[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], started: float, longest_s: float, stderr: IO[bytes]
+    ) -> None:
         self._process = process
         self._stderr = stderr
         self._words = ""
@@ -37,9 +39,13 @@ class Sampler:
 
     @classmethod
     def start(
-        cls, probes: Mapping[str, Probe], book_fd: int, *, keep_fds: Sequence[int] = (),
+        cls,
+        probes: Mapping[str, Probe],
+        book_fd: int,
+        *,
+        keep_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
-    ) -> Sampler:  # fmt: skip
+    ) -> Sampler:
         """Start sampling; returns when the schedule is fixed, a few milliseconds before the first probe.
 
         `book_fd`: the child's end of a socketpair whose other end is served to the journal (`journal.wire.serve`);
@@ -56,10 +62,13 @@ class Sampler:
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "drillkit.sampler", str(os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(book_fd, *keep_fds),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            pass_fds=(book_fd, *keep_fds),
             env=_environment(os.environ if env is None else env, book_fd),
             start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
-        )  # fmt: skip
+        )
         sampler = cls(process, 0.0, max(aim.timeout_s for aim in aims), stderr)
         try:
             with contextlib.suppress(BrokenPipeError):  # it died: its last words say why
@@ -124,7 +133,9 @@ class Sampler:
         ready, _, _ = select.select([self._process.stdout], [], [], _STARTS_WITHIN_S)
         line = self._process.stdout.readline() if ready else b""
         if not line:
-            why = self.last_words() or ("it ended" if ready else f"it said nothing for {_STARTS_WITHIN_S:g} s")
+            why = self.last_words() or (
+                "it ended" if ready else f"it said nothing for {_STARTS_WITHIN_S:g} s"
+            )
             raise DrillError(f"expected the sampler to start, but {why}")
         word = json.loads(line)
         if "error" in word:

@@ -79,9 +79,13 @@ class Standing:
 def alarms_of(slo: Slo) -> tuple[Alarm, ...]:
     """The alerts of its own document, else the usual four."""
     if slo.alerts:
-        return tuple(Alarm(a.name, a.threshold, None, a.lookback.total_seconds()) for a in slo.alerts)
+        return tuple(
+            Alarm(a.name, a.threshold, None, a.lookback.total_seconds()) for a in slo.alerts
+        )
     window_s = slo.window.total_seconds()
-    return tuple(Alarm(page.severity, page.factor(window_s), page.short_s, page.long_s) for page in PAGES)
+    return tuple(
+        Alarm(page.severity, page.factor(window_s), page.short_s, page.long_s) for page in PAGES
+    )
 
 
 def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) -> Standing:
@@ -101,7 +105,11 @@ def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) ->
     answer = decide_ratio(count.good, count.total or None, slo.target, why=count.why)
     if not count.exact:
         most = decide_ratio(count.good_most, count.total or None, slo.target)
-        answer = answer if most.holds is answer.holds else decide_ratio(None, None, slo.target, why=_between(count))
+        answer = (
+            answer
+            if most.holds is answer.holds
+            else decide_ratio(None, None, slo.target, why=_between(count))
+        )
     consumed = _consumed(slo, count, covered_s)
     known = burns and covered_s > 0
     burning = tuple(_burning(counting, slo, alarm, at) for alarm in alarms_of(slo)) if known else ()
@@ -119,7 +127,9 @@ def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
     if not selectors:
         return 0.0
     begin, step_s = start, at - start
-    while step_s > prometheus.scrape_interval_s:  # each round looks closer at where the one before found the begin
+    while (
+        step_s > prometheus.scrape_interval_s
+    ):  # each round looks closer at where the one before found the begin
         step_s = max((at - begin) / REACH_POINTS, prometheus.scrape_interval_s)
         answer = prometheus.range(f"count({selectors[0]})", begin, at, step_s)
         samples = answer.series[0].samples if answer.series else ()
@@ -150,7 +160,9 @@ def _consumed(slo: Slo, count: Count, covered_s: float) -> float | None:
     """Burn over what there is, times its share of the window; before that nothing is known and nothing charged."""
     if not count.total or count.bad is None:
         return None
-    return burn_rate(count.bad, count.total, slo.target) * min(1.0, covered_s / slo.window.total_seconds())
+    return burn_rate(count.bad, count.total, slo.target) * min(
+        1.0, covered_s / slo.window.total_seconds()
+    )
 
 
 def _interval(count: Count) -> tuple[float, float] | None:
@@ -162,7 +174,11 @@ def _interval(count: Count) -> tuple[float, float] | None:
 
 
 def _burning(counting: Counting, slo: Slo, alarm: Alarm, at: float) -> Burning:
-    outage_s = time_to_page_s(alarm.factor, slo.target, alarm.long_s) if can_fire(alarm.factor, slo.target) else None
+    outage_s = (
+        time_to_page_s(alarm.factor, slo.target, alarm.long_s)
+        if can_fire(alarm.factor, slo.target)
+        else None
+    )
     rates: list[float | None] = []
     why = ""
     for window_s in (alarm.short_s, alarm.long_s):
@@ -206,5 +222,7 @@ def sent_for(slo: Slo, window_s: float) -> tuple[str, ...]:
     if isinstance(part, Counter) and isinstance(slo.sli.total, Counter) and window_s <= RAW_S:
         one, whole = selector_of(part.selector), selector_of(slo.sli.total.selector)
         reach = window_text(window_s + LOOKBACK_S)
-        return tuple(f"{each}[{reach}]" for each in ((whole,) if one.is_part_of(whole) else (whole, one)))
+        return tuple(
+            f"{each}[{reach}]" for each in ((whole,) if one.is_part_of(whole) else (whole, one))
+        )
     return tuple(over(query, window_s)[0] for query in (slo.sli.total, part))

@@ -15,7 +15,16 @@ _ROUNDING_S = 1e-9
 class Second:
     """The probes whose intended times lie in one second."""
 
-    __slots__ = ("_bad", "_intended", "_latency_us", "_lateness_us", "_states", "dropped", "end", "pending")
+    __slots__ = (
+        "_bad",
+        "_intended",
+        "_latency_us",
+        "_lateness_us",
+        "_states",
+        "dropped",
+        "end",
+        "pending",
+    )
 
     def __init__(self, end: float) -> None:
         self.end = end
@@ -59,10 +68,17 @@ class Second:
         late = sorted(self._lateness_us)
         bad = dict(sorted(self._bad.items()))
         return Sample(
-            sli=sli, sent=len(known), good=len(known) - sum(bad.values()), bad=bad,
-            latency_us=dict(sorted(self._latency_us.items())), flips=flips, last=last,
-            lateness_p99_us=late[(len(late) * 99 - 1) // 100] if late else 0, dropped=self.dropped, control=control,
-        )  # fmt: skip
+            sli=sli,
+            sent=len(known),
+            good=len(known) - sum(bad.values()),
+            bad=bad,
+            latency_us=dict(sorted(self._latency_us.items())),
+            flips=flips,
+            last=last,
+            lateness_p99_us=late[(len(late) * 99 - 1) // 100] if late else 0,
+            dropped=self.dropped,
+            control=control,
+        )
 
 
 Points = tuple[tuple[float, bool], ...]

@@ -20,11 +20,15 @@ _AWS_STOP_S = 1.5
 _LOGIN = ".login"
 
 
-async def start_cluster(store: Store, folder: Path, *, shop: bool, prometheus: bool, account: Path) -> Cluster:
+async def start_cluster(
+    store: Store, folder: Path, *, shop: bool, prometheus: bool, account: Path
+) -> Cluster:
     """The cluster, its processes started; its pods come up while other parts start."""
     from drillkit.sandbox.cluster import start_cluster
 
-    return await start_cluster(store, folder, shop=shop, prometheus="on" if prometheus else "off", account=account)
+    return await start_cluster(
+        store, folder, shop=shop, prometheus="on" if prometheus else "off", account=account
+    )
 
 
 class Aws:
@@ -109,7 +113,9 @@ def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
         "credentials_file": str(_credentials(handle, folder)),
         "canary_key": f"file:{handle.canary_key_file}",
         "environment": handle.environment(),
-        "databases": {name: f"file:{_login(name, entry, folder)}" for name, entry in handle.databases.items()},
+        "databases": {
+            name: f"file:{_login(name, entry, folder)}" for name, entry in handle.databases.items()
+        },
         "control": {"token": handle.token, "header": "X-Sandbox-Token", "path": "/_sandbox"},
     }
 

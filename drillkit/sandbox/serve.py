@@ -199,7 +199,9 @@ def _write_account(folder: Path, token: str, authority_pem: bytes) -> None:
     write_private(folder / "ca.crt", authority_pem)
 
 
-async def _start_parts(options: Options, store: Store, running: Running, endpoints: Endpoints) -> None:
+async def _start_parts(
+    options: Options, store: Store, running: Running, endpoints: Endpoints
+) -> None:
     from drillkit.sandbox import parts
 
     aws = None

@@ -10,7 +10,16 @@ drill = parsed.resolve(sets, target, run)        # everything put in and checked
 from __future__ import annotations
 
 from drillkit.spec.drills import Parsed, Source, bind_arguments, output_references, parse, source_of
-from drillkit.spec.files import Found, Root, Roots, find, find_experiment, find_roots, list_drills, list_experiments
+from drillkit.spec.files import (
+    Found,
+    Root,
+    Roots,
+    find,
+    find_experiment,
+    find_roots,
+    list_drills,
+    list_experiments,
+)
 from drillkit.spec.sets import Sets, parse_sets
 from drillkit.spec.targets import Chosen, all_targets, choose_target, read_targets
 

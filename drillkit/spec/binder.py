@@ -10,7 +10,18 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 from drillkit.model.evidence import Scalar
-from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Trail, core, is_null, nearest, quoted
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Node,
+    Seq,
+    Text,
+    Trail,
+    core,
+    is_null,
+    nearest,
+    quoted,
+)
 from drillkit.spec.leaves import LEAVES
 from drillkit.spec.refs import plain_text
 from drillkit.spec.types import (
@@ -62,7 +73,10 @@ def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
             lists = [a for a in several if is_list(a)]
             if not lists:
                 return _unfit(want, node, mistakes, path)
-            items = [bind(item_of(lists[0]), item, mistakes, (*path, i)) for i, item in enumerate(node.items)]
+            items = [
+                bind(item_of(lists[0]), item, mistakes, (*path, i))
+                for i, item in enumerate(node.items)
+            ]
             return BAD if BAD in items else tuple(items)
         case Map():
             records = [a for a in several if is_record(a)]
@@ -78,7 +92,9 @@ def _unfit(want: Any, node: Node, mistakes: Mistakes, path: Trail) -> _Bad:
     if is_null(node):
         found = "nothing"
     else:
-        found = {Text: "", Seq: "a list", Map: "a mapping"}[type(node)] or quoted(getattr(node, "text", ""))
+        found = {Text: "", Seq: "a list", Map: "a mapping"}[type(node)] or quoted(
+            getattr(node, "text", "")
+        )
     hint = ""
     if isinstance(node, Text) and not is_null(node) and any(is_list(a) for a in alternatives(want)):
         hint = f"; write `[{quoted(node.text)[1:-1]}]`"
@@ -122,7 +138,9 @@ def _leaf(want: Any, text: str) -> Any:
     by_text = {str(a): a for a in get_args(want)}
     if text in by_text:
         return by_text[text]
-    raise ValueError(f"expected one of {', '.join(by_text)}, found {quoted(text)}{_maybe(text, by_text)}")
+    raise ValueError(
+        f"expected one of {', '.join(by_text)}, found {quoted(text)}{_maybe(text, by_text)}"
+    )
 
 
 def _maybe(text: str, known: Mapping[str, Any]) -> str:
@@ -130,7 +148,9 @@ def _maybe(text: str, known: Mapping[str, Any]) -> str:
     return hint if "did you mean" in hint else ""
 
 
-def _mapping(want: Any, pairs: tuple[tuple[Text, Node], ...], mistakes: Mistakes, path: Trail) -> Any:
+def _mapping(
+    want: Any, pairs: tuple[tuple[Text, Node], ...], mistakes: Mistakes, path: Trail
+) -> Any:
     bound = {key.text: bind(want, value, mistakes, (*path, key.text)) for key, value in pairs}
     return BAD if BAD in bound.values() else bound
 
@@ -141,7 +161,9 @@ def _best(records: list[Any], node: Map) -> Any:
 
     def fit(cls: Any) -> tuple[int, int]:
         keys = keys_of(cls)
-        return sum(k.key in present for k in keys if k.required), sum(k.key in present for k in keys)
+        return sum(k.key in present for k in keys if k.required), sum(
+            k.key in present for k in keys
+        )
 
     return max(records, key=fit)
 
@@ -155,11 +177,15 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
     more: list[tuple[Text, Node]] = []
     for key, value in node.pairs:
         if key.text in known:
-            got[known[key.text].field] = bind(known[key.text].want, value, mistakes, (*path, key.text))
+            got[known[key.text].field] = bind(
+                known[key.text].want, value, mistakes, (*path, key.text)
+            )
         elif extra is not None:
             more.append((key, value))
         else:
-            mistakes.add(key.where, path, f"unknown key {quoted(key.text)}{nearest(key.text, suggested)}")
+            mistakes.add(
+                key.where, path, f"unknown key {quoted(key.text)}{nearest(key.text, suggested)}"
+            )
     if extra is not None and more:
         got[extra.field] = _mapping(item_of(extra.want), tuple(more), mistakes, path)
     for k in known.values():
@@ -193,10 +219,14 @@ def _built(cls: Any, got: Mapping[str, Any], node: Map, mistakes: Mistakes, path
 def _loose(cls: Any, got: Mapping[str, Any]) -> bool:
     """Whether a rule between fields may have failed only because a reference stands for a value of another type."""
     wants = {k.field: alternatives(k.want) for k in keys_of(cls)}
-    return any(isinstance(value, Unresolved) and str not in wants[name] for name, value in got.items())
+    return any(
+        isinstance(value, Unresolved) and str not in wants[name] for name, value in got.items()
+    )
 
 
-def data_of(want: Any, node: Node, mistakes: Mistakes, path: Trail = (), *, final: bool = False) -> Any:
+def data_of(
+    want: Any, node: Node, mistakes: Mistakes, path: Trail = (), *, final: bool = False
+) -> Any:
     """Plain data of a tree. `want` only says where a number-like scalar is text to its reader.
 
     Texts stay templates, unless the data is `final`.
@@ -205,10 +235,15 @@ def data_of(want: Any, node: Node, mistakes: Mistakes, path: Trail = (), *, fina
         case Seq():
             lists = [a for a in alternatives(want) if is_list(a)]
             item = item_of(lists[0]) if lists else Any
-            return [data_of(item, v, mistakes, (*path, i), final=final) for i, v in enumerate(node.items)]
+            return [
+                data_of(item, v, mistakes, (*path, i), final=final)
+                for i, v in enumerate(node.items)
+            ]
         case Map():
             return {
-                k.text: data_of(_inner(want, node, k.text), v, mistakes, (*path, k.text), final=final)
+                k.text: data_of(
+                    _inner(want, node, k.text), v, mistakes, (*path, k.text), final=final
+                )
                 for k, v in node.pairs
             }
         case Text():

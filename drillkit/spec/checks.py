@@ -11,7 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from drillkit.model.drill import Bounds, Drill, Gate, GateSet, Group, Hypothesis, Probe, Step, StepCheck, Window
+from drillkit.model.drill import (
+    Bounds,
+    Drill,
+    Gate,
+    GateSet,
+    Group,
+    Hypothesis,
+    Probe,
+    Step,
+    StepCheck,
+    Window,
+)
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.units import format_duration
 from drillkit.spec.binder import Unresolved, known
@@ -61,10 +72,14 @@ class SliNames:
         metadata = document.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         if not isinstance(name, str) or not name:
-            self.complaints.append((("slos", i), "expected an OpenSLO document with `metadata: {name: ...}`"))
+            self.complaints.append(
+                (("slos", i), "expected an OpenSLO document with `metadata: {name: ...}`")
+            )
             return ""
         if name in self.probes:
-            self.complaints.append((("slos", i, "metadata", "name"), f"`{name}` is the name of a probe already"))
+            self.complaints.append(
+                (("slos", i, "metadata", "name"), f"`{name}` is the name of a probe already")
+            )
         return name
 
     @property
@@ -108,12 +123,20 @@ def positive(value: Any, path: Trail) -> Iterator[Complaint]:
 
 def _named(name: str, path: Trail, what: str) -> Iterator[Complaint]:
     if not isinstance(name, Unresolved) and not _NAME.fullmatch(name):
-        yield path, f"expected a name of {what} of letters, digits, `-` and `_` (at most 63), found {quoted(name)}"
+        yield (
+            path,
+            f"expected a name of {what} of letters, digits, `-` and `_` (at most 63), found {quoted(name)}",
+        )
 
 
 def _head(drill: Drill) -> Iterator[Complaint]:
-    if not isinstance(drill.drill, Unresolved) and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", drill.drill):
-        yield ("drill",), f"expected lower-case letters, digits and dashes (at most 63), found {quoted(drill.drill)}"
+    if not isinstance(drill.drill, Unresolved) and not re.fullmatch(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", drill.drill
+    ):
+        yield (
+            ("drill",),
+            f"expected lower-case letters, digits and dashes (at most 63), found {quoted(drill.drill)}",
+        )
     if drill.window is not None:
         yield from _window(drill.window, ("window",))
     if not drill.steps:
@@ -126,7 +149,10 @@ def _window(window: Window, path: Trail) -> Iterator[Complaint]:
     found = re.fullmatch(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})", window.hours)
     hours = [int(part) for part in found.groups()] if found else []
     if not isinstance(window.hours, Unresolved) and (
-        not found or max(hours[0], hours[2]) > 24 or max(hours[1], hours[3]) > 59 or hours[:2] == hours[2:]
+        not found
+        or max(hours[0], hours[2]) > 24
+        or max(hours[1], hours[3]) > 59
+        or hours[:2] == hours[2:]
     ):
         yield (*path, "hours"), f"expected hours such as 02:00-05:00, found {quoted(window.hours)}"
     if isinstance(window.timezone, Unresolved):
@@ -138,7 +164,10 @@ def _window(window: Window, path: Trail) -> Iterator[Complaint]:
     except (KeyError, ValueError, OSError):
         hint = nearest(window.timezone, available_timezones())
         near = hint if "did you mean" in hint else ", such as Europe/Berlin"
-        yield (*path, "timezone"), f"expected an IANA time zone{near}, found {quoted(window.timezone)}"
+        yield (
+            (*path, "timezone"),
+            f"expected an IANA time zone{near}, found {quoted(window.timezone)}",
+        )
 
 
 def _limits(drill: Drill) -> Iterator[Complaint]:
@@ -146,9 +175,16 @@ def _limits(drill: Drill) -> Iterator[Complaint]:
         yield from positive(getattr(drill, key), (key,))
     for path, item in steps_in(drill):
         yield from positive(item.limit, (*path, "limit"))
-        if isinstance(item.limit, timedelta) and isinstance(drill.limit, timedelta) and item.limit > drill.limit:
+        if (
+            isinstance(item.limit, timedelta)
+            and isinstance(drill.limit, timedelta)
+            and item.limit > drill.limit
+        ):
             whole = format_duration(drill.limit)
-            yield (*path, "limit"), f"expected at most the drill's own limit ({whole}); raise `limit` of the drill"
+            yield (
+                (*path, "limit"),
+                f"expected at most the drill's own limit ({whole}); raise `limit` of the drill",
+            )
 
 
 def _probes(drill: Drill) -> Iterator[Complaint]:
@@ -163,7 +199,10 @@ def _probes(drill: Drill) -> Iterator[Complaint]:
 
 def _probe(probe: Probe, path: Trail) -> Iterator[Complaint]:
     if known(probe.http) and not re.match(r"https?://[^/]", probe.http):
-        yield (*path, "http"), f"expected a URL such as http://host/health, found {quoted(probe.http)}"
+        yield (
+            (*path, "http"),
+            f"expected a URL such as http://host/health, found {quoted(probe.http)}",
+        )
     if known(probe.tcp):
         host, _, port = probe.tcp.rpartition(":")
         if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
@@ -172,15 +211,29 @@ def _probe(probe: Probe, path: Trail) -> Iterator[Complaint]:
         yield (*path, "rate"), f"expected at most {MAX_RATE_PER_S:g}/s, found {probe.rate}"
     yield from positive(probe.timeout, (*path, "timeout"))
     yield from positive(probe.slow, (*path, "slow"))
-    if isinstance(probe.slow, timedelta) and isinstance(probe.timeout, timedelta) and probe.slow > probe.timeout:
-        yield (*path, "slow"), "expected at most `timeout`: an answer later than that is a failure already"
-    if known(probe.expect) and not re.fullmatch(r"[1-5](\d\d|xx)(\s*,\s*[1-5](\d\d|xx))*", str(probe.expect)):
-        yield (*path, "expect"), f"expected a status such as 200, 2xx or `2xx,3xx`, found {quoted(str(probe.expect))}"
+    if (
+        isinstance(probe.slow, timedelta)
+        and isinstance(probe.timeout, timedelta)
+        and probe.slow > probe.timeout
+    ):
+        yield (
+            (*path, "slow"),
+            "expected at most `timeout`: an answer later than that is a failure already",
+        )
+    if known(probe.expect) and not re.fullmatch(
+        r"[1-5](\d\d|xx)(\s*,\s*[1-5](\d\d|xx))*", str(probe.expect)
+    ):
+        yield (
+            (*path, "expect"),
+            f"expected a status such as 200, 2xx or `2xx,3xx`, found {quoted(str(probe.expect))}",
+        )
     if probe.tcp is not None and (probe.body is not None or probe.headers):
         yield path, "`body` and `headers` go with `http`"
 
 
-def _hypothesis(hypothesis: Hypothesis, path: Trail, names: SliNames, drill: Drill) -> Iterator[Complaint]:
+def _hypothesis(
+    hypothesis: Hypothesis, path: Trail, names: SliNames, drill: Drill
+) -> Iterator[Complaint]:
     if isinstance(hypothesis, Unresolved):
         return
     for phase in ("before", "after"):
@@ -195,7 +248,10 @@ def _hypothesis(hypothesis: Hypothesis, path: Trail, names: SliNames, drill: Dri
         if bounds == Bounds():
             yield where, "expected at least one bound, such as `bad: 20` or `longest_gap: 5s`"
         if bounds.budget is not None and name in names.probes:
-            yield (*where, "budget"), f"`{name}` is a probe and has no error budget; give it an SLO, or bound `bad`"
+            yield (
+                (*where, "budget"),
+                f"`{name}` is a probe and has no error budget; give it an SLO, or bound `bad`",
+            )
 
 
 def _gates(gates: GateSet, path: Trail, names: SliNames, drill: Drill) -> Iterator[Complaint]:
@@ -209,19 +265,27 @@ def _gates(gates: GateSet, path: Trail, names: SliNames, drill: Drill) -> Iterat
             yield from _gate(gate, name, where, gates.within or drill.settle, names)
 
 
-def _gate(gate: Gate, name: str, path: Trail, within: timedelta, names: SliNames) -> Iterator[Complaint]:
+def _gate(
+    gate: Gate, name: str, path: Trail, within: timedelta, names: SliNames
+) -> Iterator[Complaint]:
     yield from positive(gate.within, (*path, "within"))
     probe = names.probes.get(name)
     if gate.bad is None and (probe is not None or gate.confidence is None):
         yield path, "expected a declared count, such as `bad: 2 of 200`"
     if known(gate.confidence) and not 0.5 <= gate.confidence.of_one < 1:
-        yield (*path, "confidence"), f"expected 50% or more and less than 100%, found {gate.confidence}"
+        yield (
+            (*path, "confidence"),
+            f"expected 50% or more and less than 100%, found {gate.confidence}",
+        )
     limit = gate.within or within
     if isinstance(probe, Probe) and known(probe.rate) and known(gate.bad) and known(limit):
         needed = timedelta(seconds=gate.bad.total / probe.rate.per_s)
         if needed > limit:
             found = f"{gate.bad.total} probes at {probe.rate} take {format_duration(needed)}"
-            yield path, f"{found}, longer than the {format_duration(limit)} allowed; raise `within` or lower the count"
+            yield (
+                path,
+                f"{found}, longer than the {format_duration(limit)} allowed; raise `within` or lower the count",
+            )
 
 
 def _steps(drill: Drill, names: SliNames) -> Iterator[Complaint]:
@@ -260,7 +324,10 @@ def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     elif subjects[0] in ("rows", "newest", "checksum") and wanted.table is None:
         yield (*path, subjects[0]), "expected `table:` beside it"
     if known(wanted.expect) and not re.match(r"(==|!=|>=|<=|>|<)\s*\S|matches\s+\S", wanted.expect):
-        yield (*path, "expect"), f"expected such as `> 0`, `== 42` or `matches ^ok`, found {quoted(wanted.expect)}"
+        yield (
+            (*path, "expect"),
+            f"expected such as `> 0`, `== 42` or `matches ^ok`, found {quoted(wanted.expect)}",
+        )
     yield from positive(wanted.within, (*path, "within"))
 
 
@@ -278,7 +345,10 @@ def _outputs(drill: Drill) -> Iterator[Complaint]:
             if name not in order:
                 yield inner, f"`{ref}`: no step is called `{name}`{nearest(name, order)}"
             elif not _before(order[name], path[1]):
-                yield inner, f"`{ref}`: step `{name}` has not ended by then; only outputs of earlier steps can be used"
+                yield (
+                    inner,
+                    f"`{ref}`: step `{name}` has not ended by then; only outputs of earlier steps can be used",
+                )
 
 
 def _before(one: str | int, other: str | int) -> bool:
@@ -291,12 +361,18 @@ def _experiments(drill: Drill, parsed: Parsed) -> Iterator[Complaint]:
     from drillkit.spec.files import find_experiment
 
     for path, item in steps_in(drill):
-        name = item.with_.get("experiment") if isinstance(item, Step) and item.uses == "chaostoolkit" else None
+        name = (
+            item.with_.get("experiment")
+            if isinstance(item, Step) and item.uses == "chaostoolkit"
+            else None
+        )
         if not isinstance(item, Step) or not isinstance(name, str) or "${" in name:
             continue
         where = (*path, "with", "experiment")
         try:
-            experiment = read_experiment(find_experiment(name, parsed.source.roots, parsed.source.folder))
+            experiment = read_experiment(
+                find_experiment(name, parsed.source.roots, parsed.source.folder)
+            )
         except (UsageError, SpecError) as error:
             yield where, str(error)
             continue

@@ -106,7 +106,9 @@ class Mistakes:
         shown = list(found[:MAX_MISTAKES])
         if len(found) > len(shown):
             source = self._found[found[-1]].source
-            shown.append(Mistake(source, "", f"and {len(found) - len(shown)} more mistakes after these"))
+            shown.append(
+                Mistake(source, "", f"and {len(found) - len(shown)} more mistakes after these")
+            )
         raise SpecError(shown)
 
 
@@ -129,7 +131,9 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SpecError([Mistake(str(path), "", f"cannot be read: {error.strerror or error}")]) from error
+        raise SpecError(
+            [Mistake(str(path), "", f"cannot be read: {error.strerror or error}")]
+        ) from error
     return raw
 
 
@@ -142,7 +146,9 @@ def read_one(source: str, raw: bytes | str, mistakes: Mistakes | None = None) ->
     documents = read_all(source, raw, mistakes)
     if len(documents) > 1:
         where = documents[1].where
-        raise SpecError([Mistake(str(where), "", "expected one document, found another after `---`")])
+        raise SpecError(
+            [Mistake(str(where), "", "expected one document, found another after `---`")]
+        )
     return documents[0] if documents else Text("", True, Where(source, 1, 1))
 
 
@@ -224,7 +230,9 @@ class _Composer:
             return self._alias(anchor, where)
         self._grow(1, where)
         if depth > MAX_DEPTH:
-            raise SpecError([Mistake(str(where), "", f"expected at most {MAX_DEPTH} levels, found more")])
+            raise SpecError(
+                [Mistake(str(where), "", f"expected at most {MAX_DEPTH} levels, found more")]
+            )
         node: Node
         match type(event).__name__:
             case "ScalarEvent":
@@ -254,7 +262,13 @@ class _Composer:
     def _grow(self, by: int, where: Where) -> None:
         self._count += by
         if self._count > MAX_NODES:
-            raise SpecError([Mistake(str(where), "", f"expected at most {MAX_NODES:,} values, aliases included")])
+            raise SpecError(
+                [
+                    Mistake(
+                        str(where), "", f"expected at most {MAX_NODES:,} values, aliases included"
+                    )
+                ]
+            )
 
     def _plain(self, event: Any, where: Where) -> bool:
         """Whether a scalar may be read by YAML's core rules. Tags other than `!!str` are refused."""
@@ -268,7 +282,9 @@ class _Composer:
         merged: list[Map] = []
         for key, value in zip(flat[::2], flat[1::2], strict=True):
             if not isinstance(key, Text):
-                self._mistakes.add(key.where, (), "expected text as a key, found a list or a mapping")
+                self._mistakes.add(
+                    key.where, (), "expected text as a key, found a list or a mapping"
+                )
             elif key.text == "<<" and key.plain:
                 merged += self._bases(value)
             elif key.text in pairs:
@@ -285,7 +301,9 @@ class _Composer:
         bases = list(value.items) if isinstance(value, Seq) else [value]
         found = [base for base in bases if isinstance(base, Map)]
         if len(found) < len(bases):
-            self._mistakes.add(value.where, (), "expected a mapping (or several) to merge with `<<`")
+            self._mistakes.add(
+                value.where, (), "expected a mapping (or several) to merge with `<<`"
+            )
         return found
 
 
@@ -334,7 +352,10 @@ def of_data(data: Any, where: Where, depth: int = 0) -> Node:
     if isinstance(data, int | float):
         return Text(repr(data), True, where)
     if isinstance(data, Mapping):
-        pairs = ((Text(str(key), False, where), of_data(value, where, depth + 1)) for key, value in data.items())
+        pairs = (
+            (Text(str(key), False, where), of_data(value, where, depth + 1))
+            for key, value in data.items()
+        )
         return Map(tuple(pairs), where)
     if isinstance(data, list | tuple):
         return Seq(tuple(of_data(item, where, depth + 1) for item in data), where)

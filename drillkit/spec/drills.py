@@ -107,7 +107,9 @@ class Source:
 
 def source_of(found: Found, roots: Roots) -> Source:
     """The text of a drill that was found. Raises SpecError when it cannot be read."""
-    return Source(shown(found.path), read_bytes(found.path), roots.first(found.root), found, found.path.parent)
+    return Source(
+        shown(found.path), read_bytes(found.path), roots.first(found.root), found, found.path.parent
+    )
 
 
 def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
@@ -126,7 +128,9 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
 
 def _fixed(tree: Node, mistakes: Mistakes) -> None:
     """What a drill is called and which kinds its steps have must stand there as they are."""
-    nodes: list[tuple[Trail, Node | None]] = [((*path, "uses"), node.get("uses")) for path, node in steps_of(tree)]
+    nodes: list[tuple[Trail, Node | None]] = [
+        ((*path, "uses"), node.get("uses")) for path, node in steps_of(tree)
+    ]
     if isinstance(tree, Map):
         nodes.append((("drill",), tree.get("drill")))
     for path, node in nodes:
@@ -164,10 +168,14 @@ class Parsed:
         filled = substitute(node, _scope(values, None, None), mistakes, ("target",))
         mistakes.settle()
         if not isinstance(filled, Text) or filled.open:
-            raise SpecError([Mistake(str(node.where), "target", "expected a name that needs no target or run")])
+            raise SpecError(
+                [Mistake(str(node.where), "target", "expected a name that needs no target or run")]
+            )
         return plain_text(filled.text)
 
-    def resolve(self, sets: Sets | None = None, target: Target | None = None, run: RunNames | None = None) -> Drill:
+    def resolve(
+        self, sets: Sets | None = None, target: Target | None = None, run: RunNames | None = None
+    ) -> Drill:
         """The drill with everything put in and checked. Raises SpecError with every mistake.
 
         Without a target (or run) its references stay as they are and only what needs none is checked: good for
@@ -179,7 +187,9 @@ class Parsed:
         values_scope = _scope(values, target, run)
         drill = _bind(self.tree, self, values_scope, mistakes)
         mistakes.settle()
-        drill = replace(cast(Drill, drill), vars={name: _scalar(node) for name, node in values.items()})
+        drill = replace(
+            cast(Drill, drill), vars={name: _scalar(node) for name, node in values.items()}
+        )
         from drillkit.spec.checks import check
 
         check(drill, self, mistakes)
@@ -233,7 +243,9 @@ def _run_values(run: RunNames) -> Mapping[str, Text]:
         "run.id": Text(run.id, False, where),
         "run.drill": Text(run.drill, False, where),
         "run.date": Text(started.date().isoformat(), False, where),
-        "run.started": Text(started.isoformat(timespec="seconds").replace("+00:00", "Z"), False, where),
+        "run.started": Text(
+            started.isoformat(timespec="seconds").replace("+00:00", "Z"), False, where
+        ),
     }
 
 
@@ -254,7 +266,9 @@ def _bind(tree: Node, parsed: Parsed, scope: Scope, mistakes: Mistakes) -> Any:
     """The drill of a tree, or BAD. Arguments of steps are bound for their mistakes and kept as plain data."""
     filled = substitute(tree, scope, mistakes)
     drill = bind(Drill, filled, mistakes)
-    arguments = {path: _arguments(node, parsed.kinds, mistakes, path) for path, node in steps_of(filled)}
+    arguments = {
+        path: _arguments(node, parsed.kinds, mistakes, path) for path, node in steps_of(filled)
+    }
     return _complete(drill, arguments) if isinstance(drill, Drill) else BAD
 
 
@@ -277,7 +291,11 @@ def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any
     try:
         return kinds.named(name)
     except KeyError:
-        mistakes.add(uses.where, path, f"no kind of step is called {quoted(name)}{nearest(name, kinds.names())}")
+        mistakes.add(
+            uses.where,
+            path,
+            f"no kind of step is called {quoted(name)}{nearest(name, kinds.names())}",
+        )
     except ImportError as error:
         mistakes.add(uses.where, path, f"the kind {quoted(name)} cannot be loaded: {error}")
     return None
@@ -285,7 +303,9 @@ def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any
 
 def _complete(drill: Drill, arguments: Mapping[Trail, Mapping[str, Any]]) -> Drill:
     """The drill with the steps' plain arguments and default names."""
-    taken: set[str] = {step.name for item in drill.steps for step in (item, *members(item)) if step.name}
+    taken: set[str] = {
+        step.name for item in drill.steps for step in (item, *members(item)) if step.name
+    }
     groups = 0
 
     def completed(step: Any, path: Trail) -> Any:
@@ -298,8 +318,12 @@ def _complete(drill: Drill, arguments: Mapping[Trail, Mapping[str, Any]]) -> Dri
     for i, item in enumerate(drill.steps):
         if isinstance(item, Group):
             groups += 1
-            inside = tuple(completed(s, ("steps", i, "parallel", j)) for j, s in enumerate(item.parallel))
-            steps.append(replace(item, name=item.name or _free(f"parallel-{groups}", taken), parallel=inside))
+            inside = tuple(
+                completed(s, ("steps", i, "parallel", j)) for j, s in enumerate(item.parallel)
+            )
+            steps.append(
+                replace(item, name=item.name or _free(f"parallel-{groups}", taken), parallel=inside)
+            )
         else:
             steps.append(completed(item, ("steps", i)))
     return replace(drill, steps=tuple(steps))
@@ -331,7 +355,9 @@ def output_references(data: Any) -> frozenset[str]:
     return frozenset(ref.name for ref, _, _ in found if ref.name.startswith("steps."))
 
 
-def bind_arguments(cls: type[T], data: Mapping[str, Any], where: str, outputs: Mapping[str, Mapping[str, Scalar]]) -> T:
+def bind_arguments(
+    cls: type[T], data: Mapping[str, Any], where: str, outputs: Mapping[str, Mapping[str, Scalar]]
+) -> T:
     """The arguments of a step's kind from `Step.with_`, outputs of earlier steps put in.
 
     `where` names the step in messages; `outputs` are by the names of the steps. Raises SpecError.
@@ -343,7 +369,9 @@ def bind_arguments(cls: type[T], data: Mapping[str, Any], where: str, outputs: M
         for step, values in outputs.items()
         for key, value in values.items()
     }
-    tree = substitute(of_data(data, place), Scope({}, steps=True, outputs=known), mistakes, ("with",))
+    tree = substitute(
+        of_data(data, place), Scope({}, steps=True, outputs=known), mistakes, ("with",)
+    )
     bound = bind(cls, tree, mistakes, ("with",))
     mistakes.settle()
     return cast(T, bound)

@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from drillkit.model.errors import Mistake, SpecError
-from drillkit.spec.document import MAX_DEPTH, Map, Mistakes, Trail, Where, lookup, nearest, quoted, read_bytes, read_one
+from drillkit.spec.document import (
+    MAX_DEPTH,
+    Map,
+    Mistakes,
+    Trail,
+    Where,
+    lookup,
+    nearest,
+    quoted,
+    read_bytes,
+    read_one,
+)
 from drillkit.spec.files import Found, Roots, find_experiment, shown
 
 if TYPE_CHECKING:
@@ -63,7 +74,9 @@ def read_experiment(found: Found) -> Experiment:
     source = shown(found.path)
     data = _json(source, raw) if found.path.suffix == ".json" else _yaml(source, raw)
     if not isinstance(data, dict):
-        raise SpecError([Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")])
+        raise SpecError(
+            [Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")]
+        )
     return Experiment(found.name, found.path, hashlib.sha256(raw).hexdigest(), data)
 
 
@@ -81,7 +94,9 @@ def _json(source: str, raw: bytes) -> Any:
     try:
         data = json.loads(raw.decode("utf-8-sig"), parse_constant=unfit)
     except json.JSONDecodeError as error:
-        raise SpecError([Mistake(f"{source}:{error.lineno}:{error.colno}", "", f"not JSON: {error.msg}")]) from error
+        raise SpecError(
+            [Mistake(f"{source}:{error.lineno}:{error.colno}", "", f"not JSON: {error.msg}")]
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SpecError([Mistake(source, "", f"not JSON: {error}")]) from error
     return _plain(data, source)
@@ -90,15 +105,21 @@ def _json(source: str, raw: bytes) -> Any:
 def _yaml(source: str, raw: bytes) -> Any:
     import yaml
 
-    read_one(source, raw)  # bounds depth, size and aliases, and tells syntax errors with their place
+    read_one(
+        source, raw
+    )  # bounds depth, size and aliases, and tells syntax errors with their place
     try:
-        data = yaml.load(raw.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = yaml.load(
+            raw.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = Where(source, mark.line + 1, mark.column + 1) if mark else Where(source)
         raise SpecError([Mistake(str(where), "", f"not YAML: {error.problem}")]) from error
     except (ValueError, OverflowError, TypeError, KeyError) as error:
-        raise SpecError([Mistake(source, "", f"a value that YAML 1.1 cannot read: {error}")]) from error
+        raise SpecError(
+            [Mistake(source, "", f"a value that YAML 1.1 cannot read: {error}")]
+        ) from error
     return _plain(data, source)
 
 
@@ -116,7 +137,13 @@ def _plain(data: Any, source: str, depth: int = 0) -> Any:
         return data
     if isinstance(data, float) and data == data and abs(data) != float("inf"):
         return data
-    raise SpecError([Mistake(source, "", f"expected plain data, found {type(data).__name__} {quoted(str(data))}")])
+    raise SpecError(
+        [
+            Mistake(
+                source, "", f"expected plain data, found {type(data).__name__} {quoted(str(data))}"
+            )
+        ]
+    )
 
 
 def activities(data: Mapping[str, Any]) -> tuple[Outline, ...]:
@@ -193,10 +220,21 @@ def _places(experiment: Experiment) -> Callable[[Trail], Where]:
 def _complaints(data: Mapping[str, Any]) -> Iterator[tuple[Trail, str]]:
     for key in ("title", "description"):
         if not isinstance(data.get(key), str) or not data[key]:
-            yield (key,) if key in data else (), f"expected a text as `{key}`, found {_what(data.get(key))}"
-    for key, want in (("configuration", dict), ("secrets", dict), ("rollbacks", list), ("controls", list)):
+            yield (
+                (key,) if key in data else (),
+                f"expected a text as `{key}`, found {_what(data.get(key))}",
+            )
+    for key, want in (
+        ("configuration", dict),
+        ("secrets", dict),
+        ("rollbacks", list),
+        ("controls", list),
+    ):
         if data.get(key) is not None and not isinstance(data[key], want):
-            yield (key,), f"expected {'a list' if want is list else 'a mapping'}, found {_what(data[key])}"
+            yield (
+                (key,),
+                f"expected {'a list' if want is list else 'a mapping'}, found {_what(data[key])}",
+            )
     if not isinstance(data.get("method"), list):
         what = "expected a list of activities as `method` (it may be empty)"
         yield ("method",) if "method" in data else (), f"{what}, found {_what(data.get('method'))}"
@@ -221,7 +259,9 @@ def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
             yield (*path, "probes", i), "`tolerance` is missing: a probe without one proves nothing"
 
 
-def _activity(activity: Any, place: Place, path: Trail, names: set[str]) -> Iterator[tuple[Trail, str]]:
+def _activity(
+    activity: Any, place: Place, path: Trail, names: set[str]
+) -> Iterator[tuple[Trail, str]]:
     if not isinstance(activity, Mapping):
         yield path, f"expected an activity (a mapping), found {_what(activity)}"
         return
@@ -239,7 +279,10 @@ def _activity(activity: Any, place: Place, path: Trail, names: set[str]) -> Iter
     if not isinstance(activity.get("name"), str) or not activity["name"]:
         yield path, "`name` is missing"
     if "background" in activity and not isinstance(activity["background"], bool):
-        yield (*path, "background"), f"expected true or false, found {_what(activity['background'])}"
+        yield (
+            (*path, "background"),
+            f"expected true or false, found {_what(activity['background'])}",
+        )
     provider = activity.get("provider")
     if not isinstance(provider, Mapping):
         yield path, "`provider` is missing: expected a mapping with `type`"
@@ -257,7 +300,11 @@ def _provider(provider: Mapping[str, Any], path: Trail) -> Iterator[tuple[Trail,
         if not isinstance(provider.get(key), str) or not provider[key]:
             yield path, f"`{key}` is missing: a {kind} activity needs it"
     module = provider.get("module")
-    if kind == "python" and isinstance(module, str) and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module):
+    if (
+        kind == "python"
+        and isinstance(module, str)
+        and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module)
+    ):
         yield (*path, "module"), f"expected a Python module, found {quoted(module)}"
     arguments = provider.get("arguments")
     if kind == "python" and arguments is not None and not isinstance(arguments, Mapping):

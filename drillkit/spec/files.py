@@ -112,7 +112,9 @@ class Roots:
     @property
     def default_target(self) -> tuple[str, Root] | None:
         """The first default target that a `drillkit.yaml` names."""
-        return next(((root.project.target, root) for root in self.several if root.project.target), None)
+        return next(
+            ((root.project.target, root) for root in self.several if root.project.target), None
+        )
 
 
 def shown(path: Path) -> str:
@@ -233,7 +235,11 @@ def _sort_of(path: Path) -> Sort:
     except SpecError:
         return "drill"  # whoever reads it as a drill tells the mistake
     keys = {key.text for key, _ in node.pairs} if isinstance(node, Map) else set()
-    return "experiment" if not keys & {"drill", "steps"} and keys & {"method", "title", "provider"} else "drill"
+    return (
+        "experiment"
+        if not keys & {"drill", "steps"} and keys & {"method", "title", "provider"}
+        else "drill"
+    )
 
 
 def _root_of(path: Path, roots: Roots) -> Root:
@@ -280,7 +286,11 @@ def _listed(roots: Roots, sort: Sort) -> list[Found]:
         folder = root.drills if sort == "drill" else root.experiments
         suffixes = _YAML if sort == "drill" else _EXPERIMENT
         try:
-            paths = sorted(p for p in folder.iterdir() if p.suffix in suffixes and p != root.targets and p.is_file())
+            paths = sorted(
+                p
+                for p in folder.iterdir()
+                if p.suffix in suffixes and p != root.targets and p.is_file()
+            )
         except OSError:
             continue
         for path in paths[:MAX_FILES]:

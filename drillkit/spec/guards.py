@@ -16,21 +16,38 @@ if TYPE_CHECKING:
     from drillkit.spec.checks import SliNames
 
 _COMPANIONS = {
-    "left": "budget", "spent": "budget", "burn": "slo", "window": "slo", "longest_gap": "probe", "bad": "probe",
-}  # fmt: skip
+    "left": "budget",
+    "spent": "budget",
+    "burn": "slo",
+    "window": "slo",
+    "longest_gap": "probe",
+    "bad": "probe",
+}
 _NEEDED: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("budget", "start"): (("left",), "`left`, such as `left: 20%`"),
     ("budget", "abort"): (("spent",), "`spent`, such as `spent: 2%`"),
     ("slo", "abort"): (("burn", "window"), "`burn` and `window`, such as `burn: 14.4, window: 5m`"),
-    ("probe", "abort"): (("longest_gap", "bad"), "`longest_gap` or `bad`, such as `longest_gap: 30s`"),
+    ("probe", "abort"): (
+        ("longest_gap", "bad"),
+        "`longest_gap` or `bad`, such as `longest_gap: 30s`",
+    ),
 }
-_ONLY: dict[str, Literal["start", "abort"]] = {"probe": "abort", "blind": "abort", "freeze": "start"}
+_ONLY: dict[str, Literal["start", "abort"]] = {
+    "probe": "abort",
+    "blind": "abort",
+    "freeze": "start",
+}
 _START_OR_ABORT: dict[str, Literal["start", "abort"]] = {
-    "left": "start", "spent": "abort", "burn": "abort", "window": "abort",
-}  # fmt: skip
+    "left": "start",
+    "spent": "abort",
+    "burn": "abort",
+    "window": "abort",
+}
 
 
-def check_guards(guards: Guards, names: SliNames, folder: Path | None) -> Iterator[tuple[Trail, str]]:
+def check_guards(
+    guards: Guards, names: SliNames, folder: Path | None
+) -> Iterator[tuple[Trail, str]]:
     """What is wrong with a drill's guards."""
     if isinstance(guards, Unresolved):
         return
@@ -61,7 +78,9 @@ def _keys(guard: Guard, place: str, path: Trail) -> Iterator[tuple[Trail, str]]:
         yield path, f"`{subject}` under `{place}` needs {example}"
 
 
-def _subject(guard: Guard, path: Trail, names: SliNames, folder: Path | None) -> Iterator[tuple[Trail, str]]:
+def _subject(
+    guard: Guard, path: Trail, names: SliNames, folder: Path | None
+) -> Iterator[tuple[Trail, str]]:
     if known(guard.alerts):
         from drillkit.clients.prometheus.promql import matchers_of
 
@@ -74,7 +93,10 @@ def _subject(guard: Guard, path: Trail, names: SliNames, folder: Path | None) ->
         if name := getattr(guard, key):
             yield from names.no_slo(name, (*path, key))
     if known(guard.probe) and guard.probe not in names.probes:
-        yield (*path, "probe"), f"no probe is called {quoted(guard.probe)}{nearest(guard.probe, names.probes)}"
+        yield (
+            (*path, "probe"),
+            f"no probe is called {quoted(guard.probe)}{nearest(guard.probe, names.probes)}",
+        )
     if known(guard.burn) and guard.burn <= 0:
         yield (*path, "burn"), "expected a burn rate above zero, such as 14.4"
     for key in ("window", "longest_gap", "blind"):
@@ -90,11 +112,17 @@ def _freeze(freeze: str, path: Trail, folder: Path | None) -> Iterator[tuple[Tra
         try:
             first, last = date.fromisoformat(days[1]), date.fromisoformat(days[2])
         except ValueError:
-            yield path, f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file, found {quoted(freeze)}"
+            yield (
+                path,
+                f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file, found {quoted(freeze)}",
+            )
             return
         if last < first:
             yield path, f"expected the first day before the last, found {quoted(freeze)}"
     elif not freeze.endswith(".ics"):
-        yield path, f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file (.ics), found {quoted(freeze)}"
+        yield (
+            path,
+            f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file (.ics), found {quoted(freeze)}",
+        )
     elif not ((folder or Path.cwd()) / freeze).is_file():
         yield path, f"no iCalendar file {quoted(freeze)} beside the drill"

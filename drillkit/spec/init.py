@@ -80,7 +80,9 @@ _TARGETS = """\
 def first_drill(name: str = "first") -> str:
     """The text of a commented drill. Raises UsageError for a name that a drill cannot have."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
-        raise UsageError(f"expected a name of lower-case letters, digits and dashes, found {name!r}")
+        raise UsageError(
+            f"expected a name of lower-case letters, digits and dashes, found {name!r}"
+        )
     return _DRILL.format(name=name)
 
 
@@ -90,7 +92,11 @@ def write_first(folder: Path, name: str = "first") -> list[Path]:
     Gives the files written. Raises UsageError when the drill exists or the folder cannot be written.
     """
     drill = folder / "drills" / f"{name}.yaml"
-    texts = {folder / MARKER: _PROJECT, folder / "drills" / "targets.yaml": _TARGETS, drill: first_drill(name)}
+    texts = {
+        folder / MARKER: _PROJECT,
+        folder / "drills" / "targets.yaml": _TARGETS,
+        drill: first_drill(name),
+    }
     if drill.exists():
         raise UsageError(f"{shown(drill)} exists already; choose another name: drillkit init NAME")
     written: list[Path] = []

@@ -31,7 +31,9 @@ def _int(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    if not re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text) or math.isinf(float(text)):
+    if not re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text) or math.isinf(
+        float(text)
+    ):
         raise ValueError(f"expected a number, found {quoted(text)}")
     return float(text)
 
@@ -46,7 +48,9 @@ def _duration(text: str) -> timedelta:
     if len(text) > 40:
         raise ValueError(f"expected a duration such as 90s, 10m or 1h30m, found {quoted(text)}")
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and float(text):
-        raise ValueError(f"expected a duration with its unit, such as {text}s or {text}m, found {text!r}")
+        raise ValueError(
+            f"expected a duration with its unit, such as {text}s or {text}m, found {text!r}"
+        )
     try:
         length = timedelta() if text == "0" else parse_duration(text)
     except OverflowError:
@@ -62,7 +66,9 @@ def _datetime(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise ValueError(f"expected a time with its zone, such as 2026-11-01T03:00:00Z, found {quoted(text)}")
+        raise ValueError(
+            f"expected a time with its zone, such as 2026-11-01T03:00:00Z, found {quoted(text)}"
+        )
     return found
 
 
@@ -97,15 +103,30 @@ LEAVES: Mapping[Any, Leaf] = {
         "a duration such as 90s, 10m or 1h30m",
         {"type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"},
     ),
-    Rate: Leaf(_short(Rate.parse, _RATE), _RATE, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?/[sm]$"}),
-    Share: Leaf(_short(Share.parse, _SHARE), _SHARE, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"}),
-    OutOf: Leaf(_short(OutOf.parse, _OUT_OF), _OUT_OF, {"type": "string", "pattern": r"^[0-9]+ of [0-9]+$"}),
+    Rate: Leaf(
+        _short(Rate.parse, _RATE), _RATE, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?/[sm]$"}
+    ),
+    Share: Leaf(
+        _short(Share.parse, _SHARE),
+        _SHARE,
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+    ),
+    OutOf: Leaf(
+        _short(OutOf.parse, _OUT_OF), _OUT_OF, {"type": "string", "pattern": r"^[0-9]+ of [0-9]+$"}
+    ),
     Amount: Leaf(
         _short(Amount.parse, _AMOUNT),
         _AMOUNT,
-        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"}]},
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+            ]
+        },
     ),
-    datetime: Leaf(_datetime, "a time such as 2026-11-01T03:00:00Z", {"type": "string", "format": "date-time"}),
+    datetime: Leaf(
+        _datetime, "a time such as 2026-11-01T03:00:00Z", {"type": "string", "format": "date-time"}
+    ),
     date: Leaf(_date, "a date such as 2026-11-01", {"type": "string", "format": "date"}),
 }
 """What a field may be typed as, besides Literal, tuple, Mapping, dataclasses and unions of these."""

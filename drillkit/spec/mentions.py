@@ -29,7 +29,10 @@ def mentions_alerts(drill: Drill) -> bool:
     if drill.guards.expected_alerts or any(guard.alerts is not None for guard in guards):
         return True
     steps = (item for _, item in steps_in(drill) if isinstance(item, Step))
-    return any(isinstance(step.objectives, Objectives) and step.objectives.detect is not None for step in steps)
+    return any(
+        isinstance(step.objectives, Objectives) and step.objectives.detect is not None
+        for step in steps
+    )
 
 
 def _hypotheses(drill: Drill) -> list[Hypothesis]:

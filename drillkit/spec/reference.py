@@ -55,15 +55,21 @@ def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
     try:
         kind = table.named(name)
     except KeyError:
-        raise UsageError(f"no kind of step is called `{name}`{nearest(name, table.names())}") from None
-    return KindReference(kind.name, kind.disturbs, class_doc(type(kind)), tuple(_arguments(kind.Arguments)))
+        raise UsageError(
+            f"no kind of step is called `{name}`{nearest(name, table.names())}"
+        ) from None
+    return KindReference(
+        kind.name, kind.disturbs, class_doc(type(kind)), tuple(_arguments(kind.Arguments))
+    )
 
 
 def _arguments(cls: Any, prefix: str = "") -> Iterator[Argument]:
     docs = field_docs(cls)
     for k in keys_of(cls):
         key = f"{prefix}NAME" if k.extra else f"{prefix}{k.key}"
-        default = "" if k.default is MISSING or k.default in (None, "", (), {}) else _written(k.default)
+        default = (
+            "" if k.default is MISSING or k.default in (None, "", (), {}) else _written(k.default)
+        )
         yield Argument(key, title(k.want), k.required, default, docs.get(k.field, ""))
         for record in (a for a in alternatives(k.want) if is_record(a)):
             yield from _arguments(record, f"{key}.")
@@ -78,7 +84,12 @@ def _written(value: Any) -> str:
 
 def as_text(kind: KindReference) -> str:
     """The reference of one kind for a terminal."""
-    lines = [f"{kind.name} (disturbs {'users' if kind.disturbs == 'users' else 'nobody'})", "", kind.doc, ""]
+    lines = [
+        f"{kind.name} (disturbs {'users' if kind.disturbs == 'users' else 'nobody'})",
+        "",
+        kind.doc,
+        "",
+    ]
     lines.append("with:" if kind.arguments else "It takes no arguments.")
     for a in kind.arguments:
         more = ["required"] if a.required else [f"default: {a.default}"] if a.default else []

@@ -21,7 +21,17 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 ROOTS = ("vars", "target", "run", "steps")
 RUN_NAMES = ("run.id", "run.drill", "run.date", "run.started")
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
-_SECRET = {"bearer", "basic", "headers", "client_cert", "client_key", "ca_file", "databases", "kubeconfig", "profile"}
+_SECRET = {
+    "bearer",
+    "basic",
+    "headers",
+    "client_cert",
+    "client_key",
+    "ca_file",
+    "databases",
+    "kubeconfig",
+    "profile",
+}
 """Fields of a target that hold secrets, references to them or paths of one machine: no drill may read them."""
 
 
@@ -55,8 +65,12 @@ def parts(text: str) -> tuple[str | Ref, ...]:
 
 def _ref(inside: str) -> Ref:
     steps = inside.strip().split(".")
-    if not all(NAME.fullmatch(s) or (i and re.fullmatch(r"[A-Za-z0-9_-]+", s)) for i, s in enumerate(steps)):
-        raise ValueError(f"expected a name in `${{...}}`, found {quoted(inside)}; write `$${{` for a literal `${{`")
+    if not all(
+        NAME.fullmatch(s) or (i and re.fullmatch(r"[A-Za-z0-9_-]+", s)) for i, s in enumerate(steps)
+    ):
+        raise ValueError(
+            f"expected a name in `${{...}}`, found {quoted(inside)}; write `$${{` for a literal `${{`"
+        )
     return Ref(".".join(steps) if len(steps) > 1 else f"vars.{steps[0]}")
 
 
@@ -68,7 +82,9 @@ def render(found: tuple[str | Ref, ...]) -> str:
             texts.append(str(part))
             continue
         if part.endswith("$") and i + 1 < len(found):
-            raise ValueError("a `$` directly before a reference cannot be written; put something between them")
+            raise ValueError(
+                "a `$` directly before a reference cannot be written; put something between them"
+            )
         texts.append(escaped(part))
     return "".join(texts)
 
@@ -127,14 +143,18 @@ class Scope:
             return None
         known = [name.removeprefix("vars.") for name in self.values]
         if root not in ROOTS:
-            raise Unknown(f"`{ref}` is unknown: references begin with {', '.join(ROOTS)}, or are a variable's name")
+            raise Unknown(
+                f"`{ref}` is unknown: references begin with {', '.join(ROOTS)}, or are a variable's name"
+            )
         same = [name for name in known if name.startswith(f"{root}.")] if root != "vars" else known
         if root == "target" and self.open_target:
             same += ["target.urls.NAME", "target.values.NAME"]
         hint = nearest(ref.name.removeprefix("vars."), same)
         if root == "target" and not self.open_target:
             raise Unknown(f"the target has no `{rest}`{hint}")
-        literal = f"; for the text itself write `${escaped(str(ref))[1:]}`" if root == "vars" else ""
+        literal = (
+            f"; for the text itself write `${escaped(str(ref))[1:]}`" if root == "vars" else ""
+        )
         raise Unknown(f"`{ref}` is unknown{hint}{literal}")
 
     def _output(self, ref: Ref, rest: str) -> Text | None:
@@ -154,7 +174,10 @@ def substitute(node: Node, scope: Scope, mistakes: Mistakes, path: Trail = ()) -
     if path and path[-1] == "with" and path[0] == "steps" and len(path) in (3, 5):
         scope = dataclasses.replace(scope, steps=True)
     if isinstance(node, Map):
-        pairs = ((key, substitute(value, scope, mistakes, (*path, key.text))) for key, value in node.pairs)
+        pairs = (
+            (key, substitute(value, scope, mistakes, (*path, key.text)))
+            for key, value in node.pairs
+        )
         return Map(tuple(pairs), node.where)
     if isinstance(node, Seq):
         items = (substitute(item, scope, mistakes, (*path, i)) for i, item in enumerate(node.items))
@@ -187,7 +210,9 @@ def _filled(node: Text, scope: Scope) -> Text:
         else:
             filled.append(part)
     if sum(len(part) for part in filled if isinstance(part, str)) > MAX_FILLED:
-        raise ValueError(f"expected at most {MAX_FILLED:,} characters once its references are put in, found more")
+        raise ValueError(
+            f"expected at most {MAX_FILLED:,} characters once its references are put in, found more"
+        )
     return Text(render(_joined(filled)), False, node.where, still_open)
 
 
@@ -211,10 +236,14 @@ def resolve_vars(given: Mapping[str, Text], scope: Scope, mistakes: Mistakes) ->
         node = given[name]
         if name in chain:
             loop = " -> ".join((*chain[chain.index(name) :], name))
-            mistakes.add(node.where, ("vars", name), f"variables refer to each other in a circle: {loop}")
+            mistakes.add(
+                node.where, ("vars", name), f"variables refer to each other in a circle: {loop}"
+            )
             return dataclasses.replace(node, open=True)
         if len(chain) > 20:
-            mistakes.add(node.where, ("vars", name), "expected at most 20 variables that refer to the next")
+            mistakes.add(
+                node.where, ("vars", name), "expected at most 20 variables that refer to the next"
+            )
             return dataclasses.replace(node, open=True)
         inner = {
             ref.name: value_of(ref.name[5:], (*chain, name))
@@ -241,7 +270,12 @@ def target_values(target: Target) -> Mapping[str, Text]:
     def walk(value: Any, name: str) -> None:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for f in dataclasses.fields(value):
-                if f.name not in _SECRET and f.name not in ("launch", "caps", "emulated", "protected"):
+                if f.name not in _SECRET and f.name not in (
+                    "launch",
+                    "caps",
+                    "emulated",
+                    "protected",
+                ):
                     walk(getattr(value, f.name), f"{name}.{f.name}")
         elif isinstance(value, Mapping):
             for key, item in value.items():
@@ -260,7 +294,11 @@ def target_values(target: Target) -> Mapping[str, Text]:
 def target_names() -> tuple[str, ...]:
     """Names that any target may have, besides those under `target.urls` and `target.values`."""
     names = ["target.name"]
-    for part, cls in (("kubernetes", KubernetesTarget), ("aws", AwsTarget), ("prometheus", PrometheusTarget)):
+    for part, cls in (
+        ("kubernetes", KubernetesTarget),
+        ("aws", AwsTarget),
+        ("prometheus", PrometheusTarget),
+    ):
         names += [
             f"target.{part}.{f.name}"
             for f in dataclasses.fields(cls)

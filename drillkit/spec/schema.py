@@ -12,7 +12,15 @@ from drillkit.spec.docs import class_doc, field_docs
 from drillkit.spec.drills import InstalledKinds, Kinds
 from drillkit.spec.files import Project
 from drillkit.spec.leaves import LEAVES
-from drillkit.spec.types import alternatives, is_list, is_mapping, is_record, item_of, keys_of, may_be_nothing
+from drillkit.spec.types import (
+    alternatives,
+    is_list,
+    is_mapping,
+    is_record,
+    item_of,
+    keys_of,
+    may_be_nothing,
+)
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "A reference such as `${name}`."}
@@ -41,7 +49,9 @@ def _when(name: str, writer: _Writer, kinds: Kinds) -> dict[str, Any]:
 def targets_schema() -> dict[str, Any]:
     """Schema of targets.yaml."""
     writer = _Writer(references=False)
-    return writer.document({"type": "object", "additionalProperties": writer.of(Target)}, "drillkit targets")
+    return writer.document(
+        {"type": "object", "additionalProperties": writer.of(Target)}, "drillkit targets"
+    )
 
 
 def project_schema() -> dict[str, Any]:
@@ -115,7 +125,11 @@ class _Writer:
             schema = self.of(k.want)
             if k.field in docs:
                 schema["description"] = docs[k.field]
-            if k.default is not MISSING and k.default not in (None, "") and not is_record(type(k.default)):
+            if (
+                k.default is not MISSING
+                and k.default not in (None, "")
+                and not is_record(type(k.default))
+            ):
                 schema["default"] = to_data(k.default)
             properties[k.key] = schema
         found: dict[str, Any] = {

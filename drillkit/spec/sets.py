@@ -9,7 +9,18 @@ from typing import TypeAlias
 
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
-from drillkit.spec.document import Map, Mistakes, Text, Trail, Where, core, is_null, quoted, read_bytes, read_one
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Text,
+    Trail,
+    Where,
+    core,
+    is_null,
+    quoted,
+    read_bytes,
+    read_one,
+)
 from drillkit.spec.files import shown
 from drillkit.spec.refs import escaped
 
@@ -18,7 +29,9 @@ Sets: TypeAlias = Mapping[str, "Text | Scalar"]
 and where, for messages."""
 
 
-def parse_sets(options: Iterable[str] = (), var_files: Iterable[Path] = ()) -> dict[str, Text | Scalar]:
+def parse_sets(
+    options: Iterable[str] = (), var_files: Iterable[Path] = ()
+) -> dict[str, Text | Scalar]:
     """Values of `--var-file` files (later ones win), then of `--set` options (they win over files).
 
     A value is text to the last character: nothing in it is a reference. Raises SpecError.
@@ -52,12 +65,16 @@ def _file(path: Path, mistakes: Mistakes) -> dict[str, Text | Scalar]:
     if is_null(node):
         return {}
     if not isinstance(node, Map):
-        raise SpecError([Mistake(str(node.where), "", "expected a mapping of variables, such as `count: 2`")])
+        raise SpecError(
+            [Mistake(str(node.where), "", "expected a mapping of variables, such as `count: 2`")]
+        )
     found: dict[str, Text | Scalar] = {}
     for key, value in node.pairs:
         if not isinstance(value, Text) or is_null(value):
             kind = "nothing" if isinstance(value, Text) else "a list or a mapping"
-            mistakes.add(value.where, (key.text,), f"expected a text, number or boolean, found {kind}")
+            mistakes.add(
+                value.where, (key.text,), f"expected a text, number or boolean, found {kind}"
+            )
             continue
         literal = Text(escaped(value.text), value.plain, value.where)
         _check(literal, (key.text,), mistakes)
@@ -79,4 +96,8 @@ def as_text(key: str, value: Text | Scalar) -> Text:
     where = Where(f"--set {key}")
     if isinstance(value, str):
         return Text(escaped(value), False, where)
-    return Text({True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value), True, where)
+    return Text(
+        {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value),
+        True,
+        where,
+    )

@@ -13,7 +13,18 @@ from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
 from drillkit.model.units import Amount
 from drillkit.spec.binder import bind
-from drillkit.spec.document import Map, Mistakes, Node, Trail, is_null, lookup, nearest, quoted, read_bytes, read_one
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Node,
+    Trail,
+    is_null,
+    lookup,
+    nearest,
+    quoted,
+    read_bytes,
+    read_one,
+)
 from drillkit.spec.files import Root, Roots, shown
 from drillkit.spec.refs import parts
 
@@ -50,8 +61,16 @@ def bind_targets(tree: Node) -> dict[str, Target]:
     mistakes.settle()
     found = {name: replace(target, name=name) for name, target in bound.items()}
     for name, target in found.items():
-        if isinstance(tree, Map) and isinstance(node := tree.get(name), Map) and node.get("name") is not None:
-            mistakes.add(lookup(tree, (name, "name")), (name, "name"), "the key is the target's name; remove this one")
+        if (
+            isinstance(tree, Map)
+            and isinstance(node := tree.get(name), Map)
+            and node.get("name") is not None
+        ):
+            mistakes.add(
+                lookup(tree, (name, "name")),
+                (name, "name"),
+                "the key is the target's name; remove this one",
+            )
         for path, what in _complaints(name, target):
             mistakes.add(lookup(tree, path), path, what)
     mistakes.settle()
@@ -72,20 +91,32 @@ def _no_references(node: Node, mistakes: Mistakes, path: Trail = ()) -> None:
         except ValueError:
             literal = False
         if not literal:
-            mistakes.add(node.where, path, "a target takes no `${...}`: write the value itself, secrets as `env:NAME`")
+            mistakes.add(
+                node.where,
+                path,
+                "a target takes no `${...}`: write the value itself, secrets as `env:NAME`",
+            )
 
 
 def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
-        yield (name,), f"expected a name of letters, digits, `-`, `_` and `.` (at most 63), found {quoted(name)}"
+        yield (
+            (name,),
+            f"expected a name of letters, digits, `-`, `_` and `.` (at most 63), found {quoted(name)}",
+        )
     if target.kubernetes is None and target.aws is None and target.launch is None:
         yield (name,), "expected `kubernetes`, `aws` or `launch`: a target must say where it is"
     if target.protected:
         yield from _protected(name, target)
     if target.aws is not None and not re.fullmatch(r"[0-9]{12}", target.aws.account):
         yield (name, "aws", "account"), "expected an account id of 12 digits"
-    if target.launch is not None and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", target.launch.module):
-        yield (name, "launch", "module"), f"expected a Python module, found {quoted(target.launch.module)}"
+    if target.launch is not None and not re.fullmatch(
+        r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", target.launch.module
+    ):
+        yield (
+            (name, "launch", "module"),
+            f"expected a Python module, found {quoted(target.launch.module)}",
+        )
     for key in ("pods", "nodes"):
         try:
             Amount.parse(getattr(target.caps, key))
@@ -114,13 +145,17 @@ def _addresses(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     for path, url in urls.items():
         if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
             yield path, "a password must not stand in a URL"
-        elif not re.match(r"(https?|tcp)://[^/]", url) and not re.fullmatch(r"[^/:\s]+:[0-9]+", url):
+        elif not re.match(r"(https?|tcp)://[^/]", url) and not re.fullmatch(
+            r"[^/:\s]+:[0-9]+", url
+        ):
             yield path, f"expected a URL such as https://host, found {quoted(url)}"
 
 
 def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     """Secrets are references. What was found is not repeated: it may be the secret itself."""
-    given: dict[Trail, str | None] = {(name, "databases", key): value for key, value in target.databases.items()}
+    given: dict[Trail, str | None] = {
+        (name, "databases", key): value for key, value in target.databases.items()
+    }
     if target.prometheus is not None:
         given[(name, "prometheus", "bearer")] = target.prometheus.bearer
         given[(name, "prometheus", "basic")] = target.prometheus.basic
@@ -129,7 +164,10 @@ def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
                 given[(name, "prometheus", "headers", key)] = value
     for path, reference in given.items():
         if reference is not None and not _REFERENCE.fullmatch(reference):
-            yield path, "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not stand here"
+            yield (
+                path,
+                "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not stand here",
+            )
 
 
 def all_targets(roots: Roots) -> dict[str, tuple[Target, Path]]:

@@ -35,7 +35,14 @@ def keys_of(cls: Any) -> tuple[Key, ...]:
     for f in dataclasses.fields(cls):
         default = f.default if f.default_factory is MISSING else f.default_factory()
         found.append(
-            Key(f.name.rstrip("_"), f.name, hints[f.name], default is MISSING, default, bool(f.metadata.get("extra")))
+            Key(
+                f.name.rstrip("_"),
+                f.name,
+                hints[f.name],
+                default is MISSING,
+                default,
+                bool(f.metadata.get("extra")),
+            )
         )
     return tuple(found)
 
@@ -64,13 +71,20 @@ def is_mapping(want: Any) -> bool:
 def alternatives(want: Any) -> tuple[Any, ...]:
     """The types of a union, None left out; of any other type, itself."""
     if get_origin(want) in (Union, types.UnionType):
-        return tuple(alternative for a in get_args(want) if a is not type(None) for alternative in alternatives(a))
+        return tuple(
+            alternative
+            for a in get_args(want)
+            if a is not type(None)
+            for alternative in alternatives(a)
+        )
     return (want,)
 
 
 def may_be_nothing(want: Any) -> bool:
     """Whether nothing may stand there."""
-    return want is Any or (get_origin(want) in (Union, types.UnionType) and type(None) in get_args(want))
+    return want is Any or (
+        get_origin(want) in (Union, types.UnionType) and type(None) in get_args(want)
+    )
 
 
 def item_of(want: Any) -> Any:
@@ -89,7 +103,11 @@ def title(want: Any) -> str:
         return "one of " + ", ".join(f"`{a}`" for a in get_args(want))
     if is_list(want):
         inner = alternatives(item_of(want))
-        return "a list of mappings" if all(is_record(a) for a in inner) else f"a list (each: {title(item_of(want))})"
+        return (
+            "a list of mappings"
+            if all(is_record(a) for a in inner)
+            else f"a list (each: {title(item_of(want))})"
+        )
     if is_mapping(want):
         return "a mapping"
     if is_record(want):

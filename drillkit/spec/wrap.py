@@ -34,7 +34,9 @@ def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:
                 "name": name,
                 "uses": "chaostoolkit",
                 "with": {
-                    "experiment": escaped(str(found.path) if found.origin == "path" else found.name),
+                    "experiment": escaped(
+                        str(found.path) if found.origin == "path" else found.name
+                    ),
                     "configuration": {key: f"${{vars.{key}}}" for key in defaults},
                 },
             }

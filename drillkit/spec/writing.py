@@ -17,7 +17,9 @@ def as_written(drill: Drill) -> dict[str, Any]:
     is escaped.
     """
     data = to_data(drill)
-    written: dict[str, Any] = {key: _template(value) for key, value in data.items() if key != "steps"}
+    written: dict[str, Any] = {
+        key: _template(value) for key, value in data.items() if key != "steps"
+    }
     _inline_gates(written.get("hypothesis"))
     written["steps"] = [_step(item) for item in data["steps"]]
     return written
@@ -26,7 +28,10 @@ def as_written(drill: Drill) -> dict[str, Any]:
 def _step(item: Any) -> Any:
     if not isinstance(item, dict):
         return _template(item)
-    found = {key: value if key in ("with", "parallel") else _template(value) for key, value in item.items()}
+    found = {
+        key: value if key in ("with", "parallel") else _template(value)
+        for key, value in item.items()
+    }
     if "parallel" in item:
         found["parallel"] = [_step(member) for member in item["parallel"]]
     _inline_gates(found.get("hypothesis"))

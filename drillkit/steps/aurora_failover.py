@@ -33,7 +33,11 @@ class AuroraFailover(Kind[AuroraFailoverArguments]):
 
     def prospect(self, arguments: AuroraFailoverArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
-        outlook.permissions += ["rds:DescribeDBClusters", "rds:FailoverDBCluster", "sts:GetCallerIdentity"]
+        outlook.permissions += [
+            "rds:DescribeDBClusters",
+            "rds:FailoverDBCluster",
+            "sts:GetCallerIdentity",
+        ]
         with outlook.looking():
             rds = act.clients.rds
             found = with_readers(rds, arguments)
@@ -71,9 +75,13 @@ def with_readers(rds: Rds, arguments: AuroraFailoverArguments) -> Described:
     if not readers:
         raise StepFailed(f"{arguments.source} has no reader to fail over to")
     if arguments.to and arguments.to not in readers:
-        raise StepFailed(f"{arguments.to} is no reader of {arguments.source}; it has {', '.join(readers)}")
+        raise StepFailed(
+            f"{arguments.to} is no reader of {arguments.source}; it has {', '.join(readers)}"
+        )
     if not is_usable(str(found.get("Status"))):
-        raise StepFailed(f"expected {arguments.source} to be available, it is {found.get('Status')}")
+        raise StepFailed(
+            f"expected {arguments.source} to be available, it is {found.get('Status')}"
+        )
     return found
 
 

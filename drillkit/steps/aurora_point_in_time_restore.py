@@ -11,7 +11,14 @@ from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps.base import Act, Kind, Prospect
 from drillkit.steps.restoring import KEYS, Original, Outlook, age, begin
-from drillkit.steps.restoring_aurora import COPIES, PASSES, QUOTAS, AuroraArguments, AuroraRestore, original_cluster
+from drillkit.steps.restoring_aurora import (
+    COPIES,
+    PASSES,
+    QUOTAS,
+    AuroraArguments,
+    AuroraRestore,
+    original_cluster,
+)
 from drillkit.steps.windows import Window, chosen
 
 
@@ -36,12 +43,17 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
         outlook = Outlook(act)
         rds = act.clients.rds
         outlook.surroundings(rds, arguments.source, {**QUOTAS, "DBInstances": arguments.members})
-        outlook.permissions += ["rds:RestoreDBClusterToPointInTime", "rds:DescribeDBClusterAutomatedBackups"]
+        outlook.permissions += [
+            "rds:RestoreDBClusterToPointInTime",
+            "rds:DescribeDBClusterAutomatedBackups",
+        ]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
             window, _ = find_window(rds, arguments.source)
             chosen(arguments.to, arguments.disrupted, window)
-            outlook.targets.append(f"rds cluster/{rds.region}/{arguments.source} (its backups; it is not touched)")
+            outlook.targets.append(
+                f"rds cluster/{rds.region}/{arguments.source} (its backups; it is not touched)"
+            )
             outlook.notes.append(
                 f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
             )
@@ -55,12 +67,15 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
         point = chosen(arguments.to, disrupted, window)
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
         source: dict[str, Any] = (
-            {"SourceDBClusterIdentifier": arguments.source} if original.alive
+            {"SourceDBClusterIdentifier": arguments.source}
+            if original.alive
             else {"SourceDbClusterResourceId": original.uid}
-        )  # fmt: skip
+        )
         source |= {"UseLatestRestorableTime": True} if point is None else {"RestoreToTime": point}
         AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
-            lambda plan, settings: rds.restore_cluster_to_point_in_time(plan, source=source, settings=settings),
+            lambda plan, settings: rds.restore_cluster_to_point_in_time(
+                plan, source=source, settings=settings
+            ),
             exact=True,
         )
 
@@ -70,7 +85,9 @@ def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
     kept = next(iter(rds.automated_backups(source, cluster=True)), None)
     original = original_cluster(rds, source, kept)
     if original.alive:
-        earliest, latest = (original.described.get(f"{which}RestorableTime") for which in ("Earliest", "Latest"))
+        earliest, latest = (
+            original.described.get(f"{which}RestorableTime") for which in ("Earliest", "Latest")
+        )
     else:
         window = original.described.get("RestoreWindow") or {}
         earliest, latest = window.get("EarliestTime"), window.get("LatestTime")

@@ -8,7 +8,14 @@ from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind, Prospect
 from drillkit.steps.restoring import KEYS, Outlook, age, begin
-from drillkit.steps.restoring_aurora import COPIES, PASSES, QUOTAS, AuroraArguments, AuroraRestore, original_cluster
+from drillkit.steps.restoring_aurora import (
+    COPIES,
+    PASSES,
+    QUOTAS,
+    AuroraArguments,
+    AuroraRestore,
+    original_cluster,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +38,35 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
         outlook = Outlook(act)
         rds = act.clients.rds
         fresh = arguments.from_ == "fresh" and not arguments.snapshot
-        needs = {**QUOTAS, "DBInstances": arguments.members, **({"ManualSnapshots": 1} if fresh else {})}
+        needs = {
+            **QUOTAS,
+            "DBInstances": arguments.members,
+            **({"ManualSnapshots": 1} if fresh else {}),
+        }
         outlook.surroundings(rds, arguments.source, needs)
-        outlook.permissions += ["rds:RestoreDBClusterFromSnapshot", "rds:DescribeDBClusterSnapshots"]
+        outlook.permissions += [
+            "rds:RestoreDBClusterFromSnapshot",
+            "rds:DescribeDBClusterSnapshots",
+        ]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
             found = snapshots.chosen(
-                act, rds, arguments.source, arguments.snapshot, arguments.from_, cluster=True, take=False
+                act,
+                rds,
+                arguments.source,
+                arguments.snapshot,
+                arguments.from_,
+                cluster=True,
+                take=False,
             )
             if found is not None:
-                outlook.targets.append(f"rds cluster-snapshot/{rds.region}/{snapshots.name_of(found)} (not touched)")
+                outlook.targets.append(
+                    f"rds cluster-snapshot/{rds.region}/{snapshots.name_of(found)} (not touched)"
+                )
                 if (at := snapshots.database_time(found)) is not None:
-                    outlook.notes.append(f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, act)} ago)")
+                    outlook.notes.append(
+                        f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, act)} ago)"
+                    )
         if fresh:
             outlook.permissions += ["rds:CreateDBClusterSnapshot", "rds:DeleteDBClusterSnapshot"]
             outlook.makes(f"a snapshot of {arguments.source}", rds.region)
@@ -55,13 +79,21 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
         found = snapshots.fresh(act, rds, arguments.source, cluster=True) if fresh else None
         disrupted = begin(act, arguments.disrupted)
         if found is None:
-            found = snapshots.chosen(act, rds, arguments.source, arguments.snapshot, arguments.from_, cluster=True)
+            found = snapshots.chosen(
+                act, rds, arguments.source, arguments.snapshot, arguments.from_, cluster=True
+            )
         assert found is not None
         original = original_cluster(rds, arguments.source, found)
         promised = RecoveryPoint(snapshots.database_time(found) or disrupted, "snapshot", disrupted)
-        name = snapshots.arn_of(found) if snapshots.name_of(found).startswith("rds:") else snapshots.name_of(found)
+        name = (
+            snapshots.arn_of(found)
+            if snapshots.name_of(found).startswith("rds:")
+            else snapshots.name_of(found)
+        )
         AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
-            lambda plan, settings: rds.restore_cluster_from_snapshot(plan, snapshot=name, settings=settings),
+            lambda plan, settings: rds.restore_cluster_from_snapshot(
+                plan, snapshot=name, settings=settings
+            ),
             exact=False,
         )
 

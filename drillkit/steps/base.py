@@ -106,9 +106,13 @@ class Act:
         folder = self.folder / "attachments"
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
-        self.observe(Attachment(name, media_type, hashlib.sha256(content).hexdigest(), len(content)))
+        self.observe(
+            Attachment(name, media_type, hashlib.sha256(content).hexdigest(), len(content))
+        )
 
-    def wait(self, until: Callable[[], T | None], *, every_s: float, limit_s: float | None, what: str) -> T:
+    def wait(
+        self, until: Callable[[], T | None], *, every_s: float, limit_s: float | None, what: str
+    ) -> T:
         """Ask `until` again and again until it gives something.
 
         `every_s` seconds between questions, `limit_s` seconds in all (None: what is left of the step). Raises

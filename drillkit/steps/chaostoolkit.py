@@ -66,7 +66,9 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
     def warm(self, arguments: ChaosToolkitArguments, act: Act) -> None:
         """Start a worker that imports what this experiment needs, before anybody waits for it."""
         document = merged(act.find_experiment(arguments.experiment), arguments.configuration)
-        modules = {str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)}
+        modules = {
+            str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)
+        }
         # Only those that are known to do nothing but define when they are imported.
         known = sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s.")))
         if known and act.target.kubernetes is not None:
@@ -89,7 +91,9 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
                 found = _joined(found, _foresee(activity, document, act))
         if rollbacks := rollbacks_of(document):
             names = ", ".join(str(a.get("name")) for a in rollbacks)
-            found = _joined(found, Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",)))
+            found = _joined(
+                found, Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",))
+            )
         return _joined(found, Prospect(problems=tuple(dict.fromkeys(problems))))
 
     def run(self, arguments: ChaosToolkitArguments, act: Act) -> None:
@@ -99,14 +103,28 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         document = merged(experiment, arguments.configuration)
         log = act.folder / "attachments" / f"chaostoolkit-{act.name}.log"
         job = Job(
-            work="experiment", experiment=document, name=experiment.name, origin=str(experiment.path.resolve()),
-            sha256=experiment.sha256, given=tuple(arguments.configuration), run=act.run.id, step=act.name,
-            target=target_data(act.target), limit_s=act.deadline.left(), log=str(log), strategy=arguments.hypothesis,
-            frequency_s=arguments.every.total_seconds(), fail_fast=arguments.fail_fast,
-        )  # fmt: skip
+            work="experiment",
+            experiment=document,
+            name=experiment.name,
+            origin=str(experiment.path.resolve()),
+            sha256=experiment.sha256,
+            given=tuple(arguments.configuration),
+            run=act.run.id,
+            step=act.name,
+            target=target_data(act.target),
+            limit_s=act.deadline.left(),
+            log=str(log),
+            strategy=arguments.hypothesis,
+            frequency_s=arguments.every.total_seconds(),
+            fail_fast=arguments.fail_fast,
+        )
         if not isinstance(act.book, Desk):
-            raise TypeError(f"expected the run's journal to write to, found {type(act.book).__name__}")
-        ended = act.clients.chaostoolkit.run(job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut)
+            raise TypeError(
+                f"expected the run's journal to write to, found {type(act.book).__name__}"
+            )
+        ended = act.clients.chaostoolkit.run(
+            job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut
+        )
         if log.is_file():
             act.attach(log.name, "text/plain", log.read_bytes())
         _skipped(document, ended.activities, act)
@@ -114,9 +132,13 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         act.outputs["hit"] = sum(a.hit or 0 for a in ended.activities if a.place == "method")
         act.gate.check()
         if ended.outcome == "cut":
-            raise StepFailed(f"experiment {experiment.name} was {ended.why}{_hanging(ended.activities)}")
+            raise StepFailed(
+                f"experiment {experiment.name} was {ended.why}{_hanging(ended.activities)}"
+            )
         if ended.outcome == "died":
-            raise StepUnknown(f"{ended.why}; what it did is in the journal, what it was about to do is not known")
+            raise StepUnknown(
+                f"{ended.why}; what it did is in the journal, what it was about to do is not known"
+            )
         _conclude(experiment.name, ended.status, ended.why, ended.activities, ended.unproven)
 
 
@@ -134,7 +156,11 @@ def merged(experiment: Experiment, configuration: Mapping[str, Scalar]) -> dict[
 def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every activity with its place (`hypothesis`, `method`, `rollback`), references resolved."""
     probes = (document.get("steady-state-hypothesis") or {}).get("probes") or []
-    places = {"hypothesis": probes, "method": document.get("method"), "rollback": document.get("rollbacks")}
+    places = {
+        "hypothesis": probes,
+        "method": document.get("method"),
+        "rollback": document.get("rollbacks"),
+    }
     for place, found in places.items():
         for activity in found or []:
             yield place, resolve(activity, document)
@@ -158,8 +184,13 @@ def _missing_environment(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _unreadable_kubeconfig(document: Mapping[str, Any], target: Target) -> Iterator[str]:
     """chaostoolkit-kubernetes takes a list of files for one name, finds nothing there, and goes to http://localhost."""
-    named = (target.kubernetes.kubeconfig if target.kubernetes else None) or os.environ.get("KUBECONFIG", "")
-    uses = any(str((a.get("provider") or {}).get("module")).startswith("chaosk8s.") for _, a in activities_of(document))
+    named = (target.kubernetes.kubeconfig if target.kubernetes else None) or os.environ.get(
+        "KUBECONFIG", ""
+    )
+    uses = any(
+        str((a.get("provider") or {}).get("module")).startswith("chaosk8s.")
+        for _, a in activities_of(document)
+    )
     if uses and os.pathsep in named:
         yield f"expected one kubeconfig for chaostoolkit-kubernetes, found several ({named}); merge them into one file"
 
@@ -193,7 +224,9 @@ def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act)
     name = str(activity.get("name"))
     if not is_own(activity):
         why = f"action `{name}` ({provider_of(activity)}): undo not guaranteed, only the experiment's rollbacks run"
-        refused = (f"{why}; target `{act.target.name}` is protected",) if act.target.protected else ()
+        refused = (
+            (f"{why}; target `{act.target.name}` is protected",) if act.target.protected else ()
+        )
         return Prospect(effects=(why,), problems=refused)
     provider = activity["provider"]
     if provider["module"] == OWN_UNDO:
@@ -201,7 +234,9 @@ def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act)
     try:
         table = importlib.import_module(provider["module"]).FORESEE
         look: Callable[..., Any] = table[provider["func"]]
-        arguments = _substituted(provider.get("arguments") or {}, document.get("configuration") or {})
+        arguments = _substituted(
+            provider.get("arguments") or {}, document.get("configuration") or {}
+        )
         found = look(act.clients.kube, act.target, arguments)
     except (ImportError, AttributeError) as error:
         return Prospect(problems=(f"action `{name}`: {error}",))
@@ -223,7 +258,10 @@ def _substituted(value: Any, configuration: Mapping[str, Any]) -> Any:
     if (lone := _REFERENCE.fullmatch(value)) and lone[1] in configuration:
         return _plain(configuration[lone[1]])
     return _REFERENCE.sub(
-        lambda found: str(_plain(configuration[found[1]])) if found[1] in configuration else found[0], value
+        lambda found: (
+            str(_plain(configuration[found[1]])) if found[1] in configuration else found[0]
+        ),
+        value,
     )
 
 
@@ -235,9 +273,12 @@ def _plain(value: Any) -> Any:
 
 def _joined(one: Prospect, two: Prospect) -> Prospect:
     return Prospect(
-        one.targets + two.targets, one.effects + two.effects, one.permissions + two.permissions,
-        one.problems + two.problems, one.notes + two.notes,
-    )  # fmt: skip
+        one.targets + two.targets,
+        one.effects + two.effects,
+        one.permissions + two.permissions,
+        one.problems + two.problems,
+        one.notes + two.notes,
+    )
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------
@@ -254,7 +295,11 @@ def _skipped(document: Mapping[str, Any], seen: tuple[Activity, ...], act: Act) 
             reached[name] -= 1
             continue
         kind: Literal["action", "probe"] = "action" if activity.get("type") == "action" else "probe"
-        act.observe(Activity(name, "method", kind, "skipped", None, None, 0.0, undo_guaranteed=is_own(activity)))
+        act.observe(
+            Activity(
+                name, "method", kind, "skipped", None, None, 0.0, undo_guaranteed=is_own(activity)
+            )
+        )
 
 
 def _hanging(activities: tuple[Activity, ...]) -> str:
@@ -262,25 +307,44 @@ def _hanging(activities: tuple[Activity, ...]) -> str:
     return f": {', '.join(cut)} did not end" if cut else ""
 
 
-def _conclude(name: str, status: str, why: str, activities: tuple[Activity, ...], unproven: tuple[str, ...]) -> None:
+def _conclude(
+    name: str, status: str, why: str, activities: tuple[Activity, ...], unproven: tuple[str, ...]
+) -> None:
     """Raises what is wrong, the worst first."""
     if status == "invalid":
-        raise StepFailed(f"Chaos Toolkit does not take experiment {name}, nothing was touched: {why}")
+        raise StepFailed(
+            f"Chaos Toolkit does not take experiment {name}, nothing was touched: {why}"
+        )
     if status == "stopped":
         raise Refused(why)
-    of = {place: [a for a in activities if a.place == place] for place in ("before", "method", "during", "after")}
+    of = {
+        place: [a for a in activities if a.place == place]
+        for place in ("before", "method", "during", "after")
+    }
     missed = [a.name for a in (*of["during"], *of["after"]) if a.tolerated is False]
     if missed:
-        raise StepFailed(f"the experiment's own steady state was missed: {', '.join(dict.fromkeys(missed))}")
-    failed = [a for a in of["method"] if a.kind == "action" and a.outcome != "succeeded" and a.name not in unproven]
+        raise StepFailed(
+            f"the experiment's own steady state was missed: {', '.join(dict.fromkeys(missed))}"
+        )
+    failed = [
+        a
+        for a in of["method"]
+        if a.kind == "action" and a.outcome != "succeeded" and a.name not in unproven
+    ]
     if failed:
         raise StepFailed("; ".join(f"action {a.name} {a.outcome}: {a.error}" for a in failed))
-    idle = [a.name for a in of["method"] if a.kind == "action" and a.hit == 0 and a.outcome == "succeeded"]
+    idle = [
+        a.name
+        for a in of["method"]
+        if a.kind == "action" and a.hit == 0 and a.outcome == "succeeded"
+    ]
     if idle:
         raise StepFailed(f"touched nothing, so nothing was tested: {', '.join(idle)}")
     if early := [a for a in of["before"] if a.tolerated is not True]:
         found = "; ".join(f"{a.name} {a.error or 'is outside its tolerance'}" for a in early)
-        raise StepUnknown(f"the experiment's steady state did not hold before, so its method was not run: {found}")
+        raise StepUnknown(
+            f"the experiment's steady state did not hold before, so its method was not run: {found}"
+        )
     unread = [a for a in activities if a.outcome != "succeeded" and a.place != "rollback"]
     if unread:
         raise StepUnknown("; ".join(f"{a.name}: {a.error or a.outcome}" for a in unread))

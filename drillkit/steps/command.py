@@ -37,40 +37,74 @@ class Command(Kind[CommandArguments]):
     needs = frozenset()
 
     def prospect(self, arguments: CommandArguments, act: Act) -> Prospect:
-        undo = f"undone by `{' '.join(arguments.undo)}`" if arguments.undo else "no undo is declared"
+        undo = (
+            f"undone by `{' '.join(arguments.undo)}`" if arguments.undo else "no undo is declared"
+        )
         problems = [
-            f"`{program}` is not on the PATH" for program in (arguments.run[:1] + arguments.undo[:1])
+            f"`{program}` is not on the PATH"
+            for program in (arguments.run[:1] + arguments.undo[:1])
             if shutil.which(program) is None
-        ]  # fmt: skip
+        ]
         if not arguments.undo and act.target.protected:
-            problems.append(f"target `{act.target.name}` is protected: a command without `undo:` is refused")
-        return Prospect(effects=(f"runs `{' '.join(arguments.run)}`; {undo}",), problems=tuple(problems))
+            problems.append(
+                f"target `{act.target.name}` is protected: a command without `undo:` is refused"
+            )
+        return Prospect(
+            effects=(f"runs `{' '.join(arguments.run)}`; {undo}",), problems=tuple(problems)
+        )
 
     def run(self, arguments: CommandArguments, act: Act) -> None:
         began = act.clock.mono()
         if arguments.undo:
-            undo = act.book.plan(UndoCommand(act.name, arguments.undo, arguments.folder, arguments.env))
+            undo = act.book.plan(
+                UndoCommand(act.name, arguments.undo, arguments.folder, arguments.env)
+            )
             ended = start(
-                undo, arguments.run, arguments.folder, arguments.env, act.deadline, act.clock, act.cut
-            )  # fmt: skip
+                undo,
+                arguments.run,
+                arguments.folder,
+                arguments.env,
+                act.deadline,
+                act.clock,
+                act.cut,
+            )
         else:
             bare = act.book.plan(NoUndoDeclared(act.name, arguments.run[0]))
             ended = start(
-                bare, arguments.run, arguments.folder, arguments.env, act.deadline, act.clock, act.cut
-            )  # fmt: skip
+                bare,
+                arguments.run,
+                arguments.folder,
+                arguments.env,
+                act.deadline,
+                act.clock,
+                act.cut,
+            )
         cut = ended.cut or act.gate.closed.is_set()
         error = "" if ended.code == 0 else f"ended with {ended.code}: {ended.last_line}"
-        outcome: Literal["succeeded", "cut", "failed"] = "succeeded" if ended.code == 0 else "cut" if cut else "failed"
+        outcome: Literal["succeeded", "cut", "failed"] = (
+            "succeeded" if ended.code == 0 else "cut" if cut else "failed"
+        )
         took_s = act.clock.mono() - began
         act.attach(f"{act.name}.txt", "text/plain", ended.output)
         guaranteed = bool(arguments.undo)
         act.observe(
             Activity(
-                arguments.run[0], "method", "action", outcome, None, None, took_s, error, undo_guaranteed=guaranteed
+                arguments.run[0],
+                "method",
+                "action",
+                outcome,
+                None,
+                None,
+                took_s,
+                error,
+                undo_guaranteed=guaranteed,
             )
         )
         if ended.code != 0:
-            raise StepFailed(f"`{arguments.run[0]}` {error}" + (" (cut at the step's limit)" if ended.cut else ""))
+            raise StepFailed(
+                f"`{arguments.run[0]}` {error}"
+                + (" (cut at the step's limit)" if ended.cut else "")
+            )
 
 
 KIND = Command()

@@ -38,9 +38,13 @@ class ElastiCacheFailover(Kind[CacheFailoverArguments]):
         with outlook.looking():
             cache = act.clients.elasticache
             found = able(cache, arguments)
-            outlook.targets.append(f"elasticache replication-group/{cache.region}/{arguments.source}")
+            outlook.targets.append(
+                f"elasticache replication-group/{cache.region}/{arguments.source}"
+            )
             primary = primary_of(found, arguments.node_group)
-            outlook.effects.append(f"fails {arguments.source} over from {primary}; not undone, connections break")
+            outlook.effects.append(
+                f"fails {arguments.source} over from {primary}; not undone, connections break"
+            )
         return outlook.prospect()
 
     def run(self, arguments: CacheFailoverArguments, act: Act) -> None:
@@ -65,12 +69,18 @@ def able(cache: ElastiCache, arguments: CacheFailoverArguments) -> Described:
     if found is None:
         raise StepFailed(f"there is no replication group {arguments.source} in {cache.region}")
     if found.get("AutomaticFailover") != "enabled":
-        raise StepFailed(f"automatic failover of {arguments.source} is {found.get('AutomaticFailover')}: enable it")
+        raise StepFailed(
+            f"automatic failover of {arguments.source} is {found.get('AutomaticFailover')}: enable it"
+        )
     if found.get("Status") != "available":
-        raise StepFailed(f"expected {arguments.source} to be available, it is {found.get('Status')}")
+        raise StepFailed(
+            f"expected {arguments.source} to be available, it is {found.get('Status')}"
+        )
     if not primary_of(found, arguments.node_group):
         known = ", ".join(str(g.get("NodeGroupId")) for g in found.get("NodeGroups") or [])
-        raise StepFailed(f"{arguments.source} has no node group {arguments.node_group} with a primary; it has {known}")
+        raise StepFailed(
+            f"{arguments.source} has no node group {arguments.node_group} with a primary; it has {known}"
+        )
     return found
 
 
@@ -79,7 +89,9 @@ def primary_of(group: Described, node_group: str) -> str:
     for found in group.get("NodeGroups") or []:
         if found.get("NodeGroupId") == node_group:
             members = found.get("NodeGroupMembers") or []
-            return next((str(m["CacheClusterId"]) for m in members if m.get("CurrentRole") == "primary"), "")
+            return next(
+                (str(m["CacheClusterId"]) for m in members if m.get("CurrentRole") == "primary"), ""
+            )
     return ""
 
 

@@ -16,7 +16,15 @@ from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationG
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Check, RecoveryPoint
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import Outlook, age, aws_of, begin, expires, refusals_fail, resource_name
+from drillkit.steps.restoring import (
+    Outlook,
+    age,
+    aws_of,
+    begin,
+    expires,
+    refusals_fail,
+    resource_name,
+)
 
 NAME_LIMIT = 40
 READ_S = 10.0
@@ -48,10 +56,18 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
 
     def prospect(self, arguments: CacheRestoreArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
-        outlook.permissions += [f"elasticache:{action}" for action in (
-            "DescribeReplicationGroups", "DescribeCacheClusters", "DescribeSnapshots", "CreateReplicationGroup",
-            "DeleteReplicationGroup", "ListTagsForResource", "AddTagsToResource",
-        )]  # fmt: skip
+        outlook.permissions += [
+            f"elasticache:{action}"
+            for action in (
+                "DescribeReplicationGroups",
+                "DescribeCacheClusters",
+                "DescribeSnapshots",
+                "CreateReplicationGroup",
+                "DeleteReplicationGroup",
+                "ListTagsForResource",
+                "AddTagsToResource",
+            )
+        ]
         with outlook.looking():
             network(act)
         with outlook.looking():
@@ -59,11 +75,15 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
             if arguments.from_ == "fresh":
                 outlook.permissions += ["elasticache:CreateSnapshot", "elasticache:DeleteSnapshot"]
                 if cache.group(arguments.source) is None:
-                    outlook.problems.append(f"there is no replication group {arguments.source} in {cache.region}")
+                    outlook.problems.append(
+                        f"there is no replication group {arguments.source} in {cache.region}"
+                    )
                 outlook.makes(f"a snapshot of {arguments.source}", cache.region)
             else:
                 found = newest(cache, arguments)
-                outlook.targets.append(f"elasticache snapshot/{cache.region}/{found['SnapshotName']} (not touched)")
+                outlook.targets.append(
+                    f"elasticache snapshot/{cache.region}/{found['SnapshotName']} (not touched)"
+                )
                 outlook.notes.append(f"its data is {age(taken_at(found), act)} old")
             outlook.makes(f"a copy of {arguments.source}", cache.region)
         return outlook.prospect()
@@ -80,7 +100,9 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
         plan = act.book.plan(DeleteReplicationGroup(name, act.run.id, cache.region, expires(act)))
         with refusals_fail():
             cache.restore_from_snapshot(
-                plan, snapshot=str(found["SnapshotName"]), settings=settings(cache, arguments.source, found, there)
+                plan,
+                snapshot=str(found["SnapshotName"]),
+                settings=settings(cache, arguments.source, found, there),
             )
         act.mark("queued")
         act.say(f"restoring {arguments.source} as {name}")
@@ -100,13 +122,18 @@ def network(act: Act) -> Mapping[str, Any]:
             "the target names no drill network for caches: add `cache_subnet_group` and `security_groups` (without "
             "egress) to its `aws:`. A copy never joins its original's network"
         )
-    return {"CacheSubnetGroupName": aws.cache_subnet_group, "SecurityGroupIds": list(aws.security_groups)}
+    return {
+        "CacheSubnetGroupName": aws.cache_subnet_group,
+        "SecurityGroupIds": list(aws.security_groups),
+    }
 
 
 def taken_at(snapshot: Described) -> datetime:
     """When the oldest shard of a snapshot was saved. Raises StepFailed when nothing tells."""
     nodes = snapshot.get("NodeSnapshots") or []
-    times: list[datetime] = [node["SnapshotCreateTime"] for node in nodes if node.get("SnapshotCreateTime")]
+    times: list[datetime] = [
+        node["SnapshotCreateTime"] for node in nodes if node.get("SnapshotCreateTime")
+    ]
     if not times:
         raise StepFailed(f"nothing tells of when the snapshot {snapshot.get('SnapshotName')} is")
     return min(times)
@@ -114,9 +141,15 @@ def taken_at(snapshot: Described) -> datetime:
 
 def newest(cache: ElastiCache, arguments: CacheRestoreArguments) -> Described:
     """The newest usable snapshot. Raises StepFailed when there is none."""
-    found = [s for s in cache.snapshots(arguments.source, arguments.from_) if s.get("SnapshotStatus") == "available"]
+    found = [
+        s
+        for s in cache.snapshots(arguments.source, arguments.from_)
+        if s.get("SnapshotStatus") == "available"
+    ]
     if not found:
-        raise StepFailed(f"there is no {arguments.from_} snapshot of {arguments.source} in {cache.region}")
+        raise StepFailed(
+            f"there is no {arguments.from_} snapshot of {arguments.source} in {cache.region}"
+        )
     return max(found, key=taken_at)
 
 
@@ -133,15 +166,22 @@ def fresh(act: Act, cache: ElastiCache, source: str) -> Described:
             raise StepFailed(f"the snapshot {name} failed; look at the events of {source}")
         return found if found is not None and found.get("SnapshotStatus") == "available" else None
 
-    return poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"the snapshot {name}")
+    return poll(
+        look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"the snapshot {name}"
+    )
 
 
-def settings(cache: ElastiCache, source: str, snapshot: Described, there: Mapping[str, Any]) -> dict[str, Any]:
+def settings(
+    cache: ElastiCache, source: str, snapshot: Described, there: Mapping[str, Any]
+) -> dict[str, Any]:
     """Parameters of the restore: the original's where it still tells them, else the snapshot's."""
     group = cache.group(source) or {}
     members = group.get("MemberClusters") or []
     member = (cache.member(str(members[0])) or {}) if members else {}
-    told: dict[str, Any] = {**snapshot, **{k: v for k, v in member.items() if v not in (None, "", [])}}
+    told: dict[str, Any] = {
+        **snapshot,
+        **{k: v for k, v in member.items() if v not in (None, "", [])},
+    }
     if (named := member.get("CacheParameterGroup")) and named.get("CacheParameterGroupName"):
         told["CacheParameterGroupName"] = named["CacheParameterGroupName"]
     carried = {name: told[name] for name in CARRIED if told.get(name)}
@@ -155,11 +195,19 @@ def settings(cache: ElastiCache, source: str, snapshot: Described, there: Mappin
     if group.get("KmsKeyId") or snapshot.get("KmsKeyId"):
         carried["KmsKeyId"] = group.get("KmsKeyId") or snapshot["KmsKeyId"]
     shards = int(snapshot.get("NumNodeGroups") or 1)
-    nodes = {"NumNodeGroups": shards, "ReplicasPerNodeGroup": 0} if shards > 1 else {"NumCacheClusters": 1}
+    nodes = (
+        {"NumNodeGroups": shards, "ReplicasPerNodeGroup": 0}
+        if shards > 1
+        else {"NumCacheClusters": 1}
+    )
     return {
-        **carried, **there, **nodes, "ReplicationGroupDescription": f"copy of {source}, made by a drillkit run",
-        "AutomaticFailoverEnabled": shards > 1, "SnapshotRetentionLimit": 0,
-    }  # fmt: skip
+        **carried,
+        **there,
+        **nodes,
+        "ReplicationGroupDescription": f"copy of {source}, made by a drillkit run",
+        "AutomaticFailoverEnabled": shards > 1,
+        "SnapshotRetentionLimit": 0,
+    }
 
 
 def _await(act: Act, cache: ElastiCache, name: str) -> Described:
@@ -178,7 +226,13 @@ def _await(act: Act, cache: ElastiCache, name: str) -> Described:
             raise StepFailed(f"replication group {name} is {status}; look at its events")
         return found if status == "available" else None
 
-    return poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"replication group {name}")
+    return poll(
+        look,
+        clock=act.clock,
+        deadline=act.deadline,
+        gate=act.gate,
+        what=f"replication group {name}",
+    )
 
 
 def _endpoint(group: Described) -> resp.Cache:
@@ -186,7 +240,9 @@ def _endpoint(group: Described) -> resp.Cache:
     found = group.get("ConfigurationEndpoint") or shard.get("PrimaryEndpoint") or {}
     if not found.get("Address"):
         raise StepFailed(f"{group.get('ReplicationGroupId')} is available and has no endpoint")
-    return resp.Cache(str(found["Address"]), int(found["Port"]), bool(group.get("TransitEncryptionEnabled")))
+    return resp.Cache(
+        str(found["Address"]), int(found["Port"]), bool(group.get("TransitEncryptionEnabled"))
+    )
 
 
 def _count(act: Act, arguments: CacheRestoreArguments, endpoint: resp.Cache) -> None:
@@ -196,7 +252,9 @@ def _count(act: Act, arguments: CacheRestoreArguments, endpoint: resp.Cache) -> 
     try:
         login = None
         if reference:
-            login = secrets.login(reference, f"databases.{arguments.source}", lambda: act.clients.aws)
+            login = secrets.login(
+                reference, f"databases.{arguments.source}", lambda: act.clients.aws
+            )
         with resp.session(endpoint, login, READ_S) as session:
             found = session.ask("DBSIZE")
     except DrillError as why:

@@ -19,7 +19,9 @@ LOOK_CAP_S = 2.0
 """A failover is over in a minute: looks come often."""
 
 
-def fail_over(act: Act, name: str, what: str, force: Callable[[], object], moved: Callable[[float], T | None]) -> T:
+def fail_over(
+    act: Act, name: str, what: str, force: Callable[[], object], moved: Callable[[float], T | None]
+) -> T:
     """Force a failover and wait until it has happened; what `moved` then gives.
 
     `name` of the action for the report, `what` for people (`rds instance/eu-central-1/db`). Raises StepFailed when AWS
@@ -30,12 +32,20 @@ def fail_over(act: Act, name: str, what: str, force: Callable[[], object], moved
     try:
         force()
     except CallError as why:
-        act.observe(Activity(name, "method", "action", "failed", None, None, act.clock.mono() - began, str(why)))
+        act.observe(
+            Activity(
+                name, "method", "action", "failed", None, None, act.clock.mono() - began, str(why)
+            )
+        )
         raise StepFailed(f"{what} was not failed over: {why}") from why
     found = poll(
-        moved, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"{what} to have failed over",
+        moved,
+        clock=act.clock,
+        deadline=act.deadline,
+        gate=act.gate,
+        what=f"{what} to have failed over",
         cap_s=LOOK_CAP_S,
-    )  # fmt: skip
+    )
     took_s = act.clock.mono() - began
     act.observe(Activity(name, "method", "action", "succeeded", 1, None, took_s, targets=(what,)))
     return found
@@ -52,7 +62,14 @@ def settled(act: Act, what: str, database: Database | None, login: str) -> None:
             except CallError:
                 return None  # connections are cut and refused while it moves
 
-        poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"{what} to answer", cap_s=LOOK_CAP_S)
+        poll(
+            look,
+            clock=act.clock,
+            deadline=act.deadline,
+            gate=act.gate,
+            what=f"{what} to answer",
+            cap_s=LOOK_CAP_S,
+        )
     act.mark("recovered")
     verify(act, copy, "step")
 

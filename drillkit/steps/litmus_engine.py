@@ -59,20 +59,26 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         namespace = meta["namespace"]
         problems = list(_problems(kube, engine))
         if act.target.protected:
-            problems.append(f"target `{act.target.name}` is protected: undo of Litmus' faults is not guaranteed")
+            problems.append(
+                f"target `{act.target.name}` is protected: undo of Litmus' faults is not guaranteed"
+            )
         info = spec.get("appinfo") or {}
         pods = _matching(kube, info, namespace) if not problems else []
         names = ", ".join(e["name"] for e in spec["experiments"])
         plural = f"{CHAOS_ENGINES.plural}.{CHAOS_ENGINES.group}"
         return Prospect(
-            targets=tuple(PODS.said(p["metadata"]["name"], p["metadata"]["namespace"]) for p in pods),
-            effects=(f"runs the Litmus experiments {names}; Litmus takes back what they did, the engine is deleted",),
+            targets=tuple(
+                PODS.said(p["metadata"]["name"], p["metadata"]["namespace"]) for p in pods
+            ),
+            effects=(
+                f"runs the Litmus experiments {names}; Litmus takes back what they did, the engine is deleted",
+            ),
             permissions=(
                 *(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
                 f"list {CHAOS_RESULTS.plural}.{CHAOS_RESULTS.group} {namespace}",
             ),
             problems=tuple(problems),
-        )  # fmt: skip
+        )
 
     def run(self, arguments: LitmusEngineArguments, act: Act) -> None:
         engine = _load(arguments)
@@ -80,14 +86,19 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         if problems := list(_problems(kube, engine)):
             raise StepFailed("; ".join(problems))
         namespace = engine["metadata"]["namespace"]
-        undo = DeleteFault(CHAOS_ENGINES, f"{engine['metadata']['name']}-{act.run.id[-4:]}", act.run.id, namespace)
+        undo = DeleteFault(
+            CHAOS_ENGINES, f"{engine['metadata']['name']}-{act.run.id[-4:]}", act.run.id, namespace
+        )
         planned = act.book.plan(undo)
         began = act.clock.mono()
         kube.create(planned, _active(engine))
         act.mark("disrupted")
         act.say(f"{undo.resource} applied")
         ended = act.wait(
-            lambda: _ended(act, kube, undo), every_s=POLL_S, limit_s=None, what=f"{undo.resource} to be completed"
+            lambda: _ended(act, kube, undo),
+            every_s=POLL_S,
+            limit_s=None,
+            what=f"{undo.resource} to be completed",
         )
         results = _results(kube, namespace, undo.name)
         act.attach(f"litmus-{act.name}.json", "application/json", _plain([ended, *results]))
@@ -127,7 +138,9 @@ def _mistakes(engine: Mapping[str, Any]) -> list[tuple[str, str]]:
         if not isinstance(meta.get(key), str) or not meta[key]
     ]
     experiments = spec.get("experiments")
-    if not isinstance(experiments, list) or not all(isinstance(e, Mapping) and e.get("name") for e in experiments):
+    if not isinstance(experiments, list) or not all(
+        isinstance(e, Mapping) and e.get("name") for e in experiments
+    ):
         found.append(("spec.experiments", "expected a list of experiments with names"))
     elif not experiments:
         found.append(("spec.experiments", "expected one experiment at least, found none"))
@@ -138,7 +151,9 @@ def _problems(kube: Kube, engine: Object) -> list[str]:
     """Why the cluster cannot run it."""
     namespace, spec = engine["metadata"]["namespace"], engine["spec"]
     if not kube.serves(CHAOS_ENGINES):
-        return ["expected LitmusChaos in the cluster: it knows no chaosengines.litmuschaos.io; install it"]
+        return [
+            "expected LitmusChaos in the cluster: it knows no chaosengines.litmuschaos.io; install it"
+        ]
     if kube.find(NAMESPACES, namespace) is None:
         return [f"expected namespace {namespace}, the cluster has none of that name"]
     found = [
@@ -149,7 +164,9 @@ def _problems(kube: Kube, engine: Object) -> list[str]:
     info = spec.get("appinfo") or {}
     if info.get("applabel") and not _matching(kube, info, namespace):
         where = info.get("appns") or namespace
-        found.append(f"expected ready pods of {info['applabel']} in namespace {where}, found none: nothing to hit")
+        found.append(
+            f"expected ready pods of {info['applabel']} in namespace {where}, found none: nothing to hit"
+        )
     return found
 
 
@@ -175,7 +192,11 @@ def _ended(act: Act, kube: Kube, undo: DeleteFault) -> Object | None:
 
 
 def _results(kube: Kube, namespace: str, engine: str) -> list[Object]:
-    return [r for r in kube.list(CHAOS_RESULTS, namespace) if (r.get("spec") or {}).get("engine") == engine]
+    return [
+        r
+        for r in kube.list(CHAOS_RESULTS, namespace)
+        if (r.get("spec") or {}).get("engine") == engine
+    ]
 
 
 def _observe(act: Act, engine: Object, results: list[Object], took_s: float) -> dict[str, str]:
@@ -193,13 +214,19 @@ def _observe(act: Act, engine: Object, results: list[Object], took_s: float) -> 
         targets = (status.get("history") or {}).get("targets") or []
         act.observe(
             Activity(
-                name, "method", "action", "succeeded" if decided else "failed",
-                hit=len(targets) if targets else None, tolerated=None, took_s=round(took_s, 3),
+                name,
+                "method",
+                "action",
+                "succeeded" if decided else "failed",
+                hit=len(targets) if targets else None,
+                tolerated=None,
+                took_s=round(took_s, 3),
                 error="" if decided else f"verdict {verdict}{f': {why}' if why else ''}",
                 targets=tuple(f"{t.get('kind', 'target')}/{t.get('name')}" for t in targets),
-                undo_guaranteed=bool(targets) and all(t.get("chaosStatus") == "reverted" for t in targets),
+                undo_guaranteed=bool(targets)
+                and all(t.get("chaosStatus") == "reverted" for t in targets),
             )
-        )  # fmt: skip
+        )
         found, told = (verdict, why) if decided else (None, why or verdict)
         act.observe(Check(f"Litmus verdict of {name}", "step", "Pass", "==", found, told))
         verdicts[name] = f"{verdict if decided else 'undecided'}{f' ({told})' if told else ''}"

@@ -30,16 +30,26 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
             needs = {"DBInstances": 1, "DBParameterGroups": 1, "ManualSnapshots": 1}
             outlook.surroundings(there, arguments.source, needs)
             outlook.permissions += [
-                "rds:CopyDBSnapshot", "rds:DeleteDBSnapshot", "rds:RestoreDBInstanceFromDBSnapshot",
-                "rds:DescribeDBSnapshots", *PASSES, *COPIES, *KEYS,
-            ]  # fmt: skip
-            found = snapshots.chosen(act, home, arguments.source, arguments.snapshot, arguments.from_, take=False)
+                "rds:CopyDBSnapshot",
+                "rds:DeleteDBSnapshot",
+                "rds:RestoreDBInstanceFromDBSnapshot",
+                "rds:DescribeDBSnapshots",
+                *PASSES,
+                *COPIES,
+                *KEYS,
+            ]
+            found = snapshots.chosen(
+                act, home, arguments.source, arguments.snapshot, arguments.from_, take=False
+            )
             describe(outlook, home, arguments.source, found)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
                 outlook.problems.append(
                     f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the target's `aws:`"
                 )
-            outlook.makes(f"a copy of that snapshot, a copy of {arguments.source} and a parameter group", there.region)
+            outlook.makes(
+                f"a copy of that snapshot, a copy of {arguments.source} and a parameter group",
+                there.region,
+            )
         return outlook.prospect()
 
     def run(self, arguments: SnapshotArguments, act: Act) -> None:
@@ -48,7 +58,9 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
         found = snapshots.fresh(act, home, arguments.source) if fresh else None
         disrupted = begin(act, arguments.disrupted)
         if found is None:
-            found = snapshots.chosen(act, home, arguments.source, arguments.snapshot, arguments.from_)
+            found = snapshots.chosen(
+                act, home, arguments.source, arguments.snapshot, arguments.from_
+            )
         assert found is not None
         original = original_of(home, arguments.source, found)
         at = snapshots.database_time(found)

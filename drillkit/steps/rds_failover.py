@@ -33,13 +33,19 @@ class RdsFailover(Kind[FailoverArguments]):
 
     def prospect(self, arguments: FailoverArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
-        outlook.permissions += ["rds:DescribeDBInstances", "rds:RebootDBInstance", "sts:GetCallerIdentity"]
+        outlook.permissions += [
+            "rds:DescribeDBInstances",
+            "rds:RebootDBInstance",
+            "sts:GetCallerIdentity",
+        ]
         with outlook.looking():
             rds = act.clients.rds
             found = multi_az(rds, arguments.source)
             outlook.targets.append(f"rds instance/{rds.region}/{arguments.source}")
             zones = f"{found.get('AvailabilityZone')} to {found.get('SecondaryAvailabilityZone')}"
-            outlook.effects.append(f"moves {arguments.source} from {zones}; not undone, connections break")
+            outlook.effects.append(
+                f"moves {arguments.source} from {zones}; not undone, connections break"
+            )
         return outlook.prospect()
 
     def run(self, arguments: FailoverArguments, act: Act) -> None:
@@ -47,7 +53,9 @@ class RdsFailover(Kind[FailoverArguments]):
         before = multi_az(rds, arguments.source)
         standby = str(before.get("SecondaryAvailabilityZone"))
         what = f"rds instance/{rds.region}/{arguments.source}"
-        plan = act.book.plan(FailOverInstance(arguments.source, rds.region, str(before["DbiResourceId"])))
+        plan = act.book.plan(
+            FailOverInstance(arguments.source, rds.region, str(before["DbiResourceId"]))
+        )
 
         def moved(fresh_s: float) -> Described | None:
             found = rds.instance(arguments.source, fresh_s)

@@ -39,7 +39,11 @@ class RdsFreshness(Kind[FreshnessArguments]):
 
     def prospect(self, arguments: FreshnessArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
-        outlook.permissions += ["rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeDBSnapshots"]
+        outlook.permissions += [
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBClusters",
+            "rds:DescribeDBSnapshots",
+        ]
         outlook.permissions += ["rds:DescribeDBClusterSnapshots", "sts:GetCallerIdentity"]
         with outlook.looking():
             rds = act.clients.rds
@@ -58,12 +62,28 @@ class RdsFreshness(Kind[FreshnessArguments]):
         found, cluster = find(rds, arguments.source)
         days = int(found.get("BackupRetentionPeriod") or 0)
         misses = [
-            _check(act, "backup retention (days)", arguments.retention / timedelta(days=1), ">=", float(days)),
-            _age(act, "latest restorable time (age, s)", arguments.max_age, found.get("LatestRestorableTime")),
+            _check(
+                act,
+                "backup retention (days)",
+                arguments.retention / timedelta(days=1),
+                ">=",
+                float(days),
+            ),
+            _age(
+                act,
+                "latest restorable time (age, s)",
+                arguments.max_age,
+                found.get("LatestRestorableTime"),
+            ),
         ]
-        taken = [snapshots.database_time(s) for s in rds.snapshots(arguments.source, "automated", cluster=cluster)]
+        taken = [
+            snapshots.database_time(s)
+            for s in rds.snapshots(arguments.source, "automated", cluster=cluster)
+        ]
         newest = max((at for at in taken if at is not None), default=None)
-        misses.append(_age(act, "newest automated snapshot (age, s)", arguments.snapshot_age, newest))
+        misses.append(
+            _age(act, "newest automated snapshot (age, s)", arguments.snapshot_age, newest)
+        )
         if missed := [miss for miss in misses if miss]:
             raise StepFailed("; ".join(missed))
 

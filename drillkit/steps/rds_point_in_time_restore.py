@@ -21,7 +21,7 @@ from drillkit.steps.restoring import (
     age,
     begin,
     not_there,
-)  # fmt: skip
+)
 from drillkit.steps.windows import Window, chosen
 
 
@@ -48,14 +48,22 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         rds = act.clients.rds
         outlook.surroundings(rds, arguments.source, {"DBInstances": 1, "DBParameterGroups": 1})
         outlook.permissions += [
-            "rds:RestoreDBInstanceToPointInTime", "rds:DescribeDBInstanceAutomatedBackups", *PASSES, *COPIES, *KEYS,
-        ]  # fmt: skip
+            "rds:RestoreDBInstanceToPointInTime",
+            "rds:DescribeDBInstanceAutomatedBackups",
+            *PASSES,
+            *COPIES,
+            *KEYS,
+        ]
         with outlook.looking():
             window, _ = find_window(rds, arguments.source)
             point = chosen(arguments.to, arguments.disrupted, window)
-            outlook.targets.append(f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)")
+            outlook.targets.append(
+                f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)"
+            )
             until = f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
-            outlook.notes.append(until if point is None else f"{until}; restores to {point.isoformat()}")
+            outlook.notes.append(
+                until if point is None else f"{until}; restores to {point.isoformat()}"
+            )
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)
         return outlook.prospect()
 
@@ -66,9 +74,10 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         point = chosen(arguments.to, disrupted, window)
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
         source: dict[str, Any] = (
-            {"SourceDBInstanceIdentifier": arguments.source} if original.alive
+            {"SourceDBInstanceIdentifier": arguments.source}
+            if original.alive
             else {"SourceDbiResourceId": original.uid}
-        )  # fmt: skip
+        )
         source |= {"UseLatestRestorableTime": True} if point is None else {"RestoreTime": point}
         restore = Restore(act, rds, arguments, original, disrupted, promised)
         restore.run(

@@ -19,7 +19,7 @@ from drillkit.steps.restoring import (
     RestoreArguments,
     age,
     begin,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,15 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
         rds = act.clients.rds
         needs = {"DBInstances": 1, "DBParameterGroups": 1}
         fresh = arguments.from_ == "fresh" and not arguments.snapshot
-        outlook.surroundings(rds, arguments.source, {**needs, **({"ManualSnapshots": 1} if fresh else {})})
+        outlook.surroundings(
+            rds, arguments.source, {**needs, **({"ManualSnapshots": 1} if fresh else {})}
+        )
         outlook.permissions += ["rds:RestoreDBInstanceFromDBSnapshot", "rds:DescribeDBSnapshots"]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            chosen = snapshots.chosen(act, rds, arguments.source, arguments.snapshot, arguments.from_, take=False)
+            chosen = snapshots.chosen(
+                act, rds, arguments.source, arguments.snapshot, arguments.from_, take=False
+            )
             describe(outlook, rds, arguments.source, chosen)
         if fresh:
             outlook.permissions += ["rds:CreateDBSnapshot", "rds:DeleteDBSnapshot"]
@@ -67,13 +71,17 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
             found = snapshots.fresh(act, rds, arguments.source)
         disrupted = begin(act, arguments.disrupted)
         if found is None:
-            found = snapshots.chosen(act, rds, arguments.source, arguments.snapshot, arguments.from_)
+            found = snapshots.chosen(
+                act, rds, arguments.source, arguments.snapshot, arguments.from_
+            )
         assert found is not None
         original = original_of(rds, arguments.source, found)
         promised = RecoveryPoint(snapshots.database_time(found) or disrupted, "snapshot", disrupted)
         name = snapshots.name_of(found)
         Restore(act, rds, arguments, original, disrupted, promised).run(
-            lambda plan, settings, zones: rds.restore_from_snapshot(plan, snapshot=name, settings=settings, zones=zones)
+            lambda plan, settings, zones: rds.restore_from_snapshot(
+                plan, snapshot=name, settings=settings, zones=zones
+            )
         )
 
 
@@ -90,9 +98,13 @@ def describe(outlook: Outlook, rds: Rds, source: str, snapshot: Described | None
     if snapshot is None:
         outlook.targets.append(f"rds instance/{rds.region}/{source} (it gets a snapshot)")
         return
-    outlook.targets.append(f"rds snapshot/{rds.region}/{snapshots.name_of(snapshot)} (it is not touched)")
+    outlook.targets.append(
+        f"rds snapshot/{rds.region}/{snapshots.name_of(snapshot)} (it is not touched)"
+    )
     if (at := snapshots.database_time(snapshot)) is not None:
-        outlook.notes.append(f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, outlook.act)} ago)")
+        outlook.notes.append(
+            f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, outlook.act)} ago)"
+        )
 
 
 KIND = RdsSnapshotRestore()

@@ -32,15 +32,33 @@ LIVES_ON = timedelta(hours=2)
 ANSWER_S = 60.0
 """A copy that is available takes connections within this time, or cannot be reached from here."""
 PASSES = (
-    "rds:DescribeDBInstances", "rds:DescribeDBParameters", "rds:DescribeDBParameterGroups", "rds:DescribeEvents",
-    "rds:DescribeDBSubnetGroups", "rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions",
-    "rds:ListTagsForResource", "rds:AddTagsToResource", "sts:GetCallerIdentity",
-)  # fmt: skip
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBParameters",
+    "rds:DescribeDBParameterGroups",
+    "rds:DescribeEvents",
+    "rds:DescribeDBSubnetGroups",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeDBEngineVersions",
+    "rds:ListTagsForResource",
+    "rds:AddTagsToResource",
+    "sts:GetCallerIdentity",
+)
 COPIES = (
-    "rds:CopyDBParameterGroup", "rds:CreateDBParameterGroup", "rds:ModifyDBParameterGroup",
-    "rds:DeleteDBParameterGroup", "rds:ModifyDBInstance", "rds:RebootDBInstance", "rds:DeleteDBInstance",
-)  # fmt: skip
-KEYS = ("kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:DescribeKey", "kms:CreateGrant")
+    "rds:CopyDBParameterGroup",
+    "rds:CreateDBParameterGroup",
+    "rds:ModifyDBParameterGroup",
+    "rds:DeleteDBParameterGroup",
+    "rds:ModifyDBInstance",
+    "rds:RebootDBInstance",
+    "rds:DeleteDBInstance",
+)
+KEYS = (
+    "kms:Decrypt",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +99,9 @@ class Original:
 def aws_of(act: Act) -> AwsTarget:
     """The target's account. Raises UsageError."""
     if act.target.aws is None:
-        raise UsageError(f"target `{act.target.name}` has no `aws:`; add account and region to targets.yaml")
+        raise UsageError(
+            f"target `{act.target.name}` has no `aws:`; add account and region to targets.yaml"
+        )
     return act.target.aws
 
 
@@ -126,7 +146,13 @@ def begin(act: Act, disrupted: datetime | None) -> datetime:
 
 
 def copied_group(
-    act: Act, rds: Rds, original: Original, source_group: str, *, home: Rds | None = None, cluster: bool = False
+    act: Act,
+    rds: Rds,
+    original: Original,
+    source_group: str,
+    *,
+    home: Rds | None = None,
+    cluster: bool = False,
 ) -> str:
     """Name of a parameter group for the copy: the original's, with what works on its own switched off.
 
@@ -135,19 +161,28 @@ def copied_group(
     family, values = "", {}
     custom = bool(source_group) and not source_group.startswith("default.")
     if not custom or home is not None:
-        family = rds.parameter_family(original.engine, str(original.described.get("EngineVersion", "")))
+        family = rds.parameter_family(
+            original.engine, str(original.described.get("EngineVersion", ""))
+        )
     if custom and home is not None:
         values = user_values(home.parameters(source_group, cluster=cluster))
     name = resource_name(act, "cpg" if cluster else "pg")
     plan = act.book.plan(DeleteParameterGroup(name, act.run.id, rds.region, expires(act), cluster))
-    rds.copy_parameter_group(plan, source="" if home is not None else source_group, family=family, values=values)
+    rds.copy_parameter_group(
+        plan, source="" if home is not None else source_group, family=family, values=values
+    )
     return name
 
 
 def await_instance(
-    act: Act, rds: Rds, name: str, so: Callable[[Described], bool] = lambda described: True, *,
-    what: str = "be available", seen: Callable[[], None] = lambda: None,
-) -> Described:  # fmt: skip
+    act: Act,
+    rds: Rds,
+    name: str,
+    so: Callable[[Described], bool] = lambda described: True,
+    *,
+    what: str = "be available",
+    seen: Callable[[], None] = lambda: None,
+) -> Described:
     """The instance once it serves and is `so`. Raises StepFailed with advice for a status that ends all hope."""
 
     def look(fresh_s: float) -> Described | None:
@@ -161,8 +196,12 @@ def await_instance(
 
     with rds.instances.watching(name):
         return poll(
-            look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"rds instance/{name} to {what}"
-        )  # fmt: skip
+            look,
+            clock=act.clock,
+            deadline=act.deadline,
+            gate=act.gate,
+            what=f"rds instance/{name} to {what}",
+        )
 
 
 def _check_alive(rds: Rds, status: str, name: str) -> None:
@@ -190,7 +229,10 @@ class Restore:
     """Where the original is, when that is another region."""
     _started: bool = field(default=False, init=False)
 
-    def run(self, launch: Callable[[Planned[DeleteInstance], Mapping[str, Any], Sequence[str]], Described]) -> None:
+    def run(
+        self,
+        launch: Callable[[Planned[DeleteInstance], Mapping[str, Any], Sequence[str]], Described],
+    ) -> None:
         """Restore, wait, adjust, compare, read. `launch` makes the call. Raises StepFailed, StepUnknown, CallError."""
         act, rds = self.act, self.rds
         there = plans.network(aws_of(act), rds.region)
@@ -198,11 +240,17 @@ class Restore:
         rds.admit([name], act.target.caps.instances)
         act.observe(self.promised)
         act.mark("decided")
-        source_group = self.arguments.parameter_group or plans.parameter_group_of(self.original.described)
+        source_group = self.arguments.parameter_group or plans.parameter_group_of(
+            self.original.described
+        )
         with refusals_fail():
             group = copied_group(act, rds, self.original, source_group, home=self.home)
             settings = plans.instance_settings(
-                self.original.described, there, group, self.arguments.wishes, abroad=self.home is not None
+                self.original.described,
+                there,
+                group,
+                self.arguments.wishes,
+                abroad=self.home is not None,
             )
             zones = [] if settings.get("MultiAZ") else rds.zones(there.subnet_group)
             plan = act.book.plan(DeleteInstance(name, act.run.id, rds.region, expires(act)))
@@ -212,7 +260,14 @@ class Restore:
         copy = await_instance(act, rds, name, seen=self._seen)
         act.mark("restored")
         copy = self._adjust(plan, copy)
-        read(act, self.original, copy, f"rds instance/{rds.region}/{name}", self.disrupted, self.arguments)
+        read(
+            act,
+            self.original,
+            copy,
+            f"rds instance/{rds.region}/{name}",
+            self.disrupted,
+            self.arguments,
+        )
 
     def _seen(self) -> None:
         if not self._started:
@@ -224,14 +279,21 @@ class Restore:
         act, rds, name = self.act, self.rds, plan.undo.name
         if _pending_reboot(copy):
             rds.reboot(plan)
-            copy = await_instance(act, rds, name, lambda d: not _pending_reboot(d), what="use its parameter group")
+            copy = await_instance(
+                act, rds, name, lambda d: not _pending_reboot(d), what="use its parameter group"
+            )
         if self.original.alive and (changes := plans.later_changes(self.original.described, copy)):
             rds.modify(plan, changes=changes)
             copy = await_instance(
-                act, rds, name,
-                lambda d: not d.get("PendingModifiedValues") and not plans.later_changes(self.original.described, d),
+                act,
+                rds,
+                name,
+                lambda d: (
+                    not d.get("PendingModifiedValues")
+                    and not plans.later_changes(self.original.described, d)
+                ),
                 what="take its last settings",
-            )  # fmt: skip
+            )
         allowed = (
             *(("DBInstanceClass",) if self.arguments.instance_class else ()),
             *(("MultiAZ",) if self.arguments.multi_az is not None else ()),
@@ -247,18 +309,31 @@ def _pending_reboot(described: Described) -> bool:
 
 
 def read(
-    act: Act, original: Original, described: Described, said: str, disrupted: datetime, arguments: RestoreArguments
+    act: Act,
+    original: Original,
+    described: Described,
+    said: str,
+    disrupted: datetime,
+    arguments: RestoreArguments,
 ) -> None:
     """Connect to what was restored, read it once, run its checks; then its outputs. Raises StepFailed, StepUnknown."""
-    made_with = str(original.described.get("DBName") or original.described.get("DatabaseName") or "")
+    made_with = str(
+        original.described.get("DBName") or original.described.get("DatabaseName") or ""
+    )
     database = plans.database_of(described, made_with)
     copy = Copy(
-        name=said, disrupted=disrupted, database=database,
+        name=said,
+        disrupted=disrupted,
+        database=database,
         original=plans.database_of(original.described) if original.alive else None,
         login=act.target.databases.get(original.name, ""),
-    )  # fmt: skip
+    )
     if database is not None:
-        act.outputs |= {"host": database.host, "port": database.port, "endpoint": f"{database.host}:{database.port}"}
+        act.outputs |= {
+            "host": database.host,
+            "port": database.port,
+            "endpoint": f"{database.host}:{database.port}",
+        }
     if _answers(act, copy):
         act.mark("ready")
         warm(act, copy, arguments.warm.total_seconds())
@@ -285,7 +360,9 @@ def _answers(act: Act, copy: Copy) -> bool:
 
         with contextlib.suppress(DeadlineOver):
             deadline = act.deadline.sooner(ANSWER_S)
-            if poll(look, clock=act.clock, deadline=deadline, gate=act.gate, what="an answer", cap_s=2.0):
+            if poll(
+                look, clock=act.clock, deadline=deadline, gate=act.gate, what="an answer", cap_s=2.0
+            ):
                 return True
     act.observe(Note("drillkit", f"{copy.name} was not read from here: {why}", "observation"))
     return False
@@ -319,7 +396,9 @@ class Outlook:
         with self.looking():
             there = plans.network(aws_of(act), rds.region)
             if rds.subnet_group(there.subnet_group) is None:
-                self.problems.append(f"there is no subnet group {there.subnet_group} in {rds.region}")
+                self.problems.append(
+                    f"there is no subnet group {there.subnet_group} in {rds.region}"
+                )
         with self.looking():
             quotas = rds.quotas()
             for name, count in needs.items():
@@ -330,24 +409,33 @@ class Outlook:
                     )
         wanted = needs.get("DBInstances", 0)
         if wanted > act.target.caps.instances:
-            self.problems.append(f"the target allows {act.target.caps.instances} restored instances at once")
+            self.problems.append(
+                f"the target allows {act.target.caps.instances} restored instances at once"
+            )
         login = act.target.databases.get(source, "")
         kubernetes = act.target.kubernetes
         self.problems += problems_of(act.checks, login, kubernetes is not None)
         self.permissions += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
         if not act.checks:
-            self.notes.append("no `checks:` are declared: nobody will read the data, so the verdict will be unknown")
+            self.notes.append(
+                "no `checks:` are declared: nobody will read the data, so the verdict will be unknown"
+            )
 
     def makes(self, what: str, region: str) -> None:
         """It makes something that its undo deletes."""
-        self.effects.append(f"makes {what} in {region}; deleted at clean-up, and its backups with it")
+        self.effects.append(
+            f"makes {what} in {region}; deleted at clean-up, and its backups with it"
+        )
 
     def prospect(self) -> Prospect:
         """All of it."""
         return Prospect(
-            tuple(self.targets), tuple(self.effects), tuple(dict.fromkeys(self.permissions)), tuple(self.problems),
+            tuple(self.targets),
+            tuple(self.effects),
+            tuple(dict.fromkeys(self.permissions)),
+            tuple(self.problems),
             tuple(self.notes),
-        )  # fmt: skip
+        )
 
 
 def age(point: datetime, act: Act) -> str:
@@ -379,4 +467,4 @@ __all__ = [
     "read",
     "refusals_fail",
     "resource_name",
-]  # fmt: skip
+]

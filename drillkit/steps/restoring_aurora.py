@@ -25,19 +25,32 @@ from drillkit.steps.restoring import (
     read,
     refusals_fail,
     resource_name,
-)  # fmt: skip
+)
 
 PASSES = (
-    "rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBClusterParameters",
-    "rds:DescribeDBClusterParameterGroups", "rds:DescribeDBEngineVersions", "rds:DescribeDBSubnetGroups",
-    "rds:DescribeAccountAttributes", "rds:DescribeEvents", "rds:ListTagsForResource", "rds:AddTagsToResource",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBClusterParameters",
+    "rds:DescribeDBClusterParameterGroups",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeDBSubnetGroups",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeEvents",
+    "rds:ListTagsForResource",
+    "rds:AddTagsToResource",
     "sts:GetCallerIdentity",
-)  # fmt: skip
+)
 COPIES = (
-    "rds:CopyDBClusterParameterGroup", "rds:CreateDBClusterParameterGroup", "rds:ModifyDBClusterParameterGroup",
-    "rds:DeleteDBClusterParameterGroup", "rds:CreateDBInstance", "rds:ModifyDBCluster", "rds:ModifyDBInstance",
-    "rds:DeleteDBInstance", "rds:DeleteDBCluster",
-)  # fmt: skip
+    "rds:CopyDBClusterParameterGroup",
+    "rds:CreateDBClusterParameterGroup",
+    "rds:ModifyDBClusterParameterGroup",
+    "rds:DeleteDBClusterParameterGroup",
+    "rds:CreateDBInstance",
+    "rds:ModifyDBCluster",
+    "rds:ModifyDBInstance",
+    "rds:DeleteDBInstance",
+    "rds:DeleteDBCluster",
+)
 OTHERWISE = ("MultiAZ", "PreferredMaintenanceWindow", "AllocatedStorage")
 """Of no matter for a copy that lives an hour: fewer members, another window, storage that grows by itself."""
 QUOTAS = {"DBClusters": 1, "DBClusterParameterGroups": 1}
@@ -60,7 +73,12 @@ class AuroraRestore:
     disrupted: datetime
     promised: RecoveryPoint
 
-    def run(self, launch: Callable[[Planned[DeleteCluster], Mapping[str, Any]], Described], *, exact: bool) -> None:
+    def run(
+        self,
+        launch: Callable[[Planned[DeleteCluster], Mapping[str, Any]], Described],
+        *,
+        exact: bool,
+    ) -> None:
         """Restore the cluster, wait, add members, wait, compare, read. `launch` makes the restore call.
 
         `exact`: to a point in time; that call takes engine and version from its source. Raises StepFailed, StepUnknown.
@@ -74,10 +92,14 @@ class AuroraRestore:
         rds.admit(members, act.target.caps.instances)
         act.observe(self.promised)
         act.mark("decided")
-        source_group = arguments.parameter_group or str(self.original.described.get("DBClusterParameterGroup") or "")
+        source_group = arguments.parameter_group or str(
+            self.original.described.get("DBClusterParameterGroup") or ""
+        )
         with refusals_fail():
             group = copied_group(act, rds, self.original, source_group, cluster=True)
-            settings = plans.cluster_settings(self.original.described, there, group, point_in_time=exact)
+            settings = plans.cluster_settings(
+                self.original.described, there, group, point_in_time=exact
+            )
             plan = act.book.plan(DeleteCluster(name, act.run.id, rds.region, expires(act)))
             act.say(f"restoring {self.original.name} as {name}")
             launch(plan, settings)
@@ -95,7 +117,9 @@ class AuroraRestore:
         act.mark("restored")
         copy = self._await(name)
         act.observe(plans.compare(self.original.described, copy, OTHERWISE))
-        read(act, self.original, copy, f"rds cluster/{rds.region}/{name}", self.disrupted, arguments)
+        read(
+            act, self.original, copy, f"rds cluster/{rds.region}/{name}", self.disrupted, arguments
+        )
 
     def _await(self, name: str, seen: Callable[[], None] | None = None) -> Described:
         rds, unseen = self.rds, seen
@@ -138,5 +162,7 @@ def original_cluster(rds: Rds, source: str, otherwise: Described | None) -> Orig
     if described is not None:
         return Original(source, described, True, str(described.get("DbClusterResourceId", "")))
     if otherwise is None:
-        raise StepFailed(f"there is no rds cluster {source} in {rds.region}, and no automated backup of it is kept")
+        raise StepFailed(
+            f"there is no rds cluster {source} in {rds.region}, and no automated backup of it is kept"
+        )
     return Original(source, otherwise, False, str(otherwise.get("DbClusterResourceId", "")))

@@ -19,9 +19,16 @@ From: TypeAlias = Literal["automated", "manual", "fresh"]
 
 def database_time(snapshot: Described) -> datetime | None:
     """Up to when a snapshot reaches: its creation time changes when it is copied, so that is no answer."""
-    return snapshot.get("SnapshotDatabaseTime") or snapshot.get("OriginalSnapshotCreateTime") or snapshot.get(
-        "ClusterSnapshotTime"
-    ) or (snapshot.get("SnapshotCreateTime") if "DBClusterSnapshotIdentifier" in snapshot else None)  # fmt: skip
+    return (
+        snapshot.get("SnapshotDatabaseTime")
+        or snapshot.get("OriginalSnapshotCreateTime")
+        or snapshot.get("ClusterSnapshotTime")
+        or (
+            snapshot.get("SnapshotCreateTime")
+            if "DBClusterSnapshotIdentifier" in snapshot
+            else None
+        )
+    )
 
 
 def name_of(snapshot: Described) -> str:
@@ -37,11 +44,14 @@ def arn_of(snapshot: Described) -> str:
 def newest(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> dict[str, Any]:
     """The newest usable snapshot of a source, which may be gone. Raises StepFailed when there is none."""
     found = [
-        s for s in rds.snapshots(source, kind, cluster=cluster)
+        s
+        for s in rds.snapshots(source, kind, cluster=cluster)
         if s.get("Status") == "available" and database_time(s) is not None
-    ]  # fmt: skip
+    ]
     if not found:
-        raise StepFailed(f"there is no {kind} snapshot of {source} in {rds.region} that could be restored")
+        raise StepFailed(
+            f"there is no {kind} snapshot of {source} in {rds.region} that could be restored"
+        )
     return max(found, key=lambda s: str(database_time(s)))
 
 
@@ -50,7 +60,9 @@ def named(rds: Rds, name: str, *, cluster: bool = False) -> Described:
     found = rds.snapshot(name, cluster=cluster)
     if found is None or found.get("Status") != "available":
         state = found.get("Status") if found else "absent"
-        raise StepFailed(f"expected the snapshot {name} to be available in {rds.region}, it is {state}")
+        raise StepFailed(
+            f"expected the snapshot {name} to be available in {rds.region}, it is {state}"
+        )
     return found
 
 
@@ -64,7 +76,9 @@ def fresh(act: Act, rds: Rds, source: str, *, cluster: bool = False) -> Describe
     return awaited(act, rds, name, cluster=cluster)
 
 
-def copied(act: Act, rds: Rds, snapshot: Described, home: Rds, kms_key: str, *, cluster: bool = False) -> Described:
+def copied(
+    act: Act, rds: Rds, snapshot: Described, home: Rds, kms_key: str, *, cluster: bool = False
+) -> Described:
     """A copy of another region's snapshot in this one. Raises StepFailed for an encrypted one without a key."""
     encrypted = snapshot.get("StorageEncrypted" if cluster else "Encrypted")
     if encrypted and not kms_key:
@@ -77,7 +91,10 @@ def copied(act: Act, rds: Rds, snapshot: Described, home: Rds, kms_key: str, *, 
     act.say(f"copying {name_of(snapshot)} to {rds.region}")
     with refusals_fail():
         rds.copy_snapshot(
-            plan, source_arn=arn_of(snapshot), source_region=home.region, kms_key=kms_key if encrypted else ""
+            plan,
+            source_arn=arn_of(snapshot),
+            source_region=home.region,
+            kms_key=kms_key if encrypted else "",
         )
     return awaited(act, rds, name, cluster=cluster)
 
@@ -98,7 +115,14 @@ def awaited(act: Act, rds: Rds, name: str, *, cluster: bool = False) -> Describe
 
 
 def chosen(
-    act: Act, rds: Rds, source: str, snapshot: str, from_: From, *, cluster: bool = False, take: bool = True
+    act: Act,
+    rds: Rds,
+    source: str,
+    snapshot: str,
+    from_: From,
+    *,
+    cluster: bool = False,
+    take: bool = True,
 ) -> Described | None:
     """The snapshot that a step's arguments mean; with `take`, a fresh one is taken, else None stands for it."""
     choices: dict[str, Callable[[], Described]] = {

@@ -53,7 +53,9 @@ class VeleroBackup(Kind[VeleroBackupArguments]):
             return Prospect(problems=("expected at least one namespace in `namespaces`",))
         velero = Velero(act.clients.kube, arguments.velero)
         velero.require()
-        missing = [name for name in arguments.namespaces if act.clients.kube.find(NAMESPACES, name) is None]
+        missing = [
+            name for name in arguments.namespaces if act.clients.kube.find(NAMESPACES, name) is None
+        ]
         where = arguments.velero
         return Prospect(
             tuple(f"namespace/{name}" for name in arguments.namespaces),
@@ -97,17 +99,23 @@ def _available(velero: Velero, name: str) -> None:
     except Absent as error:
         raise StepFailed(str(error)) from error
     if not location.available:
-        raise StepFailed(f"storage location {location.name} is {location.why}: no backup can be taken")
+        raise StepFailed(
+            f"storage location {location.name} is {location.why}: no backup can be taken"
+        )
 
 
 def _attempt(arguments: VeleroBackupArguments, act: Act, velero: Velero, suffix: str) -> State:
     name = named(act, *([suffix] if suffix else []))
     expires = utc(act.clock.now() + arguments.ttl.total_seconds()).isoformat(timespec="seconds")
     spec = backup_spec(
-        arguments.namespaces, ttl=arguments.ttl, location=arguments.location,
+        arguments.namespaces,
+        ttl=arguments.ttl,
+        location=arguments.location,
         volumes=None if arguments.volumes else False,
-    )  # fmt: skip
-    velero.create_backup(act.book.plan(backup_undo(name, velero.namespace, act.run.id, expires)), spec)
+    )
+    velero.create_backup(
+        act.book.plan(backup_undo(name, velero.namespace, act.run.id, expires)), spec
+    )
     act.say(f"backup {name}: asked for")
 
     def look(_: float) -> State | None:
@@ -115,7 +123,12 @@ def _attempt(arguments: VeleroBackupArguments, act: Act, velero: Velero, suffix:
         return state if state.ended else None
 
     return poll(
-        look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"backup {name} to end", cap_s=POLL_CAP_S
+        look,
+        clock=act.clock,
+        deadline=act.deadline,
+        gate=act.gate,
+        what=f"backup {name} to end",
+        cap_s=POLL_CAP_S,
     )
 
 

@@ -47,9 +47,10 @@ class VeleroFreshness(Kind[VeleroFreshnessArguments]):
         velero.require()
         schedules = arguments.schedules or tuple(s["metadata"]["name"] for s in velero.schedules())
         return Prospect(
-            tuple(f"schedule/{arguments.velero}/{name}" for name in schedules), ("reads only",),
+            tuple(f"schedule/{arguments.velero}/{name}" for name in schedules),
+            ("reads only",),
             tuple(f"list {kind}.velero.io {arguments.velero}" for kind in READ),
-        )  # fmt: skip
+        )
 
     def run(self, arguments: VeleroFreshnessArguments, act: Act) -> None:
         velero = Velero(act.clients.kube, arguments.velero)
@@ -67,17 +68,26 @@ def _schedules(velero: Velero, names: Iterable[str]) -> list[Object]:
     except Absent as error:
         raise StepFailed(str(error)) from error
     if not found:
-        raise StepFailed(f"expected a Schedule in namespace {velero.namespace}, found none: nothing is backed up")
+        raise StepFailed(
+            f"expected a Schedule in namespace {velero.namespace}, found none: nothing is backed up"
+        )
     return found
 
 
 def _locations(act: Act, velero: Velero, now: float) -> None:
     for location in velero.locations():
         phase = "Available" if location.available else "Unavailable"
-        act.observe(Check(f"storage location {location.name}", "step", "Available", "==", phase, location.why))
+        act.observe(
+            Check(
+                f"storage location {location.name}", "step", "Available", "==", phase, location.why
+            )
+        )
         if location.validated is not None:
             seen_s = round(now - location.validated.timestamp(), 1)
-            name, limit_s = f"storage location {location.name} was looked at", SEEN_LIMIT.total_seconds()
+            name, limit_s = (
+                f"storage location {location.name} was looked at",
+                SEEN_LIMIT.total_seconds(),
+            )
             why = f"{format_duration(max(0.0, seen_s))} ago; Velero's server does so every minute"
             act.observe(Check(name, "step", limit_s, "<=", seen_s, why))
 
@@ -95,9 +105,20 @@ def _schedule(act: Act, velero: Velero, schedule: Object, max_age: timedelta, no
 def _backups(act: Act, schedule: str, found: Newest, max_age: timedelta, now: float) -> None:
     last = found.passed_over[-1] if found.passed_over else found.good
     if last is not None:
-        act.observe(Check(f"last backup of {schedule}", "step", "Completed", "==", last.phase, f"{last.name}: {last}"))
+        act.observe(
+            Check(
+                f"last backup of {schedule}",
+                "step",
+                "Completed",
+                "==",
+                last.phase,
+                f"{last.name}: {last}",
+            )
+        )
     if found.good is None:
-        act.observe(Check(f"good backups of {schedule}", "step", 1, ">=", 0, "it has no Completed backup"))
+        act.observe(
+            Check(f"good backups of {schedule}", "step", 1, ">=", 0, "it has no Completed backup")
+        )
         return
     assert found.good.started is not None
     age_s = round(now - found.good.started.timestamp(), 1)

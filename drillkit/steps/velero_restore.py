@@ -104,14 +104,27 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         except StepFailed as why:
             notes.append(f"as it is now the step fails: {why}")
         if busy := velero.busy():
-            notes.append(f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})")
-        taken = [s for s in arguments.namespaces.values() if act.clients.kube.find(NAMESPACES, s) is not None]
-        problems = [f"namespace {scratch} exists already: restore into another" for scratch in taken]
+            notes.append(
+                f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})"
+            )
+        taken = [
+            s
+            for s in arguments.namespaces.values()
+            if act.clients.kube.find(NAMESPACES, s) is not None
+        ]
+        problems = [
+            f"namespace {scratch} exists already: restore into another" for scratch in taken
+        ]
         return Prospect(
-            tuple(f"namespace/{scratch}" for scratch in arguments.namespaces.values()), tuple(_effects(arguments)),
-            (*_permissions(arguments, act), *permissions_of(act.checks, control_namespace(act.target))),
-            tuple(problems), tuple(notes),
-        )  # fmt: skip
+            tuple(f"namespace/{scratch}" for scratch in arguments.namespaces.values()),
+            tuple(_effects(arguments)),
+            (
+                *_permissions(arguments, act),
+                *permissions_of(act.checks, control_namespace(act.target)),
+            ),
+            tuple(problems),
+            tuple(notes),
+        )
 
     def run(self, arguments: VeleroRestoreArguments, act: Act) -> None:
         if mistakes := "; ".join(_mistakes(arguments)):
@@ -145,7 +158,9 @@ class _Restoring:
     def go(self) -> None:
         act, backup = self.act, self.chosen.backup
         self.listed = _contents(act, self.velero, backup.name, self.arguments)
-        handles = _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
+        handles = (
+            _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
+        )
         make(act, self.velero, self.scratches, self.how, handles)
         self._declare()
         restore = self._restore()
@@ -185,7 +200,9 @@ class _Restoring:
                 break
             self.act.say(f"restore {ended.name} was interrupted by a restart of Velero")
         errors = words.errors("RestoreResults")
-        raise StepFailed(f"restore of {self.chosen.backup.name} ended {ended}{f': {errors}' if errors else ''}")
+        raise StepFailed(
+            f"restore of {self.chosen.backup.name} ended {ended}{f': {errors}' if errors else ''}"
+        )
 
     def _attempt(self, suffix: str) -> State:
         act, name = self.act, named(self.act, *([suffix] if suffix else []))
@@ -193,10 +210,13 @@ class _Restoring:
         modifiers = self.velero.modifiers_undo(beside, act.run.id, expires(act))
         self.velero.create_modifiers(act.book.plan(modifiers), safe_modifiers())
         spec = restore_spec(
-            self.chosen.backup.name, self.arguments.namespaces, more_kinds=self.arguments.kinds,
-            modifiers=modifiers.name, volumes=self.arguments.volumes,
+            self.chosen.backup.name,
+            self.arguments.namespaces,
+            more_kinds=self.arguments.kinds,
+            modifiers=modifiers.name,
+            volumes=self.arguments.volumes,
             operations=timedelta(seconds=max(60.0, act.deadline.left())),
-        )  # fmt: skip
+        )
         plan = act.book.plan(restore_undo(name, self.velero.namespace, act.run.id, expires(act)))
         self.velero.create_restore(plan, spec)
         act.mark("queued")
@@ -212,7 +232,12 @@ class _Restoring:
             return state if state.ended else None
 
         return poll(
-            look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"restore {name} to end", cap_s=POLL_CAP_S
+            look,
+            clock=act.clock,
+            deadline=act.deadline,
+            gate=act.gate,
+            what=f"restore {name} to end",
+            cap_s=POLL_CAP_S,
         )
 
     def _get_ready(self) -> None:
@@ -224,9 +249,14 @@ class _Restoring:
             return None if left else True
 
         act = self.act
-        deadline, what = act.deadline.sooner(self.arguments.within.total_seconds()), "restored workloads to be ready"
+        deadline, what = (
+            act.deadline.sooner(self.arguments.within.total_seconds()),
+            "restored workloads to be ready",
+        )
         try:
-            poll(look, clock=act.clock, deadline=deadline, gate=act.gate, what=what, cap_s=POLL_CAP_S)
+            poll(
+                look, clock=act.clock, deadline=deadline, gate=act.gate, what=what, cap_s=POLL_CAP_S
+            )
         except DeadlineOver as late:
             raise StepFailed(
                 f"restored workloads were not ready within {format_duration(self.arguments.within)}: "
@@ -242,10 +272,17 @@ class _Restoring:
         try:
             restored: Mapping[str, list[str]] = words.data("RestoreResourceList") or {}
             found = compare(
-                self.velero.kube, backup, self.listed, restored, self.arguments.namespaces, self.arguments.differs
+                self.velero.kube,
+                backup,
+                self.listed,
+                restored,
+                self.arguments.namespaces,
+                self.arguments.differs,
             )
         except CallError as error:
-            act.observe(Note("drillkit", f"the inventory could not be compared: {error}", "observation"))
+            act.observe(
+                Note("drillkit", f"the inventory could not be compared: {error}", "observation")
+            )
             found, restored = Comparison("objects", f"backup {backup}", 0, ()), {}
         act.observe(found)
         created = sum("(created)" in text for texts in restored.values() for text in texts)
@@ -263,7 +300,9 @@ def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
         if scratch in arguments.namespaces:
             yield f"namespaces: {source} would be restored into the original {scratch}; restore into a new namespace"
         for name in (source, scratch):
-            if len(name) > NAMESPACE_LIMIT or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name):
+            if len(name) > NAMESPACE_LIMIT or not re.fullmatch(
+                r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name
+            ):
                 yield f"namespaces: expected the name of a namespace, found `{name}`"
         if targets.count(scratch) > 1:
             yield f"namespaces: {scratch} is named twice; restore each namespace into one of its own"
@@ -281,11 +320,17 @@ def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
 def _said(chosen: Chosen, now: float) -> str:
     at = chosen.backup.started or chosen.backup.created
     age = f", {format_duration(now - at.timestamp())} old" if at else ""
-    passed = f"; newer ones are not good: {', '.join(s.name for s in chosen.passed_over)}" if chosen.passed_over else ""
+    passed = (
+        f"; newer ones are not good: {', '.join(s.name for s in chosen.passed_over)}"
+        if chosen.passed_over
+        else ""
+    )
     return f"backup {chosen.backup.name}{age}{passed}"
 
 
-def _contents(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> Mapping[str, list[str]]:
+def _contents(
+    act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments
+) -> Mapping[str, list[str]]:
     """What the backup lists. Raises StepFailed when it does not hold what is to be restored."""
     words = gather(act, velero, backup, {"BackupResourceList": BACKUP_FILES["BackupResourceList"]})
     listed: Mapping[str, list[str]] | None = words.data("BackupResourceList")
@@ -293,11 +338,15 @@ def _contents(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArg
         return {}
     there = {item.partition("/")[0] for items in listed.values() for item in items}
     if missing := sorted(set(arguments.namespaces) - there):
-        raise StepFailed(f"backup {backup} holds nothing of namespace {', '.join(missing)}: nothing would come back")
+        raise StepFailed(
+            f"backup {backup} holds nothing of namespace {', '.join(missing)}: nothing would come back"
+        )
     return listed
 
 
-def _disks(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments) -> tuple[str, ...]:
+def _disks(
+    act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments
+) -> tuple[str, ...]:
     """Handles of the original's disks. Raises Refused when one would be attached to the copy."""
     what = f"what backup {backup} holds of its volumes cannot be read"
     advice = "with `volumes: false` claims come back empty, and the drill goes on"
@@ -307,13 +356,23 @@ def _disks(act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArgume
     except Refused:
         raise
     except DrillError as error:
-        raise Refused(f"{what}: {error}. A skipped volume would come back as the original's disk; {advice}") from error
+        raise Refused(
+            f"{what}: {error}. A skipped volume would come back as the original's disk; {advice}"
+        ) from error
     if content is None:
-        raise Refused(f"{what}: it is older than Velero 1.13. A skipped volume may be the original's disk; {advice}")
+        raise Refused(
+            f"{what}: it is older than Velero 1.13. A skipped volume may be the original's disk; {advice}"
+        )
     ours = [i for i in infos if i.get("pvcNamespace") in arguments.namespaces]
-    kept = [i for i in ours if i.get("skipped") and (i.get("pvInfo") or {}).get("reclaimPolicy") == "Retain"]
+    kept = [
+        i
+        for i in ours
+        if i.get("skipped") and (i.get("pvInfo") or {}).get("reclaimPolicy") == "Retain"
+    ]
     if kept:
-        names = ", ".join(f"{i.get('pvcNamespace')}/{i.get('pvcName')} ({i.get('pvName')})" for i in kept)
+        names = ", ".join(
+            f"{i.get('pvcNamespace')}/{i.get('pvcName')} ({i.get('pvName')})" for i in kept
+        )
         raise Refused(
             f"backup {backup} skipped volumes whose policy is Retain: {names}. Velero would restore them as they are: "
             f"the copy would attach the original's disk. Back them up, or leave volumes out: {advice}"
@@ -335,8 +394,13 @@ def _effects(arguments: VeleroRestoreArguments) -> Iterator[str]:
 def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[str]:
     velero, outside = arguments.velero, control_namespace(act.target)
     for kind in ("restores", "downloadrequests"):
-        yield from (f"{verb} {kind}.velero.io {velero}" for verb in ("create", "get", "list", "delete"))
-    yield from (f"list {kind}.velero.io {velero}" for kind in ("backups", "backupstoragelocations", "schedules"))
+        yield from (
+            f"{verb} {kind}.velero.io {velero}" for verb in ("create", "get", "list", "delete")
+        )
+    yield from (
+        f"list {kind}.velero.io {velero}"
+        for kind in ("backups", "backupstoragelocations", "schedules")
+    )
     yield from (f"{verb} configmaps {velero}" for verb in ("create", "delete"))
     yield from (f"{verb} pods {outside}" for verb in ("create", "get", "delete"))
     yield f"get pods/log {outside}"
@@ -345,14 +409,22 @@ def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[str]:
         yield from (f"{verb} persistentvolumes" for verb in ("list", "patch", "delete"))
     canary = any(check.canary is not None for check in act.checks)
     for source, scratch in arguments.namespaces.items():
-        yield from (f"{verb} networkpolicies.networking.k8s.io {scratch}" for verb in ("create", "get"))
+        yield from (
+            f"{verb} networkpolicies.networking.k8s.io {scratch}" for verb in ("create", "get")
+        )
         yield from (f"{verb} pods {scratch}" for verb in ("create", "get", "delete"))
         yield f"get pods/log {scratch}"
-        yield from (f"list {r.plural}{f'.{r.group}' if r.group else ''} {scratch}" for r in COMPARED)
+        yield from (
+            f"list {r.plural}{f'.{r.group}' if r.group else ''} {scratch}" for r in COMPARED
+        )
         if any(isinstance(check.http, Mapping) for check in act.checks):
             yield f"get services/proxy {scratch}"
         if canary:
-            yield from (f"get {kind} {where}" for where in (source, scratch) for kind in ("configmaps", "secrets"))
+            yield from (
+                f"get {kind} {where}"
+                for where in (source, scratch)
+                for kind in ("configmaps", "secrets")
+            )
 
 
 KIND = VeleroRestore()

@@ -28,7 +28,9 @@ class Wait(Kind[WaitArguments]):
         return Prospect(effects=(f"waits {format_duration(arguments.for_)}",))
 
     def run(self, arguments: WaitArguments, act: Act) -> None:
-        if act.clock.sleep(min(arguments.for_.total_seconds(), act.deadline.left()), act.gate.closed):
+        if act.clock.sleep(
+            min(arguments.for_.total_seconds(), act.deadline.left()), act.gate.closed
+        ):
             raise Refused(f"stopped while waiting: {act.gate.why}")
 
 

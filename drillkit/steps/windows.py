@@ -19,7 +19,9 @@ class Window:
     latest: datetime
 
 
-def chosen(to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: Window) -> datetime | None:
+def chosen(
+    to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: Window
+) -> datetime | None:
     """The time to restore to, None for the latest. Raises StepFailed outside of what can be restored."""
     if to == "latest" or (to == "before" and disrupted is None):
         return None

@@ -27,9 +27,15 @@ EVENTS_LIMIT = 500
 
 
 def capture(
-    kube: Kube, clock: Clock, namespace: str, selector: str, attach: Attach, *, name: str = "triage",
+    kube: Kube,
+    clock: Clock,
+    namespace: str,
+    selector: str,
+    attach: Attach,
+    *,
+    name: str = "triage",
     limit_s: float = LIMIT_S,
-) -> None:  # fmt: skip
+) -> None:
     """Attach what is to be seen of the pods that `selector` matches: overview, describe, logs, events, usage.
 
     What cannot be read says so in its place: raises no CallError. No further question is asked after `limit_s` seconds.
@@ -37,9 +43,12 @@ def capture(
     """
     look = _Look(kube, clock, Deadline.after(limit_s, clock), namespace, selector)
     for part, make in (
-        ("pods", look.pods_wide), ("describe", look.describe), ("logs", look.logs), ("events", look.events_text),
+        ("pods", look.pods_wide),
+        ("describe", look.describe),
+        ("logs", look.logs),
+        ("events", look.events_text),
         ("top", look.top),
-    ):  # fmt: skip
+    ):
         content = redact(look.attempt(make)).encode()
         if len(content) > FILE_BYTES:
             content = content[:FILE_BYTES] + b"\n[cut here: too long]\n"
@@ -49,7 +58,9 @@ def capture(
 class _Look:
     """One look at the pods. Nothing is asked again once the cluster has stopped answering or the time is over."""
 
-    def __init__(self, kube: Kube, clock: Clock, deadline: Deadline, namespace: str, selector: str) -> None:
+    def __init__(
+        self, kube: Kube, clock: Clock, deadline: Deadline, namespace: str, selector: str
+    ) -> None:
         self._kube, self._clock, self._deadline = kube, clock, deadline
         self._namespace, self._selector = namespace, selector
         self._gone = ""
@@ -88,28 +99,44 @@ class _Look:
         parts: list[str] = []
         for pod in self._chosen():
             meta = pod["metadata"]
-            states = {s["name"]: s for s in (pod.get("status") or {}).get("containerStatuses") or []}
+            states = {
+                s["name"]: s for s in (pod.get("status") or {}).get("containerStatuses") or []
+            }
             for container in (pod.get("spec") or {}).get("containers") or []:
                 again = int(states.get(container["name"], {}).get("restartCount") or 0) > 0
                 for previous in (True, False) if again else (False,):
                     which = "its previous run, " if previous else ""
-                    parts.append(f"==> {meta['name']}/{container['name']} ({which}last {LOG_LINES} lines) <==")
-                    parts.append(self.attempt(functools.partial(self._log, meta, container, previous)))
+                    parts.append(
+                        f"==> {meta['name']}/{container['name']} ({which}last {LOG_LINES} lines) <=="
+                    )
+                    parts.append(
+                        self.attempt(functools.partial(self._log, meta, container, previous))
+                    )
         return "\n".join(parts) or "no pods"
 
     def _log(self, meta: Object, container: Object, previous: bool) -> str:
         return self._kube.log(
-            meta["name"], self._namespace, container=container["name"], tail=LOG_LINES, previous=previous,
+            meta["name"],
+            self._namespace,
+            container=container["name"],
+            tail=LOG_LINES,
+            previous=previous,
             limit_bytes=LOG_BYTES,
-        )  # fmt: skip
+        )
 
     def events_text(self) -> str:
         newest = sorted(self._all_events(), key=text.event_time)[-EVENTS_LIMIT:]
-        return text.events_table(newest, self._clock.now()) if newest else f"no events in {self._namespace}"
+        return (
+            text.events_table(newest, self._clock.now())
+            if newest
+            else f"no events in {self._namespace}"
+        )
 
     def top(self) -> str:
         try:
-            return text.top_pods(self._kube.list(POD_METRICS, self._namespace, selector=self._selector))
+            return text.top_pods(
+                self._kube.list(POD_METRICS, self._namespace, selector=self._selector)
+            )
         except NotServed:
             return "could not read: the cluster serves no metrics (metrics-server is not installed)"
 

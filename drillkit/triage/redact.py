@@ -11,11 +11,22 @@ GONE = "<redacted>"
 _WORDS = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # -----BEGIN ... PRIVATE KEY----- up to its end
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), GONE),
+    (
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
+        ),
+        GONE,
+    ),
     # https://user:password@host
-    (re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+(?=@)", re.I), rf"\g<before>{GONE}"),
+    (
+        re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+(?=@)", re.I),
+        rf"\g<before>{GONE}",
+    ),
     # Authorization: Bearer abc
-    (re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\g<before>{GONE}"),
+    (
+        re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}", re.I),
+        rf"\g<before>{GONE}",
+    ),
     # JSON Web Tokens and AWS access keys, wherever they stand
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), GONE),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), GONE),

@@ -17,7 +17,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest cell."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join("   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "   ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def age(since: str | None, now: float) -> str:
@@ -43,9 +46,14 @@ def _pod_row(pod: Object, now: float) -> tuple[str, ...]:
     wanted = len((pod.get("spec") or {}).get("containers") or [])
     ready = sum(1 for s in states if s.get("ready"))
     return (
-        meta["name"], f"{ready}/{wanted}", pod_state(pod), str(restarts(pod)),
-        age(meta.get("creationTimestamp"), now), status.get("podIP") or "-", node_of(pod) or "-",
-    )  # fmt: skip
+        meta["name"],
+        f"{ready}/{wanted}",
+        pod_state(pod),
+        str(restarts(pod)),
+        age(meta.get("creationTimestamp"), now),
+        status.get("podIP") or "-",
+        node_of(pod) or "-",
+    )
 
 
 def pod_state(pod: Object) -> str:
@@ -53,7 +61,10 @@ def pod_state(pod: Object) -> str:
     if is_going(pod):
         return "Terminating"
     status = pod.get("status") or {}
-    for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+    for each in [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]:
         state = each.get("state") or {}
         waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
         if reason := waiting.get("reason") or (ended.get("exitCode") and ended.get("reason")):
@@ -63,7 +74,9 @@ def pod_state(pod: Object) -> str:
 
 def describe_pod(pod: Object, events: Iterable[Object], now: float) -> str:
     """One pod in full."""
-    return "\n".join([*_head(pod), *_containers(pod), *_conditions(pod), *_events_of(pod, events, now)])
+    return "\n".join(
+        [*_head(pod), *_containers(pod), *_conditions(pod), *_events_of(pod, events, now)]
+    )
 
 
 def _head(pod: Object) -> Iterator[str]:
@@ -119,7 +132,9 @@ def _containers(pod: Object) -> Iterator[str]:
 
 def _container(container: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[str]:
     resources = container.get("resources") or {}
-    ports = [f"{p.get('containerPort')}/{p.get('protocol', 'TCP')}" for p in container.get("ports") or []]
+    ports = [
+        f"{p.get('containerPort')}/{p.get('protocol', 'TCP')}" for p in container.get("ports") or []
+    ]
     facts = {
         "Image": container.get("image"),
         "Ports": ", ".join(ports),
@@ -147,7 +162,9 @@ def _state(state: Mapping[str, Any]) -> str:
         said += [str(of[k]) for k in ("reason", "message") if of.get(k)]
         said += [f"exit code {of['exitCode']}"] if "exitCode" in of else []
         said += [f"signal {of['signal']}"] if of.get("signal") else []
-        said += [f"{k.removesuffix('At')} {of[k]}" for k in ("startedAt", "finishedAt") if of.get(k)]
+        said += [
+            f"{k.removesuffix('At')} {of[k]}" for k in ("startedAt", "finishedAt") if of.get(k)
+        ]
         return ", ".join(said)
     return ""
 
@@ -158,7 +175,9 @@ def _probe(probe: Mapping[str, Any] | None) -> str:
     how = next((k for k in ("httpGet", "tcpSocket", "exec", "grpc") if k in probe), "?")
     target = probe.get(how) or {}
     where = f" {target.get('path', '')}:{target.get('port', '')}" if how != "exec" else ""
-    rest = {k: probe[k] for k in ("periodSeconds", "timeoutSeconds", "failureThreshold") if k in probe}
+    rest = {
+        k: probe[k] for k in ("periodSeconds", "timeoutSeconds", "failureThreshold") if k in probe
+    }
     return f"{how}{where} ({', '.join(f'{k}={v}' for k, v in rest.items())})"
 
 
@@ -189,7 +208,9 @@ def _conditions(pod: Object) -> Iterator[str]:
 
 
 def _events_of(pod: Object, events: Iterable[Object], now: float) -> Iterator[str]:
-    own = [e for e in events if (e.get("involvedObject") or {}).get("uid") == pod["metadata"]["uid"]]
+    own = [
+        e for e in events if (e.get("involvedObject") or {}).get("uid") == pod["metadata"]["uid"]
+    ]
     if own:
         yield "Events:"
         yield from ("  " + line for line in events_table(own, now).splitlines())
@@ -198,7 +219,12 @@ def _events_of(pod: Object, events: Iterable[Object], now: float) -> Iterator[st
 def event_time(event: Object) -> str:
     """When it was last seen, for sorting."""
     series = (event.get("series") or {}).get("lastObservedTime")
-    found = series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    found = (
+        series
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+    )
     return str(found or "")
 
 
@@ -210,11 +236,14 @@ def events_table(events: Iterable[Object], now: float) -> str:
         count = int(event.get("count") or (event.get("series") or {}).get("count") or 1)
         rows.append(
             (
-                f"{event_time(event) or '?'} ({age(event_time(event) or None, now)})", str(event.get("type") or ""),
-                str(event.get("reason") or ""), f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}",
-                (f"(x{count}) " if count > 1 else "") + " ".join(str(event.get("message") or "").split()),
+                f"{event_time(event) or '?'} ({age(event_time(event) or None, now)})",
+                str(event.get("type") or ""),
+                str(event.get("reason") or ""),
+                f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}",
+                (f"(x{count}) " if count > 1 else "")
+                + " ".join(str(event.get("message") or "").split()),
             )
-        )  # fmt: skip
+        )
     return table(("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"), rows)
 
 
@@ -224,10 +253,21 @@ def top_pods(metrics: Iterable[Object]) -> str:
     for each in metrics:
         for container in each.get("containers") or []:
             usage = container.get("usage") or {}
-            rows.append((each["metadata"]["name"], container["name"], usage.get("cpu", "?"), usage.get("memory", "?")))
+            rows.append(
+                (
+                    each["metadata"]["name"],
+                    container["name"],
+                    usage.get("cpu", "?"),
+                    usage.get("memory", "?"),
+                )
+            )
     return table(("POD", "CONTAINER", "CPU", "MEMORY"), rows)
 
 
 def is_troubled(pod: Object) -> bool:
     """Not ready, restarted, or on its way out: looked at first."""
-    return is_going(pod) or (condition(pod, "Ready") or {}).get("status") != "True" or restarts(pod) > 0
+    return (
+        is_going(pod)
+        or (condition(pod, "Ready") or {}).get("status") != "True"
+        or restarts(pod) > 0
+    )

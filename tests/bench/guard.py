@@ -41,7 +41,9 @@ def figures(history: History) -> tuple[float, float, float]:
         for at, good in sample_of(record.data).flips
         if not good
     )
-    fired = next(r.mono for r in history if r.kind == "guard.decided" and r.data["place"] == "abort")
+    fired = next(
+        r.mono for r in history if r.kind == "guard.decided" and r.data["place"] == "abort"
+    )
     aborted = next(r.mono for r in history if r.kind == "abort")
     undone = next(r.mono for r in history if r.kind == "undo.ended" and r.mono >= aborted)
     return fired - bad, aborted - bad, undone - bad
@@ -57,15 +59,25 @@ def main() -> None:
             (folder / "guarded.yaml").write_text(DRILL)
             env = {**os.environ, "DRILLKIT_HOME": str(folder / "home"), "HOME": name}
             command = [sys.executable, "-m", "drillkit", "run", "./guarded.yaml", "-t", "sandbox"]
-            ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=120, text=True)
+            ended = subprocess.run(
+                command, cwd=folder, env=env, capture_output=True, timeout=120, text=True
+            )
             if ended.returncode != 1:
-                raise SystemExit(f"expected the guard to abort the run (1), found {ended.returncode}:\n{ended.stderr}")
+                raise SystemExit(
+                    f"expected the guard to abort the run (1), found {ended.returncode}:\n{ended.stderr}"
+                )
             found.append(figures(read(next(folder.glob("reports/guarded/2*/journal.jsonl")))))
-    for what, values in zip(("guard fired", "gate closed", "first undo ended"), zip(*found, strict=True), strict=True):
+    for what, values in zip(
+        ("guard fired", "gate closed", "first undo ended"), zip(*found, strict=True), strict=True
+    ):
         middle, worst = statistics.median(values), max(values)
-        print(f"{what:18} {middle:.3f} s after the first bad request at the median, {worst:.3f} s at worst")
+        print(
+            f"{what:18} {middle:.3f} s after the first bad request at the median, {worst:.3f} s at worst"
+        )
     worst = max(undone for _, _, undone in found)
-    print(f"bound: one sample interval and 250 ms, {BOUND_S:.2f} s; worst of {runs}: {worst / BOUND_S:.2f} of it")
+    print(
+        f"bound: one sample interval and 250 ms, {BOUND_S:.2f} s; worst of {runs}: {worst / BOUND_S:.2f} of it"
+    )
 
 
 if __name__ == "__main__":

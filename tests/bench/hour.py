@@ -66,18 +66,31 @@ class Clock:
 
 def drill() -> Drill:
     return Drill(
-        drill="hour", owner="bench@example.com",
-        probes={"web": Probe(http="http://127.0.0.1:1/", rate=Rate(RATE), slow=timedelta(milliseconds=500))},
+        drill="hour",
+        owner="bench@example.com",
+        probes={
+            "web": Probe(
+                http="http://127.0.0.1:1/", rate=Rate(RATE), slow=timedelta(milliseconds=500)
+            )
+        },
         hypothesis=Hypothesis(
-            during={"web": Bounds(bad=100_000, longest_gap=timedelta(seconds=30), p95=timedelta(seconds=1)),
-                    "api": Bounds(budget=Share(0.5))},
+            during={
+                "web": Bounds(
+                    bad=100_000, longest_gap=timedelta(seconds=30), p95=timedelta(seconds=1)
+                ),
+                "api": Bounds(budget=Share(0.5)),
+            },
         ),
-        guards=Guards(abort=(
-            Guard(probe="web", longest_gap=timedelta(minutes=1)), Guard(budget="api", spent=Share(0.9)),
-            Guard(slo="api", burn=1000.0, window=timedelta(minutes=5)), Guard(blind=timedelta(seconds=30)),
-        )),
+        guards=Guards(
+            abort=(
+                Guard(probe="web", longest_gap=timedelta(minutes=1)),
+                Guard(budget="api", spent=Share(0.9)),
+                Guard(slo="api", burn=1000.0, window=timedelta(minutes=5)),
+                Guard(blind=timedelta(seconds=30)),
+            )
+        ),
         steps=(Step(name="wait", uses="wait", with_={"for": "1h"}),),
-    )  # fmt: skip
+    )
 
 
 def samples(seconds: int, start: float) -> Iterator[Sample]:
@@ -101,13 +114,27 @@ def write(path: Path) -> None:
     journal = Journal(path, clock=clock)
     terms = {"target": SLO.target, "window_s": SLO.window_s, "kind": "probe", "probe": "web"}
     steps = [{"name": "wait", "uses": "wait", "disturbs": "none", "group": ""}]
-    opened = {"run": "20261101-030000-hour", "drill": to_data(drill()), "target": {"name": "bench"},
-              "operator": "bench", "trigger": "bench", "versions": {}, "digests": {}, "identities": {}, "steps": steps,
-              "slos": {"api": terms}}  # fmt: skip
+    opened = {
+        "run": "20261101-030000-hour",
+        "drill": to_data(drill()),
+        "target": {"name": "bench"},
+        "operator": "bench",
+        "trigger": "bench",
+        "versions": {},
+        "digests": {},
+        "identities": {},
+        "steps": steps,
+        "slos": {"api": terms},
+    }
     journal.append("run.opened", opened, durable=False)
     clock.at += 1
     journal.append("phase.started", {"phase": "steps"}, durable=False)
-    journal.append("step.started", {"step": "wait", "uses": "wait", "disturbs": "none"}, durable=False, step="wait")
+    journal.append(
+        "step.started",
+        {"step": "wait", "uses": "wait", "disturbs": "none"},
+        durable=False,
+        step="wait",
+    )
     for second, sample in enumerate(samples(HOUR_S, clock.at)):
         clock.at += 1
         journal.append("evidence", encode_evidence(sample), durable=False, step="", by="sampler")
@@ -136,9 +163,13 @@ def hour() -> bool:
         texts = render(history, verdict, "0" * 64)
         render_s = time.perf_counter() - began
     total = read_s + judge_s + render_s
-    print(f"an hour at {RATE}/s        {len(history):,} records, {size / 1e6:.1f} MB; {verdict.headline}")
-    print(f"read {read_s:.2f} s, judge {judge_s:.2f} s, render {render_s:.2f} s "
-          f"({sum(map(len, texts.values())) / 1e3:.0f} kB): {total:.2f} s (bound {BOUND_S:g} s)")  # fmt: skip
+    print(
+        f"an hour at {RATE}/s        {len(history):,} records, {size / 1e6:.1f} MB; {verdict.headline}"
+    )
+    print(
+        f"read {read_s:.2f} s, judge {judge_s:.2f} s, render {render_s:.2f} s "
+        f"({sum(map(len, texts.values())) / 1e3:.0f} kB): {total:.2f} s (bound {BOUND_S:g} s)"
+    )
     return total <= BOUND_S
 
 
@@ -153,8 +184,12 @@ def day() -> bool:
         at = 1000.0 + second
         base = one[second % len(one)]
         shift = at - base.flips[0][0]
-        flips, last = (tuple((t + shift, good) for t, good in each) for each in (base.flips, base.last))
-        moved = Sample(base.sli, base.sent, base.good, base.bad, base.latency_us, flips, last, 900, 0)
+        flips, last = (
+            tuple((t + shift, good) for t, good in each) for each in (base.flips, base.last)
+        )
+        moved = Sample(
+            base.sli, base.sent, base.good, base.bad, base.latency_us, flips, last, 900, 0
+        )
         live.add(moved, at + 1)
         window.add(moved, second)
         if second == HOUR_S:
@@ -162,7 +197,9 @@ def day() -> bool:
     grown = tracemalloc.get_traced_memory()[0] - after_an_hour
     tracemalloc.stop()
     bound = f"bound +{BOUND_BYTES / 1e3:.0f}"
-    print(f"24 hours live            {grown / 1e3:+.0f} kB between the first hour and the last ({bound})")
+    print(
+        f"24 hours live            {grown / 1e3:+.0f} kB between the first hour and the last ({bound})"
+    )
     return grown <= BOUND_BYTES
 
 

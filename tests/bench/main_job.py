@@ -30,8 +30,10 @@ def sandbox(home: Path) -> Iterator[tuple[Mapping[str, object], float]]:
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     assert process.stdout
     try:
         line = process.stdout.readline()
@@ -41,13 +43,19 @@ def sandbox(home: Path) -> Iterator[tuple[Mapping[str, object], float]]:
         process.wait(20)
 
 
-def wall_s(command: Sequence[str], folder: Path, env: Mapping[str, str], expected: int = 0) -> float:
+def wall_s(
+    command: Sequence[str], folder: Path, env: Mapping[str, str], expected: int = 0
+) -> float:
     """Seconds of one whole process; it must end as expected."""
     began = time.perf_counter()
-    ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+    ended = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
+    )
     took = time.perf_counter() - began
     if ended.returncode != expected:
-        raise SystemExit(f"{command} ended with {ended.returncode}:\n{ended.stdout.decode()}{ended.stderr.decode()}")
+        raise SystemExit(
+            f"{command} ended with {ended.returncode}:\n{ended.stdout.decode()}{ended.stderr.decode()}"
+        )
     return took
 
 
@@ -69,25 +77,35 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         home = folder / "home"
-        env = {**os.environ, "DRILLKIT_HOME": str(home), "HOME": name, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        env = {
+            **os.environ,
+            "DRILLKIT_HOME": str(home),
+            "HOME": name,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+        }
         run, chaos = [str(BIN / "python"), "-m", "drillkit"], str(BIN / "chaos")
         ours, theirs, ratio = in_turn([*run, "--help"], [chaos, "--help"], folder, env, pairs)
         print(
-            f"--help            drillkit {ours:.3f} s, chaos {theirs:.3f} s, ratio {ratio:.2f} (bound 0.5)", flush=True
+            f"--help            drillkit {ours:.3f} s, chaos {theirs:.3f} s, ratio {ratio:.2f} (bound 0.5)",
+            flush=True,
         )
         ready = []
         for _ in range(pairs):
             with sandbox(home) as (_, took):
                 ready.append(took)
-        print(f"sandbox and shop  ready in {statistics.median(ready):.2f} s (bound 3 s)", flush=True)
+        print(
+            f"sandbox and shop  ready in {statistics.median(ready):.2f} s (bound 3 s)", flush=True
+        )
         with sandbox(home) as (endpoints, _):
             env["KUBECONFIG"] = str(endpoints["kubeconfig"])
             env["NO_PROXY"] = "127.0.0.1,localhost"
             ours, theirs, ratio = in_turn(
                 [*run, "run", str(EXPERIMENT), "-t", "sandbox"],
                 [chaos, "--no-version-check", "run", str(EXPERIMENT)],
-                folder, env, pairs,
-            )  # fmt: skip
+                folder,
+                env,
+                pairs,
+            )
             print(
                 f"pod-delete        drillkit run {ours:.2f} s, chaos run {theirs:.2f} s, ratio {ratio:.2f} (bound 1.0)"
             )

@@ -44,7 +44,9 @@ def main() -> int:
     before = timer_error()
     print(f"machine's timer, before  {_p99s(before)}")
     late, dropped, bad = schedule_error()
-    print(f"prober at {RATE}/s        {_p99s(late)}; {dropped} dropped, {bad} bad of {RATE * len(late)}")
+    print(
+        f"prober at {RATE}/s        {_p99s(late)}; {dropped} dropped, {bad} bad of {RATE * len(late)}"
+    )
     after = timer_error()
     print(f"machine's timer, after   {_p99s(after)}")
     timer_us = statistics.median(before + after)
@@ -70,7 +72,9 @@ def timer_error() -> list[int]:
     """p99 in microseconds, second by second, of a loop that does nothing but wait for its next time."""
     code = f"from tests.bench.prober import bare_loop; bare_loop({RATE}, {SECONDS // 2})"
     root = Path(__file__).parents[2]
-    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True, timeout=60)
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True, timeout=60
+    )
     result: list[int] = json.loads(out.stdout)
     return result
 
@@ -94,8 +98,10 @@ def schedule_error() -> tuple[list[int], int, int]:
         time.sleep(SECONDS + 0.5)
         seen = list(samples)[:SECONDS]
     return (
-        [s.lateness_p99_us for s in seen], sum(s.dropped for s in seen), sum(sum(s.bad.values()) for s in seen)
-    )  # fmt: skip
+        [s.lateness_p99_us for s in seen],
+        sum(s.dropped for s in seen),
+        sum(sum(s.bad.values()) for s in seen),
+    )
 
 
 def _web(port: int, rate: int) -> Probe:
@@ -118,7 +124,9 @@ def outages(rate: int) -> bool:
         truth = up - down
         mine = [b for b in found if b[0] < up and b[3] > down]
         if not mine:
-            fine = fine and truth < 1 / rate  # shorter than an interval: it may hide between two probes
+            fine = (
+                fine and truth < 1 / rate
+            )  # shorter than an interval: it may hide between two probes
             print(f"outage at {rate}/s: truth {truth:.3f} s, not seen")
             continue
         before, first, last, after = mine[0]
@@ -174,7 +182,10 @@ def sampling(probes: dict[str, Probe]) -> Iterator[list[Sample]]:
 def server() -> Iterator[tuple[int, Any]]:
     """A server process: its port, and a call that takes it down for so many seconds and tells the truth about it."""
     process = subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -200,7 +211,9 @@ class _Ok(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert isinstance(self._transport, asyncio.Transport)
-        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+        )
         self._transport.close()
 
 

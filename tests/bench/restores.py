@@ -39,16 +39,27 @@ POLL_S = 0.5
 
 def drill(target: Target, folder: Path, source: str, steps: int) -> Verdict:
     """Run a drill of so many restores at once."""
-    each = [Step(name=f"r{n}", uses="rds.point-in-time-restore", objectives=Objectives()) for n in range(steps)]
-    entries: tuple[Any, ...] = (Group(name="all", parallel=tuple(each)),) if steps > 1 else tuple(each)
+    each = [
+        Step(name=f"r{n}", uses="rds.point-in-time-restore", objectives=Objectives())
+        for n in range(steps)
+    ]
+    entries: tuple[Any, ...] = (
+        (Group(name="all", parallel=tuple(each)),) if steps > 1 else tuple(each)
+    )
     bound = kind_named("rds.point-in-time-restore").Arguments(source=source, warm=timedelta(0))
     whole = Drill(drill="bench", owner="bench", steps=entries, limit=timedelta(minutes=10))
     finished = execute(
         Request(
-            drill=whole, source=b"", target=target, names=new_names("bench"), reports=folder, digests={},
-            bind=lambda step, outputs: bound, find_experiment=lambda name: None,  # type: ignore[arg-type,return-value]
+            drill=whole,
+            source=b"",
+            target=target,
+            names=new_names("bench"),
+            reports=folder,
+            digests={},
+            bind=lambda step, outputs: bound,
+            find_experiment=lambda name: None,  # type: ignore[arg-type,return-value]
         )
-    )  # fmt: skip
+    )
     assert finished.left == (), finished.left
     assert all(step.outcome == "ok" for step in finished.verdict.steps), finished.verdict.headline
     return finished.verdict
@@ -58,15 +69,28 @@ def bare(client: Any, network: Mapping[str, Any]) -> None:
     """The same restore with the SDK alone: a parameter group, the restore, its end, and everything deleted."""
     tags = [{"Key": "bench", "Value": "bench"}]
     client.create_db_parameter_group(
-        DBParameterGroupName="bare-pg", DBParameterGroupFamily="postgres15", Description="bench", Tags=tags
+        DBParameterGroupName="bare-pg",
+        DBParameterGroupFamily="postgres15",
+        Description="bench",
+        Tags=tags,
     )
     client.restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier=SOURCE, TargetDBInstanceIdentifier="bare", UseLatestRestorableTime=True,
-        DBParameterGroupName="bare-pg", BackupRetentionPeriod=0, DeletionProtection=False, Tags=tags, **network,
-    )  # fmt: skip
+        SourceDBInstanceIdentifier=SOURCE,
+        TargetDBInstanceIdentifier="bare",
+        UseLatestRestorableTime=True,
+        DBParameterGroupName="bare-pg",
+        BackupRetentionPeriod=0,
+        DeletionProtection=False,
+        Tags=tags,
+        **network,
+    )
 
     def status() -> str:
-        return str(client.describe_db_instances(DBInstanceIdentifier="bare")["DBInstances"][0]["DBInstanceStatus"])
+        return str(
+            client.describe_db_instances(DBInstanceIdentifier="bare")["DBInstances"][0][
+                "DBInstanceStatus"
+            ]
+        )
 
     while status() != "available":
         time.sleep(POLL_S)
@@ -92,15 +116,24 @@ def overhead(folder: Path) -> None:
         client = boto3.client("rds", endpoint_url=aws.endpoint, region_name=aws.region, **keys)
         os.environ |= {name.upper(): value for name, value in keys.items()}
         account = AwsTarget(
-            account=aws.account, region=aws.region, endpoint_url=aws.endpoint, subnet_group=aws.subnet_group,
+            account=aws.account,
+            region=aws.region,
+            endpoint_url=aws.endpoint,
+            subnet_group=aws.subnet_group,
             security_groups=(aws.security_group,),
-        )  # fmt: skip
+        )
         target = Target(name="bench", aws=account)
-        network = {"DBSubnetGroupName": aws.subnet_group, "VpcSecurityGroupIds": [aws.security_group]}
+        network = {
+            "DBSubnetGroupName": aws.subnet_group,
+            "VpcSecurityGroupIds": [aws.security_group],
+        }
         # The sandbox restores in half a second; AWS in twenty minutes. At least some seconds, to be fair to both.
         aws.settings(slow_s={"instance.creating": 5.0, "instance.deleting": 1.0})
         drill(target, folder / "warm-up", SOURCE, 1)
-        took = {"bare": timed(lambda: bare(client, network)), "drill": timed(lambda: drill(target, folder, SOURCE, 1))}
+        took = {
+            "bare": timed(lambda: bare(client, network)),
+            "drill": timed(lambda: drill(target, folder, SOURCE, 1)),
+        }
         for name, values in took.items():
             print(f"{name:6} median {statistics.median(values):.2f} s of {len(values)}")
         print(f"ratio  {statistics.median(took['drill']) / statistics.median(took['bare']):.2f}")
@@ -157,7 +190,10 @@ def parallel(folder: Path) -> None:
         f"until then {len(until)} calls; {looks} looks, {a_minute:.0f} a minute for all of them "
         f"(each for itself: {alone() * AT_ONCE:.0f} a minute)"
     )
-    print(", ".join(f"{name} {count}" for name, count in Counter(until).most_common(6)), f"; {verdict.holds.name}")
+    print(
+        ", ".join(f"{name} {count}" for name, count in Counter(until).most_common(6)),
+        f"; {verdict.holds.name}",
+    )
 
 
 def alone() -> float:

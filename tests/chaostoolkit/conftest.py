@@ -30,18 +30,29 @@ from drillkit.steps.chaostoolkit import KIND, ChaosToolkitArguments
 NAMES = RunNames("20260101-000000-x7k2", "bench", datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def python(name: str, func: str, *, kind: str = "action", module: str = "beside", **more: Any) -> dict[str, Any]:
+def python(
+    name: str, func: str, *, kind: str = "action", module: str = "beside", **more: Any
+) -> dict[str, Any]:
     """An activity that calls a function of the module beside the experiment."""
     arguments = more.pop("arguments", {})
-    provider = {"type": "python", "module": module, "func": func, "arguments": arguments, **more.pop("provider", {})}
+    provider = {
+        "type": "python",
+        "module": module,
+        "func": func,
+        "arguments": arguments,
+        **more.pop("provider", {}),
+    }
     return {"type": kind, "name": name, "provider": provider, **more}
 
 
 def shell(name: str, script: str, *, kind: str = "action", **more: Any) -> dict[str, Any]:
     """An activity that runs a shell script."""
     return {
-        "type": kind, "name": name, "provider": {"type": "process", "path": "sh", "arguments": ["-c", script]}, **more
-    }  # fmt: skip
+        "type": kind,
+        "name": name,
+        "provider": {"type": "process", "path": "sh", "arguments": ["-c", script]},
+        **more,
+    }
 
 
 def hypothesis(*probes: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,17 +88,31 @@ class Bench:
             return lambda: self.cuts.remove(stop)
 
         return Act(
-            name="step", run=NAMES, target=self.target, book=self.journal, clients=self.clients, clock=self.clock,
-            gate=self.gate, deadline=Deadline.after(limit_s, self.clock), folder=self.folder,
-            find_experiment=lambda name: experiment, cut=cut,
-        )  # fmt: skip
+            name="step",
+            run=NAMES,
+            target=self.target,
+            book=self.journal,
+            clients=self.clients,
+            clock=self.clock,
+            gate=self.gate,
+            deadline=Deadline.after(limit_s, self.clock),
+            folder=self.folder,
+            find_experiment=lambda name: experiment,
+            cut=cut,
+        )
 
     def run(
-        self, experiment: Experiment, *, limit_s: float = 20.0, configuration: Mapping[str, Any] | None = None,
+        self,
+        experiment: Experiment,
+        *,
+        limit_s: float = 20.0,
+        configuration: Mapping[str, Any] | None = None,
         **arguments: Any,
-    ) -> DrillError | None:  # fmt: skip
+    ) -> DrillError | None:
         """Run it; what the step raises is given back."""
-        given = ChaosToolkitArguments(experiment="bench", configuration=configuration or {}, **arguments)
+        given = ChaosToolkitArguments(
+            experiment="bench", configuration=configuration or {}, **arguments
+        )
         try:
             KIND.run(given, self.act(experiment, limit_s))
         except DrillError as error:
@@ -112,7 +137,9 @@ class Bench:
     def text(self) -> str:
         """Everything that the run has written down, wherever."""
         files = [self.folder / "journal.jsonl", *(self.folder / "attachments").glob("*")]
-        return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
+        return "\n".join(
+            path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file()
+        )
 
 
 @pytest.fixture

@@ -23,14 +23,18 @@ SLEEP = 'echo $$ > "{file}"; exec sleep 60'
 def test_an_activity_that_hangs_is_cut_at_the_limit_with_all_that_it_started(bench: Bench) -> None:
     file = bench.folder / "pid"
     experiment = bench.experiment(
-        method=[shell("hang", SLEEP.format(file=file)), shell("next", "true")], rollbacks=[shell("back", "true")]
+        method=[shell("hang", SLEEP.format(file=file)), shell("next", "true")],
+        rollbacks=[shell("back", "true")],
     )
     began = time.monotonic()
     error = bench.run(experiment, limit_s=1.5)
     assert time.monotonic() - began < 5
     assert isinstance(error, StepFailed)
     assert "was cut at its limit: hang did not end" in str(error)
-    assert [(a.name, a.outcome) for a in bench.activities()] == [("hang", "cut"), ("next", "skipped")]
+    assert [(a.name, a.outcome) for a in bench.activities()] == [
+        ("hang", "cut"),
+        ("next", "skipped"),
+    ]
     assert gone(int(file.read_text()))
     assert bench.clean().open == ()
     assert [a.name for a in bench.activities("rollback")] == ["back"]
@@ -46,7 +50,9 @@ def test_an_activity_that_will_not_hear_is_killed(bench: Bench) -> None:
     """)
     error = bench.run(bench.experiment(method=[python("deaf", "deaf")]), limit_s=1.5)
     assert isinstance(error, StepFailed)
-    assert [(a.name, a.outcome, a.error) for a in bench.activities()] == [("deaf", "cut", "cut at its limit")]
+    assert [(a.name, a.outcome, a.error) for a in bench.activities()] == [
+        ("deaf", "cut", "cut at its limit")
+    ]
     assert gone(int((bench.folder / "pid").read_text()))
 
 
@@ -78,7 +84,9 @@ def test_a_signal_to_the_worker_lets_no_further_action_run(bench: Bench, name: s
             os.kill(os.getpid(), signal.{name})
             time.sleep(5)
     """)
-    error = bench.run(bench.experiment(method=[python("stop", "stop"), shell("destroy", f"touch {flag}")]))
+    error = bench.run(
+        bench.experiment(method=[python("stop", "stop"), shell("destroy", f"touch {flag}")])
+    )
     assert error is not None
     assert not flag.exists()
     assert [(a.name, a.outcome) for a in bench.activities()][1] == ("destroy", "skipped")
@@ -97,7 +105,10 @@ def test_a_worker_that_is_killed_leaves_the_step_unknown_and_no_process(bench: B
     error = bench.run(bench.experiment(method=[python("die", "die"), shell("next", "true")]))
     assert isinstance(error, StepUnknown)
     assert "killed by SIGKILL" in str(error)
-    assert [(a.name, a.outcome) for a in bench.activities()] == [("die", "cut"), ("next", "skipped")]
+    assert [(a.name, a.outcome) for a in bench.activities()] == [
+        ("die", "cut"),
+        ("next", "skipped"),
+    ]
     bench.clients.close()
     assert gone(int(file.read_text()))
 
@@ -124,7 +135,11 @@ def test_a_worker_that_cannot_start_says_why(bench: Bench, monkeypatch: pytest.M
 
 def test_the_death_of_the_runner_ends_everything_that_it_started(bench: Bench) -> None:
     file = bench.folder / "pid"
-    experiment = {"title": "t", "description": "d", "method": [shell("hang", SLEEP.format(file=file))]}
+    experiment = {
+        "title": "t",
+        "description": "d",
+        "method": [shell("hang", SLEEP.format(file=file))],
+    }
     runner = bench.folder / "runner.py"
     runner.write_text(
         textwrap.dedent(f"""
@@ -147,7 +162,9 @@ def test_the_death_of_the_runner_ends_everything_that_it_started(bench: Bench) -
         """)
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen([sys.executable, str(runner)], env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(runner)], env=environment, start_new_session=True
+    )
     try:
         asleep = int(appears(file))
         family = psutil.Process(process.pid).children(recursive=True)

@@ -12,7 +12,13 @@ from tests.chaostoolkit.conftest import Bench, hypothesis, python, shell
 
 def rollbacks(*activities: object) -> Rollbacks:
     """An undo as it stands in a journal."""
-    document = {"title": "t", "description": "d", "configuration": {}, "method": [], "rollbacks": list(activities)}
+    document = {
+        "title": "t",
+        "description": "d",
+        "configuration": {},
+        "method": [],
+        "rollbacks": list(activities),
+    }
     return Rollbacks("bench", "", "", document)
 
 
@@ -20,16 +26,20 @@ def test_rollbacks_are_played_after_a_method_that_failed(bench: Bench) -> None:
     flag = bench.folder / "mended"
     experiment = bench.experiment(
         method=[shell("break", "exit 1")], rollbacks=[shell("mend", f"touch {flag}")]
-    )  # fmt: skip
+    )
     assert isinstance(bench.run(experiment), StepFailed)
     assert not flag.exists()
     cleaned = bench.clean()
     assert [s.undone.detail for s in cleaned.ended] == ["1 of 1 rollbacks succeeded"]
     assert flag.exists()
-    assert [(a.name, a.outcome, a.place) for a in bench.activities("rollback")] == [("mend", "succeeded", "rollback")]
+    assert [(a.name, a.outcome, a.place) for a in bench.activities("rollback")] == [
+        ("mend", "succeeded", "rollback")
+    ]
 
 
-def test_rollbacks_are_played_when_the_steady_state_was_missed_and_when_it_could_not_be_read(bench: Bench) -> None:
+def test_rollbacks_are_played_when_the_steady_state_was_missed_and_when_it_could_not_be_read(
+    bench: Bench,
+) -> None:
     flag = bench.folder / "mended"
     experiment = bench.experiment(
         **{
@@ -42,18 +52,25 @@ def test_rollbacks_are_played_when_the_steady_state_was_missed_and_when_it_could
     assert flag.exists()
 
 
-def test_one_rollback_that_fails_or_does_not_exist_keeps_no_other_from_running(bench: Bench) -> None:
+def test_one_rollback_that_fails_or_does_not_exist_keeps_no_other_from_running(
+    bench: Bench,
+) -> None:
     bench.module("def breaks(): raise RuntimeError('jammed')")
     undo = rollbacks(
-        python("not there", "x", module="no.such.module"), python("breaking", "breaks", module="json"),
-        shell("exiting", "exit 4"), shell("last", f"touch {bench.folder / 'mended'}"),
-    )  # fmt: skip
+        python("not there", "x", module="no.such.module"),
+        python("breaking", "breaks", module="json"),
+        shell("exiting", "exit 4"),
+        shell("last", f"touch {bench.folder / 'mended'}"),
+    )
     bench.journal.plan(undo)
     cleaned = bench.clean(limit_s=0.0)
     assert (bench.folder / "mended").exists()
     assert [(a.name, a.outcome) for a in bench.activities("rollback")] == [
-        ("not there", "failed"), ("breaking", "failed"), ("exiting", "failed"), ("last", "succeeded"),
-    ]  # fmt: skip
+        ("not there", "failed"),
+        ("breaking", "failed"),
+        ("exiting", "failed"),
+        ("last", "succeeded"),
+    ]
     (failed,) = cleaned.failed
     assert "3 of 4 rollbacks failed" in failed.why
     assert "exiting: the command ended with 4" in failed.why
@@ -64,7 +81,9 @@ def test_a_rollback_that_hangs_gets_its_share_and_the_next_one_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(undo_module, "SHARE_AT_LEAST_S", 2.0)
-    undo = rollbacks(shell("hang", "exec sleep 60"), shell("last", f"touch {bench.folder / 'mended'}"))
+    undo = rollbacks(
+        shell("hang", "exec sleep 60"), shell("last", f"touch {bench.folder / 'mended'}")
+    )
     bench.journal.plan(undo)
     cleaned = bench.clean(limit_s=0.0)
     assert (bench.folder / "mended").exists()
@@ -79,13 +98,18 @@ def test_a_rollback_that_a_control_stops_is_not_taken_for_done(bench: Bench) -> 
             if context["name"] == "stopped": raise InterruptExecution("not today")
     """)
     document = {
-        "title": "t", "description": "d", "method": [],
+        "title": "t",
+        "description": "d",
+        "method": [],
         "controls": [{"name": "stopper", "provider": {"type": "python", "module": "beside"}}],
         "rollbacks": [shell("stopped", "true"), shell("last", "true")],
-    }  # fmt: skip
+    }
     bench.journal.plan(Rollbacks("bench", str(bench.folder / "bench.json"), "", document))
     cleaned = bench.clean(limit_s=0.0)
-    assert [(a.name, a.outcome) for a in bench.activities("rollback")] == [("stopped", "failed"), ("last", "succeeded")]
+    assert [(a.name, a.outcome) for a in bench.activities("rollback")] == [
+        ("stopped", "failed"),
+        ("last", "succeeded"),
+    ]
     assert "1 of 2 rollbacks failed" in cleaned.failed[0].why
 
 
@@ -96,7 +120,13 @@ def test_a_rollback_sees_the_configuration_that_the_method_saw(bench: Bench) -> 
     """)
     method, back = bench.folder / "method", bench.folder / "back"
     experiment = bench.experiment(
-        configuration={"victim": {"type": "probe", "name": "draw", "provider": python("d", "drawn")["provider"]}},
+        configuration={
+            "victim": {
+                "type": "probe",
+                "name": "draw",
+                "provider": python("d", "drawn")["provider"],
+            }
+        },
         method=[shell("destroy", f"echo ${{victim}} > {method}")],
         rollbacks=[{"ref": "destroy"}, shell("mend", f"echo ${{victim}} > {back}")],
     )

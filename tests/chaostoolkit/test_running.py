@@ -32,7 +32,9 @@ def server() -> Iterator[str]:
     served.server_close()
 
 
-def test_every_kind_of_activity_runs_and_stands_in_the_journal_in_its_place(bench: Bench, server: str) -> None:
+def test_every_kind_of_activity_runs_and_stands_in_the_journal_in_its_place(
+    bench: Bench, server: str
+) -> None:
     bench.module("""
         import pathlib
         HERE = pathlib.Path(__file__).parent
@@ -44,27 +46,46 @@ def test_every_kind_of_activity_runs_and_stands_in_the_journal_in_its_place(benc
     experiment = bench.experiment(
         **{
             "configuration": {
-                "word": "ours", "from_env": {"type": "env", "key": "NOT_SET_ANYWHERE", "default": "fallback"},
-                "dynamic": {"type": "probe", "name": "d", "provider": python("d", "double")["provider"]},
+                "word": "ours",
+                "from_env": {"type": "env", "key": "NOT_SET_ANYWHERE", "default": "fallback"},
+                "dynamic": {
+                    "type": "probe",
+                    "name": "d",
+                    "provider": python("d", "double")["provider"],
+                },
             },
             "extensions": [{"name": "anything", "key": "value"}],
             "controls": [{"name": "watcher", "provider": {"type": "python", "module": "beside"}}],
             "steady-state-hypothesis": hypothesis(
-                {"type": "probe", "name": "page", "tolerance": 200, "provider": {"type": "http", "url": f"{server}/ok"}}
+                {
+                    "type": "probe",
+                    "name": "page",
+                    "tolerance": 200,
+                    "provider": {"type": "http", "url": f"{server}/ok"},
+                }
             ),
             "method": [
                 shell("in the background", "sleep 0.3", background=True),
                 shell("a command", "echo hello", pauses={"before": 0.05, "after": 0.05}),
-                python("a function", "value", kind="probe", arguments={"of": "${word}-${from_env}-${dynamic}"}),
+                python(
+                    "a function",
+                    "value",
+                    kind="probe",
+                    arguments={"of": "${word}-${from_env}-${dynamic}"},
+                ),
                 {"ref": "page"},
             ],
         }
-    )  # fmt: skip
+    )
     assert bench.run(experiment) is None
     assert [(a.place, a.name) for a in bench.activities()] == [
-        ("before", "page"), ("method", "a command"), ("method", "a function"), ("method", "page"),
-        ("method", "in the background"), ("after", "page"),
-    ]  # fmt: skip
+        ("before", "page"),
+        ("method", "a command"),
+        ("method", "a function"),
+        ("method", "page"),
+        ("method", "in the background"),
+        ("after", "page"),
+    ]
     assert {a.outcome for a in bench.activities()} == {"succeeded"}
     assert [a.tolerated for a in bench.activities("before")] == [True]
     assert [a.tolerated for a in bench.activities("method")] == [None] * 4
@@ -82,9 +103,12 @@ def test_what_is_told_is_told_when_it_happens_not_at_the_end(bench: Bench) -> No
     assert ended.mono - first.mono > 0.35
 
 
-def test_a_step_gives_the_experiment_its_configuration_and_is_told_of_a_key_that_is_none(bench: Bench) -> None:
+def test_a_step_gives_the_experiment_its_configuration_and_is_told_of_a_key_that_is_none(
+    bench: Bench,
+) -> None:
     experiment = bench.experiment(
-        configuration={"where": "here", "count": 1}, method=[shell("say", "echo ${where} ${count}", kind="probe")]
+        configuration={"where": "here", "count": 1},
+        method=[shell("say", "echo ${where} ${count}", kind="probe")],
     )
     assert bench.run(experiment, configuration={"where": "there", "count": 3}) is None
     assert "there 3" in bench.text()
@@ -93,7 +117,9 @@ def test_a_step_gives_the_experiment_its_configuration_and_is_told_of_a_key_that
     assert "no configuration `wher`; did you mean `where`?" in str(error)
 
 
-def test_an_action_that_fails_fails_the_step_and_the_method_goes_on(bench: Bench, server: str) -> None:
+def test_an_action_that_fails_fails_the_step_and_the_method_goes_on(
+    bench: Bench, server: str
+) -> None:
     bench.module("""
         def breaks(): raise ValueError("the knob is stuck")
     """)
@@ -101,7 +127,11 @@ def test_an_action_that_fails_fails_the_step_and_the_method_goes_on(bench: Bench
         method=[
             python("breaking", "breaks"),
             shell("exiting", "echo no room >&2; exit 3"),
-            {"type": "action", "name": "calling", "provider": {"type": "http", "url": f"{server}/bad"}},
+            {
+                "type": "action",
+                "name": "calling",
+                "provider": {"type": "http", "url": f"{server}/bad"},
+            },
             shell("last", "true"),
         ]
     )
@@ -109,7 +139,9 @@ def test_an_action_that_fails_fails_the_step_and_the_method_goes_on(bench: Bench
     assert isinstance(error, StepFailed)
     assert "the knob is stuck" in str(error)
     found = {a.name: a for a in bench.activities("method")}
-    assert [found[n].outcome for n in ("breaking", "exiting", "calling", "last")] == ["failed"] * 3 + ["succeeded"]
+    assert [found[n].outcome for n in ("breaking", "exiting", "calling", "last")] == [
+        "failed"
+    ] * 3 + ["succeeded"]
     assert found["exiting"].error == "the command ended with 3: no room"
     assert found["calling"].error == "the server answered 500"
 
@@ -117,13 +149,20 @@ def test_an_action_that_fails_fails_the_step_and_the_method_goes_on(bench: Bench
 def test_what_chaos_toolkit_does_not_expect_is_told_too(bench: Bench) -> None:
     experiment = bench.experiment(
         method=[
-            {"type": "action", "name": "calling", "provider": {"type": "http", "url": "nonsense://x"}},
+            {
+                "type": "action",
+                "name": "calling",
+                "provider": {"type": "http", "url": "nonsense://x"},
+            },
             shell("never reached", "true"),
         ]
     )
     error = bench.run(experiment)
     assert isinstance(error, StepFailed)
-    assert [(a.name, a.outcome) for a in bench.activities()] == [("calling", "failed"), ("never reached", "skipped")]
+    assert [(a.name, a.outcome) for a in bench.activities()] == [
+        ("calling", "failed"),
+        ("never reached", "skipped"),
+    ]
     assert "InvalidSchema" in bench.activities()[0].error
 
 
@@ -136,17 +175,22 @@ def test_a_steady_state_that_does_not_hold_before_leaves_the_method_alone(bench:
     )
     error = bench.run(experiment)
     assert isinstance(error, StepUnknown)
-    assert "did not hold before, so its method was not run: up is outside its tolerance" in str(error)
+    assert "did not hold before, so its method was not run: up is outside its tolerance" in str(
+        error
+    )
     assert [(a.place, a.name, a.outcome, a.tolerated) for a in bench.activities()] == [
-        ("before", "up", "succeeded", False), ("method", "destroy", "skipped", None),
-    ]  # fmt: skip
+        ("before", "up", "succeeded", False),
+        ("method", "destroy", "skipped", None),
+    ]
 
 
 def test_a_steady_state_that_does_not_hold_afterwards_fails_the_step(bench: Bench) -> None:
     flag = bench.folder / "broken"
     experiment = bench.experiment(
         **{
-            "steady-state-hypothesis": hypothesis(shell("whole", f"test ! -e {flag}", kind="probe", tolerance=0)),
+            "steady-state-hypothesis": hypothesis(
+                shell("whole", f"test ! -e {flag}", kind="probe", tolerance=0)
+            ),
             "method": [shell("break", f"touch {flag}")],
         }
     )
@@ -165,7 +209,9 @@ def test_a_probe_that_breaks_proves_nothing(bench: Bench) -> None:
     """)
     experiment = bench.experiment(
         **{
-            "steady-state-hypothesis": hypothesis(python("look", "look", kind="probe", tolerance=True)),
+            "steady-state-hypothesis": hypothesis(
+                python("look", "look", kind="probe", tolerance=True)
+            ),
             "method": [shell("cut the wire", f"touch {bench.folder / 'gone'}")],
         }
     )
@@ -178,7 +224,12 @@ def test_a_probe_that_breaks_proves_nothing(bench: Bench) -> None:
 def test_a_tolerance_that_cannot_be_compared_makes_the_step_unknown(bench: Bench) -> None:
     bench.module("def look(): return 'text'")
     experiment = bench.experiment(
-        **{"steady-state-hypothesis": hypothesis(python("look", "look", kind="probe", tolerance=[1, 2])), "method": []}
+        **{
+            "steady-state-hypothesis": hypothesis(
+                python("look", "look", kind="probe", tolerance=[1, 2])
+            ),
+            "method": [],
+        }
     )
     error = bench.run(experiment)
     assert isinstance(error, StepUnknown)
@@ -190,12 +241,16 @@ def test_a_continuous_hypothesis_is_looked_at_while_the_method_runs(bench: Bench
     experiment = bench.experiment(
         **{
             "runtime": {"hypothesis": {"strategy": "continuously"}},
-            "steady-state-hypothesis": hypothesis(shell("whole", f"test ! -e {flag}", kind="probe", tolerance=0)),
+            "steady-state-hypothesis": hypothesis(
+                shell("whole", f"test ! -e {flag}", kind="probe", tolerance=0)
+            ),
             "method": [
-                shell("break", f"sleep 0.2; touch {flag}"), shell("wait", "sleep 0.5"), shell("mend", f"rm {flag}"),
+                shell("break", f"sleep 0.2; touch {flag}"),
+                shell("wait", "sleep 0.5"),
+                shell("mend", f"rm {flag}"),
             ],
         }
-    )  # fmt: skip
+    )
     from datetime import timedelta
 
     error = bench.run(experiment, every=timedelta(milliseconds=100))
@@ -209,7 +264,10 @@ def test_a_continuous_hypothesis_is_looked_at_while_the_method_runs(bench: Bench
 
 def test_an_experiment_that_chaos_toolkit_does_not_take_touches_nothing(bench: Bench) -> None:
     experiment = bench.experiment(
-        method=[shell("destroy", "touch destroyed"), python("missing", "there_is_no_such_function")],
+        method=[
+            shell("destroy", "touch destroyed"),
+            python("missing", "there_is_no_such_function"),
+        ],
         rollbacks=[shell("back", "true")],
     )
     bench.module("")
@@ -221,7 +279,9 @@ def test_an_experiment_that_chaos_toolkit_does_not_take_touches_nothing(bench: B
 
 
 def test_a_foreign_action_is_admitted_before_it_runs(bench: Bench) -> None:
-    bench.run(bench.experiment(method=[shell("destroy", "true")], rollbacks=[shell("rebuild", "true")]))
+    bench.run(
+        bench.experiment(method=[shell("destroy", "true")], rollbacks=[shell("rebuild", "true")])
+    )
     kinds = [(r.kind, r.data.get("resource", r.data.get("text"))) for r in bench.records()][:3]
     assert kinds == [
         ("undo.planned", "rollbacks of experiment bench (rebuild)"),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.clients.chaostoolkit.redaction import Redactor, fill, secret_values, withheld, withhold
+from drillkit.clients.chaostoolkit.redaction import (
+    Redactor,
+    fill,
+    secret_values,
+    withheld,
+    withhold,
+)
 from tests.chaostoolkit.conftest import Bench, python, shell
 
 LITERAL, FROM_ENV, HEADER = "s3cr3t-literal/+=", "s3cr3t-from-env", "Bearer abcdefgh12345678"
 
 
-def test_secrets_stay_out_of_everything_that_is_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_stay_out_of_everything_that_is_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BENCH_TOKEN", FROM_ENV)
     bench.module("""
         import logging, urllib.parse, base64
@@ -31,24 +39,38 @@ def test_secrets_stay_out_of_everything_that_is_written(bench: Bench, monkeypatc
             python("fail", "fail", provider={"secrets": ["login"]}),
             shell("say", "echo ${literal} ${token}; echo ${literal} >&2; exit 1"),
             {
-                "type": "probe", "name": "call",
-                "provider": {"type": "http", "url": "http://127.0.0.1:1/x", "headers": {"Authorization": HEADER}},
+                "type": "probe",
+                "name": "call",
+                "provider": {
+                    "type": "http",
+                    "url": "http://127.0.0.1:1/x",
+                    "headers": {"Authorization": HEADER},
+                },
             },
         ],
         rollbacks=[shell("mend", f"echo ${{literal}} ${{from_env}} > {back}")],
-    )  # fmt: skip
+    )
     assert bench.run(experiment) is not None
     assert bench.clean().open == ()
     assert back.read_text().split() == [LITERAL, FROM_ENV]
     written = bench.text()
-    for value in (LITERAL, "s3cr3t-literal", FROM_ENV, "abcdefgh12345678", "hunter2222", "czNjcjN0LWxpdGVyYWw"):
+    for value in (
+        LITERAL,
+        "s3cr3t-literal",
+        FROM_ENV,
+        "abcdefgh12345678",
+        "hunter2222",
+        "czNjcjN0LWxpdGVyYWw",
+    ):
         assert value not in written, value
     assert "[secret]" in written
 
 
 def test_a_file_that_was_changed_since_gives_no_secrets_to_rollbacks(bench: Bench) -> None:
     experiment = bench.experiment(
-        secrets={"login": {"password": LITERAL}}, method=[], rollbacks=[shell("mend", "echo ${password}")]
+        secrets={"login": {"password": LITERAL}},
+        method=[],
+        rollbacks=[shell("mend", "echo ${password}")],
     )
     assert bench.run(experiment) is None
     experiment.path.write_text(experiment.path.read_text() + "\n")
@@ -57,7 +79,9 @@ def test_a_file_that_was_changed_since_gives_no_secrets_to_rollbacks(bench: Benc
 
 
 def test_secrets_that_no_rollback_needs_do_not_tie_it_to_the_file(bench: Bench) -> None:
-    experiment = bench.experiment(secrets={"login": {"password": LITERAL}}, rollbacks=[shell("mend", "true")])
+    experiment = bench.experiment(
+        secrets={"login": {"password": LITERAL}}, rollbacks=[shell("mend", "true")]
+    )
     assert bench.run(experiment) is None
     experiment.path.unlink()
     assert bench.clean().open == ()
@@ -67,7 +91,9 @@ def test_a_document_is_the_same_again_once_its_literals_are_filled_in() -> None:
     document = {
         "secrets": {"a": {"user": "ann", "pin": {"type": "env", "key": "PIN"}}, "flat": "value"},
         "configuration": {"api_key": "0123456789", "given_token": "0123456789", "count": 3},
-        "rollbacks": [{"provider": {"headers": {"Authorization": "Basic eHh4eHh4eHg="}, "secrets": ["a"]}}],
+        "rollbacks": [
+            {"provider": {"headers": {"Authorization": "Basic eHh4eHh4eHg="}, "secrets": ["a"]}}
+        ],
     }
     safe = withhold(document, {"given_token"})
     assert withheld(safe)
@@ -85,14 +111,33 @@ def test_a_place_that_is_no_longer_there_is_named() -> None:
 
 def test_text_loses_secrets_in_every_guise() -> None:
     redactor = Redactor({"pass word/1", "line one\nline two", "abc"})
-    text = redactor.text("pass word/1 pass%20word%2F1 pass+word%2F1 cGFzcyB3b3JkLzE= line two abc https://u:p@h/")
+    text = redactor.text(
+        "pass word/1 pass%20word%2F1 pass+word%2F1 cGFzcyB3b3JkLzE= line two abc https://u:p@h/"
+    )
     assert text == "[secret] [secret] [secret] [secret] [secret] abc https://[secret]@h/"
 
 
 def test_what_counts_as_a_secret() -> None:
     experiment = {
-        "secrets": {"a": {"user": "ann", "pin": {"type": "env", "key": "PIN"}, "v": {"type": "vault", "path": "x/y"}}},
+        "secrets": {
+            "a": {
+                "user": "ann",
+                "pin": {"type": "env", "key": "PIN"},
+                "v": {"type": "vault", "path": "x/y"},
+            }
+        },
         "configuration": {"db_password": {"type": "env", "key": "DB"}, "host": "db.example.com"},
-        "method": [{"provider": {"arguments": {"apiKey": "k-1234", "reference": "${token}", "token": "${token}"}}}],
+        "method": [
+            {
+                "provider": {
+                    "arguments": {"apiKey": "k-1234", "reference": "${token}", "token": "${token}"}
+                }
+            }
+        ],
     }
-    assert secret_values(experiment, {"PIN": "1234", "DB": "swordfish"}) == {"ann", "1234", "swordfish", "k-1234"}
+    assert secret_values(experiment, {"PIN": "1234", "DB": "swordfish"}) == {
+        "ann",
+        "1234",
+        "swordfish",
+        "k-1234",
+    }

@@ -105,7 +105,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 def copy(**more: Any) -> Copy:
     original = Database("postgres", "original", 1, "shop")
-    return Copy(**{"name": "it", "disrupted": NOW, "database": HERE, "original": original, "login": "env:X", **more})
+    return Copy(
+        **{
+            "name": "it",
+            "disrupted": NOW,
+            "database": HERE,
+            "original": original,
+            "login": "env:X",
+            **more,
+        }
+    )
 
 
 def run(answers: Answers, *checks: StepCheck, **more: Any) -> Host:
@@ -121,12 +130,23 @@ def run(answers: Answers, *checks: StepCheck, **more: Any) -> Host:
 @pytest.mark.parametrize(
     ("text", "found", "passed"),
     [
-        ("> 0", 1, True), ("> 0", 0, False), ("== 42", 42, True), ("== 42", "42", True), ("!= 42", 41, True),
-        ("<= 10m", 600.0, True), ("< 10m", 600.0, False), ("matches ^ok", "ok, then", True), ("== ok", "ok", True),
-        ("== 'a b'", "a b", True), (">= 1.5", 2, True), ("> 0", "many", None),
+        ("> 0", 1, True),
+        ("> 0", 0, False),
+        ("== 42", 42, True),
+        ("== 42", "42", True),
+        ("!= 42", 41, True),
+        ("<= 10m", 600.0, True),
+        ("< 10m", 600.0, False),
+        ("matches ^ok", "ok, then", True),
+        ("== ok", "ok", True),
+        ("== 'a b'", "a b", True),
+        (">= 1.5", 2, True),
+        ("> 0", "many", None),
     ],
-)  # fmt: skip
-def test_an_expectation_is_compared_as_the_judge_compares(text: str, found: Any, passed: bool | None) -> None:
+)
+def test_an_expectation_is_compared_as_the_judge_compares(
+    text: str, found: Any, passed: bool | None
+) -> None:
     wanted = parse_expectation(text)
     assert passes(Check("c", "restored-data", wanted.value, wanted.op, found)) is passed
 
@@ -141,8 +161,12 @@ def test_values_of_databases_become_values_of_evidence() -> None:
     from decimal import Decimal
 
     assert [scalar(v) for v in (Decimal("3"), Decimal("3.5"), None, b"\x01", NOW)] == [
-        3, 3.5, "null", "01", "2026-11-01 03:00:00+00:00",
-    ]  # fmt: skip
+        3,
+        3.5,
+        "null",
+        "01",
+        "2026-11-01 03:00:00+00:00",
+    ]
     assert [as_number(v) for v in ("12", "-1.5", "12a", True)] == [12, -1.5, "12a", True]
 
 
@@ -157,8 +181,13 @@ def test_times_are_whole_microseconds_whatever_their_zone() -> None:
 
 def test_rows_are_counted_and_the_last_passing_check_ends_the_rto(answers: Answers) -> None:
     answers.copy = {'count(*) from "orders"': 7, "select 1+1": 2}
-    host = run(answers, StepCheck(table="orders", rows=True), StepCheck(sql="select 1+1", expect="== 2"))
-    assert [(c.name, c.found) for c in host.of(Check)] == [("rows of orders", 7), ("sql select 1+1", 2)]
+    host = run(
+        answers, StepCheck(table="orders", rows=True), StepCheck(sql="select 1+1", expect="== 2")
+    )
+    assert [(c.name, c.found) for c in host.of(Check)] == [
+        ("rows of orders", 7),
+        ("sql select 1+1", 2),
+    ]
     assert host.marks == ["verified"]
 
 
@@ -171,7 +200,9 @@ def test_data_that_differs_is_not_asked_for_again_and_nothing_is_verified(answer
         verify(Host(answers, host.checks), copy())
 
 
-def test_what_passes_by_itself_is_waited_for_and_what_does_not_is_given_up_at_once(answers: Answers) -> None:
+def test_what_passes_by_itself_is_waited_for_and_what_does_not_is_given_up_at_once(
+    answers: Answers,
+) -> None:
     answers.copy = {"count(*)": [Unreachable("down"), 7]}
     host = run(answers, StepCheck(table="orders", rows=True))
     assert host.of(Check)[0].found == 7
@@ -198,13 +229,17 @@ def test_the_newest_row_is_a_recovery_point_against_the_originals_newest(answers
     assert host.of(Check)[0].found == 60.0
     (point,) = host.of(RecoveryPoint)
     assert (point.basis, point.at, point.disrupted) == (
-        "newest-row", NOW - timedelta(seconds=90), NOW - timedelta(seconds=30),
-    )  # fmt: skip
+        "newest-row",
+        NOW - timedelta(seconds=90),
+        NOW - timedelta(seconds=30),
+    )
     gone = run(answers, StepCheck(table="orders", newest="created_at"), original=None)
     assert gone.of(Check)[0].found == 90.0
 
 
-def test_a_table_that_only_the_original_has_was_lost_and_one_that_nobody_has_is_a_mistake(answers: Answers) -> None:
+def test_a_table_that_only_the_original_has_was_lost_and_one_that_nobody_has_is_a_mistake(
+    answers: Answers,
+) -> None:
     answers.copy = {"": Absent("no such table")}
     answers.original = {"count(*)": 7, "max": micros(NOW), "heartbeat": [[micros(NOW), "t", "s"]]}
     rows = StepCheck(table="orders", rows=True)
@@ -228,7 +263,9 @@ def test_checksums_say_which_part_of_a_key_range_differs(answers: Answers) -> No
     assert host.of(Check)[0].found == 1
 
 
-def test_a_heartbeat_must_be_signed_by_the_targets_key_and_be_what_the_original_holds(answers: Answers) -> None:
+def test_a_heartbeat_must_be_signed_by_the_targets_key_and_be_what_the_original_holds(
+    answers: Answers,
+) -> None:
     def beat(token: str = "t", signature: str = "") -> list[list[Any]]:
         return [[micros(NOW), token, signature or sign(b"k", NOW, token)]]
 
@@ -254,12 +291,16 @@ def test_a_heartbeat_that_nothing_can_be_compared_with_proves_nothing(answers: A
         verify(host, copy(original=None))
 
 
-def test_commands_get_where_the_copy_listens_and_their_output_can_be_expected(answers: Answers) -> None:
+def test_commands_get_where_the_copy_listens_and_their_output_can_be_expected(
+    answers: Answers,
+) -> None:
     echo = ("sh", "-c", "echo $DRILLKIT_HOST:$DRILLKIT_PORT/$DRILLKIT_DATABASE")
     host = run(
-        answers, StepCheck(command=echo, expect="== 127.0.0.1:1/shop"),
-        StepCheck(command=("sh", "-c", "exit 3"), within=timedelta(milliseconds=200)), StepCheck(command=("true",)),
-    )  # fmt: skip
+        answers,
+        StepCheck(command=echo, expect="== 127.0.0.1:1/shop"),
+        StepCheck(command=("sh", "-c", "exit 3"), within=timedelta(milliseconds=200)),
+        StepCheck(command=("true",)),
+    )
     assert [c.found for c in host.of(Check)] == ["127.0.0.1:1/shop", 3, 0]
 
 
@@ -268,12 +309,18 @@ def test_checks_with_one_name_are_told_apart() -> None:
 
     twice = StepCheck(table="orders", rows=True)
     assert [name for _, name in named([twice, twice, StepCheck(sql="x", name="mine")])] == [
-        "rows of orders", "rows of orders (2)", "mine",
-    ]  # fmt: skip
+        "rows of orders",
+        "rows of orders (2)",
+        "mine",
+    ]
 
 
 def test_problems_are_told_before_the_restore_begins() -> None:
-    checks = [StepCheck(sql="x", expect="=> 1"), StepCheck(sql="x"), StepCheck(http="http://x", from_="cluster")]
+    checks = [
+        StepCheck(sql="x", expect="=> 1"),
+        StepCheck(sql="x"),
+        StepCheck(http="http://x", from_="cluster"),
+    ]
     found = problems_of(checks, login="", has_cluster=False)
     assert len(found) == 3
     assert "expected such as" in found[0]

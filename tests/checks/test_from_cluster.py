@@ -10,10 +10,14 @@ import yaml
 from tests.conftest import CommandLine
 
 DRILL = {
-    "drill": "inside", "owner": "me@example.com", "limit": "5m",
+    "drill": "inside",
+    "owner": "me@example.com",
+    "limit": "5m",
     "steps": [
         {
-            "name": "db", "uses": "rds.point-in-time-restore", "with": {"source": "microservices-dev-db"},
+            "name": "db",
+            "uses": "rds.point-in-time-restore",
+            "with": {"source": "microservices-dev-db"},
             "checks": [
                 {"table": "orders", "rows": True, "expect": ">= 5000", "from": "cluster"},
                 {"canary": "heartbeat", "from": "cluster"},
@@ -21,11 +25,13 @@ DRILL = {
             ],
         }
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
-def test_a_job_reads_what_the_runner_could_not_reach_and_is_removed_with_its_secret(drillkit: CommandLine) -> None:
+def test_a_job_reads_what_the_runner_could_not_reach_and_is_removed_with_its_secret(
+    drillkit: CommandLine,
+) -> None:
     folder = drillkit.folder / "drills"
     folder.mkdir()
     (drillkit.folder / "drillkit.yaml").write_text("{}")
@@ -33,7 +39,9 @@ def test_a_job_reads_what_the_runner_could_not_reach_and_is_removed_with_its_sec
     ran = drillkit("run", "inside", "-t", "sandbox", "--yes")
     assert ran.code == 0, ran.err
     verdict = drillkit.verdict("inside")
-    undone = {undo["resource"].split("/")[0] for undo in verdict["undos"] if undo["outcome"] == "undone"}
+    undone = {
+        undo["resource"].split("/")[0] for undo in verdict["undos"] if undo["outcome"] == "undone"
+    }
     assert {"job", "secret", "rds instance", "rds parameter-group"} <= undone
     journal = (drillkit.run_folder("inside") / "journal.jsonl").read_text()
     job = next(json.loads(line) for line in journal.splitlines() if '"kube.delete-object"' in line)

@@ -66,7 +66,9 @@ class Pages:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.lost = False
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         if self.lost:
             raise JournalLost("the disk is gone")
         self.records.append((kind, dict(data)))
@@ -82,7 +84,9 @@ def record(n: int, kind: str, step: str = "", **data: Any) -> Record:
 
 def plans(*kinds_and_names: tuple[type[Relief], str]) -> History:
     return tuple(
-        record(n, "undo.planned", undo=cls.kind, args={"name": name}, phase=cls.phase, resource=name)
+        record(
+            n, "undo.planned", undo=cls.kind, args={"name": name}, phase=cls.phase, resource=name
+        )
         for n, (cls, name) in enumerate(kinds_and_names, 1)
     )
 
@@ -98,9 +102,33 @@ def cleaned(history: History, pages: Pages, limit_s: float = 5.0, **more: Any) -
 def test_an_undo_is_open_until_it_has_ended_however_often_it_failed() -> None:
     history = (
         record(1, "run.opened", versions={"drillkit": "0.9"}),
-        record(2, "undo.planned", "a", undo="kube.uncordon", args={}, phase="relieve", resource="node/a"),
-        record(3, "undo.planned", "b", undo="kube.uncordon", args={}, phase="relieve", resource="node/b"),
-        record(4, "undo.planned", "b", undo="kube.uncordon", args={}, phase="relieve", resource="node/c"),
+        record(
+            2,
+            "undo.planned",
+            "a",
+            undo="kube.uncordon",
+            args={},
+            phase="relieve",
+            resource="node/a",
+        ),
+        record(
+            3,
+            "undo.planned",
+            "b",
+            undo="kube.uncordon",
+            args={},
+            phase="relieve",
+            resource="node/b",
+        ),
+        record(
+            4,
+            "undo.planned",
+            "b",
+            undo="kube.uncordon",
+            args={},
+            phase="relieve",
+            resource="node/c",
+        ),
         record(5, "effect.confirmed", of=3, uid="u3"),
         record(6, "undo.failed", of=3, why="x"),
         record(7, "undo.ended", of=2, outcome="undone"),
@@ -108,7 +136,12 @@ def test_an_undo_is_open_until_it_has_ended_however_often_it_failed() -> None:
         record(9, "effect.confirmed", of=99),
     )
     (only,) = open_undos(history)
-    assert (only.record, only.resource, only.confirmed, only.identity) == (3, "node/b", True, {"uid": "u3"})
+    assert (only.record, only.resource, only.confirmed, only.identity) == (
+        3,
+        "node/b",
+        True,
+        {"uid": "u3"},
+    )
     assert only.version == "0.9"
     assert open_undos(history, "a") == ()
     assert open_undos(history, "b") == (only,)
@@ -118,10 +151,31 @@ def test_an_undo_of_another_version_stays_open_and_says_whose_it_is(behave) -> N
     behave(lambda name, patience: Undone("undone"))
     history = (
         record(1, "run.opened", versions={"drillkit": "9.1"}),
-        record(2, "undo.planned", undo="kube.from-the-future", args={"a": 1}, phase="relieve", resource="x/1"),
+        record(
+            2,
+            "undo.planned",
+            undo="kube.from-the-future",
+            args={"a": 1},
+            phase="relieve",
+            resource="x/1",
+        ),
         record(3, "undo.planned", undo="tape.rewind", args={}, phase="remove", resource="x/2"),
-        record(4, "undo.planned", undo="kube.test-relief", args={"colour": 1}, phase="relieve", resource="x/3"),
-        record(5, "undo.planned", undo="kube.test-relief", args={"name": "fine"}, phase="relieve", resource="x/4"),
+        record(
+            4,
+            "undo.planned",
+            undo="kube.test-relief",
+            args={"colour": 1},
+            phase="relieve",
+            resource="x/3",
+        ),
+        record(
+            5,
+            "undo.planned",
+            undo="kube.test-relief",
+            args={"name": "fine"},
+            phase="relieve",
+            resource="x/4",
+        ),
     )
     pages = Pages()
     result = cleaned(history, pages)
@@ -146,7 +200,9 @@ def test_all_of_relieve_is_done_at_the_same_time_and_before_any_of_remove(behave
 
     behave(apply)
     pages = Pages()
-    history = plans((Removal, "object"), (Relief, "fault-1"), (Relief, "fault-2"), (Relief, "fault-3"))
+    history = plans(
+        (Removal, "object"), (Relief, "fault-1"), (Relief, "fault-2"), (Relief, "fault-3")
+    )
     result = cleaned(history, pages)
     assert order[-1] == "object"
     assert result.open == ()
@@ -157,7 +213,9 @@ def test_all_of_relieve_is_done_at_the_same_time_and_before_any_of_remove(behave
 def test_removing_goes_by_rank_and_then_backwards(behave) -> None:
     order: list[str] = []
     behave(lambda name, patience: order.append(name) or Undone("undone"))
-    cleaned(plans((Removal, "r1"), (EarlyRemoval, "e1"), (Removal, "r2"), (EarlyRemoval, "e2")), Pages())
+    cleaned(
+        plans((Removal, "r1"), (EarlyRemoval, "e1"), (Removal, "r2"), (EarlyRemoval, "e2")), Pages()
+    )
     assert order == ["e2", "e1", "r2", "r1"]
 
 
@@ -173,8 +231,13 @@ def test_one_that_fails_holds_up_nobody(behave) -> None:
     history = plans((Removal, "last"), (EarlyRemoval, "broken"), (Relief, "fault"))
     result = cleaned(history, pages, limit_s=1.0, on_progress=told.append)
     assert pages.ended() == {1: "undone", 3: "undone"}
-    assert [(f.undo.resource, f.why, f.attempts > 1) for f in result.failed] == [("broken", "the API is down", True)]
-    assert ("undo.failed", {"of": 2, "why": "the API is down", "attempts": result.failed[0].attempts}) in pages.records
+    assert [(f.undo.resource, f.why, f.attempts > 1) for f in result.failed] == [
+        ("broken", "the API is down", True)
+    ]
+    assert (
+        "undo.failed",
+        {"of": 2, "why": "the API is down", "attempts": result.failed[0].attempts},
+    ) in pages.records
     assert any("broken: trying again" in text for text in told)
     assert "fault: undone" in told
 
@@ -203,8 +266,10 @@ def test_a_bug_in_an_undo_is_told_and_holds_up_nobody(behave) -> None:
 
     behave(apply)
     result = cleaned(plans((Relief, "fine"), (Relief, "buggy")), Pages())
-    assert [(f.undo.resource, "a bug in the undo `kube.test-relief`: ZeroDivisionError: oops" in f.why)
-            for f in result.failed] == [("buggy", True)]  # fmt: skip
+    assert [
+        (f.undo.resource, "a bug in the undo `kube.test-relief`: ZeroDivisionError: oops" in f.why)
+        for f in result.failed
+    ] == [("buggy", True)]
     assert [s.undo.resource for s in result.ended] == ["fine"]
 
 
@@ -270,7 +335,9 @@ def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
 
     behave(apply)
     started = time.monotonic()
-    result = cleaned(plans((Removal, "never begun"), (Removal, "waiting")), Pages(), limit_s=60, skip_remove=skip)
+    result = cleaned(
+        plans((Removal, "never begun"), (Removal, "waiting")), Pages(), limit_s=60, skip_remove=skip
+    )
     assert time.monotonic() - started < 6
     assert {u.resource for u in result.skipped} == {"never begun", "waiting"}
 
@@ -284,8 +351,14 @@ def test_only_the_phases_asked_for_are_done(behave) -> None:
 
 def test_a_target_that_is_not_configured_any_more_leaves_its_undos_open() -> None:
     history = (
-        record(1, "undo.planned", undo="kube.uncordon", args={"node": "n", "run": "r", "uid": "u"}, phase="relieve",
-               resource="node/n"),
-    )  # fmt: skip
+        record(
+            1,
+            "undo.planned",
+            undo="kube.uncordon",
+            args={"node": "n", "run": "r", "uid": "u"},
+            phase="relieve",
+            resource="node/n",
+        ),
+    )
     result = cleaned(history, Pages())
     assert "has no `kubernetes:`" in result.failed[0].why

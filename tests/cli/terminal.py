@@ -97,9 +97,15 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         kept = {k: v for k, v in environment.items() if k not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
-            command, cwd=folder, env={"TERM": "xterm-256color", **kept}, stdin=theirs, stdout=theirs, stderr=theirs,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            env={"TERM": "xterm-256color", **kept},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
         os.close(theirs)
         self.cells, self.raw = Cells(width), ""
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -108,7 +114,9 @@ class Terminal:
         """Read until the screen shows it. Raises AssertionError with the screen when it never does."""
         end = time.monotonic() + limit_s
         while not seen(self.cells.lines):
-            assert self._read(end - time.monotonic()), "never seen; the screen was:\n" + "\n".join(self.cells.lines)
+            assert self._read(end - time.monotonic()), "never seen; the screen was:\n" + "\n".join(
+                self.cells.lines
+            )
         return self.cells.lines
 
     def shows(self, text: str, limit_s: float = 30.0) -> list[str]:

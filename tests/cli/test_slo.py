@@ -48,7 +48,9 @@ class Server:
 
             def do_POST(self) -> None:
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                body = json.dumps({"status": "success", "data": outer.answer(self.path, form)}).encode()
+                body = json.dumps(
+                    {"status": "success", "data": outer.answer(self.path, form)}
+                ).encode()
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -69,8 +71,15 @@ class Server:
             return {"resultType": "scalar", "result": [time.time(), str(time.time())]}
         if path.endswith("query_range"):
             start, end, step = (float(form[key][0]) for key in ("start", "end", "step"))
-            times = [start + i * step for i in range(int((end - start) / step) + 1) if start + i * step >= self.began]
-            return {"resultType": "matrix", "result": [{"metric": {}, "values": [[t, "1"] for t in times]}]}
+            times = [
+                start + i * step
+                for i in range(int((end - start) / step) + 1)
+                if start + i * step >= self.began
+            ]
+            return {
+                "resultType": "matrix",
+                "result": [{"metric": {}, "values": [[t, "1"] for t in times]}],
+            }
         at = int(float(form["time"][0]))
         if query.startswith(("count", "sum")):
             count = 600 * self.bad_share if "code" in query else 600
@@ -129,7 +138,12 @@ def test_a_check_shows_query_window_counts_interval_budget_and_burn(here, server
     assert "window   30 d from" in text
     assert "interval bad share at least 0 % and at most" in text
     assert "budget   100 % left of 12,960 s of full outage in 30 d; before the data began" in text
-    for windows, factor in (("5 min and 1 h", "14.4"), ("30 min and 6 h", "6"), ("2 h and 1 d", "3"), ("6 h", "1")):
+    for windows, factor in (
+        ("5 min and 1 h", "14.4"),
+        ("30 min and 6 h", "6"),
+        ("2 h and 1 d", "3"),
+        ("6 h", "1"),
+    ):
         assert windows in text
         assert f"above {factor}: never at this rate" in text
 
@@ -147,7 +161,9 @@ def test_a_violated_objective_ends_with_1_and_says_when_the_page_comes(here, ser
 def test_a_server_in_trouble_is_unknown_with_its_reason(here, server):
     server.status = 503
 
-    code, text = call("check", "web", "--at", "2026-11-01T03:00:00Z", "--prometheus", server.url, "--json")
+    code, text = call(
+        "check", "web", "--at", "2026-11-01T03:00:00Z", "--prometheus", server.url, "--json"
+    )
 
     assert code == 3
     (found,) = json.loads(text)
@@ -178,7 +194,9 @@ def test_an_unknown_name_a_bad_time_and_a_missing_server_are_usage_errors(here, 
     assert server.queries == []
 
 
-def test_an_explanation_asks_nobody_and_names_what_would_be_asked_and_when_alerts_come(here, server):
+def test_an_explanation_asks_nobody_and_names_what_would_be_asked_and_when_alerts_come(
+    here, server
+):
     code, text = call("explain", "web")
 
     assert code in (0, None)

@@ -45,8 +45,17 @@ def records() -> list[Record]:
     """A short run with two probes, an abort and an undo that fails."""
     tape = Tape(short_drill()).phase("before", 1, 2).phase("steps", 2)
     tape.add(2.1, "step.started", on="kill", uses="chaostoolkit", disturbs="users", group="")
-    tape.probe("web", 2, 6, bad=[(4.0, 4.3)]).probe("orders-through-the-front-page-of-the-shop", 2, 6, control=True)
-    tape.add(6.5, "effect.irreversible", on="kill", effect="kube.delete-pod", resource="pod/shop/web-1", args={})
+    tape.probe("web", 2, 6, bad=[(4.0, 4.3)]).probe(
+        "orders-through-the-front-page-of-the-shop", 2, 6, control=True
+    )
+    tape.add(
+        6.5,
+        "effect.irreversible",
+        on="kill",
+        effect="kube.delete-pod",
+        resource="pod/shop/web-1",
+        args={},
+    )
     tape.add(7, "abort", by="operator", why="SIGINT from the operator").undo(6.6, "node/n1")
     tape.add(8, "undo.failed", of="node/n1", why="a " + "very " * 30 + "long reason", attempts=2)
     return list(tape.history())
@@ -57,7 +66,9 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def start(*arguments: str, width: int = 100, env: dict[str, str] | None = None) -> Terminal:
-        usual = {k: v for k, v in CommandLine(tmp_path).environment().items() if not k.endswith("_COLOR")}
+        usual = {
+            k: v for k, v in CommandLine(tmp_path).environment().items() if not k.endswith("_COLOR")
+        }
         environment = {**usual, "PYTHONPATH": str(ROOT), **(env or {})}
         opened.append(Terminal([sys.executable, *arguments], tmp_path, environment, width=width))
         return opened[-1]
@@ -67,12 +78,16 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         each.close()
 
 
-def test_the_live_view_shows_step_time_and_rates_and_leaves_only_lines(terminal: Callable[..., Terminal]) -> None:
+def test_the_live_view_shows_step_time_and_rates_and_leaves_only_lines(
+    terminal: Callable[..., Terminal],
+) -> None:
     screen = terminal("-c", PLAYED, "0.15")
     lines = screen.shows("kill (")
     live = "\n".join(lines)
     assert "pod-delete-with-a-rather-long-name · kill (" in live
-    assert re.search(r"\d+ s of 90 s · Ctrl-C stops it", live) or re.search(r"of 1 min 30 s · Ctrl-C", live)
+    assert re.search(r"\d+ s of 90 s · Ctrl-C stops it", live) or re.search(
+        r"of 1 min 30 s · Ctrl-C", live
+    )
     lines = screen.until(lambda seen: any("6 bad of" in line for line in seen))
     row = next(line for line in lines if line.strip().startswith("web") and "bad of" in line)
     assert re.search(r"web +9\d\.\d\d % good +p95 5\.1 ms +6 bad of \d+ so far", row)
@@ -146,11 +161,15 @@ def test_plain_lines_tell_the_rates_every_five_seconds() -> None:
     show(records()[0])
     lines = [re.sub(r"^\d\d:\d\d:\d\d  ", "", line) for line in out.getvalue().splitlines()]
     assert lines[:3] == [
-        "run 20270115-080000-x7k2 on target sandbox", "steady state before", "step kill started (chaostoolkit)",
-    ]  # fmt: skip
+        "run 20270115-080000-x7k2 on target sandbox",
+        "steady state before",
+        "step kill started (chaostoolkit)",
+    ]
     assert "web: 100.00 % good, p95 5.1 ms, 0 bad of 20 so far" in lines
     assert sum("so far" in line for line in lines) == 1
-    assert any(line.startswith("aborting (operator): SIGINT") and "Ctrl-C again" in line for line in lines)
+    assert any(
+        line.startswith("aborting (operator): SIGINT") and "Ctrl-C again" in line for line in lines
+    )
     assert sum(line.startswith("run 2027") for line in lines) == 1
 
 
@@ -179,14 +198,20 @@ def test_no_record_is_too_strange(story: str) -> None:
 
     sentences, rates = Sentences(), Rates()
     for record in history_of(story):
-        for odd in (record, replace(record, data={}), replace(record, data=dict.fromkeys(record.data))):
+        for odd in (
+            record,
+            replace(record, data={}),
+            replace(record, data=dict.fromkeys(record.data)),
+        ):
             rates.take(odd)
             assert "\x1b" not in sentences.of(odd)
     escape = Record(1, 0.0, 0.0, "runner", "progress", "", {"text": "\x1b[2J gone"})
     assert sentences.of(escape) == "\N{REPLACEMENT CHARACTER}[2J gone"
 
 
-def test_json_mode_ends_with_the_verdict_and_writes_nothing_else_to_stdout(drillkit: CommandLine) -> None:
+def test_json_mode_ends_with_the_verdict_and_writes_nothing_else_to_stdout(
+    drillkit: CommandLine,
+) -> None:
     (drillkit.folder / "rest.yaml").write_text(
         "drill: rest\nowner: me@example.com\nlimit: 1m\nsteps: [{name: rest, uses: wait, with: {for: 100ms}}]\n"
     )
@@ -195,18 +220,29 @@ def test_json_mode_ends_with_the_verdict_and_writes_nothing_else_to_stdout(drill
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert lines[-1]["kind"] == "verdict"
     assert lines[-1]["data"]["exit_code"] == ran.code == 3
-    assert lines[-1]["data"]["headline"].startswith("unknown: nothing declared that could be proven")
+    assert lines[-1]["data"]["headline"].startswith(
+        "unknown: nothing declared that could be proven"
+    )
     assert [Path(path).name for path in lines[-1]["reports"]] == [
-        "verdict.json", "report.md", "report.html", "junit.xml",
-    ]  # fmt: skip
+        "verdict.json",
+        "report.md",
+        "report.html",
+        "junit.xml",
+    ]
     assert lines[0]["kind"] == "run.opened"
     assert lines[-2]["kind"] == "run.closed"
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_what_happens_now_and_the_summary_what_to_do_next(terminal: Callable[..., Terminal]) -> None:
+def test_ctrl_c_says_what_happens_now_and_the_summary_what_to_do_next(
+    terminal: Callable[..., Terminal],
+) -> None:
     screen = terminal("-m", "drillkit", "run", "network-latency", "--target", "sandbox", width=90)
-    screen.until(lambda lines: any("delay (" in line for line in lines) and any("% good" in line for line in lines))
+    screen.until(
+        lambda lines: (
+            any("delay (" in line for line in lines) and any("% good" in line for line in lines)
+        )
+    )
     screen.shows("150ms latency on")
     time.sleep(0.5)
     screen.press("\x03")

@@ -36,7 +36,12 @@ def targets(drillkit: CommandLine, text: str) -> None:
 
 
 def test_an_unknown_key_is_told_with_its_place_and_the_nearest_name(drillkit: CommandLine) -> None:
-    ran = drillkit("run", write(drillkit, DRILL.replace("owner", "ownr") % ("shop", "app=web")), "-t", "sandbox")
+    ran = drillkit(
+        "run",
+        write(drillkit, DRILL.replace("owner", "ownr") % ("shop", "app=web")),
+        "-t",
+        "sandbox",
+    )
     assert ran.code == 2
     assert "mine.yaml:2:1: unknown key 'ownr'; did you mean `owner`?" in ran.err
     assert not (drillkit.folder / "reports").exists()
@@ -49,7 +54,9 @@ def test_a_wrong_type_says_what_was_expected(drillkit: CommandLine) -> None:
     assert "expected a duration such as 90s, 10m or 1h30m" in ran.out
 
 
-def test_a_drill_that_is_not_there_is_looked_for_and_the_nearest_is_named(drillkit: CommandLine) -> None:
+def test_a_drill_that_is_not_there_is_looked_for_and_the_nearest_is_named(
+    drillkit: CommandLine,
+) -> None:
     ran = drillkit("run", "pod-delet", "-t", "sandbox")
     assert ran.code == 2
     assert "pod-delete" in ran.err
@@ -67,7 +74,9 @@ def test_without_a_target_the_line_to_type_is_given(drillkit: CommandLine) -> No
     assert "drillkit run pod-delete --target sandbox" in ran.err
 
 
-def test_a_reports_folder_that_cannot_be_written_stops_before_anything(drillkit: CommandLine, sandbox: Sandbox) -> None:
+def test_a_reports_folder_that_cannot_be_written_stops_before_anything(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
     (drillkit.folder / "taken").write_text("a file")
     ran = drillkit("run", "pod-delete", "-t", "sandbox", "--out", "taken/reports")
     assert ran.code == 2
@@ -75,14 +84,18 @@ def test_a_reports_folder_that_cannot_be_written_stops_before_anything(drillkit:
     assert "Nothing was touched" in ran.err
 
 
-def test_a_namespace_that_is_not_there_is_refused_with_a_report(drillkit: CommandLine, sandbox: Sandbox) -> None:
+def test_a_namespace_that_is_not_there_is_refused_with_a_report(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
     ran = drillkit("run", write(drillkit, DRILL % ("shopp", "app=web")), "-t", "sandbox")
     assert ran.code == 4
     assert "shopp" in ran.err
     assert "nothing was touched" in (drillkit.run_folder("mine") / "report.md").read_text().lower()
 
 
-def test_a_selector_that_matches_nothing_is_refused(drillkit: CommandLine, sandbox: Sandbox) -> None:
+def test_a_selector_that_matches_nothing_is_refused(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
     ran = drillkit("run", write(drillkit, DRILL % ("shop", "app=wbe")), "-t", "sandbox")
     assert ran.code == 4
     assert "app=wbe" in ran.err
@@ -107,13 +120,17 @@ def kubeconfig(drillkit: CommandLine, server: str, token: str = "t") -> str:
     path.write_text(
         yaml.safe_dump(
             {
-                "apiVersion": "v1", "kind": "Config", "current-context": "c",
-                "clusters": [{"name": "k", "cluster": {"server": server, "insecure-skip-tls-verify": True}}],
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "c",
+                "clusters": [
+                    {"name": "k", "cluster": {"server": server, "insecure-skip-tls-verify": True}}
+                ],
                 "users": [{"name": "u", "user": {"token": token}}],
                 "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
             }
         )
-    )  # fmt: skip
+    )
     return str(path)
 
 
@@ -155,12 +172,16 @@ def test_a_cluster_that_hangs_is_given_up_on_and_told(drillkit: CommandLine) -> 
     with silent_server() as port:
         server = f"https://127.0.0.1:{port}"
         targets(drillkit, f"dev: {{kubernetes: {{kubeconfig: {kubeconfig(drillkit, server)}}}}}\n")
-        ran = drillkit("run", write(drillkit, DRILL % ("shop", "app=web")), "-t", "dev", "--yes", limit_s=200)
+        ran = drillkit(
+            "run", write(drillkit, DRILL % ("shop", "app=web")), "-t", "dev", "--yes", limit_s=200
+        )
     assert ran.code == 4
     assert f"127.0.0.1:{port}" in ran.err
 
 
-def test_an_expired_token_is_told_apart_from_a_cluster_that_is_away(drillkit: CommandLine, sandbox: Sandbox) -> None:
+def test_an_expired_token_is_told_apart_from_a_cluster_that_is_away(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
     config = kubeconfig(drillkit, str(sandbox.endpoints["server"]), token="expired")
     targets(drillkit, f"dev: {{kubernetes: {{kubeconfig: {config}}}}}\n")
     ran = drillkit("run", write(drillkit, DRILL % ("shop", "app=web")), "-t", "dev", "--yes")
@@ -168,14 +189,21 @@ def test_an_expired_token_is_told_apart_from_a_cluster_that_is_away(drillkit: Co
     assert "401" in ran.err or "credentials" in ran.err.lower()
 
 
-def test_another_cluster_than_the_pinned_one_is_refused(drillkit: CommandLine, sandbox: Sandbox) -> None:
-    targets(drillkit, f"dev: {{kubernetes: {{kubeconfig: {sandbox.kubeconfig}, cluster_uid: another}}}}\n")
+def test_another_cluster_than_the_pinned_one_is_refused(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    targets(
+        drillkit,
+        f"dev: {{kubernetes: {{kubeconfig: {sandbox.kubeconfig}, cluster_uid: another}}}}\n",
+    )
     ran = drillkit("run", write(drillkit, DRILL % ("shop", "app=web")), "-t", "dev", "--yes")
     assert ran.code == 4
     assert "pinned to cluster another" in ran.err
 
 
-def test_a_dry_run_shows_victims_and_undos_and_touches_nothing(drillkit: CommandLine, sandbox: Sandbox) -> None:
+def test_a_dry_run_shows_victims_and_undos_and_touches_nothing(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
     ran = drillkit("run", "pod-delete", "-t", "sandbox", "--dry-run")
     assert ran.code == 0
     assert "pod/shop/web-" in ran.out

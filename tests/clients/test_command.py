@@ -19,19 +19,26 @@ def test_an_undo_that_hangs_is_cut_with_all_it_started_when_somebody_is_in_a_hur
 ) -> None:
     clock, hurry, mark = SystemClock(), threading.Event(), tmp_path / "started"
     journal = Journal(tmp_path / "journal.jsonl", clock=clock)
-    journal.plan(UndoCommand("it", ("sh", "-c", f"sleep 60 & echo $! > {mark}; wait"), str(tmp_path)))
+    journal.plan(
+        UndoCommand("it", ("sh", "-c", f"sleep 60 & echo $! > {mark}; wait"), str(tmp_path))
+    )
     opens = open_undos(read(tmp_path / "journal.jsonl"))
     timer = threading.Thread(target=lambda: (_until(mark), hurry.set()))
     timer.start()
     began = clock.mono()
-    cleaned = clean(opens, Clients(Target(name="t"), clock, Gate()), journal, clock, 120.0, skip_remove=hurry)
+    cleaned = clean(
+        opens, Clients(Target(name="t"), clock, Gate()), journal, clock, 120.0, skip_remove=hurry
+    )
     timer.join()
     journal.close()
     assert clock.mono() - began < 10
     assert [undo.resource for undo in cleaned.skipped] == ["command/it"]
     assert open_undos(read(tmp_path / "journal.jsonl")) == opens
     pid = mark.read_text().strip()
-    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    assert (
+        not Path(f"/proc/{pid}").exists()
+        or "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    )
 
 
 def _until(file: Path) -> None:

@@ -22,7 +22,7 @@ from tests.crash.world import (
     Fate,
     Stage,
     recover,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def rehearsed(scenario: Scenario) -> Fate:
     return fate
 
 
-def exhaustive(scenario: Scenario, rules: Rules = LAWFUL, doors: Iterable[int] = ()) -> Iterator[Trial]:
+def exhaustive(
+    scenario: Scenario, rules: Rules = LAWFUL, doors: Iterable[int] = ()
+) -> Iterator[Trial]:
     """The process ends at every door in turn (or at `doors`); what was not synced is lost or kept altogether."""
     for end_at in doors or range(1, rehearsed(scenario).n + 1):
         for keep in (False, True):
@@ -114,9 +116,14 @@ def by_seed(scenario: Scenario, seed: int, rules: Rules = LAWFUL) -> Trial:
 
 
 def _trial(
-    scenario: Scenario, rules: Rules, fate: Fate, *, keep: bool | None = None, deaths: list[int] | None = None,
+    scenario: Scenario,
+    rules: Rules,
+    fate: Fate,
+    *,
+    keep: bool | None = None,
+    deaths: list[int] | None = None,
     soon: bool = False,
-) -> Trial:  # fmt: skip
+) -> Trial:
     random.seed(0)  # pauses between attempts are drawn from here
     start, before = _begun(scenario)
     cluster = start.fork()
@@ -140,7 +147,9 @@ def _act(scenario: Scenario, stage: Stage) -> None:
         scenario.act(stage)
     except Dead:
         pass
-    except DrillError as error:  # a step that fails is an end like any other: what it planned is undone
+    except (
+        DrillError
+    ) as error:  # a step that fails is an end like any other: what it planned is undone
         stage.fate.where = f"failed: {error}"
 
 

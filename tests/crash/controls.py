@@ -22,7 +22,9 @@ class EffectFirst:
         self._late[promised] = undo
         return Planned(promised, undo, self)
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         for promised, undo in self._late.items():
             self._numbers[promised] = self._journal.plan_data(*plan_record(undo))
         self._late.clear()

@@ -18,7 +18,7 @@ from drillkit.clients.kube import (
     ReleaseLease,
     changed,
     uncordon_of,
-)  # fmt: skip
+)
 from drillkit.clients.kube.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -28,7 +28,7 @@ from drillkit.clients.kube.resources import (
     NODES,
     PODS,
     VIRTUAL_SERVICES,
-)  # fmt: skip
+)
 from tests.crash.world import Cluster, Stage
 
 Act = Callable[[Stage], None]
@@ -77,9 +77,12 @@ def _somebody_elses_fault(cluster: Cluster) -> None:
 def latency() -> dict[str, object]:
     """The spec of a NetworkChaos."""
     return {
-        "action": "delay", "mode": "all", "selector": {"namespaces": ["shop"], "labelSelectors": {"app": "orders"}},
-        "delay": {"latency": "150ms"}, "duration": "10m",
-    }  # fmt: skip
+        "action": "delay",
+        "mode": "all",
+        "selector": {"namespaces": ["shop"], "labelSelectors": {"app": "orders"}},
+        "delay": {"latency": "150ms"},
+        "duration": "10m",
+    }
 
 
 @scenario("cordon a node")
@@ -96,7 +99,9 @@ def inject(stage: Stage) -> None:
     stage.clock.sleep(5)
 
 
-@scenario("inject latency where somebody else has the name", prepare=_somebody_elses_fault, lands=False)
+@scenario(
+    "inject latency where somebody else has the name", prepare=_somebody_elses_fault, lands=False
+)
 def collide(stage: Stage) -> None:
     inject(stage)
 
@@ -104,7 +109,9 @@ def collide(stage: Stage) -> None:
 @scenario("scale a deployment to zero")
 def scale(stage: Stage) -> None:
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
-    stage.kube.set_fields(stage.book.plan(changed(DEPLOYMENTS, web, {"/spec/replicas": 0}, run=stage.run)))
+    stage.kube.set_fields(
+        stage.book.plan(changed(DEPLOYMENTS, web, {"/spec/replicas": 0}, run=stage.run))
+    )
     stage.clock.sleep(5)
 
 
@@ -112,7 +119,11 @@ def scale(stage: Stage) -> None:
 def fault_route(stage: Stage) -> None:
     route = stage.kube.get(VIRTUAL_SERVICES, "orders", "shop")
     delay = {"delay": {"fixedDelay": "2s", "percentage": {"value": 100}}}
-    fields = {"/spec/http/0/fault": delay, "/spec/http/0/timeout": ABSENT, "/metadata/labels/drill": "on"}
+    fields = {
+        "/spec/http/0/fault": delay,
+        "/spec/http/0/timeout": ABSENT,
+        "/metadata/labels/drill": "on",
+    }
     stage.kube.set_fields(stage.book.plan(changed(VIRTUAL_SERVICES, route, fields, run=stage.run)))
     stage.clock.sleep(5)
 
@@ -139,7 +150,10 @@ def lock(stage: Stage) -> None:
 
 @scenario("delete one pod and evict another", lands=False)
 def lose_pods(stage: Stage) -> None:
-    web, orders = (stage.kube.list(PODS, "shop", selector=f"app={app}")[0]["metadata"] for app in ("web", "orders"))
+    web, orders = (
+        stage.kube.list(PODS, "shop", selector=f"app={app}")[0]["metadata"]
+        for app in ("web", "orders")
+    )
     stage.kube.delete_pod(stage.book.plan(DeletePod(web["name"], "shop", web["uid"], grace_s=0)))
     stage.kube.evict_pod(stage.book.plan(EvictPod(orders["name"], "shop", orders["uid"])))
     stage.clock.sleep(5)

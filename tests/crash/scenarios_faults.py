@@ -42,8 +42,14 @@ TARGET = Target(name="world", kubernetes=KubernetesTarget(), caps=Caps(pods="100
 def route(cluster: Cluster) -> None:
     """A VirtualService of the shop's, with two routes."""
     to = [{"destination": {"host": "web"}}]
-    http = [{"name": "a", "match": [{"uri": {"prefix": "/a"}}], "route": to}, {"name": "b", "route": to}]
-    service = {"metadata": {"name": "web", "annotations": {"team": "shop"}}, "spec": {"hosts": ["web"], "http": http}}
+    http = [
+        {"name": "a", "match": [{"uri": {"prefix": "/a"}}], "route": to},
+        {"name": "b", "route": to},
+    ]
+    service = {
+        "metadata": {"name": "web", "annotations": {"team": "shop"}},
+        "spec": {"hosts": ["web"], "http": http},
+    }
     cluster.store.create(("networking.istio.io", "virtualservices"), service, "shop")
 
 
@@ -53,8 +59,15 @@ def forgive_restart(inventory: dict[str, Any]) -> None:
     template = dict(web["spec"]["template"])
     template["metadata"] = {k: v for k, v in template["metadata"].items() if k != "annotations"}
     annotations = {k: v for k, v in web["metadata"].get("annotations", {}).items() if k != REVISION}
-    meta = {**{k: v for k, v in web["metadata"].items() if k != "annotations"}, "annotations": annotations}
-    inventory["deployments/shop/web"] = {**web, "spec": {**web["spec"], "template": template}, "metadata": meta}
+    meta = {
+        **{k: v for k, v in web["metadata"].items() if k != "annotations"},
+        "annotations": annotations,
+    }
+    inventory["deployments/shop/web"] = {
+        **web,
+        "spec": {**web["spec"], "template": template},
+        "metadata": meta,
+    }
     for key in [key for key in inventory if key.startswith("replicasets/shop/web-")]:
         del inventory[key]
 
@@ -71,8 +84,15 @@ def session_of(stage: Stage) -> Iterator[Session]:
     clients = Clients(TARGET, stage.clock, stage.journal.gate)
     vars(clients)["kube"] = stage.kube
     session = Session(
-        stage.book, clients, TARGET, stage.clock, stage.journal.gate, Deadline.after(3600, stage.clock), stage.run, "s"
-    )  # fmt: skip
+        stage.book,
+        clients,
+        TARGET,
+        stage.clock,
+        stage.journal.gate,
+        Deadline.after(3600, stage.clock),
+        stage.run,
+        "s",
+    )
     open_session(session)
     try:
         yield session
@@ -90,7 +110,9 @@ def actions_of(experiment: Path) -> tuple[Mapping[str, Any], ...]:
 @functools.cache
 def defaults_of(experiment: Path) -> Mapping[str, Any]:
     """An experiment's configuration as shipped."""
-    found: Mapping[str, Any] = yaml.safe_load(experiment.read_text(encoding="utf-8"))["configuration"]
+    found: Mapping[str, Any] = yaml.safe_load(experiment.read_text(encoding="utf-8"))[
+        "configuration"
+    ]
     return found
 
 
@@ -112,18 +134,26 @@ def run_engine(session: Session) -> None:
     """A ChaosEngine as a step."""
     env = [{"name": "TOTAL_CHAOS_DURATION", "value": "6"}, {"name": "CHAOS_INTERVAL", "value": "3"}]
     engine = {
-        "kind": "ChaosEngine", "metadata": {"name": "mine", "namespace": "shop"},
+        "kind": "ChaosEngine",
+        "metadata": {"name": "mine", "namespace": "shop"},
         "spec": {
             "appinfo": {"appns": "shop", "applabel": "app=orders", "appkind": "deployment"},
             "experiments": [{"name": "pod-delete", "spec": {"components": {"env": env}}}],
         },
-    }  # fmt: skip
+    }
     with tempfile.TemporaryDirectory() as folder:
         act = Act(
-            name="s", run=RunNames(session.run, "drill", datetime(2026, 1, 1, tzinfo=UTC)), target=TARGET,
-            book=session.book, clients=session.clients, clock=session.clock, gate=session.gate,
-            deadline=session.deadline, folder=Path(folder), find_experiment=dict[str, Experiment]().__getitem__,
-        )  # fmt: skip
+            name="s",
+            run=RunNames(session.run, "drill", datetime(2026, 1, 1, tzinfo=UTC)),
+            target=TARGET,
+            book=session.book,
+            clients=session.clients,
+            clock=session.clock,
+            gate=session.gate,
+            deadline=session.deadline,
+            folder=Path(folder),
+            find_experiment=dict[str, Experiment]().__getitem__,
+        )
         kind_named("litmus.engine").run(LitmusEngineArguments(engine=engine), act)
 
 
@@ -168,7 +198,9 @@ def _all() -> Iterator[Fault]:
     for path in sorted(EXPERIMENTS.glob("*.yaml")):
         forgive = {"deployment-restart": forgive_restart}.get(path.stem, lambda inventory: None)
         yield Fault(path.stem, play(path, {}), forgive=forgive)
-    yield Fault("network-latency with istio", play(EXPERIMENTS / "network-latency.yaml", ISTIO), route)
+    yield Fault(
+        "network-latency with istio", play(EXPERIMENTS / "network-latency.yaml", ISTIO), route
+    )
     yield Fault("litmus.engine", run_engine, forgive=forgive_results)
 
 

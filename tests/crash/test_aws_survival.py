@@ -18,7 +18,13 @@ import pytest
 from drillkit.cleanup import Cleaned, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.aws import effect, removing
-from drillkit.clients.rds import DeleteCluster, DeleteInstance, DeleteParameterGroup, DeleteSnapshot, Rds
+from drillkit.clients.rds import (
+    DeleteCluster,
+    DeleteInstance,
+    DeleteParameterGroup,
+    DeleteSnapshot,
+    Rds,
+)
 from drillkit.clock import Gate
 from drillkit.journal.file import Journal, parse
 from drillkit.model.drill import Target
@@ -152,9 +158,10 @@ def restore(stage: Stage) -> None:
     stage.rds.copy_parameter_group(group, source="prod-params", family="")
     plan = stage.journal.plan(DeleteInstance("dr-copy", RUN, REGION))
     stage.rds.restore_to_point_in_time(
-        plan, source={"SourceDBInstanceIdentifier": "prod", "UseLatestRestorableTime": True},
+        plan,
+        source={"SourceDBInstanceIdentifier": "prod", "UseLatestRestorableTime": True},
         settings={**NETWORK, "DBParameterGroupName": "dr-pg"},
-    )  # fmt: skip
+    )
     await_available(stage, "dr-copy")
     stage.rds.modify(plan, changes={"MonitoringInterval": 30})
 
@@ -163,7 +170,9 @@ def restore_with_inherited_protection(stage: Stage) -> None:
     """As if the copy had taken its original's protection."""
     plan = stage.journal.plan(DeleteInstance("dr-copy", RUN, REGION))
     stage.rds.restore_to_point_in_time(
-        plan, source={"SourceDBInstanceIdentifier": "prod", "UseLatestRestorableTime": True}, settings={}
+        plan,
+        source={"SourceDBInstanceIdentifier": "prod", "UseLatestRestorableTime": True},
+        settings={},
     )
     await_available(stage, "dr-copy")
 
@@ -179,7 +188,9 @@ def fresh_snapshot(stage: Stage) -> None:
 def aurora(stage: Stage) -> None:
     cluster = stage.journal.plan(DeleteCluster("dr-cluster", RUN, REGION))
     stage.rds.restore_cluster_to_point_in_time(
-        cluster, source={"SourceDBClusterIdentifier": "x", "UseLatestRestorableTime": True}, settings=NETWORK
+        cluster,
+        source={"SourceDBClusterIdentifier": "x", "UseLatestRestorableTime": True},
+        settings=NETWORK,
     )
     stage.clock.sleep(10)
     member = stage.journal.plan(DeleteInstance("dr-cluster-1", RUN, REGION))
@@ -199,10 +210,18 @@ def await_available(stage: Stage, name: str) -> None:
 def somebody_elses(world: FakeRds) -> None:
     """An instance with our very name, and the run's tag but another's name in the other one: a copy of a copy."""
     inherited = [{"Key": "drillkit:run", "Value": RUN}, {"Key": "drillkit:of", "Value": "another"}]
-    world.instances["dr-copy"] = {**world.instances["prod"], "DBInstanceIdentifier": "dr-copy", "TagList": inherited}
+    world.instances["dr-copy"] = {
+        **world.instances["prod"],
+        "DBInstanceIdentifier": "dr-copy",
+        "TagList": inherited,
+    }
     world.instances["dr-copy"]["DeletionProtection"] = False
     world.groups["dr-pg"] = {"tags": TEAM, "values": {}}
-    world.snapshots["dr-snap"] = {"DBSnapshotIdentifier": "dr-snap", "Status": "available", "TagList": TEAM}
+    world.snapshots["dr-snap"] = {
+        "DBSnapshotIdentifier": "dr-snap",
+        "Status": "available",
+        "TagList": TEAM,
+    }
 
 
 Act = Callable[[Stage], None]
@@ -225,7 +244,12 @@ class Trial:
 
 
 def trial(
-    name: str, fate: Fate, *, keep: int | None = None, deaths: tuple[int, ...] = (), pause_s: float = 0.0
+    name: str,
+    fate: Fate,
+    *,
+    keep: int | None = None,
+    deaths: tuple[int, ...] = (),
+    pause_s: float = 0.0,
 ) -> Trial:
     """Act until the end that fate has in store, recover, and compare the world with what it was."""
     act, prepare = SCENARIOS[name]
@@ -249,7 +273,9 @@ def trial(
             content = again.disk.after_power_loss(keep)
     world.advance(120)
     after = world.inventory()
-    differs = [f"{kind}: {before[kind]} -> {after[kind]}" for kind in before if before[kind] != after[kind]]
+    differs = [
+        f"{kind}: {before[kind]} -> {after[kind]}" for kind in before if before[kind] != after[kind]
+    ]
     return Trial(fate.where, differs, told)
 
 
@@ -303,7 +329,9 @@ def test_trouble_and_crashes_by_chance_leave_nothing(name: str) -> None:
     doors = rehearsed(name)[0]
     for seed in range(20):
         rng = random.Random(seed)
-        fate = Fate(rng, rng.choice((0, rng.randint(1, doors))), trouble=rng.choice((0.0, 0.1, 0.3)))
+        fate = Fate(
+            rng, rng.choice((0, rng.randint(1, doors))), trouble=rng.choice((0.0, 0.1, 0.3))
+        )
         deaths = tuple(rng.randint(1, 30) for _ in range(rng.randint(0, 2)))
         found = trial(name, fate, deaths=deaths, pause_s=rng.choice((0.0, 3.0, 60.0)))
         assert not found.differs, f"seed {seed}: {told(name, found)}"
@@ -315,8 +343,9 @@ def test_a_restore_makes_something_so_that_there_is_something_to_undo() -> None:
     restore(Stage(world, Fate(random.Random(0))))
     assert world.inventory() != before
     assert world.groups["dr-pg"]["values"] == {
-        "shared_preload_libraries": "pg_stat_statements", "max_logical_replication_workers": "0",
-    }  # fmt: skip
+        "shared_preload_libraries": "pg_stat_statements",
+        "max_logical_replication_workers": "0",
+    }
 
 
 # Controls: each takes one law away, and the campaign must notice
@@ -333,7 +362,9 @@ def test_control_not_found_believed_at_once_leaks(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_control_an_unanswered_call_taken_for_answered_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_an_unanswered_call_taken_for_answered_leaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sure = property(lambda self: False, lambda self, value: None)
     monkeypatch.setattr(effect.Attempts, "doubtful", sure, raising=False)
     assert leaks("restore")

@@ -9,7 +9,16 @@ import random
 
 import pytest
 
-from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive, rehearsed, telling_doors
+from tests.crash.campaign import (
+    LAWFUL,
+    Rules,
+    Trial,
+    by_seed,
+    each_mishap,
+    exhaustive,
+    rehearsed,
+    telling_doors,
+)
 from tests.crash.controls import EffectFirst
 from tests.crash.scenarios import Scenario
 from tests.crash.scenarios_faults import EXPERIMENTS, FAULTS, actions_of, scenario_of
@@ -34,26 +43,34 @@ def test_a_fault_ends_well_when_nothing_goes_wrong(scenario: Scenario) -> None:
 
 
 @ALL
-def test_a_crash_before_or_after_any_append_or_call_of_a_fault_leaves_the_world_as_it_was(scenario: Scenario) -> None:
+def test_a_crash_before_or_after_any_append_or_call_of_a_fault_leaves_the_world_as_it_was(
+    scenario: Scenario,
+) -> None:
     for trial in exhaustive(scenario, doors=telling_doors(scenario)):
         must_survive(trial)
 
 
 @pytest.mark.slow
 @ALL
-def test_a_crash_in_any_moment_of_a_faults_waits_leaves_the_world_as_it_was(scenario: Scenario) -> None:
+def test_a_crash_in_any_moment_of_a_faults_waits_leaves_the_world_as_it_was(
+    scenario: Scenario,
+) -> None:
     for trial in exhaustive(scenario):
         must_survive(trial)
 
 
 @ALL
-def test_a_change_of_a_fault_that_goes_wrong_in_any_way_leaves_the_world_as_it_was(scenario: Scenario) -> None:
+def test_a_change_of_a_fault_that_goes_wrong_in_any_way_leaves_the_world_as_it_was(
+    scenario: Scenario,
+) -> None:
     for trial in each_mishap(scenario):
         must_survive(trial)
 
 
 @ALL
-def test_trouble_and_crashes_by_chance_in_a_fault_leave_the_world_as_it_was(scenario: Scenario) -> None:
+def test_trouble_and_crashes_by_chance_in_a_fault_leave_the_world_as_it_was(
+    scenario: Scenario,
+) -> None:
     for seed in range(6):
         trial = by_seed(scenario, seed)
         assert not trial.differs, f"seed {seed}: {told(trial)}"
@@ -98,15 +115,24 @@ def test_every_action_of_every_shipped_experiment_is_one_whose_undo_the_journal_
 
 def leaks(name: str, rules: Rules = LAWFUL) -> bool:
     doors = telling_doors(SCENARIOS[name])
-    trials = itertools.chain(exhaustive(SCENARIOS[name], rules, doors), each_mishap(SCENARIOS[name], rules))
+    trials = itertools.chain(
+        exhaustive(SCENARIOS[name], rules, doors), each_mishap(SCENARIOS[name], rules)
+    )
     return any(trial.differs for trial in trials)
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name
+)
 def test_control_without_recovery_a_crash_leaves_something(scenario: Scenario) -> None:
-    assert any(trial.differs for trial in exhaustive(scenario, Rules(recovers=False), telling_doors(scenario)))
+    assert any(
+        trial.differs
+        for trial in exhaustive(scenario, Rules(recovers=False), telling_doors(scenario))
+    )
 
 
-@pytest.mark.parametrize("name", ["network-latency", "network-latency with istio", "node-drain", "scale-to-zero"])
+@pytest.mark.parametrize(
+    "name", ["network-latency", "network-latency with istio", "node-drain", "scale-to-zero"]
+)
 def test_control_a_fault_that_comes_before_its_undo_leaks(name: str) -> None:
     assert leaks(name, Rules(book=EffectFirst))

@@ -48,7 +48,9 @@ clock.sleep(60)
 def wishes(served: Served) -> dict[str, Any]:
     nodes = served.store.list(NODES)
     maps = served.store.list(("", "configmaps"))
-    kept = {n["metadata"]["name"]: (n["spec"], n["metadata"].get("annotations") or {}) for n in nodes}
+    kept = {
+        n["metadata"]["name"]: (n["spec"], n["metadata"].get("annotations") or {}) for n in nodes
+    }
     return {**kept, "maps": [m["metadata"]["name"] for m in maps]}
 
 
@@ -76,7 +78,11 @@ def test_a_killed_process_leaves_nothing_behind_after_recovery(
         assert victim.stdout is not None
         try:
             for line in victim.stdout:
-                if fault is not None and fault not in served.faults._faults and line.strip() == after:
+                if (
+                    fault is not None
+                    and fault not in served.faults._faults
+                    and line.strip() == after
+                ):
                     served.faults.add(fault)
                 if line.strip() == after:
                     break

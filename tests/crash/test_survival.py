@@ -50,8 +50,12 @@ def test_many_more_schedules_leave_the_world_as_it_was(scenario: Scenario) -> No
         assert not trial.differs, f"seed {seed}: {told(trial)}"
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name)
-def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(scenario: Scenario) -> None:
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name
+)
+def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(
+    scenario: Scenario,
+) -> None:
     cluster = Cluster()
     scenario.prepare(cluster)
     before = cluster.inventory()
@@ -65,7 +69,9 @@ def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(scenari
 
 def leaks(scenario: str, rules: Rules = LAWFUL) -> bool:
     chosen = SCENARIOS[scenario]
-    return any(trial.differs for trials in (exhaustive, each_mishap) for trial in trials(chosen, rules))
+    return any(
+        trial.differs for trials in (exhaustive, each_mishap) for trial in trials(chosen, rules)
+    )
 
 
 def test_control_an_undo_written_after_its_effect_leaks() -> None:
@@ -84,7 +90,9 @@ def test_control_not_found_believed_at_once_leaks(monkeypatch: pytest.MonkeyPatc
     assert leaks("scale a deployment to zero")
 
 
-def test_control_an_unanswered_call_taken_for_answered_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_an_unanswered_call_taken_for_answered_leaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sure = property(lambda self: False, lambda self, value: None)
     monkeypatch.setattr(effect.Attempts, "doubtful", sure, raising=False)
     assert leaks("inject latency with Chaos Mesh")

@@ -50,15 +50,21 @@ def test_many_schedules_leave_the_world_as_it_was(scenario: Scenario) -> None:
         assert not trial.differs, f"seed {seed}: {told(trial)}"
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name)
-def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(scenario: Scenario) -> None:
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name
+)
+def test_a_scenario_changes_the_world_so_that_there_is_something_to_undo(
+    scenario: Scenario,
+) -> None:
     cluster = Cluster()
     scenario.prepare(cluster)
     before = cluster.inventory()
     scenario.act(Stage.open(cluster, Fate(random.Random(0))))
     assert cluster.inventory() != before
     if "restore" in scenario.name:
-        assert [v for v in cluster.store.list(VOLUMES) if v["spec"]["claimRef"]["namespace"] == COPY]
+        assert [
+            v for v in cluster.store.list(VOLUMES) if v["spec"]["claimRef"]["namespace"] == COPY
+        ]
 
 
 def test_a_restore_that_is_at_work_is_never_deleted_and_later_ones_still_run() -> None:
@@ -69,7 +75,10 @@ def test_a_restore_that_is_at_work_is_never_deleted_and_later_ones_still_run() -
     assert (cluster.get(RESTORES, "velero", "r1") or {})["status"]["phase"] == "InProgress"
     cleaned = recover(stage)
     assert not cleaned.failed
-    later = {"metadata": {"name": "later"}, "spec": {"backupName": "b1", "namespaceMapping": {"shop": "later"}}}
+    later = {
+        "metadata": {"name": "later"},
+        "spec": {"backupName": "b1", "namespaceMapping": {"shop": "later"}},
+    }
     cluster.store.create(RESTORES, later, "velero")
     cluster.advance(30)
     assert (cluster.get(RESTORES, "velero", "later") or {})["status"]["phase"] == "Completed"
@@ -92,7 +101,9 @@ def test_control_volumes_that_nobody_gives_up_leak(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_control_a_restore_deleted_while_it_runs_blocks_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_a_restore_deleted_while_it_runs_blocks_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     phases = frozenset({"InProgress", "Finalizing", "Completed", "New", ""})
     monkeypatch.setattr(undo, "ENDED", phases)
     cluster = Cluster()
@@ -100,7 +111,10 @@ def test_control_a_restore_deleted_while_it_runs_blocks_the_next(monkeypatch: py
     stage = Stage.open(cluster, Fate(random.Random(0)))
     SCENARIOS["restore with Velero, over while it runs"].act(stage)
     recover(stage)
-    later = {"metadata": {"name": "later"}, "spec": {"backupName": "b1", "namespaceMapping": {"shop": "later"}}}
+    later = {
+        "metadata": {"name": "later"},
+        "spec": {"backupName": "b1", "namespaceMapping": {"shop": "later"}},
+    }
     cluster.store.create(RESTORES, later, "velero")
     cluster.advance(60)
     assert (cluster.get(RESTORES, "velero", "later") or {})["status"]["phase"] == "New"

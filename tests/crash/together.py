@@ -65,7 +65,9 @@ class _Baton:
         if not awake and not fate.dead:  # the dead do not wait for anything
             at = min(actor.wakes for actor in left if actor.wakes is not None)
             cluster.advance((at - cluster.at).total_seconds())
-            awake = [actor for actor in left if actor.wakes is not None and actor.wakes <= cluster.at]
+            awake = [
+                actor for actor in left if actor.wakes is not None and actor.wakes <= cluster.at
+            ]
         return fate.rng.choice(awake or left)
 
     def sleep(self, seconds: float, wake: Any = None) -> bool:
@@ -98,7 +100,9 @@ def together(stage: Stage, *works: Callable[[], None]) -> None:
 
     stage.fate.door = shared  # type: ignore[method-assign]
     stage.clock.sleep = baton.sleep  # type: ignore[method-assign]
-    threads = [threading.Thread(target=baton.play, args=(actor,), daemon=True) for actor in baton.actors]
+    threads = [
+        threading.Thread(target=baton.play, args=(actor,), daemon=True) for actor in baton.actors
+    ]
     for thread in threads:
         thread.start()
     baton.actors[0].turn.release()

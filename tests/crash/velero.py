@@ -17,8 +17,13 @@ from tests.crash.scenarios import Scenario
 from tests.crash.world import Cluster, Stage
 
 COPY = "dr-copy"
-SLOW = {"Restore.New": 1.0, "Restore.InProgress": 3.0, "Restore.Finalizing": 1.0, "Backup.InProgress": 3.0,
-        "DeleteBackupRequest.InProgress": 1.0}  # fmt: skip
+SLOW = {
+    "Restore.New": 1.0,
+    "Restore.InProgress": 3.0,
+    "Restore.Finalizing": 1.0,
+    "Backup.InProgress": 3.0,
+    "DeleteBackupRequest.InProgress": 1.0,
+}
 
 
 class Together:
@@ -66,7 +71,9 @@ def restore(stage: Stage, wait_s: float = 20.0) -> None:
     velero = Velero(stage.kube)
     plan = stage.book.plan(scratch_undo(COPY, stage.run, handles(stage)))
     velero.open_scratch(plan, ())
-    velero.create_modifiers(stage.book.plan(velero.modifiers_undo("modifiers", stage.run)), safe_modifiers())
+    velero.create_modifiers(
+        stage.book.plan(velero.modifiers_undo("modifiers", stage.run)), safe_modifiers()
+    )
     spec = restore_spec("b1", {"shop": COPY}, modifiers="modifiers")
     velero.create_restore(stage.book.plan(restore_undo("r1", "velero", stage.run)), spec)
     stage.clock.sleep(wait_s)
@@ -99,12 +106,22 @@ def _theirs(cluster: Cluster) -> None:
     """Somebody else has every name that the run would take."""
     with_velero(cluster)
     cluster.store.create(NAMESPACES, {"metadata": {"name": COPY}})
-    cluster.store.create(("", "configmaps"), {"metadata": {"name": "theirs"}, "data": {"a": "1"}}, COPY)
-    claimed = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": COPY, "name": "theirs"}
+    cluster.store.create(
+        ("", "configmaps"), {"metadata": {"name": "theirs"}, "data": {"a": "1"}}, COPY
+    )
+    claimed = {
+        "kind": "PersistentVolumeClaim",
+        "apiVersion": "v1",
+        "namespace": COPY,
+        "name": "theirs",
+    }
     volume = {
-        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
-        "claimRef": claimed, "csi": {"driver": "sandbox.drillkit.dev", "volumeHandle": "precious"},
-    }  # fmt: skip
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": claimed,
+        "csi": {"driver": "sandbox.drillkit.dev", "volumeHandle": "precious"},
+    }
     cluster.store.create(VOLUMES, {"metadata": {"name": "theirs"}, "spec": volume})
     backup = {"metadata": {"name": "fresh"}, "spec": {"includedNamespaces": ["shop"]}}
     cluster.store.create(BACKUPS, backup, "velero")

@@ -97,7 +97,11 @@ class Fate:
             self.changes += 1
             if self.blow is not None and self.blow.change == self.changes:
                 return self.blow.mishap
-        return self.rng.choice(MISHAPS) if self.trouble > 0 and self.rng.random() < self.trouble else ""
+        return (
+            self.rng.choice(MISHAPS)
+            if self.trouble > 0 and self.rng.random() < self.trouble
+            else ""
+        )
 
     def end(self, where: str) -> None:
         """End the process here."""
@@ -134,7 +138,9 @@ class Cluster:
         """A copy in the same state, much cheaper than a new one: stored objects never change, so both share them."""
         log = self.store.log
         log.forget(KEPT_CHANGES)
-        shared: dict[int, Any] = {id(event): event for event in log.after(log.last - min(log.last - 1, KEPT_CHANGES))}
+        shared: dict[int, Any] = {
+            id(event): event for event in log.after(log.last - min(log.last - 1, KEPT_CHANGES))
+        }
         for gvr in self.store.state.tables():
             shared.update((id(obj), obj) for obj in self.store.table(gvr).values())
         return copy.deepcopy(self, shared)
@@ -168,11 +174,16 @@ class Cluster:
             if gvr[1] in _UNSTABLE:
                 continue
             for obj in self.store.list(gvr):
-                found[f"{gvr[1]}/{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"] = _wishes(obj)
+                found[
+                    f"{gvr[1]}/{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
+                ] = _wishes(obj)
         ready = Counter(
             (pod["metadata"].get("labels") or {}).get("app", "?")
             for pod in self.store.list(PODS)
-            if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+            if any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for c in pod["status"].get("conditions", [])
+            )
         )
         return {**found, "ready pods": dict(ready)}
 
@@ -184,7 +195,11 @@ class Cluster:
 
 def _wishes(obj: Mapping[str, Any]) -> dict[str, Any]:
     meta = obj["metadata"]
-    kept = {k: meta[k] for k in ("labels", "annotations", "finalizers", "ownerReferences") if meta.get(k)}
+    kept = {
+        k: meta[k]
+        for k in ("labels", "annotations", "finalizers", "ownerReferences")
+        if meta.get(k)
+    }
     return {**{k: v for k, v in obj.items() if k not in ("metadata", "status")}, "metadata": kept}
 
 
@@ -246,7 +261,10 @@ class MemoryDisk:
 
     def after_power_loss(self, kept: int | None = None) -> bytes:
         """What a new process finds: all that was synced, and as much of the rest as fate (or `kept`) lets it."""
-        return self._synced + self._cache[: self._fate.rng.randint(0, len(self._cache)) if kept is None else kept]
+        return (
+            self._synced
+            + self._cache[: self._fate.rng.randint(0, len(self._cache)) if kept is None else kept]
+        )
 
 
 class Wire:
@@ -256,9 +274,14 @@ class Wire:
         self._fate, self._cluster, self._calm_at = fate, cluster, calm_at
 
     def send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None,
-        content_type: str = "application/json", timeout_s: float = 15.0,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout_s: float = 15.0,
+    ) -> Answer:
         data = b"" if body is None else json.dumps(body).encode()
         request = Request(method, unquote(path), dict(query), {"Content-Type": content_type}, data)
         said = f"{method} {path}"
@@ -310,7 +333,9 @@ class Wire:
     def delay(self, request: Request, said: str) -> Answer:
         """Takes effect later than the client believes."""
         blow = self._fate.blow
-        self._cluster.land_later(request, blow.late_s if blow else self._fate.rng.uniform(0.1, LATEST_LANDING_S))
+        self._cluster.land_later(
+            request, blow.late_s if blow else self._fate.rng.uniform(0.1, LATEST_LANDING_S)
+        )
         self._fate.door(f"on its way: {said}")
         raise Unanswered(f"{said}: the connection broke")
 
@@ -320,7 +345,13 @@ class Wire:
 
 
 def _status(code: int, reason: str, headers: Mapping[str, str] | None = None) -> Answer:
-    body = {"kind": "Status", "status": "Failure", "reason": reason, "message": reason, "code": code}
+    body = {
+        "kind": "Status",
+        "status": "Failure",
+        "reason": reason,
+        "message": reason,
+        "code": code,
+    }
     return Answer(code, dict(headers or {}), json.dumps(body).encode())
 
 
@@ -340,9 +371,15 @@ class Stage:
 
     @classmethod
     def open(
-        cls, cluster: Cluster, fate: Fate, content: bytes = b"", *, syncs: bool = True,
-        calm_at: datetime | None = None, book: Callable[[Journal], Book] = lambda journal: journal,
-    ) -> Stage:  # fmt: skip
+        cls,
+        cluster: Cluster,
+        fate: Fate,
+        content: bytes = b"",
+        *,
+        syncs: bool = True,
+        calm_at: datetime | None = None,
+        book: Callable[[Journal], Book] = lambda journal: journal,
+    ) -> Stage:
         clock = WorldClock(fate, cluster)
         disk = MemoryDisk(fate, content, syncs=syncs)
         journal = Journal(disk, clock=clock)
@@ -350,7 +387,9 @@ class Stage:
         kube = Kube(Wire(fate, cluster, calm_at=calm_at), clock, gate, "the test")
         clients = Clients(Target(name="world", kubernetes=KubernetesTarget()), clock, Gate())
         # The undoing side has connections of its own, behind a gate that is open.
-        vars(clients)["kube"] = Kube(Wire(fate, cluster, calm_at=calm_at), clock, clients.gate, "the test")
+        vars(clients)["kube"] = Kube(
+            Wire(fate, cluster, calm_at=calm_at), clock, clients.gate, "the test"
+        )
         return cls(fate, cluster, clock, disk, journal, book(journal), kube, clients)
 
 

@@ -30,7 +30,11 @@ class Playground(Sandbox):
         end = time.monotonic() + REST_S
         while (now := self.inventory()) != before and time.monotonic() < end:
             time.sleep(0.2)
-        differs = {key: (before.get(key), now.get(key)) for key in {*before, *now} if before.get(key) != now.get(key)}
+        differs = {
+            key: (before.get(key), now.get(key))
+            for key in {*before, *now}
+            if before.get(key) != now.get(key)
+        }
         assert differs == {}
 
 
@@ -40,9 +44,19 @@ def playing(drillkit: CommandLine, *arguments: str) -> Iterator[Playground]:
     state = drillkit.home / "sandbox"
     state.mkdir(parents=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "drillkit.sandbox",
+            "--state",
+            str(state),
+            "--die-with-parent",
+            *arguments,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin
     assert process.stdout
     try:

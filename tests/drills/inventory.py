@@ -21,13 +21,30 @@ BEATING = "drillkit-heartbeat"
 LISTED: tuple[tuple[str, str, dict[str, str], str, str], ...] = (
     ("rds", "describe_db_instances", {}, "DBInstances", "DBInstanceIdentifier"),
     ("rds", "describe_db_clusters", {}, "DBClusters", "DBClusterIdentifier"),
-    ("rds", "describe_db_snapshots", {"SnapshotType": "manual"}, "DBSnapshots", "DBSnapshotIdentifier"),
-    ("rds", "describe_db_cluster_snapshots", {"SnapshotType": "manual"}, "DBClusterSnapshots",
-     "DBClusterSnapshotIdentifier"),
+    (
+        "rds",
+        "describe_db_snapshots",
+        {"SnapshotType": "manual"},
+        "DBSnapshots",
+        "DBSnapshotIdentifier",
+    ),
+    (
+        "rds",
+        "describe_db_cluster_snapshots",
+        {"SnapshotType": "manual"},
+        "DBClusterSnapshots",
+        "DBClusterSnapshotIdentifier",
+    ),
     ("rds", "describe_db_parameter_groups", {}, "DBParameterGroups", "DBParameterGroupName"),
     ("elasticache", "describe_replication_groups", {}, "ReplicationGroups", "ReplicationGroupId"),
-    ("elasticache", "describe_snapshots", {"SnapshotSource": "manual"}, "Snapshots", "SnapshotName"),
-)  # fmt: skip
+    (
+        "elasticache",
+        "describe_snapshots",
+        {"SnapshotSource": "manual"},
+        "Snapshots",
+        "SnapshotName",
+    ),
+)
 """What of AWS is compared: service, call, arguments, key of its list, key of a name."""
 ROLLOUT = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/restartedAt")
 """A restart's date and number: nothing takes a restart back."""
@@ -40,7 +57,9 @@ class Api:
         config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._base = cluster["server"]
-        self._tls = ssl.create_default_context(cadata=_content(cluster, "certificate-authority", kubeconfig))
+        self._tls = ssl.create_default_context(
+            cadata=_content(cluster, "certificate-authority", kubeconfig)
+        )
         self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         if "client-certificate" in user:
             self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
@@ -85,14 +104,21 @@ def inventory(kubeconfig: Path) -> dict[str, Any]:
 
 def _wishes(obj: dict[str, Any]) -> Any:
     meta = obj["metadata"]
-    kept = {key: meta.get(key) or {} for key in ("labels", "annotations", "finalizers", "ownerReferences")}
+    kept = {
+        key: meta.get(key) or {}
+        for key in ("labels", "annotations", "finalizers", "ownerReferences")
+    }
     left = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     return _without_rollout({**left, "metadata": kept})
 
 
 def _without_rollout(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: w for k, v in value.items() if k not in ROLLOUT and (w := _without_rollout(v)) not in ({}, [], None)}
+        return {
+            k: w
+            for k, v in value.items()
+            if k not in ROLLOUT and (w := _without_rollout(v)) not in ({}, [], None)
+        }
     if isinstance(value, list):
         return [_without_rollout(each) for each in value]
     return value
@@ -103,7 +129,10 @@ def _ready(pods: list[dict[str, Any]]) -> Counter[str]:
         f"{pod['metadata']['namespace']}/{(pod['metadata'].get('labels') or {}).get('app', pod['metadata']['name'])}"
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+        and any(
+            c["type"] == "Ready" and c["status"] == "True"
+            for c in pod["status"].get("conditions", [])
+        )
     )
 
 
@@ -121,11 +150,14 @@ def databases(aws: dict[str, Any]) -> dict[str, Any]:
     for region in {aws["region"], aws.get("dr_region") or aws["region"]}:
         clients = {
             service: boto3.client(
-                service, region_name=region, endpoint_url=aws["endpoint_url"],
-                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+                service,
+                region_name=region,
+                endpoint_url=aws["endpoint_url"],
+                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
             )
             for service in {service for service, *_ in LISTED}
-        }  # fmt: skip
+        }
         for service, call, given, key, name in LISTED:
             for each in getattr(clients[service], call)(**given)[key]:
                 found[f"{region} {service} {call} {each[name]}"] = each.get("TagList")

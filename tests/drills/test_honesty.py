@@ -50,22 +50,38 @@ class Bench:
     def drill(self, name: str, *steps: Mapping[str, Any], url: str = WEB, **during: Any) -> str:
         """A drill with a probe of the shop that would be met by itself."""
         document = {
-            "drill": name, "owner": "platform@example.com", "limit": "1m",
+            "drill": name,
+            "owner": "platform@example.com",
+            "limit": "1m",
             "probes": {"web": {"http": url, "rate": "50/s"}},
-            "hypothesis": {"before": BEFORE, "during": {"web": during or {"bad": 200}}, "after": AFTER},
+            "hypothesis": {
+                "before": BEFORE,
+                "during": {"web": during or {"bad": 200}},
+                "after": AFTER,
+            },
             "steps": list(steps),
-        }  # fmt: skip
+        }
         (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
         return f"./{name}.yaml"
 
     def experiment(self, name: str, **parts: Any) -> dict[str, Any]:
         """An experiment's file; gives the step that runs it."""
         document = {"title": name, "description": name, "method": [], **parts}
-        (self.folder / f"{name}-experiment.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-        return {"name": "it", "uses": "chaostoolkit", "with": {"experiment": f"{name}-experiment.yaml"}}
+        (self.folder / f"{name}-experiment.yaml").write_text(
+            yaml.safe_dump(document, sort_keys=False)
+        )
+        return {
+            "name": "it",
+            "uses": "chaostoolkit",
+            "with": {"experiment": f"{name}-experiment.yaml"},
+        }
 
-    def run(self, name: str, *steps: Mapping[str, Any], url: str = WEB, **during: Any) -> tuple[int, dict[str, Any]]:
-        ran = self.drillkit("run", self.drill(name, *steps, url=url, **during), "-t", "sandbox", "--yes")
+    def run(
+        self, name: str, *steps: Mapping[str, Any], url: str = WEB, **during: Any
+    ) -> tuple[int, dict[str, Any]]:
+        ran = self.drillkit(
+            "run", self.drill(name, *steps, url=url, **during), "-t", "sandbox", "--yes"
+        )
         verdict = self.drillkit.verdict(name)
         assert verdict["exit_code"] == ran.code, ran.err
         return ran.code, verdict
@@ -81,7 +97,9 @@ class Bench:
 
     def kubectl(self, *words: str) -> str:
         command = ["kubectl", "--kubeconfig", str(self.world.kubeconfig), *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=30
+        ).stdout
 
 
 @pytest.fixture
@@ -94,7 +112,11 @@ def bench(home: CommandLine, world: Playground) -> Iterator[Bench]:
 def shipped(experiment: str, **configuration: Any) -> dict[str, Any]:
     """A step that runs an experiment that ships."""
     given = {"namespace": "shop", "selector": "app=web", **configuration}
-    return {"name": "it", "uses": "chaostoolkit", "with": {"experiment": experiment, "configuration": given}}
+    return {
+        "name": "it",
+        "uses": "chaostoolkit",
+        "with": {"experiment": experiment, "configuration": given},
+    }
 
 
 def shell(text: str, kind: str = "action", **more: Any) -> dict[str, Any]:
@@ -125,7 +147,9 @@ def test_a_fault_that_somebody_heals_while_it_lasts_proves_nothing(bench: Bench)
     assert "somebody deleted it" in said(verdict)
 
 
-def test_a_service_that_is_down_before_refuses_the_drill_and_nothing_is_touched(bench: Bench) -> None:
+def test_a_service_that_is_down_before_refuses_the_drill_and_nothing_is_touched(
+    bench: Bench,
+) -> None:
     pods = bench.kubectl("get", "pods", "-n", "shop", "-o", "name")
     code, verdict = bench.run("dead", shipped("pod-delete"), url="http://127.0.0.1:9/health")
     assert code == 4
@@ -134,14 +158,20 @@ def test_a_service_that_is_down_before_refuses_the_drill_and_nothing_is_touched(
     assert bench.kubectl("get", "pods", "-n", "shop", "-o", "name") == pods
 
 
-def test_a_broken_bound_is_violated_and_every_lost_request_is_one_that_the_proxy_lost(bench: Bench) -> None:
+def test_a_broken_bound_is_violated_and_every_lost_request_is_one_that_the_proxy_lost(
+    bench: Bench,
+) -> None:
     began = time.monotonic()
-    code, verdict = bench.run("all-at-once", shipped("pod-delete", count="100%", grace_period_s=0), bad=0)
+    code, verdict = bench.run(
+        "all-at-once", shipped("pod-delete", count="100%", grace_period_s=0), bad=0
+    )
     assert (code, verdict["holds"]) == (1, "violated")
     (whole,) = [sli for sli in verdict["slis"] if sli["phase"] == "all"]
     lost = sum(whole["bad"].values())
     assert lost > 5
-    with urllib.request.urlopen(f"{bench.world.endpoints['truth']}?service=shop/web&since={began}") as answer:
+    with urllib.request.urlopen(
+        f"{bench.world.endpoints['truth']}?service=shop/web&since={began}"
+    ) as answer:
         truth = json.load(answer)["services"]["shop/web"]
     seconds = truth["seconds"]
     assert abs(sum(row[1] for row in seconds) - whole["sent"]) <= 1
@@ -152,8 +182,15 @@ def test_a_broken_bound_is_violated_and_every_lost_request_is_one_that_the_proxy
 
 def test_a_foreign_action_that_hit_nothing_is_never_met(bench: Bench) -> None:
     arguments = {"ns": "shop", "label_selector": "app=nothing", "rand": True}
-    provider = {"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods", "arguments": arguments}
-    step = bench.experiment("foreign", method=[{"type": "action", "name": "terminate", "provider": provider}])
+    provider = {
+        "type": "python",
+        "module": "chaosk8s.pod.actions",
+        "func": "terminate_pods",
+        "arguments": arguments,
+    }
+    step = bench.experiment(
+        "foreign", method=[{"type": "action", "name": "terminate", "provider": provider}]
+    )
     code, verdict = bench.run("foreign", step)
     assert (code, verdict["holds"]) == (3, "unknown")
     assert "hit nothing" in said(verdict)
@@ -163,15 +200,24 @@ def test_a_foreign_action_that_hit_nothing_is_never_met(bench: Bench) -> None:
 def test_a_program_that_an_experiment_calls_counts_by_its_exit_code(bench: Bench) -> None:
     code, verdict = bench.run("program", bench.experiment("program", method=[shell("exit 0")]))
     assert (code, verdict["holds"]) == (0, "met")
-    code, verdict = bench.run("broken-program", bench.experiment("broken-program", method=[shell("exit 3")]))
+    code, verdict = bench.run(
+        "broken-program", bench.experiment("broken-program", method=[shell("exit 3")])
+    )
     assert (code, verdict["holds"]) == (3, "unknown")
     assert "ended with 3" in said(verdict)
 
 
-def test_an_experiments_own_steady_state_missed_before_is_unknown_and_its_method_is_left_alone(bench: Bench) -> None:
+def test_an_experiments_own_steady_state_missed_before_is_unknown_and_its_method_is_left_alone(
+    bench: Bench,
+) -> None:
     done = bench.folder / "done"
-    hypothesis = {"title": "there", "probes": [shell(f"test -e {bench.folder}/never", "probe", tolerance=0)]}
-    step = bench.experiment("early", **{"steady-state-hypothesis": hypothesis}, method=[shell(f"touch {done}")])
+    hypothesis = {
+        "title": "there",
+        "probes": [shell(f"test -e {bench.folder}/never", "probe", tolerance=0)],
+    }
+    step = bench.experiment(
+        "early", **{"steady-state-hypothesis": hypothesis}, method=[shell(f"touch {done}")]
+    )
     code, verdict = bench.run("early", step)
     assert (code, verdict["holds"]) == (3, "unknown")
     assert not done.exists()
@@ -181,7 +227,9 @@ def test_an_experiments_own_steady_state_missed_afterwards_is_violated(bench: Be
     mark = bench.folder / "mark"
     mark.touch()
     hypothesis = {"title": "there", "probes": [shell(f"test -e {mark}", "probe", tolerance=0)]}
-    step = bench.experiment("late", **{"steady-state-hypothesis": hypothesis}, method=[shell(f"rm {mark}")])
+    step = bench.experiment(
+        "late", **{"steady-state-hypothesis": hypothesis}, method=[shell(f"rm {mark}")]
+    )
     code, verdict = bench.run("late", step)
     assert (code, verdict["holds"]) == (1, "violated")
 
@@ -225,5 +273,11 @@ def _planned_ended(bench: Bench, drill: str) -> bool:
     """Whether the fault has been taken back, so that what is left is removing."""
     lines = (bench.drillkit.run_folder(drill) / "journal.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines if line.endswith("}")]
-    faults = {r["n"] for r in records if r["kind"] == "undo.planned" and r["data"]["undo"] == "kube.delete-fault"}
-    return bool(faults) and faults <= {r["data"]["of"] for r in records if r["kind"] == "undo.ended"}
+    faults = {
+        r["n"]
+        for r in records
+        if r["kind"] == "undo.planned" and r["data"]["undo"] == "kube.delete-fault"
+    }
+    return bool(faults) and faults <= {
+        r["data"]["of"] for r in records if r["kind"] == "undo.ended"
+    }

@@ -46,11 +46,13 @@ WITHOUT_DRILL: Mapping[str, str] = {
 """Kinds that no shipped drill uses, and why. This list may only become shorter."""
 KINDS = pytest.mark.parametrize("name", kind_names())
 TARGET = Target(
-    name="world", kubernetes=KubernetesTarget(), caps=Caps(pods="100%", nodes="100%"),
+    name="world",
+    kubernetes=KubernetesTarget(),
+    caps=Caps(pods="100%", nodes="100%"),
     urls={"web": "http://127.0.0.1:9"},
     # Nothing listens there: what a kind says of AWS when nobody answers is told, not raised raw.
     aws=AwsTarget(region="eu-central-1", account="123456789012", endpoint_url="http://127.0.0.1:9"),
-)  # fmt: skip
+)
 NAMES = RunNames(RUN, "drill", datetime(2026, 1, 1, tzinfo=UTC))
 WORDS = ("x", "90s", "2", "50%", "1 of 2", "5/s", "true", "2026-11-01", "2026-11-01T03:00:00Z")
 """One of these is a value of any scalar."""
@@ -114,7 +116,9 @@ def test_a_kind_says_what_it_is(name: str) -> None:
 
 
 @KINDS
-def test_its_arguments_are_the_same_after_a_way_through_plain_data_and_as_a_drill_writes_them(name: str) -> None:
+def test_its_arguments_are_the_same_after_a_way_through_plain_data_and_as_a_drill_writes_them(
+    name: str,
+) -> None:
     cls = kind_named(name).Arguments
     for nth in range(4):
         given = arguments(cls, nth)
@@ -134,8 +138,10 @@ def test_every_kind_has_a_shipped_drill_or_a_reason() -> None:
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else boto3 looks for some on the network."""
     for key, value in (
-        ("AWS_ACCESS_KEY_ID", "AKIANOBODY"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_EC2_METADATA_DISABLED", "true"),
-    ):  # fmt: skip
+        ("AWS_ACCESS_KEY_ID", "AKIANOBODY"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ):
         monkeypatch.setenv(key, value)
 
 
@@ -145,7 +151,9 @@ class Closed:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None) -> int:
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int:
         self.lines.append(kind)
         return 0
 
@@ -153,7 +161,9 @@ class Closed:
         raise AssertionError(f"planned {effect.resource} while only looking")
 
 
-def acting(stage: Stage, book: Closed, folder: Path, step: Step | None = None, drill: str = "") -> Act:
+def acting(
+    stage: Stage, book: Closed, folder: Path, step: Step | None = None, drill: str = ""
+) -> Act:
     """What a prospect is handed: a closed gate, a book that takes nothing."""
     gate = Gate()
     gate.close("this only looks")
@@ -161,10 +171,22 @@ def acting(stage: Stage, book: Closed, folder: Path, step: Step | None = None, d
     vars(clients)["kube"] = Kube(stage.kube._transport, stage.clock, gate, "the test")
     find = experiment_finder(parse(open_drill(drill, ROOTS))) if drill else _no_experiment
     act = Act(
-        name="it", run=NAMES, target=TARGET, book=book, clients=clients, clock=stage.clock, gate=Gate(),
-        deadline=Deadline.after(60, stage.clock), folder=folder, find_experiment=find,
-    )  # fmt: skip
-    return act if step is None else dataclasses.replace(act, objectives=step.objectives, checks=step.checks)
+        name="it",
+        run=NAMES,
+        target=TARGET,
+        book=book,
+        clients=clients,
+        clock=stage.clock,
+        gate=Gate(),
+        deadline=Deadline.after(60, stage.clock),
+        folder=folder,
+        find_experiment=find,
+    )
+    return (
+        act
+        if step is None
+        else dataclasses.replace(act, objectives=step.objectives, checks=step.checks)
+    )
 
 
 def _no_experiment(name: str) -> Experiment:
@@ -173,7 +195,9 @@ def _no_experiment(name: str) -> Experiment:
 
 def changing(stage: Stage) -> list[str]:
     asked = ("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews",)
-    calls = [door.removeprefix("before ") for door in stage.fate.doors if door.startswith("before ")]
+    calls = [
+        door.removeprefix("before ") for door in stage.fate.doors if door.startswith("before ")
+    ]
     return [call for call in calls if not call.startswith(("GET ", "writing ", *asked))]
 
 
@@ -183,7 +207,9 @@ def test_its_prospect_touches_nothing_whatever_it_is_given(name: str, tmp_path: 
     for nth in range(3):
         stage, book = Stage.open(Cluster(), Fate(random.Random(0))), Closed()
         before = stage.cluster.inventory()
-        with contextlib.suppress(DrillError):  # a plan tells it as the reason why the drill must not start
+        with contextlib.suppress(
+            DrillError
+        ):  # a plan tells it as the reason why the drill must not start
             kind.prospect(arguments(kind.Arguments, nth), acting(stage, book, tmp_path))
         assert changing(stage) == []
         assert book.lines == []
@@ -193,10 +219,13 @@ def test_its_prospect_touches_nothing_whatever_it_is_given(name: str, tmp_path: 
 
 @pytest.mark.parametrize(
     ("drill", "step"),
-    [(drill, step) for drill, step in itertools.chain(*shipped_steps().values())
-     if kind_named(step.uses).needs <= {"kubernetes"}],
+    [
+        (drill, step)
+        for drill, step in itertools.chain(*shipped_steps().values())
+        if kind_named(step.uses).needs <= {"kubernetes"}
+    ],
     ids=lambda value: value if isinstance(value, str) else value.name,
-)  # fmt: skip
+)
 def test_the_prospect_of_a_shipped_step_names_what_it_would_do_and_touches_nothing(
     drill: str, step: Step, tmp_path: Path
 ) -> None:

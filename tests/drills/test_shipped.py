@@ -51,13 +51,17 @@ def test_every_shipped_drill_and_experiment_is_found_and_valid(drillkit: Command
     assert ran.code == 0, ran.said
     for found in (*DRILLS, *EXPERIMENTS):
         assert f"{found.path.parent.name}/{found.path.name}\n" in ran.out, found.name
-    one = drillkit("validate", *(found.name for found in DRILLS), *(str(found.path) for found in EXPERIMENTS))
+    one = drillkit(
+        "validate", *(found.name for found in DRILLS), *(str(found.path) for found in EXPERIMENTS)
+    )
     assert one.code == 0, one.said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("found", DRILLS, ids=named)
-def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(found: Found, drillkit: CommandLine) -> None:
+def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(
+    found: Found, drillkit: CommandLine
+) -> None:
     with playing(drillkit, *arguments_of(found)) as world:
         must_be_met(found, drillkit, world)
 
@@ -83,7 +87,9 @@ def must_be_met(found: Found, drillkit: CommandLine, world: Playground) -> None:
 
 
 @pytest.mark.slow
-def test_every_shipped_experiment_can_be_foreseen_as_a_drill_of_its_own(drillkit: CommandLine) -> None:
+def test_every_shipped_experiment_can_be_foreseen_as_a_drill_of_its_own(
+    drillkit: CommandLine,
+) -> None:
     with playing(drillkit) as world:
         before = world.inventory()
         for found in EXPERIMENTS:

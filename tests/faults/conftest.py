@@ -53,7 +53,9 @@ class Scene:
 
     def pods(self, app: str) -> list[Object]:
         found = self.cluster.store.list(PODS, "shop")
-        return sorted((p for p in found if (p["metadata"].get("labels") or {}).get("app") == app), key=_name)
+        return sorted(
+            (p for p in found if (p["metadata"].get("labels") or {}).get("app") == app), key=_name
+        )
 
     def records(self) -> list[Any]:
         return list(parse(self.stage.disk.content()))
@@ -74,7 +76,9 @@ class Scene:
     def clean(self) -> Cleaned:
         """Apply what is open, and let the cluster come to rest."""
         opens = open_undos(tuple(self.records()))
-        cleaned = clean(opens, self.stage.clients, self.stage.journal, self.stage.clock, 600.0, at_once=1)
+        cleaned = clean(
+            opens, self.stage.clients, self.stage.journal, self.stage.clock, 600.0, at_once=1
+        )
         self.cluster.advance(60)
         return cleaned
 
@@ -89,9 +93,15 @@ def scene() -> Iterator[Scene]:
     stage = Stage.open(Cluster(), Fate(random.Random(1)))
     before = stage.cluster.inventory()
     session = Session(
-        stage.book, stage.clients, Target(name="world", caps=Caps(pods="100%", nodes="100%")), stage.clock,
-        stage.journal.gate, Deadline.after(3600, stage.clock), stage.run, "step",
-    )  # fmt: skip
+        stage.book,
+        stage.clients,
+        Target(name="world", caps=Caps(pods="100%", nodes="100%")),
+        stage.clock,
+        stage.journal.gate,
+        Deadline.after(3600, stage.clock),
+        stage.run,
+        "step",
+    )
     open_session(session)
     found = Scene(stage, session)
     yield found

@@ -17,7 +17,9 @@ from tests.faults.conftest import Scene
 CHAOS: Gvr = ("chaos-mesh.org", "networkchaos")
 
 
-def test_a_fault_whose_first_attempt_lands_late_is_not_believed_gone_before_it_cannot_come(scene: Scene) -> None:
+def test_a_fault_whose_first_attempt_lands_late_is_not_believed_gone_before_it_cannot_come(
+    scene: Scene,
+) -> None:
     scene.stage.fate.blow = Blow(1, "delay", False, late_s=13.0)
     add_latency("chaos-mesh", "shop", selector="app=web", duration="4s")
     scene.cluster.advance(30)
@@ -37,12 +39,17 @@ def test_a_change_whose_mark_somebody_strips_is_still_taken_back(scene: Scene) -
     assert found["undone"] == "/spec/replicas is 2 again"
 
 
-def test_a_change_that_somebody_took_back_with_its_mark_is_not_called_one_that_never_happened(scene: Scene) -> None:
+def test_a_change_that_somebody_took_back_with_its_mark_is_not_called_one_that_never_happened(
+    scene: Scene,
+) -> None:
     before: Any = scene.cluster.get(DEPLOYMENTS, "shop", "orders")
 
     def heal() -> None:
         now: Any = scene.cluster.get(DEPLOYMENTS, "shop", "orders")
-        now["spec"], now["metadata"]["annotations"] = before["spec"], before["metadata"].get("annotations", {})
+        now["spec"], now["metadata"]["annotations"] = (
+            before["spec"],
+            before["metadata"].get("annotations", {}),
+        )
         scene.cluster.store.update(DEPLOYMENTS, now)
 
     scene.meanwhile(5, heal)

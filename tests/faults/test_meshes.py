@@ -27,7 +27,9 @@ def test_latency_is_there_for_its_duration_and_then_gone(scene: Scene) -> None:
     seen: list[Object] = []
     scene.meanwhile(5, lambda: seen.extend(_made(scene, NETWORK)))
     began = scene.stage.clock.mono()
-    found = add_latency("chaos-mesh", "shop", "250ms", "20s", jitter="10ms", selector="app=web", count=2)
+    found = add_latency(
+        "chaos-mesh", "shop", "250ms", "20s", jitter="10ms", selector="app=web", count=2
+    )
     assert 18 < scene.stage.clock.mono() - began < 30
     (made,) = seen
     names = sorted(p["metadata"]["name"] for p in scene.pods("web"))[:2]
@@ -45,10 +47,14 @@ def test_a_fault_that_somebody_heals_proves_nothing(scene: Scene) -> None:
     def pause() -> None:
         (obj,) = _made(scene, NETWORK)
         note = {"experiment.chaos-mesh.org/pause": "true"}
-        scene.cluster.store.update(NETWORK, {**obj, "metadata": {**obj["metadata"], "annotations": note}})
+        scene.cluster.store.update(
+            NETWORK, {**obj, "metadata": {**obj["metadata"], "annotations": note}}
+        )
 
     scene.meanwhile(5, pause)
-    with pytest.raises(StepUnknown, match=r"not in effect all the time, after [4-6]\S* s: somebody paused it"):
+    with pytest.raises(
+        StepUnknown, match=r"not in effect all the time, after [4-6]\S* s: somebody paused it"
+    ):
         add_latency("chaos-mesh", "shop", duration="20s", selector="app=web")
     assert [c.found for c in scene.checks("in-effect")] == [True, False]
     assert scene.clean().open == ()
@@ -85,7 +91,9 @@ def test_the_mechanism_is_never_guessed_and_arguments_have_units(scene: Scene) -
 
 def test_without_chaos_mesh_it_says_what_is_missing(scene: Scene) -> None:
     scene.cluster.store.delete(CRDS, "", "networkchaos.chaos-mesh.org")
-    with pytest.raises(StepFailed, match="expected Chaos Mesh in the cluster: it knows no networkchaos"):
+    with pytest.raises(
+        StepFailed, match="expected Chaos Mesh in the cluster: it knows no networkchaos"
+    ):
         add_latency("chaos-mesh", "shop", selector="app=web")
     scene.changed = {"customresourcedefinitions//networkchaos.chaos-mesh.org"}
 
@@ -113,7 +121,10 @@ def test_loss_stress_and_dns_are_what_was_asked_for(scene: Scene) -> None:
 
 
 def _virtual_service(scene: Scene, **route: object) -> None:
-    http = [{"route": [{"destination": {"host": "web"}}], **route}, {"route": [{"destination": {"host": "web"}}]}]
+    http = [
+        {"route": [{"destination": {"host": "web"}}], **route},
+        {"route": [{"destination": {"host": "web"}}]},
+    ]
     spec = {"hosts": ["web"], "http": http}
     scene.cluster.store.create(VIRTUAL, {"metadata": {"name": "web"}, "spec": spec}, "shop")
     scene.changed = {"virtualservices/shop/web"}
@@ -121,10 +132,14 @@ def _virtual_service(scene: Scene, **route: object) -> None:
 
 def test_istio_delays_every_route_and_gives_back_only_its_own_fields(scene: Scene) -> None:
     _virtual_service(scene, fault={"abort": {"httpStatus": 503, "percentage": {"value": 1}}})
-    before = json.dumps(scene.cluster.inventory()["virtualservices/shop/web"]["spec"], sort_keys=True)
+    before = json.dumps(
+        scene.cluster.inventory()["virtualservices/shop/web"]["spec"], sort_keys=True
+    )
     seen: list[Object] = []
     scene.meanwhile(5, lambda: seen.extend(_made(scene, VIRTUAL)))
-    found = add_latency("istio", "shop", latency="300ms", duration="10s", virtual_service="web", percent="50%")
+    found = add_latency(
+        "istio", "shop", latency="300ms", duration="10s", virtual_service="web", percent="50%"
+    )
     delay = {"fixedDelay": "0.3s", "percentage": {"value": 50.0}}
     assert [route["fault"]["delay"] for route in seen[0]["spec"]["http"]] == [delay, delay]
     assert found["targets"] == ["virtualservice/shop/web"] == scene.touched()
@@ -135,7 +150,9 @@ def test_istio_delays_every_route_and_gives_back_only_its_own_fields(scene: Scen
 
 
 def test_istio_leaves_alone_what_it_cannot_delay(scene: Scene) -> None:
-    with pytest.raises(StepFailed, match="expected VirtualService web in namespace shop, found none"):
+    with pytest.raises(
+        StepFailed, match="expected VirtualService web in namespace shop, found none"
+    ):
         add_latency("istio", "shop", virtual_service="web")
     with pytest.raises(Refused, match="expected `virtual_service`"):
         add_latency("istio", "shop")

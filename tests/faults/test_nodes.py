@@ -17,7 +17,11 @@ def _node_of(scene: Scene, app: str) -> str:
 
 
 def _cordoned(scene: Scene) -> list[str]:
-    return [n["metadata"]["name"] for n in scene.cluster.store.list(NODES) if n["spec"].get("unschedulable")]
+    return [
+        n["metadata"]["name"]
+        for n in scene.cluster.store.list(NODES)
+        if n["spec"].get("unschedulable")
+    ]
 
 
 def test_a_drained_node_is_empty_its_pods_are_elsewhere_and_it_comes_back(scene: Scene) -> None:
@@ -44,7 +48,12 @@ def test_a_budget_that_blocks_for_a_while_is_waited_for(scene: Scene) -> None:
     scene.cluster.advance(5)
     current = store.get(BUDGETS, "shop", "web")
     assert current is not None
-    scene.meanwhile(10, lambda: store.update(BUDGETS, {**store.get(BUDGETS, "shop", "web"), "spec": budget["spec"]}))  # type: ignore[dict-item]
+    scene.meanwhile(
+        10,
+        lambda: store.update(
+            BUDGETS, {**store.get(BUDGETS, "shop", "web"), "spec": budget["spec"]}
+        ),
+    )  # type: ignore[dict-item]
     found = drain_nodes(node=str(web[0]["spec"]["nodeName"]))
     assert f"pod/shop/{web[0]['metadata']['name']}" in found["evicted"]
     said = [str(r.data.get("text")) for r in scene.records() if r.kind == "progress"]
@@ -57,7 +66,10 @@ def test_a_budget_that_blocks_for_ever_is_named(scene: Scene) -> None:
     store.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 3}})
     scene.cluster.advance(5)
     node = _node_of(scene, "web")
-    with pytest.raises(StepFailed, match=r"pod/shop/web-\S+ could not be evicted within 20 s: .*disruption budget web"):
+    with pytest.raises(
+        StepFailed,
+        match=r"pod/shop/web-\S+ could not be evicted within 20 s: .*disruption budget web",
+    ):
         drain_nodes(node=node, limit="20s")
     assert _cordoned(scene) == [node]
     scene.clean()
@@ -76,7 +88,9 @@ def test_one_way_to_choose_nodes_is_needed_and_only_one(scene: Scene) -> None:
 
 def test_caps_and_the_last_node_are_respected(scene: Scene) -> None:
     scene.caps(nodes="1")
-    with pytest.raises(Refused, match="2 of 4 schedulable nodes are more than target `world` allows"):
+    with pytest.raises(
+        Refused, match="2 of 4 schedulable nodes are more than target `world` allows"
+    ):
         drain_nodes(node_selector="kubernetes.io/os=linux", count=2)
     scene.caps(nodes="100%")
     with pytest.raises(Refused, match="nothing could take their pods"):
@@ -97,14 +111,17 @@ def test_a_node_that_somebody_else_cordoned_is_not_drained_nor_uncordoned(scene:
 
 def test_pods_in_the_way_stop_the_drain_before_anything_is_touched(scene: Scene) -> None:
     spec = {
-        "containers": [{"name": "c", "image": "sandbox/web:1.0"}], "nodeName": "node-3",
+        "containers": [{"name": "c", "image": "sandbox/web:1.0"}],
+        "nodeName": "node-3",
         "volumes": [{"name": "scratch", "emptyDir": {}}],
-    }  # fmt: skip
+    }
     scene.cluster.store.create(PODS, {"metadata": {"name": "alone"}, "spec": spec}, "shop")
     scene.cluster.advance(10)
     with pytest.raises(Refused, match=r"pod/shop/alone stands alone.*set force"):
         drain_nodes(node="node-3")
-    with pytest.raises(Refused, match=r"pod/shop/alone has emptyDir data .*scratch .set delete_emptydir_data"):
+    with pytest.raises(
+        Refused, match=r"pod/shop/alone has emptyDir data .*scratch .set delete_emptydir_data"
+    ):
         drain_nodes(node="node-3", force=True)
     assert _cordoned(scene) == []
     assert not [r for r in scene.records() if r.kind in ("undo.planned", "effect.irreversible")]
@@ -139,24 +156,39 @@ def test_a_zone_that_is_the_only_one_or_none_is_refused(scene: Scene) -> None:
 
 def _pod(name: str, owner: str = "ReplicaSet", **more: object) -> dict[str, object]:
     owners = [{"kind": owner, "name": "o", "uid": "u", "controller": True}] if owner else []
-    metadata = {"name": name, "namespace": "n", "ownerReferences": owners, **dict(more.pop("metadata", {}))}  # type: ignore[call-overload]
+    metadata = {
+        "name": name,
+        "namespace": "n",
+        "ownerReferences": owners,
+        **dict(more.pop("metadata", {})),
+    }  # type: ignore[call-overload]
     return {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}, **more}
 
 
 def test_each_pod_is_sorted_by_kubectls_rules() -> None:
     pods = [
-        _pod("plain"), _pod("agent", "DaemonSet"), _pod("alone", ""),
+        _pod("plain"),
+        _pod("agent", "DaemonSet"),
+        _pod("alone", ""),
         _pod("static", "Node", metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}),
         _pod("going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
         _pod("scratch", spec={"volumes": [{"name": "tmp", "emptyDir": {}}]}),
-        _pod("done", "", status={"phase": "Succeeded"}, spec={"volumes": [{"name": "tmp", "emptyDir": {}}]}),
-    ]  # fmt: skip
+        _pod(
+            "done",
+            "",
+            status={"phase": "Succeeded"},
+            spec={"volumes": [{"name": "tmp", "emptyDir": {}}]},
+        ),
+    ]
 
     def names(found: list[dict[str, object]]) -> list[str]:
         return [str(pod["metadata"]["name"]) for pod in found]  # type: ignore[index]
 
     careful = sort_pods(pods, Rules(), lambda pod: "")
-    assert (names(careful.evict), names(careful.leave)) == (["plain", "done"], ["agent", "static", "going"])
+    assert (names(careful.evict), names(careful.leave)) == (
+        ["plain", "done"],
+        ["agent", "static", "going"],
+    )
     assert [why.split(" ")[0] for why in careful.in_the_way] == ["pod/n/alone", "pod/n/scratch"]
     careless = sort_pods(pods, Rules(True, True, False), lambda pod: "")
     assert names(careless.evict) == ["plain", "alone", "scratch", "done"]

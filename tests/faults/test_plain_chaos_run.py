@@ -20,9 +20,13 @@ from tests.drills.conftest import Playground
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CHAOS = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
 SHORT = {
-    "network-latency": {"duration": "4s"}, "cpu-stress": {"duration": "4s"}, "memory-stress": {"duration": "4s"},
-    "dns-failure": {"duration": "4s"}, "scale-to-zero": {"duration": "1s"}, "zone-evacuation": {"hold": "0s"},
-}  # fmt: skip
+    "network-latency": {"duration": "4s"},
+    "cpu-stress": {"duration": "4s"},
+    "memory-stress": {"duration": "4s"},
+    "dns-failure": {"duration": "4s"},
+    "scale-to-zero": {"duration": "1s"},
+    "zone-evacuation": {"hold": "0s"},
+}
 
 
 def environment(drillkit: CommandLine, sandbox: Sandbox) -> dict[str, str]:
@@ -34,9 +38,13 @@ def chaos(
 ) -> subprocess.Popen[str]:
     given = [word for key, value in variables.items() for word in ("--var", f"{key}={value}")]
     return subprocess.Popen(
-        [*CHAOS, "run", *given, str(EXPERIMENTS / f"{experiment}.yaml")], cwd=drillkit.folder,
-        env=environment(drillkit, sandbox), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        [*CHAOS, "run", *given, str(EXPERIMENTS / f"{experiment}.yaml")],
+        cwd=drillkit.folder,
+        env=environment(drillkit, sandbox),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def network_faults(sandbox: Sandbox) -> list[Any]:
@@ -91,7 +99,12 @@ def test_an_interrupted_plain_run_undoes_when_it_ends_and_a_killed_one_is_recove
 def test_every_shipped_experiment_passes_chaos_validate(drillkit: CommandLine) -> None:
     for path in sorted(EXPERIMENTS.glob("*.yaml")):
         found = subprocess.run(
-            [*CHAOS, "validate", str(path)], cwd=drillkit.folder, env={**os.environ}, text=True, capture_output=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+            [*CHAOS, "validate", str(path)],
+            cwd=drillkit.folder,
+            env={**os.environ},
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
         assert found.returncode == 0, found.stdout + found.stderr

@@ -37,7 +37,10 @@ def test_a_count_that_says_nothing_is_refused(scene: Scene, count: str) -> None:
 
 def test_the_targets_cap_holds(scene: Scene) -> None:
     scene.caps(pods="50%")
-    with pytest.raises(Refused, match=r"2 of 3 pods of app=web in shop are more than target `world` allows .* is 1\)"):
+    with pytest.raises(
+        Refused,
+        match=r"2 of 3 pods of app=web in shop are more than target `world` allows .* is 1\)",
+    ):
         delete_pods("shop", "app=web", count=2)
     assert scene.touched() == []
 
@@ -45,13 +48,17 @@ def test_the_targets_cap_holds(scene: Scene) -> None:
 def test_nothing_that_matches_is_a_failure_and_says_what_there_is(scene: Scene) -> None:
     with pytest.raises(StepFailed, match="no pod matches; check the labels"):
         delete_pods("shop", "app=nothing")
-    with pytest.raises(StepFailed, match="expected namespace nowhere, the cluster has none of that name"):
+    with pytest.raises(
+        StepFailed, match="expected namespace nowhere, the cluster has none of that name"
+    ):
         delete_pods("nowhere", "app=web")
     with pytest.raises(StepFailed, match=r"4 of a DaemonSet \(not asked for\)"):
         delete_pods("shop", "app=node-agent")
     with pytest.raises(Refused, match="never hits everything"):
         delete_pods("shop", "")
-    with pytest.raises(StepFailed, match="expected 4 pods of app=web in shop, found 3 that are ready"):
+    with pytest.raises(
+        StepFailed, match="expected 4 pods of app=web in shop, found 3 that are ready"
+    ):
         delete_pods("shop", "app=web", count=4)
     assert scene.touched() == []
 
@@ -64,7 +71,9 @@ def test_pods_that_are_not_ready_or_going_are_left_alone(scene: Scene) -> None:
     store, (going, *_) = scene.cluster.store, scene.pods("web")
     store.delete(PODS, "shop", going["metadata"]["name"])
     spec = {"containers": [{"name": "c", "image": "i"}], "nodeSelector": {"no": "such-node"}}
-    store.create(PODS, {"metadata": {"name": "pending", "labels": {"app": "web"}}, "spec": spec}, "shop")
+    store.create(
+        PODS, {"metadata": {"name": "pending", "labels": {"app": "web"}}, "spec": spec}, "shop"
+    )
     found = delete_pods("shop", "app=web", count="100%")
     assert not {"pending", going["metadata"]["name"]} & {t.split("/")[-1] for t in found["targets"]}
     store.delete(PODS, "shop", "pending", grace_s=0)
@@ -80,7 +89,9 @@ def test_a_random_choice_can_be_repeated(scene: Scene) -> None:
 
     shuffled = list(names)
     random.Random(7).shuffle(shuffled)
-    assert delete_pods("shop", "app=web", order="random", seed=7)["targets"] == [f"pod/shop/{shuffled[0]}"]
+    assert delete_pods("shop", "app=web", order="random", seed=7)["targets"] == [
+        f"pod/shop/{shuffled[0]}"
+    ]
     assert any("seed 7" in str(r.data.get("text")) for r in scene.records())
 
 
@@ -93,7 +104,10 @@ def test_replacements_that_do_not_come_fail_the_action_and_are_counted(scene: Sc
     assert (check.found, check.expected) == (1, 3)
     assert scene.moments() == ["disrupted"]
     assert len(scene.touched()) == 2
-    scene.changed = {"ready pods", *(f"nodes//{node['metadata']['name']}" for node in scene.cluster.store.list(NODES))}
+    scene.changed = {
+        "ready pods",
+        *(f"nodes//{node['metadata']['name']}" for node in scene.cluster.store.list(NODES)),
+    }
 
 
 def test_a_pod_that_is_the_drills_own_tool_is_refused(scene: Scene) -> None:
@@ -106,5 +120,7 @@ def test_a_pod_that_is_the_drills_own_tool_is_refused(scene: Scene) -> None:
     with pytest.raises(Refused, match="Velero restores backups"):
         delete_pods("shop", "app=web")
     scene.changed = {
-        k for k in scene.cluster.inventory() if k.startswith(("deployments/shop/web", "replicasets/shop/web"))
-    }  # fmt: skip
+        k
+        for k in scene.cluster.inventory()
+        if k.startswith(("deployments/shop/web", "replicasets/shop/web"))
+    }

@@ -60,21 +60,34 @@ def answer(path: str, form: dict[str, list[str]]) -> Any:
         return {"resultType": "scalar", "result": [time.time(), str(time.time())]}
     if path.endswith("range"):
         start, end = float(form["start"][0]), float(form["end"][0])
-        return {"resultType": "matrix", "result": [{"metric": {}, "values": [[start, "1"], [end, "1"]]}]}
+        return {
+            "resultType": "matrix",
+            "result": [{"metric": {}, "values": [[start, "1"], [end, "1"]]}],
+        }
     at = int(float(form["time"][0]))
     result = []
     for code, per_s in (("200", 16.5), ("503", 1 / 6)):
         values = [[t, str(per_s * (t - at + 600))] for t in range(at - 600, at + 1)]
-        result.append({"metric": {"__name__": "istio_requests_total", "response_code": code}, "values": values})
+        result.append(
+            {
+                "metric": {"__name__": "istio_requests_total", "response_code": code},
+                "values": values,
+            }
+        )
     for entry in result:
-        entry["metric"] |= {"reporter": "source", "destination_service_name": "web",
-                            "destination_service_namespace": "shop"}  # fmt: skip
+        entry["metric"] |= {
+            "reporter": "source",
+            "destination_service_name": "web",
+            "destination_service_namespace": "shop",
+        }
     return {"resultType": "matrix", "result": result}
 
 
 def test_an_slo_holds_or_not_over_the_time_that_is_asked_about(here, server):
     assert slo.slo_holds("api-availability", over="2m", prometheus=server) is False
-    assert slo.good_percent("api-availability", over="2m", prometheus=server) == pytest.approx(99, abs=0.01)
+    assert slo.good_percent("api-availability", over="2m", prometheus=server) == pytest.approx(
+        99, abs=0.01
+    )
 
 
 def test_a_server_that_is_down_is_no_success_and_no_value(here):
@@ -103,14 +116,24 @@ def test_arguments_that_make_no_sense_are_refused(here, arguments, words):
 def session(target: Target) -> Session:
     clock, gate = SystemClock(), Gate()
     book: Any = None
-    return Session(book, Clients(target, clock, gate), target, clock, gate, Deadline.after(60, clock), "run")
+    return Session(
+        book, Clients(target, clock, gate), target, clock, gate, Deadline.after(60, clock), "run"
+    )
 
 
 def test_the_drill_s_own_target_is_asked_and_one_that_was_started_for_the_run_by_its_address():
     server = PrometheusTarget(url="http://127.0.0.1:1234", scrape_interval=timedelta(seconds=1))
     started = Target(name="sandbox", prometheus=server, launch=Launch(module="drillkit.sandbox"))
 
-    assert slo._where(session(Target(name="prod", prometheus=server)), None, None) == ["--target", "prod"]
-    assert slo._where(session(started), None, None) == ["--prometheus", "http://127.0.0.1:1234", "--scrape", "1s"]
+    assert slo._where(session(Target(name="prod", prometheus=server)), None, None) == [
+        "--target",
+        "prod",
+    ]
+    assert slo._where(session(started), None, None) == [
+        "--prometheus",
+        "http://127.0.0.1:1234",
+        "--scrape",
+        "1s",
+    ]
     assert slo._where(session(started), "other", None) == ["--target", "other"]
     assert slo._where(None, None, None) == []

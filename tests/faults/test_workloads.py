@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.faults.probes import all_pods_ready, count_ready_pods, count_schedulable_nodes, workload_ready
+from drillkit.faults.probes import (
+    all_pods_ready,
+    count_ready_pods,
+    count_schedulable_nodes,
+    workload_ready,
+)
 from drillkit.faults.workloads import restart, scale_to_zero
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.sandbox.kube.objects import DEPLOYMENTS, NODES, PODS
@@ -20,7 +25,9 @@ def _replicas(scene: Scene, name: str = "orders") -> int:
 def _scale(scene: Scene, replicas: int, name: str = "orders") -> None:
     found = scene.cluster.store.get(DEPLOYMENTS, "shop", name)
     assert found is not None
-    scene.cluster.store.update(DEPLOYMENTS, {**found, "spec": {**found["spec"], "replicas": replicas}})
+    scene.cluster.store.update(
+        DEPLOYMENTS, {**found, "spec": {**found["spec"], "replicas": replicas}}
+    )
 
 
 def test_a_restart_replaces_every_pod_and_waits_for_them(scene: Scene) -> None:
@@ -31,14 +38,20 @@ def test_a_restart_replaces_every_pod_and_waits_for_them(scene: Scene) -> None:
     assert not before & {p["metadata"]["uid"] for p in ready}
     assert found["targets"] == ["deployment/shop/web"] == scene.touched()
     assert [c.found for c in scene.checks("step")] == [True]
-    scene.changed = {k for k in scene.cluster.inventory() if "/shop/web" in k and k.startswith(("depl", "replicasets"))}
+    scene.changed = {
+        k
+        for k in scene.cluster.inventory()
+        if "/shop/web" in k and k.startswith(("depl", "replicasets"))
+    }
 
 
 def test_a_restart_that_does_not_get_on_fails(scene: Scene) -> None:
     old = {k for k in scene.cluster.inventory() if k.startswith("replicasets/shop/web")}
     for node in scene.cluster.store.list(NODES):
         scene.cluster.store.update(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
-    with pytest.raises(StepFailed, match="expected deployment/shop/web rolled out, found 3 of 3 pods ready"):
+    with pytest.raises(
+        StepFailed, match="expected deployment/shop/web rolled out, found 3 of 3 pods ready"
+    ):
         restart("shop", "web", limit="20s")
     assert [c.found for c in scene.checks("step")] == [False]
     new = {k for k in scene.cluster.inventory() if k.startswith("replicasets/shop/web")} - old
@@ -58,7 +71,9 @@ def test_a_workload_at_zero_comes_back_as_it_was(scene: Scene) -> None:
     assert scene.clean().ended == ()
 
 
-def test_a_workload_that_somebody_scales_up_meanwhile_proves_nothing_and_is_left_alone(scene: Scene) -> None:
+def test_a_workload_that_somebody_scales_up_meanwhile_proves_nothing_and_is_left_alone(
+    scene: Scene,
+) -> None:
     scene.meanwhile(8, lambda: _scale(scene, 1))
     with pytest.raises(StepUnknown, match="somebody set it to 1"):
         scale_to_zero("shop", "orders", duration="15s", limit="30s")
@@ -114,7 +129,9 @@ def test_probes_look_at_readiness_and_take_nothing_for_no_success(scene: Scene) 
     assert not workload_ready("shop", "orders")
     _scale(scene, 2)
     spec = {"containers": [{"name": "c", "image": "i"}], "nodeSelector": {"no": "such-node"}}
-    scene.cluster.store.create(PODS, {"metadata": {"name": "p", "labels": {"app": "web"}}, "spec": spec}, "shop")
+    scene.cluster.store.create(
+        PODS, {"metadata": {"name": "p", "labels": {"app": "web"}}, "spec": spec}, "shop"
+    )
     assert not all_pods_ready("shop", "app=web")
     scene.cluster.store.delete(PODS, "shop", "p")
     scene.cluster.advance(60)

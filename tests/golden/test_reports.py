@@ -28,9 +28,13 @@ def same(stored: Path, found: str, *, updating: bool) -> None:
         stored.write_text(found, encoding="utf-8")
     wanted = stored.read_text(encoding="utf-8")
     if wanted != found:
-        lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), str(stored), "now", lineterm="", n=1)
+        lines = difflib.unified_diff(
+            wanted.splitlines(), found.splitlines(), str(stored), "now", lineterm="", n=1
+        )
         shown = "\n".join(line[:300] for line in list(lines)[:60])
-        pytest.fail(f"the report has changed; if that is meant: pytest tests/golden --update-golden\n{shown}")
+        pytest.fail(
+            f"the report has changed; if that is meant: pytest tests/golden --update-golden\n{shown}"
+        )
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -93,7 +93,11 @@ def test_what_is_written_is_read_back_in_order_with_its_step(journal: Journal, p
     journal.plan(Uncordon("n1"))
     first, second = read(path)
     assert (first.n, first.kind, first.step, first.data["name"]) == (1, "evidence", "kill", "calls")
-    assert (second.n, second.data["args"], second.data["resource"]) == (2, {"node": "n1"}, "node/n1")
+    assert (second.n, second.data["args"], second.data["resource"]) == (
+        2,
+        {"node": "n1"},
+        "node/n1",
+    )
 
 
 def test_an_effect_without_undo_says_why_and_what_to_wait_for(journal: Journal, path: Path) -> None:
@@ -137,7 +141,9 @@ def test_many_threads_share_syncs_and_every_line_is_whole(path: Path) -> None:
 
     journal = Journal(Counting(path))
     threads = [
-        threading.Thread(target=lambda: [journal.append("progress", {"text": "x"}) for _ in range(50)])
+        threading.Thread(
+            target=lambda: [journal.append("progress", {"text": "x"}) for _ in range(50)]
+        )
         for _ in range(8)
     ]
     for thread in threads:
@@ -205,7 +211,9 @@ def test_a_receipt_is_not_sent_to_another_process(journal: Journal) -> None:
         pickle.dumps(journal.plan(Uncordon("n1")))
 
 
-def test_a_child_plans_over_the_pipe_and_gets_its_answer_after_the_sync(journal: Journal, path: Path) -> None:
+def test_a_child_plans_over_the_pipe_and_gets_its_answer_after_the_sync(
+    journal: Journal, path: Path
+) -> None:
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=serve, args=(journal, ours, "worker:kill"))
     thread.start()
@@ -238,7 +246,9 @@ def test_a_runs_lock_lasts_as_long_as_any_of_its_processes(tmp_path: Path) -> No
     lock = RunLock.take(tmp_path)
     assert lock is not None
     child = subprocess.Popen(
-        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, pass_fds=(lock.fd,)
+        [sys.executable, "-c", "import sys; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        pass_fds=(lock.fd,),
     )
     lock.release()
     assert RunLock.take(tmp_path) is None, "the child still holds it"
@@ -250,7 +260,9 @@ def test_a_runs_lock_lasts_as_long_as_any_of_its_processes(tmp_path: Path) -> No
     again.release()
 
 
-def test_an_open_run_is_found_from_anywhere_until_it_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_run_is_found_from_anywhere_until_it_is_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "home"))
     folder = tmp_path / "reports" / "pod-delete" / "r1"
     folder.mkdir(parents=True)
@@ -266,7 +278,9 @@ def test_an_open_run_is_found_from_anywhere_until_it_is_clean(tmp_path: Path, mo
         find_run("r2", tmp_path / "reports")
 
 
-def test_a_damaged_note_of_an_open_run_is_told_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_note_of_an_open_run_is_told_not_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path))
     (tmp_path / "open").mkdir()
     (tmp_path / "open" / "r1").write_text("{")

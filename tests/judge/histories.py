@@ -25,7 +25,9 @@ EPOCH = 1_800_000_000.0
 def drill(**keys: Any) -> Drill:
     """A drill from the plain data of its file; one step `kill` unless it says otherwise."""
     steps = [{"name": "kill", "uses": "chaostoolkit"}]
-    found: Drill = from_data(Drill, {"drill": "pod-delete", "owner": "platform@example.com", "steps": steps, **keys})
+    found: Drill = from_data(
+        Drill, {"drill": "pod-delete", "owner": "platform@example.com", "steps": steps, **keys}
+    )
     return found
 
 
@@ -37,9 +39,15 @@ class Tape:
         self._lines: list[tuple[float, int, str, str, str, dict[str, Any]]] = []
         if of is not None:
             self.add(
-                0.0, "run.opened", run="20270115-080000-x7k2", drill=to_data(of), target={"name": "sandbox"},
-                operator="me@here", trigger="operator", **opened,
-            )  # fmt: skip
+                0.0,
+                "run.opened",
+                run="20270115-080000-x7k2",
+                drill=to_data(of),
+                target={"name": "sandbox"},
+                operator="me@here",
+                trigger="operator",
+                **opened,
+            )
 
     def add(self, at: float, kind: str, /, *, on: str = "", key: str = "", **data: Any) -> Tape:
         """A record. `on`: the step it belongs to; `key`: a name that a later `of` may use instead of the number."""
@@ -64,29 +72,58 @@ class Tape:
         return self if end is None else self.add(end, "phase.ended", phase=name)
 
     def step(
-        self, name: str, start: float, end: float | None = None, outcome: str = "ok", why: str = "", group: str = ""
+        self,
+        name: str,
+        start: float,
+        end: float | None = None,
+        outcome: str = "ok",
+        why: str = "",
+        group: str = "",
     ) -> Tape:
         """A step; without an end it was cut off."""
         self.add(start, "step.started", on=name, uses="chaostoolkit", disturbs="users", group=group)
-        return self if end is None else self.add(end, "step.ended", on=name, outcome=outcome, why=why)
+        return (
+            self if end is None else self.add(end, "step.ended", on=name, outcome=outcome, why=why)
+        )
 
     def gate(
-        self, at: float, place: str, sli: str, holds: str = "met", bad: int = 0, total: int = 200, **more: Any
+        self,
+        at: float,
+        place: str,
+        sli: str,
+        holds: str = "met",
+        bad: int = 0,
+        total: int = 200,
+        **more: Any,
     ) -> Tape:
         """A gate's decision."""
         data = {"expected": "at most 2 of 200 bad", "why": f"{bad} bad of {total}", **more}
-        return self.add(at, "gate.decided", place=place, sli=sli, holds=holds, bad=bad, total=total, **data)
+        return self.add(
+            at, "gate.decided", place=place, sli=sli, holds=holds, bad=bad, total=total, **data
+        )
 
-    def undo(self, at: float, resource: str, *, phase: str = "relieve", step: str = "kill", key: str = "") -> Tape:
+    def undo(
+        self, at: float, resource: str, *, phase: str = "relieve", step: str = "kill", key: str = ""
+    ) -> Tape:
         """An undo that is planned; `add(…, "undo.ended", of=RESOURCE)` closes it."""
         data = {"undo": "kube.uncordon", "phase": phase, "resource": resource, "args": {}}
         return self.add(at, "undo.planned", on=step, key=key or resource, **data)
 
     def probe(
-        self, sli: str, start: float, end: float, *, rate: int = 20, bad: Sequence[tuple[float, float]] = (),
-        cause: str = "refused", latency_s: float = 0.005, slow: Mapping[float, float] | None = None,
-        control: bool = False, dropped: Mapping[int, int] | None = None, late_us: Mapping[int, int] | None = None,
-    ) -> Tape:  # fmt: skip
+        self,
+        sli: str,
+        start: float,
+        end: float,
+        *,
+        rate: int = 20,
+        bad: Sequence[tuple[float, float]] = (),
+        cause: str = "refused",
+        latency_s: float = 0.005,
+        slow: Mapping[float, float] | None = None,
+        control: bool = False,
+        dropped: Mapping[int, int] | None = None,
+        late_us: Mapping[int, int] | None = None,
+    ) -> Tape:
         """Samples of whole seconds from `start` to `end`: probes intended within a span of `bad` fail.
 
         `slow`: latencies by the intended time at which they begin to apply; `dropped`, `late_us`: by second.
@@ -96,14 +133,22 @@ class Tape:
             states = [not any(a <= at < b for a, b in bad) for at in times]
             latencies = [latency_s] * rate
             for since, value in (slow or {}).items():
-                latencies = [value if at >= since else old for at, old in zip(times, latencies, strict=True)]
+                latencies = [
+                    value if at >= since else old for at, old in zip(times, latencies, strict=True)
+                ]
             self.see(
                 second + 1.0,
                 sample_of_second(
-                    sli, times, states, latencies, cause=cause, control=control, dropped=(dropped or {}).get(second, 0),
+                    sli,
+                    times,
+                    states,
+                    latencies,
+                    cause=cause,
+                    control=control,
+                    dropped=(dropped or {}).get(second, 0),
                     late_us=(late_us or {}).get(second, 300),
                 ),
-            )  # fmt: skip
+            )
         return self
 
     def closed(self, at: float) -> Tape:
@@ -121,9 +166,16 @@ class Tape:
 
 
 def sample_of_second(
-    sli: str, times: Sequence[float], states: Sequence[bool], latencies_s: Sequence[float], *, cause: str = "refused",
-    control: bool = False, dropped: int = 0, late_us: int = 300,
-) -> Sample:  # fmt: skip
+    sli: str,
+    times: Sequence[float],
+    states: Sequence[bool],
+    latencies_s: Sequence[float],
+    *,
+    cause: str = "refused",
+    control: bool = False,
+    dropped: int = 0,
+    late_us: int = 300,
+) -> Sample:
     """The Sample of one second's probes."""
     starts = [i for i in range(len(states)) if i == 0 or states[i] != states[i - 1]]
     ends = [i - 1 for i in starts[1:]] + ([len(states) - 1] if states else [])
@@ -134,10 +186,17 @@ def sample_of_second(
             latency[bucket] = latency.get(bucket, 0) + 1
     failed = states.count(False)
     return Sample(
-        sli, len(states), len(states) - failed, {cause: failed} if failed else {}, latency,
-        tuple((times[i], states[i]) for i in starts), tuple((times[i], states[i]) for i in ends), late_us, dropped,
+        sli,
+        len(states),
+        len(states) - failed,
+        {cause: failed} if failed else {},
+        latency,
+        tuple((times[i], states[i]) for i in starts),
+        tuple((times[i], states[i]) for i in ends),
+        late_us,
+        dropped,
         control,
-    )  # fmt: skip
+    )
 
 
 def _numbered(kind: str, data: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
@@ -154,16 +213,31 @@ KILL = {"name": "kill", "uses": "chaostoolkit", "objectives": {"recovery": "2m"}
 
 
 def pod_delete(
-    of: Drill | None = None, *, bad: Sequence[tuple[float, float]] = ((21.0, 21.3),), until: float = 60.0, **probe: Any
+    of: Drill | None = None,
+    *,
+    bad: Sequence[tuple[float, float]] = ((21.0, 21.3),),
+    until: float = 60.0,
+    **probe: Any,
 ) -> Tape:
     """The design's example: before 0-20 s, a pod deleted at 21 s, whole again at 23.1 s, after from 40 s on."""
-    tape = Tape(of or drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=HYPOTHESIS, steps=[KILL]))
+    tape = Tape(
+        of
+        or drill(
+            probes={"web": {"http": "http://shop/health"}}, hypothesis=HYPOTHESIS, steps=[KILL]
+        )
+    )
     tape.phase("before", 1, 20).gate(19.5, "before", "web").phase("steps", 20, 40)
     tape.probe("web", 0, until, bad=bad, **probe)
     tape.step("kill", 20, 40).mark("kill", disrupted=21.0, recovered=23.1)
     tape.add(
-        21.0, "effect.irreversible", on="kill", effect="kube.delete-pod", resource="pod/shop/web-1", args={},
-        reason="a pod is not brought back", wait_for="a replacement that is ready",
-    )  # fmt: skip
+        21.0,
+        "effect.irreversible",
+        on="kill",
+        effect="kube.delete-pod",
+        resource="pod/shop/web-1",
+        args={},
+        reason="a pod is not brought back",
+        wait_for="a replacement that is ready",
+    )
     tape.phase("after", 40, 55).gate(54.5, "after", "web")
     return tape.phase("cleanup", 55, 56).closed(until + 1)

@@ -14,7 +14,9 @@ from tests.judge.histories import Tape, drill
 DAYS_30 = 30 * 86_400.0
 
 
-def live(*guards: dict[str, Any], slos: dict[str, SloTerms] | None = None, begin: float | None = 0.0) -> LiveBounds:
+def live(
+    *guards: dict[str, Any], slos: dict[str, SloTerms] | None = None, begin: float | None = 0.0
+) -> LiveBounds:
     found = LiveBounds(drill(guards={"abort": list(guards)}), slos)
     if begin is not None:
         found.begin(begin)
@@ -31,14 +33,20 @@ def stream(bounds: LiveBounds, tape: Tape) -> list[tuple[float, Fired]]:
 
 
 def test_an_outage_longer_than_its_bound_fires_once_and_while_it_lasts() -> None:
-    fired = stream(live({"probe": "web", "longest_gap": "2s"}), Tape(None).probe("web", 0, 20, bad=[(5.0, 15.0)]))
+    fired = stream(
+        live({"probe": "web", "longest_gap": "2s"}),
+        Tape(None).probe("web", 0, 20, bad=[(5.0, 15.0)]),
+    )
     assert [(at, f.by, f.holds) for at, f in fired] == [(8.0, "guard", Holds.VIOLATED)]
     assert fired[0][1].guard == "probe: web, longest_gap: 2s"
     assert fired[0][1].why == "web did not answer for 3 s"
 
 
 def test_an_outage_within_its_bound_does_not_fire() -> None:
-    assert not stream(live({"probe": "web", "longest_gap": "2s"}), Tape(None).probe("web", 0, 20, bad=[(5.0, 6.5)]))
+    assert not stream(
+        live({"probe": "web", "longest_gap": "2s"}),
+        Tape(None).probe("web", 0, 20, bad=[(5.0, 6.5)]),
+    )
 
 
 def test_bad_requests_count_from_the_first_step_on() -> None:
@@ -64,17 +72,27 @@ def test_a_budget_cap_of_a_probes_slo_is_charged_by_time() -> None:
     fired = stream(bounds, Tape(None).probe("web", 0, 30, bad=[(5.0, 30.0)]))
     # 0.1 % of 12,960 s of outage are 13 s.
     assert [at for at, _ in fired] == [18.0]
-    assert fired[0][1].why.startswith("of the budget of api this drill spent 0.1 % by time (an estimate)")
+    assert fired[0][1].why.startswith(
+        "of the budget of api this drill spent 0.1 % by time (an estimate)"
+    )
 
 
 def test_a_budget_cap_counts_answers_slower_than_the_slo_allows() -> None:
-    slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30, kind="probe", probe="web", slow_s=0.2)}
+    slos = {
+        "api": SloTerms(
+            name="api", target=0.995, window_s=DAYS_30, kind="probe", probe="web", slow_s=0.2
+        )
+    }
     bounds = live({"budget": "api", "spent": "0.1%"}, slos=slos)
-    assert [at for at, _ in stream(bounds, Tape(None).probe("web", 0, 30, slow={5.0: 0.5}))] == [18.0]
+    assert [at for at, _ in stream(bounds, Tape(None).probe("web", 0, 30, slow={5.0: 0.5}))] == [
+        18.0
+    ]
 
 
 def test_a_budget_cap_of_metrics_is_charged_by_events() -> None:
-    slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30, kind="prometheus", n_window=1e6)}
+    slos = {
+        "api": SloTerms(name="api", target=0.995, window_s=DAYS_30, kind="prometheus", n_window=1e6)
+    }
     bounds = live({"budget": "api", "spent": "2%"}, slos=slos)
     assert not bounds.add_reading(Reading("api", "q", 30.0, 900.0, 1000.0), 30.0)
     (fired,) = bounds.add_reading(Reading("api", "q", 60.0, 1880.0, 2000.0), 60.0)
@@ -121,7 +139,15 @@ def test_seconds_without_a_single_probe_are_blind() -> None:
     empty = Tape(None).probe("web", 0, 10, rate=1).history()
     for record in empty:
         sample = sample_of(
-            {**record.data, "sent": 0, "good": 0, "flips": [], "last": [], "latency_us": {}, "dropped": 1}
+            {
+                **record.data,
+                "sent": 0,
+                "good": 0,
+                "flips": [],
+                "last": [],
+                "latency_us": {},
+                "dropped": 1,
+            }
         )
         if fired := bounds.add(sample, record.mono):
             assert fired[0].by == "blind"
@@ -153,5 +179,9 @@ def test_live_figures_are_those_of_the_last_seconds() -> None:
 
 def test_a_guard_that_can_never_fire_is_named() -> None:
     slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30)}
-    guards = [{"budget": "api", "spent": "1%"}, {"budget": "lost", "spent": "1%"}, {"probe": "web", "bad": 1}]
+    guards = [
+        {"budget": "api", "spent": "1%"},
+        {"budget": "lost", "spent": "1%"},
+        {"probe": "web", "bad": 1},
+    ]
     assert live(*guards, slos=slos).unwatched == ["budget: lost, spent: 1%"]

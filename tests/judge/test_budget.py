@@ -81,7 +81,9 @@ def test_probe_failures_are_never_charged_to_the_users_events() -> None:
 
 
 def test_metrics_are_charged_by_events_with_the_estimate_beside() -> None:
-    metrics = SloTerms(name="api", target=0.995, window_s=DAYS_30, kind="prometheus", n_window=1_000_000)
+    metrics = SloTerms(
+        name="api", target=0.995, window_s=DAYS_30, kind="prometheus", n_window=1_000_000
+    )
     found = spent(metrics, 50, 1000, 60)
     assert found is not None
     assert found.decides == pytest.approx(0.01)

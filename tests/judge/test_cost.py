@@ -15,22 +15,41 @@ def long_run(seconds: int, rate: int) -> History:
     """A run of that many seconds whose samples are one minute's, over and over, moved along in time."""
     of = drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=HYPOTHESIS, steps=[KILL])
     minute = Tape(None).probe("web", 0, 60, rate=rate, bad=[(30, 30.1)]).history()
-    frame = Tape(of).phase("steps", 1, seconds - 30).gate(0.5, "before", "web").step("kill", 1, seconds - 30)
-    frame.mark("kill", disrupted=2, recovered=4).gate(seconds - 1.0, "after", "web").closed(seconds + 1)
+    frame = (
+        Tape(of)
+        .phase("steps", 1, seconds - 30)
+        .gate(0.5, "before", "web")
+        .step("kill", 1, seconds - 30)
+    )
+    frame.mark("kill", disrupted=2, recovered=4).gate(seconds - 1.0, "after", "web").closed(
+        seconds + 1
+    )
     samples = [
-        Record(0, r.at + offset, r.mono + offset, "sampler", r.kind, "", {**r.data, **_moved(r, offset)})
+        Record(
+            0,
+            r.at + offset,
+            r.mono + offset,
+            "sampler",
+            r.kind,
+            "",
+            {**r.data, **_moved(r, offset)},
+        )
         for offset in range(0, seconds, 60)
         for r in minute
     ]
     lines = sorted([*frame.history(), *samples], key=lambda r: r.mono)
-    return tuple(Record(n, r.at, r.mono, r.by, r.kind, r.step, r.data) for n, r in enumerate(lines, 1))
+    return tuple(
+        Record(n, r.at, r.mono, r.by, r.kind, r.step, r.data) for n, r in enumerate(lines, 1)
+    )
 
 
 def _moved(record: Record, offset: float) -> dict[str, object]:
     good = record.data["good"]
     latencies = [bucket_us(2000 + round(20_000 * i / good)) for i in range(good)]
     spread = {str(bucket): latencies.count(bucket) for bucket in dict.fromkeys(latencies)}
-    moved = {key: [[at + offset, state] for at, state in record.data[key]] for key in ("flips", "last")}
+    moved = {
+        key: [[at + offset, state] for at, state in record.data[key]] for key in ("flips", "last")
+    }
     return {**moved, "latency_us": spread}
 
 

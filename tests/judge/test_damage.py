@@ -21,12 +21,18 @@ BETTER = {Holds.VIOLATED: 0, Holds.UNKNOWN: 1, Holds.MET: 2}
 
 def rich() -> Tape:
     tape = (
-        pod_delete(until=56.0).undo(21, "node/n1").add(30.0, "undo.ended", of="node/n1", outcome="undone", attempts=1)
+        pod_delete(until=56.0)
+        .undo(21, "node/n1")
+        .add(30.0, "undo.ended", of="node/n1", outcome="undone", attempts=1)
     )
     tape.add(20.5, "guard.decided", place="start", guard="x", holds="met", why="").add(
         31, "effect.confirmed", of="node/n1"
     )
-    tape.see(22, Activity("delete", "method", "action", "succeeded", 1, None, 0.1, targets=("pod/a/b",)), step="kill")
+    tape.see(
+        22,
+        Activity("delete", "method", "action", "succeeded", 1, None, 0.1, targets=("pod/a/b",)),
+        step="kill",
+    )
     return tape.see(23, Check("delay", "in-effect", True, "==", True), step="kill")
 
 
@@ -38,8 +44,14 @@ def damaged(history: History) -> Iterator[tuple[str, History]]:
             continue
         for key in record.data:
             for junk in JUNK:
-                yield f"{record.kind}.{key} = {junk!r}", _with(history, i, {**record.data, key: junk})
-            yield f"{record.kind} without {key}", _with(history, i, {k: v for k, v in record.data.items() if k != key})
+                yield (
+                    f"{record.kind}.{key} = {junk!r}",
+                    _with(history, i, {**record.data, key: junk}),
+                )
+            yield (
+                f"{record.kind} without {key}",
+                _with(history, i, {k: v for k, v in record.data.items() if k != key}),
+            )
         yield f"no {record.kind}", history[:i] + history[i + 1 :]
 
 
@@ -53,9 +65,13 @@ def _with(history: History, i: int, data: dict[str, Any]) -> History:
     [
         rich().history(),
         restore(rto="30m", rpo="1h").history(),
-        detecting((165.0, alert(160.5)), (170.0, Alert("ShopDown", {}, "resolved", date(170)))).history(),
+        detecting(
+            (165.0, alert(160.5)), (170.0, Alert("ShopDown", {}, "resolved", date(170)))
+        ).history(),
         run(
-            {"api": {"bad": 30, "budget": "1%"}, "web": {"p95": "1s"}}, (325.0, reading(999.0, 1000.0)), rate=2
+            {"api": {"bad": 30, "budget": "1%"}, "web": {"p95": "1s"}},
+            (325.0, reading(999.0, 1000.0)),
+            rate=2,
         ).history(),
     ],
     ids=["pod delete", "restore", "detection", "metrics"],
@@ -70,7 +86,9 @@ def test_the_judge_answers_whatever_was_damaged(history: History) -> None:
 
 
 def test_what_is_missing_never_turns_unknown_into_met() -> None:
-    history = tuple(r for r in rich().history() if not (r.kind == "gate.decided" and r.data["place"] == "after"))
+    history = tuple(
+        r for r in rich().history() if not (r.kind == "gate.decided" and r.data["place"] == "after")
+    )
     assert judge(history).holds is Holds.UNKNOWN
     for i, record in enumerate(history):
         if record.kind != "run.opened":

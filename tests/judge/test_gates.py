@@ -53,11 +53,15 @@ def test_with_a_confidence_the_exact_test_decides_and_takes_as_many_probes_as_it
     answer = decide(gate, samples(Tape(None).probe("web", 0, 15)))
     assert (answer.holds, answer.total) == (Holds.MET, 300)
     assert answer.expected == "at most 1 % bad, at 95 % confidence"
-    assert decide(gate, samples(Tape(None).probe("web", 0, 15, bad=[(5, 6)]))).holds is Holds.VIOLATED
+    assert (
+        decide(gate, samples(Tape(None).probe("web", 0, 15, bad=[(5, 6)]))).holds is Holds.VIOLATED
+    )
 
 
 def test_that_none_is_bad_cannot_be_shown_at_any_confidence() -> None:
-    answer = decide(Gate(bad=OutOf(0, 100), confidence=Share(0.95)), samples(Tape(None).probe("web", 0, 60)))
+    answer = decide(
+        Gate(bad=OutOf(0, 100), confidence=Share(0.95)), samples(Tape(None).probe("web", 0, 60))
+    )
     assert answer.holds is Holds.UNKNOWN
     assert "no number of probes shows that none is bad" in answer.why
 
@@ -71,7 +75,9 @@ def test_drops_of_the_prober_make_a_good_gate_unknown_but_leave_a_bad_one_violat
 
 
 def test_throttled_probes_measure_the_limiter() -> None:
-    answer = decide(TWO_OF_200, samples(Tape(None).probe("web", 0, 10, bad=[(5, 6)], cause="throttled")))
+    answer = decide(
+        TWO_OF_200, samples(Tape(None).probe("web", 0, 10, bad=[(5, 6)], cause="throttled"))
+    )
     assert answer.holds is Holds.UNKNOWN
     assert "20 probes were throttled" in answer.why
 
@@ -86,21 +92,35 @@ def test_throttled_probes_measure_the_limiter() -> None:
         ({3: 1_500_000}, None, Holds.UNKNOWN),  # a stall hides everything
     ],
 )
-def test_a_late_prober_is_not_believed(late_us: dict[int, int], slow_s: float | None, holds: Holds) -> None:
+def test_a_late_prober_is_not_believed(
+    late_us: dict[int, int], slow_s: float | None, holds: Holds
+) -> None:
     for bad in ((), ((5, 7),)):
-        found = decide(TWO_OF_200, samples(Tape(None).probe("web", 0, 10, late_us=late_us, bad=bad)), slow_s=slow_s)
+        found = decide(
+            TWO_OF_200,
+            samples(Tape(None).probe("web", 0, 10, late_us=late_us, bad=bad)),
+            slow_s=slow_s,
+        )
         assert found.holds is (Holds.VIOLATED if bad and holds is Holds.MET else holds)
 
 
 def test_a_control_probe_that_fails_too_makes_it_unknown() -> None:
-    tape = Tape(None).probe("web", 0, 10, bad=[(5, 6)]).probe("other", 0, 10, bad=[(5, 6)], control=True)
+    tape = (
+        Tape(None)
+        .probe("web", 0, 10, bad=[(5, 6)])
+        .probe("other", 0, 10, bad=[(5, 6)], control=True)
+    )
     answer = decide(TWO_OF_200, samples(tape))
     assert answer.holds is Holds.UNKNOWN
     assert "control probe failed at the same time" in answer.why
 
 
 def test_a_control_probe_that_fails_at_another_time_changes_nothing() -> None:
-    tape = Tape(None).probe("web", 0, 10, bad=[(5, 6)]).probe("other", 0, 10, bad=[(8.5, 9)], control=True)
+    tape = (
+        Tape(None)
+        .probe("web", 0, 10, bad=[(5, 6)])
+        .probe("other", 0, 10, bad=[(8.5, 9)], control=True)
+    )
     assert decide(TWO_OF_200, samples(tape)).holds is Holds.VIOLATED
 
 
@@ -142,7 +162,9 @@ def test_an_slo_asks_for_as_many_probes_as_allow_a_bad_one() -> None:
         (11.0, 10.0, Holds.UNKNOWN, "11 good of 10 cannot be"),
     ],
 )
-def test_counts_of_a_metrics_server(good: float | None, total: float | None, holds: Holds, why: str) -> None:
+def test_counts_of_a_metrics_server(
+    good: float | None, total: float | None, holds: Holds, why: str
+) -> None:
     answer = decide_ratio(good, total, 0.995, why="HTTP 503")
     assert (answer.holds, answer.why) == (holds, why)
 
@@ -153,4 +175,6 @@ def test_counts_of_a_metrics_server_at_a_confidence() -> None:
 
 
 def test_histories_of_gates_are_read() -> None:
-    assert [r.data["sli"] for r in read_run(Tape(None).gate(1.0, "before", "web").history()).gates] == ["web"]
+    assert [
+        r.data["sli"] for r in read_run(Tape(None).gate(1.0, "before", "web").history()).gates
+    ] == ["web"]

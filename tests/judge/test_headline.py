@@ -57,7 +57,11 @@ def test_a_wrapped_experiment_is_told_in_a_sentence() -> None:
     of = drill(steps=[{"name": "pods", "uses": "chaostoolkit"}])
     tape = Tape(of).phase("steps", 1, 9).step("pods", 1, 9)
     for place in ("before", "after"):
-        tape.see(2, Activity("all pods are ready", place, "probe", "succeeded", None, True, 0.1), step="pods")  # type: ignore[arg-type]
+        tape.see(
+            2,
+            Activity("all pods are ready", place, "probe", "succeeded", None, True, 0.1),
+            step="pods",
+        )  # type: ignore[arg-type]
     tape.see(3, Check("ready pods of app=web in shop", "step", 3, ">=", 3), step="pods")
     verdict = judge(tape.closed(10).history())
     assert verdict.headline == (
@@ -70,7 +74,9 @@ def test_a_wrapped_experiment_is_told_in_a_sentence() -> None:
 def test_more_reasons_than_a_sentence_holds_are_counted() -> None:
     during = {name: {"bad": 0} for name in ("a", "b", "c", "d", "e")}
     probes = {name: {"http": "http://shop/"} for name in during}
-    tape = Tape(drill(probes=probes, hypothesis={"during": during}, steps=[KILL])).phase("steps", 1, 9)
+    tape = Tape(drill(probes=probes, hypothesis={"during": during}, steps=[KILL])).phase(
+        "steps", 1, 9
+    )
     for name in during:
         tape.probe(name, 0, 10, bad=[(5, 6)])
     headline = judge(tape.step("kill", 1, 9).closed(11).history()).headline
@@ -93,7 +99,10 @@ def test_only_requests_without_an_answer_are_called_lost(bad: dict[str, int], wo
 
 
 def test_causes_are_words_and_the_most_frequent_stands_first() -> None:
-    assert causes({"refused": 2, "5xx": 70, "new-cause": 1}) == "70 answered 5xx, 2 refused, 1 new-cause"
+    assert (
+        causes({"refused": 2, "5xx": 70, "new-cause": 1})
+        == "70 answered 5xx, 2 refused, 1 new-cause"
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,10 @@ def test_causes_are_words_and_the_most_frequent_stands_first() -> None:
         ("step/kill/after/web", "kill: web after the step"),
         ("step/kill/activity/method/delete pods", "kill: delete pods"),
         ("step/kill/activity/after/all are ready", "kill: all are ready, after the experiment"),
-        ("step/kill/check/ready pods of deployment/shop/web", "kill: ready pods of deployment/shop/web"),
+        (
+            "step/kill/check/ready pods of deployment/shop/web",
+            "kill: ready pods of deployment/shop/web",
+        ),
         ("step/kill/objective/rto", "kill: RTO"),
         ("step/db/comparison/settings/db-1", "db: settings of db-1"),
         ("step/kill", "kill"),

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drillkit.judge.histogram import RELATIVE_ERROR, bucket_us, floor_us, merged, percentile_s, slower_than
+from drillkit.judge.histogram import (
+    RELATIVE_ERROR,
+    bucket_us,
+    floor_us,
+    merged,
+    percentile_s,
+    slower_than,
+)
 
 LATENCIES = st.lists(st.integers(0, 60_000_000), min_size=1, max_size=300)
 
@@ -25,7 +32,9 @@ def test_a_bucket_holds_its_values_and_is_at_most_two_percent_wide(latency: int)
 
 
 @given(LATENCIES, st.sampled_from([0.5, 0.95, 0.99, 1.0]))
-def test_a_percentile_is_never_too_low_and_at_most_two_percent_too_high(latencies: list[int], share: float) -> None:
+def test_a_percentile_is_never_too_low_and_at_most_two_percent_too_high(
+    latencies: list[int], share: float
+) -> None:
     true = sorted(latencies)[math.ceil(share * len(latencies) - 1e-9) - 1] / 1e6
     found = percentile_s(histogram(latencies), share)
     assert found is not None
@@ -33,7 +42,9 @@ def test_a_percentile_is_never_too_low_and_at_most_two_percent_too_high(latencie
 
 
 @given(LATENCIES, st.integers(0, 60_000_000))
-def test_the_number_of_slower_ones_lies_between_the_two_that_buckets_can_tell(latencies: list[int], limit: int) -> None:
+def test_the_number_of_slower_ones_lies_between_the_two_that_buckets_can_tell(
+    latencies: list[int], limit: int
+) -> None:
     found = slower_than(histogram(latencies), limit / 1e6)
     assert found.least <= sum(latency > limit for latency in latencies) <= found.most
 

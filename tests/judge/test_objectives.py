@@ -20,15 +20,27 @@ def date(at: float) -> datetime:
 
 
 def restore(
-    outcome: str = "ok", *, verified: bool = True, checks: list[Check] | None = None,
-    points: list[RecoveryPoint] | None = None, **objectives: str,
-) -> Tape:  # fmt: skip
+    outcome: str = "ok",
+    *,
+    verified: bool = True,
+    checks: list[Check] | None = None,
+    points: list[RecoveryPoint] | None = None,
+    **objectives: str,
+) -> Tape:
     """A restore from 100 s to 1500 s; data lost at 100 s."""
-    step: dict[str, Any] = {"name": "database", "uses": "rds.point-in-time-restore", "objectives": objectives}
+    step: dict[str, Any] = {
+        "name": "database",
+        "uses": "rds.point-in-time-restore",
+        "objectives": objectives,
+    }
     step["checks"] = [{"sql": "select count(*) from orders", "expect": "> 0"}]
-    tape = Tape(drill(steps=[step]), clock_offsets={"database": 0.2, "aws": -0.7}).phase("steps", 90, 1500)
+    tape = Tape(drill(steps=[step]), clock_offsets={"database": 0.2, "aws": -0.7}).phase(
+        "steps", 90, 1500
+    )
     tape.step("database", 100, 1500, outcome)
-    tape.mark("database", disrupted=100, decided=130, started=140, restored=1100, ready=1300, warm=1350)
+    tape.mark(
+        "database", disrupted=100, decided=130, started=140, restored=1100, ready=1300, warm=1350
+    )
     if verified:
         tape.mark("database", verified=1400)
     read = Check("orders", "restored-data", 0, ">", 812)
@@ -48,7 +60,7 @@ def test_rto_runs_from_the_disruption_to_the_last_passing_check_and_its_parts_ad
     assert step.rto_s == pytest.approx(1300)
     assert step.split_s == pytest.approx(
         {"decide": 30, "queue": 10, "restore": 960, "ready": 200, "warm": 50, "verify": 50}
-    )  # fmt: skip
+    )
     assert sum(step.split_s.values()) == pytest.approx(1300)
 
 
@@ -59,7 +71,9 @@ def test_an_rto_that_took_too_long_is_violated() -> None:
 
 
 @pytest.mark.parametrize(("rto", "holds"), [("20m", VIOLATED), ("30m", UNKNOWN)])
-def test_a_restore_that_never_verified_misses_its_rto_once_it_has_passed(rto: str, holds: Holds) -> None:
+def test_a_restore_that_never_verified_misses_its_rto_once_it_has_passed(
+    rto: str, holds: Holds
+) -> None:
     judged = objective(judge(restore("cut", verified=False, rto=rto).history()), "rto")
     assert (judged.holds, judged.observed) == (holds, "not restored after 23 min 20 s")
 
@@ -71,7 +85,9 @@ def test_an_rto_that_nobody_measured_is_unknown() -> None:
 
 
 def test_a_restore_whose_data_nobody_read_is_unknown_however_fast_it_was() -> None:
-    verdict = judge(restore(checks=[Check("pods ready", "step", True, "==", True)], rto="30m").history())
+    verdict = judge(
+        restore(checks=[Check("pods ready", "step", True, "==", True)], rto="30m").history()
+    )
     assert verdict.exit_code == 3
     assert "nobody read the restored data" in verdict.headline
 
@@ -93,7 +109,10 @@ def test_a_restore_whose_data_nobody_read_is_unknown_however_fast_it_was() -> No
 )
 def test_a_check_is_compared_by_the_judge(check: Check, holds: Holds) -> None:
     verdict = judge(restore(checks=[check], rto="30m").history())
-    assert next(j for j in verdict.steps[0].judged if j.about == "step/database/check/orders").holds is holds
+    assert (
+        next(j for j in verdict.steps[0].judged if j.about == "step/database/check/orders").holds
+        is holds
+    )
 
 
 def test_only_the_last_attempt_of_a_check_counts() -> None:
@@ -116,13 +135,27 @@ def test_a_declared_check_that_did_not_run_proves_nothing() -> None:
         ("canary", 95, "10s", MET, "by the heartbeat"),
         ("canary", 80, "10s", VIOLATED, "by the heartbeat"),
         ("newest-row", 95, "10s", MET, "by the newest row, a lower bound of the recovery point"),
-        ("newest-row", 80, "10s", UNKNOWN, "by the newest row, a lower bound of the recovery point"),
+        (
+            "newest-row",
+            80,
+            "10s",
+            UNKNOWN,
+            "by the newest row, a lower bound of the recovery point",
+        ),
         ("snapshot", 95, "10s", UNKNOWN, "promised (snapshot), not read from the restored data"),
-        ("latest-restorable", 80, "10s", VIOLATED, "promised (latest-restorable), not read from the restored data"),
+        (
+            "latest-restorable",
+            80,
+            "10s",
+            VIOLATED,
+            "promised (latest-restorable), not read from the restored data",
+        ),
         ("canary", 101, "10s", MET, "by the heartbeat"),
     ],
 )
-def test_rpo_by_what_was_found_in_the_restored_data(basis: Any, at: float, rpo: str, holds: Holds, note: str) -> None:
+def test_rpo_by_what_was_found_in_the_restored_data(
+    basis: Any, at: float, rpo: str, holds: Holds, note: str
+) -> None:
     verdict = judge(restore(points=[RecoveryPoint(date(at), basis, date(100))], rpo=rpo).history())
     judged = objective(verdict, "rpo")
     assert (judged.holds, judged.note) == (holds, f"{note}; clocks apart by up to 0.7 s")
@@ -131,8 +164,13 @@ def test_rpo_by_what_was_found_in_the_restored_data(basis: Any, at: float, rpo: 
 
 
 def test_the_heartbeat_is_preferred_to_what_the_provider_promises() -> None:
-    points = [RecoveryPoint(date(10), "canary", date(100)), RecoveryPoint(date(99), "latest-restorable", date(100))]
-    assert objective(judge(restore(points=points, rpo="1m").history()), "rpo").observed == "RPO 90 s"
+    points = [
+        RecoveryPoint(date(10), "canary", date(100)),
+        RecoveryPoint(date(99), "latest-restorable", date(100)),
+    ]
+    assert (
+        objective(judge(restore(points=points, rpo="1m").history()), "rpo").observed == "RPO 90 s"
+    )
 
 
 def test_rpo_without_a_date_of_the_loss_counts_from_the_mark() -> None:
@@ -151,14 +189,23 @@ def test_a_simulated_disruption_is_said_to_be_one() -> None:
     assert verdict.not_proven == (
         "rto of step database in a real disaster: the disruption was simulated",
         "that users were served while steps ran: no probe watched it",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
     ("comparison", "holds"),
     [
         (Comparison("settings", "db", 40, (("class", "r6g", "t3"),), allowed=("class",)), MET),
-        (Comparison("settings", "db", 40, (("class", "r6g", "t3"), ("ssl", "1", "0")), allowed=("class",)), VIOLATED),
+        (
+            Comparison(
+                "settings",
+                "db",
+                40,
+                (("class", "r6g", "t3"), ("ssl", "1", "0")),
+                allowed=("class",),
+            ),
+            VIOLATED,
+        ),
         (Comparison("objects", "shop", 0, ()), UNKNOWN),
         (Comparison("checksums", "orders", 12, ()), MET),
     ],
@@ -169,7 +216,9 @@ def test_what_differs_and_is_not_allowed_violates(comparison: Comparison, holds:
     assert next(j for j in verdict.steps[0].judged if j.about == about).holds is holds
 
 
-def detecting(*evidence: tuple[float, Alert | Reading], within: str = "2m", disrupted: bool = True) -> Tape:
+def detecting(
+    *evidence: tuple[float, Alert | Reading], within: str = "2m", disrupted: bool = True
+) -> Tape:
     step = {
         "name": "database",
         "uses": "chaostoolkit",
@@ -211,12 +260,17 @@ def test_an_alert_that_came_too_late_is_violated() -> None:
         (((95.0, alert(95)),), UNKNOWN),  # it was firing before the injection
     ],
 )
-def test_an_alert_that_did_not_fire_is_violated_only_if_alerts_could_be_read(evidence: Any, holds: Holds) -> None:
+def test_an_alert_that_did_not_fire_is_violated_only_if_alerts_could_be_read(
+    evidence: Any, holds: Holds
+) -> None:
     assert objective(judge(detecting(*evidence).history()), "detect").holds is holds
 
 
 def test_a_detection_without_an_injection_is_unknown() -> None:
-    assert objective(judge(detecting((165, alert(160)), disrupted=False).history()), "detect").holds is UNKNOWN
+    assert (
+        objective(judge(detecting((165, alert(160)), disrupted=False).history()), "detect").holds
+        is UNKNOWN
+    )
 
 
 def test_a_person_who_noticed_counts_where_no_alert_is_declared() -> None:

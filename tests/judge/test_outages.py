@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drillkit.judge import outages as module
-from drillkit.judge.outages import Bracket, OutageTracker, coincide, longest_gap_s, outages, touching
+from drillkit.judge.outages import (
+    Bracket,
+    OutageTracker,
+    coincide,
+    longest_gap_s,
+    outages,
+    touching,
+)
 from drillkit.judge.samples import sample_of
 from drillkit.model.codec import encode_evidence
 from tests.judge.histories import sample_of_second
@@ -23,7 +30,9 @@ def seconds(states: list[bool], rate: int) -> list[module.Sample]:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.sampled_from([1, 4, 20]))
-def test_every_run_of_failed_probes_is_one_bracket_wherever_seconds_cut_it(states: list[bool], rate: int) -> None:
+def test_every_run_of_failed_probes_is_one_bracket_wherever_seconds_cut_it(
+    states: list[bool], rate: int
+) -> None:
     expected: list[list[int]] = []
     for i, good in enumerate(states):
         if not good and (i == 0 or states[i - 1]):
@@ -31,8 +40,12 @@ def test_every_run_of_failed_probes_is_one_bracket_wherever_seconds_cut_it(state
         if not good:
             expected[-1].append(i)
     found = outages(seconds(states, rate))
-    assert [b.first_bad for b in found] == pytest.approx([run[0] / rate for run in expected], abs=2e-6)
-    assert [b.last_bad for b in found] == pytest.approx([run[-1] / rate for run in expected], abs=2e-6)
+    assert [b.first_bad for b in found] == pytest.approx(
+        [run[0] / rate for run in expected], abs=2e-6
+    )
+    assert [b.last_bad for b in found] == pytest.approx(
+        [run[-1] / rate for run in expected], abs=2e-6
+    )
     assert [b.bad for b in found] == [len(run) for run in expected]
     assert [b.last_ok is None for b in found] == [run[0] == 0 for run in expected]
     assert [b.next_ok is None for b in found] == [run[-1] == len(states) - 1 for run in expected]
@@ -52,8 +65,15 @@ def test_a_sample_survives_the_journal() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"colour": "red"}, {"good": 4}, {"flips": [[0.0, True]]}, {"latency_us": {"x": 1}}, {"bad": None}]
-)  # fmt: skip
+    "change",
+    [
+        {"colour": "red"},
+        {"good": 4},
+        {"flips": [[0.0, True]]},
+        {"latency_us": {"x": 1}},
+        {"bad": None},
+    ],
+)
 def test_a_sample_that_cannot_be_is_refused(change: dict[str, object]) -> None:
     (sample,) = seconds([True, False, False, True], 4)
     with pytest.raises(ValueError, match=r"Sample|invalid literal"):
@@ -74,7 +94,9 @@ def test_only_outages_inside_the_window_count() -> None:
     assert longest_gap_s(touching(brackets, 5, 6)) == 0
 
 
-def test_flapping_for_hours_keeps_the_longest_outages_and_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flapping_for_hours_keeps_the_longest_outages_and_counts_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "KEPT", 10)
     tracker = OutageTracker()
     for sample in seconds([True, False] * 50 + [True, False, False, False] + [True, False] * 50, 4):

@@ -23,11 +23,17 @@ TERMS = {
 def of(during: dict[str, Any], gates: list[str] | None = None) -> Drill:
     slos = {"slo": gates or []}
     return drill(
-        probes={"web": {"http": "http://shop/health"}}, hypothesis={"before": slos, "during": during, "after": slos}
-    )  # fmt: skip
+        probes={"web": {"http": "http://shop/health"}},
+        hypothesis={"before": slos, "during": during, "after": slos},
+    )
 
 
-def run(during: dict[str, Any], *readings: tuple[float, Reading], gates: list[str] | None = None, **probe: Any) -> Tape:
+def run(
+    during: dict[str, Any],
+    *readings: tuple[float, Reading],
+    gates: list[str] | None = None,
+    **probe: Any,
+) -> Tape:
     tape = Tape(of(during, gates), slos=TERMS).phase("steps", 20, 320).step("kill", 20, 320)
     tape.probe("web", 0, 340, **probe)
     for at, reading in readings:
@@ -38,7 +44,11 @@ def run(during: dict[str, Any], *readings: tuple[float, Reading], gates: list[st
 
 
 def reading(
-    good: float | None, total: float | None, place: Any = "during", window_s: float = 300.0, why: str = ""
+    good: float | None,
+    total: float | None,
+    place: Any = "during",
+    window_s: float = 300.0,
+    why: str = "",
 ) -> Reading:
     return Reading("api", "sum(increase(x[5m]))", window_s, good, total, why, place)
 
@@ -58,13 +68,19 @@ def test_a_full_outage_of_five_minutes_consumes_2_31_percent_by_time() -> None:
 def test_a_budget_that_was_hardly_touched_is_met_and_says_that_the_slo_is_not_shown() -> None:
     verdict = judge(run({"front": {"budget": "2%"}}, bad=[(30, 31)]).history())
     assert verdict.exit_code == 0
-    assert any("compliance with api, front over its window" in words for words in verdict.not_proven)
+    assert any(
+        "compliance with api, front over its window" in words for words in verdict.not_proven
+    )
 
 
 def test_metrics_are_charged_by_events_and_state_the_estimate_beside() -> None:
-    verdict = judge(run({"api": {"budget": "0.5%", "bad": 60}}, (325, reading(9950.0, 10_000.0))).history())
+    verdict = judge(
+        run({"api": {"budget": "0.5%", "bad": 60}}, (325, reading(9950.0, 10_000.0))).history()
+    )
     assert bound(verdict, "during/api/budget").holds is VIOLATED
-    assert bound(verdict, "during/api/budget").observed.startswith("1 % by events, 0.0116 % by time (an")
+    assert bound(verdict, "during/api/budget").observed.startswith(
+        "1 % by events, 0.0116 % by time (an"
+    )
     assert bound(verdict, "during/api/bad").observed == "50 of 10,000 requests bad"
     assert bound(verdict, "during/api/bad").holds is MET
 
@@ -75,14 +91,17 @@ def test_two_sources_judge_one_drill_side_by_side() -> None:
     assert verdict.exit_code == 0
     assert verdict.headline == (
         "met: web 20 of 6,000 requests lost (bound 30); api 10 of 10,000 requests bad (bound 30)"
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
     ("readings", "observed"),
     [
         ([], "no reading while steps ran"),
-        ([(100.0, reading(100.0, 100.0)), (325.0, reading(None, None, why="HTTP 503"))], "HTTP 503"),
+        (
+            [(100.0, reading(100.0, 100.0)), (325.0, reading(None, None, why="HTTP 503"))],
+            "HTTP 503",
+        ),
         ([(325.0, reading(11.0, 10.0))], "11.0 good of 10.0 cannot be"),
         ([(325.0, reading(0.0, 0.0))], "0.0 good of 0.0 cannot be"),
     ],
@@ -106,11 +125,15 @@ def test_gaps_cannot_be_seen_in_metrics() -> None:
 
 
 def test_a_budget_of_something_that_is_no_slo_is_unknown() -> None:
-    assert bound(judge(run({"web": {"budget": "1%"}}).history()), "during/web/budget").holds is UNKNOWN
+    assert (
+        bound(judge(run({"web": {"budget": "1%"}}).history()), "during/web/budget").holds is UNKNOWN
+    )
 
 
 @pytest.mark.parametrize(("good", "exit_code"), [(9960.0, 0), (9900.0, 1), (None, 3)])
-def test_an_slos_gate_after_is_decided_again_from_its_last_reading(good: float | None, exit_code: int) -> None:
+def test_an_slos_gate_after_is_decided_again_from_its_last_reading(
+    good: float | None, exit_code: int
+) -> None:
     before, after = reading(9999.0, 10_000.0, "before"), reading(good, good and 10_000.0, "after")
     tape = run({"web": {"bad": 30}}, (19, before), (334, after), gates=["api"])
     assert judge(tape.history()).exit_code == exit_code
@@ -124,7 +147,10 @@ def test_a_probes_slo_is_a_gate_over_as_many_probes_as_allow_a_bad_one() -> None
     assert judge(run({"web": {"bad": 99}}, gates=["front"]).history()).exit_code == 0
     verdict = judge(run({"web": {"bad": 99}}, gates=["front"], bad=[(330, 331)]).history())
     assert verdict.exit_code == 1
-    assert next(g for g in verdict.gates if g.about == "after/front").expected == "at most 1 of 200 bad"
+    assert (
+        next(g for g in verdict.gates if g.about == "after/front").expected
+        == "at most 1 of 200 bad"
+    )
 
 
 def test_slo_terms_that_cannot_be_read_make_it_unknown() -> None:

@@ -40,11 +40,17 @@ def test_bounds_are_clopper_pearsons(counts: tuple[int, int], confidence: float)
 
 @given(COUNTS, CONFIDENCES)
 @settings(max_examples=100, deadline=None)
-def test_each_bound_solves_its_defining_equation(counts: tuple[int, int], confidence: float) -> None:
+def test_each_bound_solves_its_defining_equation(
+    counts: tuple[int, int], confidence: float
+) -> None:
     bad, total = counts
     if 0 < bad < total:
-        assert at_most(bad, total, upper_bound(bad, total, confidence)) == pytest.approx(1 - confidence, rel=1e-9)
-        assert at_least(bad, total, lower_bound(bad, total, confidence)) == pytest.approx(1 - confidence, rel=1e-9)
+        assert at_most(bad, total, upper_bound(bad, total, confidence)) == pytest.approx(
+            1 - confidence, rel=1e-9
+        )
+        assert at_least(bad, total, lower_bound(bad, total, confidence)) == pytest.approx(
+            1 - confidence, rel=1e-9
+        )
 
 
 @given(COUNTS, st.floats(1e-6, 1 - 1e-6))
@@ -58,7 +64,7 @@ def test_tails_are_the_binomial_distributions(counts: tuple[int, int], p: float)
 
 @pytest.mark.parametrize(
     ("total", "passes", "fails"), [(300, None, 5), (600, 0, 7), (3000, 8, 23), (30_000, 129, 171)]
-)  # fmt: skip
+)
 def test_the_table_for_99_5_percent(total: int, passes: int | None, fails: int) -> None:
     assert most_bad_to_pass(total, 0.005) == passes
     assert least_bad_to_fail(total, 0.005) == fails
@@ -69,7 +75,9 @@ def test_the_table_for_99_5_percent(total: int, passes: int | None, fails: int) 
         assert exact_test(passes + 1, total, 0.005).holds is Holds.UNKNOWN
 
 
-@pytest.mark.parametrize(("tolerated", "needed"), [(0.05, 59), (0.01, 299), (0.005, 598), (0.001, 2995)])
+@pytest.mark.parametrize(
+    ("tolerated", "needed"), [(0.05, 59), (0.01, 299), (0.005, 598), (0.001, 2995)]
+)
 def test_the_smallest_number_of_trials_without_a_bad_one(tolerated: float, needed: int) -> None:
     assert trials_needed(tolerated) == needed
     assert upper_bound(0, needed) <= tolerated < upper_bound(0, needed - 1)
@@ -77,7 +85,9 @@ def test_the_smallest_number_of_trials_without_a_bad_one(tolerated: float, neede
 
 @given(st.integers(1, 60), st.floats(0.001, 0.5), CONFIDENCES)
 @settings(max_examples=60, deadline=None)
-def test_the_smallest_number_of_trials_with_some_bad_ones(bad: int, tolerated: float, confidence: float) -> None:
+def test_the_smallest_number_of_trials_with_some_bad_ones(
+    bad: int, tolerated: float, confidence: float
+) -> None:
     needed = trials_needed(tolerated, bad, confidence)
     assert upper_bound(bad, needed, confidence) <= tolerated * (1 + 1e-12)
     assert needed == bad + 1 or upper_bound(bad, needed - 1, confidence) > tolerated * (1 - 1e-12)
@@ -89,7 +99,9 @@ def test_the_interval_of_p95_of_3000_values() -> None:
 
 @given(st.integers(30, 20_000), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 @settings(max_examples=60, deadline=None)
-def test_the_ranks_of_a_quantile_cover_it_and_no_narrower_ones_do(total: int, quantile: float) -> None:
+def test_the_ranks_of_a_quantile_cover_it_and_no_narrower_ones_do(
+    total: int, quantile: float
+) -> None:
     ranks = quantile_ranks(total, quantile)
     if ranks is None:
         assert binom.cdf(0, total, quantile) > 0.025 or binom.sf(total - 1, total, quantile) > 0.025

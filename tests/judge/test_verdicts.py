@@ -10,7 +10,16 @@ from drillkit.judge import judge
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import Drill
 from drillkit.model.evidence import Activity, Check, Mark, Note
-from drillkit.model.verdict import Finding, Holds, Judged, Outage, SliSummary, StepVerdict, UndoState, Verdict
+from drillkit.model.verdict import (
+    Finding,
+    Holds,
+    Judged,
+    Outage,
+    SliSummary,
+    StepVerdict,
+    UndoState,
+    Verdict,
+)
 from tests.judge.histories import HYPOTHESIS, KILL, Tape, drill, pod_delete
 
 MET, UNKNOWN, VIOLATED = Holds.MET, Holds.UNKNOWN, Holds.VIOLATED
@@ -22,7 +31,11 @@ def web(steps: list[dict[str, Any]] | None = None, **hypothesis: Any) -> Drill:
 
 
 def found(verdict: Verdict, about: str) -> Judged:
-    everything = [*verdict.gates, *verdict.bounds, *(j for step in verdict.steps for j in step.judged)]
+    everything = [
+        *verdict.gates,
+        *verdict.bounds,
+        *(j for step in verdict.steps for j in step.judged),
+    ]
     return next(j for j in everything if j.about == about)
 
 
@@ -33,23 +46,44 @@ def finding(verdict: Verdict, about: str) -> Finding:
 def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
     verdict = judge(pod_delete().history())
     gap = Outage(
-        sli="web", first_bad=21.0, last_bad=21.25, least_s=0.25, most_s=pytest.approx(0.35), bad=6, ended=True,
+        sli="web",
+        first_bad=21.0,
+        last_bad=21.25,
+        least_s=0.25,
+        most_s=pytest.approx(0.35),
+        bad=6,
+        ended=True,
         step="kill",
-    )  # fmt: skip
+    )
     untouched = {"bad": {}, "outages": (), "longest_gap_s": 0.0}
     quick = dict.fromkeys(("p50_s", "p95_s", "p99_s", "max_s"), 0.005055)
 
     def web_over(phase: Any, sent: int, good: int, **more: Any) -> SliSummary:
-        plain: dict[str, Any] = {**untouched, **quick, "dropped": 0, "lateness_p99_s": 0.000303, **more}
+        plain: dict[str, Any] = {
+            **untouched,
+            **quick,
+            "dropped": 0,
+            "lateness_p99_s": 0.000303,
+            **more,
+        }
         return SliSummary(sli="web", phase=phase, sent=sent, good=good, **plain)
 
     lost = {"bad": {"refused": 6}, "outages": (gap,), "longest_gap_s": pytest.approx(0.35)}
     undecided = "exact test at 95 %: bad share between 0 % and 1.49 %, so at most 1 % is neither shown nor refuted"
-    gate = {"holds": MET, "expected": "at most 2 of 200 bad", "observed": "0 bad of 200", "note": undecided}
+    gate = {
+        "holds": MET,
+        "expected": "at most 2 of 200 bad",
+        "observed": "0 bad of 200",
+        "note": undecided,
+    }
     recovery = Judged(
-        about="step/kill/objective/recovery", holds=MET, expected="at most 2 min", observed="recovered in 2.1 s",
-        note="workload whole in 2.1 s, users served in 0.3 s", records=(28, 32),
-    )  # fmt: skip
+        about="step/kill/objective/recovery",
+        holds=MET,
+        expected="at most 2 min",
+        observed="recovered in 2.1 s",
+        note="workload whole in 2.1 s, users served in 0.3 s",
+        records=(28, 32),
+    )
     assert verdict == Verdict(
         run="20270115-080000-x7k2",
         drill="pod-delete",
@@ -64,18 +98,33 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         ),
         bounds=(
             Judged(
-                about="during/web/bad", holds=MET, expected="at most 20", observed="6 of 400 requests lost",
-                note="6 refused", records=(27, 50),
+                about="during/web/bad",
+                holds=MET,
+                expected="at most 20",
+                observed="6 of 400 requests lost",
+                note="6 refused",
+                records=(27, 50),
             ),
             Judged(
-                about="during/web/longest_gap", holds=MET, expected="at most 5 s", observed="longest gap 0.35 s",
-                note="between 0.25 s and 0.35 s", records=(27, 50),
+                about="during/web/longest_gap",
+                holds=MET,
+                expected="at most 5 s",
+                observed="longest gap 0.35 s",
+                note="between 0.25 s and 0.35 s",
+                records=(27, 50),
             ),
         ),
         steps=(
             StepVerdict(
-                name="kill", uses="chaostoolkit", holds=MET, outcome="ok", why="", started=20, ended=40,
-                judged=(recovery,), recovery_s=pytest.approx(2.1),
+                name="kill",
+                uses="chaostoolkit",
+                holds=MET,
+                outcome="ok",
+                why="",
+                started=20,
+                ended=40,
+                judged=(recovery,),
+                recovery_s=pytest.approx(2.1),
             ),
         ),
         slis=(
@@ -86,12 +135,16 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         ),
         undos=(
             UndoState(
-                record=29, resource="pod/shop/web-1", kind="kube.delete-pod", phase="irreversible",
+                record=29,
+                resource="pod/shop/web-1",
+                kind="kube.delete-pod",
+                phase="irreversible",
                 outcome="irreversible",
-                detail="a pod is not brought back; waited for a replacement that is ready", planned=21.0,
+                detail="a pod is not brought back; waited for a replacement that is ready",
+                planned=21.0,
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def test_a_verdict_survives_its_file() -> None:
@@ -107,10 +160,14 @@ def test_too_many_lost_requests_are_violated() -> None:
         "Held: longest gap 1.55 s (bound 5 s), recovered in 2.1 s (bound 2 min)"
     )
     assert finding(verdict, "during/web/bad") == Finding(
-        holds=VIOLATED, about="during/web/bad", expected="at most 20", observed="30 of 400 requests lost (30 refused)",
-        records=(27, 50), owner="platform@example.com",
+        holds=VIOLATED,
+        about="during/web/bad",
+        expected="at most 20",
+        observed="30 of 400 requests lost (30 refused)",
+        records=(27, 50),
+        owner="platform@example.com",
         advice="look at the causes and when they came: retries, time-outs, what the service calls",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("length", "holds"), [(4.87, MET), (4.97, VIOLATED)])
@@ -151,11 +208,19 @@ def test_nothing_declared_anywhere_is_unknown() -> None:
 def test_a_gate_before_alone_proves_nothing() -> None:
     of = drill(probes=PROBES, hypothesis={"before": HYPOTHESIS["before"]})
     tape = Tape(of).phase("before", 1, 12).probe("web", 0, 20).gate(11.5, "before", "web")
-    assert judge(tape.phase("steps", 12, 15).step("kill", 12, 15).closed(20).history()).holds is UNKNOWN
+    assert (
+        judge(tape.phase("steps", 12, 15).step("kill", 12, 15).closed(20).history()).holds
+        is UNKNOWN
+    )
 
 
 def test_bounds_without_any_probe_data_are_unknown() -> None:
-    tape = Tape(web()).phase("steps", 20, 40).step("kill", 20, 40).mark("kill", disrupted=21, recovered=23)
+    tape = (
+        Tape(web())
+        .phase("steps", 20, 40)
+        .step("kill", 20, 40)
+        .mark("kill", disrupted=21, recovered=23)
+    )
     verdict = judge(tape.gate(50, "before", "web").gate(51, "after", "web").closed(60).history())
     assert found(verdict, "during/web/bad").observed == "no probe gave any while steps ran"
     assert verdict.exit_code == 3
@@ -182,20 +247,33 @@ def test_a_control_probe_that_fails_together_makes_violations_unknown() -> None:
     verdict = judge(tape.history())
     assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 3)
     assert "control probe failed" in found(verdict, "during/web/bad").doubt
-    assert "control probe failed together with web" in found(verdict, "step/kill/objective/recovery").observed
+    assert (
+        "control probe failed together with web"
+        in found(verdict, "step/kill/objective/recovery").observed
+    )
 
 
 def test_a_hole_in_the_samples_is_unknown() -> None:
     tape = pod_delete()
-    verdict = judge(tuple(r for r in tape.history() if not (26 < r.mono < 30 and r.data.get("type") == "Sample")))
+    verdict = judge(
+        tuple(
+            r for r in tape.history() if not (26 < r.mono < 30 and r.data.get("type") == "Sample")
+        )
+    )
     judged = found(verdict, "during/web/bad")
-    assert (judged.holds, judged.note, judged.doubt) == (UNKNOWN, "6 refused", "no probes for 3.1 s")
+    assert (judged.holds, judged.note, judged.doubt) == (
+        UNKNOWN,
+        "6 refused",
+        "no probes for 3.1 s",
+    )
 
 
 def test_a_probe_too_slow_to_see_a_gap_proves_none() -> None:
     once = {"web": {"http": "http://shop/health", "rate": "1/s"}}
     for bound, holds in (("500ms", UNKNOWN), ("3s", MET)):
-        of = drill(probes=once, hypothesis={"during": {"web": {"longest_gap": bound}}}, steps=[KILL])
+        of = drill(
+            probes=once, hypothesis={"during": {"web": {"longest_gap": bound}}}, steps=[KILL]
+        )
         judged = found(judge(pod_delete(of, rate=1, bad=[]).history()), "during/web/longest_gap")
         assert judged.holds is holds
         assert ("1 s apart cannot see such a gap" in judged.doubt) is (holds is UNKNOWN)
@@ -206,7 +284,12 @@ def test_a_second_that_is_missing_among_slow_probes_is_seen() -> None:
     of = drill(probes=once, hypothesis={"during": {"web": {"bad": 3}}}, steps=[KILL])
     history = pod_delete(of, rate=1, bad=[]).history()
     assert judge(history).bounds[0].holds is MET
-    assert judge(tuple(r for r in history if not (26 < r.mono < 30 and "sent" in r.data))).bounds[0].holds is UNKNOWN
+    assert (
+        judge(tuple(r for r in history if not (26 < r.mono < 30 and "sent" in r.data)))
+        .bounds[0]
+        .holds
+        is UNKNOWN
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,7 +311,10 @@ def test_a_percentile_is_judged_by_how_many_are_slower_or_failed(
 def test_failed_requests_count_as_slow_ones() -> None:
     verdict = judge(pod_delete(web(during={"web": {"p95": "100ms"}}), bad=[(21, 23)]).history())
     judged = found(verdict, "during/web/p95")
-    assert (judged.holds, judged.observed) == (VIOLATED, "p95: more than 5 % of the requests failed")
+    assert (judged.holds, judged.observed) == (
+        VIOLATED,
+        "p95: more than 5 % of the requests failed",
+    )
     assert judged.note == "40 of 400 slower or failed; 95 % interval no answer to no answer"
 
 
@@ -256,8 +342,13 @@ def test_bounds_of_a_step_add_to_the_drills() -> None:
 def test_a_gate_before_that_is_missed_refuses_with_nothing_touched() -> None:
     tape = Tape(web()).phase("before", 1, 12).probe("web", 0, 13, bad=[(3, 9)])
     tape.gate(11.5, "before", "web", "violated", 120, 200).add(
-        11.6, "guard.decided", place="start", guard="start", holds="violated", why="web before: 120 bad of 200"
-    )  # fmt: skip
+        11.6,
+        "guard.decided",
+        place="start",
+        guard="start",
+        holds="violated",
+        why="web before: 120 bad of 200",
+    )
     verdict = judge(tape.closed(14).history())
     assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 4)
     assert verdict.headline == "refused: web before: 120 bad of 200; nothing was touched"
@@ -266,7 +357,12 @@ def test_a_gate_before_that_is_missed_refuses_with_nothing_touched() -> None:
 
 
 def test_a_gate_before_that_is_unknown_refuses_too() -> None:
-    tape = Tape(web()).phase("before", 1, 12).gate(11.5, "before", "web", "unknown", 0, 0, why="no data").closed(12)
+    tape = (
+        Tape(web())
+        .phase("before", 1, 12)
+        .gate(11.5, "before", "web", "unknown", 0, 0, why="no data")
+        .closed(12)
+    )
     assert judge(tape.history()).exit_code == 4
 
 
@@ -276,9 +372,15 @@ def test_a_gate_before_that_was_missed_although_steps_ran_makes_everything_unkno
 
 
 def test_a_gate_after_that_is_missed_is_violated() -> None:
-    verdict = judge(pod_delete(bad=[(21, 21.3), (50, 53)]).gate(54.6, "after", "web", "violated", 60, 200).history())
+    verdict = judge(
+        pod_delete(bad=[(21, 21.3), (50, 53)])
+        .gate(54.6, "after", "web", "violated", 60, 200)
+        .history()
+    )
     assert (verdict.holds, verdict.exit_code) == (VIOLATED, 1)
-    assert verdict.headline.startswith("violated: web after the steps: 60 bad of 200 (expected at most 2 of 200 bad)")
+    assert verdict.headline.startswith(
+        "violated: web after the steps: 60 bad of 200 (expected at most 2 of 200 bad)"
+    )
 
 
 def test_a_gate_that_the_journal_calls_met_against_its_samples_is_not() -> None:
@@ -293,21 +395,31 @@ def test_a_gate_rests_on_the_records_it_names() -> None:
     plain = pod_delete(bad=[(21, 21.3), (53.4, 54)])
     late = next(r.n for r in plain.history() if r.mono == 54.0 and r.kind == "evidence")
     assert judge(plain.history()).exit_code == 1
-    named = pod_delete(bad=[(21, 21.3), (53.4, 54)]).gate(54.5, "after", "web", records=[late - 10, late - 1])
+    named = pod_delete(bad=[(21, 21.3), (53.4, 54)]).gate(
+        54.5, "after", "web", records=[late - 10, late - 1]
+    )
     assert found(judge(named.history()), "after/web").holds is MET
 
 
 def test_a_declared_gate_after_that_was_never_decided_is_unknown() -> None:
-    history = tuple(r for r in pod_delete().history() if not (r.kind == "gate.decided" and r.data["place"] == "after"))
+    history = tuple(
+        r
+        for r in pod_delete().history()
+        if not (r.kind == "gate.decided" and r.data["place"] == "after")
+    )
     verdict = judge(history)
     assert verdict.exit_code == 3
     assert finding(verdict, "after/web").observed == "the run ended before it was decided"
 
 
-def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_rest_not_proven() -> None:
+def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_rest_not_proven() -> (
+    None
+):
     of = web([{**KILL, "on_failure": "continue"}, {"name": "drain", "uses": "chaostoolkit"}])
     tape = pod_delete(of).gate(39.5, "between", "web", "violated", 60, 200)
-    verdict = judge(tape.step("drain", 39.6, 39.7, "skipped", "web between: 60 bad of 200").history())
+    verdict = judge(
+        tape.step("drain", 39.6, 39.7, "skipped", "web between: 60 bad of 200").history()
+    )
     assert verdict.exit_code == 1
     assert "not proven: drain" in verdict.headline
     assert verdict.not_proven[0] == "step drain was skipped: web between: 60 bad of 200"
@@ -317,12 +429,24 @@ def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_r
 
 
 def test_an_action_that_fails_means_the_experiment_was_not_carried_out() -> None:
-    action = Activity("delete-pod", "method", "action", "failed", None, None, 0.1, error="403 forbidden")
-    tape = Tape(web()).phase("steps", 20, 40).probe("web", 0, 60).gate(19.5, "before", "web").gate(54.5, "after", "web")
-    tape.step("kill", 20, 40, "failed", "activity delete-pod failed").see(21, action, step="kill").closed(61)
+    action = Activity(
+        "delete-pod", "method", "action", "failed", None, None, 0.1, error="403 forbidden"
+    )
+    tape = (
+        Tape(web())
+        .phase("steps", 20, 40)
+        .probe("web", 0, 60)
+        .gate(19.5, "before", "web")
+        .gate(54.5, "after", "web")
+    )
+    tape.step("kill", 20, 40, "failed", "activity delete-pod failed").see(
+        21, action, step="kill"
+    ).closed(61)
     verdict = judge(tape.history())
     assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 3)
-    assert found(verdict, "step/kill/activity/method/delete-pod").observed == "failed: 403 forbidden"
+    assert (
+        found(verdict, "step/kill/activity/method/delete-pod").observed == "failed: 403 forbidden"
+    )
 
 
 def test_an_action_that_hits_nothing_is_no_success() -> None:
@@ -333,13 +457,23 @@ def test_an_action_that_hits_nothing_is_no_success() -> None:
 
 
 def test_what_an_action_hit_is_listed_once() -> None:
-    action = Activity("delete", "method", "action", "succeeded", 1, None, 0.1, targets=("pod/shop/web-1",))
-    assert judge(pod_delete().see(21, action, action, step="kill").history()).steps[0].hit == ("pod/shop/web-1",)
+    action = Activity(
+        "delete", "method", "action", "succeeded", 1, None, 0.1, targets=("pod/shop/web-1",)
+    )
+    assert judge(pod_delete().see(21, action, action, step="kill").history()).steps[0].hit == (
+        "pod/shop/web-1",
+    )
 
 
 @pytest.mark.parametrize(
     ("place", "tolerated", "exit_code"),
-    [("before", True, 0), ("before", False, 3), ("during", False, 1), ("after", True, 0), ("after", False, 1)],
+    [
+        ("before", True, 0),
+        ("before", False, 3),
+        ("during", False, 1),
+        ("after", True, 0),
+        ("after", False, 1),
+    ],
 )
 def test_an_experiments_own_hypothesis_counts(place: Any, tolerated: bool, exit_code: int) -> None:
     probe = Activity("all-ready", place, "probe", "succeeded", None, tolerated, 0.1)
@@ -348,44 +482,68 @@ def test_an_experiments_own_hypothesis_counts(place: Any, tolerated: bool, exit_
 
 def test_an_experiments_hypothesis_after_is_enough_to_prove_something() -> None:
     probe = Activity("all-ready", "after", "probe", "succeeded", None, True, 0.1)
-    tape = Tape(drill()).phase("steps", 1, 5).step("kill", 1, 5).see(4, probe, step="kill").closed(6)
+    tape = (
+        Tape(drill()).phase("steps", 1, 5).step("kill", 1, 5).see(4, probe, step="kill").closed(6)
+    )
     verdict = judge(tape.history())
     assert (verdict.exit_code, verdict.headline) == (
-        0, "met: “all-ready” held after the experiment; what users felt was not watched"
-    )  # fmt: skip
+        0,
+        "met: “all-ready” held after the experiment; what users felt was not watched",
+    )
 
 
 def test_a_probe_that_could_not_look_is_unknown() -> None:
-    probe = Activity("all-ready", "after", "probe", "failed", None, None, 0.1, error="connection refused")
+    probe = Activity(
+        "all-ready", "after", "probe", "failed", None, None, 0.1, error="connection refused"
+    )
     assert judge(pod_delete().see(30, probe, step="kill").history()).exit_code == 3
 
 
 def test_an_action_of_a_foreign_extension_is_not_called_undone() -> None:
-    action = Activity("stop-vm", "method", "action", "succeeded", 1, None, 0.1, undo_guaranteed=False)
+    action = Activity(
+        "stop-vm", "method", "action", "succeeded", 1, None, 0.1, undo_guaranteed=False
+    )
     verdict = judge(pod_delete().see(21, action, step="kill").history())
     assert verdict.exit_code == 0
     assert "undo not guaranteed" in verdict.not_proven[0]
 
 
 @pytest.mark.parametrize("lost", [False, None])
-def test_a_fault_that_was_not_in_effect_at_any_reading_makes_the_step_unknown(lost: bool | None) -> None:
+def test_a_fault_that_was_not_in_effect_at_any_reading_makes_the_step_unknown(
+    lost: bool | None,
+) -> None:
     tape = pod_delete()
     for at, state in ((22, True), (24, lost), (26, True)):
         tape.see(
-            at, Check("delay", "in-effect", True, "==", state, why="HTTP 500" if state is None else ""), step="kill"
+            at,
+            Check("delay", "in-effect", True, "==", state, why="HTTP 500" if state is None else ""),
+            step="kill",
         )
     verdict = judge(tape.history())
     assert verdict.exit_code == 3
-    assert "2 of 3 readings were as expected" in found(verdict, "step/kill/in-effect/delay").observed
+    assert (
+        "2 of 3 readings were as expected" in found(verdict, "step/kill/in-effect/delay").observed
+    )
 
 
 def failed_step(outcome: str, why: str) -> Tape:
-    tape = Tape(web()).phase("steps", 20, 40).probe("web", 0, 60).gate(19.5, "before", "web").gate(54.5, "after", "web")
-    return tape.step("kill", 20, 40, outcome, why).mark("kill", disrupted=21.0, recovered=23.0).closed(61)
+    tape = (
+        Tape(web())
+        .phase("steps", 20, 40)
+        .probe("web", 0, 60)
+        .gate(19.5, "before", "web")
+        .gate(54.5, "after", "web")
+    )
+    return (
+        tape.step("kill", 20, 40, outcome, why)
+        .mark("kill", disrupted=21.0, recovered=23.0)
+        .closed(61)
+    )
 
 
 @pytest.mark.parametrize(
-    ("outcome", "exit_code"), [("failed", 1), ("unknown", 3), ("cut", 3), ("exploded", 3), ("ok", 0)]
+    ("outcome", "exit_code"),
+    [("failed", 1), ("unknown", 3), ("cut", 3), ("exploded", 3), ("ok", 0)],
 )
 def test_the_outcome_of_a_step_weighs(outcome: str, exit_code: int) -> None:
     verdict = judge(failed_step(outcome, "the workload did not heal").history())
@@ -415,13 +573,19 @@ def test_a_step_that_was_never_reached_is_not_proven() -> None:
 
 
 def test_siblings_of_a_group_carry_its_name_and_the_worst_decides() -> None:
-    group = {"name": "both", "parallel": [{"name": "a", "uses": "chaostoolkit"}, {"name": "b", "uses": "chaostoolkit"}]}
+    group = {
+        "name": "both",
+        "parallel": [{"name": "a", "uses": "chaostoolkit"}, {"name": "b", "uses": "chaostoolkit"}],
+    }
     tape = Tape(web([group])).phase("steps", 20, 40).probe("web", 0, 60).gate(19.5, "before", "web")
     tape.gate(54.5, "after", "web").step("a", 20, 30, group="both").step(
         "b", 20, 40, "failed", "no", group="both"
     ).closed(61)
     verdict = judge(tape.history())
-    assert [(s.name, s.group, s.holds) for s in verdict.steps] == [("a", "both", MET), ("b", "both", VIOLATED)]
+    assert [(s.name, s.group, s.holds) for s in verdict.steps] == [
+        ("a", "both", MET),
+        ("b", "both", VIOLATED),
+    ]
     assert verdict.exit_code == 1
 
 
@@ -430,7 +594,15 @@ def test_siblings_of_a_group_carry_its_name_and_the_worst_decides() -> None:
 
 @pytest.mark.parametrize(
     ("by", "exit_code"),
-    [("operator", 3), ("blind", 3), ("deadline", 3), ("journal", 3), ("bug", 3), ("guard", 1), ("bound", 1)],
+    [
+        ("operator", 3),
+        ("blind", 3),
+        ("deadline", 3),
+        ("journal", 3),
+        ("bug", 3),
+        ("guard", 1),
+        ("bound", 1),
+    ],
 )
 def test_an_abort_weighs_by_who_did_it(by: str, exit_code: int) -> None:
     tape = pod_delete().add(30.0, "abort", by=by, why="because")
@@ -441,26 +613,36 @@ def test_an_abort_weighs_by_who_did_it(by: str, exit_code: int) -> None:
 
 
 def test_a_guard_that_stopped_because_nobody_could_see_proves_nothing() -> None:
-    tape = pod_delete().add(29.9, "guard.decided", place="abort", guard="blind: 5s", holds="unknown", why="no samples")
+    tape = pod_delete().add(
+        29.9, "guard.decided", place="abort", guard="blind: 5s", holds="unknown", why="no samples"
+    )
     assert judge(tape.add(30.0, "abort", by="guard", why="no samples").history()).exit_code == 3
 
 
 def test_an_abort_before_any_step_is_no_refusal() -> None:
-    tape = Tape(web()).phase("before", 1, 5).add(4.0, "abort", by="operator", why="Ctrl-C").closed(6)
+    tape = (
+        Tape(web()).phase("before", 1, 5).add(4.0, "abort", by="operator", why="Ctrl-C").closed(6)
+    )
     verdict = judge(tape.history())
     assert (verdict.exit_code, verdict.refused) == (3, "")
 
 
 def test_a_start_guard_refuses() -> None:
     why = "alert KubeAPIDown is firing"
-    tape = Tape(web()).add(1.0, "guard.decided", place="start", guard="alerts: x", holds="violated", why=why).closed(2)
+    tape = (
+        Tape(web())
+        .add(1.0, "guard.decided", place="start", guard="alerts: x", holds="violated", why=why)
+        .closed(2)
+    )
     verdict = judge(tape.history())
     assert (verdict.exit_code, verdict.refused) == (4, why)
 
 
 def test_a_run_that_holds_a_lease_and_is_refused_touched_nothing() -> None:
     tape = Tape(web()).undo(0.5, "lease/drillkit/x", phase="remove", step="")
-    tape.add(1.0, "guard.decided", place="start", guard="alerts: x", holds="unknown", why="HTTP 503")
+    tape.add(
+        1.0, "guard.decided", place="start", guard="alerts: x", holds="unknown", why="HTTP 503"
+    )
     tape.add(2.0, "undo.ended", of="lease/drillkit/x", outcome="undone").closed(3)
     assert judge(tape.history()).exit_code == 4
 
@@ -477,8 +659,9 @@ def test_open_undos_are_dirty_and_outrank_everything() -> None:
     assert (verdict.holds, verdict.exit_code) == (VIOLATED, 5)
     assert verdict.headline.startswith("dirty, 1 of 2 undos are open (node/n1); violated: ")
     assert [(u.resource, u.outcome, u.detail) for u in verdict.undos if u.phase == "relieve"] == [
-        ("node/n1", "open", "connection refused"), ("node/n2", "undone", ""),
-    ]  # fmt: skip
+        ("node/n1", "open", "connection refused"),
+        ("node/n2", "undone", ""),
+    ]
     assert finding(verdict, "cleanup/node/n1").advice.startswith("run `drillkit recover`")
 
 
@@ -487,7 +670,9 @@ def test_a_dirty_run_is_at_least_unknown() -> None:
     assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 5)
 
 
-@pytest.mark.parametrize("outcome", ["undone", "already-undone", "never-happened", "not-ours", "kept"])
+@pytest.mark.parametrize(
+    "outcome", ["undone", "already-undone", "never-happened", "not-ours", "kept"]
+)
 def test_every_end_of_an_undo_closes_it(outcome: str) -> None:
     tape = pod_delete().undo(21, "node/n1").add(30.0, "undo.failed", of="node/n1", why="busy")
     verdict = judge(tape.add(31.0, "undo.ended", of="node/n1", outcome=outcome).history())
@@ -506,7 +691,9 @@ def test_a_crashed_run_is_unknown_and_what_was_proven_stays() -> None:
 
 def test_a_crashed_run_that_was_recovered_is_clean_but_unknown() -> None:
     tape = Tape(web()).phase("steps", 20).step("kill", 20).undo(21, "node/n1").probe("web", 0, 30)
-    recovered = tape.add(5000.0, "run.recovered", by="me").add(5001.0, "undo.ended", of="node/n1", outcome="undone")
+    recovered = tape.add(5000.0, "run.recovered", by="me").add(
+        5001.0, "undo.ended", of="node/n1", outcome="undone"
+    )
     verdict = judge(recovered.closed(5002).history())
     assert (verdict.crashed, verdict.exit_code) == (True, 3)
     assert "recovered afterwards" in verdict.headline
@@ -515,7 +702,12 @@ def test_a_crashed_run_that_was_recovered_is_clean_but_unknown() -> None:
 def test_a_torn_line_is_of_whoever_came_afterwards_maybe_after_a_reboot() -> None:
     """The new boot's monotonic clock is neither the run's end nor a time in which nobody probed."""
     lines = [r for r in pod_delete().history() if r.mono < 30.0]
-    torn = Tape(None).add(500.0, "journal.torn", bytes=9, text="x").add(501.0, "run.recovered", by="me").history()
+    torn = (
+        Tape(None)
+        .add(500.0, "journal.torn", bytes=9, text="x")
+        .add(501.0, "run.recovered", by="me")
+        .history()
+    )
     verdict = judge((*lines, *torn))
     bad = found(verdict, "during/web/bad")
     assert (bad.holds, bad.doubt) == (MET, "")
@@ -529,11 +721,18 @@ def test_a_run_that_ended_dirty_and_was_recovered_later_did_not_crash() -> None:
 
 
 def test_times_of_another_boot_are_moved_onto_the_runs_axis() -> None:
-    history = pod_delete().undo(21, "node/n1").add(5000.0, "run.recovered", by="me").add(
-        5001.0, "undo.ended", of="node/n1", outcome="undone"
-    ).history()  # fmt: skip
+    history = (
+        pod_delete()
+        .undo(21, "node/n1")
+        .add(5000.0, "run.recovered", by="me")
+        .add(5001.0, "undo.ended", of="node/n1", outcome="undone")
+        .history()
+    )
     rebooted = tuple(
-        type(r)(r.n, r.at, r.mono - 4990 if r.mono >= 5000 else r.mono, r.by, r.kind, r.step, r.data) for r in history
+        type(r)(
+            r.n, r.at, r.mono - 4990 if r.mono >= 5000 else r.mono, r.by, r.kind, r.step, r.data
+        )
+        for r in history
     )
     assert judge(rebooted).undos[-1].ended == pytest.approx(5001.0)
     assert judge(rebooted).exit_code == 0
@@ -567,13 +766,19 @@ def test_what_this_version_does_not_know_makes_it_unknown(kind: str, data: dict[
 
 
 def test_an_undo_that_ended_in_a_way_this_version_does_not_know_stays_open() -> None:
-    tape = pod_delete().undo(21, "node/n1").add(30.0, "undo.ended", of="node/n1", outcome="teleported")
+    tape = (
+        pod_delete().undo(21, "node/n1").add(30.0, "undo.ended", of="node/n1", outcome="teleported")
+    )
     assert judge(tape.history()).exit_code == 5
 
 
 def test_a_drill_that_this_version_cannot_read_is_unknown_and_its_undos_are_still_shown() -> None:
     tape = Tape(None).add(
-        0.0, "run.opened", run="r", drill={"drill": "x", "quantum": True, "steps": []}, target={"name": "t"}
+        0.0,
+        "run.opened",
+        run="r",
+        drill={"drill": "x", "quantum": True, "steps": []},
+        target={"name": "t"},
     )
     verdict = judge(tape.step("kill", 1, 2).undo(1.5, "node/n1").closed(3).history())
     assert (verdict.exit_code, verdict.run, verdict.target) == (5, "r", "t")
@@ -581,18 +786,37 @@ def test_a_drill_that_this_version_cannot_read_is_unknown_and_its_undos_are_stil
 
 
 def test_progress_and_torn_lines_are_not_judged() -> None:
-    tape = pod_delete().add(30.0, "progress", text="hello").add(0.5, "journal.torn", bytes=7, text="{")
+    tape = (
+        pod_delete().add(30.0, "progress", text="hello").add(0.5, "journal.torn", bytes=7, text="{")
+    )
     assert judge(tape.history()).exit_code == 0
 
 
 def test_action_items_are_findings_with_owner_and_date() -> None:
     note = from_data(
-        Note, {"by": "ann", "text": "add a PDB", "about": "action-item", "owner": "bob", "due": "2027-02-01"}
+        Note,
+        {
+            "by": "ann",
+            "text": "add a PDB",
+            "about": "action-item",
+            "owner": "bob",
+            "due": "2027-02-01",
+        },
     )
     verdict = judge(pod_delete().see(50, note).history())
-    assert (verdict.findings[0].owner, str(verdict.findings[0].due), verdict.exit_code) == ("bob", "2027-02-01", 0)
+    assert (verdict.findings[0].owner, str(verdict.findings[0].due), verdict.exit_code) == (
+        "bob",
+        "2027-02-01",
+        0,
+    )
 
 
 def test_a_mark_alone_proves_nothing() -> None:
-    tape = Tape(drill()).phase("steps", 1, 5).step("kill", 1, 5).see(2, Mark("disrupted", 2.0), step="kill").closed(6)
+    tape = (
+        Tape(drill())
+        .phase("steps", 1, 5)
+        .step("kill", 1, 5)
+        .see(2, Mark("disrupted", 2.0), step="kill")
+        .closed(6)
+    )
     assert judge(tape.history()).exit_code == 3

@@ -33,20 +33,37 @@ class Browser:
         self._answers, self._answers_out = os.pipe()
         shell = f'exec "$0" "$@" 3<&{self._commands_in} 4>&{self._answers_out}'
         arguments = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
-            f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
-        ]  # fmt: skip
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            f"--user-data-dir={profile}",
+            "--remote-debugging-pipe",
+            "about:blank",
+        ]
         self._process = subprocess.Popen(
-            ["bash", "-c", shell, binary, *arguments], pass_fds=(self._commands_in, self._answers_out),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            ["bash", "-c", shell, binary, *arguments],
+            pass_fds=(self._commands_in, self._answers_out),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         os.close(self._commands_in)
         os.close(self._answers_out)
         self._buffer, self._number = b"", 0
         self.events: list[dict[str, Any]] = []
-        pages = [t for t in self._call("Target.getTargets", None)["targetInfos"] if t["type"] == "page"]
-        attached = self._call("Target.attachToTarget", None, targetId=pages[0]["targetId"], flatten=True)
+        pages = [
+            t for t in self._call("Target.getTargets", None)["targetInfos"] if t["type"] == "page"
+        ]
+        attached = self._call(
+            "Target.attachToTarget", None, targetId=pages[0]["targetId"], flatten=True
+        )
         self._session: str = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
@@ -54,7 +71,12 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -71,7 +93,12 @@ class Browser:
     def _call(self, method: str, session: str | None, **params: Any) -> dict[str, Any]:
         self._number += 1
         number = self._number
-        message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
+        message = {
+            "id": number,
+            "method": method,
+            "params": params,
+            **({"sessionId": session} if session else {}),
+        }
         os.write(self._commands, json.dumps(message).encode() + b"\0")
         end = time.monotonic() + LIMIT_S
         while True:
@@ -93,14 +120,26 @@ class Browser:
         return found
 
     def open(
-        self, page: Path, *, width: int = 1100, height: int = 900, dark: bool = False, paper: bool = False
+        self,
+        page: Path,
+        *,
+        width: int = 1100,
+        height: int = 900,
+        dark: bool = False,
+        paper: bool = False,
     ) -> None:
         """Show a file and wait until it is loaded."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )  # fmt: skip
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=scheme)
+        self.call(
+            "Emulation.setEmulatedMedia", media="print" if paper else "screen", features=scheme
+        )
         self.events.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
         end = time.monotonic() + LIMIT_S
@@ -122,7 +161,9 @@ class Browser:
                 said.append(json.dumps(params))
             elif method == "Log.entryAdded":
                 said.append(params["entry"]["text"])
-            elif method == "Network.requestWillBeSent" and params["request"]["url"] != params.get("documentURL"):
+            elif method == "Network.requestWillBeSent" and params["request"]["url"] != params.get(
+                "documentURL"
+            ):
                 said.append(f"fetches {params['request']['url'][:80]}")
         return [text for text in said if "fetches data:" not in text]
 

@@ -27,17 +27,25 @@ def story_of(history: History) -> Story:
 
 def run(until: float = 60, **probe: object) -> Tape:
     tape = Tape(drill(probes=WEB, hypothesis={"during": {"web": {"p95": "100ms"}}}, steps=[KILL]))
-    return tape.phase("steps", 1, until - 1).step("kill", 1, until - 1).probe("web", 0, until, rate=10, **probe)  # type: ignore[arg-type]
+    return (
+        tape.phase("steps", 1, until - 1)
+        .step("kill", 1, until - 1)
+        .probe("web", 0, until, rate=10, **probe)
+    )  # type: ignore[arg-type]
 
 
 def bars(svg: str, kind: str) -> list[tuple[float, float, float]]:
     """(x, width, height) of every bar of a kind."""
-    found = re.findall(rf'<rect class="{kind}" x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"', svg)
+    found = re.findall(
+        rf'<rect class="{kind}" x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"', svg
+    )
     return [(float(x), float(width), float(height)) for x, width, height in found]
 
 
 def test_a_time_in_which_nobody_looked_is_a_gap_in_both_panels() -> None:
-    history = tuple(r for r in run().history() if not (r.data.get("type") == "Sample" and 20 < r.mono <= 30))
+    history = tuple(
+        r for r in run().history() if not (r.data.get("type") == "Sample" and 20 < r.mono <= 30)
+    )
     (series,) = story_of(history).series
     assert series.gaps == ((pytest.approx(20, abs=0.2), pytest.approx(30, abs=0.2)),)
     svg = timeline(story_of(history))
@@ -76,7 +84,10 @@ def test_an_outage_is_shaded_from_its_first_to_its_last_failure_and_carries_its_
     svg = timeline(story_of(run(bad=[(20, 30)]).history()))
     ((x, width, _),) = bars(svg, "outage")
     scale = (1000 - 150 - 22) / 60
-    assert (x, width) == (pytest.approx(150 + 20 * scale, abs=0.1), pytest.approx(9.9 * scale, abs=0.2))
+    assert (x, width) == (
+        pytest.approx(150 + 20 * scale, abs=0.1),
+        pytest.approx(9.9 * scale, abs=0.2),
+    )
     assert "<title>outage of 9.9 s to 10.1 s, 100 bad</title>" in svg
     assert ">9.9 s to 10.1 s out</text>" in svg
 
@@ -93,7 +104,9 @@ def test_what_the_prober_did_not_send_is_told() -> None:
 
 
 def test_an_abort_is_a_line_through_everything() -> None:
-    svg = timeline(story_of(run().add(30.0, "abort", by="operator", why="enough").closed(60).history()))
+    svg = timeline(
+        story_of(run().add(30.0, "abort", by="operator", why="enough").closed(60).history())
+    )
     assert svg.count('class="cutting"') == 1
     assert ">aborted</text>" in svg
 
@@ -109,8 +122,12 @@ def test_a_crash_is_drawn_where_the_run_ended_and_not_where_it_was_cleaned_up() 
 def test_every_step_has_a_lane_and_a_group_stands_above_its_own() -> None:
     story = story_of(history_of("violated"))
     assert [(lane.name, lane.depth) for lane in story.lanes] == [
-        ("storm", 0), ("kill", 1), ("lag", 1), ("report", 0), ("never", 0),
-    ]  # fmt: skip
+        ("storm", 0),
+        ("kill", 1),
+        ("lag", 1),
+        ("report", 0),
+        ("never", 0),
+    ]
     svg = timeline(story)
     for words in ("ok", "failed", "skipped"):
         assert f">{words}</text>" in svg
@@ -129,8 +146,10 @@ def test_a_step_that_was_not_reached_says_so() -> None:
 
 def test_controls_stand_last() -> None:
     assert [s.sli for s in story_of(history_of("violated")).series] == [
-        "orders-through-the-front-page", "web", "cache",
-    ]  # fmt: skip
+        "orders-through-the-front-page",
+        "web",
+        "cache",
+    ]
 
 
 def test_an_hour_at_100_per_second_is_judged_and_drawn_in_under_two_seconds() -> None:

@@ -42,9 +42,16 @@ def outcomes(root: ET.Element) -> dict[str, str]:
 def test_a_report_is_four_files_beside_the_journal(tmp_path: Path) -> None:
     folder = run_in(tmp_path / "reports" / "pod-delete" / "r1", "r1")
     verdict, paths = write_reports(folder)
-    assert [path.name for path in paths] == ["verdict.json", "report.md", "report.html", "junit.xml"]
+    assert [path.name for path in paths] == [
+        "verdict.json",
+        "report.md",
+        "report.html",
+        "junit.xml",
+    ]
     assert json.loads(paths[0].read_text())["headline"] == verdict.headline
-    assert sorted(p.name for p in folder.iterdir()) == sorted(["journal.jsonl", *(p.name for p in paths)])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        ["journal.jsonl", *(p.name for p in paths)]
+    )
 
 
 def test_a_journal_without_a_record_is_an_error_with_a_sentence(tmp_path: Path) -> None:
@@ -59,12 +66,18 @@ def test_a_torn_last_line_keeps_nobody_from_the_report(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "journal.jsonl").write_bytes(content)
         write_reports(tmp_path / name)
-    assert (tmp_path / "torn" / "report.md").read_text() == (tmp_path / "whole" / "report.md").read_text()
+    assert (tmp_path / "torn" / "report.md").read_text() == (
+        tmp_path / "whole" / "report.md"
+    ).read_text()
 
 
-def test_latest_leads_to_the_newest_run_and_an_older_one_does_not_take_it_back(tmp_path: Path) -> None:
+def test_latest_leads_to_the_newest_run_and_an_older_one_does_not_take_it_back(
+    tmp_path: Path,
+) -> None:
     drill = tmp_path / "reports" / "pod-delete"
-    old, new = (run_in(drill / name, name) for name in ("20270115-080000-aaaa", "20270116-080000-aaaa"))
+    old, new = (
+        run_in(drill / name, name) for name in ("20270115-080000-aaaa", "20270116-080000-aaaa")
+    )
     write_reports(old)
     assert os.readlink(drill / "latest") == old.name
     write_reports(new)

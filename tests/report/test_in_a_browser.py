@@ -12,7 +12,10 @@ from tests.report.browser import Browser, browser, program
 STORED = Path(__file__).parents[1] / "golden" / "stored"
 STORIES = sorted(path.name for path in STORED.iterdir())
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(program() is None, reason="there is no Chromium here")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(program() is None, reason="there is no Chromium here"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,9 @@ CONTRAST = """(() => {
 def test_tables_have_headers_and_the_chart_has_a_text(page: Browser) -> None:
     page.open(STORED / "violated" / "report.html")
     assert page.ask("[...document.querySelectorAll('th')].every(e => e.hasAttribute('scope'))")
-    assert page.ask("[...document.querySelectorAll('table')].every(e => e.querySelector('th[scope]'))")
+    assert page.ask(
+        "[...document.querySelectorAll('table')].every(e => e.querySelector('th[scope]'))"
+    )
     label = "document.getElementById('chart-says').textContent"
     assert "kill: 8 s to 14 s, ok." in page.ask(label)
     assert page.ask("document.documentElement.lang") == "en"
@@ -81,4 +86,6 @@ def test_tables_have_headers_and_the_chart_has_a_text(page: Browser) -> None:
 def test_on_paper_everything_is_open(page: Browser) -> None:
     page.open(STORED / "met" / "report.html", paper=True, width=800)
     assert page.ask("document.documentElement.scrollWidth") <= 800
-    assert page.ask("document.querySelector('details.callout li').getBoundingClientRect().height") > 0
+    assert (
+        page.ask("document.querySelector('details.callout li').getBoundingClientRect().height") > 0
+    )

@@ -39,8 +39,15 @@ def test_nine_pods_are_one_line() -> None:
 
 def test_a_long_outage_has_a_begin_and_an_end() -> None:
     history = pod_delete(bad=[(21, 35)]).history()
-    told = [moment.text for moment in tell(history, judge(history)).moments if moment.text.startswith("web ")]
-    assert told == ["web begins to fail", "web fails for the last time: 280 bad, an outage of 13.9 s to 14.1 s"]
+    told = [
+        moment.text
+        for moment in tell(history, judge(history)).moments
+        if moment.text.startswith("web ")
+    ]
+    assert told == [
+        "web begins to fail",
+        "web fails for the last time: 280 bad, an outage of 13.9 s to 14.1 s",
+    ]
 
 
 def test_an_undo_that_failed_is_loud() -> None:

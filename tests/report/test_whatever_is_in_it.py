@@ -21,8 +21,21 @@ SCRIPT = "<script>alert(1)</script>"
 SHORT = [name for name in STORIES if name != "long"]
 HISTORIES = {name: history_of(name) for name in SHORT}
 JUNK: tuple[Any, ...] = (
-    None, "", "x", SCRIPT, "\x00\x1b[31m\ud800", -1, 0, 1e308, True, [], [None], {}, {"x": SCRIPT}, [[1.0, True]],
-)  # fmt: skip
+    None,
+    "",
+    "x",
+    SCRIPT,
+    "\x00\x1b[31m\ud800",
+    -1,
+    0,
+    1e308,
+    True,
+    [],
+    [None],
+    {},
+    {"x": SCRIPT},
+    [[1.0, True]],
+)
 
 
 def rendered(history: History) -> Mapping[str, str]:
@@ -60,13 +73,20 @@ def _changed(record: Record, path: list[int], junk: Any) -> Record:
 @given(
     name=st.sampled_from(SHORT),
     damage=st.lists(
-        st.tuples(st.integers(0, 10_000), st.lists(st.integers(0, 50), min_size=1, max_size=4), st.sampled_from(JUNK)),
-        min_size=1, max_size=6,
+        st.tuples(
+            st.integers(0, 10_000),
+            st.lists(st.integers(0, 50), min_size=1, max_size=4),
+            st.sampled_from(JUNK),
+        ),
+        min_size=1,
+        max_size=6,
     ),
     gone=st.sets(st.integers(1, 200), max_size=5),
     kind=st.sampled_from(["", "undo.planned", "phase.started", "no.such.kind"]),
-)  # fmt: skip
-def test_a_damaged_history_is_rendered(name: str, damage: list[Any], gone: set[int], kind: str) -> None:
+)
+def test_a_damaged_history_is_rendered(
+    name: str, damage: list[Any], gone: set[int], kind: str
+) -> None:
     history = list(HISTORIES[name])
     for at, path, junk in damage:
         at %= len(history)
@@ -119,7 +139,11 @@ def test_everything_that_was_judged_is_in_every_report() -> None:
     for name in ("met", "violated", "not-believed", "restore"):
         verdict = judge(HISTORIES[name])
         found = rendered(HISTORIES[name])
-        everything = [*verdict.gates, *verdict.bounds, *(j for s in verdict.steps for j in s.judged)]
+        everything = [
+            *verdict.gates,
+            *verdict.bounds,
+            *(j for s in verdict.steps for j in s.judged),
+        ]
         for judged in everything:
             for part in (judged.expected, judged.observed):
                 page = found["report.html"].replace("\N{NO-BREAK SPACE}", " ")

@@ -13,7 +13,9 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("prometheus") is None, reason="the program `prometheus` is not installed"),
+    pytest.mark.skipif(
+        shutil.which("prometheus") is None, reason="the program `prometheus` is not installed"
+    ),
 ]
 RATE = 50
 INTERVAL_S = 1.0
@@ -84,18 +86,42 @@ steps:
 def test_a_probe_and_prometheus_count_the_same_within_two_scrapes(tmp_path: Path):
     (tmp_path / "drillkit.yaml").write_text("")
     (tmp_path / "agree.yaml").write_text(DRILL)
-    env = {**os.environ, "DRILLKIT_HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-    command = [sys.executable, "-m", "drillkit", "run", "./agree.yaml", "--target", "sandbox", "--yes", "--json"]
+    env = {
+        **os.environ,
+        "DRILLKIT_HOME": str(tmp_path / "home"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "drillkit",
+        "run",
+        "./agree.yaml",
+        "--target",
+        "sandbox",
+        "--yes",
+        "--json",
+    ]
 
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150
+    )
 
     assert done.returncode == 0, done.stderr + done.stdout[-3000:]
     records = [json.loads(line) for line in done.stdout.splitlines()]
     phases = {r["data"]["phase"]: r for r in records if r["kind"] == "phase.started"}
     ends = {r["data"]["phase"]: r for r in records if r["kind"] == "phase.ended"}
     steps_from, steps_to = phases["steps"]["at"], ends["steps"]["at"]
-    samples = [r["data"] for r in records if r["data"].get("type") == "Sample" and steps_from < r["at"] <= steps_to + 1]
-    readings = [r["data"] for r in records if r["data"].get("type") == "Reading" and r["data"]["sli"] == "by-mesh"]
+    samples = [
+        r["data"]
+        for r in records
+        if r["data"].get("type") == "Sample" and steps_from < r["at"] <= steps_to + 1
+    ]
+    readings = [
+        r["data"]
+        for r in records
+        if r["data"].get("type") == "Reading" and r["data"]["sli"] == "by-mesh"
+    ]
     during = [reading for reading in readings if reading.get("place", "during") == "during"][-1]
 
     probed_bad = sum(sample["sent"] - sample["good"] for sample in samples)
@@ -103,10 +129,17 @@ def test_a_probe_and_prometheus_count_the_same_within_two_scrapes(tmp_path: Path
     mesh_bad = during["total"] - during["good"]
     assert abs(mesh_bad - probed_bad) <= 2 * INTERVAL_S * RATE, (mesh_bad, probed_bad)
     assert abs(during["total"] - probed) <= 3 * INTERVAL_S * RATE, (during["total"], probed)
-    gates = [(r["data"]["place"], r["data"]["sli"], r["data"]["holds"]) for r in records if r["kind"] == "gate.decided"]
+    gates = [
+        (r["data"]["place"], r["data"]["sli"], r["data"]["holds"])
+        for r in records
+        if r["kind"] == "gate.decided"
+    ]
     assert {(place, sli) for place, sli, holds in gates if holds == "met"} >= {
-        ("before", "by-mesh"), ("before", "by-probe"), ("after", "by-mesh"), ("after", "by-probe"),
-    }  # fmt: skip
+        ("before", "by-mesh"),
+        ("before", "by-probe"),
+        ("after", "by-mesh"),
+        ("after", "by-probe"),
+    }
     opened = next(r["data"] for r in records if r["kind"] == "run.opened")
     assert opened["slos"]["by-mesh"]["kind"] == "prometheus"
     assert opened["slos"]["by-probe"]["probe"] == "orders"

@@ -18,7 +18,10 @@ def at(text: str) -> datetime:
 def test_a_window_is_read_in_its_own_time_zone() -> None:
     window = Window(hours="02:00-05:00", timezone="Europe/Berlin")
     assert outside(window, at("2026-11-01T01:30")) == ""
-    assert outside(window, at("2026-11-01T04:30")) == "it is 05:30 in Europe/Berlin; expected 02:00-05:00"
+    assert (
+        outside(window, at("2026-11-01T04:30"))
+        == "it is 05:30 in Europe/Berlin; expected 02:00-05:00"
+    )
 
 
 def test_a_window_over_midnight_belongs_to_the_day_it_begins_on() -> None:
@@ -34,7 +37,9 @@ def test_the_end_of_a_window_is_outside_it() -> None:
 def test_a_freeze_holds_on_its_first_and_its_last_day() -> None:
     freeze = "2026-12-20..2027-01-02"
     assert (
-        frozen(freeze, date(2026, 12, 20)) == frozen(freeze, date(2027, 1, 2)) == "frozen from 2026-12-20 to 2027-01-02"
+        frozen(freeze, date(2026, 12, 20))
+        == frozen(freeze, date(2027, 1, 2))
+        == "frozen from 2026-12-20 to 2027-01-02"
     )
     assert frozen(freeze, date(2027, 1, 3)) == ""
 

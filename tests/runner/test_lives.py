@@ -30,13 +30,17 @@ class World:
     """The cluster as it is."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self.kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate())
+        self.kube = open_kube(
+            KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate()
+        )
 
     def faults(self) -> list[Any]:
         return self.kube.list(NETWORK_CHAOS, "shop")
 
     def cordoned(self) -> list[str]:
-        return [n["metadata"]["name"] for n in self.kube.list(NODES) if n["spec"].get("unschedulable")]
+        return [
+            n["metadata"]["name"] for n in self.kube.list(NODES) if n["spec"].get("unschedulable")
+        ]
 
     def locks(self) -> list[Any]:
         return self.kube.list(LEASES, "drillkit")
@@ -81,7 +85,10 @@ def test_ctrl_c_undoes_everything_and_reports(drillkit: CommandLine, world: Worl
     assert not world.locks()
     verdict = drillkit.verdict("network-latency")
     assert "SIGINT" in verdict["aborted"]
-    assert {undo["outcome"] for undo in verdict["undos"] if undo["phase"] == "relieve"} <= {"undone", "already-undone"}
+    assert {undo["outcome"] for undo in verdict["undos"] if undo["phase"] == "relieve"} <= {
+        "undone",
+        "already-undone",
+    }
     assert list((drillkit.home / "open").iterdir()) == []
 
 
@@ -121,15 +128,21 @@ def test_a_new_run_does_not_touch_what_an_earlier_one_left_unless_it_is_told_to(
     assert not world.faults()
 
 
-def test_another_terminal_can_abort_it_and_is_named_in_the_report(drillkit: CommandLine, world: World) -> None:
+def test_another_terminal_can_abort_it_and_is_named_in_the_report(
+    drillkit: CommandLine, world: World
+) -> None:
     with running(drillkit, *SLOW_NETWORK) as process:
         until(world.faults, "the fault is there")
-        asked = drillkit("abort", "--why", "customers call", env={"DRILLKIT_OPERATOR": "ann@laptop"})
+        asked = drillkit(
+            "abort", "--why", "customers call", env={"DRILLKIT_OPERATOR": "ann@laptop"}
+        )
         assert asked.code == 0, asked.said
         code, err = ended(process)
     assert code == 3, err
     assert not world.faults()
-    assert "ann@laptop asked for it: customers call" in drillkit.verdict("network-latency")["aborted"]
+    assert (
+        "ann@laptop asked for it: customers call" in drillkit.verdict("network-latency")["aborted"]
+    )
 
 
 def test_a_stop_flag_on_the_lease_aborts_within_two_seconds(
@@ -138,9 +151,20 @@ def test_a_stop_flag_on_the_lease_aborts_within_two_seconds(
     with running(drillkit, *SLOW_NETWORK) as process:
         until(world.faults, "the fault is there")
         subprocess.run(
-            ["kubectl", "--kubeconfig", str(sandbox.kubeconfig), "-n", "drillkit", "annotate", "lease", "drillkit",
-             "drillkit.dev/stop=customers call"], check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                "kubectl",
+                "--kubeconfig",
+                str(sandbox.kubeconfig),
+                "-n",
+                "drillkit",
+                "annotate",
+                "lease",
+                "drillkit",
+                "drillkit.dev/stop=customers call",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         flagged = time.time()
         code, err = ended(process)
     assert code == 3, err
@@ -151,7 +175,9 @@ def test_a_stop_flag_on_the_lease_aborts_within_two_seconds(
     assert abort.at - flagged < 2.5
 
 
-def test_a_second_run_on_the_same_cluster_is_refused_and_told_who_holds_it(drillkit: CommandLine, world: World) -> None:
+def test_a_second_run_on_the_same_cluster_is_refused_and_told_who_holds_it(
+    drillkit: CommandLine, world: World
+) -> None:
     with running(drillkit, *SLOW_NETWORK) as process:
         until(world.faults, "the fault is there")
         second = drillkit("run", "pod-delete", "-t", "sandbox")
@@ -196,7 +222,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_a_run_whose_sampler_dies_stops_hurting_users_and_proves_nothing(drillkit: CommandLine, world: World) -> None:
+def test_a_run_whose_sampler_dies_stops_hurting_users_and_proves_nothing(
+    drillkit: CommandLine, world: World
+) -> None:
     with running(drillkit, *SLOW_NETWORK) as process:
         until(world.faults, "the fault is there")
         (sampler,) = [pid for pid in _children(process.pid) if "drillkit.sampler" in _command(pid)]
@@ -212,10 +240,14 @@ def _command(pid: str) -> str:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_disk_that_fills_up_ends_the_run_and_what_was_planned_is_undone(drillkit: CommandLine, world: World) -> None:
+def test_a_disk_that_fills_up_ends_the_run_and_what_was_planned_is_undone(
+    drillkit: CommandLine, world: World
+) -> None:
     small = drillkit.folder / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no small disk to be had: {mounted.stderr.decode().strip()}")
     try:

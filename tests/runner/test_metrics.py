@@ -29,7 +29,7 @@ from drillkit.model.drill import (
     PrometheusTarget,
     Step,
     Target,
-)  # fmt: skip
+)
 from drillkit.model.errors import Denied, Refused, Unanswered
 from drillkit.model.slo import Counter, Probed, Ratio, Slo
 from drillkit.model.units import Share
@@ -87,7 +87,11 @@ class Server:
         return list(self._answer(lambda: self.alerts))
 
     def series(self, selectors: Any, start: float, end: float) -> tuple[Mapping[str, str], ...]:
-        return tuple(self._answer(lambda: ({"__name__": "r", "code": "200"},) if "r" in str(selectors) else ()))
+        return tuple(
+            self._answer(
+                lambda: ({"__name__": "r", "code": "200"},) if "r" in str(selectors) else ()
+            )
+        )
 
     def range(self, query: str, start: float, end: float, step_s: float) -> Answer:
         def make() -> Answer:
@@ -114,9 +118,12 @@ class Server:
 
 
 API = Slo(
-    name="api", title="api", target=0.995, window=timedelta(days=30),
+    name="api",
+    title="api",
+    target=0.995,
+    window=timedelta(days=30),
     sli=Ratio(bad=Counter('r{code=~"5.."}'), total=Counter("r")),
-)  # fmt: skip
+)
 STEP = Step(name="wait", uses="wait", with_={"for": "1s"})
 
 
@@ -145,7 +152,9 @@ class Run:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Run]]:
     made: list[Run] = []
 
-    def make(drill: Drill | None = None, slos: Mapping[str, Slo] | None = None, *, server: bool = True) -> Run:
+    def make(
+        drill: Drill | None = None, slos: Mapping[str, Slo] | None = None, *, server: bool = True
+    ) -> Run:
         drill = drill or drill_with()
         clock = FastClock()
         fake = Server(clock)
@@ -154,8 +163,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         journal = Journal(tmp_path / "journal.jsonl", clock=clock, gate=gate)
         stopper = Stopper(journal, gate)
         where = PrometheusTarget(url=fake.where) if server else None
-        metrics = Metrics(drill, {"api": API} if slos is None else slos, Target(name="prod", prometheus=where),
-                          journal, clock, stopper)  # fmt: skip
+        metrics = Metrics(
+            drill,
+            {"api": API} if slos is None else slos,
+            Target(name="prod", prometheus=where),
+            journal,
+            clock,
+            stopper,
+        )
         made.append(Run(metrics, fake, clock, tmp_path / "journal.jsonl", stopper))
         return made[-1]
 
@@ -173,7 +188,9 @@ def drill_with(**more: Any) -> Drill:
 def test_record_1_gets_the_terms_of_every_slo(run):
     one = run()
 
-    assert one.metrics.open() == {"api": {"target": 0.995, "window_s": 2_592_000.0, "kind": "prometheus"}}
+    assert one.metrics.open() == {
+        "api": {"target": 0.995, "window_s": 2_592_000.0, "kind": "prometheus"}
+    }
     assert one.metrics.clock_offset_s() == 0.0
 
 
@@ -285,8 +302,13 @@ def test_a_drill_without_slos_and_alerts_asks_nobody(run):
 
 
 def test_a_selector_that_never_matched_refuses(run):
-    typo = Slo(name="api", title="", target=0.995, window=timedelta(days=30),
-               sli=Ratio(bad=Counter("x"), total=Counter("x")))  # fmt: skip
+    typo = Slo(
+        name="api",
+        title="",
+        target=0.995,
+        window=timedelta(days=30),
+        sli=Ratio(bad=Counter("x"), total=Counter("x")),
+    )
     one = run(slos={"api": typo})
     one.metrics.open()
     one.metrics.start()
@@ -325,8 +347,11 @@ def test_an_unexpected_critical_alert_aborts_and_expected_and_older_ones_do_not(
     by, why = one.stopper.aborted
     assert by == "guard"
     assert 'alerts: severity="critical": unexpected alert: DiskFull since' in why
-    alerts = [(r.data["name"], r.data["state"], r.data.get("expected", False)) for r in read(one.path)
-              if r.data.get("type") == "Alert"]  # fmt: skip
+    alerts = [
+        (r.data["name"], r.data["state"], r.data.get("expected", False))
+        for r in read(one.path)
+        if r.data.get("type") == "Alert"
+    ]
     assert ("WebErrors", "firing", True) in alerts
     assert ("WebErrors", "resolved", True) in alerts
     assert not [each for each in alerts if each[0] == "Watchdog"]
@@ -350,15 +375,35 @@ def test_alerts_that_cannot_be_read_are_no_silence(run):
     ("guard", "prepare", "holds", "words"),
     [
         (Guard(alerts='severity="critical"'), lambda s: None, Holds.MET, "none fires"),
-        (Guard(alerts='severity="critical"'), lambda s: s.alerts.append(firing("Disk")), Holds.VIOLATED, "Disk"),
-        (Guard(alerts='severity="critical"'), lambda s: setattr(s, "fail", Unanswered("slow")), Holds.UNKNOWN, "slow"),
+        (
+            Guard(alerts='severity="critical"'),
+            lambda s: s.alerts.append(firing("Disk")),
+            Holds.VIOLATED,
+            "Disk",
+        ),
+        (
+            Guard(alerts='severity="critical"'),
+            lambda s: setattr(s, "fail", Unanswered("slow")),
+            Holds.UNKNOWN,
+            "slow",
+        ),
         (Guard(slo="api"), lambda s: None, Holds.MET, "100 % good"),
         (Guard(slo="api"), lambda s: setattr(s, "bad_from", 0.0), Holds.VIOLATED, "% good"),
-        (Guard(budget="api", left=Share(0.2)), lambda s: None, Holds.MET, "100 % of its error budget is left"),
-        (Guard(budget="api", left=Share(0.2)), lambda s: setattr(s, "fail", Denied("401")), Holds.UNKNOWN, "401"),
+        (
+            Guard(budget="api", left=Share(0.2)),
+            lambda s: None,
+            Holds.MET,
+            "100 % of its error budget is left",
+        ),
+        (
+            Guard(budget="api", left=Share(0.2)),
+            lambda s: setattr(s, "fail", Denied("401")),
+            Holds.UNKNOWN,
+            "401",
+        ),
         (Guard(slo="seen"), lambda s: None, Holds.UNKNOWN, "has no past to judge by"),
     ],
-)  # fmt: skip
+)
 def test_guards_of_the_start_are_met_violated_or_unknown(run, guard, prepare, holds, words):
     seen = Slo(name="seen", title="", target=0.9, window=timedelta(days=1), sli=Probed("web"))
     one = run(slos={"api": API, "seen": seen})

@@ -33,7 +33,9 @@ def until(what: object, limit_s: float = 5.0) -> None:
         time.sleep(0.01)
 
 
-def test_the_first_reason_to_stop_stays_and_is_written_once(journal: Journal, stopper: Stopper, tmp_path: Path) -> None:
+def test_the_first_reason_to_stop_stays_and_is_written_once(
+    journal: Journal, stopper: Stopper, tmp_path: Path
+) -> None:
     stopper.abort("guard", "too many bad requests")
     stopper.abort("operator", "me too")
     assert stopper.aborted == ("guard", "too many bad requests")
@@ -85,7 +87,9 @@ def test_handlers_are_put_back(stopper: Stopper) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_abort_asked_for_from_another_terminal_names_who_and_why(stopper: Stopper, tmp_path: Path) -> None:
+def test_an_abort_asked_for_from_another_terminal_names_who_and_why(
+    stopper: Stopper, tmp_path: Path
+) -> None:
     watch = StopWatch(stopper, tmp_path, Deadline.after(60, SystemClock()), SystemClock())
     watch.start()
     ask_to_abort(tmp_path, "ann@laptop", "customers call")
@@ -102,7 +106,9 @@ def test_the_drills_limit_aborts_it(stopper: Stopper, tmp_path: Path) -> None:
     assert stopper.aborted == ("deadline", "the drill's `limit` is over")
 
 
-def test_an_abort_with_a_lost_journal_still_closes_the_gate(stopper: Stopper, journal: Journal) -> None:
+def test_an_abort_with_a_lost_journal_still_closes_the_gate(
+    stopper: Stopper, journal: Journal
+) -> None:
     gate: Gate = journal.gate
     journal._why_lost = "the disk is gone"
     stopper.abort("journal", "the disk is gone")

@@ -14,7 +14,9 @@ from drillkit.model.drill import AwsTarget, Target
 RUN = "20200101-030000-aaaa"
 
 
-def tags(name: str, *, expires: str = "2020-01-01T06:00:00+00:00", **more: str) -> list[dict[str, str]]:
+def tags(
+    name: str, *, expires: str = "2020-01-01T06:00:00+00:00", **more: str
+) -> list[dict[str, str]]:
     found = {"drillkit:run": RUN, "drillkit:of": name, "drillkit:expires": expires, **more}
     return [{"Key": key, "Value": value} for key, value in found.items() if value]
 
@@ -25,14 +27,18 @@ class Door:
     def __init__(self, pages: Mapping[str, list[dict[str, Any]]]) -> None:
         self._pages = pages
 
-    def pages(self, operation: str, asked: str, items: str, **params: Any) -> Iterable[dict[str, Any]]:
+    def pages(
+        self, operation: str, asked: str, items: str, **params: Any
+    ) -> Iterable[dict[str, Any]]:
         return self._pages.get(items, [])
 
 
 class Region:
     """RDS or ElastiCache of one region, answering from lists."""
 
-    def __init__(self, region: str, tagged: Mapping[str, list[dict[str, str]]], **pages: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, region: str, tagged: Mapping[str, list[dict[str, str]]], **pages: list[dict[str, Any]]
+    ) -> None:
         self.region, self.door, self._tagged = region, Door(pages), tagged
         self._pages = pages
 
@@ -45,7 +51,9 @@ class Region:
     def all_clusters(self) -> list[dict[str, Any]]:
         return self._pages.get("DBClusters", [])
 
-    def snapshots(self, source: str = "", kind: str = "", *, cluster: bool = False) -> list[dict[str, Any]]:
+    def snapshots(
+        self, source: str = "", kind: str = "", *, cluster: bool = False
+    ) -> list[dict[str, Any]]:
         return self._pages.get("DBClusterSnapshots" if cluster else "DBSnapshots", [])
 
     def tags(self, arn: str) -> dict[str, str]:
@@ -58,7 +66,10 @@ class Region:
 
 
 def clients(**services: Region) -> Clients:
-    target = Target(name="t", aws=AwsTarget(account="123456789012", region="eu-central-1", dr_region="eu-west-1"))
+    target = Target(
+        name="t",
+        aws=AwsTarget(account="123456789012", region="eu-central-1", dr_region="eu-west-1"),
+    )
     made = Clients(target, SystemClock(), Gate())
     vars(made).update({name: cast(Rds, region) for name, region in services.items()})
     return made
@@ -84,9 +95,12 @@ def test_an_instance_must_bear_the_run_its_own_name_and_an_expiry() -> None:
 
 def test_clusters_snapshots_and_parameter_groups_are_found_in_their_order_of_removal() -> None:
     region = Region(
-        "eu-central-1", {"arn:pg": tags("dr-pg"), "arn:other": tags("dr-pg")},
+        "eu-central-1",
+        {"arn:pg": tags("dr-pg"), "arn:other": tags("dr-pg")},
         DBInstances=[instance("dr-i", tags("dr-i"))],
-        DBClusters=[{"DBClusterIdentifier": "dr-c", "DbClusterResourceId": "c", "TagList": tags("dr-c")}],
+        DBClusters=[
+            {"DBClusterIdentifier": "dr-c", "DbClusterResourceId": "c", "TagList": tags("dr-c")}
+        ],
         DBSnapshots=[{"DBSnapshotIdentifier": "dr-s", "TagList": tags("dr-s")}],
         DBClusterSnapshots=[{"DBClusterSnapshotIdentifier": "dr-cs", "TagList": tags("dr-cs")}],
         DBParameterGroups=[
@@ -94,17 +108,33 @@ def test_clusters_snapshots_and_parameter_groups_are_found_in_their_order_of_rem
             {"DBParameterGroupName": "theirs", "DBParameterGroupArn": "arn:theirs"},
             {"DBParameterGroupName": "dr-other", "DBParameterGroupArn": "arn:other"},
         ],
-    )  # fmt: skip
+    )
     found = list(leftovers_of_rds(clients(rds=region)))
     kinds = {each.undo.kind: each.undo.rank for each in found}
-    assert [each.resource.rpartition("/")[2] for each in found] == ["dr-i", "dr-c", "dr-s", "dr-cs", "dr-pg"]
-    assert kinds["rds.delete-instance"] < kinds["rds.delete-cluster"] < kinds["rds.delete-parameter-group"]
+    assert [each.resource.rpartition("/")[2] for each in found] == [
+        "dr-i",
+        "dr-c",
+        "dr-s",
+        "dr-cs",
+        "dr-pg",
+    ]
+    assert (
+        kinds["rds.delete-instance"]
+        < kinds["rds.delete-cluster"]
+        < kinds["rds.delete-parameter-group"]
+    )
 
 
 def test_caches_are_found_by_their_tags_which_cost_a_call_each() -> None:
-    groups = [{"ReplicationGroupId": "dr-g", "ARN": "arn:g"}, {"ReplicationGroupId": "prod", "ARN": "arn:prod"}]
+    groups = [
+        {"ReplicationGroupId": "dr-g", "ARN": "arn:g"},
+        {"ReplicationGroupId": "prod", "ARN": "arn:prod"},
+    ]
     region = Region(
-        "eu-central-1", {"arn:g": tags("dr-g"), "arn:prod": tags("prod")}, ReplicationGroups=groups, Snapshots=[]
+        "eu-central-1",
+        {"arn:g": tags("dr-g"), "arn:prod": tags("prod")},
+        ReplicationGroups=groups,
+        Snapshots=[],
     )
     found = list(leftovers_of_elasticache(clients(elasticache=region)))
     assert [each.resource for each in found] == ["elasticache replication-group/eu-central-1/dr-g"]

@@ -116,7 +116,11 @@ class Service:
         habit = HABITS[head.split(b" ")[1].decode().split("?")[0]]
         if isinstance(habit, bytes):
             sock.sendall(habit)
-            return b"keep-alive" in head and b"Content-Length" in habit and b"Connection: close" not in habit
+            return (
+                b"keep-alive" in head
+                and b"Content-Length" in habit
+                and b"Connection: close" not in habit
+            )
         habit(self, sock)
         return False
 
@@ -208,12 +212,16 @@ class Watch:
             for bucket, count in sample.latency_us.items():
                 latency[bucket] = latency.get(bucket, 0) + count
         return Sample(
-            sli=sli, sent=sum(s.sent for s in all_of_it), good=sum(s.good for s in all_of_it), bad=bad,
-            latency_us=latency, flips=tuple(f for s in all_of_it for f in s.flips),
+            sli=sli,
+            sent=sum(s.sent for s in all_of_it),
+            good=sum(s.good for s in all_of_it),
+            bad=bad,
+            latency_us=latency,
+            flips=tuple(f for s in all_of_it for f in s.flips),
             last=tuple(p for s in all_of_it for p in s.last),
             lateness_p99_us=max((s.lateness_p99_us for s in all_of_it), default=0),
             dropped=sum(s.dropped for s in all_of_it),
-        )  # fmt: skip
+        )
 
 
 @contextlib.contextmanager
@@ -264,26 +272,37 @@ def _certificates(folder: Path) -> Certificates:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
-    def build(name: str, key: ec.EllipticCurvePrivateKey, issuer: str, authority: bool) -> x509.CertificateBuilder:
+    def build(
+        name: str, key: ec.EllipticCurvePrivateKey, issuer: str, authority: bool
+    ) -> x509.CertificateBuilder:
         def named(n: str) -> x509.Name:
             return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)])
 
         now = datetime.now(UTC)
         return (
-            x509.CertificateBuilder().subject_name(named(name)).issuer_name(named(issuer)).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(hours=1))
+            x509.CertificateBuilder()
+            .subject_name(named(name))
+            .issuer_name(named(issuer))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )  # fmt: skip
+        )
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = build("Test Authority", ca_key, "Test Authority", True).sign(ca_key, hashes.SHA256())
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = build("service", key, "Test Authority", False).add_extension(names, False).sign(ca_key, hashes.SHA256())
+    leaf = (
+        build("service", key, "Test Authority", False)
+        .add_extension(names, False)
+        .sign(ca_key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
     (folder / "server.pem").write_bytes(
-        leaf.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        leaf.public_bytes(pem)
+        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")

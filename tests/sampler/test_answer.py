@@ -7,8 +7,12 @@ import pytest
 from drillkit.clients.probe import BODY_CAP, HEAD_CAP, Answer, BadAnswer, cause_of_status
 
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;ext\r\nlo\r\n0\r\n\r\n"
-TRAILERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;ext\r\nlo\r\n0\r\n\r\n"
+)
+TRAILERS = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n"
+)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + PLAIN
 
 
@@ -61,7 +65,9 @@ def test_what_is_no_http_is_refused(answer: bytes) -> None:
         Answer(keep_body=False).feed(answer)
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 9999999999", b"Transfer-Encoding: chunked", b"X: y"])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 9999999999", b"Transfer-Encoding: chunked", b"X: y"]
+)
 def test_an_endless_body_is_an_answer_once_enough_of_it_was_read(framing: bytes) -> None:
     read = Answer(keep_body=True)
     chunk = b"1000000\r\n" if b"chunked" in framing else b""

@@ -63,17 +63,23 @@ def seen(service: Any, secure_service: Any, certificates: Any, watcher: Any) -> 
         "tcp refused": Probe(tcp=f"127.0.0.1:{_closed_port()}"),
         "tls": Probe(http=secure_service.url("/big"), body="needle", ca_file=certificates.ca_file),
         "tls kept": Probe(http=secure_service.url(), ca_file=certificates.ca_file, fresh=False),
-        "tls of somebody else": Probe(http=secure_service.url(host="localhost"), ca_file=certificates.ca_file),
+        "tls of somebody else": Probe(
+            http=secure_service.url(host="localhost"), ca_file=certificates.ca_file
+        ),
         "tls without trust": Probe(http=secure_service.url()),
         "tls to plain http": Probe(http=service.url().replace("http:", "https:")),
         "tls reset": Probe(http=secure_service.url("/reset"), ca_file=certificates.ca_file),
     }
-    with watcher({name: replace(p, rate=OFTEN, timeout=SOON) for name, p in probes.items()}) as watch:
+    with watcher(
+        {name: replace(p, rate=OFTEN, timeout=SOON) for name, p in probes.items()}
+    ) as watch:
         time.sleep(0.6)
     return watch
 
 
-@pytest.mark.parametrize("name", [*(f"good {p}" for p in GOOD), "by name", "tcp", "tls", "tls kept"])
+@pytest.mark.parametrize(
+    "name", [*(f"good {p}" for p in GOOD), "by name", "tcp", "tls", "tls kept"]
+)
 def test_a_service_that_answers_as_expected_is_good(seen: Any, name: str) -> None:
     total = seen.total(name)
     assert total.sent >= 5

@@ -33,7 +33,9 @@ def test_a_kept_connection_carries_all_probes(own_service: Any, watcher: Any) ->
     assert own_service.connections == 1
 
 
-def test_a_kept_connection_that_the_server_ends_is_replaced_without_a_failure(own_service: Any, watcher: Any) -> None:
+def test_a_kept_connection_that_the_server_ends_is_replaced_without_a_failure(
+    own_service: Any, watcher: Any
+) -> None:
     with watcher({"web": Probe(http=own_service.url("/last"), rate=OFTEN, fresh=False)}) as watch:
         time.sleep(0.2)
         first = own_service.connections
@@ -55,18 +57,27 @@ def test_kept_connections_are_as_many_as_are_needed_at_once(own_service: Any, wa
     assert own_service.connections >= 7  # 50/s x 0.15 s
 
 
-def test_a_secret_reaches_the_server_and_nothing_else(own_service: Any, watcher: Any, tmp_path: Path) -> None:
+def test_a_secret_reaches_the_server_and_nothing_else(
+    own_service: Any, watcher: Any, tmp_path: Path
+) -> None:
     (tmp_path / "key").write_text("from-a-file-9183\n")
     probe = Probe(
-        http=own_service.url("/ok?q=ü x"), rate=OFTEN,
-        headers={"authorization": "env:PROBE_TOKEN", "X-Key": f"file:{tmp_path}/key", "host": "shop.example"},
-    )  # fmt: skip
+        http=own_service.url("/ok?q=ü x"),
+        rate=OFTEN,
+        headers={
+            "authorization": "env:PROBE_TOKEN",
+            "X-Key": f"file:{tmp_path}/key",
+            "host": "shop.example",
+        },
+    )
     with watcher({"web": probe}, env={"PROBE_TOKEN": "Bearer from-the-environment-4711"}) as watch:
         time.sleep(0.2)
         command = Path(f"/proc/{watch.sampler.pid}/cmdline").read_bytes()
     lines = own_service.requests[0].decode().split("\r\n")
     assert lines[0] == "GET /ok?q=%C3%BC%20x HTTP/1.1"
-    assert {"authorization: Bearer from-the-environment-4711", "X-Key: from-a-file-9183"} <= set(lines)
+    assert {"authorization: Bearer from-the-environment-4711", "X-Key: from-a-file-9183"} <= set(
+        lines
+    )
     assert [line for line in lines if line.lower().startswith("host:")] == ["Host: shop.example"]
     written = b"".join(watch.lines) + command + watch.sampler.last_words().encode()
     assert b"4711" not in written
@@ -83,7 +94,9 @@ def test_a_client_tries_the_next_address_of_a_name(
     assert sample.good == sample.sent > 5
 
 
-def test_a_resolver_that_hangs_is_the_failure_of_the_name(monkeypatch: pytest.MonkeyPatch, loop_of: Any) -> None:
+def test_a_resolver_that_hangs_is_the_failure_of_the_name(
+    monkeypatch: pytest.MonkeyPatch, loop_of: Any
+) -> None:
     monkeypatch.setattr(names, "resolve", lambda *_: time.sleep(0.6) or ())
     probe = Probe(http="http://slow.name/", rate=Rate(20), timeout=timedelta(milliseconds=200))
     sample = loop_of(probe, 0.3)
@@ -91,7 +104,9 @@ def test_a_resolver_that_hangs_is_the_failure_of_the_name(monkeypatch: pytest.Mo
     assert sample.sent > 3
 
 
-def test_a_name_that_waits_for_our_own_threads_is_dropped(monkeypatch: pytest.MonkeyPatch, loop_of: Any) -> None:
+def test_a_name_that_waits_for_our_own_threads_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, loop_of: Any
+) -> None:
     monkeypatch.setattr(names, "_MOST_THREADS", 1)
     monkeypatch.setattr(names, "resolve", lambda *_: time.sleep(0.3) or ())
     probe = Probe(http="http://slow.name/", rate=Rate(20), timeout=timedelta(seconds=2))
@@ -103,15 +118,22 @@ def test_a_name_that_waits_for_our_own_threads_is_dropped(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
-        (errno.EMFILE, OURS), (errno.EADDRNOTAVAIL, OURS), (errno.ECONNREFUSED, "refused"), (errno.EPIPE, "reset"),
-        (errno.EHOSTUNREACH, "unreachable"), (errno.ENETUNREACH, "unreachable"), (errno.ETIMEDOUT, "timeout"),
+        (errno.EMFILE, OURS),
+        (errno.EADDRNOTAVAIL, OURS),
+        (errno.ECONNREFUSED, "refused"),
+        (errno.EPIPE, "reset"),
+        (errno.EHOSTUNREACH, "unreachable"),
+        (errno.ENETUNREACH, "unreachable"),
+        (errno.ETIMEDOUT, "timeout"),
     ],
-)  # fmt: skip
+)
 def test_a_shortage_of_our_own_is_not_the_services_fault(code: int, cause: str) -> None:
     assert cause_of_errno(code) == cause
 
 
-def test_a_lane_says_when_it_is_out_of_files(service: Any, monkeypatch: pytest.MonkeyPatch, loop_of: Any) -> None:
+def test_a_lane_says_when_it_is_out_of_files(
+    service: Any, monkeypatch: pytest.MonkeyPatch, loop_of: Any
+) -> None:
     def none_left(*_: object) -> None:
         raise OSError(errno.EMFILE, "too many open files")
 

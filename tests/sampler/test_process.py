@@ -64,7 +64,9 @@ def test_stop_waits_for_what_is_in_flight_and_leaves_no_process(service: Any) ->
 
 
 def test_stop_has_a_limit(service: Any) -> None:
-    sampler, ours = started({"web": Probe(http=service.url("/never"), timeout=timedelta(minutes=1))})
+    sampler, ours = started(
+        {"web": Probe(http=service.url("/never"), timeout=timedelta(minutes=1))}
+    )
     with ours:
         time.sleep(0.1)
         assert not sampler.stop(timeout_s=0.2)
@@ -73,7 +75,9 @@ def test_stop_has_a_limit(service: Any) -> None:
 
 @pytest.mark.parametrize("end", ["commands", "journal"])
 def test_it_ends_when_either_pipe_does(service: Any, end: str) -> None:
-    sampler, ours = started({"web": Probe(http=service.url("/never"), timeout=timedelta(minutes=1))})
+    sampler, ours = started(
+        {"web": Probe(http=service.url("/never"), timeout=timedelta(minutes=1))}
+    )
     with ours:
         if end == "journal":
             ours.shutdown(socket.SHUT_RDWR)
@@ -98,9 +102,11 @@ def test_signals_are_the_runners_to_handle(service: Any, number: int) -> None:
 
 def test_a_runner_that_is_killed_leaves_no_sampler(service: Any) -> None:
     runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, service.url()], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", RUNNER, service.url()],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+    )
     with runner:
         assert runner.stdout is not None
         pid = int(runner.stdout.readline())
@@ -132,14 +138,23 @@ def test_it_is_not_fooled_by_modules_in_the_current_folder(
 @pytest.mark.parametrize(
     ("probe", "says"),
     [
-        (Probe(http="ftp://host/"), "expected http://host/path or https://host/path, found 'ftp://host/'"),
+        (
+            Probe(http="ftp://host/"),
+            "expected http://host/path or https://host/path, found 'ftp://host/'",
+        ),
         (Probe(http="http:///path"), "expected http://host/path"),
         (Probe(http="http://host:99999/"), "expected a URL, found one that does not parse"),
         (Probe(http="http://ho st/"), "expected the name of a host, found 'ho st'"),
         (Probe(tcp="host"), "expected host:port, found 'host'"),
         (Probe(tcp="host:0"), "expected host:port, found 'host:0'"),
-        (Probe(http="http://h/", expect="2x"), "expected a status such as 200, 2xx or 2xx,301, found '2x'"),
-        (Probe(http="http://h/", headers={"a b": "c"}), "expected the name of a header, found 'a b'"),
+        (
+            Probe(http="http://h/", expect="2x"),
+            "expected a status such as 200, 2xx or 2xx,301, found '2x'",
+        ),
+        (
+            Probe(http="http://h/", headers={"a b": "c"}),
+            "expected the name of a header, found 'a b'",
+        ),
         (Probe(http="http://h/", timeout=timedelta()), "expected a timeout above zero"),
     ],
 )
@@ -157,9 +172,20 @@ def test_a_password_in_a_url_is_refused_without_being_repeated() -> None:
 
 def test_addresses_are_taken_apart() -> None:
     aim = aim_at("web", Probe(http="https://[::1]:8443/a b?x=1#here"))
-    assert (aim.host, aim.port, aim.path, aim.secure, aim.authority) == ("::1", 8443, "/a%20b?x=1", True, "[::1]:8443")
+    assert (aim.host, aim.port, aim.path, aim.secure, aim.authority) == (
+        "::1",
+        8443,
+        "/a%20b?x=1",
+        True,
+        "[::1]:8443",
+    )
     aim = aim_at("web", Probe(http="http://bücher.example"))
-    assert (aim.host, aim.port, aim.path, aim.authority) == ("xn--bcher-kva.example", 80, "/", "xn--bcher-kva.example")
+    assert (aim.host, aim.port, aim.path, aim.authority) == (
+        "xn--bcher-kva.example",
+        80,
+        "/",
+        "xn--bcher-kva.example",
+    )
     aim = aim_at("web", Probe(tcp="[::1]:5432"))
     assert (aim.host, aim.port, aim.path) == ("::1", 5432, None)
     assert parse_statuses("", "200, 3xx") == ((200, 200), (300, 399))
@@ -168,14 +194,28 @@ def test_addresses_are_taken_apart() -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"headers": {"X": "env:NOT_THERE"}}, "header X: expected a value in the environment variable NOT_THERE"),
-        ({"headers": {"X": "env:TWO_LINES"}}, "header X: expected one line of printable characters"),
-        ({"headers": {"X": "file:/does/not/exist"}}, "header X: expected a readable text file /does/not/exist"),
-        ({"http": "https://127.0.0.1/", "ca_file": "/does/not/exist"}, "expected certificates (PEM) in /does/not"),
+        (
+            {"headers": {"X": "env:NOT_THERE"}},
+            "header X: expected a value in the environment variable NOT_THERE",
+        ),
+        (
+            {"headers": {"X": "env:TWO_LINES"}},
+            "header X: expected one line of printable characters",
+        ),
+        (
+            {"headers": {"X": "file:/does/not/exist"}},
+            "header X: expected a readable text file /does/not/exist",
+        ),
+        (
+            {"http": "https://127.0.0.1/", "ca_file": "/does/not/exist"},
+            "expected certificates (PEM) in /does/not",
+        ),
         ({"http": "https://127.0.0.1/", "ca_file": __file__}, "expected certificates (PEM) in "),
     ],
 )
-def test_a_secret_or_certificate_that_cannot_be_read_stops_the_start(more: dict[str, Any], says: str) -> None:
+def test_a_secret_or_certificate_that_cannot_be_read_stops_the_start(
+    more: dict[str, Any], says: str
+) -> None:
     probe = Probe(**{"http": "http://127.0.0.1/", **more})
     with pytest.raises(UsageError) as refusal:
         started({"web": probe}, env={"TWO_LINES": "hunter2\r\nEvil: 1"})
@@ -183,7 +223,9 @@ def test_a_secret_or_certificate_that_cannot_be_read_stops_the_start(more: dict[
     assert "hunter2" not in str(refusal.value)
 
 
-def test_more_connections_than_files_may_be_open_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_connections_than_files_may_be_open_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
     aim = aim_at("web", Probe(http="http://h/", rate=Rate(1000), timeout=timedelta(seconds=10)))
     with pytest.raises(UsageError, match="lower a rate or a timeout, or raise `ulimit -n`"):
@@ -192,9 +234,13 @@ def test_more_connections_than_files_may_be_open_are_refused(monkeypatch: pytest
 
 def test_without_a_runner_it_says_how_it_is_meant_to_start() -> None:
     alone = subprocess.run(
-        [sys.executable, "-m", "drillkit.sampler", str(os.getpid())], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=20, env={"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+        [sys.executable, "-m", "drillkit.sampler", str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert alone.returncode == 2
     assert "drillkit run" in alone.stdout
 

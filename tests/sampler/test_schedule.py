@@ -18,7 +18,9 @@ def test_200_a_second_are_200_a_second(service: Any, watcher: Any) -> None:
     first, second, *_ = watch.samples("web")
     for sample in (first, second):
         assert (sample.sent, sample.good, sample.dropped) == (200, 200, 0)
-        assert sample.lateness_p99_us < 50_000  # milliseconds even on a busy machine; the benchmark has the figure
+        assert (
+            sample.lateness_p99_us < 50_000
+        )  # milliseconds even on a busy machine; the benchmark has the figure
     assert first.flips[0][0] == round(watch.sampler.started, 6)
     assert round(second.last[-1][0] - first.flips[0][0], 6) == 399 / 200
 
@@ -38,7 +40,9 @@ def test_probes_of_one_rate_do_not_leave_at_the_same_time(service: Any, watcher:
     assert abs(apart - 0.05) < 1e-5
 
 
-def test_a_service_that_never_answers_does_not_slow_the_schedule(service: Any, watcher: Any) -> None:
+def test_a_service_that_never_answers_does_not_slow_the_schedule(
+    service: Any, watcher: Any
+) -> None:
     probe = Probe(http=service.url("/never"), rate=Rate(50), timeout=timedelta(milliseconds=800))
     with watcher({"web": probe}) as watch:
         time.sleep(1.3)
@@ -52,7 +56,9 @@ def test_a_stall_of_the_service_is_seen_by_every_probe_that_was_meant_to_leave_i
     own_service: Any, watcher: Any
 ) -> None:
     stall_s, rate = 1.5, 40
-    with watcher({"web": Probe(http=own_service.url(), rate=Rate(rate), timeout=timedelta(seconds=5))}) as watch:
+    with watcher(
+        {"web": Probe(http=own_service.url(), rate=Rate(rate), timeout=timedelta(seconds=5))}
+    ) as watch:
         time.sleep(0.3)
         own_service.go.clear()
         time.sleep(stall_s)
@@ -60,7 +66,9 @@ def test_a_stall_of_the_service_is_seen_by_every_probe_that_was_meant_to_leave_i
         time.sleep(0.3)
     total = watch.total("web")
     assert (total.good, total.dropped) == (total.sent, 0)
-    waited = sorted(us / 1e6 for us, count in total.latency_us.items() for _ in range(count) if us > 50_000)
+    waited = sorted(
+        us / 1e6 for us, count in total.latency_us.items() for _ in range(count) if us > 50_000
+    )
     # A closed loop would have seen one. Here they lie evenly between nothing and the whole stall.
     assert abs(len(waited) - rate * stall_s) < 6
     assert abs(waited[-1] - stall_s) < 0.15

@@ -47,7 +47,9 @@ def test_nothing_is_claimed_of_probes_that_were_not_sent_or_not_watched() -> Non
 def test_a_second_without_probes_is_a_sample_too_so_that_silence_is_blindness() -> None:
     tally = Tally("web", True, START)
     samples = list(tally.closed(START + 2))
-    assert [(s.sent, s.flips, s.last, s.lateness_p99_us, s.control) for s in samples] == [(0, (), (), 0, True)] * 2
+    assert [(s.sent, s.flips, s.last, s.lateness_p99_us, s.control) for s in samples] == [
+        (0, (), (), 0, True)
+    ] * 2
 
 
 def test_a_second_waits_for_its_probes_and_those_after_it_wait_for_it() -> None:

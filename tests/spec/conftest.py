@@ -79,7 +79,10 @@ class FakeKinds:
     """A table of kinds."""
 
     def __init__(self) -> None:
-        self._all = {k.name: k for k in (FakeKind("chaostoolkit", Chaos), FakeKind("velero.restore", Restore, "none"))}
+        self._all = {
+            k.name: k
+            for k in (FakeKind("chaostoolkit", Chaos), FakeKind("velero.restore", Restore, "none"))
+        }
 
     def named(self, name: str) -> Any:
         if name == "broken":
@@ -112,10 +115,14 @@ class Spec:
     def parse(self, text: str | bytes) -> Parsed:
         return parse(Source("d.yaml", text, self.roots, folder=self.folder), kinds=FakeKinds())  # type: ignore[arg-type]
 
-    def drill(self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any) -> Drill:
+    def drill(
+        self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any
+    ) -> Drill:
         return self.parse(text).resolve(sets, **more)
 
-    def mistakes(self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any) -> str:
+    def mistakes(
+        self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any
+    ) -> str:
         with pytest.raises(SpecError) as caught:
             self.drill(text, sets, **more)
         return str(caught.value)

@@ -11,7 +11,12 @@ import pytest
 from drillkit.model.drill import Step
 from drillkit.model.errors import SpecError
 from drillkit.spec import Roots, open_drill, parse, parse_sets
-from drillkit.spec.experiments import activities, check_experiment, experiment_finder, read_experiment
+from drillkit.spec.experiments import (
+    activities,
+    check_experiment,
+    experiment_finder,
+    read_experiment,
+)
 from drillkit.spec.files import Found, Root
 from tests.spec.conftest import FakeKinds, Spec
 
@@ -58,7 +63,10 @@ def test_an_experiment_is_read_with_the_digest_of_its_bytes(tmp_path: Path) -> N
 def test_what_is_not_installed_here_is_only_noted(tmp_path: Path) -> None:
     checked = check_experiment(read_experiment(found(tmp_path / "e.yaml", FULL)))
     assert checked.mistakes == ()
-    assert "activity `kill`: the Python package `no_such_package` is not installed here" in checked.notes
+    assert (
+        "activity `kill`: the Python package `no_such_package` is not installed here"
+        in checked.notes
+    )
     assert "activity `undo`: there is no program 'no-such-program' here" in checked.notes
 
 
@@ -70,7 +78,10 @@ def test_yaml_is_read_as_chaos_toolkit_reads_it(tmp_path: Path) -> None:
 
 def test_json_is_read_too(tmp_path: Path) -> None:
     data = {"title": "t", "description": "d", "method": [], "n": 1.5}
-    assert read_experiment(found(tmp_path / "e.json", "\t" + json.dumps(data, indent="\t"))).data == data
+    assert (
+        read_experiment(found(tmp_path / "e.json", "\t" + json.dumps(data, indent="\t"))).data
+        == data
+    )
     with pytest.raises(SpecError, match=r"e.json:1:2: not JSON"):
         read_experiment(found(tmp_path / "e.json", "{x}"))
 
@@ -103,17 +114,32 @@ def test_what_is_no_json_experiment_is_a_spec_error(tmp_path: Path, text: str | 
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("title: t", "e.yaml:1:1: expected a list of activities as `method` (it may be empty), found nothing"),
-        ("title: t\ndescription: d\nmethod: x", "e.yaml:3:9: method: expected a list of activities"),
-        ("title: t\ndescription: d\nmethod: [x]", "method[0]: expected an activity (a mapping), found 'x'"),
-        ("title: t\ndescription: d\nmethod: [{ref: x}]", "method[0].ref: no activity is called 'x'; there are none"),
+        (
+            "title: t",
+            "e.yaml:1:1: expected a list of activities as `method` (it may be empty), found nothing",
+        ),
+        (
+            "title: t\ndescription: d\nmethod: x",
+            "e.yaml:3:9: method: expected a list of activities",
+        ),
+        (
+            "title: t\ndescription: d\nmethod: [x]",
+            "method[0]: expected an activity (a mapping), found 'x'",
+        ),
+        (
+            "title: t\ndescription: d\nmethod: [{ref: x}]",
+            "method[0].ref: no activity is called 'x'; there are none",
+        ),
         ("title: t\ndescription: d\nmethod: [{type: probe}]", "`name` is missing"),
         ("title: t\ndescription: d\nmethod: [{type: probe, name: n}]", "`provider` is missing"),
         (
             "title: t\ndescription: d\nmethod: [{type: probe, name: n, provider: {type: grpc}}]",
             "one of python, process, http",
         ),
-        ("title: t\ndescription: d\nmethod: []\nrollbacks: {}", "rollbacks: expected a list, found a mapping"),
+        (
+            "title: t\ndescription: d\nmethod: []\nrollbacks: {}",
+            "rollbacks: expected a list, found a mapping",
+        ),
         (
             "title: t\ndescription: d\nmethod: []\nsteady-state-hypothesis: {}",
             "steady-state-hypothesis: `title` is missing",
@@ -143,7 +169,10 @@ def wrapped(spec: Spec, sets: list[str]) -> Step:
 
 
 def test_an_experiment_is_wrapped_with_its_configuration_as_variables(spec: Spec) -> None:
-    assert wrapped(spec, []).with_ == {"experiment": "Pods Die", "configuration": {"namespace": "shop", "count": 1}}
+    assert wrapped(spec, []).with_ == {
+        "experiment": "Pods Die",
+        "configuration": {"namespace": "shop", "count": 1},
+    }
     assert wrapped(spec, ["count=3"]).with_["configuration"] == {"namespace": "shop", "count": 3}
 
 
@@ -155,7 +184,9 @@ def test_configuration_that_chaos_toolkit_looks_up_stays_its_own_unless_set(spec
 def test_a_title_that_no_yaml_could_hold_is_wrapped_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "experiments" / "e.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"title": "\x85\u2028${x} \U0001f600", "description": "d", "method": []}))
+    path.write_text(
+        json.dumps({"title": "\x85\u2028${x} \U0001f600", "description": "d", "method": []})
+    )
     roots = Roots((Root(tmp_path, "project"),))
     drill = parse(open_drill("e", roots), kinds=FakeKinds()).resolve()  # type: ignore[arg-type]
     assert drill.description == "\x85\u2028${x} \U0001f600"
@@ -183,7 +214,11 @@ def test_sets_win_over_files_and_later_files_over_earlier_ones(tmp_path: Path, s
         (["=1"], "", "--set: expected key=value, found '=1'"),
         (["a=1e999"], "", "--set a: expected a number up to"),
         ([], "- 1", "expected a mapping of variables, such as `count: 2`"),
-        ([], "a: [1]", "v.yaml:1:4: a: expected a text, number or boolean, found a list or a mapping"),
+        (
+            [],
+            "a: [1]",
+            "v.yaml:1:4: a: expected a text, number or boolean, found a list or a mapping",
+        ),
         ([], "a:", "a: expected a text, number or boolean, found nothing"),
         ([], "a: [", "not YAML"),
     ],

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from drillkit.model.errors import SpecError, UsageError
-from drillkit.spec import choose_target, find, find_experiment, find_roots, list_drills, list_experiments, open_drill
+from drillkit.spec import (
+    choose_target,
+    find,
+    find_experiment,
+    find_roots,
+    list_drills,
+    list_experiments,
+    open_drill,
+)
 from drillkit.spec.document import read_one
 from drillkit.spec.files import Found, Root, Roots, package_root
 from drillkit.spec.targets import bind_targets, read_targets
@@ -51,7 +59,13 @@ def test_a_found_file_says_where_it_is(home: Path) -> None:
 
 
 def test_a_drill_wins_over_an_experiment_and_an_experiment_is_wrapped(home: Path) -> None:
-    write(home / "project", drillkit="", drills__a="drill: a", experiments__a=EXPERIMENT, experiments__only=EXPERIMENT)
+    write(
+        home / "project",
+        drillkit="",
+        drills__a="drill: a",
+        experiments__a=EXPERIMENT,
+        experiments__only=EXPERIMENT,
+    )
     assert find("a", find_roots()).sort == "drill"
     assert find("only", find_roots()).sort == "experiment"
     assert open_drill("only", find_roots()).label.endswith("only.yaml (as a drill)")
@@ -61,10 +75,14 @@ def test_a_path_is_taken_as_it_is_and_told_apart_by_content(home: Path) -> None:
     write(home / "elsewhere", drillkit="", drills__x="drill: x", deep__er__e=EXPERIMENT)
     found = find(str(home / "elsewhere" / "drills" / "x.yaml"), find_roots())
     assert (found.origin, found.sort, found.root.folder) == ("path", "drill", home / "elsewhere")
-    assert find(str(home / "elsewhere" / "deep" / "er" / "e.yaml"), find_roots()).sort == "experiment"
+    assert (
+        find(str(home / "elsewhere" / "deep" / "er" / "e.yaml"), find_roots()).sort == "experiment"
+    )
 
 
-@pytest.mark.parametrize("name", ["nope.yaml", "./nope", "/", "deep/", "\x00.yaml", "a/\x00", "~nobody-here/x.yaml"])
+@pytest.mark.parametrize(
+    "name", ["nope.yaml", "./nope", "/", "deep/", "\x00.yaml", "a/\x00", "~nobody-here/x.yaml"]
+)
 def test_a_path_that_is_no_file_is_a_clear_mistake(home: Path, name: str) -> None:
     with pytest.raises(UsageError, match="expected a drill or an experiment at"):
         find(name, find_roots())
@@ -82,12 +100,20 @@ def test_an_unknown_name_is_suggested_and_says_where_was_looked(home: Path, name
 
 
 def test_lists_leave_out_what_an_earlier_root_hides_and_what_is_no_drill(home: Path) -> None:
-    write(home / "project", drillkit="", drills__targets="", drills__slos__x="", **{"drills__pod-delete": "drill: x"})
+    write(
+        home / "project",
+        drillkit="",
+        drills__targets="",
+        drills__slos__x="",
+        **{"drills__pod-delete": "drill: x"},
+    )
     roots = find_roots()
     (own,) = [found for found in list_drills(roots) if found.name == "pod-delete"]
     assert own.origin == "project"
     assert "targets" not in [found.name for found in list_drills(roots)]
-    assert all(isinstance(found, Found) and found.sort == "experiment" for found in list_experiments(roots))
+    assert all(
+        isinstance(found, Found) and found.sort == "experiment" for found in list_experiments(roots)
+    )
 
 
 def test_what_a_drill_refers_to_is_looked_for_in_its_own_root_first(home: Path) -> None:
@@ -95,7 +121,10 @@ def test_what_a_drill_refers_to_is_looked_for_in_its_own_root_first(home: Path) 
     write(home / "other", drillkit="", drills__d="drill: d", experiments__e=EXPERIMENT)
     source = open_drill(str(home / "other" / "drills" / "d.yaml"), find_roots())
     assert find_experiment("e", source.roots).path == home / "other" / "experiments" / "e.yaml"
-    assert find_experiment("../experiments/e.yaml", source.roots, source.folder).root.folder == home / "other"
+    assert (
+        find_experiment("../experiments/e.yaml", source.roots, source.folder).root.folder
+        == home / "other"
+    )
 
 
 def test_a_project_names_its_folders_and_a_broken_one_is_told(home: Path) -> None:
@@ -105,7 +134,9 @@ def test_a_project_names_its_folders_and_a_broken_one_is_told(home: Path) -> Non
     assert roots.project is not None
     assert roots.project.reports == home / "project" / "out"
     write(home / "project", drillkit="drils: chaos\n")
-    with pytest.raises(SpecError, match=r"drillkit.yaml:1:1: unknown key 'drils'; did you mean `drills`\?"):
+    with pytest.raises(
+        SpecError, match=r"drillkit.yaml:1:1: unknown key 'drils'; did you mean `drills`\?"
+    ):
         find_roots()
 
 
@@ -125,10 +156,14 @@ def test_the_order_of_targets_is_option_drill_environment_project(home: Path) ->
 
 
 def test_without_any_target_the_line_to_type_is_shown(home: Path) -> None:
-    with pytest.raises(UsageError, match="type: drillkit run pod-delete --target sandbox") as caught:
+    with pytest.raises(
+        UsageError, match="type: drillkit run pod-delete --target sandbox"
+    ) as caught:
         choose_target("pod-delete", find_roots(), environ={})
     assert caught.value.exit_code == 2
-    with pytest.raises(UsageError, match=r"no target `sandbx` \(--target\); did you mean `sandbox`\?"):
+    with pytest.raises(
+        UsageError, match=r"no target `sandbx` \(--target\); did you mean `sandbox`\?"
+    ):
         choose_target("pod-delete", find_roots(), option="sandbx", environ={})
 
 
@@ -151,14 +186,32 @@ def test_only_the_sandbox_ships() -> None:
     [
         ("a: {}", "a: expected `kubernetes`, `aws` or `launch`"),
         ("a: {kubernets: {}}", "a: unknown key 'kubernets'; did you mean `kubernetes`?"),
-        ("a: {protected: true, kubernetes: {}}", "a.kubernetes: a protected target needs `cluster_uid`"),
-        ("a: {protected: true, launch: {module: m}}", "a.protected: a target that drillkit launches itself"),
+        (
+            "a: {protected: true, kubernetes: {}}",
+            "a.kubernetes: a protected target needs `cluster_uid`",
+        ),
+        (
+            "a: {protected: true, launch: {module: m}}",
+            "a.protected: a target that drillkit launches itself",
+        ),
         ("a: {aws: {region: r}}", "a.aws: `account` is missing"),
-        ("a: {aws: {account: 12, region: r}}", "a.aws.account: expected an account id of 12 digits"),
-        ("a: {kubernetes: {}, caps: {pods: 0}}", "a.caps.pods: expected a number above zero or a percentage"),
+        (
+            "a: {aws: {account: 12, region: r}}",
+            "a.aws.account: expected an account id of 12 digits",
+        ),
+        (
+            "a: {kubernetes: {}, caps: {pods: 0}}",
+            "a.caps.pods: expected a number above zero or a percentage",
+        ),
         ("a: {kubernetes: {}, urls: {web: shop}}", "a.urls.web: expected a URL"),
-        ("a: {kubernetes: {}, urls: {web: 'http://u:pw@h'}}", "a.urls.web: a password must not stand in a URL"),
-        ("a: {kubernetes: {kubeconfig: '${HOME}/c'}}", "a.kubernetes.kubeconfig: a target takes no `${...}`"),
+        (
+            "a: {kubernetes: {}, urls: {web: 'http://u:pw@h'}}",
+            "a.urls.web: a password must not stand in a URL",
+        ),
+        (
+            "a: {kubernetes: {kubeconfig: '${HOME}/c'}}",
+            "a.kubernetes.kubeconfig: a target takes no `${...}`",
+        ),
         ("a b: {kubernetes: {}}", "expected a name of letters"),
         ("a: {kubernetes: {}, name: b}", "a.name: the key is the target's name; remove this one"),
         ("[a]", "expected a mapping, found a list"),

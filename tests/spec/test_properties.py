@@ -15,7 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drillkit.model.codec import from_data, to_data
-from drillkit.model.drill import Bounds, Drill, Gate, GateSet, Group, Hypothesis, Objectives, Probe, Step, StepCheck
+from drillkit.model.drill import (
+    Bounds,
+    Drill,
+    Gate,
+    GateSet,
+    Group,
+    Hypothesis,
+    Objectives,
+    Probe,
+    Step,
+    StepCheck,
+)
 from drillkit.model.errors import SpecError
 from drillkit.model.units import OutOf, Rate, Share
 from drillkit.spec.document import read_one
@@ -53,7 +64,10 @@ TREES = st.recursive(
 DRILLS = st.fixed_dictionaries(
     {"drill": st.sampled_from(["d", "D", "${web}"])},
     optional={
-        "steps": st.lists(st.fixed_dictionaries({"uses": WORDS}, optional={"with": TREES, "name": WORDS}), max_size=3),
+        "steps": st.lists(
+            st.fixed_dictionaries({"uses": WORDS}, optional={"with": TREES, "name": WORDS}),
+            max_size=3,
+        ),
         "vars": st.dictionaries(KEYS, WORDS, max_size=4),
         "probes": TREES,
         "hypothesis": TREES,
@@ -83,7 +97,9 @@ def test_any_text_is_a_drill_or_a_spec_error(raw: str | bytes) -> None:
 
 
 @QUICK
-@given(st.lists(st.sampled_from(list("-:?[]{}&*!|>'\"%@`#,\t \nab10<$.~")), max_size=60).map("".join))
+@given(
+    st.lists(st.sampled_from(list("-:?[]{}&*!|>'\"%@`#,\t \nab10<$.~")), max_size=60).map("".join)
+)
 def test_any_heap_of_yaml_signs_is_a_drill_or_a_spec_error(raw: str) -> None:
     a_drill_or_a_spec_error(raw)
 
@@ -105,13 +121,18 @@ def test_any_yaml_is_targets_or_a_spec_error(tree: Any) -> None:
 
 
 @QUICK
-@given(st.one_of(TREES.map(lambda tree: yaml.safe_dump(tree).encode()), st.binary()), st.sampled_from(["yaml", "json"]))
+@given(
+    st.one_of(TREES.map(lambda tree: yaml.safe_dump(tree).encode()), st.binary()),
+    st.sampled_from(["yaml", "json"]),
+)
 def test_any_file_is_an_experiment_or_a_spec_error(raw: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"e.{suffix}"
         path.write_bytes(raw)
         try:
-            experiment = read_experiment(Found(path, "path", "experiment", Root(Path(folder), "path")))
+            experiment = read_experiment(
+                Found(path, "path", "experiment", Root(Path(folder), "path"))
+            )
         except SpecError:
             return
         json.dumps(experiment.data)
@@ -137,7 +158,13 @@ def test_a_template_survives_being_taken_apart(text: str) -> None:
 
 
 @QUICK
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=1, max_size=30))
+@given(
+    st.text(
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\n"),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_what_a_set_gives_reaches_the_step_unchanged(value: str) -> None:
     text = 'drill: d\nvars: {v: x}\nsteps:\n- uses: velero.restore\n  with: {source: "<${v}>"}\n'
     with a_spec() as spec:
@@ -147,7 +174,9 @@ def test_what_a_set_gives_reaches_the_step_unchanged(value: str) -> None:
             return
         step = spec.drill(text, sets).steps[0]
     assert isinstance(step, Step)
-    inside = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    inside = (
+        value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    )
     assert bind_arguments(Restore, step.with_, "s", {}).source == f"<{inside}>"
 
 
@@ -156,22 +185,48 @@ durations = st.integers(1, 10**7).map(lambda ms: timedelta(milliseconds=ms))
 maybe_duration = st.none() | durations
 rates = st.integers(1, 5000).map(lambda n: Rate(float(n)))
 shares = st.integers(1, 99).map(lambda n: Share(n / 100))
-scalars = st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
-gates = st.builds(Gate, bad=st.builds(OutOf, bad=st.integers(0, 9), total=st.integers(10, 999)), within=maybe_duration)
+scalars = st.one_of(
+    st.text(max_size=5),
+    st.integers(),
+    st.booleans(),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+gates = st.builds(
+    Gate,
+    bad=st.builds(OutOf, bad=st.integers(0, 9), total=st.integers(10, 999)),
+    within=maybe_duration,
+)
 gate_sets = st.builds(
     GateSet,
     slo=st.lists(names, max_size=2).map(tuple),
     within=maybe_duration,
     gates=st.dictionaries(names, gates, max_size=2),
 )
-bounds = st.builds(Bounds, bad=st.none() | st.integers(0, 99), longest_gap=maybe_duration, budget=st.none() | shares)
-hypotheses = st.builds(Hypothesis, before=gate_sets, during=st.dictionaries(names, bounds, max_size=2), after=gate_sets)
-probes = st.builds(
-    Probe, http=names, rate=rates, timeout=durations, slow=maybe_duration, expect=scalars, fresh=st.booleans()
+bounds = st.builds(
+    Bounds,
+    bad=st.none() | st.integers(0, 99),
+    longest_gap=maybe_duration,
+    budget=st.none() | shares,
 )
-checks = st.builds(StepCheck, sql=names, http=st.dictionaries(names, scalars, max_size=2), within=durations)
+hypotheses = st.builds(
+    Hypothesis, before=gate_sets, during=st.dictionaries(names, bounds, max_size=2), after=gate_sets
+)
+probes = st.builds(
+    Probe,
+    http=names,
+    rate=rates,
+    timeout=durations,
+    slow=maybe_duration,
+    expect=scalars,
+    fresh=st.booleans(),
+)
+checks = st.builds(
+    StepCheck, sql=names, http=st.dictionaries(names, scalars, max_size=2), within=durations
+)
 data = st.recursive(
-    st.none() | scalars, lambda i: st.lists(i, max_size=3) | st.dictionaries(names, i, max_size=3), max_leaves=6
+    st.none() | scalars,
+    lambda i: st.lists(i, max_size=3) | st.dictionaries(names, i, max_size=3),
+    max_leaves=6,
 )
 steps = st.builds(
     Step,
@@ -193,7 +248,8 @@ drills = st.builds(
     probes=st.dictionaries(names, probes, max_size=2),
     hypothesis=hypotheses,
     steps=st.lists(
-        steps | st.builds(Group, name=names, parallel=st.lists(steps, max_size=2).map(tuple)), max_size=3
+        steps | st.builds(Group, name=names, parallel=st.lists(steps, max_size=2).map(tuple)),
+        max_size=3,
     ).map(tuple),
 )
 
@@ -230,4 +286,6 @@ def test_what_is_shown_of_a_drill_reads_as_the_same_drill() -> None:
         drill = spec.drill(WRITTEN)
         again = spec.drill(yaml.safe_dump(as_written(drill)))
     assert again == drill
-    assert drill.description == "costs $${n}, ${run.id}"  # still a template: the run is not known yet
+    assert (
+        drill.description == "costs $${n}, ${run.id}"
+    )  # still a template: the run is not known yet

@@ -14,14 +14,17 @@ from tests.spec.conftest import HEAD, Restore, Spec
 
 
 def with_(spec: Spec, text: str) -> Restore:
-    step = spec.drill(f"drill: d\nsteps:\n- uses: velero.restore\n  with: {{source: s, {text}}}\n").steps[0]
+    step = spec.drill(
+        f"drill: d\nsteps:\n- uses: velero.restore\n  with: {{source: s, {text}}}\n"
+    ).steps[0]
     assert isinstance(step, Step)
     return bind_arguments(Restore, step.with_, "step restore", {})
 
 
 def test_types_decide_what_a_scalar_means_and_not_yaml(spec: Spec) -> None:
     drill = spec.drill(
-        HEAD + "owner: no\ndescription: 10:30\nvars: {a: no, b: 1e3, c: 10:30, d: 012, e: 1.10, f: '1'}\n"
+        HEAD
+        + "owner: no\ndescription: 10:30\nvars: {a: no, b: 1e3, c: 10:30, d: 012, e: 1.10, f: '1'}\n"
     )
     assert (drill.owner, drill.description) == ("no", "10:30")
     assert drill.vars == {"a": "no", "b": 1000.0, "c": "10:30", "d": 12, "e": 1.1, "f": "1"}
@@ -35,7 +38,11 @@ def test_a_text_that_looks_like_a_number_stays_as_written_where_text_is_wanted(s
 
 def test_each_scalar_type_reads_what_people_write(spec: Spec) -> None:
     read = with_(spec, "amount: 50%, wait: 1h, to: 2026-11-01T03:00:00Z, several: [{size: 2}, {}]")
-    assert (str(read.amount), read.wait, read.to) == ("50%", timedelta(hours=1), datetime(2026, 11, 1, 3, tzinfo=UTC))
+    assert (str(read.amount), read.wait, read.to) == (
+        "50%",
+        timedelta(hours=1),
+        datetime(2026, 11, 1, 3, tzinfo=UTC),
+    )
     assert [item.size for item in read.several] == [2, 1]
     assert with_(spec, "amount: 2, to: latest").amount == Amount(count=2)
 
@@ -53,14 +60,19 @@ def test_a_gate_is_named_by_any_key_that_is_no_field(spec: Spec) -> None:
 
 def test_a_mapping_is_a_group_when_it_has_parallel(spec: Spec) -> None:
     member = "{uses: velero.restore, with: {source: s}}"
-    drill = spec.drill(f"drill: d\nsteps:\n- parallel: [{member}, {member}]\n- {member}\n- parallel: [{member}]\n")
+    drill = spec.drill(
+        f"drill: d\nsteps:\n- parallel: [{member}, {member}]\n- {member}\n- parallel: [{member}]\n"
+    )
     first, second, third = drill.steps
     assert isinstance(first, Group)
     assert isinstance(third, Group)
     assert (first.name, third.name) == ("parallel-1", "parallel-2")
     assert [step.name for step in (*first.parallel, second, *third.parallel)] == [
-        "velero-restore", "velero-restore-2", "velero-restore-3", "velero-restore-4",
-    ]  # fmt: skip
+        "velero-restore",
+        "velero-restore-2",
+        "velero-restore-3",
+        "velero-restore-4",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -69,23 +81,45 @@ def test_a_mapping_is_a_group_when_it_has_parallel(spec: Spec) -> None:
         ("limt: 3m", "d.yaml:5:1", "unknown key 'limt'; did you mean `limit`?"),
         ("limit: 10", "d.yaml:5:8: limit", "expected a duration with its unit, such as 10s or 10m"),
         ("limit: 99999999999999d", "d.yaml:5:8: limit", "expected a duration of at most"),
-        ("limit: [1m]", "d.yaml:5:8: limit", "expected a duration such as 90s, 10m or 1h30m, found a list"),
+        (
+            "limit: [1m]",
+            "d.yaml:5:8: limit",
+            "expected a duration such as 90s, 10m or 1h30m, found a list",
+        ),
         ("owner:", "d.yaml:5:7: owner", "expected text, found nothing"),
         ("owner: {a: b}", "d.yaml:5:8: owner", "expected text, found a mapping"),
         ("cadence: montly", "d.yaml:5:10: cadence", "did you mean `monthly`?"),
         ("vars: {a: .nan}", "d.yaml:5:11: vars.a", "expected a finite number"),
         ("vars: {a: 1e999}", "d.yaml:5:11: vars.a", "expected a number up to"),
-        ("vars: {a: [1]}", "d.yaml:5:11: vars.a", "expected a text, number or boolean, found a list"),
+        (
+            "vars: {a: [1]}",
+            "d.yaml:5:11: vars.a",
+            "expected a text, number or boolean, found a list",
+        ),
         ("vars: {a b: 1}", "d.yaml:5:8: vars", "expected a name of letters"),
         ("vars: {a: 1, a: 2}", "d.yaml:5:14", "`a` is given twice"),
-        ("probes: {w: {http: http://h/, tcp: 'h:1'}}", "d.yaml:5:13: probes.w", "exactly one of `http` and `tcp`"),
-        ("probes: {w: {http: http://h/, fresh: yes}}", "probes.w.fresh", "expected true or false, found 'yes'"),
-        ("hypothesis: {before: {slo: web}}", "hypothesis.before.slo", "expected a list (each: text), found 'web'"),
+        (
+            "probes: {w: {http: http://h/, tcp: 'h:1'}}",
+            "d.yaml:5:13: probes.w",
+            "exactly one of `http` and `tcp`",
+        ),
+        (
+            "probes: {w: {http: http://h/, fresh: yes}}",
+            "probes.w.fresh",
+            "expected true or false, found 'yes'",
+        ),
+        (
+            "hypothesis: {before: {slo: web}}",
+            "hypothesis.before.slo",
+            "expected a list (each: text), found 'web'",
+        ),
         ("owner: !!python/none x", "d.yaml:5:8", "is not understood; remove it"),
         ("? [a]\n: b", "d.yaml:5:3", "expected text as a key, found a list"),
     ],
 )
-def test_a_mistake_has_its_place_and_says_what_was_expected(spec: Spec, text: str, where: str, what: str) -> None:
+def test_a_mistake_has_its_place_and_says_what_was_expected(
+    spec: Spec, text: str, where: str, what: str
+) -> None:
     found = spec.mistakes(f"{HEAD}{text}\n")
     assert where in found
     assert what in found
@@ -97,13 +131,27 @@ def test_a_mistake_has_its_place_and_says_what_was_expected(spec: Spec, text: st
         ("sorce: s", "steps[0].with", "unknown key 'sorce'; did you mean `source`?"),
         ("tag: x", "steps[0].with", "`source` is missing"),
         ("source: s, amount: 0", "steps[0].with.amount", "a number above zero or a percentage"),
-        ("source: s, nested: {on: maybe}", "steps[0].with.nested.on", "expected one of yes, no, found 'maybe'"),
+        (
+            "source: s, nested: {on: maybe}",
+            "steps[0].with.nested.on",
+            "expected one of yes, no, found 'maybe'",
+        ),
         ("source: s, wait: 2h", "steps[0].with", "expected `wait` of at most 1h"),
-        ("source: s, to: yesterday", "steps[0].with.to", "a time such as 2026-11-01T03:00:00Z or one of `latest`"),
-        ("source: s, several: [{size: x}]", "steps[0].with.several[0].size", "expected a whole number, found 'x'"),
+        (
+            "source: s, to: yesterday",
+            "steps[0].with.to",
+            "a time such as 2026-11-01T03:00:00Z or one of `latest`",
+        ),
+        (
+            "source: s, several: [{size: x}]",
+            "steps[0].with.several[0].size",
+            "expected a whole number, found 'x'",
+        ),
     ],
 )
-def test_arguments_of_a_step_are_checked_by_its_kind(spec: Spec, arguments: str, path: str, what: str) -> None:
+def test_arguments_of_a_step_are_checked_by_its_kind(
+    spec: Spec, arguments: str, path: str, what: str
+) -> None:
     found = spec.mistakes(f"drill: d\nsteps:\n- uses: velero.restore\n  with: {{{arguments}}}\n")
     assert "d.yaml:4:" in found
     assert f"{path}: " in found
@@ -111,16 +159,21 @@ def test_arguments_of_a_step_are_checked_by_its_kind(spec: Spec, arguments: str,
 
 
 def test_an_unknown_kind_is_suggested_and_a_broken_one_is_no_traceback(spec: Spec) -> None:
-    found = spec.mistakes("drill: d\nsteps: [{uses: velero.restor}, {uses: broken}, {uses: ../x}]\n")
+    found = spec.mistakes(
+        "drill: d\nsteps: [{uses: velero.restor}, {uses: broken}, {uses: ../x}]\n"
+    )
     assert (
-        "d.yaml:2:16: steps[0].uses: no kind of step is called 'velero.restor'; did you mean `velero.restore`?" in found
+        "d.yaml:2:16: steps[0].uses: no kind of step is called 'velero.restor'; did you mean `velero.restore`?"
+        in found
     )
     assert "steps[1].uses: the kind 'broken' cannot be loaded: No module named 'left_pad'" in found
     assert "steps[2].uses: no kind of step is called '../x'" in found
 
 
 def test_all_mistakes_are_told_in_the_order_of_the_file(spec: Spec) -> None:
-    found = spec.mistakes("drill: d\nlimit: x\nsettle: y\nsteps: [{uses: nope}, {paralel: []}]\nowner: [a]\n")
+    found = spec.mistakes(
+        "drill: d\nlimit: x\nsettle: y\nsteps: [{uses: nope}, {paralel: []}]\nowner: [a]\n"
+    )
     assert [line.split(":")[1] for line in found.splitlines()] == ["2", "3", "4", "4", "4", "5"]
 
 

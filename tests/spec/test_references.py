@@ -37,14 +37,23 @@ def step(spec: Spec, text: str, **more: object) -> Step:
 
 
 def test_a_lone_reference_keeps_its_type_and_a_text_with_one_is_text(spec: Spec) -> None:
-    text = drill_text('source: "${n}", nested: {size: "${n}"}, namespaces: {a: "x${n}y"}', "vars: {n: 3}")
-    assert step(spec, text).with_ == {"source": "3", "nested": {"size": 3}, "namespaces": {"a": "x3y"}}
+    text = drill_text(
+        'source: "${n}", nested: {size: "${n}"}, namespaces: {a: "x${n}y"}', "vars: {n: 3}"
+    )
+    assert step(spec, text).with_ == {
+        "source": "3",
+        "nested": {"size": 3},
+        "namespaces": {"a": "x3y"},
+    }
 
 
 def test_sets_replace_variables_and_keep_how_they_were_written(spec: Spec) -> None:
     text = drill_text('source: "v${tag}", tag: "${tag}"', "vars: {tag: 1.0}\nlimit: 5m")
     assert step(spec, text).with_ == {"source": "v1.0", "tag": "1.0"}
-    assert step(spec, text, sets=parse_sets(["tag=1.10"])).with_ == {"source": "v1.10", "tag": "1.10"}
+    assert step(spec, text, sets=parse_sets(["tag=1.10"])).with_ == {
+        "source": "v1.10",
+        "tag": "1.10",
+    }
     assert spec.drill(text, parse_sets(["tag=1.10"])).vars == {"tag": 1.1}
 
 
@@ -62,9 +71,12 @@ def test_an_unknown_set_is_suggested(spec: Spec) -> None:
 
 def test_a_set_of_the_wrong_type_names_the_key_it_went_to(spec: Spec) -> None:
     found = spec.mistakes(
-        "drill: d\nvars: {l: 5m}\nlimit: '${l}'\nsteps: [{uses: velero.restore, with: {source: s}}]", {"l": 5}
+        "drill: d\nvars: {l: 5m}\nlimit: '${l}'\nsteps: [{uses: velero.restore, with: {source: s}}]",
+        {"l": 5},
     )
-    assert found == "d.yaml:3:8: limit: expected a duration with its unit, such as 5s or 5m, found '5'"
+    assert (
+        found == "d.yaml:3:8: limit: expected a duration with its unit, such as 5s or 5m, found '5'"
+    )
 
 
 def test_target_and_run_stay_symbolic_until_they_are_known(spec: Spec) -> None:
@@ -75,7 +87,9 @@ def test_target_and_run_stay_symbolic_until_they_are_known(spec: Spec) -> None:
     )
     static = spec.drill(text)
     assert static.probes["web"].http == "${target.urls.web}/health"
-    full = spec.drill(text.replace("target.values.t}", "target.values.bad}s"), target=TARGET, run=RUN)
+    full = spec.drill(
+        text.replace("target.values.t}", "target.values.bad}s"), target=TARGET, run=RUN
+    )
     assert full.probes["web"].http == "http://shop/health"
     assert full.probes["web"].timeout == timedelta(seconds=7)
     assert full.hypothesis.during["web"].bad == 7
@@ -86,8 +100,9 @@ def test_target_and_run_stay_symbolic_until_they_are_known(spec: Spec) -> None:
 def test_what_a_target_lacks_is_told_at_the_second_stage(spec: Spec) -> None:
     text = drill_text("source: s", 'probes: {web: {http: "${target.urls.wbe}"}}')
     spec.drill(text)
-    assert "probes.web.http: the target has no `urls.wbe`; did you mean `target.urls.web`?" in spec.mistakes(
-        text, target=TARGET
+    assert (
+        "probes.web.http: the target has no `urls.wbe`; did you mean `target.urls.web`?"
+        in spec.mistakes(text, target=TARGET)
     )
 
 
@@ -118,7 +133,9 @@ def test_secrets_and_local_paths_of_a_target_cannot_be_reached(spec: Spec, name:
         ("${}", "expected a name in `${...}`"),
     ],
 )
-def test_a_reference_to_nothing_is_told_without_a_target(spec: Spec, reference: str, what: str) -> None:
+def test_a_reference_to_nothing_is_told_without_a_target(
+    spec: Spec, reference: str, what: str
+) -> None:
     found = spec.mistakes(drill_text(f'source: "{reference}"', "vars: {count: 1}"))
     assert "steps[1].with.source: " in found
     assert what in found
@@ -134,15 +151,22 @@ def test_outputs_belong_in_arguments_of_later_steps_only(spec: Spec) -> None:
 
 def test_outputs_stay_text_until_the_step_begins(spec: Spec) -> None:
     got = step(
-        spec, drill_text('source: "${steps.one.outputs.id}", wait: "${steps.one.outputs.wait}", nested: {size: 2}')
+        spec,
+        drill_text(
+            'source: "${steps.one.outputs.id}", wait: "${steps.one.outputs.wait}", nested: {size: 2}'
+        ),
     )
     assert got.with_["source"] == "${steps.one.outputs.id}"
     assert output_references(got.with_) == {"steps.one.outputs.id", "steps.one.outputs.wait"}
     bound = bind_arguments(Restore, got.with_, "step two", {"one": {"id": "db-${x}", "wait": "9s"}})
     assert (bound.source, bound.wait, bound.nested.size) == ("db-${x}", timedelta(seconds=9), 2)
-    with pytest.raises(SpecError, match=r"step two: with.wait: expected a duration with its unit.*found '9'"):
+    with pytest.raises(
+        SpecError, match=r"step two: with.wait: expected a duration with its unit.*found '9'"
+    ):
         bind_arguments(Restore, got.with_, "step two", {"one": {"id": "x", "wait": 9}})
-    with pytest.raises(SpecError, match=r"was not given by that step; did you mean `steps.one.outputs.idd`"):
+    with pytest.raises(
+        SpecError, match=r"was not given by that step; did you mean `steps.one.outputs.idd`"
+    ):
         bind_arguments(Restore, got.with_, "step two", {"one": {"idd": "x", "wait": "9s"}})
 
 
@@ -172,12 +196,19 @@ def test_a_dollar_can_be_escaped(spec: Spec) -> None:
     assert bind_arguments(Restore, step(spec, text).with_, "two", {}).source == "${HOME}/$x"
 
 
-def test_a_literal_dollar_directly_before_a_later_value_is_refused_and_not_garbled(spec: Spec) -> None:
+def test_a_literal_dollar_directly_before_a_later_value_is_refused_and_not_garbled(
+    spec: Spec,
+) -> None:
     found = spec.mistakes(drill_text('source: "${d}${steps.one.outputs.x}"', "vars: {d: $}"))
     assert "a `$` directly before a reference cannot be written" in found
 
 
 def test_a_template_is_the_sum_of_its_parts() -> None:
-    assert parts("a${x}$${y}${ target.urls.web }") == ("a", Ref("vars.x"), "${y}", Ref("target.urls.web"))
+    assert parts("a${x}$${y}${ target.urls.web }") == (
+        "a",
+        Ref("vars.x"),
+        "${y}",
+        Ref("target.urls.web"),
+    )
     assert render(parts("a${x}$${y}")) == "a${x}$${y}"
     assert parts("") == ()

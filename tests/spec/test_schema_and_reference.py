@@ -34,7 +34,12 @@ def test_the_schema_takes_a_sound_drill(validator: jsonschema.Draft202012Validat
     validator.validate(DRILL)
     validator.validate(yaml.safe_load(first_drill()))
     validator.validate(
-        {**DRILL, "vars": {"a": 1}, "limit": "${l}", "hypothesis": {"before": {"web": {"bad": "2 of 9"}}}}
+        {
+            **DRILL,
+            "vars": {"a": 1},
+            "limit": "${l}",
+            "hypothesis": {"before": {"web": {"bad": "2 of 9"}}},
+        }
     )
 
 
@@ -65,9 +70,22 @@ def test_every_field_of_the_schema_has_its_text(validator: jsonschema.Draft20201
     defs = validator.schema["$defs"]
     assert defs["Probe"]["properties"]["rate"]["description"].startswith("How often: `20/s`.")
     assert defs["Probe"]["properties"]["rate"]["default"] == "20/s"
-    for name in ("Drill", "Probe", "Gate", "GateSet", "Bounds", "Step", "Group", "Guard", "Window", "StepCheck"):
+    for name in (
+        "Drill",
+        "Probe",
+        "Gate",
+        "GateSet",
+        "Bounds",
+        "Step",
+        "Group",
+        "Guard",
+        "Window",
+        "StepCheck",
+    ):
         assert defs[name]["description"]
-        assert [key for key, value in defs[name]["properties"].items() if not value.get("description")] == []
+        assert [
+            key for key, value in defs[name]["properties"].items() if not value.get("description")
+        ] == []
 
 
 def test_the_text_under_a_field_is_its_reference() -> None:
@@ -79,7 +97,9 @@ def test_the_text_under_a_field_is_its_reference() -> None:
 def test_targets_and_project_have_schemas_too() -> None:
     for schema in (targets_schema(), project_schema()):
         jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate({"a": {"kubernetes": {"context": "c"}, "caps": {"pods": "50%"}}}, targets_schema())
+    jsonschema.validate(
+        {"a": {"kubernetes": {"context": "c"}, "caps": {"pods": "50%"}}}, targets_schema()
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"a": {"kubernets": {}}}, targets_schema())
 
@@ -88,17 +108,26 @@ def test_the_reference_of_a_kind_names_every_argument() -> None:
     restore = kind_reference("velero.restore", KINDS)  # type: ignore[arg-type]
     rows = {a.key: a for a in restore.arguments}
     assert (rows["source"].required, rows["source"].doc) == (True, "What to restore.")
-    assert (rows["wait"].default, rows["wait"].type) == ("5s", "a duration such as 90s, 10m or 1h30m")
+    assert (rows["wait"].default, rows["wait"].type) == (
+        "5s",
+        "a duration such as 90s, 10m or 1h30m",
+    )
     assert rows["nested.on"].type == "one of `yes`, `no`"
     text = as_text(restore)
     assert "velero.restore (disturbs nobody)" in text
     assert "  source: text, required\n      What to restore." in text
-    assert "| `amount` | a number above zero or a percentage such as 50% | `1` | How many. |" in as_markdown([restore])
+    assert (
+        "| `amount` | a number above zero or a percentage such as 50% | `1` | How many. |"
+        in as_markdown([restore])
+    )
     assert [kind.name for kind in kind_references(KINDS)] == KINDS.names()  # type: ignore[arg-type]
 
 
 def test_an_unknown_kind_is_suggested() -> None:
-    with pytest.raises(UsageError, match=r"no kind of step is called `velero.restor`; did you mean `velero.restore`\?"):
+    with pytest.raises(
+        UsageError,
+        match=r"no kind of step is called `velero.restor`; did you mean `velero.restore`\?",
+    ):
         kind_reference("velero.restor", KINDS)  # type: ignore[arg-type]
 
 
@@ -127,7 +156,9 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
 def test_the_commented_targets_of_init_are_sound_once_uncommented(tmp_path: Path) -> None:
     path = write_first(tmp_path)[1]
     lines = [
-        line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith(("# staging", "#   "))
+        line.removeprefix("# ")
+        for line in path.read_text().splitlines()
+        if line.startswith(("# staging", "#   "))
     ]
     path.write_text("\n".join(line for line in lines if not line.strip().startswith("#")))
     (target,) = read_targets(path).values()

@@ -25,7 +25,9 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 @pytest.mark.parametrize("found", list_drills(ROOTS), ids=lambda found: found.name)
-def test_every_shipped_drill_is_sound(found: Found, validator: jsonschema.Draft202012Validator) -> None:
+def test_every_shipped_drill_is_sound(
+    found: Found, validator: jsonschema.Draft202012Validator
+) -> None:
     parsed = parse(open_drill(found.name, ROOTS))
     drill = parsed.resolve()
     assert drill.drill == found.name
@@ -35,7 +37,9 @@ def test_every_shipped_drill_is_sound(found: Found, validator: jsonschema.Draft2
 
 
 @pytest.mark.parametrize("found", list_experiments(ROOTS), ids=lambda found: found.name)
-def test_every_shipped_experiment_is_sound_and_runs_by_its_own_name(found: Found, tmp_path: Path) -> None:
+def test_every_shipped_experiment_is_sound_and_runs_by_its_own_name(
+    found: Found, tmp_path: Path
+) -> None:
     checked = check_experiment(read_experiment(found))
     assert (checked.mistakes, checked.notes) == ((), ())
     lonely = tmp_path / "experiments" / f"only-{found.path.name}"
@@ -47,7 +51,9 @@ def test_every_shipped_experiment_is_sound_and_runs_by_its_own_name(found: Found
 
 def test_shipped_targets_and_project_fit_their_schemas() -> None:
     jsonschema.validate(yaml.safe_load(ROOT.targets.read_text()), targets_schema())
-    jsonschema.validate(yaml.safe_load((ROOT.folder / "drillkit.yaml").read_text()), project_schema())
+    jsonschema.validate(
+        yaml.safe_load((ROOT.folder / "drillkit.yaml").read_text()), project_schema()
+    )
 
 
 def test_every_argument_of_every_kind_has_its_reference() -> None:

@@ -26,11 +26,17 @@ class Scene:
         self.stage = Stage.open(Cluster(), Fate(random.Random(1)))
         self.experiments: dict[str, Experiment] = {}
         self.act = Act(
-            name="step", run=RunNames(RUN, "drill", datetime(2026, 1, 1, tzinfo=UTC)),
-            target=Target(name="world", caps=Caps(pods="50%", nodes="1")), book=self.stage.book,
-            clients=self.stage.clients, clock=self.stage.clock, gate=self.stage.journal.gate,
-            deadline=Deadline.after(600, self.stage.clock), folder=folder, find_experiment=self.experiments.__getitem__,
-        )  # fmt: skip
+            name="step",
+            run=RunNames(RUN, "drill", datetime(2026, 1, 1, tzinfo=UTC)),
+            target=Target(name="world", caps=Caps(pods="50%", nodes="1")),
+            book=self.stage.book,
+            clients=self.stage.clients,
+            clock=self.stage.clock,
+            gate=self.stage.journal.gate,
+            deadline=Deadline.after(600, self.stage.clock),
+            folder=folder,
+            find_experiment=self.experiments.__getitem__,
+        )
 
     def protect(self) -> None:
         self.act.target = replace(self.act.target, protected=True)

@@ -14,12 +14,15 @@ from tests.steps.conftest import Scene
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 DELETE = {
-    "type": "action", "name": "delete",
+    "type": "action",
+    "name": "delete",
     "provider": {
-        "type": "python", "module": "drillkit.faults.pods", "func": "delete_pods",
+        "type": "python",
+        "module": "drillkit.faults.pods",
+        "func": "delete_pods",
         "arguments": {"namespace": "${namespace}", "selector": "${selector}", "count": "${count}"},
     },
-}  # fmt: skip
+}
 CONFIGURATION = {"namespace": "shop", "selector": "app=web", "count": 1}
 
 
@@ -44,20 +47,37 @@ def test_victims_effects_and_permissions_are_named(scene: Scene) -> None:
         ({"conut": 3}, "has no configuration `conut`; did you mean `count`?"),
     ],
 )
-def test_what_cannot_work_is_a_problem(scene: Scene, given: dict[str, object], problem: str) -> None:
+def test_what_cannot_work_is_a_problem(
+    scene: Scene, given: dict[str, object], problem: str
+) -> None:
     scene.experiment(configuration=CONFIGURATION, method=[DELETE])
     found = KIND.prospect(ChaosToolkitArguments(experiment="it", configuration=given), scene.act)  # type: ignore[arg-type]
     assert problem in " ".join(found.problems)
 
 
-def test_what_is_not_installed_or_not_set_is_a_problem(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_or_not_set_is_a_problem(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NOT_SET_ANYWHERE", raising=False)
     scene.experiment(
         configuration={"a": {"type": "env", "key": "NOT_SET_ANYWHERE"}},
-        secrets={"b": {"c": {"type": "env", "key": "NOT_SET_ANYWHERE"}, "d": {"type": "vault", "path": "x"}}},
+        secrets={
+            "b": {
+                "c": {"type": "env", "key": "NOT_SET_ANYWHERE"},
+                "d": {"type": "vault", "path": "x"},
+            }
+        },
         method=[
-            {"type": "action", "name": "one", "provider": {"type": "python", "module": "chaosnowhere.x", "func": "f"}},
-            {"type": "probe", "name": "two", "provider": {"type": "process", "path": "no-such-program"}},
+            {
+                "type": "action",
+                "name": "one",
+                "provider": {"type": "python", "module": "chaosnowhere.x", "func": "f"},
+            },
+            {
+                "type": "probe",
+                "name": "two",
+                "provider": {"type": "process", "path": "no-such-program"},
+            },
             {"ref": "two"},
         ],
     )
@@ -78,11 +98,18 @@ def test_several_kubeconfigs_are_a_problem_for_the_kubernetes_extension_only(
     probe = {"type": "probe", "name": "n", "provider": provider}
     for method, problems in (([DELETE], 0), ([DELETE, probe], 1)):
         scene.experiment(configuration=CONFIGURATION, method=method)
-        assert len(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems) == problems
+        assert (
+            len(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems)
+            == problems
+        )
 
 
 def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scene: Scene) -> None:
-    action = {"type": "action", "name": "hit", "provider": {"type": "process", "path": "sh", "arguments": ["-c", ":"]}}
+    action = {
+        "type": "action",
+        "name": "hit",
+        "provider": {"type": "process", "path": "sh", "arguments": ["-c", ":"]},
+    }
     scene.experiment(method=[action], rollbacks=[action])
     found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
     assert found.effects == (
@@ -91,19 +118,32 @@ def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scen
     )
     assert found.problems == ()
     scene.protect()
-    assert "target `world` is protected" in KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems[0]
+    assert (
+        "target `world` is protected"
+        in KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems[0]
+    )
 
 
-@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: str(path.stem))
-def test_every_shipped_experiment_can_be_foreseen_and_fits_its_faults(scene: Scene, path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: str(path.stem)
+)
+def test_every_shipped_experiment_can_be_foreseen_and_fits_its_faults(
+    scene: Scene, path: Path
+) -> None:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    scene.act.target = type(scene.act.target)(name="world", caps=type(scene.act.target.caps)(pods="100%", nodes="2"))
+    scene.act.target = type(scene.act.target)(
+        name="world", caps=type(scene.act.target.caps)(pods="100%", nodes="2")
+    )
     scene.experiment(**data)
     found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
     assert found.problems == ()
     assert found.targets
     assert found.effects
-    for activity in [*data["steady-state-hypothesis"]["probes"], *data["method"], *data["rollbacks"]]:
+    for activity in [
+        *data["steady-state-hypothesis"]["probes"],
+        *data["method"],
+        *data["rollbacks"],
+    ]:
         provider = activity["provider"]
         if provider["module"].startswith("drillkit."):
             function = getattr(importlib.import_module(provider["module"]), provider["func"])

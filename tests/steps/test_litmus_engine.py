@@ -25,18 +25,25 @@ KIND = kind_named("litmus.engine")
 def engine(*experiments: str, label: str = "app=web", **env: str) -> dict[str, Any]:
     components = {"env": [{"name": key, "value": value} for key, value in env.items()]}
     return {
-        "apiVersion": "litmuschaos.io/v1alpha1", "kind": "ChaosEngine",
+        "apiVersion": "litmuschaos.io/v1alpha1",
+        "kind": "ChaosEngine",
         "metadata": {"name": "mine", "namespace": "shop"},
         "spec": {
-            "engineState": "stop", "appinfo": {"appns": "shop", "applabel": label, "appkind": "deployment"},
-            "experiments": [{"name": e, "spec": {"components": components}} for e in experiments or ("pod-delete",)],
+            "engineState": "stop",
+            "appinfo": {"appns": "shop", "applabel": label, "appkind": "deployment"},
+            "experiments": [
+                {"name": e, "spec": {"components": components}}
+                for e in experiments or ("pod-delete",)
+            ],
         },
-    }  # fmt: skip
+    }
 
 
 def tidy(scene: Scene) -> None:
     stage = scene.stage
-    cleaned = clean(open_undos(tuple(scene.records())), stage.clients, stage.journal, stage.clock, 300.0)
+    cleaned = clean(
+        open_undos(tuple(scene.records())), stage.clients, stage.journal, stage.clock, 300.0
+    )
     assert cleaned.open == ()
     assert scene.stage.cluster.store.list(ENGINES) == []
 
@@ -45,7 +52,11 @@ def test_an_engine_runs_is_judged_and_removed(scene: Scene) -> None:
     arguments = LitmusEngineArguments(engine=engine(TOTAL_CHAOS_DURATION="10", CHAOS_INTERVAL="5"))
     KIND.run(arguments, scene.act)
     (activity,) = scene.evidence(Activity)
-    assert (activity.name, activity.outcome, activity.place) == ("pod-delete", "succeeded", "method")
+    assert (activity.name, activity.outcome, activity.place) == (
+        "pod-delete",
+        "succeeded",
+        "method",
+    )
     assert activity.hit
     assert all(target.startswith("pod/web-") for target in activity.targets)
     assert activity.undo_guaranteed
@@ -53,7 +64,10 @@ def test_an_engine_runs_is_judged_and_removed(scene: Scene) -> None:
     assert (check.purpose, check.expected, check.found) == ("step", "Pass", "Pass")
     assert [m.moment for m in scene.evidence(Mark)] == ["disrupted", "recovered"]
     (attached,) = scene.evidence(Attachment)
-    kinds = [each["kind"] for each in json.loads((scene.act.folder / "attachments" / attached.name).read_text())]
+    kinds = [
+        each["kind"]
+        for each in json.loads((scene.act.folder / "attachments" / attached.name).read_text())
+    ]
     assert kinds == ["ChaosEngine", "ChaosResult"]
     planned = [r.kind for r in scene.records()]
     assert planned[0] == "undo.planned"
@@ -62,8 +76,12 @@ def test_an_engine_runs_is_judged_and_removed(scene: Scene) -> None:
 
 def test_a_verdict_of_fail_fails_the_step(scene: Scene) -> None:
     for node in scene.stage.cluster.store.list(NODES):
-        scene.stage.cluster.store.update(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
-    with pytest.raises(StepFailed, match=r"pod-delete: Fail \(\[post-chaos\]: application status check failed\)"):
+        scene.stage.cluster.store.update(
+            NODES, {**node, "spec": {**node["spec"], "unschedulable": True}}
+        )
+    with pytest.raises(
+        StepFailed, match=r"pod-delete: Fail \(\[post-chaos\]: application status check failed\)"
+    ):
         KIND.run(LitmusEngineArguments(engine=engine(TOTAL_CHAOS_DURATION="5")), scene.act)
     assert [c.found for c in scene.evidence(Check)] == ["Fail"]
     assert [m.moment for m in scene.evidence(Mark)] == ["disrupted"]
@@ -81,7 +99,9 @@ def test_an_experiment_that_failed_before_its_chaos_proves_nothing(scene: Scene)
     assert [a.outcome for a in scene.evidence(Activity)] == ["failed"]
 
 
-def test_an_engine_that_somebody_deletes_proves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_somebody_deletes_proves_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, sleep = scene.stage.cluster.store, scene.stage.clock.sleep
 
     def slept(seconds: float, wake: Any = None) -> bool:
@@ -97,7 +117,10 @@ def test_what_is_missing_is_said_before_anything_is_touched(scene: Scene) -> Non
     for given, what in (
         (engine("no-such"), "expected ChaosExperiment no-such in namespace shop"),
         (engine(label="app=nothing"), "expected ready pods of app=nothing in namespace shop"),
-        ({**engine(), "metadata": {"name": "x", "namespace": "nowhere"}}, "expected namespace nowhere"),
+        (
+            {**engine(), "metadata": {"name": "x", "namespace": "nowhere"}},
+            "expected namespace nowhere",
+        ),
     ):
         arguments = LitmusEngineArguments(engine=given)
         assert what in KIND.prospect(arguments, scene.act).problems[0]
@@ -106,10 +129,14 @@ def test_what_is_missing_is_said_before_anything_is_touched(scene: Scene) -> Non
     assert not scene.records()
 
 
-def test_a_manifest_that_says_too_little_is_told_with_its_path(scene: Scene, tmp_path: Path) -> None:
+def test_a_manifest_that_says_too_little_is_told_with_its_path(
+    scene: Scene, tmp_path: Path
+) -> None:
     file = tmp_path / "engine.yaml"
     file.write_text("kind: ChaosEngine\nmetadata: {name: x}\nspec: {experiments: []}\n")
-    with pytest.raises(SpecError, match=r"engine\.yaml: metadata\.namespace: .*never assumes `default`"):
+    with pytest.raises(
+        SpecError, match=r"engine\.yaml: metadata\.namespace: .*never assumes `default`"
+    ):
         KIND.prospect(LitmusEngineArguments(manifest=str(file)), scene.act)
     with pytest.raises(SpecError, match="exactly one of `manifest` and `engine`"):
         KIND.prospect(LitmusEngineArguments(), scene.act)

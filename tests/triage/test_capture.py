@@ -20,13 +20,21 @@ def stage() -> Stage:
     return Stage.open(Cluster(), Fate(random.Random(1)))
 
 
-def taken(stage: Stage, selector: str = "app=web", kube: Kube | None = None, **more: float) -> dict[str, str]:
+def taken(
+    stage: Stage, selector: str = "app=web", kube: Kube | None = None, **more: float
+) -> dict[str, str]:
     found: dict[str, str] = {}
     capture(
-        kube or stage.kube, stage.clock, "shop", selector,
-        lambda name, kind, content: found.update({name: content.decode()}), **more,
-    )  # fmt: skip
-    assert sorted(found) == [f"triage-{part}.txt" for part in ("describe", "events", "logs", "pods", "top")]
+        kube or stage.kube,
+        stage.clock,
+        "shop",
+        selector,
+        lambda name, kind, content: found.update({name: content.decode()}),
+        **more,
+    )
+    assert sorted(found) == [
+        f"triage-{part}.txt" for part in ("describe", "events", "logs", "pods", "top")
+    ]
     return found
 
 
@@ -37,11 +45,19 @@ def test_a_capture_has_what_a_runbook_looks_at(stage: Stage) -> None:
     pod = stage.cluster.store.list(("", "pods"), "shop", "app=web")[0]
     for second, reason in ((5, "Late"), (1, "Early")):
         event = {
-            "metadata": {"name": reason.lower()}, "reason": reason, "message": "something\nhappened", "type": "Warning",
-            "involvedObject": {"kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"],
-                               "namespace": "shop"},
-            "lastTimestamp": f"2026-01-01T00:00:0{second}Z", "count": 3,
-        }  # fmt: skip
+            "metadata": {"name": reason.lower()},
+            "reason": reason,
+            "message": "something\nhappened",
+            "type": "Warning",
+            "involvedObject": {
+                "kind": "Pod",
+                "name": pod["metadata"]["name"],
+                "uid": pod["metadata"]["uid"],
+                "namespace": "shop",
+            },
+            "lastTimestamp": f"2026-01-01T00:00:0{second}Z",
+            "count": 3,
+        }
         store.create(("", "events"), event, "shop")
     found = taken(stage)
     wide = found["triage-pods.txt"].splitlines()
@@ -76,12 +92,18 @@ def test_values_of_environment_variables_never_appear(stage: Stage) -> None:
 
 
 def test_what_cannot_be_read_says_why_in_its_place(stage: Stage) -> None:
-    stage.cluster.store.policy = lambda access: access.resource != "events" and access.subresource != "log"
+    stage.cluster.store.policy = lambda access: (
+        access.resource != "events" and access.subresource != "log"
+    )
     found = taken(stage)
     assert "could not read" not in found["triage-pods.txt"]
-    assert "could not read: cannot list events in shop: the test may not" in found["triage-events.txt"]
+    assert (
+        "could not read: cannot list events in shop: the test may not" in found["triage-events.txt"]
+    )
     assert "Events: could not read" in found["triage-describe.txt"]
-    assert found["triage-logs.txt"].count("could not read: cannot read the log of pod/shop/web-") == 3
+    assert (
+        found["triage-logs.txt"].count("could not read: cannot read the log of pod/shop/web-") == 3
+    )
     assert "serves no metrics" in found["triage-top.txt"]
 
 
@@ -124,15 +146,43 @@ def test_a_flood_of_log_is_cut(stage: Stage) -> None:
 
 def crashing() -> dict[str, object]:
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
-    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-01T00:00:00Z"}}
-    status = {"name": "web", "ready": False, "restartCount": 4, "state": waiting, "lastState": ended}
+    ended = {
+        "terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-01T00:00:00Z"}
+    }
+    status = {
+        "name": "web",
+        "ready": False,
+        "restartCount": 4,
+        "state": waiting,
+        "lastState": ended,
+    }
     return {
-        "metadata": {"name": "web-1", "namespace": "shop", "uid": "u", "annotations": {
-            "kubectl.kubernetes.io/last-applied-configuration": "{everything}", "note": "kept"}},
-        "spec": {"containers": [{"name": "web", "image": "web:1"}], "volumes": [{"name": "tmp", "emptyDir": {}}]},
-        "status": {"phase": "Running", "containerStatuses": [status], "conditions": [
-            {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "lastTransitionTime": "t"}]},
-    }  # fmt: skip
+        "metadata": {
+            "name": "web-1",
+            "namespace": "shop",
+            "uid": "u",
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "{everything}",
+                "note": "kept",
+            },
+        },
+        "spec": {
+            "containers": [{"name": "web", "image": "web:1"}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [status],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "ContainersNotReady",
+                    "lastTransitionTime": "t",
+                }
+            ],
+        },
+    }
 
 
 def test_a_crashing_pod_is_described_by_what_happened_to_it() -> None:
@@ -148,11 +198,18 @@ def test_a_crashing_pod_is_described_by_what_happened_to_it() -> None:
 
 def test_the_previous_log_of_a_restarted_container_is_read_first(stage: Stage) -> None:
     store = stage.cluster.store
-    store.pod_log = lambda pod, container, previous, tail: "before the crash\n" if previous else "after it\n"
+    store.pod_log = lambda pod, container, previous, tail: (
+        "before the crash\n" if previous else "after it\n"
+    )
     pod = store.list(("", "pods"), "shop", "app=cache")[0]
     states = [{**s, "restartCount": 1} for s in pod["status"]["containerStatuses"]]
-    store.patch(("", "pods"), "shop", pod["metadata"]["name"], {"status": {"containerStatuses": states}},
-                subresource="status")  # fmt: skip
+    store.patch(
+        ("", "pods"),
+        "shop",
+        pod["metadata"]["name"],
+        {"status": {"containerStatuses": states}},
+        subresource="status",
+    )
     logs = taken(stage, "app=cache")["triage-logs.txt"]
     assert logs.index("before the crash") < logs.index("after it")
 
@@ -176,6 +233,8 @@ def test_what_looks_like_a_secret_is_redacted(text: str, hidden: str) -> None:
     assert GONE in redact(text)
 
 
-@pytest.mark.parametrize("text", ["author: bob", "GET /tokens 200 12ms", "http://web:8080/health", "keys: none"])
+@pytest.mark.parametrize(
+    "text", ["author: bob", "GET /tokens 200 12ms", "http://web:8080/health", "keys: none"]
+)
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert redact(text) == text

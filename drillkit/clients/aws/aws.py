@@ -43,7 +43,9 @@ class Aws:
         with self._opening:
             if not self._account:
                 before = self.clock.now()
-                answer = self._open("sts", self.target.region).read("GetCallerIdentity", "learn which account this is")
+                answer = self._open("sts", self.target.region).read(
+                    "GetCallerIdentity", "learn which account this is"
+                )
                 date = ((answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}).get("date")
                 if date:  # it tells whole seconds
                     told = parsedate_to_datetime(date).timestamp() + 0.5
@@ -62,10 +64,14 @@ class Aws:
         from botocore.exceptions import BotoCoreError
 
         config = Config(
-            connect_timeout=CONNECT_S, read_timeout=READ_S, retries={"total_max_attempts": 1},
-            max_pool_connections=50, user_agent_extra="drillkit", s3={"addressing_style": "path"},
+            connect_timeout=CONNECT_S,
+            read_timeout=READ_S,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=50,
+            user_agent_extra="drillkit",
+            s3={"addressing_style": "path"},
             parameter_validation=True,
-        )  # fmt: skip
+        )
         try:
             client = self._opened_session().create_client(
                 service, region_name=region, endpoint_url=self.target.endpoint_url, config=config

@@ -32,7 +32,9 @@ class Door:
         self.gate = gate
         self.service = str(client.meta.service_model.service_name)
         self.region = str(client.meta.region_name)
-        client.meta.events.register_first(f"before-send.{client.meta.service_model.service_id.hyphenize()}", self._pass)
+        client.meta.events.register_first(
+            f"before-send.{client.meta.service_model.service_id.hyphenize()}", self._pass
+        )
 
     def _pass(self, event_name: str = "", **ignored: object) -> None:
         """Every attempt that may change something passes the gate right before it leaves."""
@@ -53,23 +55,33 @@ class Door:
         except ClientError as error:
             raise refusal(error.response, asked) from error
         except BotoCoreError as error:
-            raise transport_error(error, asked, re.sub(r"^https?://", "", self._client.meta.endpoint_url)) from error
+            raise transport_error(
+                error, asked, re.sub(r"^https?://", "", self._client.meta.endpoint_url)
+            ) from error
         return answer
 
     def read(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """An answer of an operation that changes nothing, tried a few times. Raises CallError."""
         assert operation.startswith(LOOKS)
         return patiently(
-            lambda: self.send(operation, asked, **params), self.clock, attempts=READ_ATTEMPTS, limit_s=READ_LIMIT_S
+            lambda: self.send(operation, asked, **params),
+            self.clock,
+            attempts=READ_ATTEMPTS,
+            limit_s=READ_LIMIT_S,
         )
 
     def change(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """A change that may as well be made twice, tried a few times. Raises Refused, CallError."""
         return patiently(
-            lambda: self.send(operation, asked, **params), self.clock, attempts=READ_ATTEMPTS, limit_s=READ_LIMIT_S
+            lambda: self.send(operation, asked, **params),
+            self.clock,
+            attempts=READ_ATTEMPTS,
+            limit_s=READ_LIMIT_S,
         )
 
-    def pages(self, operation: str, asked: str, items: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, operation: str, asked: str, items: str, **params: Any
+    ) -> Iterator[dict[str, Any]]:
         """All `items` of a listing, page by page. Raises CallError."""
         marker: dict[str, str] = {}
         for _ in range(PAGES):

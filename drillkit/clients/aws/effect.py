@@ -42,7 +42,10 @@ class Attempts:
 
 
 def make(
-    door: Door, plan: Planned[Effect], once: Callable[[Attempts], T], identity: Callable[[T], Mapping[str, str]]
+    door: Door,
+    plan: Planned[Effect],
+    once: Callable[[Attempts], T],
+    identity: Callable[[T], Mapping[str, str]],
 ) -> T:
     """Do `once` until it is answered, and confirm the plan if every attempt was, with AWS' request id.
 

@@ -20,7 +20,7 @@ from drillkit.model.errors import (
     Unanswered,
     Unavailable,
     Unreachable,
-)  # fmt: skip
+)
 
 
 class Exists(Conflict):
@@ -54,10 +54,20 @@ _DENIED = re.compile(
     r"AccessDenied|Unauthorized|AuthFailure|ExpiredToken|InvalidClientTokenId|SignatureDoesNotMatch|"
     r"UnrecognizedClient|MissingAuthenticationToken|OptInRequired|InvalidSignature|RequestExpired|NotAuthorized"
 )
-_LATER = frozenset({"InternalFailure", "InternalError", "InternalServerError", "ServiceUnavailable", "RequestTimeout"})
+_LATER = frozenset(
+    {
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "RequestTimeout",
+    }
+)
 _CAPACITY = re.compile(r"^Insufficient(DB|Cache|Storage)\w*Capacity|^StorageTypeNotAvailable")
 _QUOTA = re.compile(r"(QuotaExceeded|LimitExceeded|QuotaForCustomerExceeded)(Fault)?$")
-_RESTORE = re.compile(r"^(InvalidRestoreFault|PointInTimeRestoreNotEnabled(Fault)?|InsufficientAvailableIPs\w*)$")
+_RESTORE = re.compile(
+    r"^(InvalidRestoreFault|PointInTimeRestoreNotEnabled(Fault)?|InsufficientAvailableIPs\w*)$"
+)
 _STATE = re.compile(r"^Invalid\w*State(Fault)?$")
 _EXISTS = re.compile(r"AlreadyExists(Fault)?$|AlreadyExistsFaultFault$")
 _ABSENT = re.compile(r"NotFound(Fault)?(Message)?$|^ResourceNotFoundException$|^NoSuch")
@@ -68,8 +78,14 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "These credentials are not known: look at `profile`",
     ),
     (r"Signature", "The secret key is wrong, or this machine's clock is"),
-    (r"^InvalidSubnet|InvalidVPCNetworkState|DBSubnetGroup", "Correct `subnet_group` of the target"),
-    (r"^InvalidRestoreFault", "Choose a time inside the restore window, and keep the backup retention longer"),
+    (
+        r"^InvalidSubnet|InvalidVPCNetworkState|DBSubnetGroup",
+        "Correct `subnet_group` of the target",
+    ),
+    (
+        r"^InvalidRestoreFault",
+        "Choose a time inside the restore window, and keep the backup retention longer",
+    ),
     (r"^PointInTimeRestoreNotEnabled", "Set a backup retention above 0 on the source"),
     (r"StorageTypeNotAvailable", "Choose another storage type or instance class"),
 )
@@ -78,7 +94,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 def refusal(response: Mapping[str, Any], asked: str) -> CallError:
     """The error of an answer that is no success. `asked` for people: `restore rds instance/dr-x`."""
     error = response.get("Error") or {}
-    code, said = str(error.get("Code") or "Unknown"), str(error.get("Message") or "no reason given").strip()
+    code, said = (
+        str(error.get("Code") or "Unknown"),
+        str(error.get("Message") or "no reason given").strip(),
+    )
     meta = response.get("ResponseMetadata") or {}
     status = int(meta.get("HTTPStatusCode") or 0)
     request = f", request {meta['RequestId']}" if meta.get("RequestId") else ""
@@ -91,11 +110,15 @@ def _kind(code: str, status: int, said: str, text: str, advice: str) -> CallErro
     if _THROTTLED.search(code) or status == 429:
         return Throttled(f"{text}. Too many calls in this account; other tools share its limits")
     if "KMS" in code:
-        return NoKey(f"{text}. Grant Decrypt, GenerateDataKey*, ReEncrypt*, DescribeKey and CreateGrant on the key")
+        return NoKey(
+            f"{text}. Grant Decrypt, GenerateDataKey*, ReEncrypt*, DescribeKey and CreateGrant on the key"
+        )
     if _QUOTA.search(code):
         return Quota(f"{text}. Raise this quota in Service Quotas, or remove what is not needed")
     if _CAPACITY.search(code):
-        return NoCapacity(f"{text}. Try another zone or instance class; the same would happen in a disaster")
+        return NoCapacity(
+            f"{text}. Try another zone or instance class; the same would happen in a disaster"
+        )
     if _RESTORE.search(code):
         return NotRestorable(text + advice)
     if _DENIED.search(code) or status in (401, 403):
@@ -116,16 +139,33 @@ def transport_error(error: Exception, asked: str, where: str) -> CallError:
     from botocore import exceptions as they
 
     why = str(error).strip() or type(error).__name__
-    if isinstance(error, they.NoCredentialsError | they.PartialCredentialsError | they.CredentialRetrievalError):
-        return Denied(f"cannot {asked}: no usable credentials ({why}); log in, or set `profile` of the target")
+    if isinstance(
+        error,
+        they.NoCredentialsError | they.PartialCredentialsError | they.CredentialRetrievalError,
+    ):
+        return Denied(
+            f"cannot {asked}: no usable credentials ({why}); log in, or set `profile` of the target"
+        )
     if isinstance(error, they.TokenRetrievalError | they.SSOError | they.UnauthorizedSSOTokenError):
-        return Denied(f"cannot {asked}: the single sign-on session has ended ({why}); run `aws sso login` and retry")
-    if isinstance(error, they.ParamValidationError | they.UnknownParameterError | they.MissingParametersError):
+        return Denied(
+            f"cannot {asked}: the single sign-on session has ended ({why}); run `aws sso login` and retry"
+        )
+    if isinstance(
+        error, they.ParamValidationError | they.UnknownParameterError | they.MissingParametersError
+    ):
         return Invalid(f"cannot {asked}: the request makes no sense: {why}")
-    if isinstance(error, they.EndpointConnectionError | they.ConnectTimeoutError | they.ProxyConnectionError):
-        return Unreachable(f"cannot {asked}: {where} cannot be reached ({why}); is the network or a proxy in the way?")
+    if isinstance(
+        error, they.EndpointConnectionError | they.ConnectTimeoutError | they.ProxyConnectionError
+    ):
+        return Unreachable(
+            f"cannot {asked}: {where} cannot be reached ({why}); is the network or a proxy in the way?"
+        )
     if isinstance(error, they.SSLError):
-        return Unreachable(f"cannot {asked}: no secure connection to {where} ({why}); is a proxy opening TLS?")
+        return Unreachable(
+            f"cannot {asked}: no secure connection to {where} ({why}); is a proxy opening TLS?"
+        )
     if isinstance(error, they.UnknownRegionError | they.NoRegionError | they.InvalidRegionError):
         return Invalid(f"cannot {asked}: {why}; correct `region` of the target")
-    return Unanswered(f"cannot {asked}: no answer from {where} ({why}); the request may have arrived")
+    return Unanswered(
+        f"cannot {asked}: no answer from {where} ({why}); the request may have arrived"
+    )

@@ -16,9 +16,14 @@ CAP_S = 10.0
 
 
 def poll(
-    look: Callable[[float], T | None], *, clock: Clock, deadline: Deadline, gate: Gate, what: str,
+    look: Callable[[float], T | None],
+    *,
+    clock: Clock,
+    deadline: Deadline,
+    gate: Gate,
+    what: str,
     cap_s: float = CAP_S,
-) -> T:  # fmt: skip
+) -> T:
     """What `look` gives once it is not None.
 
     `look` is told how many seconds old an answer may be (half the pause before it), so that looks can be shared.
@@ -48,8 +53,11 @@ def poll(
         raise DeadlineOver(f"expected {what} in time; it did not come")
 
     found = Retrying(
-        retry=retry_if_result(lambda result: result is None), wait=wait, stop=lambda state: deadline.over, sleep=sleep,
+        retry=retry_if_result(lambda result: result is None),
+        wait=wait,
+        stop=lambda state: deadline.over,
+        sleep=sleep,
         retry_error_callback=late,
-    )(once)  # fmt: skip
+    )(once)
     assert found is not None
     return found

@@ -44,10 +44,17 @@ class Found:
 
     def is_of(self, undo: Made, uid: str) -> bool:
         """Whether it is what the undo is about: both tags, and the same id where both are known."""
-        return carries_marks(self.tags, undo.run, undo.name) and not (uid and self.uid and uid != self.uid)
+        return carries_marks(self.tags, undo.run, undo.name) and not (
+            uid and self.uid and uid != self.uid
+        )
 
 
-def remove(undo: Made, find: Callable[[], Found | None], delete: Callable[[Found], None], patience: Patience) -> Undone:
+def remove(
+    undo: Made,
+    find: Callable[[], Found | None],
+    delete: Callable[[Found], None],
+    patience: Patience,
+) -> Undone:
     """Delete what the run made and wait until it is gone.
 
     `delete` may raise WrongState (it is still being made, or something uses it): it is asked again. Raises CallError,
@@ -59,7 +66,9 @@ def remove(undo: Made, find: Callable[[], Found | None], delete: Callable[[Found
         found = find()
         if found is not None and found.is_of(undo, uid):
             seen = True
-            blocked = _delete(delete, found) if found.status != "deleting" else "it is being deleted"
+            blocked = (
+                _delete(delete, found) if found.status != "deleting" else "it is being deleted"
+            )
             if patience.deadline.over:
                 raise DeadlineOver(f"{undo.resource} is still there: {blocked or found.status}")
         elif _believable(patience, seen, uid, found):
@@ -97,9 +106,15 @@ def _ended(undo: Made, found: Found | None, seen: bool, uid: str) -> Undone:
         return Undone("undone", f"{undo.resource} is gone")
     if found is None:
         gone = f"{undo.resource} was gone already"
-        return Undone("already-undone", gone) if uid else Undone("never-happened", f"{undo.resource} never came to be")
+        return (
+            Undone("already-undone", gone)
+            if uid
+            else Undone("never-happened", f"{undo.resource} never came to be")
+        )
     if uid and found.uid and found.uid != uid:
-        return Undone("already-undone", f"{undo.resource} is gone; another one has its name and is left alone")
+        return Undone(
+            "already-undone", f"{undo.resource} is gone; another one has its name and is left alone"
+        )
     return Undone("not-ours", f"{undo.resource} does not carry this run's tags: left alone")
 
 

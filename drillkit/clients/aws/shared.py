@@ -19,7 +19,9 @@ WAIT_S = 90.0
 class SharedLook:
     """Descriptions of resources of one kind by name, fetched for all who watch with one call."""
 
-    def __init__(self, fetch: Callable[[frozenset[str]], Mapping[str, Described]], clock: Clock) -> None:
+    def __init__(
+        self, fetch: Callable[[frozenset[str]], Mapping[str, Described]], clock: Clock
+    ) -> None:
         """`fetch` describes resources by their names; those that do not exist are missing from what it gives."""
         self._fetch, self._clock = fetch, clock
         self._ready = threading.Condition()
@@ -50,7 +52,9 @@ class SharedLook:
             while not (self._began >= since and name in self._covered):
                 if not self._busy:
                     self._busy = True
-                    names = frozenset({name, *(n for n, count in self._watched.items() if count > 0)})
+                    names = frozenset(
+                        {name, *(n for n, count in self._watched.items() if count > 0)}
+                    )
                     break
                 if not self._ready.wait(WAIT_S):
                     names = frozenset({name})

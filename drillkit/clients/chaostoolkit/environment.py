@@ -32,4 +32,8 @@ def environment(target: Target, base: Mapping[str, str] = os.environ) -> dict[st
 def in_pod(env: Mapping[str, str]) -> bool:
     """Whether there is no kubeconfig, but a pod's own service account."""
     default = Path("~/.kube/config").expanduser()
-    return not env.get("KUBECONFIG") and not default.exists() and bool(env.get("KUBERNETES_SERVICE_HOST"))
+    return (
+        not env.get("KUBECONFIG")
+        and not default.exists()
+        and bool(env.get("KUBERNETES_SERVICE_HOST"))
+    )

@@ -77,7 +77,13 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         self.stopped_by: DrillError | None = None
 
     def running(
-        self, experiment: Any, journal: Any, configuration: Any, secrets: Any, schedule: Any, settings: Any
+        self,
+        experiment: Any,
+        journal: Any,
+        configuration: Any,
+        secrets: Any,
+        schedule: Any,
+        settings: Any,
     ) -> None:
         self._redactor.learn(resolved_values(secrets))
         self._configuration, self._secrets = configuration, secrets
@@ -120,12 +126,18 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         foreign = kind == "action" and not is_own(activity)
         data = {
             "text": f"{kind} {name} started",
-            ACTIVITY_KEY: "started", "id": number, "name": name, "place": place, "kind": kind,
+            ACTIVITY_KEY: "started",
+            "id": number,
+            "name": name,
+            "place": place,
+            "kind": kind,
             "undo_guaranteed": not foreign,
-        }  # fmt: skip
+        }
         try:
             if foreign and place == "method":
-                self._session.book.plan(ForeignAction(name, provider_of(activity), self._has_rollbacks))
+                self._session.book.plan(
+                    ForeignAction(name, provider_of(activity), self._has_rollbacks)
+                )
             self._session.book.append("progress", data, durable=False)
         except (JournalLost, Refused) as why:
             self._leave(why)
@@ -162,10 +174,14 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         arguments = (activity.get("provider") or {}).get("arguments") or {}
         if isinstance(arguments, Mapping):
             arguments = substitute(dict(arguments), self._configuration, self._secrets)
-        hit, targets = hit_of(activity, arguments, run.get("output") if worked else None, over.notes)
+        hit, targets = hit_of(
+            activity, arguments, run.get("output") if worked else None, over.notes
+        )
         error = failure_of(activity, run.get("output")) if worked else _shorter(over.raised)
         return Activity(
-            name=self._name(activity), place=over.place, kind=kind,
+            name=self._name(activity),
+            place=over.place,
+            kind=kind,
             outcome=self._outcome(worked, error),
             hit=hit if kind == "action" else None,
             tolerated=run.get("tolerance_met") if judged else None,
@@ -173,7 +189,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             error=self._redactor.text(error[:OUTPUT_READ])[:ERROR_KEPT],
             targets=targets,
             undo_guaranteed=kind == "probe" or is_own(activity),
-        )  # fmt: skip
+        )
 
     def _outcome(self, worked: bool, error: str) -> Literal["succeeded", "failed", "cut"]:
         if worked:
@@ -187,18 +203,25 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         self.flush()
         if self._number == before:
             evidence = Activity(
-                name=self._name(activity), place="rollback", kind=activity["type"], outcome="failed", hit=None,
-                tolerated=None, took_s=0.0, error="it did not start: a control stopped it",
+                name=self._name(activity),
+                place="rollback",
+                kind=activity["type"],
+                outcome="failed",
+                hit=None,
+                tolerated=None,
+                took_s=0.0,
+                error="it did not start: a control stopped it",
                 undo_guaranteed=activity["type"] == "probe" or is_own(activity),
-            )  # fmt: skip
+            )
             observe(self._session.book, evidence, durable=True)
 
     def _tell_end(self, number: int, over: _Over) -> None:
         ended = over.run.get("status") or BROKEN_OFF
         data: dict[str, Any] = {
             "text": f"{over.activity['type']} {self._name(over.activity)} {ended} after {format_duration(over.took)}",
-            ACTIVITY_KEY: "ended", "id": number,
-        }  # fmt: skip
+            ACTIVITY_KEY: "ended",
+            "id": number,
+        }
         if over.notes.failure is not None:
             data["failure"] = type(over.notes.failure).__name__
         if (output := over.run.get("output")) is not None:

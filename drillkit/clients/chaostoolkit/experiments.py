@@ -10,7 +10,12 @@ from typing import Any
 
 from chaoslib.activity import execute_activity
 from chaoslib.configuration import load_configuration, load_dynamic_configuration
-from chaoslib.control import Control, initialize_controls, initialize_global_controls, load_global_controls
+from chaoslib.control import (
+    Control,
+    initialize_controls,
+    initialize_global_controls,
+    load_global_controls,
+)
 from chaoslib.exceptions import ChaosException, InterruptExecution
 from chaoslib.experiment import ensure_experiment_is_valid
 from chaoslib.experiment import run_experiment as chaoslib_run_experiment
@@ -33,7 +38,9 @@ class _Started(RunEventHandler):  # type: ignore[misc]
         self._call()
 
 
-def run_experiment(job: Job, streaming: Streaming, on_started: Callable[[], object]) -> tuple[str, str]:
+def run_experiment(
+    job: Job, streaming: Streaming, on_started: Callable[[], object]
+) -> tuple[str, str]:
     """(status, why): Chaos Toolkit's own status, or `invalid` (nothing was touched), `stopped` (the journal or an
     abort said no), `broken` (Chaos Toolkit could not go on).
 
@@ -47,15 +54,22 @@ def run_experiment(job: Job, streaming: Streaming, on_started: Callable[[], obje
         ensure_experiment_is_valid(experiment)
     except ChaosException as why:
         return "invalid", str(why)
-    except Exception as why:  # Chaos Toolkit's validation trips over some shapes itself, and runs controls' code
+    except (
+        Exception
+    ) as why:  # Chaos Toolkit's validation trips over some shapes itself, and runs controls' code
         return "invalid", f"{type(why).__name__}: {why}"
-    experiment["dry"] = None  # as its command line does: a text here would not be understood, and all run for real
+    experiment["dry"] = (
+        None  # as its command line does: a text here would not be understood, and all run for real
+    )
     schedule = Schedule(job.frequency_s, job.fail_fast)
     try:
         journal = chaoslib_run_experiment(
-            experiment, settings=settings, strategy=_strategy(job, experiment, settings), schedule=schedule,
+            experiment,
+            settings=settings,
+            strategy=_strategy(job, experiment, settings),
+            schedule=schedule,
             event_handlers=[_Started(on_started), streaming],
-        )  # fmt: skip
+        )
     except SystemExit:
         journal = {"status": "interrupted"}
     except Exception as why:
@@ -90,16 +104,24 @@ def run_rollbacks(job: Job, streaming: Streaming) -> tuple[str, str]:
     registry = EventHandlerRegistry()
     registry.register(streaming)
     registry.running(experiment, {}, configuration, secrets, None, settings)
-    initialize_global_controls(experiment, configuration, secrets, settings, event_registry=registry)
+    initialize_global_controls(
+        experiment, configuration, secrets, settings, event_registry=registry
+    )
     initialize_controls(experiment, configuration, secrets, event_registry=registry)
     control = Control()
     _guarded(lambda: control.begin("rollback", experiment, experiment, configuration, secrets))
     runs: list[Any] = []
     for activity in experiment["rollbacks"]:
         play = functools.partial(
-            execute_activity, experiment, activity, configuration=configuration, secrets=secrets, dry=None,
-            event_registry=registry, runs=runs,
-        )  # fmt: skip
+            execute_activity,
+            experiment,
+            activity,
+            configuration=configuration,
+            secrets=secrets,
+            dry=None,
+            event_registry=registry,
+            runs=runs,
+        )
         streaming.missing(activity, functools.partial(_guarded, play))
     control.with_state(runs)
     _guarded(lambda: control.end("rollback", experiment, experiment, configuration, secrets))

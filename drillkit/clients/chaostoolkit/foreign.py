@@ -25,8 +25,14 @@ class ForeignAction(Irreversible):
 
     @property
     def reason(self) -> str:
-        return "it belongs to the experiment, and Chaos Toolkit does not tell how an action is undone"
+        return (
+            "it belongs to the experiment, and Chaos Toolkit does not tell how an action is undone"
+        )
 
     @property
     def wait_for(self) -> str:
-        return "the experiment's rollbacks" if self.rollbacks else "nothing: the experiment has no rollbacks"
+        return (
+            "the experiment's rollbacks"
+            if self.rollbacks
+            else "nothing: the experiment has no rollbacks"
+        )

@@ -12,7 +12,9 @@ Found = tuple[int | None, tuple[str, ...]]
 TARGETS_KEPT = 200
 
 
-def hit_of(activity: Mapping[str, Any], arguments: Mapping[str, Any], output: Any, notes: Notes) -> Found:
+def hit_of(
+    activity: Mapping[str, Any], arguments: Mapping[str, Any], output: Any, notes: Notes
+) -> Found:
     """(number of targets, or None when the action cannot say; their names).
 
     `arguments`: those of the provider, resolved. `output` None: it failed. An action of ours notes each target as it
@@ -39,7 +41,11 @@ def failure_of(activity: Mapping[str, Any], output: Any) -> str:
     if isinstance(output, Mapping) and provider.get("type") == "process" and output.get("status"):
         said = str(output.get("stderr") or output.get("stdout") or "").strip()
         return f"the command ended with {output['status']}: {said}"
-    if isinstance(output, Mapping) and provider.get("type") == "http" and _number(output.get("status")) >= 400:
+    if (
+        isinstance(output, Mapping)
+        and provider.get("type") == "http"
+        and _number(output.get("status")) >= 400
+    ):
         return f"the server answered {output['status']}"
     if provider.get("func") == "exec_in_pods" and isinstance(output, list):
         for result in output:
@@ -54,8 +60,9 @@ def _number(status: Any) -> int:
 
 def _names(stem: Callable[[Mapping[str, Any]], str]) -> Callable[[Mapping[str, Any], Any], Found]:
     return lambda arguments, output: (
-        len(output), tuple(stem(arguments) + str(name) for name in output[:TARGETS_KEPT])
-    )  # fmt: skip
+        len(output),
+        tuple(stem(arguments) + str(name) for name in output[:TARGETS_KEPT]),
+    )
 
 
 def _pods(arguments: Mapping[str, Any]) -> str:

@@ -70,8 +70,15 @@ class _Ledger:
         self.unproven: list[str] = []
         self._open: dict[int, _Open] = {}
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None,
-               by: str = "") -> int:  # fmt: skip
+    def append(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        durable: bool = True,
+        step: str | None = None,
+        by: str = "",
+    ) -> int:
         n = self._desk.append(kind, data, durable=durable, step=step, by=by)
         if kind == "evidence" and data.get("type") == Activity.__name__:
             evidence = decode_evidence(data)
@@ -81,7 +88,9 @@ class _Ledger:
             self._note(data)
         return n
 
-    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None) -> int:
+    def plan_data(
+        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
+    ) -> int:
         return self._desk.plan_data(kind, data, by=by, step=step)
 
     def _note(self, data: Mapping[str, Any]) -> None:
@@ -98,16 +107,25 @@ class _Ledger:
     def overdue(self) -> bool:
         """Whether an activity has taken longer than each may."""
         limit = self._limit_each_s
-        return limit is not None and any(time.monotonic() - o.began > limit for o in list(self._open.values()))
+        return limit is not None and any(
+            time.monotonic() - o.began > limit for o in list(self._open.values())
+        )
 
     def cut_open(self, why: str, step: str, by: str) -> None:
         """Write down the activities that did not come to their end."""
         for was in self._open.values():
             data = was.data
             activity = Activity(
-                name=data["name"], place=data["place"], kind=data["kind"], outcome="cut", hit=None, tolerated=None,
-                took_s=round(time.monotonic() - was.began, 6), error=why, undo_guaranteed=data["undo_guaranteed"],
-            )  # fmt: skip
+                name=data["name"],
+                place=data["place"],
+                kind=data["kind"],
+                outcome="cut",
+                hit=None,
+                tolerated=None,
+                took_s=round(time.monotonic() - was.began, 6),
+                error=why,
+                undo_guaranteed=data["undo_guaranteed"],
+            )
             self.activities.append(activity)
             with contextlib.suppress(JournalLost):
                 self._desk.append("evidence", encode_evidence(activity), step=step, by=by)
@@ -117,7 +135,9 @@ class _Ledger:
 class Worker:
     """One process, for one job."""
 
-    def __init__(self, target: Target, hold: Sequence[int] = (), process: Prestarted | None = None) -> None:
+    def __init__(
+        self, target: Target, hold: Sequence[int] = (), process: Prestarted | None = None
+    ) -> None:
         """Takes a process that was started before, or starts one.
 
         Start it from a thread that lives as long as it shall: Linux kills it when that thread ends. `hold`: descriptors
@@ -138,7 +158,9 @@ class Worker:
         self._say(json.dumps({"environment": changes, "modules": list(modules)}).encode() + b"\n")
 
     def _say(self, lines: bytes, descriptors: Sequence[int] = ()) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is dead, which is noticed elsewhere
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # it is dead, which is noticed elsewhere
             sent = socket.send_fds(self._started.input, [lines], descriptors) if descriptors else 0
             self._started.input.sendall(lines[sent:])
 
@@ -149,12 +171,19 @@ class Worker:
             null = subprocess.DEVNULL
             with self._over:
                 self._guard = subprocess.Popen(
-                    _GUARD, stdin=subprocess.PIPE, stdout=null, stderr=null, pass_fds=self._hold, process_group=0
+                    _GUARD,
+                    stdin=subprocess.PIPE,
+                    stdout=null,
+                    stderr=null,
+                    pass_fds=self._hold,
+                    process_group=0,
                 )
             if not self._warm:
                 self.warm()
-            self._say(json.dumps({"group": self._guard.pid}).encode() + b"\n" + encode_job(job),
-                      (theirs.fileno(), *self._hold))  # fmt: skip
+            self._say(
+                json.dumps({"group": self._guard.pid}).encode() + b"\n" + encode_job(job),
+                (theirs.fileno(), *self._hold),
+            )
         return ours
 
     @property
@@ -162,18 +191,24 @@ class Worker:
         """Process id of the worker itself."""
         return self._process.pid
 
-    def run(self, job: Job, desk: Desk, by: str, deadline: Deadline, each_s: float | None = None) -> Ended:
+    def run(
+        self, job: Job, desk: Desk, by: str, deadline: Deadline, each_s: float | None = None
+    ) -> Ended:
         """Do the job and say what became of it. Never raises for what the experiment does.
 
         It is cut at the deadline, or when one activity takes longer than `each_s` seconds.
         """
         ledger = _Ledger(desk, each_s)
         sock = self._hand_over(job)
-        hearing = threading.Thread(target=_hear, args=(ledger, sock, by), name=f"journal of {by}", daemon=True)
+        hearing = threading.Thread(
+            target=_hear, args=(ledger, sock, by), name=f"journal of {by}", daemon=True
+        )
         hearing.start()
         while not ledger.heard.wait(min(deadline.left(), POLL_S)) and self._process.poll() is None:
             if deadline.over or ledger.overdue():
-                self._terminate(ledger, "its limit" if deadline.over else f"its share of {each_s or 0:.0f} s")
+                self._terminate(
+                    ledger, "its limit" if deadline.over else f"its share of {each_s or 0:.0f} s"
+                )
                 break
         self._await_end(ledger)
         hearing.join(DRAIN_S)
@@ -208,7 +243,9 @@ class Worker:
         assert self._process.stderr is not None
         code = self._process.returncode
         os.set_blocking(self._process.stderr.fileno(), False)
-        said = (self._process.stderr.read(16_384) or b"").decode(errors="replace").strip().splitlines()
+        said = (
+            (self._process.stderr.read(16_384) or b"").decode(errors="replace").strip().splitlines()
+        )
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         return f"the experiment's worker {how} before it was done{': ' + said[-1] if said else ''}"
 
@@ -244,7 +281,9 @@ def _hear(ledger: _Ledger, sock: socket.socket, by: str) -> None:
 class Workers:
     """The workers of one run."""
 
-    def __init__(self, target: Target, hold: tuple[int, ...] = (), process: Prestarted | None = None) -> None:
+    def __init__(
+        self, target: Target, hold: tuple[int, ...] = (), process: Prestarted | None = None
+    ) -> None:
         """`hold`: descriptors that every worker is handed; `process`: one that waits already."""
         self._target, self._hold, self._process = target, hold, process
         self._idle: list[Worker] = []

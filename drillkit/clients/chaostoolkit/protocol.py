@@ -11,7 +11,12 @@ from drillkit.model.codec import from_data, to_data
 
 Place: TypeAlias = Literal["before", "method", "during", "after", "rollback"]
 Strategy: TypeAlias = Literal[
-    "default", "before-method-only", "after-method-only", "during-method-only", "continuously", "skip"
+    "default",
+    "before-method-only",
+    "after-method-only",
+    "during-method-only",
+    "continuously",
+    "skip",
 ]
 
 ACTIVITY_KEY = "activity"

@@ -40,7 +40,13 @@ class Redactor:
             for part in {value, *value.splitlines()}:
                 if len(part.strip()) >= SHORTEST:
                     encoded = base64.b64encode(part.encode()).decode()
-                    self._values |= {part.strip(), quote(part), quote(part, safe=""), quote_plus(part), encoded}
+                    self._values |= {
+                        part.strip(),
+                        quote(part),
+                        quote(part, safe=""),
+                        quote_plus(part),
+                        encoded,
+                    }
         longest_first = sorted(self._values, key=lambda v: (-len(v), v))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -51,7 +57,9 @@ class Redactor:
         return _BEARER.sub(rf"\1 {HIDDEN}", _USERINFO.sub(HIDDEN, text))
 
 
-def secret_values(experiment: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> set[str]:
+def secret_values(
+    experiment: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> set[str]:
     """Values that an experiment's `secrets` give (literals and environment), and literals under names of secrets."""
     found = set(_given(experiment.get("secrets") or {}, environment))
     configuration = experiment.get("configuration") or {}
@@ -69,7 +77,11 @@ def resolved_values(secrets: Any) -> set[str]:
         return set().union(*(resolved_values(v) for v in secrets.values())) if secrets else set()
     if isinstance(secrets, list | tuple):
         return set().union(*(resolved_values(v) for v in secrets)) if secrets else set()
-    return {str(secrets)} if isinstance(secrets, str | int) and not isinstance(secrets, bool) else set()
+    return (
+        {str(secrets)}
+        if isinstance(secrets, str | int) and not isinstance(secrets, bool)
+        else set()
+    )
 
 
 def _given(secrets: Any, environment: Mapping[str, str]) -> Iterator[str]:
@@ -88,7 +100,9 @@ def withhold(experiment: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
 
     `given`: keys of `configuration` that did not come from the file.
     """
-    places = {path for path, _ in _literals({k: v for k, v in experiment.items() if k != "secrets"}, ())}
+    places = {
+        path for path, _ in _literals({k: v for k, v in experiment.items() if k != "secrets"}, ())
+    }
     places |= {("secrets", *path) for path in _literal_secrets(experiment.get("secrets") or {}, ())}
     places = {p for p in places if not (p[0] == "configuration" and len(p) > 1 and p[1] in given)}
     copy: dict[str, Any] = _copy(experiment, (), places)
@@ -138,7 +152,12 @@ def _literals(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
     if isinstance(value, Mapping):
         for key, inner in value.items():
             named = isinstance(key, str) and SECRET_NAME.search(key) and key != "secrets"
-            if named and isinstance(inner, str) and len(inner) >= SHORTEST and not re.fullmatch(r"\$\{[^}]+\}", inner):
+            if (
+                named
+                and isinstance(inner, str)
+                and len(inner) >= SHORTEST
+                and not re.fullmatch(r"\$\{[^}]+\}", inner)
+            ):
                 yield (*path, key), inner
             else:
                 yield from _literals(inner, (*path, key))

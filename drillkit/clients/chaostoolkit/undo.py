@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.chaostoolkit.protocol import Job, rollbacks_of, target_data
-from drillkit.clients.chaostoolkit.redaction import SECRET_NAME, SHORTEST, fill, secret_values, withheld, withhold
+from drillkit.clients.chaostoolkit.redaction import (
+    SECRET_NAME,
+    SHORTEST,
+    fill,
+    secret_values,
+    withheld,
+    withhold,
+)
 from drillkit.clients.undo import Applicable, Patience
 from drillkit.clock import Deadline
 from drillkit.model.codec import decode_evidence
@@ -54,10 +61,16 @@ class Rollbacks(Applicable):
         document = self._document()
         remaining = list(document["rollbacks"])
         total, failed = len(remaining), list[str]()
-        deadline = Deadline.after(max(patience.deadline.left(), SHARE_AT_LEAST_S * total), patience.clock)
+        deadline = Deadline.after(
+            max(patience.deadline.left(), SHARE_AT_LEAST_S * total), patience.clock
+        )
         while remaining:
             ended = self._play({**document, "rollbacks": remaining}, clients, patience, deadline)
-            failed += [f"{a.name}: {a.error or a.outcome}" for a in ended.activities if a.outcome != "succeeded"]
+            failed += [
+                f"{a.name}: {a.error or a.outcome}"
+                for a in ended.activities
+                if a.outcome != "succeeded"
+            ]
             if ended.outcome == "done" and ended.status != "completed":
                 raise Invalid(f"the rollbacks cannot be run: {ended.why}")
             if ended.outcome == "done":
@@ -71,16 +84,26 @@ class Rollbacks(Applicable):
             raise Invalid(f"{len(failed)} of {total} rollbacks failed: {'; '.join(failed)}")
         return Undone("undone", f"{total} of {total} rollbacks succeeded")
 
-    def _play(self, document: Mapping[str, Any], clients: Clients, patience: Patience, deadline: Deadline) -> Ended:
+    def _play(
+        self, document: Mapping[str, Any], clients: Clients, patience: Patience, deadline: Deadline
+    ) -> Ended:
         left = deadline.left()
         job = Job(
-            work="rollbacks", name=self.experiment, experiment=document, origin=self.origin, sha256=self.sha256,
-            target=target_data(clients.target), limit_s=left,
-        )  # fmt: skip
+            work="rollbacks",
+            name=self.experiment,
+            experiment=document,
+            origin=self.origin,
+            sha256=self.sha256,
+            target=target_data(clients.target),
+            limit_s=left,
+        )
         ended: Ended = clients.chaostoolkit.run(
-            job, _Listener(patience), by="cleanup", deadline=deadline,
+            job,
+            _Listener(patience),
+            by="cleanup",
+            deadline=deadline,
             each_s=max(SHARE_AT_LEAST_S, left / len(document["rollbacks"])),
-        )  # fmt: skip
+        )
         return ended
 
     def _document(self) -> dict[str, Any]:
@@ -103,14 +126,23 @@ class _Listener:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
 
-    def append(self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None,
-               by: str = "") -> int:  # fmt: skip
+    def append(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        durable: bool = True,
+        step: str | None = None,
+        by: str = "",
+    ) -> int:
         if kind == "evidence":
             with contextlib.suppress(JournalLost):
                 self._patience.observe(decode_evidence(data))
         return 0
 
-    def plan_data(self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None) -> int:
+    def plan_data(
+        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
+    ) -> int:
         raise Refused("a rollback makes nothing that would have to be undone in its turn")
 
 
@@ -140,7 +172,9 @@ def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
             for key, declared in (safe.get("configuration") or {}).items()
         },
         "method": [],
-        "rollbacks": [{k: v for k, v in a.items() if k != "background"} for a in rollbacks_of(safe)],
+        "rollbacks": [
+            {k: v for k, v in a.items() if k != "background"} for a in rollbacks_of(safe)
+        ],
     }
     document |= {key: safe[key] for key in ("controls", "extensions") if safe.get(key)}
     if found := _needed(safe.get("secrets") or {}, document):
@@ -158,16 +192,26 @@ def _needed(secrets: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
     def names(group: str, values: Any) -> list[str]:
         return [group, *(values if isinstance(values, Mapping) else ())]
 
-    return {group: values for group, values in secrets.items() if any(name in text for name in names(group, values))}
+    return {
+        group: values
+        for group, values in secrets.items()
+        if any(name in text for name in names(group, values))
+    }
 
 
-def _resolved(key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool) -> Any:
+def _resolved(
+    key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool
+) -> Any:
     """The value that the method sees; the reference where that is a secret or cannot be written down."""
     if key not in configuration or withheld(declared):
         return declared
     value = configuration[key]
     hidden = isinstance(declared, Mapping) and bool(SECRET_NAME.search(key)) and not given
-    if hidden or not isinstance(value, str | int | float | bool | list | dict | None) or _mentions(value, secrets):
+    if (
+        hidden
+        or not isinstance(value, str | int | float | bool | list | dict | None)
+        or _mentions(value, secrets)
+    ):
         return declared
     return value
 

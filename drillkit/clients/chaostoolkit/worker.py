@@ -71,7 +71,9 @@ class _Runner:
         while b"\n" not in self._rest:
             chunk, descriptors, _, _ = socket.recv_fds(self._sock, 1 << 16, DESCRIPTORS)
             for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)  # what this process starts has no business with them
+                os.set_inheritable(
+                    descriptor, False
+                )  # what this process starts has no business with them
             self.descriptors += descriptors
             if not chunk:
                 return b""
@@ -102,12 +104,16 @@ def _work(job: Job, book: Remote) -> None:
     pump.into(job.log, redactor)
     for folder in (str(Path(job.origin).resolve().parent) if job.origin else "", os.getcwd()):
         if folder and folder not in sys.path:
-            sys.path.append(folder)  # behind everything installed: modules beside an experiment shadow nothing
+            sys.path.append(
+                folder
+            )  # behind everything installed: modules beside an experiment shadow nothing
     status, why = _run(job, book, redactor)
     pump.drain()
     ended: Mapping[str, Any] = {"status": status, "why": redactor.text(why)[:WHY_KEPT]}
     with contextlib.suppress(JournalLost):
-        book.append("progress", {"text": f"experiment {job.name} ended: {status}", ENDED_KEY: ended})
+        book.append(
+            "progress", {"text": f"experiment {job.name} ended: {status}", ENDED_KEY: ended}
+        )
 
 
 def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
@@ -123,7 +129,9 @@ def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
     clock, gate = SystemClock(), Gate()
     target = from_data(Target, job.target)
     deadline = Deadline.after(job.limit_s, clock)
-    session = Session(book, Clients(target, clock, gate), target, clock, gate, deadline, job.run, job.step)
+    session = Session(
+        book, Clients(target, clock, gate), target, clock, gate, deadline, job.run, job.step
+    )
     open_session(session)
     has_rollbacks = bool(rollbacks_of(job.experiment))
 

@@ -8,6 +8,8 @@ from drillkit.clients.elasticache.groups import DeleteReplicationGroup
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
 from drillkit.clients.undo import Applicable
 
-UNDOS: dict[str, type[Applicable]] = {cls.kind: cls for cls in (DeleteReplicationGroup, DeleteCacheSnapshot)}
+UNDOS: dict[str, type[Applicable]] = {
+    cls.kind: cls for cls in (DeleteReplicationGroup, DeleteCacheSnapshot)
+}
 
 __all__ = ["UNDOS", "DeleteCacheSnapshot", "DeleteReplicationGroup", "ElastiCache", "FailOverGroup"]

@@ -41,7 +41,10 @@ def fail_over(cache: Reader, plan: Planned[FailOverGroup]) -> Described:
 
     def once(attempts: Attempts) -> Described:
         return attempts.send(
-            "TestFailover", f"fail over {undo.resource}", ReplicationGroupId=undo.name, NodeGroupId=undo.node_group
-        )  # fmt: skip
+            "TestFailover",
+            f"fail over {undo.resource}",
+            ReplicationGroupId=undo.name,
+            NodeGroupId=undo.node_group,
+        )
 
     return make(cache.door, plan, once, lambda _: {})

@@ -46,9 +46,11 @@ class DeleteReplicationGroup(Applicable):
 
         def delete(found: Found) -> None:
             cache.door.send(
-                "DeleteReplicationGroup", f"delete {self.resource}", ReplicationGroupId=self.name,
+                "DeleteReplicationGroup",
+                f"delete {self.resource}",
+                ReplicationGroupId=self.name,
                 RetainPrimaryCluster=False,
-            )  # fmt: skip
+            )
 
         return remove(self, lambda: find_group(cache, self.name), delete, patience)
 
@@ -65,13 +67,17 @@ def restore_group(
     """See `ElastiCache.restore_from_snapshot`."""
     undo = plan.undo
     params = {
-        "ReplicationGroupId": undo.name, "SnapshotName": snapshot, **settings,
+        "ReplicationGroupId": undo.name,
+        "SnapshotName": snapshot,
+        **settings,
         "Tags": tags(undo.run, undo.name, undo.expires),
-    }  # fmt: skip
+    }
 
     def once(attempts: Attempts) -> Described:
         try:
-            made: Described = attempts.send("CreateReplicationGroup", f"make {undo.resource}", **params)
+            made: Described = attempts.send(
+                "CreateReplicationGroup", f"make {undo.resource}", **params
+            )
             return dict(made["ReplicationGroup"])
         except Exists:
             there, found = cache.group(undo.name), find_group(cache, undo.name)

@@ -23,7 +23,9 @@ class Reader:
         """A replication group, or None."""
         try:
             answer = self.door.read(
-                "DescribeReplicationGroups", f"look at replication group {name}", ReplicationGroupId=name
+                "DescribeReplicationGroups",
+                f"look at replication group {name}",
+                ReplicationGroupId=name,
             )
         except Absent:
             return None
@@ -32,7 +34,9 @@ class Reader:
     def member(self, name: str) -> Described | None:
         """A cache cluster of a replication group, or None: it tells of engine version, parameters and network."""
         try:
-            answer = self.door.read("DescribeCacheClusters", f"look at cache cluster {name}", CacheClusterId=name)
+            answer = self.door.read(
+                "DescribeCacheClusters", f"look at cache cluster {name}", CacheClusterId=name
+            )
         except Absent:
             return None
         return next(iter(answer.get("CacheClusters") or []), None)
@@ -40,7 +44,9 @@ class Reader:
     def snapshot(self, name: str) -> Described | None:
         """A snapshot by its name, or None."""
         try:
-            answer = self.door.read("DescribeSnapshots", f"look at cache snapshot {name}", SnapshotName=name)
+            answer = self.door.read(
+                "DescribeSnapshots", f"look at cache snapshot {name}", SnapshotName=name
+            )
         except Absent:
             return None
         return next(iter(answer.get("Snapshots") or []), None)
@@ -50,16 +56,22 @@ class Reader:
         origin = {"automated": "system", "manual": "user"}[kind]
         return list(
             self.door.pages(
-                "DescribeSnapshots", f"list cache snapshots of {source}", "Snapshots", ReplicationGroupId=source,
-                SnapshotSource=origin, MaxRecords=50,
+                "DescribeSnapshots",
+                f"list cache snapshots of {source}",
+                "Snapshots",
+                ReplicationGroupId=source,
+                SnapshotSource=origin,
+                MaxRecords=50,
             )
-        )  # fmt: skip
+        )
 
     def marked(self, described: Described, status: str) -> Found | None:
         """What decides whose something is; its tags are not in its description. None when it went meanwhile."""
         try:
             answer = self.door.read(
-                "ListTagsForResource", f"read the tags of {described['ARN']}", ResourceName=described["ARN"]
+                "ListTagsForResource",
+                f"read the tags of {described['ARN']}",
+                ResourceName=described["ARN"],
             )
         except Absent:
             return None

@@ -51,7 +51,11 @@ class DeleteCacheSnapshot(Applicable):
 
 def _find(cache: Reader, name: str) -> Found | None:
     described = cache.snapshot(name)
-    return None if described is None else cache.marked(described, str(described.get("SnapshotStatus", "")))
+    return (
+        None
+        if described is None
+        else cache.marked(described, str(described.get("SnapshotStatus", "")))
+    )
 
 
 def create_snapshot(cache: Reader, plan: Planned[DeleteCacheSnapshot], source: str) -> Described:
@@ -61,9 +65,12 @@ def create_snapshot(cache: Reader, plan: Planned[DeleteCacheSnapshot], source: s
     def once(attempts: Attempts) -> Described:
         try:
             made = attempts.send(
-                "CreateSnapshot", f"make {undo.resource}", ReplicationGroupId=source, SnapshotName=undo.name,
+                "CreateSnapshot",
+                f"make {undo.resource}",
+                ReplicationGroupId=source,
+                SnapshotName=undo.name,
                 Tags=tags(undo.run, undo.name, undo.expires),
-            )  # fmt: skip
+            )
             return dict(made["Snapshot"])
         except Exists:
             there, found = cache.snapshot(undo.name), _find(cache, undo.name)

@@ -19,7 +19,26 @@ UNDOS: dict[str, type[Applicable]] = {
 }
 
 __all__ = [
-    "ABSENT", "UNDOS", "Answer", "DeleteFault", "DeleteObject", "DeletePod", "EvictPod", "FieldChange", "Kube",
-    "NotServed", "Object", "PostEvent", "ReleaseLease", "Resource", "RestartWorkload", "RestoreFields", "Transport",
-    "Uncordon", "changed", "open_kube", "pointer", "uncordon_of",
-]  # fmt: skip
+    "ABSENT",
+    "UNDOS",
+    "Answer",
+    "DeleteFault",
+    "DeleteObject",
+    "DeletePod",
+    "EvictPod",
+    "FieldChange",
+    "Kube",
+    "NotServed",
+    "Object",
+    "PostEvent",
+    "ReleaseLease",
+    "Resource",
+    "RestartWorkload",
+    "RestoreFields",
+    "Transport",
+    "Uncordon",
+    "changed",
+    "open_kube",
+    "pointer",
+    "uncordon_of",
+]

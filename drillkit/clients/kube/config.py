@@ -49,7 +49,12 @@ def connect(target: KubernetesTarget) -> Connected:
         from urllib3 import PoolManager
 
         config, who = found
-        return Connected(config.host, PoolManager(maxsize=CONNECTIONS, **config.pool), lambda: config.headers, who)
+        return Connected(
+            config.host,
+            PoolManager(maxsize=CONNECTIONS, **config.pool),
+            lambda: config.headers,
+            who,
+        )
     from kubernetes.client import ApiClient, Configuration
 
     configuration = Configuration()
@@ -60,7 +65,9 @@ def connect(target: KubernetesTarget) -> Connected:
         who, plugin = _load_files(configuration, files, target.context)
     _choose_proxy(configuration)
     pool = ApiClient(configuration).rest_client.pool_manager
-    return Connected(str(configuration.host).rstrip("/"), pool, _credentials(configuration, plugin, who), who)
+    return Connected(
+        str(configuration.host).rstrip("/"), pool, _credentials(configuration, plugin, who), who
+    )
 
 
 def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
@@ -90,7 +97,11 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
         found = plain(cluster, user, os.path.dirname(os.path.abspath(files)))
     except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
         return None  # what is wrong with it is told by whoever can read all of them
-    return (found, _who(str(entry.get("user") or ""), context or current)) if found is not None else None
+    return (
+        (found, _who(str(entry.get("user") or ""), context or current))
+        if found is not None
+        else None
+    )
 
 
 def _named(document: Mapping[str, Any], sort: str, name: Any) -> Mapping[str, Any]:
@@ -167,16 +178,26 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
         with _said_to_log() as said:
             bounded(
                 lambda: load(
-                    config_file=files, context=chosen, client_configuration=configuration, persist_config=False
+                    config_file=files,
+                    context=chosen,
+                    client_configuration=configuration,
+                    persist_config=False,
                 ),
-                PLUGIN_S, TargetError(f"{who}: expected credentials from `{command}` within {PLUGIN_S:g} s; it hangs"),
-            )  # fmt: skip
+                PLUGIN_S,
+                TargetError(
+                    f"{who}: expected credentials from `{command}` within {PLUGIN_S:g} s; it hangs"
+                ),
+            )
     except (ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise TargetError(f"{files}: no kubeconfig that can be used: {_first_line(error)}") from error
+        raise TargetError(
+            f"{files}: no kubeconfig that can be used: {_first_line(error)}"
+        ) from error
     has_credentials = bool(configuration.auth_settings()) or bool(configuration.cert_file)
     if command and not has_credentials:
         why = f": {'; '.join(said)}" if said else ""
-        raise TargetError(f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry")
+        raise TargetError(
+            f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry"
+        )
     return who, command
 
 
@@ -204,7 +225,9 @@ def _documents(files: str) -> Iterator[Mapping[str, Any]]:
 def _chosen(known: Mapping[str, Any], current: str, context: str | None, files: str) -> str:
     name = context or current
     if not name:
-        raise TargetError(f"{files}: no current-context; set `kubernetes.context` of the target ({_some(known)})")
+        raise TargetError(
+            f"{files}: no current-context; set `kubernetes.context` of the target ({_some(known)})"
+        )
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean `{near[0]}`?" if near else _some(known)
@@ -237,10 +260,16 @@ def _choose_proxy(configuration: Any) -> None:
 def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapping[str, str]]:
     def headers() -> Mapping[str, str]:
         settings = configuration.auth_settings()  # refreshes what has expired
-        return {s["key"]: _scheme(s["value"]) for s in settings.values() if s["in"] == "header" and s["value"]}
+        return {
+            s["key"]: _scheme(s["value"])
+            for s in settings.values()
+            if s["in"] == "header" and s["value"]
+        }
 
     def refreshed() -> Mapping[str, str]:
-        hangs = Denied(f"{who}: expected new credentials from `{plugin}` within {PLUGIN_S:g} s; it hangs")
+        hangs = Denied(
+            f"{who}: expected new credentials from `{plugin}` within {PLUGIN_S:g} s; it hangs"
+        )
         return bounded(headers, PLUGIN_S, hangs)
 
     return refreshed if plugin else headers

@@ -30,19 +30,30 @@ class Attempts:
         """An attempt was not answered: it may have happened, and may yet."""
 
     def send(
-        self, method: str, path: str, asked: str, *, query: Mapping[str, str] | None = None, body: Any = None,
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
         content_type: str = "application/json",
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         """`Reader.send`, remembered."""
         try:
-            return self._kube.send(method, path, asked, query=query, body=body, content_type=content_type)
+            return self._kube.send(
+                method, path, asked, query=query, body=body, content_type=content_type
+            )
         except (Unanswered, Unavailable):
             self.doubtful = True
             raise
 
 
 def make(
-    kube: Reader, plan: Planned[Effect], once: Callable[[Attempts], T], identity: Callable[[T], Mapping[str, str]]
+    kube: Reader,
+    plan: Planned[Effect],
+    once: Callable[[Attempts], T],
+    identity: Callable[[T], Mapping[str, str]],
 ) -> T:
     """Do `once` until it is answered, and confirm the plan if every attempt was.
 

@@ -17,7 +17,7 @@ from drillkit.model.errors import (
     Invalid,
     Throttled,
     Unavailable,
-)  # fmt: skip
+)
 
 NO_SUCH_RESOURCE = "the server could not find the requested resource"
 
@@ -25,7 +25,9 @@ NO_SUCH_RESOURCE = "the server could not find the requested resource"
 def refusal(answer: Answer, asked: str, who: str) -> CallError:
     """The error of an answer that is no success. `asked`: `delete pod/shop/web-1`; `who`: how we are known there."""
     status = _status(answer)
-    said = str(status.get("message") or answer.content[:200].decode(errors="replace") or "no reason given").strip()
+    said = str(
+        status.get("message") or answer.content[:200].decode(errors="replace") or "no reason given"
+    ).strip()
     return _KINDS.get(answer.status, _other)(answer, status, said, asked, who)
 
 
@@ -42,35 +44,51 @@ def causes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list((status.get("details") or {}).get("causes") or [])
 
 
-def _unauthorized(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _unauthorized(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     return Denied(
         f"cannot {asked}: {who} is not known to the API server (401: {said}); the token or certificate is missing or "
         "has expired. Log in again and retry"
     )
 
 
-def _forbidden(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _forbidden(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     if "because it is being terminated" in said:
         return Conflict(f"cannot {asked}: {said}")
-    return Denied(f"cannot {asked}: {who} may not (403: {said}). Grant that verb in a Role or ClusterRole")
+    return Denied(
+        f"cannot {asked}: {who} may not (403: {said}). Grant that verb in a Role or ClusterRole"
+    )
 
 
-def _absent(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _absent(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     if NO_SUCH_RESOURCE in said:
-        return NotServed(f"cannot {asked}: the cluster serves no such resource; is its CRD installed?")
+        return NotServed(
+            f"cannot {asked}: the cluster serves no such resource; is its CRD installed?"
+        )
     return Absent(f"cannot {asked}: {said}")
 
 
-def _conflict(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _conflict(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     return Conflict(f"cannot {asked}: {said}")
 
 
-def _invalid(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _invalid(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     told = "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5])
     return Invalid(f"cannot {asked}: the API server calls the request invalid: {told or said}")
 
 
-def _too_many(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _too_many(
+    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     budget = [c for c in causes(status) if c.get("reason") == "DisruptionBudget"]
     if budget:
         return Blocked(f"cannot {asked} now: {budget[0].get('message', said)}")
@@ -82,7 +100,9 @@ def _too_many(answer: Answer, status: Mapping[str, Any], said: str, asked: str, 
 
 
 def _retry_after(answer: Answer, status: Mapping[str, Any]) -> float | None:
-    wish = answer.headers.get("retry-after") or (status.get("details") or {}).get("retryAfterSeconds")
+    wish = answer.headers.get("retry-after") or (status.get("details") or {}).get(
+        "retryAfterSeconds"
+    )
     try:
         return float(wish) if wish is not None else None
     except ValueError:  # a date: rare enough to fall back on our own backoff
@@ -93,7 +113,9 @@ def _other(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who
     if "more than one PodDisruptionBudget" in said:  # an eviction that the API server cannot decide
         return Blocked(f"cannot {asked}: {said}; leave one PodDisruptionBudget for these pods")
     if answer.status >= 500:
-        return Unavailable(f"cannot {asked}: the API server is in trouble ({answer.status}: {said})")
+        return Unavailable(
+            f"cannot {asked}: the API server is in trouble ({answer.status}: {said})"
+        )
     if 300 <= answer.status < 400:
         return Invalid(
             f"cannot {asked}: redirected to {answer.headers.get('location', 'nowhere')}; the server in the kubeconfig "
@@ -107,6 +129,13 @@ class NotServed(Absent):
 
 
 _KINDS = {
-    400: _invalid, 401: _unauthorized, 403: _forbidden, 404: _absent, 409: _conflict, 410: _conflict,
-    413: _invalid, 422: _invalid, 429: _too_many,
-}  # fmt: skip
+    400: _invalid,
+    401: _unauthorized,
+    403: _forbidden,
+    404: _absent,
+    409: _conflict,
+    410: _conflict,
+    413: _invalid,
+    422: _invalid,
+    429: _too_many,
+}

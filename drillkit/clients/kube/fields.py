@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.kube.effect import Attempts, make
 from drillkit.clients.kube.marks import UNDO, change_key, change_text
-from drillkit.clients.kube.pointer import ABSENT, at, holds, operation, parts, pinned, pointer, topmost_missing
+from drillkit.clients.kube.pointer import (
+    ABSENT,
+    at,
+    holds,
+    operation,
+    parts,
+    pinned,
+    pointer,
+    topmost_missing,
+)
 from drillkit.clients.kube.reader import JSON_PATCH, Reader
 from drillkit.clients.kube.resources import Object, Resource
 from drillkit.clients.undo import Applicable, Patience
@@ -100,7 +109,9 @@ class RestoreFields(Applicable):
         return put_back(clients.kube, self, patience)
 
 
-def changed(resource: Resource, obj: Object, new: Mapping[str, Any], *, run: str, expires: str = "") -> RestoreFields:
+def changed(
+    resource: Resource, obj: Object, new: Mapping[str, Any], *, run: str, expires: str = ""
+) -> RestoreFields:
     """The undo of setting the fields `new` (JSON pointer -> value, or ABSENT to remove it) of `obj` as it was read.
 
     Where a parent of a field is missing, the change is that of its topmost missing parent (annotations and labels
@@ -109,9 +120,13 @@ def changed(resource: Resource, obj: Object, new: Mapping[str, Any], *, run: str
     """
     wrapped: dict[str, Any] = {}
     for path, value in new.items():
-        place, whole = (path, value) if path.startswith(_SHARED) else topmost_missing(obj, path, value)
+        place, whole = (
+            (path, value) if path.startswith(_SHARED) else topmost_missing(obj, path, value)
+        )
         if place in wrapped:
-            raise ValueError(f"{path} and another field have no parent {place}; set that one as a whole")
+            raise ValueError(
+                f"{path} and another field have no parent {place}; set that one as a whole"
+            )
         wrapped[place] = whole
     changes = tuple(
         FieldChange(path, _text(value), _text(at(obj, path)))
@@ -120,10 +135,18 @@ def changed(resource: Resource, obj: Object, new: Mapping[str, Any], *, run: str
     )
     meta = obj["metadata"]
     undo = RestoreFields(
-        resource, meta["name"], run, meta["uid"], changes, namespace=meta.get("namespace", ""), expires=expires
+        resource,
+        meta["name"],
+        run,
+        meta["uid"],
+        changes,
+        namespace=meta.get("namespace", ""),
+        expires=expires,
     )
     if not changes or all(_holds(obj, c.path, c.new) for c in changes):
-        raise ValueError(f"{undo.resource} holds {', '.join(new)} as wanted already: there is nothing to change")
+        raise ValueError(
+            f"{undo.resource} holds {', '.join(new)} as wanted already: there is nothing to change"
+        )
     return undo
 
 
@@ -141,8 +164,14 @@ def change_fields(kube: Reader, plan: Planned[Undo], undo: RestoreFields, by_han
             if undo.mark in _annotations(obj):
                 return obj  # an attempt that was not answered has landed
             _must_be_as_read(obj, undo)
-            text = change_text(undo.run, by_hand, undo.expires, {c.path: _plain(c) for c in undo.changes})
-            mark = {"op": "add", "path": pointer("metadata", "annotations", undo.mark), "value": text}
+            text = change_text(
+                undo.run, by_hand, undo.expires, {c.path: _plain(c) for c in undo.changes}
+            )
+            mark = {
+                "op": "add",
+                "path": pointer("metadata", "annotations", undo.mark),
+                "value": text,
+            }
             sets = [operation(obj, c.path, _value(c.new)) for c in undo.changes]
             try:
                 return _patch(attempts, obj, undo, [*_missing_maps(obj, undo), *sets, mark])
@@ -164,7 +193,9 @@ def _annotations(obj: Object) -> Mapping[str, str]:
 
 def _must_be_as_read(obj: Object, undo: RestoreFields) -> None:
     if obj["metadata"]["uid"] != undo.uid:
-        raise Conflict(f"{undo.resource} was deleted and made anew since it was read; read it again")
+        raise Conflict(
+            f"{undo.resource} was deleted and made anew since it was read; read it again"
+        )
     for change in undo.changes:
         if not _holds(obj, change.path, change.prior):
             raise Conflict(
@@ -193,10 +224,16 @@ def _missing_maps(obj: Object, undo: RestoreFields) -> list[dict[str, Any]]:
     return [{"op": "add", "path": m, "value": {}} for m in sorted(needed) if at(obj, m) is ABSENT]
 
 
-def _patch(attempts: Attempts | Reader, obj: Object, undo: RestoreFields, operations: list[dict[str, Any]]) -> Object:
+def _patch(
+    attempts: Attempts | Reader, obj: Object, undo: RestoreFields, operations: list[dict[str, Any]]
+) -> Object:
     path = undo.of.path(undo.name, undo.namespace)
     answer = attempts.send(
-        "PATCH", path, f"patch {undo.resource}", body=[pinned(obj), *operations], content_type=JSON_PATCH
+        "PATCH",
+        path,
+        f"patch {undo.resource}",
+        body=[pinned(obj), *operations],
+        content_type=JSON_PATCH,
     )
     made: Object = answer.json()
     return made
@@ -210,7 +247,10 @@ def put_back(kube: Reader, undo: RestoreFields, patience: Patience) -> Undone:
         if obj is None:
             return Undone("already-undone", f"{undo.resource} itself is gone")
         if obj["metadata"]["uid"] != undo.uid:
-            return Undone("already-undone", f"{undo.resource} was deleted and made anew; the new one is untouched")
+            return Undone(
+                "already-undone",
+                f"{undo.resource} was deleted and made anew; the new one is untouched",
+            )
         marked = undo.mark in _annotations(obj)
         ours = _still_ours(obj, undo.changes) if marked or landed else {}
         if not marked and not ours:
@@ -237,7 +277,11 @@ def _still_ours(obj: Object, changes: tuple[FieldChange, ...]) -> dict[FieldChan
     for change in changes:
         if _holds(obj, change.path, change.new):
             found[change] = change.path
-        elif change.new and len(moved := [p for p in _siblings(obj, change.path) if _holds(obj, p, change.new)]) == 1:
+        elif (
+            change.new
+            and len(moved := [p for p in _siblings(obj, change.path) if _holds(obj, p, change.new)])
+            == 1
+        ):
             found[change] = moved[0]
     return found
 
@@ -258,7 +302,9 @@ def _told(obj: Object, undo: RestoreFields, ours: Mapping[FieldChange, str]) -> 
     left = f"left alone, somebody changed it since: {_now(obj, theirs)}" if theirs else ""
     if not ours:
         return Undone("already-undone", left)
-    done = ", ".join(f"{place} is {change.prior or 'unset'} again" for change, place in ours.items())
+    done = ", ".join(
+        f"{place} is {change.prior or 'unset'} again" for change, place in ours.items()
+    )
     return Undone("undone", f"{done}; {left}" if left else done)
 
 

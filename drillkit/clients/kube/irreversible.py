@@ -122,7 +122,11 @@ def delete_pod(kube: Reader, plan: Planned[DeletePod]) -> bool:
     pod = plan.undo
     path = PODS.path(pod.name, pod.namespace)
     options = {"apiVersion": "v1", "kind": "DeleteOptions", **_only_this(pod.uid, pod.grace_s)}
-    return _go(kube, plan, lambda attempts: attempts.send("DELETE", path, f"delete {pod.resource}", body=options))
+    return _go(
+        kube,
+        plan,
+        lambda attempts: attempts.send("DELETE", path, f"delete {pod.resource}", body=options),
+    )
 
 
 def evict_pod(kube: Reader, plan: Planned[EvictPod]) -> bool:
@@ -130,11 +134,14 @@ def evict_pod(kube: Reader, plan: Planned[EvictPod]) -> bool:
     pod = plan.undo
     path = PODS.path(pod.name, pod.namespace, "eviction")
     body = {
-        "apiVersion": "policy/v1", "kind": "Eviction",
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
         "metadata": {"name": pod.name, "namespace": pod.namespace},
         "deleteOptions": _only_this(pod.uid, pod.grace_s),
-    }  # fmt: skip
-    return _go(kube, plan, lambda attempts: attempts.send("POST", path, f"evict {pod.resource}", body=body))
+    }
+    return _go(
+        kube, plan, lambda attempts: attempts.send("POST", path, f"evict {pod.resource}", body=body)
+    )
 
 
 def _only_this(uid: str, grace_s: int | None) -> dict[str, Any]:
@@ -142,13 +149,17 @@ def _only_this(uid: str, grace_s: int | None) -> dict[str, Any]:
     return {"preconditions": {"uid": uid}, **grace}
 
 
-def _go(kube: Reader, plan: Planned[DeletePod] | Planned[EvictPod], ask: Callable[[Attempts], object]) -> bool:
+def _go(
+    kube: Reader, plan: Planned[DeletePod] | Planned[EvictPod], ask: Callable[[Attempts], object]
+) -> bool:
     def once(attempts: Attempts) -> bool:
         try:
             ask(attempts)
         except Absent:
             return attempts.doubtful  # if there was a doubt before, that attempt did it
-        except Conflict:  # another pod has the name by now (a StatefulSet's), or this one is just changing
+        except (
+            Conflict
+        ):  # another pod has the name by now (a StatefulSet's), or this one is just changing
             there = kube.find(PODS, plan.undo.name, plan.undo.namespace)
             if there is not None and there["metadata"]["uid"] == plan.undo.uid:
                 raise
@@ -175,23 +186,42 @@ def restart(kube: Reader, plan: Planned[RestartWorkload]) -> None:
 
 
 def create_event(
-    kube: Reader, plan: Planned[PostEvent], *, reason: str, message: str, about: Object | None, warning: bool
+    kube: Reader,
+    plan: Planned[PostEvent],
+    *,
+    reason: str,
+    message: str,
+    about: Object | None,
+    warning: bool,
 ) -> None:
     """See `Kube.create_event`."""
     undo = plan.undo
     stamp = utc(kube.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = {
-        "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": undo.name, "namespace": undo.namespace, "labels": labels(undo.run, undo.name)},
-        "involvedObject": _reference(about, undo.namespace), "reason": reason, "message": message[:1024],
-        "type": "Warning" if warning else "Normal", "source": {"component": "drillkit"},
-        "reportingComponent": "drillkit.dev/drillkit", "reportingInstance": undo.run,
-        "firstTimestamp": stamp, "lastTimestamp": stamp, "count": 1,
-    }  # fmt: skip
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": undo.name,
+            "namespace": undo.namespace,
+            "labels": labels(undo.run, undo.name),
+        },
+        "involvedObject": _reference(about, undo.namespace),
+        "reason": reason,
+        "message": message[:1024],
+        "type": "Warning" if warning else "Normal",
+        "source": {"component": "drillkit"},
+        "reportingComponent": "drillkit.dev/drillkit",
+        "reportingInstance": undo.run,
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+    }
 
     def once(attempts: Attempts) -> None:
         try:
-            attempts.send("POST", EVENTS.path(namespace=undo.namespace), f"post {undo.resource}", body=body)
+            attempts.send(
+                "POST", EVENTS.path(namespace=undo.namespace), f"post {undo.resource}", body=body
+            )
         except Conflict:
             there = kube.find(EVENTS, undo.name, undo.namespace)
             if there is None or (there["metadata"].get("labels") or {}).get(RUN) != undo.run:
@@ -202,10 +232,18 @@ def create_event(
 
 def _reference(about: Object | None, namespace: str) -> Mapping[str, str]:
     if about is None:
-        return {"apiVersion": "v1", "kind": NAMESPACES.kind, "name": namespace, "namespace": namespace}
+        return {
+            "apiVersion": "v1",
+            "kind": NAMESPACES.kind,
+            "name": namespace,
+            "namespace": namespace,
+        }
     meta = about["metadata"]
     # The API wants an Event in the namespace that its reference names, even where the thing itself has none.
     return {
-        "apiVersion": about["apiVersion"], "kind": about["kind"], "name": meta["name"], "uid": meta["uid"],
+        "apiVersion": about["apiVersion"],
+        "kind": about["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
         "namespace": meta.get("namespace") or namespace,
-    }  # fmt: skip
+    }

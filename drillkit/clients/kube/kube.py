@@ -65,11 +65,18 @@ class Kube(Reader):
         irreversible.restart(self, plan)
 
     def create_event(
-        self, plan: Planned[PostEvent], *, reason: str, message: str, about: Object | None = None,
+        self,
+        plan: Planned[PostEvent],
+        *,
+        reason: str,
+        message: str,
+        about: Object | None = None,
         warning: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Post an Event, about `about` (default: the namespace)."""
-        irreversible.create_event(self, plan, reason=reason, message=message, about=about, warning=warning)
+        irreversible.create_event(
+            self, plan, reason=reason, message=message, about=about, warning=warning
+        )
 
     def acquire_lease(self, plan: Planned[ReleaseLease], *, holder: str, ttl_s: int) -> None:
         """Take the run's lock, over a dead run's if its time is over.

@@ -72,13 +72,21 @@ def acquire_lease(kube: Reader, plan: Planned[ReleaseLease], *, holder: str, ttl
 def _make(kube: Reader, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int) -> Object:
     stamp = _stamp(kube.clock.now())
     body = {
-        "apiVersion": LEASES.api_version, "kind": LEASES.kind,
+        "apiVersion": LEASES.api_version,
+        "kind": LEASES.kind,
         "metadata": {
-            "name": undo.name, "namespace": undo.namespace, "labels": labels(undo.run, undo.name),
+            "name": undo.name,
+            "namespace": undo.namespace,
+            "labels": labels(undo.run, undo.name),
             "annotations": {UNDO: f"kubectl delete lease {undo.name} -n {undo.namespace}"},
         },
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": ttl_s, "acquireTime": stamp, "renewTime": stamp},
-    }  # fmt: skip
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": ttl_s,
+            "acquireTime": stamp,
+            "renewTime": stamp,
+        },
+    }
     try:
         made: Object = attempts.send(
             "POST", LEASES.path(namespace=undo.namespace), f"create {undo.resource}", body=body
@@ -92,7 +100,9 @@ def _make(kube: Reader, attempts: Attempts, undo: ReleaseLease, holder: str, ttl
         there = kube.find(LEASES, undo.name, undo.namespace)
         if there is not None and is_ours(there, undo.run, undo.name):
             return there
-        raise Refused(f"another run was faster to take {undo.resource}; wait for it to end (`--wait 30m`)") from None
+        raise Refused(
+            f"another run was faster to take {undo.resource}; wait for it to end (`--wait 30m`)"
+        ) from None
     return made
 
 
@@ -120,11 +130,18 @@ def _drop(attempts: Attempts, undo: ReleaseLease, lease: Object) -> None:
     pins = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": pins}
     try:
-        attempts.send("DELETE", LEASES.path(undo.name, undo.namespace), f"take over {undo.resource}", body=options)
+        attempts.send(
+            "DELETE",
+            LEASES.path(undo.name, undo.namespace),
+            f"take over {undo.resource}",
+            body=options,
+        )
     except Absent:
         return
     except Conflict:
-        raise Refused(f"another run was faster to take over {undo.resource}; wait for it to end") from None
+        raise Refused(
+            f"another run was faster to take over {undo.resource}; wait for it to end"
+        ) from None
 
 
 def renew_lease(kube: Reader, plan: Planned[ReleaseLease]) -> str:
@@ -141,9 +158,12 @@ def renew_lease(kube: Reader, plan: Planned[ReleaseLease]) -> str:
         }
         try:
             kube.send(
-                "PATCH", LEASES.path(undo.name, undo.namespace), f"renew {undo.resource}", body=body,
+                "PATCH",
+                LEASES.path(undo.name, undo.namespace),
+                f"renew {undo.resource}",
+                body=body,
                 content_type=MERGE_PATCH,
-            )  # fmt: skip
+            )
         except Conflict:
             if race == RACES - 1:
                 raise

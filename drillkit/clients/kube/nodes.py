@@ -55,7 +55,9 @@ def uncordon_of(node: Object, *, run: str, expires: str = "") -> Uncordon:
     """The undo of cordoning a node as it was read. Raises Conflict when it is cordoned already: not ours to undo."""
     meta, spec = node["metadata"], node.get("spec") or {}
     if spec.get("unschedulable"):
-        raise Conflict(f"{NODES.said(meta['name'])} is cordoned already, and not by this run; leave it or uncordon it")
+        raise Conflict(
+            f"{NODES.said(meta['name'])} is cordoned already, and not by this run; leave it or uncordon it"
+        )
     prior = "false" if "unschedulable" in spec else ""
     return Uncordon(meta["name"], run, meta["uid"], expires, prior)
 

@@ -90,7 +90,9 @@ class DeleteObject(Applicable):
         return remove(clients.kube, self, patience, propagation="Foreground")
 
 
-def create(kube: Reader, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object) -> Object:
+def create(
+    kube: Reader, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object
+) -> Object:
     """See `Kube.create`."""
     undo = plan.undo
     obj = _prepared(undo, body)
@@ -145,7 +147,9 @@ def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) ->
                 _delete(kube, undo, obj, propagation)
             deleted = True
             if patience.deadline.over:
-                raise DeadlineOver(f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}")
+                raise DeadlineOver(
+                    f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}"
+                )
         elif patience.gone_for_good(SETTLE_S):
             return _ended(undo, obj, deleted, uid)
         patience.pause(pause_s)
@@ -154,12 +158,19 @@ def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) ->
 
 def _delete(kube: Reader, undo: Made, obj: Object, propagation: str) -> None:
     options = {
-        "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation,
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": propagation,
         "preconditions": {"uid": obj["metadata"]["uid"]},
-    }  # fmt: skip
+    }
     # Gone, or another one by now: the caller looks again.
     with contextlib.suppress(Absent, Conflict):
-        kube.send("DELETE", undo.of.path(undo.name, undo.namespace), f"delete {undo.resource}", body=options)
+        kube.send(
+            "DELETE",
+            undo.of.path(undo.name, undo.namespace),
+            f"delete {undo.resource}",
+            body=options,
+        )
 
 
 def _ended(undo: Made, obj: Object | None, deleted: bool, uid: str) -> Undone:
@@ -167,9 +178,15 @@ def _ended(undo: Made, obj: Object | None, deleted: bool, uid: str) -> Undone:
         return Undone("undone", f"{undo.resource} is gone")
     if obj is None:
         gone = f"{undo.resource} was gone already"
-        return Undone("already-undone", gone) if uid else Undone("never-happened", f"{undo.resource} never came to be")
+        return (
+            Undone("already-undone", gone)
+            if uid
+            else Undone("never-happened", f"{undo.resource} never came to be")
+        )
     if uid and obj["metadata"]["uid"] != uid:
-        return Undone("already-undone", f"{undo.resource} is gone; another one has its name and is left alone")
+        return Undone(
+            "already-undone", f"{undo.resource} is gone; another one has its name and is left alone"
+        )
     return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
 
 
@@ -180,7 +197,11 @@ def _what_blocks(resource: Resource, obj: Object) -> str:
         troubles = [c for c in _conditions(obj) if c.get("status") == "True"]
         why += [f"{c.get('type')}: {c.get('message', '').strip()}" for c in troubles]
     else:
-        why += [f"{c['type']} is {c.get('status')}" for c in _conditions(obj) if c.get("type") == "AllRecovered"]
+        why += [
+            f"{c['type']} is {c.get('status')}"
+            for c in _conditions(obj)
+            if c.get("type") == "AllRecovered"
+        ]
     if held := obj["metadata"].get("finalizers"):
         why.append(f"held by {', '.join(held)}; is the controller that owns it running?")
     return "; ".join(why) or "nothing says why"

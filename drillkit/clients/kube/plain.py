@@ -17,7 +17,13 @@ from urllib.parse import urlsplit
 from drillkit.clients.kube.proxies import proxy_of
 
 _CLUSTER = frozenset(
-    {"server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name"}
+    {
+        "server",
+        "certificate-authority",
+        "certificate-authority-data",
+        "insecure-skip-tls-verify",
+        "tls-server-name",
+    }
 )
 _USER = frozenset({"token", "client-certificate", "client-key"})
 
@@ -35,7 +41,11 @@ class Plain:
 def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> Plain | None:
     """From the entries of a kubeconfig in `folder`; None where the official client is needed."""
     host = cluster.get("server")
-    if not isinstance(host, str) or not host.startswith("https://") or proxy_of(urlsplit(host)) is not None:
+    if (
+        not isinstance(host, str)
+        or not host.startswith("https://")
+        or proxy_of(urlsplit(host)) is not None
+    ):
         return None
     if not (set(cluster) <= _CLUSTER and set(user) <= _USER):
         return None
@@ -46,13 +56,19 @@ def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> P
         "key_file": _file(user.get("client-key"), folder),
     }
     token, name = user.get("token"), cluster.get("tls-server-name")
-    if authority == "" or "" in files.values() or not isinstance(token, str | None) or not isinstance(name, str | None):
+    if (
+        authority == ""
+        or "" in files.values()
+        or not isinstance(token, str | None)
+        or not isinstance(name, str | None)
+    ):
         return None
     pool = {
-        **files, "ca_cert_data": authority,
+        **files,
+        "ca_cert_data": authority,
         "cert_reqs": "CERT_NONE" if cluster.get("insecure-skip-tls-verify") else "CERT_REQUIRED",
         **({"server_hostname": name} if name else {}),
-    }  # fmt: skip
+    }
     return Plain(host.rstrip("/"), pool, {"authorization": f"Bearer {token}"} if token else {})
 
 

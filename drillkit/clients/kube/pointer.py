@@ -56,14 +56,18 @@ def topmost_missing(obj: Any, path: str, value: Any) -> tuple[str, Any]:
                 wrapped = {key: wrapped}
             return pointer(*keys[:depth]), wrapped
         if not isinstance(parent, dict | list):
-            raise ValueError(f"{path} leads nowhere: {pointer(*keys[:depth])} is {type(parent).__name__}")
+            raise ValueError(
+                f"{path} leads nowhere: {pointer(*keys[:depth])} is {type(parent).__name__}"
+            )
     return path, value
 
 
 def holds(found: Any, wanted: Any) -> bool:
     """Whether `wanted` stands there; what the other side added to it (defaults) does not count."""
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(k in found and holds(found[k], v) for k, v in wanted.items())
+        return isinstance(found, dict) and all(
+            k in found and holds(found[k], v) for k, v in wanted.items()
+        )
     if isinstance(wanted, list):
         return (
             isinstance(found, list)
@@ -82,4 +86,8 @@ def operation(obj: Any, path: str, value: Any) -> dict[str, Any]:
 
 def pinned(obj: Any) -> dict[str, Any]:
     """The operation that makes a patch fail with 409 unless the object is still the one that was read."""
-    return {"op": "replace", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
+    return {
+        "op": "replace",
+        "path": "/metadata/resourceVersion",
+        "value": obj["metadata"]["resourceVersion"],
+    }

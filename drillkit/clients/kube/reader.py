@@ -40,9 +40,17 @@ class Reader:
     # One attempt
 
     def send(
-        self, method: str, path: str, asked: str, *, query: Mapping[str, str] | None = None, body: Any = None,
-        content_type: str = "application/json", harmless: bool = False, timeout_s: float = READ_S,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        harmless: bool = False,
+        timeout_s: float = READ_S,
+    ) -> Answer:
         """One request, once; a changing one passes the gate right before it leaves.
 
         `asked` says for people what is asked: `delete pod/shop/web-1`; `harmless` marks a POST that changes nothing.
@@ -60,18 +68,28 @@ class Reader:
         return answer
 
     def _read(
-        self, path: str, asked: str, query: Mapping[str, str] | None = None, *, method: str = "GET", body: Any = None
+        self,
+        path: str,
+        asked: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
     ) -> Answer:
         return patiently(
             lambda: self.send(method, path, asked, query=query, body=body, harmless=True),
-            self.clock, attempts=READ_ATTEMPTS, limit_s=READ_LIMIT_S,
-        )  # fmt: skip
+            self.clock,
+            attempts=READ_ATTEMPTS,
+            limit_s=READ_LIMIT_S,
+        )
 
     # Objects
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """The object. Raises Absent, CallError."""
-        found: Object = self._read(resource.path(name, namespace), f"get {resource.said(name, namespace)}").json()
+        found: Object = self._read(
+            resource.path(name, namespace), f"get {resource.said(name, namespace)}"
+        ).json()
         return found
 
     def find(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
@@ -82,7 +100,13 @@ class Reader:
             return None
 
     def list(
-        self, resource: Resource, namespace: str = "", *, selector: str = "", fields: str = "", limit: int = 500
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        selector: str = "",
+        fields: str = "",
+        limit: int = 500,
     ) -> builtins.list[Object]:
         """All objects that match, read in pages of `limit`; namespace '' means every namespace.
 
@@ -90,7 +114,9 @@ class Reader:
         """
         try:
             return self._pages(resource, namespace, selector, fields, limit)
-        except Conflict:  # 410: the list changed for so long that its next page is gone; take it in one piece
+        except (
+            Conflict
+        ):  # 410: the list changed for so long that its next page is gone; take it in one piece
             return self._pages(resource, namespace, selector, fields, 0)
 
     def _pages(
@@ -112,9 +138,15 @@ class Reader:
         raise Unavailable(f"cannot {asked}: no end after {PAGES} pages of {limit}")
 
     def log(
-        self, name: str, namespace: str, *, container: str = "", tail: int = 200, previous: bool = False,
+        self,
+        name: str,
+        namespace: str,
+        *,
+        container: str = "",
+        tail: int = 200,
+        previous: bool = False,
         limit_bytes: int = 256 * 1024,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """The last lines of a container's log. Raises CallError."""
         query = {"tailLines": str(tail), "limitBytes": str(limit_bytes)}
         if container:
@@ -122,11 +154,13 @@ class Reader:
         if previous:
             query["previous"] = "true"
         said = PODS.said(name, namespace)
-        return self._read(PODS.path(name, namespace, "log"), f"read the log of {said}", query).content.decode(
-            errors="replace"
-        )
+        return self._read(
+            PODS.path(name, namespace, "log"), f"read the log of {said}", query
+        ).content.decode(errors="replace")
 
-    def ask_service(self, name: str, namespace: str, path: str, *, port: str = "", timeout_s: float = READ_S) -> Answer:
+    def ask_service(
+        self, name: str, namespace: str, path: str, *, port: str = "", timeout_s: float = READ_S
+    ) -> Answer:
         """What a Service answers to a GET through the API server, whatever its status.
 
         `port` by number or name; '' where the Service has one only. Raises CallError when the API server itself says
@@ -137,7 +171,9 @@ class Reader:
         where, _, query = path.lstrip("/").partition("?")
         place = f"{place}/{quote(where)}"
         answer = self._transport.send("GET", place, dict(parse_qsl(query)), timeout_s=timeout_s)
-        if not 200 <= answer.status < 300 and b'"kind":"Status"' in answer.content.replace(b" ", b""):
+        if not 200 <= answer.status < 300 and b'"kind":"Status"' in answer.content.replace(
+            b" ", b""
+        ):
             raise refusal(answer, f"ask {said} for /{where}", self.who)
         return answer
 
@@ -149,7 +185,9 @@ class Reader:
 
     def server_version(self) -> str:
         """Such as `v1.32.1`. Raises CallError."""
-        return str(self._read("/version", "read the server's version").json().get("gitVersion", "unknown"))
+        return str(
+            self._read("/version", "read the server's version").json().get("gitVersion", "unknown")
+        )
 
     def clock_offset_s(self) -> float:
         """Seconds that the API server's clock is ahead of ours. Its Date header tells whole seconds: +/- 0.5 s.
@@ -159,7 +197,9 @@ class Reader:
         before = self.clock.now()
         date = self._read("/version", "read the server's clock").headers.get("date")
         if date is None:
-            raise TargetError("expected a Date header from the API server, found none; is it a proxy that answers?")
+            raise TargetError(
+                "expected a Date header from the API server, found none; is it a proxy that answers?"
+            )
         return parsedate_to_datetime(date).timestamp() + 0.5 - (before + self.clock.now()) / 2
 
     def serves(self, resource: Resource) -> bool:
@@ -174,7 +214,9 @@ class Reader:
             self._served[version] = frozenset(r["name"] for r in found.get("resources") or [])
         return resource.plural in self._served[version]
 
-    def can_i(self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "") -> bool:
+    def can_i(
+        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = ""
+    ) -> bool:
         """Whether our credentials may do that. Asks only; changes nothing. Raises CallError."""
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
         if subresource:
@@ -182,9 +224,10 @@ class Reader:
         if namespace:
             attributes["namespace"] = namespace
         review = {
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
-        }  # fmt: skip
+        }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         answer = self._read(path, "ask for our own permissions", method="POST", body=review).json()
         return bool((answer.get("status") or {}).get("allowed"))

@@ -33,7 +33,9 @@ class Resource:
     def path(self, name: str = "", namespace: str = "", subresource: str = "") -> str:
         """Path of the collection or of one object. Raises ValueError for a namespaced object without a namespace."""
         if name and self.namespaced and not namespace:
-            raise ValueError(f"{self.word}/{name} needs a namespace: drillkit never assumes `default`")
+            raise ValueError(
+                f"{self.word}/{name} needs a namespace: drillkit never assumes `default`"
+            )
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
         if self.namespaced and namespace:
             parts += ["namespaces", quote(namespace, safe="")]
@@ -46,7 +48,9 @@ class Resource:
 
     def said(self, name: str, namespace: str = "") -> str:
         """One object for people: `pod/shop/web-5d9c-x7k2p`, `node/n1`."""
-        return "/".join(part for part in (self.word, namespace if self.namespaced else "", name) if part)
+        return "/".join(
+            part for part in (self.word, namespace if self.namespaced else "", name) if part
+        )
 
 
 PODS = Resource("", "v1", "pods", kind="Pod")
@@ -56,7 +60,9 @@ SERVICES = Resource("", "v1", "services", kind="Service")
 CONFIGMAPS = Resource("", "v1", "configmaps", kind="ConfigMap")
 SECRETS = Resource("", "v1", "secrets", kind="Secret")
 EVENTS = Resource("", "v1", "events", kind="Event")
-PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", kind="PersistentVolumeClaim")
+PERSISTENT_VOLUME_CLAIMS = Resource(
+    "", "v1", "persistentvolumeclaims", kind="PersistentVolumeClaim"
+)
 PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes", False, kind="PersistentVolume")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", kind="Deployment")
 REPLICASETS = Resource("apps", "v1", "replicasets", kind="ReplicaSet")
@@ -68,13 +74,23 @@ PDBS = Resource("policy", "v1", "poddisruptionbudgets", kind="PodDisruptionBudge
 LEASES = Resource("coordination.k8s.io", "v1", "leases", kind="Lease")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", kind="EndpointSlice")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", kind="NetworkPolicy")
-CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", False, kind="CustomResourceDefinition")
+CRDS = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    False,
+    kind="CustomResourceDefinition",
+)
 POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", kind="PodMetrics")
 NETWORK_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "networkchaos", kind="NetworkChaos")
 STRESS_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "stresschaos", kind="StressChaos")
 DNS_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "dnschaos", kind="DNSChaos")
 POD_CHAOS = Resource("chaos-mesh.org", "v1alpha1", "podchaos", kind="PodChaos")
-VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", kind="VirtualService")
+VIRTUAL_SERVICES = Resource(
+    "networking.istio.io", "v1beta1", "virtualservices", kind="VirtualService"
+)
 CHAOS_ENGINES = Resource("litmuschaos.io", "v1alpha1", "chaosengines", kind="ChaosEngine")
 CHAOS_RESULTS = Resource("litmuschaos.io", "v1alpha1", "chaosresults", kind="ChaosResult")
-CHAOS_EXPERIMENTS = Resource("litmuschaos.io", "v1alpha1", "chaosexperiments", kind="ChaosExperiment")
+CHAOS_EXPERIMENTS = Resource(
+    "litmuschaos.io", "v1alpha1", "chaosexperiments", kind="ChaosExperiment"
+)

@@ -62,7 +62,9 @@ class Transport(Protocol):
 class PoolTransport:
     """Over a pool of connections."""
 
-    def __init__(self, host: str, pool: PoolManager, credentials: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, host: str, pool: PoolManager, credentials: Callable[[], Mapping[str, str]]
+    ) -> None:
         """`credentials` gives the request headers that prove who we are, refreshed as needed; raises Denied."""
         self._host = host
         self._pool = pool
@@ -83,7 +85,11 @@ class PoolTransport:
         from urllib3.exceptions import HTTPError
 
         with self._one:  # a refresh runs once, however many threads wait for it
-            headers = {"Accept": "application/json", "User-Agent": f"drillkit/{__version__}", **self._credentials()}
+            headers = {
+                "Accept": "application/json",
+                "User-Agent": f"drillkit/{__version__}",
+                **self._credentials(),
+            }
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
@@ -92,7 +98,13 @@ class PoolTransport:
         timeout = Timeout(connect=CONNECT_S, read=timeout_s)
         try:
             found = self._pool.request(
-                method, url, body=data, headers=headers, retries=False, redirect=False, timeout=timeout
+                method,
+                url,
+                body=data,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                timeout=timeout,
             )
         except HTTPError as error:
             raise _mapped(error, self._host, timeout_s) from error
@@ -106,19 +118,30 @@ def _mapped(error: Exception, host: str, timeout_s: float) -> Unreachable | Unan
     cause = error.original_error if isinstance(error, they.ProxyError) else error
     via = " through the proxy" if isinstance(error, they.ProxyError) else ""
     if isinstance(cause, they.NameResolutionError):
-        return Unreachable(f"{host}{via}: the name does not resolve; is the server in the kubeconfig right?")
+        return Unreachable(
+            f"{host}{via}: the name does not resolve; is the server in the kubeconfig right?"
+        )
     if isinstance(cause, they.NewConnectionError):
         return Unreachable(f"{host}{via}: {_root(cause)}; is the cluster up and the address right?")
     if isinstance(cause, they.ConnectTimeoutError):
-        return Unreachable(f"{host}{via}: no connection within {CONNECT_S:g} s; is a VPN or firewall in the way?")
+        return Unreachable(
+            f"{host}{via}: no connection within {CONNECT_S:g} s; is a VPN or firewall in the way?"
+        )
     if isinstance(cause, they.SSLError):
         return _tls(str(_root(cause)), host)
     if isinstance(cause, they.ReadTimeoutError):
-        return Unanswered(f"{host}: connected, but no answer within {timeout_s:g} s; the request may have arrived")
-    if isinstance(error, they.ProxyError | they.LocationParseError | they.InvalidHeader | they.URLSchemeUnknown):
+        return Unanswered(
+            f"{host}: connected, but no answer within {timeout_s:g} s; the request may have arrived"
+        )
+    if isinstance(
+        error,
+        they.ProxyError | they.LocationParseError | they.InvalidHeader | they.URLSchemeUnknown,
+    ):
         return Unreachable(f"{host}{via}: {_root(error)}")
     why = _root(error)
-    return Unanswered(f"{host}: the connection broke before an answer came ({why}); the request may have arrived")
+    return Unanswered(
+        f"{host}: the connection broke before an answer came ({why}); the request may have arrived"
+    )
 
 
 def _tls(text: str, host: str) -> Unreachable | Denied:
@@ -129,7 +152,9 @@ def _tls(text: str, host: str) -> Unreachable | Denied:
             "kubeconfig. Was the cluster made anew, or is a proxy opening TLS?"
         )
     if "ALERT" in text.upper() and "CERTIFICATE" in text.upper():
-        return Denied(f"{host}: it refused our client certificate ({text}); has it expired? Get a new kubeconfig")
+        return Denied(
+            f"{host}: it refused our client certificate ({text}); has it expired? Get a new kubeconfig"
+        )
     return Unreachable(f"{host}: TLS failed ({text})")
 
 

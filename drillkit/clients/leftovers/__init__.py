@@ -7,4 +7,11 @@ from drillkit.clients.leftovers.leftover import Leftover, expiry
 from drillkit.clients.leftovers.of_aws import leftovers_of_elasticache, leftovers_of_rds
 from drillkit.clients.leftovers.of_kube import leftovers_of_kube
 
-__all__ = ["Leftover", "expiry", "hand_over", "leftovers_of_elasticache", "leftovers_of_kube", "leftovers_of_rds"]
+__all__ = [
+    "Leftover",
+    "expiry",
+    "hand_over",
+    "leftovers_of_elasticache",
+    "leftovers_of_kube",
+    "leftovers_of_rds",
+]

@@ -39,9 +39,16 @@ def hand_over(clients: Clients, undo: Applicable, uid: str = "") -> str:
         if not name:
             raise Absent(f"{undo.resource} is not there (any more)")
         asked = f"take the run's tags off {undo.resource}"
-        door.change("RemoveTagsFromResource", asked, ResourceName=name, TagKeys=[RUN_TAG, OF_TAG, EXPIRES_TAG])
+        door.change(
+            "RemoveTagsFromResource",
+            asked,
+            ResourceName=name,
+            TagKeys=[RUN_TAG, OF_TAG, EXPIRES_TAG],
+        )
         return "its tags are off"
-    raise UsageError(f"{undo.resource}: only what a run made can be kept; this is a change of something else")
+    raise UsageError(
+        f"{undo.resource}: only what a run made can be kept; this is a change of something else"
+    )
 
 
 def _object(clients: Clients, undo: DeleteObject, uid: str) -> str:
@@ -50,14 +57,21 @@ def _object(clients: Clients, undo: DeleteObject, uid: str) -> str:
     if found is None:
         raise Absent(f"{undo.resource} is not there (any more)")
     if not is_ours(found, undo.run, undo.name, uid):
-        raise NotOurs(f"{undo.resource} does not carry this run's marks: it is nobody's to hand over")
-    body = {"metadata": {"labels": {RUN: None, OF: None}, "annotations": {UNDO: None, EXPIRES: None}}}
+        raise NotOurs(
+            f"{undo.resource} does not carry this run's marks: it is nobody's to hand over"
+        )
+    body = {
+        "metadata": {"labels": {RUN: None, OF: None}, "annotations": {UNDO: None, EXPIRES: None}}
+    }
 
     def once() -> None:
         kube.send(
-            "PATCH", undo.of.path(undo.name, undo.namespace), f"take the run's marks off {undo.resource}", body=body,
+            "PATCH",
+            undo.of.path(undo.name, undo.namespace),
+            f"take the run's marks off {undo.resource}",
+            body=body,
             content_type=MERGE_PATCH,
-        )  # fmt: skip
+        )
 
     patiently(once, kube.clock, attempts=3, limit_s=20.0)
     sealed = undo.of == NAMESPACES and kube.find(NETWORK_POLICIES, POLICY, undo.name) is not None

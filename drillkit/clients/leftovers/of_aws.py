@@ -39,16 +39,24 @@ def leftovers_of_elasticache(clients: Clients) -> Iterator[Leftover]:
     """The same of ElastiCache. Raises CallError."""
     for region in _regions(clients):
         cache = clients.elasticache.at(region)
-        for each in cache.door.pages("DescribeReplicationGroups", "list replication groups", "ReplicationGroups"):
+        for each in cache.door.pages(
+            "DescribeReplicationGroups", "list replication groups", "ReplicationGroups"
+        ):
             group = DeleteReplicationGroup(str(each["ReplicationGroupId"]), "", region)
             yield from _cached(cache, group, each)
-        listed = cache.door.pages("DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user")
+        listed = cache.door.pages(
+            "DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user"
+        )
         for each in listed:
-            yield from _cached(cache, DeleteCacheSnapshot(str(each["SnapshotName"]), "", region), each)
+            yield from _cached(
+                cache, DeleteCacheSnapshot(str(each["SnapshotName"]), "", region), each
+            )
 
 
 def _cached(
-    cache: ElastiCache, undo: DeleteReplicationGroup | DeleteCacheSnapshot, described: Mapping[str, Any]
+    cache: ElastiCache,
+    undo: DeleteReplicationGroup | DeleteCacheSnapshot,
+    described: Mapping[str, Any],
 ) -> Iterator[Leftover]:
     if undo.name.startswith(OWN_PREFIX) and (found := cache.marked(described, "")) is not None:
         undo = replace(undo, run=found.tags.get(RUN, ""))
@@ -65,14 +73,18 @@ def _instances(rds: Rds) -> Iterator[Leftover]:
     for each in rds.all_instances():
         name = str(each["DBInstanceIdentifier"])
         undo = DeleteInstance(name, _run(each), rds.region)
-        yield from _marked(undo, name, as_mapping(each.get("TagList")), str(each.get("DbiResourceId", "")))
+        yield from _marked(
+            undo, name, as_mapping(each.get("TagList")), str(each.get("DbiResourceId", ""))
+        )
 
 
 def _clusters(rds: Rds) -> Iterator[Leftover]:
     for each in rds.all_clusters():
         name = str(each["DBClusterIdentifier"])
         undo = DeleteCluster(name, _run(each), rds.region)
-        yield from _marked(undo, name, as_mapping(each.get("TagList")), str(each.get("DbClusterResourceId", "")))
+        yield from _marked(
+            undo, name, as_mapping(each.get("TagList")), str(each.get("DbClusterResourceId", ""))
+        )
 
 
 def _snapshots(rds: Rds) -> Iterator[Leftover]:

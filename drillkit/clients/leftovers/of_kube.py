@@ -19,7 +19,7 @@ from drillkit.clients.kube.resources import (
     SECRETS,
     SERVICES,
     STRESS_CHAOS,
-)  # fmt: skip
+)
 from drillkit.clients.leftovers.leftover import Leftover, expiry
 from drillkit.clients.velero.resources import BACKUPS, DOWNLOADS, RESTORES
 from drillkit.clients.velero.undo import DeleteBackup, DeleteRestore, DeleteScratch
@@ -67,5 +67,7 @@ def _leftover(kube: Kube, resource: Resource, obj: Object) -> Leftover | None:
 def _disks_of_others(kube: Kube, namespace: str) -> tuple[str, ...]:
     """Disks that volumes of other namespaces name, too: never deleted with this one."""
     volumes = kube.list(PERSISTENT_VOLUMES)
-    theirs = [v for v in volumes if ((v["spec"].get("claimRef") or {}).get("namespace")) != namespace]
+    theirs = [
+        v for v in volumes if ((v["spec"].get("claimRef") or {}).get("namespace")) != namespace
+    ]
     return tuple(sorted({handle_of(volume) for volume in theirs} - {""}))

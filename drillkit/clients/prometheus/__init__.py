@@ -25,7 +25,9 @@ MAX_FOUND = 1000
 class Prometheus:
     """One metrics server."""
 
-    def __init__(self, wire: Wire, alertmanager: Wire | None, clock: Clock, scrape_interval_s: float) -> None:
+    def __init__(
+        self, wire: Wire, alertmanager: Wire | None, clock: Clock, scrape_interval_s: float
+    ) -> None:
         self._wire, self._alertmanager, self._clock = wire, alertmanager, clock
         self.scrape_interval_s = scrape_interval_s
 
@@ -46,17 +48,35 @@ class Prometheus:
         """Evaluate a query from `start` to `end` every `step_s` seconds. Raises CallError, ValueError when that is
         more than MAX_POINTS."""
         if step_s <= 0 or (end - start) / step_s > MAX_POINTS:
-            raise ValueError(f"expected at most {MAX_POINTS:,} points, asked for {end - start:g} s every {step_s:g} s")
+            raise ValueError(
+                f"expected at most {MAX_POINTS:,} points, asked for {end - start:g} s every {step_s:g} s"
+            )
         form = {
-            "query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_s:g}",
+            "query": query,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": f"{step_s:g}",
             "timeout": self._limit(),
-        }  # fmt: skip
-        return answer_of(self._wire.post("/api/v1/query_range", form, "query a range"), self.where, "query a range")
+        }
+        return answer_of(
+            self._wire.post("/api/v1/query_range", form, "query a range"),
+            self.where,
+            "query a range",
+        )
 
-    def series(self, selectors: Sequence[str], start: float, end: float) -> tuple[Mapping[str, str], ...]:
+    def series(
+        self, selectors: Sequence[str], start: float, end: float
+    ) -> tuple[Mapping[str, str], ...]:
         """Labels of series that had samples between two moments, of at most MAX_FOUND. Raises CallError."""
-        form = {"match[]": list(selectors), "start": f"{start:.3f}", "end": f"{end:.3f}", "limit": str(MAX_FOUND)}
-        data, _ = payload(self._wire.post("/api/v1/series", form, "list series"), self.where, "list series")
+        form = {
+            "match[]": list(selectors),
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "limit": str(MAX_FOUND),
+        }
+        data, _ = payload(
+            self._wire.post("/api/v1/series", form, "list series"), self.where, "list series"
+        )
         found: list[Any] = data if isinstance(data, list) else []
         return tuple(found[:MAX_FOUND])
 
@@ -73,7 +93,9 @@ class Prometheus:
     def clock_offset_s(self) -> float:
         """How far its clock is ahead of ours, in seconds. Raises CallError."""
         before = self._clock.now()
-        content = self._wire.post("/api/v1/query", {"query": "time()", "timeout": self._limit()}, "ask for its time")
+        content = self._wire.post(
+            "/api/v1/query", {"query": "time()", "timeout": self._limit()}, "ask for its time"
+        )
         after = self._clock.now()
         answer = answer_of(content, self.where, "ask for its time")
         if not answer.series:

@@ -42,12 +42,18 @@ def from_prometheus(alerts: bytes, rules: bytes, where: str) -> list[Firing]:
     pending = _waits(payload(rules, where, "read rules")[0])
     try:
         found = [
-            _firing(entry["labels"], entry["activeAt"], pending.get(entry["labels"].get("alertname", ""), 0.0))
+            _firing(
+                entry["labels"],
+                entry["activeAt"],
+                pending.get(entry["labels"].get("alertname", ""), 0.0),
+            )
             for entry in data["alerts"][:MAX_ALERTS]
             if entry["state"] == "firing"
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NotPrometheus(f"{where}: its list of alerts has an unknown shape ({error})") from error
+        raise NotPrometheus(
+            f"{where}: its list of alerts has an unknown shape ({error})"
+        ) from error
     return found
 
 
@@ -57,8 +63,12 @@ def from_alertmanager(content: bytes, where: str) -> list[Firing]:
         data = json.loads(content)
     except ValueError as error:
         if content.lstrip()[:1] == b"[":
-            raise HalfAnswer(f"{where}: its list of alerts broke off after {len(content):,} bytes") from error
-        raise NotPrometheus(f"{where}: expected an Alertmanager's list of alerts, found no JSON") from error
+            raise HalfAnswer(
+                f"{where}: its list of alerts broke off after {len(content):,} bytes"
+            ) from error
+        raise NotPrometheus(
+            f"{where}: expected an Alertmanager's list of alerts, found no JSON"
+        ) from error
     try:
         return [
             _firing(entry["labels"], entry["startsAt"], 0.0)
@@ -66,7 +76,9 @@ def from_alertmanager(content: bytes, where: str) -> list[Firing]:
             if entry["status"]["state"] == "active"
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise NotPrometheus(f"{where}: expected an Alertmanager's list of alerts ({error})") from error
+        raise NotPrometheus(
+            f"{where}: expected an Alertmanager's list of alerts ({error})"
+        ) from error
 
 
 def _waits(data: Any) -> dict[str, float]:
@@ -84,7 +96,9 @@ def _waits(data: Any) -> dict[str, float]:
 
 
 def _firing(labels: Mapping[str, str], active_at: str, waits_s: float) -> Firing:
-    return Firing(labels.get("alertname", ""), dict(labels), _moment(active_at) + timedelta(seconds=waits_s))
+    return Firing(
+        labels.get("alertname", ""), dict(labels), _moment(active_at) + timedelta(seconds=waits_s)
+    )
 
 
 def _moment(text: str) -> datetime:

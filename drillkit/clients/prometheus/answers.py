@@ -39,11 +39,19 @@ def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...
         found = json.loads(content)
     except ValueError as error:
         if text in (b"{", b"["):
-            raise HalfAnswer(f"cannot {asked} at {where}: the answer broke off after {len(content):,} bytes") from error
-        what = "a page of HTML (a login?)" if text == b"<" else f"{content[:60].decode(errors='replace')!r}"
+            raise HalfAnswer(
+                f"cannot {asked} at {where}: the answer broke off after {len(content):,} bytes"
+            ) from error
+        what = (
+            "a page of HTML (a login?)"
+            if text == b"<"
+            else f"{content[:60].decode(errors='replace')!r}"
+        )
         raise NotPrometheus(f"cannot {asked} at {where}: expected JSON, found {what}") from error
     if not isinstance(found, dict) or "status" not in found:
-        raise NotPrometheus(f"cannot {asked} at {where}: expected an answer of Prometheus' API, found other JSON")
+        raise NotPrometheus(
+            f"cannot {asked} at {where}: expected an answer of Prometheus' API, found other JSON"
+        )
     if found["status"] != "success":
         raise QueryRejected(f"cannot {asked} at {where}: {str(found.get('error'))[:200]}")
     warnings = tuple(str(w) for w in found.get("warnings") or ())
@@ -67,7 +75,9 @@ def answer_of(content: bytes, where: str, asked: str) -> Answer:
         else:
             raise ValueError(f"a result of type {kind}")
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise NotPrometheus(f"cannot {asked} at {where}: the answer has an unknown shape ({error})") from error
+        raise NotPrometheus(
+            f"cannot {asked} at {where}: the answer has an unknown shape ({error})"
+        ) from error
     return Answer(series, warnings)
 
 

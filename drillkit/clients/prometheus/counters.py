@@ -81,7 +81,9 @@ def growth(
     keep: Callable[[Series], bool] = lambda series: True,
 ) -> Growth:
     """Growth of the sum of those series that `keep` takes; see `grown`."""
-    parts = [grown(each.samples, start, end, born_after=born_after) for each in several if keep(each)]
+    parts = [
+        grown(each.samples, start, end, born_after=born_after) for each in several if keep(each)
+    ]
     return Growth(
         tuple(sorted(itertools.chain.from_iterable(steps for steps, _, _ in parts))),
         sum(resets for _, resets, _ in parts),

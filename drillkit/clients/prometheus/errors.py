@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from drillkit.model.errors import Absent, CallError, Denied, Invalid, Throttled, Unanswered, Unavailable
+from drillkit.model.errors import (
+    Absent,
+    CallError,
+    Denied,
+    Invalid,
+    Throttled,
+    Unanswered,
+    Unavailable,
+)
 
 SAID = 200
 """Characters of the other side's words that a message repeats."""
@@ -23,7 +31,9 @@ class QueryRejected(Invalid):
     """400 or 422: the server does not understand the query, or it would read more than it may."""
 
 
-def refusal(status: int, content: bytes, retry_after: str | None, asked: str, where: str) -> CallError:
+def refusal(
+    status: int, content: bytes, retry_after: str | None, asked: str, where: str
+) -> CallError:
     """The error of an answer that is no success. `asked`: what was asked for; `where`: the server, without secrets."""
     said = _said(content)
     if status == 401:
@@ -32,13 +42,19 @@ def refusal(status: int, content: bytes, retry_after: str | None, asked: str, wh
             "wrong or expired. Check `bearer`, `basic` or `sigv4_region` of the target"
         )
     if status == 403:
-        return Denied(f"cannot {asked} at {where}: not allowed (403: {said}); may this account read this tenant?")
+        return Denied(
+            f"cannot {asked} at {where}: not allowed (403: {said}); may this account read this tenant?"
+        )
     if status == 429:
         error = Throttled(f"cannot {asked} at {where} now: too many queries (429: {said})")
-        error.retry_after_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
+        error.retry_after_s = (
+            float(retry_after) if retry_after and retry_after.isdecimal() else None
+        )
         return error
     if status in (400, 422) and _is_prometheus(content):
-        return QueryRejected(f"cannot {asked} at {where}: the query was rejected ({status}: {said})")
+        return QueryRejected(
+            f"cannot {asked} at {where}: the query was rejected ({status}: {said})"
+        )
     if status == 404:
         return Absent(
             f"cannot {asked} at {where}: there is no such API (404); expected the base URL without `/api/v1` "
@@ -55,7 +71,9 @@ def refusal(status: int, content: bytes, retry_after: str | None, asked: str, wh
             f"cannot {asked} at {where}: redirected ({status}), probably to a login; redirects are not followed. Give "
             "the URL of the API itself and its credentials"
         )
-    return NotPrometheus(f"cannot {asked} at {where}: expected Prometheus' API, found status {status}: {said}")
+    return NotPrometheus(
+        f"cannot {asked} at {where}: expected Prometheus' API, found status {status}: {said}"
+    )
 
 
 def _is_prometheus(content: bytes) -> bool:
@@ -71,7 +89,9 @@ def _said(content: bytes) -> str:
     return " ".join(text.split())[:SAID] or "no reason given"
 
 
-def transport_error(error: Exception, where: str, limit_s: float, clean: Callable[[str], str]) -> CallError:
+def transport_error(
+    error: Exception, where: str, limit_s: float, clean: Callable[[str], str]
+) -> CallError:
     """What a failure of `requests` means; `clean` takes secrets out of texts."""
     from requests import exceptions as they
 
@@ -79,7 +99,9 @@ def transport_error(error: Exception, where: str, limit_s: float, clean: Callabl
 
     why = clean(_root(error))
     if isinstance(error, they.SSLError):
-        return Unreachable(f"{where}: TLS failed ({why}); expected a certificate signed by `ca_file` of the target")
+        return Unreachable(
+            f"{where}: TLS failed ({why}); expected a certificate signed by `ca_file` of the target"
+        )
     if isinstance(error, they.ConnectTimeout):
         return Unreachable(f"{where}: no connection in time; is a VPN or firewall in the way?")
     if isinstance(error, they.ReadTimeout):
@@ -91,7 +113,9 @@ def transport_error(error: Exception, where: str, limit_s: float, clean: Callabl
             return Unanswered(f"{where}: the connection broke before an answer came ({why})")
         return Unreachable(f"{where}: {why}; is it up and the address right?")
     if isinstance(error, OSError) and not isinstance(error, they.RequestException):
-        return Unreachable(f"{where}: {why}; do `ca_file`, `client_cert` and `client_key` of the target exist?")
+        return Unreachable(
+            f"{where}: {why}; do `ca_file`, `client_cert` and `client_key` of the target exist?"
+        )
     return Unreachable(f"{where}: the request could not be sent ({type(error).__name__})")
 
 

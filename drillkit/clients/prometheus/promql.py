@@ -46,7 +46,9 @@ class Selector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether a series is selected."""
-        return (not self.name or labels.get("__name__") == self.name) and matches_all(self.matchers, labels)
+        return (not self.name or labels.get("__name__") == self.name) and matches_all(
+            self.matchers, labels
+        )
 
     def without(self, label: str) -> Selector:
         """The same with no matcher on `label`."""
@@ -58,7 +60,11 @@ class Selector:
 
     def is_part_of(self, other: Selector) -> bool:
         """Whether everything it selects is selected by `other` for sure: the same metric, and all its matchers."""
-        return self.name == other.name and bool(self.name) and set(other.matchers) <= set(self.matchers)
+        return (
+            self.name == other.name
+            and bool(self.name)
+            and set(other.matchers) <= set(self.matchers)
+        )
 
     def __str__(self) -> str:
         inner = ",".join(map(str, self.matchers))
@@ -95,15 +101,23 @@ def selector_of(query: str) -> Selector:
     tree = _bare(parse(query))
     if isinstance(tree, ql.AggregateExpr):
         if str(tree.op) != "sum":
-            raise ValueError(f"`{tree.op}` of a counter is no count; expected a selector or `sum(selector)`")
+            raise ValueError(
+                f"`{tree.op}` of a counter is no count; expected a selector or `sum(selector)`"
+            )
         if tree.modifier is not None:
-            raise ValueError("`sum by (...)` gives several series; expected `sum(selector)`: one number")
+            raise ValueError(
+                "`sum by (...)` gives several series; expected `sum(selector)`: one number"
+            )
         tree = _bare(tree.expr)
     if isinstance(tree, ql.VectorSelector):
         return _selector(tree)
     if isinstance(tree, ql.Call | ql.MatrixSelector):
-        raise ValueError("a window is given already; write the selector alone, or `[{{.window}}]` as the window")
-    raise ValueError(f'expected a selector such as http_requests_total{{job="web"}} or its sum, found {query[:60]!r}')
+        raise ValueError(
+            "a window is given already; write the selector alone, or `[{{.window}}]` as the window"
+        )
+    raise ValueError(
+        f'expected a selector such as http_requests_total{{job="web"}} or its sum, found {query[:60]!r}'
+    )
 
 
 def _bare(tree: Any) -> Any:
@@ -120,13 +134,23 @@ def _selector(tree: Any) -> Selector:
     if tree.matchers.or_matchers:
         raise ValueError("`or` between matchers is not supported; write one matcher with `=~`")
     matchers = tuple(Matcher(m.name, _OPS[str(m.op)], m.value) for m in tree.matchers.matchers)
-    name = tree.name or next((m.value for m in matchers if m.label == "__name__" and m.op == "="), "")
-    return Selector(name, tuple(m for m in matchers if not (m.label == "__name__" and m.op == "=" and m.value == name)))
+    name = tree.name or next(
+        (m.value for m in matchers if m.label == "__name__" and m.op == "="), ""
+    )
+    return Selector(
+        name,
+        tuple(
+            m for m in matchers if not (m.label == "__name__" and m.op == "=" and m.value == name)
+        ),
+    )
 
 
 _OPS: Mapping[str, Literal["=", "!=", "=~", "!~"]] = {
-    "MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~",
-}  # fmt: skip
+    "MatchOp.Equal": "=",
+    "MatchOp.NotEqual": "!=",
+    "MatchOp.Re": "=~",
+    "MatchOp.NotRe": "!~",
+}
 
 
 def matchers_of(text: str) -> tuple[Matcher, ...]:
@@ -135,7 +159,9 @@ def matchers_of(text: str) -> tuple[Matcher, ...]:
     inner = inner[1:-1] if inner.startswith("{") and inner.endswith("}") else inner
     found = selector_of(f"ALERTS{{{inner}}}").matchers
     if all(matcher.matches({}) for matcher in found):
-        raise ValueError('expected a matcher such as severity="critical": without any, Watchdog always fires')
+        raise ValueError(
+            'expected a matcher such as severity="critical": without any, Watchdog always fires'
+        )
     return found
 
 
@@ -188,8 +214,15 @@ def look(query: str) -> Seen:
     ql.walk(tree, visit)
     fixed = any(f"{window:g}s" != _STAND_IN for window in windows)
     return Seen(
-        frozenset(functions), tuple(selectors), divides, fixed, _grouped(tree), subquery, frozenset(calls), _lone(tree)
-    )  # fmt: skip
+        frozenset(functions),
+        tuple(selectors),
+        divides,
+        fixed,
+        _grouped(tree),
+        subquery,
+        frozenset(calls),
+        _lone(tree),
+    )
 
 
 def _grouped(tree: Any) -> bool:

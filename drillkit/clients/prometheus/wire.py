@@ -58,8 +58,15 @@ def credentials(target: PrometheusTarget) -> Credentials:
     found = resolved(wanted)
     headers: dict[str, str] = {}
     for name, value in found.items():
-        if not value or re.search(r"[\r\n]", value) or not value.isprintable() or not value.isascii():
-            raise UsageError(f"prometheus.{name}: expected one line of printable ASCII, found something else")
+        if (
+            not value
+            or re.search(r"[\r\n]", value)
+            or not value.isprintable()
+            or not value.isascii()
+        ):
+            raise UsageError(
+                f"prometheus.{name}: expected one line of printable ASCII, found something else"
+            )
         if name == "bearer":
             headers["Authorization"] = f"Bearer {value}"
         elif name == "basic":
@@ -75,20 +82,28 @@ def _basic(value: str) -> str:
     import base64
 
     if ":" not in value:
-        raise UsageError("prometheus.basic: expected `user:password` behind the reference, found no colon")
+        raise UsageError(
+            "prometheus.basic: expected `user:password` behind the reference, found no colon"
+        )
     return base64.b64encode(value.encode()).decode()
 
 
 class Wire:
     """Requests to one base URL. Fit for several threads: each has a session of its own."""
 
-    def __init__(self, url: str, target: PrometheusTarget, known: Credentials, total_s: float = TOTAL_S) -> None:
+    def __init__(
+        self, url: str, target: PrometheusTarget, known: Credentials, total_s: float = TOTAL_S
+    ) -> None:
         """`total_s`: seconds that a request may take from the connection to the last byte."""
         if not re.match(r"https?://[^/]", url):
-            raise UsageError(f"prometheus: expected a URL such as https://prometheus.example.com, found {url[:60]!r}")
+            raise UsageError(
+                f"prometheus: expected a URL such as https://prometheus.example.com, found {url[:60]!r}"
+            )
         parts = urlsplit(url)
         if "@" in parts.netloc:
-            raise UsageError("prometheus: a password must not stand in a URL; use `basic: env:NAME`")
+            raise UsageError(
+                "prometheus: a password must not stand in a URL; use `basic: env:NAME`"
+            )
         self.where = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
         self.total_s = total_s
         self._target, self._known = target, known
@@ -104,7 +119,9 @@ class Wire:
     def get(self, path: str, query: Mapping[str, Any], asked: str) -> bytes:
         """GET, for what has no POST. Raises CallError."""
         encoded = urlencode(query, doseq=True)
-        return self._send("GET", self.where + path + (f"?{encoded}" if encoded else ""), "", {}, asked)
+        return self._send(
+            "GET", self.where + path + (f"?{encoded}" if encoded else ""), "", {}, asked
+        )
 
     def _send(self, method: str, url: str, body: str, headers: dict[str, str], asked: str) -> bytes:
         from requests import Request
@@ -113,14 +130,18 @@ class Wire:
         session = self._session()
         ends = time.monotonic() + self.total_s
         try:
-            request = session.prepare_request(Request(method, url, data=body or None, headers=headers))
+            request = session.prepare_request(
+                Request(method, url, data=body or None, headers=headers)
+            )
             if self._sign is not None:
                 self._sign(request)
             # Said for each request: REQUESTS_CA_BUNDLE would win over a session's own authority.
             verify = self._target.ca_file or True
             settings = session.merge_environment_settings(url, {}, True, verify, None)
             timeout = (min(CONNECT_S, self.total_s), self.total_s)
-            with session.send(request, allow_redirects=False, timeout=timeout, **settings) as response:
+            with session.send(
+                request, allow_redirects=False, timeout=timeout, **settings
+            ) as response:
                 status, wish = response.status_code, response.headers.get("Retry-After")
                 content = self._content(response, ends, asked)
         except (RequestException, OSError) as error:
@@ -140,7 +161,9 @@ class Wire:
         while True:
             left = ends - time.monotonic()
             if left <= 0:
-                raise Unanswered(f"cannot {asked} at {self.where}: the answer was not complete in {self.total_s:g} s")
+                raise Unanswered(
+                    f"cannot {asked} at {self.where}: the answer was not complete in {self.total_s:g} s"
+                )
             connection = response.raw.connection
             if connection is not None and connection.sock is not None:
                 connection.sock.settimeout(left)
@@ -150,7 +173,9 @@ class Wire:
                 why = f"the answer was not complete in {self.total_s:g} s"
                 raise Unanswered(f"cannot {asked} at {self.where}: {why}") from error
             except HTTPError as error:
-                raise HalfAnswer(f"cannot {asked} at {self.where}: it broke off after {size:,} bytes") from error
+                raise HalfAnswer(
+                    f"cannot {asked} at {self.where}: it broke off after {size:,} bytes"
+                ) from error
             if not chunk:
                 break
             chunks.append(chunk)
@@ -160,8 +185,15 @@ class Wire:
                     f"cannot {asked} at {self.where}: more than {MAX_BYTES // 2**20} MiB came back; narrow the selector"
                 )
         expected = response.headers.get("Content-Length")
-        if expected and expected.isdecimal() and "Content-Encoding" not in response.headers and size < int(expected):
-            raise HalfAnswer(f"cannot {asked} at {self.where}: it broke off after {size:,} of {expected} bytes")
+        if (
+            expected
+            and expected.isdecimal()
+            and "Content-Encoding" not in response.headers
+            and size < int(expected)
+        ):
+            raise HalfAnswer(
+                f"cannot {asked} at {self.where}: it broke off after {size:,} of {expected} bytes"
+            )
         return b"".join(chunks)
 
     def _session(self) -> Session:
@@ -170,7 +202,9 @@ class Wire:
             import requests
 
             found = requests.Session()
-            found.headers.update({"Accept": "application/json", "User-Agent": f"drillkit/{__version__}"})
+            found.headers.update(
+                {"Accept": "application/json", "User-Agent": f"drillkit/{__version__}"}
+            )
             found.headers.update(self._known.headers)
             found.auth = _no_netrc
             if self._target.client_cert:
@@ -194,15 +228,21 @@ def _signer(region: str) -> Any:
 
     source = get_session().get_credentials()
     if source is None:
-        raise Denied(f"no AWS credentials to sign with for {region}; set AWS_PROFILE or the usual variables")
+        raise Denied(
+            f"no AWS credentials to sign with for {region}; set AWS_PROFILE or the usual variables"
+        )
 
     def sign(request: PreparedRequest) -> None:
         try:
             frozen = source.get_frozen_credentials()
         except BotoCoreError as error:
-            raise Denied(f"the AWS credentials to sign with cannot be had: {type(error).__name__}") from error
+            raise Denied(
+                f"the AWS credentials to sign with cannot be had: {type(error).__name__}"
+            ) from error
         signed = {k: v for k, v in request.headers.items() if k.lower() in ("content-type", "host")}
-        aws = AWSRequest(method=request.method, url=request.url, data=request.body or "", headers=signed)
+        aws = AWSRequest(
+            method=request.method, url=request.url, data=request.body or "", headers=signed
+        )
         SigV4Auth(frozen, "aps", region).add_auth(aws)
         for name, value in aws.headers.items():
             request.headers[name] = value

@@ -15,6 +15,12 @@ UNDOS: dict[str, type[Applicable]] = {
 }
 
 __all__ = [
-    "UNDOS", "DeleteCluster", "DeleteInstance", "DeleteParameterGroup", "DeleteSnapshot", "FailOverCluster",
-    "FailOverInstance", "Rds",
-]  # fmt: skip
+    "UNDOS",
+    "DeleteCluster",
+    "DeleteInstance",
+    "DeleteParameterGroup",
+    "DeleteSnapshot",
+    "FailOverCluster",
+    "FailOverInstance",
+    "Rds",
+]

@@ -50,13 +50,19 @@ class DeleteCluster(Applicable):
         def delete(found: Found) -> None:
             if found.protected:
                 rds.door.send(
-                    "ModifyDBCluster", f"unprotect {self.resource}", DBClusterIdentifier=self.name,
-                    DeletionProtection=False, ApplyImmediately=True,
-                )  # fmt: skip
+                    "ModifyDBCluster",
+                    f"unprotect {self.resource}",
+                    DBClusterIdentifier=self.name,
+                    DeletionProtection=False,
+                    ApplyImmediately=True,
+                )
             rds.door.send(
-                "DeleteDBCluster", f"delete {self.resource}", DBClusterIdentifier=self.name, SkipFinalSnapshot=True,
+                "DeleteDBCluster",
+                f"delete {self.resource}",
+                DBClusterIdentifier=self.name,
+                SkipFinalSnapshot=True,
                 DeleteAutomatedBackups=True,
-            )  # fmt: skip
+            )
 
         return remove(self, find, delete, patience)
 
@@ -64,34 +70,56 @@ class DeleteCluster(Applicable):
 def found_cluster(described: Described) -> Found:
     """What decides whose a cluster is."""
     return Found(
-        as_mapping(described.get("TagList")), str(described.get("Status", "")),
-        str(described.get("DbClusterResourceId", "")), bool(described.get("DeletionProtection")),
-    )  # fmt: skip
+        as_mapping(described.get("TagList")),
+        str(described.get("Status", "")),
+        str(described.get("DbClusterResourceId", "")),
+        bool(described.get("DeletionProtection")),
+    )
 
 
 def restore_cluster_from_snapshot(
     rds: Reader, plan: Planned[DeleteCluster], snapshot: str, settings: Mapping[str, Any]
 ) -> Described:
     """See `Rds.restore_cluster_from_snapshot`."""
-    return _launch(rds, plan, "RestoreDBClusterFromSnapshot", {"SnapshotIdentifier": snapshot, **settings})
+    return _launch(
+        rds, plan, "RestoreDBClusterFromSnapshot", {"SnapshotIdentifier": snapshot, **settings}
+    )
 
 
 def restore_cluster_to_point_in_time(
-    rds: Reader, plan: Planned[DeleteCluster], source: Mapping[str, Any], settings: Mapping[str, Any]
+    rds: Reader,
+    plan: Planned[DeleteCluster],
+    source: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> Described:
     """See `Rds.restore_cluster_to_point_in_time`."""
     # A clone shares the original's storage: it proves nothing about backups.
-    return _launch(rds, plan, "RestoreDBClusterToPointInTime", {"RestoreType": "full-copy", **source, **settings})
+    return _launch(
+        rds,
+        plan,
+        "RestoreDBClusterToPointInTime",
+        {"RestoreType": "full-copy", **source, **settings},
+    )
 
 
-def _launch(rds: Reader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]) -> Described:
+def _launch(
+    rds: Reader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]
+) -> Described:
     undo = plan.undo
-    marked = {"DBClusterIdentifier": undo.name, **params, "Tags": tags(undo.run, undo.name, undo.expires)}
+    marked = {
+        "DBClusterIdentifier": undo.name,
+        **params,
+        "Tags": tags(undo.run, undo.name, undo.expires),
+    }
 
     def once(attempts: Attempts) -> Described:
         return adopted(
             lambda: attempts.send(operation, f"make {undo.resource}", **marked)["DBCluster"],
-            lambda: rds.cluster(undo.name), lambda d: found_cluster(d).is_of(undo, ""), undo.resource,
-        )  # fmt: skip
+            lambda: rds.cluster(undo.name),
+            lambda d: found_cluster(d).is_of(undo, ""),
+            undo.resource,
+        )
 
-    return make(rds.door, plan, once, lambda made: {"uid": str(made.get("DbClusterResourceId", ""))})
+    return make(
+        rds.door, plan, once, lambda made: {"uid": str(made.get("DbClusterResourceId", ""))}
+    )

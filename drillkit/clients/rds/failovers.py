@@ -71,7 +71,10 @@ def fail_over_instance(rds: Reader, plan: Planned[FailOverInstance]) -> Describe
         described = rds.instance(undo.name)
         _same(described and described.get("DbiResourceId"), undo.uid, undo.resource)
         made: Described = attempts.send(
-            "RebootDBInstance", f"fail over {undo.resource}", DBInstanceIdentifier=undo.name, ForceFailover=True
+            "RebootDBInstance",
+            f"fail over {undo.resource}",
+            DBInstanceIdentifier=undo.name,
+            ForceFailover=True,
         )["DBInstance"]
         return made
 
@@ -87,7 +90,10 @@ def fail_over_cluster(rds: Reader, plan: Planned[FailOverCluster]) -> Described:
         described = rds.cluster(undo.name)
         _same(described and described.get("DbClusterResourceId"), undo.uid, undo.resource)
         made: Described = attempts.send(
-            "FailoverDBCluster", f"fail over {undo.resource}", DBClusterIdentifier=undo.name, **target
+            "FailoverDBCluster",
+            f"fail over {undo.resource}",
+            DBClusterIdentifier=undo.name,
+            **target,
         )["DBCluster"]
         return made
 
@@ -96,4 +102,6 @@ def fail_over_cluster(rds: Reader, plan: Planned[FailOverCluster]) -> Described:
 
 def _same(found: object, uid: str, said: str) -> None:
     if found != uid:
-        raise Absent(f"{said} is not the one that was looked at before (expected {uid}, found {found or 'none'})")
+        raise Absent(
+            f"{said} is not the one that was looked at before (expected {uid}, found {found or 'none'})"
+        )

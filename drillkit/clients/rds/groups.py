@@ -67,8 +67,10 @@ class DeleteParameterGroup(Applicable):
 
         def delete(found: Found) -> None:
             rds.door.send(
-                f"DeleteDB{of}ParameterGroup", f"delete {self.resource}", **{f"DB{of}ParameterGroupName": self.name}
-            )  # fmt: skip
+                f"DeleteDB{of}ParameterGroup",
+                f"delete {self.resource}",
+                **{f"DB{of}ParameterGroupName": self.name},
+            )
 
         return remove(self, lambda: find_group(rds, self), delete, patience)
 
@@ -86,7 +88,11 @@ def find_group(rds: Reader, undo: DeleteParameterGroup) -> Found | None:
 
 
 def copy_parameter_group(
-    rds: Reader, plan: Planned[DeleteParameterGroup], source: str, family: str, values: Mapping[str, str]
+    rds: Reader,
+    plan: Planned[DeleteParameterGroup],
+    source: str,
+    family: str,
+    values: Mapping[str, str],
 ) -> Described:
     """See `Rds.copy_parameter_group`."""
     undo = plan.undo
@@ -95,12 +101,17 @@ def copy_parameter_group(
     if source and not source.startswith("default."):
         operation = f"CopyDB{of}ParameterGroup"
         params = {
-            f"Source{answer_key}Identifier": source, f"Target{answer_key}Identifier": undo.name,
+            f"Source{answer_key}Identifier": source,
+            f"Target{answer_key}Identifier": undo.name,
             f"Target{answer_key}Description": DESCRIPTION,
-        }  # fmt: skip
+        }
     else:  # a default group cannot be copied, but it is all defaults of its family
         operation = f"CreateDB{of}ParameterGroup"
-        params = {f"{answer_key}Name": undo.name, "DBParameterGroupFamily": family, "Description": DESCRIPTION}
+        params = {
+            f"{answer_key}Name": undo.name,
+            "DBParameterGroupFamily": family,
+            "Description": DESCRIPTION,
+        }
     marked: dict[str, Any] = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
 
     def ours(_: Described) -> bool:
@@ -110,8 +121,10 @@ def copy_parameter_group(
     def once(attempts: Attempts) -> Described:
         return adopted(
             lambda: attempts.send(operation, f"make {undo.resource}", **marked)[answer_key],
-            lambda: rds.parameter_group(undo.name, cluster=undo.cluster), ours, undo.resource,
-        )  # fmt: skip
+            lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
+            ours,
+            undo.resource,
+        )
 
     made = make(rds.door, plan, once, lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))})
     _switch_off(rds, undo, values)
@@ -123,17 +136,20 @@ def _switch_off(rds: Reader, undo: DeleteParameterGroup, values: Mapping[str, st
     of = "Cluster" if undo.cluster else ""
     for start in range(0, len(changes), MODIFY_MOST):
         rds.door.change(
-            f"ModifyDB{of}ParameterGroup", f"switch off schedulers in {undo.resource}",
-            **{f"DB{of}ParameterGroupName": undo.name}, Parameters=changes[start : start + MODIFY_MOST],
-        )  # fmt: skip
+            f"ModifyDB{of}ParameterGroup",
+            f"switch off schedulers in {undo.resource}",
+            **{f"DB{of}ParameterGroupName": undo.name},
+            Parameters=changes[start : start + MODIFY_MOST],
+        )
 
 
 def user_values(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Parameters that somebody set, of a group's."""
     return {
-        name: str(p["ParameterValue"]) for name, p in parameters.items()
+        name: str(p["ParameterValue"])
+        for name, p in parameters.items()
         if p.get("Source") == "user" and p.get("ParameterValue") is not None
-    }  # fmt: skip
+    }
 
 
 def switched_off(
@@ -146,13 +162,18 @@ def switched_off(
     wanted = {name: value for name, value in {**values, **_OFF}.items() if name in parameters}
     inherited = (parameters.get("shared_preload_libraries") or {}).get("ParameterValue") or ""
     loaded = str(values.get("shared_preload_libraries", inherited))
-    kept = [name for name in (part.strip() for part in loaded.split(",")) if name and name not in _UNLOADED]
+    kept = [
+        name
+        for name in (part.strip() for part in loaded.split(","))
+        if name and name not in _UNLOADED
+    ]
     if loaded and ",".join(kept) != ",".join(part.strip() for part in loaded.split(",")):
         wanted["shared_preload_libraries"] = ",".join(kept)
     return [
         {"ParameterName": name, "ParameterValue": value, "ApplyMethod": _method(parameters[name])}
         for name, value in sorted(wanted.items())
-        if parameters[name].get("IsModifiable", True) and str(parameters[name].get("ParameterValue")) != value
+        if parameters[name].get("IsModifiable", True)
+        and str(parameters[name].get("ParameterValue")) != value
     ]
 
 

@@ -51,13 +51,19 @@ class DeleteInstance(Applicable):
         def delete(found: Found) -> None:
             if found.protected:  # a copy inherits the protection of its source
                 rds.door.send(
-                    "ModifyDBInstance", f"unprotect {self.resource}", DBInstanceIdentifier=self.name,
-                    DeletionProtection=False, ApplyImmediately=True,
-                )  # fmt: skip
+                    "ModifyDBInstance",
+                    f"unprotect {self.resource}",
+                    DBInstanceIdentifier=self.name,
+                    DeletionProtection=False,
+                    ApplyImmediately=True,
+                )
             rds.door.send(
-                "DeleteDBInstance", f"delete {self.resource}", DBInstanceIdentifier=self.name, SkipFinalSnapshot=True,
+                "DeleteDBInstance",
+                f"delete {self.resource}",
+                DBInstanceIdentifier=self.name,
+                SkipFinalSnapshot=True,
                 DeleteAutomatedBackups=True,
-            )  # fmt: skip
+            )
 
         return remove(self, find, delete, patience)
 
@@ -65,13 +71,19 @@ class DeleteInstance(Applicable):
 def found_instance(described: Described) -> Found:
     """What decides whose an instance is."""
     return Found(
-        as_mapping(described.get("TagList")), str(described.get("DBInstanceStatus", "")),
-        str(described.get("DbiResourceId", "")), bool(described.get("DeletionProtection")),
-    )  # fmt: skip
+        as_mapping(described.get("TagList")),
+        str(described.get("DBInstanceStatus", "")),
+        str(described.get("DbiResourceId", "")),
+        bool(described.get("DeletionProtection")),
+    )
 
 
 def restore_from_snapshot(
-    rds: Reader, plan: Planned[DeleteInstance], snapshot: str, settings: Mapping[str, Any], zones: Sequence[str]
+    rds: Reader,
+    plan: Planned[DeleteInstance],
+    snapshot: str,
+    settings: Mapping[str, Any],
+    zones: Sequence[str],
 ) -> Described:
     """See `Rds.restore_from_snapshot`."""
     params = {"DBInstanceIdentifier": plan.undo.name, "DBSnapshotIdentifier": snapshot, **settings}
@@ -79,16 +91,23 @@ def restore_from_snapshot(
 
 
 def restore_to_point_in_time(
-    rds: Reader, plan: Planned[DeleteInstance], source: Mapping[str, Any], settings: Mapping[str, Any],
+    rds: Reader,
+    plan: Planned[DeleteInstance],
+    source: Mapping[str, Any],
+    settings: Mapping[str, Any],
     zones: Sequence[str],
-) -> Described:  # fmt: skip
+) -> Described:
     """See `Rds.restore_to_point_in_time`."""
     params = {"TargetDBInstanceIdentifier": plan.undo.name, **source, **settings}
     return _launch(rds, plan, "RestoreDBInstanceToPointInTime", params, zones)
 
 
 def create_member(
-    rds: Reader, plan: Planned[DeleteInstance], cluster: str, settings: Mapping[str, Any], zones: Sequence[str]
+    rds: Reader,
+    plan: Planned[DeleteInstance],
+    cluster: str,
+    settings: Mapping[str, Any],
+    zones: Sequence[str],
 ) -> Described:
     """See `Rds.create_member`."""
     params = {"DBInstanceIdentifier": plan.undo.name, "DBClusterIdentifier": cluster, **settings}
@@ -96,7 +115,11 @@ def create_member(
 
 
 def _launch(
-    rds: Reader, plan: Planned[DeleteInstance], operation: str, params: Mapping[str, Any], zones: Sequence[str]
+    rds: Reader,
+    plan: Planned[DeleteInstance],
+    operation: str,
+    params: Mapping[str, Any],
+    zones: Sequence[str],
 ) -> Described:
     undo = plan.undo
     marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
@@ -104,8 +127,10 @@ def _launch(
     def once(attempts: Attempts) -> Described:
         return adopted(
             lambda: _somewhere(attempts, operation, f"make {undo.resource}", marked, zones),
-            lambda: rds.instance(undo.name), lambda d: found_instance(d).is_of(undo, ""), undo.resource,
-        )  # fmt: skip
+            lambda: rds.instance(undo.name),
+            lambda d: found_instance(d).is_of(undo, ""),
+            undo.resource,
+        )
 
     return make(rds.door, plan, once, lambda made: {"uid": str(made.get("DbiResourceId", ""))})
 
@@ -122,16 +147,23 @@ def _somewhere(
             raise
     for zone in zones[:-1]:
         try:
-            tried: Described = attempts.send(operation, asked, **params, AvailabilityZone=zone)["DBInstance"]
+            tried: Described = attempts.send(operation, asked, **params, AvailabilityZone=zone)[
+                "DBInstance"
+            ]
             return tried
         except NoCapacity:
             continue
-    last: Described = attempts.send(operation, asked, **params, AvailabilityZone=zones[-1])["DBInstance"]
+    last: Described = attempts.send(operation, asked, **params, AvailabilityZone=zones[-1])[
+        "DBInstance"
+    ]
     return last
 
 
 def adopted(
-    create: Callable[[], Described], find: Callable[[], Described | None], ours: Callable[[Described], bool], said: str
+    create: Callable[[], Described],
+    find: Callable[[], Described | None],
+    ours: Callable[[Described], bool],
+    said: str,
 ) -> Described:
     """What `create` gives; where the name is taken by this very run, what is there. Raises NotOurs, Exists."""
     try:
@@ -152,8 +184,12 @@ def modify(rds: Reader, plan: Planned[DeleteInstance], changes: Mapping[str, Any
     """See `Rds.modify`."""
     undo = plan.undo
     answer = rds.door.change(
-        "ModifyDBInstance", f"change {undo.resource}", DBInstanceIdentifier=undo.name, ApplyImmediately=True, **changes
-    )  # fmt: skip
+        "ModifyDBInstance",
+        f"change {undo.resource}",
+        DBInstanceIdentifier=undo.name,
+        ApplyImmediately=True,
+        **changes,
+    )
     made: Described = answer["DBInstance"]
     return made
 
@@ -161,6 +197,8 @@ def modify(rds: Reader, plan: Planned[DeleteInstance], changes: Mapping[str, Any
 def reboot(rds: Reader, plan: Planned[DeleteInstance]) -> Described:
     """See `Rds.reboot`."""
     undo = plan.undo
-    answer = rds.door.change("RebootDBInstance", f"reboot {undo.resource}", DBInstanceIdentifier=undo.name)
+    answer = rds.door.change(
+        "RebootDBInstance", f"reboot {undo.resource}", DBInstanceIdentifier=undo.name
+    )
     made: Described = answer["DBInstance"]
     return made

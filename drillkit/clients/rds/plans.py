@@ -35,7 +35,11 @@ def network(target: AwsTarget, region: str) -> Network:
     group = target.dr_subnet_group if elsewhere else target.subnet_group
     security = target.dr_security_groups if elsewhere else target.security_groups
     if not group or not security:
-        keys = "`dr_subnet_group` and `dr_security_groups`" if elsewhere else "`subnet_group` and `security_groups`"
+        keys = (
+            "`dr_subnet_group` and `dr_security_groups`"
+            if elsewhere
+            else "`subnet_group` and `security_groups`"
+        )
         raise Refused(
             f"the target names no drill network for {region}: add {keys} (without egress) to its `aws:`. A copy never "
             "joins its original's network"
@@ -60,11 +64,21 @@ def instance_settings(
     leave the default; `abroad`: in another region, where the source's option group does not exist.
     """
     carried: dict[str, Any] = {}
-    _take(carried, source, "DBInstanceClass", "AllocatedStorage", "StorageType", "NetworkType", "DedicatedLogVolume")
+    _take(
+        carried,
+        source,
+        "DBInstanceClass",
+        "AllocatedStorage",
+        "StorageType",
+        "NetworkType",
+        "DedicatedLogVolume",
+    )
     _take(carried, source, "AutoMinorVersionUpgrade", "ProcessorFeatures")
     if source.get("DBInstanceClass"):  # a full description, not that of a backup
         _take(carried, source, "MultiAZ", "CACertificateIdentifier")
-    carried["EnableIAMDatabaseAuthentication"] = bool(source.get("IAMDatabaseAuthenticationEnabled"))
+    carried["EnableIAMDatabaseAuthentication"] = bool(
+        source.get("IAMDatabaseAuthenticationEnabled")
+    )
     carried |= _performance(source)
     if port := port_of(source):
         carried["Port"] = port
@@ -77,15 +91,22 @@ def instance_settings(
         carried["DBInstanceClass"] = wishes.instance_class
     if wishes.multi_az is not None:
         carried["MultiAZ"] = wishes.multi_az
-    return {**carried, **_forced(there), **({"DBParameterGroupName": group} if group else {}),
-            "BackupRetentionPeriod": 0, "PubliclyAccessible": False}  # fmt: skip
+    return {
+        **carried,
+        **_forced(there),
+        **({"DBParameterGroupName": group} if group else {}),
+        "BackupRetentionPeriod": 0,
+        "PubliclyAccessible": False,
+    }
 
 
 def _forced(there: Network) -> dict[str, Any]:
     return {
-        "DBSubnetGroupName": there.subnet_group, "VpcSecurityGroupIds": list(there.security_groups),
-        "DeletionProtection": False, "CopyTagsToSnapshot": False,
-    }  # fmt: skip
+        "DBSubnetGroupName": there.subnet_group,
+        "VpcSecurityGroupIds": list(there.security_groups),
+        "DeletionProtection": False,
+        "CopyTagsToSnapshot": False,
+    }
 
 
 def _take(into: dict[str, Any], source: Described, *names: str) -> None:
@@ -96,9 +117,15 @@ def _take(into: dict[str, Any], source: Described, *names: str) -> None:
 
 def _performance(source: Described) -> dict[str, Any]:
     iops, throughput = int(source.get("Iops") or 0), int(source.get("StorageThroughput") or 0)
-    if source.get("StorageType") == "gp3" and (iops or GP3_BASELINE[0], throughput or GP3_BASELINE[1]) == GP3_BASELINE:
+    if (
+        source.get("StorageType") == "gp3"
+        and (iops or GP3_BASELINE[0], throughput or GP3_BASELINE[1]) == GP3_BASELINE
+    ):
         return {}
-    return {**({"Iops": iops} if iops else {}), **({"StorageThroughput": throughput} if throughput else {})}
+    return {
+        **({"Iops": iops} if iops else {}),
+        **({"StorageThroughput": throughput} if throughput else {}),
+    }
 
 
 def port_of(source: Described) -> int:
@@ -112,7 +139,11 @@ def port_of(source: Described) -> int:
 def option_group_of(source: Described) -> str:
     """Option group of an instance, backup or snapshot."""
     memberships = source.get("OptionGroupMemberships") or []
-    return str(memberships[0]["OptionGroupName"]) if memberships else str(source.get("OptionGroupName") or "")
+    return (
+        str(memberships[0]["OptionGroupName"])
+        if memberships
+        else str(source.get("OptionGroupName") or "")
+    )
 
 
 def parameter_group_of(source: Described) -> str:
@@ -121,7 +152,9 @@ def parameter_group_of(source: Described) -> str:
     return str(groups[0]["DBParameterGroupName"]) if groups else ""
 
 
-def cluster_settings(source: Described, there: Network, group: str, *, point_in_time: bool) -> dict[str, Any]:
+def cluster_settings(
+    source: Described, there: Network, group: str, *, point_in_time: bool
+) -> dict[str, Any]:
     """Parameters of a restore of an Aurora cluster; the engine is asked for by a snapshot's restore only."""
     carried: dict[str, Any] = {}
     _take(carried, source, "NetworkType", "EngineMode")
@@ -137,13 +170,19 @@ def cluster_settings(source: Described, there: Network, group: str, *, point_in_
     if isinstance(scaling, Mapping):
         known = ("MinCapacity", "MaxCapacity", "SecondsUntilAutoPause")
         carried["ServerlessV2ScalingConfiguration"] = {k: scaling[k] for k in known if k in scaling}
-    carried["EnableIAMDatabaseAuthentication"] = bool(source.get("IAMDatabaseAuthenticationEnabled"))
+    carried["EnableIAMDatabaseAuthentication"] = bool(
+        source.get("IAMDatabaseAuthenticationEnabled")
+    )
     if there.kms_key:
         carried["KmsKeyId"] = there.kms_key
     elif source.get("KmsKeyId"):
         carried["KmsKeyId"] = source["KmsKeyId"]
-    return {**carried, **_forced(there), **({"DBClusterParameterGroupName": group} if group else {}),
-            "BackupRetentionPeriod": 1}  # fmt: skip
+    return {
+        **carried,
+        **_forced(there),
+        **({"DBClusterParameterGroupName": group} if group else {}),
+        "BackupRetentionPeriod": 1,
+    }
 
 
 def member_settings(source: Described, engine: str, group: str, wishes: Wishes) -> dict[str, Any]:
@@ -160,7 +199,9 @@ def member_settings(source: Described, engine: str, group: str, wishes: Wishes) 
 def later_changes(source: Described, copy: Described) -> dict[str, Any]:
     """What only a modification carries over: monitoring, Performance Insights, the maintenance window."""
     changes: dict[str, Any] = {}
-    if source.get("MonitoringInterval") and source["MonitoringInterval"] != copy.get("MonitoringInterval"):
+    if source.get("MonitoringInterval") and source["MonitoringInterval"] != copy.get(
+        "MonitoringInterval"
+    ):
         changes["MonitoringInterval"] = source["MonitoringInterval"]
         _take(changes, source, "MonitoringRoleArn")
     if source.get("PerformanceInsightsEnabled") and not copy.get("PerformanceInsightsEnabled"):
@@ -186,24 +227,57 @@ _COMPARED: Mapping[str, Callable[[Described], str | None]] = {
     **{
         name: _plain(name)
         for name in (
-            "Engine", "EngineVersion", "DBInstanceClass", "MultiAZ", "AllocatedStorage", "StorageType", "Iops",
-            "StorageThroughput", "StorageEncrypted", "KmsKeyId", "LicenseModel", "AutoMinorVersionUpgrade",
-            "IAMDatabaseAuthenticationEnabled", "EnabledCloudwatchLogsExports", "CACertificateIdentifier",
-            "NetworkType", "MonitoringInterval", "PerformanceInsightsEnabled", "PreferredMaintenanceWindow",
-            "MasterUsername", "DBName", "DatabaseName", "HttpEndpointEnabled", "MaxAllocatedStorage",
-            "PubliclyAccessible", "DeletionProtection", "BackupRetentionPeriod", "CopyTagsToSnapshot",
+            "Engine",
+            "EngineVersion",
+            "DBInstanceClass",
+            "MultiAZ",
+            "AllocatedStorage",
+            "StorageType",
+            "Iops",
+            "StorageThroughput",
+            "StorageEncrypted",
+            "KmsKeyId",
+            "LicenseModel",
+            "AutoMinorVersionUpgrade",
+            "IAMDatabaseAuthenticationEnabled",
+            "EnabledCloudwatchLogsExports",
+            "CACertificateIdentifier",
+            "NetworkType",
+            "MonitoringInterval",
+            "PerformanceInsightsEnabled",
+            "PreferredMaintenanceWindow",
+            "MasterUsername",
+            "DBName",
+            "DatabaseName",
+            "HttpEndpointEnabled",
+            "MaxAllocatedStorage",
+            "PubliclyAccessible",
+            "DeletionProtection",
+            "BackupRetentionPeriod",
+            "CopyTagsToSnapshot",
         )
     },
     "OptionGroup": lambda d: option_group_of(d) or None,
     "ParameterGroup": lambda d: parameter_group_of(d) or _plain("DBClusterParameterGroup")(d),
     "SubnetGroup": lambda d: _subnet_group(d),
-    "SecurityGroups": lambda d: ", ".join(sorted(g["VpcSecurityGroupId"] for g in d.get("VpcSecurityGroups") or ())),
-    "IamRoles": lambda d: ", ".join(sorted(str(r.get("RoleArn")) for r in d.get("AssociatedRoles") or ())),
-}  # fmt: skip
+    "SecurityGroups": lambda d: ", ".join(
+        sorted(g["VpcSecurityGroupId"] for g in d.get("VpcSecurityGroups") or ())
+    ),
+    "IamRoles": lambda d: ", ".join(
+        sorted(str(r.get("RoleArn")) for r in d.get("AssociatedRoles") or ())
+    ),
+}
 FORCED = (
-    "ParameterGroup", "SubnetGroup", "SecurityGroups", "PubliclyAccessible", "DeletionProtection",
-    "BackupRetentionPeriod", "CopyTagsToSnapshot", "IamRoles", "MaxAllocatedStorage",
-)  # fmt: skip
+    "ParameterGroup",
+    "SubnetGroup",
+    "SecurityGroups",
+    "PubliclyAccessible",
+    "DeletionProtection",
+    "BackupRetentionPeriod",
+    "CopyTagsToSnapshot",
+    "IamRoles",
+    "MaxAllocatedStorage",
+)
 """Settings in which a copy differs on purpose."""
 
 

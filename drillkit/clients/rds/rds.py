@@ -63,20 +63,34 @@ class Rds(Reader):
             self._admitted |= set(names)
 
     def restore_from_snapshot(
-        self, plan: Planned[DeleteInstance], *, snapshot: str, settings: Mapping[str, Any], zones: Sequence[str] = ()
+        self,
+        plan: Planned[DeleteInstance],
+        *,
+        snapshot: str,
+        settings: Mapping[str, Any],
+        zones: Sequence[str] = (),
     ) -> Described:
         """Restore a snapshot beside the original. `zones`: where to try when there is no capacity."""
         return instances.restore_from_snapshot(self, plan, snapshot, settings, zones)
 
     def restore_to_point_in_time(
-        self, plan: Planned[DeleteInstance], *, source: Mapping[str, Any], settings: Mapping[str, Any],
+        self,
+        plan: Planned[DeleteInstance],
+        *,
+        source: Mapping[str, Any],
+        settings: Mapping[str, Any],
         zones: Sequence[str] = (),
-    ) -> Described:  # fmt: skip
+    ) -> Described:
         """Restore to a point in time. `source` says which and when: `SourceDBInstanceIdentifier`, `RestoreTime`."""
         return instances.restore_to_point_in_time(self, plan, source, settings, zones)
 
     def create_member(
-        self, plan: Planned[DeleteInstance], *, cluster: str, settings: Mapping[str, Any], zones: Sequence[str] = ()
+        self,
+        plan: Planned[DeleteInstance],
+        *,
+        cluster: str,
+        settings: Mapping[str, Any],
+        zones: Sequence[str] = (),
     ) -> Described:
         """Make an instance in a restored Aurora cluster, which must be available."""
         return instances.create_member(self, plan, cluster, settings, zones)
@@ -88,7 +102,11 @@ class Rds(Reader):
         return clusters.restore_cluster_from_snapshot(self, plan, snapshot, settings)
 
     def restore_cluster_to_point_in_time(
-        self, plan: Planned[DeleteCluster], *, source: Mapping[str, Any], settings: Mapping[str, Any]
+        self,
+        plan: Planned[DeleteCluster],
+        *,
+        source: Mapping[str, Any],
+        settings: Mapping[str, Any],
     ) -> Described:
         """Restore an Aurora cluster, without members, to a point in time; a full copy, never a clone."""
         return clusters.restore_cluster_to_point_in_time(self, plan, source, settings)
@@ -98,13 +116,23 @@ class Rds(Reader):
         return snapshots.create_snapshot(self, plan, source)
 
     def copy_snapshot(
-        self, plan: Planned[DeleteSnapshot], *, source_arn: str, source_region: str, kms_key: str = ""
+        self,
+        plan: Planned[DeleteSnapshot],
+        *,
+        source_arn: str,
+        source_region: str,
+        kms_key: str = "",
     ) -> Described:
         """Copy a snapshot into this region. An encrypted one from elsewhere needs a key of this region."""
         return snapshots.copy_snapshot(self, plan, source_arn, source_region, kms_key)
 
     def copy_parameter_group(
-        self, plan: Planned[DeleteParameterGroup], *, source: str, family: str, values: Mapping[str, str] | None = None
+        self,
+        plan: Planned[DeleteParameterGroup],
+        *,
+        source: str,
+        family: str,
+        values: Mapping[str, str] | None = None,
     ) -> Described:
         """Copy a parameter group and switch off schedulers and subscriptions in it.
 

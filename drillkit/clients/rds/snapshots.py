@@ -52,8 +52,10 @@ class DeleteSnapshot(Applicable):
 
         def delete(found: Found) -> None:
             rds.door.send(
-                f"DeleteDB{of}Snapshot", f"delete {self.resource}", **{f"DB{of}SnapshotIdentifier": self.name}
-            )  # fmt: skip
+                f"DeleteDB{of}Snapshot",
+                f"delete {self.resource}",
+                **{f"DB{of}SnapshotIdentifier": self.name},
+            )
 
         return remove(self, find, delete, patience)
 
@@ -78,7 +80,10 @@ def copy_snapshot(
     """See `Rds.copy_snapshot`."""
     undo = plan.undo
     of = "Cluster" if undo.cluster else ""
-    params = {f"SourceDB{of}SnapshotIdentifier": source_arn, f"TargetDB{of}SnapshotIdentifier": undo.name}
+    params = {
+        f"SourceDB{of}SnapshotIdentifier": source_arn,
+        f"TargetDB{of}SnapshotIdentifier": undo.name,
+    }
     if source_region != undo.region:
         params["SourceRegion"] = source_region
     if kms_key:
@@ -86,7 +91,9 @@ def copy_snapshot(
     return _take(rds, plan, f"CopyDB{of}Snapshot", params)
 
 
-def _take(rds: Reader, plan: Planned[DeleteSnapshot], operation: str, params: Mapping[str, Any]) -> Described:
+def _take(
+    rds: Reader, plan: Planned[DeleteSnapshot], operation: str, params: Mapping[str, Any]
+) -> Described:
     undo = plan.undo
     answer_key = "DBClusterSnapshot" if undo.cluster else "DBSnapshot"
     marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
@@ -94,8 +101,9 @@ def _take(rds: Reader, plan: Planned[DeleteSnapshot], operation: str, params: Ma
     def once(attempts: Attempts) -> Described:
         return adopted(
             lambda: attempts.send(operation, f"make {undo.resource}", **marked)[answer_key],
-            lambda: rds.snapshot(undo.name, cluster=undo.cluster), lambda d: found_snapshot(d).is_of(undo, ""),
+            lambda: rds.snapshot(undo.name, cluster=undo.cluster),
+            lambda d: found_snapshot(d).is_of(undo, ""),
             undo.resource,
-        )  # fmt: skip
+        )
 
     return make(rds.door, plan, once, lambda made: {"uid": str(made.get(f"{answer_key}Arn", ""))})

@@ -6,16 +6,28 @@ from drillkit.model.errors import StepFailed
 
 USABLE = frozenset({"available", "storage-optimization", "storage-config-upgrade"})
 _FATAL: tuple[tuple[str, str], ...] = (
-    ("restore-error", "the backup cannot be restored; look at the events of the instance and try an older backup"),
+    (
+        "restore-error",
+        "the backup cannot be restored; look at the events of the instance and try an older backup",
+    ),
     ("failed", "RDS gave up; look at the events of the instance"),
     ("create-failed", "RDS gave up; look at the events"),
-    ("incompatible-network", "the subnet group or security groups of the target do not fit; correct the target"),
+    (
+        "incompatible-network",
+        "the subnet group or security groups of the target do not fit; correct the target",
+    ),
     ("incompatible-option-group", "the option group cannot be used there; give the copy another"),
-    ("incompatible-parameters", "the parameters do not fit the instance class; correct the parameter group"),
+    (
+        "incompatible-parameters",
+        "the parameters do not fit the instance class; correct the parameter group",
+    ),
     ("incompatible-restore", "the backup does not fit; restore from another one"),
     ("incompatible-credentials", "the managed secret cannot be used; look at its KMS key"),
     ("incompatible-create", "the settings do not fit each other; look at the events"),
-    ("inaccessible-encryption-credentials", "the KMS key cannot be used; look at its policy and whether it is enabled"),
+    (
+        "inaccessible-encryption-credentials",
+        "the KMS key cannot be used; look at its policy and whether it is enabled",
+    ),
     ("insufficient-capacity", "no capacity of this class in this zone; try another class or zone"),
     ("storage-full", "the storage is full; give the copy more"),
     ("stopped", "somebody stopped it"),

@@ -13,8 +13,17 @@ from drillkit.clients.velero.undo import (
 )
 from drillkit.clients.velero.velero import Velero
 
-UNDOS: dict[str, type[Applicable]] = {cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup)}
+UNDOS: dict[str, type[Applicable]] = {
+    cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup)
+}
 
 __all__ = [
-    "UNDOS", "DeleteBackup", "DeleteRestore", "DeleteScratch", "Velero", "backup_undo", "restore_undo", "scratch_undo",
-]  # fmt: skip
+    "UNDOS",
+    "DeleteBackup",
+    "DeleteRestore",
+    "DeleteScratch",
+    "Velero",
+    "backup_undo",
+    "restore_undo",
+    "scratch_undo",
+]

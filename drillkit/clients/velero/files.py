@@ -22,9 +22,17 @@ if TYPE_CHECKING:
     from drillkit.clients.kube import Kube
 
 FileKind: TypeAlias = Literal[
-    "RestoreResults", "RestoreLog", "RestoreResourceList", "RestoreItemOperations", "RestoreVolumeInfo",
-    "BackupVolumeInfos", "BackupContents", "BackupLog", "BackupResults", "BackupResourceList",
-]  # fmt: skip
+    "RestoreResults",
+    "RestoreLog",
+    "RestoreResourceList",
+    "RestoreItemOperations",
+    "RestoreVolumeInfo",
+    "BackupVolumeInfos",
+    "BackupContents",
+    "BackupLog",
+    "BackupResults",
+    "BackupResourceList",
+]
 PACKED_LIMIT = 32 << 20
 """Bytes of a file as it is sent; a longer one is refused."""
 PLAIN_LIMIT = 256 << 20
@@ -35,7 +43,12 @@ Opened: TypeAlias = Callable[[str], bytes | None]
 
 
 def fetch(
-    kube: Kube, plan: Planned[DeleteObject], kind: FileKind, of: str, limit_s: float, open_url: Opened | None = None
+    kube: Kube,
+    plan: Planned[DeleteObject],
+    kind: FileKind,
+    of: str,
+    limit_s: float,
+    open_url: Opened | None = None,
 ) -> bytes | None:
     """A file of the backup or restore `of`, unpacked; None where there is none.
 
@@ -47,7 +60,11 @@ def fetch(
     kube.create(plan, {"spec": {"target": {"kind": kind, "name": of}}})
     url = _url(kube, request, kind, of, deadline)
     packed = patiently(
-        lambda: (open_url or _get)(url), kube.clock, attempts=3, limit_s=deadline.left(), on=(Unavailable, Unanswered)
+        lambda: (open_url or _get)(url),
+        kube.clock,
+        attempts=3,
+        limit_s=deadline.left(),
+        on=(Unavailable, Unanswered),
     )
     if packed is None:
         return None
@@ -96,7 +113,9 @@ def _get(url: str) -> bytes | None:
             "storage location a publicUrl"
         ) from error
     if len(content) > PACKED_LIMIT:
-        raise Unavailable(f"expected a file of {PACKED_LIMIT >> 20} MiB at most from {host}, found a longer one")
+        raise Unavailable(
+            f"expected a file of {PACKED_LIMIT >> 20} MiB at most from {host}, found a longer one"
+        )
     return content
 
 
@@ -108,7 +127,9 @@ def unpacked(packed: bytes, what: str) -> bytes:
     except zlib.error as error:
         raise Unanswered(f"{what}: expected gzip, found something else ({error})") from error
     if stream.unconsumed_tail:
-        raise Unanswered(f"{what}: expected {PLAIN_LIMIT >> 20} MiB at most when unpacked, found more")
+        raise Unanswered(
+            f"{what}: expected {PLAIN_LIMIT >> 20} MiB at most when unpacked, found more"
+        )
     return plain
 
 

@@ -51,7 +51,9 @@ class Opening:
         """Whether an address is open."""
         with contextlib.suppress(ValueError):
             address = ipaddress.ip_address(host)
-            return port == self.port and any(address in ipaddress.ip_network(block) for block in self.blocks)
+            return port == self.port and any(
+                address in ipaddress.ip_network(block) for block in self.blocks
+            )
         return False
 
 
@@ -71,9 +73,13 @@ def opening(text: str) -> Opening:
 
 def _addresses(host: str) -> tuple[str, ...]:
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        found = {
+            str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        }
     except OSError as error:
-        raise UsageError(f"allow: {host} cannot be looked up: {error}; a NetworkPolicy needs its addresses") from error
+        raise UsageError(
+            f"allow: {host} cannot be looked up: {error}; a NetworkPolicy needs its addresses"
+        ) from error
     return tuple(f"{a}/{ipaddress.ip_address(a).max_prefixlen}" for a in sorted(found))
 
 
@@ -85,7 +91,10 @@ def policy(openings: Iterable[Opening]) -> Object:
         protocols = ["TCP"]
         if not each.blocks:
             system = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
-            to, protocols = [{"namespaceSelector": system}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}], ["TCP", "UDP"]
+            to, protocols = (
+                [{"namespaceSelector": system}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
+                ["TCP", "UDP"],
+            )
         rules.append({"to": to, "ports": [{"protocol": p, "port": each.port} for p in protocols]})
     return {"spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": rules}}
 
@@ -98,10 +107,15 @@ def open_scratch(kube: Kube, plan: Planned[DeleteScratch], openings: Iterable[Op
     scratch = plan.undo
     made = kube.create(plan, {})
     body = {
-        "apiVersion": NETWORK_POLICIES.api_version, "kind": NETWORK_POLICIES.kind,
-        "metadata": {"name": POLICY, "namespace": scratch.name, "labels": labels(scratch.run, POLICY)},
+        "apiVersion": NETWORK_POLICIES.api_version,
+        "kind": NETWORK_POLICIES.kind,
+        "metadata": {
+            "name": POLICY,
+            "namespace": scratch.name,
+            "labels": labels(scratch.run, POLICY),
+        },
         **policy(openings),
-    }  # fmt: skip
+    }
     asked = f"create {NETWORK_POLICIES.said(POLICY, scratch.name)}"
 
     def once() -> None:
@@ -130,20 +144,36 @@ def probe(image: str, where: str, *, reach: bool, tries: int = 10, patience_s: i
     if where == API:
         host, port = "$KUBERNETES_SERVICE_HOST", "$KUBERNETES_SERVICE_PORT"
     script = _PROBE.format(
-        tries=tries, patience_s=patience_s, host=host.strip("[]"), port=port, wanted="yes" if reach else "no"
+        tries=tries,
+        patience_s=patience_s,
+        host=host.strip("[]"),
+        port=port,
+        wanted="yes" if reach else "no",
     )
     container = {
-        "name": "probe", "image": image, "command": ["sh", "-c", script],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "runAsUser": 65534,
-            "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+        "name": "probe",
+        "image": image,
+        "command": ["sh", "-c", script],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "100m", "memory": "32Mi"},
         },
-    }  # fmt: skip
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
     deadline_s = tries * (patience_s + 12) + 60
     return {
         "spec": {
-            "containers": [container], "restartPolicy": "Never", "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": deadline_s, "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": deadline_s,
+            "terminationGracePeriodSeconds": 1,
         },
-    }  # fmt: skip
+    }

@@ -10,27 +10,49 @@ from typing import Any
 from drillkit.clients.kube.resources import Object
 
 KINDS = (
-    "configmaps", "secrets", "serviceaccounts", "services", "pods", "replicationcontrollers", "limitranges",
-    "resourcequotas", "persistentvolumeclaims", "persistentvolumes",
-    "deployments.apps", "statefulsets.apps", "daemonsets.apps", "replicasets.apps", "controllerrevisions.apps",
-    "jobs.batch", "cronjobs.batch",
-    "volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io",
-)  # fmt: skip
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "services",
+    "pods",
+    "replicationcontrollers",
+    "limitranges",
+    "resourcequotas",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "deployments.apps",
+    "statefulsets.apps",
+    "daemonsets.apps",
+    "replicasets.apps",
+    "controllerrevisions.apps",
+    "jobs.batch",
+    "cronjobs.batch",
+    "volumesnapshots.snapshot.storage.k8s.io",
+    "volumesnapshotcontents.snapshot.storage.k8s.io",
+)
 """What a drill restores unless more is listed: core (no Endpoints: they name the original's pods), apps and batch, and
 the snapshots that claims come back from. No Ingress, no certificates, nothing that an operator would act upon."""
 OPENING = "networkpolic"
 """In the name of every kind that could open the seal: policies add up, one may allow what ours forbids."""
 _TEMPLATES = {
-    "pods": ("spec",), "replicationcontrollers": ("spec", "template", "spec"),
-    "deployments.apps": ("spec", "template", "spec"), "statefulsets.apps": ("spec", "template", "spec"),
-    "daemonsets.apps": ("spec", "template", "spec"), "replicasets.apps": ("spec", "template", "spec"),
-    "jobs.batch": ("spec", "template", "spec"), "cronjobs.batch": ("spec", "jobTemplate", "spec", "template", "spec"),
-}  # fmt: skip
+    "pods": ("spec",),
+    "replicationcontrollers": ("spec", "template", "spec"),
+    "deployments.apps": ("spec", "template", "spec"),
+    "statefulsets.apps": ("spec", "template", "spec"),
+    "daemonsets.apps": ("spec", "template", "spec"),
+    "replicasets.apps": ("spec", "template", "spec"),
+    "jobs.batch": ("spec", "template", "spec"),
+    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
 """Where the spec of a pod stands in each kind."""
 _OF_LOAD_BALANCERS = (
-    "externalTrafficPolicy", "healthCheckNodePort", "loadBalancerIP", "loadBalancerClass", "loadBalancerSourceRanges",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "loadBalancerIP",
+    "loadBalancerClass",
+    "loadBalancerSourceRanges",
     "allocateLoadBalancerNodePorts",
-)  # fmt: skip
+)
 
 
 def backup_spec(
@@ -46,18 +68,29 @@ def backup_spec(
 
 
 def restore_spec(
-    backup: str, namespaces: Mapping[str, str], *, more_kinds: Iterable[str] = (), modifiers: str = "",
-    operations: timedelta | None = None, volumes: bool = True,
-) -> Object:  # fmt: skip
+    backup: str,
+    namespaces: Mapping[str, str],
+    *,
+    more_kinds: Iterable[str] = (),
+    modifiers: str = "",
+    operations: timedelta | None = None,
+    volumes: bool = True,
+) -> Object:
     """Spec of a Restore of a backup's namespaces into others. It never touches what exists already.
 
     `operations`: how long item operations (data movers) may take; without `volumes` claims come back empty.
     """
     spec: Object = {
-        "backupName": backup, "includedNamespaces": sorted(namespaces), "namespaceMapping": dict(namespaces),
-        "includedResources": [*_kinds(volumes), *(kind for kind in more_kinds if kind not in KINDS)],
-        "existingResourcePolicy": "none", "preserveNodePorts": False,
-    }  # fmt: skip
+        "backupName": backup,
+        "includedNamespaces": sorted(namespaces),
+        "namespaceMapping": dict(namespaces),
+        "includedResources": [
+            *_kinds(volumes),
+            *(kind for kind in more_kinds if kind not in KINDS),
+        ],
+        "existingResourcePolicy": "none",
+        "preserveNodePorts": False,
+    }
     if not volumes:
         spec["restorePVs"] = False
     if modifiers:
@@ -68,7 +101,11 @@ def restore_spec(
 
 
 def _kinds(volumes: bool) -> list[str]:
-    return [kind for kind in KINDS if volumes or not kind.startswith(("persistentvolumes", "volumesnapshot"))]
+    return [
+        kind
+        for kind in KINDS
+        if volumes or not kind.startswith(("persistentvolumes", "volumesnapshot"))
+    ]
 
 
 def go_duration(duration: timedelta) -> str:
@@ -87,15 +124,23 @@ def safe_modifiers() -> Mapping[str, str]:
     plain: dict[str, Any] = dict.fromkeys(_OF_LOAD_BALANCERS)
     rules = [
         _rule("cronjobs.batch", {"spec": {"suspend": True}}),
-        _rule("services", {"spec": {"type": "ClusterIP", **plain}}, {"path": "/spec/type", "value": "LoadBalancer"}),
+        _rule(
+            "services",
+            {"spec": {"type": "ClusterIP", **plain}},
+            {"path": "/spec/type", "value": "LoadBalancer"},
+        ),
     ]
     for kind, path in _TEMPLATES.items():
         patch: dict[str, Any] = {"hostNetwork": False}
         for key in reversed(path):
             patch = {key: patch}
-        rules.append(_rule(kind, patch, {"path": f"/{'/'.join(path)}/hostNetwork", "value": "true"}))
+        rules.append(
+            _rule(kind, patch, {"path": f"/{'/'.join(path)}/hostNetwork", "value": "true"})
+        )
     # JSON is YAML as well, and quotes itself.
-    return {"modifiers.yaml": json.dumps({"version": "v1", "resourceModifierRules": rules}, indent=1)}
+    return {
+        "modifiers.yaml": json.dumps({"version": "v1", "resourceModifierRules": rules}, indent=1)
+    }
 
 
 def _rule(kind: str, merge: Mapping[str, Any], *matches: Mapping[str, str]) -> Object:

@@ -51,19 +51,29 @@ class State:
         return self.phase == "Failed" and RESTARTED in self.why
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{n} {what}" for n, what in ((self.errors, "errors"), (self.warnings, "warnings")) if n)
-        return "; ".join(part for part in (f"{self.phase or 'not begun'}", counts, self.why) if part)
+        counts = ", ".join(
+            f"{n} {what}" for n, what in ((self.errors, "errors"), (self.warnings, "warnings")) if n
+        )
+        return "; ".join(
+            part for part in (f"{self.phase or 'not begun'}", counts, self.why) if part
+        )
 
 
 def state_of(obj: Object) -> State:
     """What a Backup or a Restore says of itself."""
     meta, status = obj["metadata"], obj.get("status") or {}
     return State(
-        name=meta["name"], phase=phase_of(obj), errors=int(status.get("errors") or 0),
-        warnings=int(status.get("warnings") or 0), why="; ".join(_complaints(status)), created=when(meta.get(_CREATED)),
-        started=when(status.get("startTimestamp")), completed=when(status.get("completionTimestamp")),
-        location=str((obj.get("spec") or {}).get("storageLocation") or ""), uid=str(meta.get("uid") or ""),
-    )  # fmt: skip
+        name=meta["name"],
+        phase=phase_of(obj),
+        errors=int(status.get("errors") or 0),
+        warnings=int(status.get("warnings") or 0),
+        why="; ".join(_complaints(status)),
+        created=when(meta.get(_CREATED)),
+        started=when(status.get("startTimestamp")),
+        completed=when(status.get("completionTimestamp")),
+        location=str((obj.get("spec") or {}).get("storageLocation") or ""),
+        uid=str(meta.get("uid") or ""),
+    )
 
 
 def phase_of(obj: Object) -> str:
@@ -77,7 +87,9 @@ def _complaints(status: dict[str, Any]) -> Iterable[str]:
         yield str(reason)
     if failed := int((status.get("hookStatus") or {}).get("hooksFailed") or 0):
         yield f"{failed} hooks failed"
-    if failed := int(status.get("restoreItemOperationsFailed") or status.get("backupItemOperationsFailed") or 0):
+    if failed := int(
+        status.get("restoreItemOperationsFailed") or status.get("backupItemOperationsFailed") or 0
+    ):
         yield f"{failed} item operations failed"
 
 
@@ -100,7 +112,9 @@ def newest(backups: Iterable[Object]) -> Newest:
     """Choose as Velero itself does: by start, Completed only."""
     states = [state_of(each) for each in backups]
     good = max((s for s in states if s.good and s.started), key=_start, default=None)
-    newer = [s for s in states if s.ended and not s.good and (good is None or _start(s) > _start(good))]
+    newer = [
+        s for s in states if s.ended and not s.good and (good is None or _start(s) > _start(good))
+    ]
     return Newest(good, tuple(sorted(newer, key=_start)), tuple(s for s in states if not s.ended))
 
 
@@ -124,7 +138,11 @@ class Location:
 def location_of(obj: Object) -> Location:
     """What a location says of itself."""
     status, phase = obj.get("status") or {}, phase_of(obj)
-    why = "" if phase == "Available" else f"{phase or 'never validated'}: {status.get('message') or 'it says no more'}"
+    why = (
+        ""
+        if phase == "Available"
+        else f"{phase or 'never validated'}: {status.get('message') or 'it says no more'}"
+    )
     validated = when(status.get("lastValidationTime"))
     default = bool((obj.get("spec") or {}).get("default"))
     return Location(obj["metadata"]["name"], phase == "Available", why, validated, default)

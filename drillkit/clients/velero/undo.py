@@ -80,26 +80,40 @@ class DeleteBackup(DeleteObject):
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is None:
             body = {
-                "apiVersion": DELETIONS.api_version, "kind": DELETIONS.kind,
+                "apiVersion": DELETIONS.api_version,
+                "kind": DELETIONS.kind,
                 "metadata": {
-                    "name": self.name, "namespace": self.namespace, "labels": labels(self.run, self.name),
+                    "name": self.name,
+                    "namespace": self.namespace,
+                    "labels": labels(self.run, self.name),
                 },
                 "spec": {"backupName": self.name},
-            }  # fmt: skip
+            }
             with contextlib.suppress(Conflict):  # an attempt that was not answered has landed
-                kube.send("POST", DELETIONS.path(namespace=self.namespace), f"delete {self.resource}", body=body)
+                kube.send(
+                    "POST",
+                    DELETIONS.path(namespace=self.namespace),
+                    f"delete {self.resource}",
+                    body=body,
+                )
             return
         if phase_of(there) == "Processed":
             # It was about a backup before this one, or it failed: the next look asks anew.
             self._forget_request(kube)
             if said := (there.get("status") or {}).get("errors"):
-                raise Unavailable(f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}")
+                raise Unavailable(
+                    f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}"
+                )
 
     def _forget_request(self, kube: Reader) -> None:
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is not None and is_ours(there, self.run, self.name):
             with contextlib.suppress(Absent):
-                kube.send("DELETE", DELETIONS.path(self.name, self.namespace), f"delete the request for {self.name}")
+                kube.send(
+                    "DELETE",
+                    DELETIONS.path(self.name, self.namespace),
+                    f"delete the request for {self.name}",
+                )
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,11 @@ class DeleteScratch(DeleteObject):
         """Raises CallError, DeadlineOver saying what blocks."""
         kube, uid = clients.kube, patience.identity.get("uid", "")
         there = kube.find(NAMESPACES, self.name)
-        was_ours = bool(uid) or (there is not None and is_ours(there, self.run, self.name)) or self._left(kube)
+        was_ours = (
+            bool(uid)
+            or (there is not None and is_ours(there, self.run, self.name))
+            or self._left(kube)
+        )
         known: list[Object] = []
         if there is not None and is_ours(there, self.run, self.name, uid):
             # While the namespace stands: once it is gone, nothing tells any more whose its volumes were.
@@ -144,18 +162,24 @@ def restore_undo(name: str, namespace: str, run: str, expires: str = "") -> Dele
     return DeleteRestore(RESTORES, name, run, namespace, expires)
 
 
-def scratch_undo(name: str, run: str, handles: tuple[str, ...] = (), expires: str = "") -> DeleteScratch:
+def scratch_undo(
+    name: str, run: str, handles: tuple[str, ...] = (), expires: str = ""
+) -> DeleteScratch:
     """The undo of creating a namespace to restore into."""
     return DeleteScratch(NAMESPACES, name, run, expires=expires, handles=handles)
 
 
-def _until_gone(kube: Reader, undo: DeleteObject, patience: Patience, ask: Callable[[Object], str]) -> Undone:
+def _until_gone(
+    kube: Reader, undo: DeleteObject, patience: Patience, ask: Callable[[Object], str]
+) -> Undone:
     """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises DeadlineOver with that."""
     uid, asked = patience.identity.get("uid", ""), False
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
         obj = kube.find(undo.of, undo.name, undo.namespace)
         if obj is not None and is_ours(obj, undo.run, undo.name, uid):
-            blocks = "it is on its way out" if obj["metadata"].get("deletionTimestamp") else ask(obj)
+            blocks = (
+                "it is on its way out" if obj["metadata"].get("deletionTimestamp") else ask(obj)
+            )
             asked = True
             if patience.deadline.over:
                 raise DeadlineOver(f"{undo.resource} is still there: {blocks}")
@@ -178,7 +202,9 @@ def _gone(undo: DeleteObject, asked: bool, uid: str) -> Undone:
 def _not_ours(undo: DeleteObject, obj: Object, asked: bool, uid: str) -> Undone:
     if asked or (uid and obj["metadata"]["uid"] != uid):
         outcome: Any = "undone" if asked else "already-undone"
-        return Undone(outcome, f"{undo.resource} is gone; another one has its name and is left alone")
+        return Undone(
+            outcome, f"{undo.resource} is gone; another one has its name and is left alone"
+        )
     return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
 
 
@@ -188,4 +214,9 @@ def _delete(kube: Reader, undo: DeleteObject, obj: Object, *, version: bool = Fa
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
     # Gone, changed or another one by now: the caller looks again.
     with contextlib.suppress(Absent, Conflict):
-        kube.send("DELETE", undo.of.path(undo.name, undo.namespace), f"delete {undo.resource}", body=options)
+        kube.send(
+            "DELETE",
+            undo.of.path(undo.name, undo.namespace),
+            f"delete {undo.resource}",
+            body=options,
+        )

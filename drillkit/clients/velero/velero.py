@@ -20,7 +20,16 @@ from drillkit.clients.velero.resources import (
     label_value,
 )
 from drillkit.clients.velero.seal import Opening
-from drillkit.clients.velero.state import ENDED, Location, Newest, State, location_of, newest, phase_of, state_of
+from drillkit.clients.velero.state import (
+    ENDED,
+    Location,
+    Newest,
+    State,
+    location_of,
+    newest,
+    phase_of,
+    state_of,
+)
 from drillkit.clients.velero.undo import DeleteBackup, DeleteRestore, DeleteScratch
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Absent, TargetError
@@ -48,8 +57,12 @@ class Velero:
         found = self.kube.find(BACKUPS, name, self.namespace)
         if found is None:
             known = sorted(b["metadata"]["name"] for b in self.kube.list(BACKUPS, self.namespace))
-            hint = f"the last ones are {', '.join(known[-5:])}" if known else "there are none at all"
-            raise Absent(f"expected backup {name} in namespace {self.namespace}, found none; {hint}")
+            hint = (
+                f"the last ones are {', '.join(known[-5:])}" if known else "there are none at all"
+            )
+            raise Absent(
+                f"expected backup {name} in namespace {self.namespace}, found none; {hint}"
+            )
         return state_of(found)
 
     def newest(self, schedule: str) -> Newest:
@@ -62,7 +75,9 @@ class Velero:
         found = self.kube.find(SCHEDULES, name, self.namespace)
         if found is None:
             known = ", ".join(sorted(s["metadata"]["name"] for s in self.schedules())) or "none"
-            raise Absent(f"expected schedule {name} in namespace {self.namespace}; there are {known}")
+            raise Absent(
+                f"expected schedule {name} in namespace {self.namespace}; there are {known}"
+            )
         return found
 
     def schedules(self) -> list[Object]:
@@ -86,7 +101,11 @@ class Velero:
         """Restores that have not ended: `name (phase)`. The server has one worker, so another would wait, or delay
         somebody's emergency."""
         found = self.kube.list(RESTORES, self.namespace)
-        return [f"{r['metadata']['name']} ({phase_of(r) or 'New'})" for r in found if phase_of(r) not in ENDED]
+        return [
+            f"{r['metadata']['name']} ({phase_of(r) or 'New'})"
+            for r in found
+            if phase_of(r) not in ENDED
+        ]
 
     def restore_state(self, name: str) -> State:
         """A restore as it stands. Raises Absent."""
@@ -110,7 +129,9 @@ class Velero:
         """Create a namespace to restore into, sealed. Raises NotOurs when another has that name."""
         return seal.open_scratch(self.kube, plan, openings)
 
-    def fetch(self, plan: Planned[DeleteObject], kind: FileKind, of: str, limit_s: float) -> bytes | None:
+    def fetch(
+        self, plan: Planned[DeleteObject], kind: FileKind, of: str, limit_s: float
+    ) -> bytes | None:
         """A file of the backup or restore `of`, unpacked; None where there is none. Raises DeadlineOver."""
         return files.fetch(self.kube, plan, kind, of, limit_s)
 

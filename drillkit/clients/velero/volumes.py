@@ -22,8 +22,14 @@ from drillkit.model.errors import Absent, Conflict
 if TYPE_CHECKING:
     from drillkit.clients.velero.undo import DeleteScratch
 
-_HANDLES = {"csi": "volumeHandle", "awsElasticBlockStore": "volumeID", "gcePersistentDisk": "pdName",
-            "azureDisk": "diskURI", "vsphereVolume": "volumePath", "cinder": "volumeID"}  # fmt: skip
+_HANDLES = {
+    "csi": "volumeHandle",
+    "awsElasticBlockStore": "volumeID",
+    "gcePersistentDisk": "pdName",
+    "azureDisk": "diskURI",
+    "vsphereVolume": "volumePath",
+    "cinder": "volumeID",
+}
 
 
 def of_namespace(kube: Reader, namespace: str) -> list[Object]:
@@ -38,7 +44,9 @@ def _claim(volume: Object) -> dict[str, Any]:
 def handle_of(volume: Object) -> str:
     """What names its disk at the provider, or ''."""
     spec = volume.get("spec") or {}
-    return next((str(spec[kind].get(field) or "") for kind, field in _HANDLES.items() if spec.get(kind)), "")
+    return next(
+        (str(spec[kind].get(field) or "") for kind, field in _HANDLES.items() if spec.get(kind)), ""
+    )
 
 
 def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
@@ -55,19 +63,25 @@ def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
         name = volume["metadata"]["name"]
         body = {
             "metadata": {
-                "resourceVersion": volume["metadata"]["resourceVersion"], "labels": labels(undo.run, undo.name),
+                "resourceVersion": volume["metadata"]["resourceVersion"],
+                "labels": labels(undo.run, undo.name),
             },
             "spec": {"persistentVolumeReclaimPolicy": wanted},
-        }  # fmt: skip
+        }
         with contextlib.suppress(Absent, Conflict):  # looked at again, or with the next attempt
             kube.send(
-                "PATCH", PERSISTENT_VOLUMES.path(name), f"set the policy of persistentvolume/{name} to {wanted}",
-                body=body, content_type=MERGE_PATCH,
-            )  # fmt: skip
+                "PATCH",
+                PERSISTENT_VOLUMES.path(name),
+                f"set the policy of persistentvolume/{name} to {wanted}",
+                body=body,
+                content_type=MERGE_PATCH,
+            )
     return volumes
 
 
-def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience, known: Iterable[Object]) -> list[str]:
+def wait_until_gone(
+    kube: Reader, undo: DeleteScratch, patience: Patience, known: Iterable[Object]
+) -> list[str]:
     """After the namespace: wait until none of its volumes is left. Names of all that are gone, the `known` ones too.
 
     Raises CallError, DeadlineOver.
@@ -82,7 +96,9 @@ def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience, known
         if not left:
             return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
         if patience.deadline.over:
-            raise DeadlineOver(f"volumes of {undo.resource} are still there: {', '.join(_states(left))}")
+            raise DeadlineOver(
+                f"volumes of {undo.resource} are still there: {', '.join(_states(left))}"
+            )
         patience.pause(pause_s)
     raise AssertionError("pauses never end")
 
@@ -90,17 +106,22 @@ def wait_until_gone(kube: Reader, undo: DeleteScratch, patience: Patience, known
 def _let_go(kube: Reader, volume: Object) -> None:
     """Delete the volume's object alone; with a policy of Retain its disk stays."""
     meta = volume["metadata"]
-    if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get("deletionTimestamp"):
+    if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get(
+        "deletionTimestamp"
+    ):
         return
     options = {
-        "apiVersion": "v1", "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
         "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
-    }  # fmt: skip
+    }
     with contextlib.suppress(Absent, Conflict):
         kube.send(
-            "DELETE", PERSISTENT_VOLUMES.path(meta["name"]), f"delete persistentvolume/{meta['name']}, not its disk",
+            "DELETE",
+            PERSISTENT_VOLUMES.path(meta["name"]),
+            f"delete persistentvolume/{meta['name']}, not its disk",
             body=options,
-        )  # fmt: skip
+        )
 
 
 def _said(name: str, handle: str, undo: DeleteScratch) -> str:
@@ -112,4 +133,6 @@ def _states(volumes: Iterable[Object]) -> Iterable[str]:
     for volume in volumes:
         status = volume.get("status") or {}
         why = status.get("message") or ", ".join(volume["metadata"].get("finalizers") or ())
-        yield f"{volume['metadata']['name']} is {status.get('phase', '?')}" + (f" ({why})" if why else "")
+        yield f"{volume['metadata']['name']} is {status.get('phase', '?')}" + (
+            f" ({why})" if why else ""
+        )

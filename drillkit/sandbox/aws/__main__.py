@@ -21,18 +21,28 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m drillkit.sandbox.aws", description="AWS on 127.0.0.1, with real PostgreSQL."
     )
-    parser.add_argument("--state", type=Path, required=True, help="folder for databases, backups and logs")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="folder for databases, backups and logs"
+    )
     parser.add_argument("--region", default="eu-central-1")
     parser.add_argument("--dr-region", default="eu-west-1")
-    parser.add_argument("--demo", action="store_true", help="boot with the demo shop's database and a writer")
+    parser.add_argument(
+        "--demo", action="store_true", help="boot with the demo shop's database and a writer"
+    )
     parser.add_argument("--aurora", action="store_true", help="boot with an Aurora cluster too")
     parser.add_argument("--postgres", type=Path, help="folder with PostgreSQL's programs")
     parser.add_argument("--cache", type=Path, help="folder for the template of new databases")
     parser.add_argument(
-        "--ship-interval", type=float, default=5.0, metavar="S", help="seconds between two shipments of WAL"
+        "--ship-interval",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds between two shipments of WAL",
     )
     parser.add_argument(
-        "--die-with-parent", action="store_true", help="end when the starting process ends, however it ends"
+        "--die-with-parent",
+        action="store_true",
+        help="end when the starting process ends, however it ends",
     )
     return parser.parse_args(argv)
 
@@ -59,7 +69,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.die_with_parent:
         _die_with_parent(stop)
     arguments.state.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=arguments.state / "aws.log", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        filename=arguments.state / "aws.log",
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
     from drillkit.sandbox.aws.server import AwsSandbox, Options
 
     try:

@@ -29,7 +29,15 @@ HEARTBEAT = "drillkit_heartbeat"
 BEAT_S = 1.0
 ROWS = 5000
 MOST_WRITTEN = 200_000  # then the writer rests: a forgotten sandbox must not fill the disk
-ITEMS = ("espresso cup", "desk lamp", "notebook", "backpack", "water bottle", "keyboard", "headphones")
+ITEMS = (
+    "espresso cup",
+    "desk lamp",
+    "notebook",
+    "backpack",
+    "water bottle",
+    "keyboard",
+    "headphones",
+)
 
 SCHEMA = f"""
 create table customers (id bigint generated always as identity primary key, email text not null unique);
@@ -105,9 +113,7 @@ def beat(key: bytes) -> dict[str, Any]:
     return {"micros": micros, "token": token, "signature": signature}
 
 
-INSERT_BEAT = (
-    f"insert into {HEARTBEAT} values (timestamptz 'epoch' + :micros * interval '1 microsecond', :token, :signature)"
-)
+INSERT_BEAT = f"insert into {HEARTBEAT} values (timestamptz 'epoch' + :micros * interval '1 microsecond', :token, :signature)"
 
 
 def fill(key: str, server: PgServer) -> None:
@@ -148,7 +154,12 @@ class Writer:
         import pg8000.native
 
         return pg8000.native.Connection(
-            USER, host=HOST, port=self._server.port, database=DATABASE, password=self._password, timeout=10
+            USER,
+            host=HOST,
+            port=self._server.port,
+            database=DATABASE,
+            password=self._password,
+            timeout=10,
         )
 
     def _loop(self) -> None:
@@ -167,7 +178,9 @@ class Writer:
                     item=ITEMS[number % len(ITEMS)],
                 )
                 self._beat(connection)
-            except Exception:  # restarting, dropped table, deleted instance: like any client it tries again
+            except (
+                Exception
+            ):  # restarting, dropped table, deleted instance: like any client it tries again
                 self._closed(connection)
                 connection = None
         self._closed(connection)

@@ -41,7 +41,9 @@ def _scope(environ: Environ) -> tuple[str, str, str] | None:
     found = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     if found is not None:
         return found[1], found[2], found[3]
-    credential = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0].split("/")
+    credential = (
+        parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0].split("/")
+    )
     return (credential[0], credential[2], credential[3]) if len(credential) == 5 else None
 
 
@@ -57,7 +59,9 @@ def _action(service: str, environ: Environ, form: dict[str, str]) -> str:
 class Gateway:
     """A WSGI application."""
 
-    def __init__(self, knobs: Knobs, control: Control, access_key: str, moto: Callable[[str], Any]) -> None:
+    def __init__(
+        self, knobs: Knobs, control: Control, access_key: str, moto: Callable[[str], Any]
+    ) -> None:
         self.knobs = knobs
         self.control = control
         self.access_key = access_key
@@ -73,7 +77,10 @@ class Gateway:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
             status, document = self.control.answer(environ, _body(environ))
             text = json.dumps(document, default=str).encode()
-            start_response(f"{status} -", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+            start_response(
+                f"{status} -",
+                [("Content-Type", "application/json"), ("Content-Length", str(len(text)))],
+            )
             return [text]
         body = _body(environ)
         scope = _scope(environ)
@@ -87,7 +94,11 @@ class Gateway:
         rule = None if refused else self.knobs.rule_for(service, action, shown)
         region = scope[1] if scope is not None else ""
         self.knobs.note_call(
-            service, action, region, shown, refused.code if refused else rule.effect if rule else "served"
+            service,
+            action,
+            region,
+            shown,
+            refused.code if refused else rule.effect if rule else "served",
         )
         if rule is not None and rule.effect in ("delay", "hang"):
             self.stopping.wait(min(rule.seconds, HANG_LIMIT_S))
@@ -106,9 +117,15 @@ class Gateway:
         if scope is None:
             return Fault("MissingAuthenticationToken", "Missing Authentication Token", 403)
         if scope[0] != self.access_key:
-            return Fault("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+            return Fault(
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+                403,
+            )
         if self.knobs.settings.credentials == "expired":
-            return Fault("ExpiredToken", "The security token included in the request is expired", 403)
+            return Fault(
+                "ExpiredToken", "The security token included in the request is expired", 403
+            )
         query = parse_qs(environ.get("QUERY_STRING", ""))
         if "X-Amz-Expires" in query and "X-Amz-Date" in query:
             signed = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -117,7 +134,12 @@ class Gateway:
         return None
 
     def _serve(
-        self, service: str, region: str, environ: Environ, body: bytes, start_response: StartResponse
+        self,
+        service: str,
+        region: str,
+        environ: Environ,
+        body: bytes,
+        start_response: StartResponse,
     ) -> Iterable[bytes]:
         if service not in self._services:
             answer: Iterable[bytes] = self._moto(service)(environ, start_response)
@@ -133,19 +155,28 @@ class Gateway:
     def _fault(self, service: str, fault: Fault, start_response: StartResponse) -> Iterable[bytes]:
         request_id = str(uuid.uuid4())
         if service in self._services:
-            return _xml(fault.status, self._services[service][0].write_fault(fault, request_id), start_response)
+            return _xml(
+                fault.status,
+                self._services[service][0].write_fault(fault, request_id),
+                start_response,
+            )
         if service == "s3":
             text = f"<Error><Code>{fault.code}</Code><Message>{fault.message}</Message></Error>"
             return _xml(fault.status, text, start_response)
         if service in ("sts", "ec2", "iam"):
             inner = f"<Error><Code>{fault.code}</Code><Message>{fault.message}</Message></Error>"
             request = f"<RequestId>{request_id}</RequestId>"
-            wrapped = f"<Response><Errors>{inner}</Errors><RequestID>{request_id}</RequestID></Response>"
-            text = wrapped if service == "ec2" else f"<ErrorResponse>{inner}{request}</ErrorResponse>"
+            wrapped = (
+                f"<Response><Errors>{inner}</Errors><RequestID>{request_id}</RequestID></Response>"
+            )
+            text = (
+                wrapped if service == "ec2" else f"<ErrorResponse>{inner}{request}</ErrorResponse>"
+            )
             return _xml(fault.status, text, start_response)
         text = json.dumps({"__type": fault.code, "message": fault.message})
         start_response(
-            f"{fault.status} -", [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", request_id)]
+            f"{fault.status} -",
+            [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", request_id)],
         )
         return [text.encode()]
 
@@ -158,7 +189,9 @@ def _spoiled(rule: CallRule) -> Fault | None:
 
 def _xml(status: int, text: str, start_response: StartResponse) -> Iterable[bytes]:
     data = text.encode()
-    start_response(f"{status} -", [("Content-Type", "text/xml"), ("Content-Length", str(len(data)))])
+    start_response(
+        f"{status} -", [("Content-Type", "text/xml"), ("Content-Length", str(len(data)))]
+    )
     return [data]
 
 

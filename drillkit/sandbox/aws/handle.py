@@ -58,7 +58,10 @@ class AwsHandle:
         """One request to the private path (see `control`); raises ValueError with the reason it was refused."""
         body = json.dumps(values).encode() if values is not None else None
         request = urllib.request.Request(
-            f"{self.endpoint}/_sandbox{path}", data=body, method=method, headers={"X-Sandbox-Token": self.token}
+            f"{self.endpoint}/_sandbox{path}",
+            data=body,
+            method=method,
+            headers={"X-Sandbox-Token": self.token},
         )
         try:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -165,7 +168,10 @@ def start_aws(
         process.kill()
         process.wait(5.0)
         said = errors.read_text(encoding="utf-8").strip()[-1500:]
-        raise AwsFailed(said or f"the AWS sandbox was not ready within {timeout_s:.0f} s; see {state_dir / 'aws.log'}")
+        raise AwsFailed(
+            said
+            or f"the AWS sandbox was not ready within {timeout_s:.0f} s; see {state_dir / 'aws.log'}"
+        )
     return AwsHandle(process=process, **json.loads(line))
 
 

@@ -46,7 +46,9 @@ class CallRule:
         return (
             fnmatchcase(service, self.service)
             and fnmatchcase(action, self.action)
-            and all(fnmatchcase(str(params.get(name)), pattern) for name, pattern in self.match.items())
+            and all(
+                fnmatchcase(str(params.get(name)), pattern) for name, pattern in self.match.items()
+            )
         )
 
 
@@ -100,7 +102,9 @@ class Settings:
     ship_interval_s: float = 5.0
     stalled_archivers: list[str] = field(default_factory=list)
     writer_rate: float = 5.0
-    quota: dict[str, int] = field(default_factory=lambda: {"DBInstances": 40, "ManualSnapshots": 100, "DBClusters": 40})
+    quota: dict[str, int] = field(
+        default_factory=lambda: {"DBInstances": 40, "ManualSnapshots": 100, "DBClusters": 40}
+    )
     credentials: Literal["valid", "expired"] = "valid"
 
 
@@ -109,7 +113,9 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(f"{kind.__name__} has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        raise ValueError(
+            f"{kind.__name__} has no {unknown[0]!r}; it has {', '.join(sorted(known))}"
+        )
     try:
         return kind(**values)
     except TypeError as error:
@@ -131,7 +137,9 @@ class Knobs:
 
     def add_rule(self, rule: CallRule) -> None:
         if rule.effect not in get_args(Effect):
-            raise ValueError(f"effect must be one of {', '.join(get_args(Effect))}, found {rule.effect!r}")
+            raise ValueError(
+                f"effect must be one of {', '.join(get_args(Effect))}, found {rule.effect!r}"
+            )
         with self._lock:
             self._rules.append(rule)
 
@@ -149,7 +157,9 @@ class Knobs:
         known = {item.name for item in fields(Settings)}
         for name, value in values.items():
             if name not in known:
-                raise ValueError(f"there is no setting {name!r}; there are {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"there is no setting {name!r}; there are {', '.join(sorted(known))}"
+                )
             if isinstance(current := getattr(self.settings, name), dict):
                 current.update(value)
             else:
@@ -217,7 +227,9 @@ class Knobs:
             if damage.mode == "sql" and any(fnmatchcase(name, damage.backup) for name in names)
         ]
 
-    def note_call(self, service: str, action: str, region: str, params: Mapping[str, Any], outcome: str) -> None:
+    def note_call(
+        self, service: str, action: str, region: str, params: Mapping[str, Any], outcome: str
+    ) -> None:
         """Remembers one API call for whoever wants to see what went over the wire."""
         with self._lock:
             self._number += 1
@@ -228,7 +240,10 @@ class Knobs:
                     "service": service,
                     "action": action,
                     "region": region,
-                    "params": {name: "***" if name in SECRET_PARAMETERS else value for name, value in params.items()},
+                    "params": {
+                        name: "***" if name in SECRET_PARAMETERS else value
+                        for name, value in params.items()
+                    },
                     "outcome": outcome,
                 }
             )

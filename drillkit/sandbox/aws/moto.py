@@ -31,7 +31,10 @@ class LazyMoto:
         """The WSGI application, ready for this service."""
         with self._lock:
             if self._application is None:
-                from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+                from moto.moto_server.werkzeug_app import (
+                    DomainDispatcherApplication,
+                    create_backend_app,
+                )
 
                 self._application = DomainDispatcherApplication(create_backend_app)
             if service == "ec2" and not self._ec2_ready:
@@ -60,13 +63,18 @@ class LazyMoto:
         finally:
             module.random_security_group_id = original
 
-    def request(self, service: str, region: str, access_key: str, body: bytes, **headers: str) -> bytes:
+    def request(
+        self, service: str, region: str, access_key: str, body: bytes, **headers: str
+    ) -> bytes:
         """One request from inside, as any client would send it; raises RuntimeError for an error answer."""
         from werkzeug.test import Client
 
         stamp = time.strftime("%Y%m%d", time.gmtime())
         scope = f"{access_key}/{stamp}/{region}/{service}/aws4_request"
-        sent = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0", **headers}
+        sent = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            **headers,
+        }
         method, path = sent.pop("method", "POST"), sent.pop("path", "/")
         answer = Client(self(service)).open(path, method=method, data=body, headers=sent)
         if answer.status_code >= 300:

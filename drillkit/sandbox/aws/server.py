@@ -65,7 +65,9 @@ class AwsSandbox:
         self.rds.on_secret = self.make_secret
         self.cache = Cache(ACCOUNT, self.knobs, QueryProtocol("elasticache"))
         self.shipper = Shipper(self.rds)
-        self.gateway = Gateway(self.knobs, Control(self.knobs, self.token, self._destroy), self.access_key, self.moto)
+        self.gateway = Gateway(
+            self.knobs, Control(self.knobs, self.token, self._destroy), self.access_key, self.moto
+        )
         self.gateway.add(self.rds.protocol, lambda call: service.answer(self.rds, call))
         self.gateway.add(self.cache.protocol, self.cache.answer)
         self._writer: demo.Writer | None = None
@@ -88,7 +90,9 @@ class AwsSandbox:
         warm_up = threading.Thread(target=self._seed_moto, daemon=True)
         warm_up.start()
         self._http = make_server(HOST, 0, self.gateway, threaded=True, request_handler=Quiet)
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        ).start()
         ready: dict[str, Any] = {
             "endpoint": f"http://{HOST}:{self._http.server_port}",
             "region": self.options.region,
@@ -130,9 +134,16 @@ class AwsSandbox:
     def make_secret(self, region: str, name: str, password: str) -> str:
         """Keeps a password in Secrets Manager, in the form RDS uses, and returns the secret's ARN."""
         value = json.dumps({"username": demo.USER, "password": password})
-        body = json.dumps({"Name": name, "SecretString": value, "ClientRequestToken": secrets.token_hex(16)}).encode()
-        headers = {"X-Amz-Target": "secretsmanager.CreateSecret", "Content-Type": "application/x-amz-json-1.1"}
-        answer = json.loads(self.moto.request("secretsmanager", region, self.access_key, body, **headers))
+        body = json.dumps(
+            {"Name": name, "SecretString": value, "ClientRequestToken": secrets.token_hex(16)}
+        ).encode()
+        headers = {
+            "X-Amz-Target": "secretsmanager.CreateSecret",
+            "Content-Type": "application/x-amz-json-1.1",
+        }
+        answer = json.loads(
+            self.moto.request("secretsmanager", region, self.access_key, body, **headers)
+        )
         return str(answer["ARN"])
 
     def _make_groups(self) -> None:
@@ -175,7 +186,9 @@ class AwsSandbox:
         canary_key.write_text(key, encoding="utf-8")
         self.rds.prepare[demo.INSTANCE] = partial(demo.fill, key)
         self._act(
-            region, "CreateDBInstance", demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]}
+            region,
+            "CreateDBInstance",
+            demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]},
         )
         self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
         self.cache.groups[region, demo.CACHE_GROUP].server.data.update(demo.SESSIONS)

@@ -45,7 +45,9 @@ def _nest(form: Mapping[str, str]) -> dict[str, Any]:
         for part in parents:
             child = node.setdefault(part, {})
             if not isinstance(child, dict):
-                raise Fault("MalformedQueryString", f"parameter {name} is both a value and a structure")
+                raise Fault(
+                    "MalformedQueryString", f"parameter {name} is both a value and a structure"
+                )
             node = child
         node[last] = value
     return tree
@@ -62,10 +64,14 @@ def _scalar(shape: Any, value: str, where: str) -> Any:
             moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except ValueError as error:
-        raise Fault("InvalidParameterValue", f"{where}: expected a {kind}, found {value!r}") from error
+        raise Fault(
+            "InvalidParameterValue", f"{where}: expected a {kind}, found {value!r}"
+        ) from error
     if kind == "boolean":
         if value.lower() not in ("true", "false"):
-            raise Fault("InvalidParameterValue", f"{where}: expected true or false, found {value!r}")
+            raise Fault(
+                "InvalidParameterValue", f"{where}: expected true or false, found {value!r}"
+            )
         return value.lower() == "true"
     return value
 
@@ -74,17 +80,28 @@ def _read(shape: Any, node: Any, where: str) -> Any:
     if shape.type_name == "structure":
         if not isinstance(node, dict):
             raise Fault("InvalidParameterValue", f"{where}: expected a structure")
-        names = {member.serialization.get("name", name): (name, member) for name, member in shape.members.items()}
+        names = {
+            member.serialization.get("name", name): (name, member)
+            for name, member in shape.members.items()
+        }
         unknown = sorted(set(node) - set(names))
         if unknown:
-            raise Fault("ValidationError", f"unknown parameter {where + '.' if where else ''}{unknown[0]}")
-        return {names[key][0]: _read(names[key][1], value, f"{where}.{key}".lstrip(".")) for key, value in node.items()}
+            raise Fault(
+                "ValidationError", f"unknown parameter {where + '.' if where else ''}{unknown[0]}"
+            )
+        return {
+            names[key][0]: _read(names[key][1], value, f"{where}.{key}".lstrip("."))
+            for key, value in node.items()
+        }
     if shape.type_name == "list":
         if node == "":  # how clients send an empty list
             return []
         items = node if shape.serialization.get("flattened") else next(iter(node.values()))
         if not all(key.isdigit() for key in items):
-            raise Fault("InvalidParameterValue", f"{where}: expected numbered members, found {sorted(items)[:3]}")
+            raise Fault(
+                "InvalidParameterValue",
+                f"{where}: expected numbered members, found {sorted(items)[:3]}",
+            )
         return [_read(shape.member, items[key], f"{where}.{key}") for key in sorted(items, key=int)]
     if not isinstance(node, str):
         raise Fault("InvalidParameterValue", f"{where}: expected a value, found a structure")
@@ -152,7 +169,9 @@ class QueryProtocol:
         params = _read(shape, _nest(form), "") if shape is not None else {}
         for name in shape.required_members if shape is not None else ():
             if params.get(name) in (None, ""):
-                raise Fault("MissingParameter", f"the request to {action} must contain the parameter {name}")
+                raise Fault(
+                    "MissingParameter", f"the request to {action} must contain the parameter {name}"
+                )
         return Call(self.service, action, region, params)
 
     def write(self, call: Call, result: Mapping[str, Any]) -> str:
@@ -160,7 +179,9 @@ class QueryProtocol:
         operation = self._model.operation_model(call.action)
         out: list[str] = []
         if operation.output_shape is not None:
-            wrapper = operation.output_shape.serialization.get("resultWrapper", f"{call.action}Result")
+            wrapper = operation.output_shape.serialization.get(
+                "resultWrapper", f"{call.action}Result"
+            )
             _write(operation.output_shape, self._page(call, operation, dict(result)), wrapper, out)
         return (
             f'<{call.action}Response xmlns="{self._namespace}">{"".join(out)}<ResponseMetadata><RequestId>'
@@ -169,14 +190,19 @@ class QueryProtocol:
 
     def _page(self, call: Call, operation: Any, result: dict[str, Any]) -> dict[str, Any]:
         """Cuts the answer's one list into pages, for actions that have pages."""
-        if "Marker" not in operation.output_shape.members or "Marker" not in operation.input_shape.members:
+        if (
+            "Marker" not in operation.output_shape.members
+            or "Marker" not in operation.input_shape.members
+        ):
             return result
         lists = [name for name, value in result.items() if isinstance(value, list)]
         if len(lists) != 1:
             return result
         size = int(call.params.get("MaxRecords", 100))
         if not 20 <= size <= 100:
-            raise Fault("InvalidParameterValue", f"MaxRecords must lie between 20 and 100, found {size}")
+            raise Fault(
+                "InvalidParameterValue", f"MaxRecords must lie between 20 and 100, found {size}"
+            )
         start = int(call.params.get("Marker") or 0)
         items = result[lists[0]]
         result[lists[0]] = items[start : start + size]

@@ -19,7 +19,14 @@ from drillkit.sandbox.cluster.kubelet.tools import furnish
 from drillkit.sandbox.cluster.mesh import Mesh
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.prometheus import Prometheus, installed, required
-from drillkit.sandbox.kube.objects import CRDS, DAEMONSETS, DEPLOYMENTS, SERVICES, STATEFULSETS, Event
+from drillkit.sandbox.kube.objects import (
+    CRDS,
+    DAEMONSETS,
+    DEPLOYMENTS,
+    SERVICES,
+    STATEFULSETS,
+    Event,
+)
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
@@ -51,7 +58,10 @@ class Cluster:
         self.view.follow(FAULT_RESOURCES)
         rules = self.controllers.litmus.rules
         self.mesh = Mesh(
-            self.processes, self.view, lambda: current_rules(self.view, rules(self.view)), state_dir / "proxy.log"
+            self.processes,
+            self.view,
+            lambda: current_rules(self.view, rules(self.view)),
+            state_dir / "proxy.log",
         )
         self._prometheus: Prometheus | None = None
         self._wake = asyncio.Event()
@@ -68,7 +78,9 @@ class Cluster:
     @property
     def prometheus(self) -> str | None:
         """The URL of Prometheus, if it runs; known once `ready()` has returned."""
-        return self._prometheus.url if self._prometheus is not None and self._prometheus.url else None
+        return (
+            self._prometheus.url if self._prometheus is not None and self._prometheus.url else None
+        )
 
     @property
     def truth(self) -> str:
@@ -94,7 +106,11 @@ class Cluster:
             shop.open_shop(self.store)
         self._shop = with_shop
         hooks = Hooks(self.kubelet, self.view)
-        self.store.pod_log, self.store.pod_exec, self.store.pod_metrics = hooks.log, hooks.execute, hooks.metrics
+        self.store.pod_log, self.store.pod_exec, self.store.pod_metrics = (
+            hooks.log,
+            hooks.execute,
+            hooks.metrics,
+        )
         self._loop_task = asyncio.create_task(self._run())
         if prometheus == "on" or (prometheus == "auto" and installed() is not None):
             required()
@@ -124,7 +140,9 @@ class Cluster:
         await self.processes.close()
 
     def _kubelet(self, view: View) -> ProcessKubelet:
-        self.kubelet = ProcessKubelet(view, self.processes, self._state_dir / "logs", lambda: self.mesh.address)
+        self.kubelet = ProcessKubelet(
+            view, self.processes, self._state_dir / "logs", lambda: self.mesh.address
+        )
         return self.kubelet
 
     def _hear(self, event: Event) -> None:
@@ -139,7 +157,9 @@ class Cluster:
                 await asyncio.sleep(0)
                 continue
             due = self.controllers.next_due()
-            wait_s = None if due is None else max(0.0, (due - self.controllers.now()).total_seconds())
+            wait_s = (
+                None if due is None else max(0.0, (due - self.controllers.now()).total_seconds())
+            )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)
             await asyncio.sleep(BATCH_S)
@@ -153,8 +173,13 @@ class Cluster:
             urls = self.mesh.urls()
             for service in self.view.all(SERVICES):
                 url = urls.get(f"{service['metadata']['namespace']}/{service['metadata']['name']}")
-                if url and (service["metadata"].get("annotations") or {}).get(URL_ANNOTATION) != url:
-                    self.view.patch(SERVICES, service, {"metadata": {"annotations": {URL_ANNOTATION: url}}})
+                if (
+                    url
+                    and (service["metadata"].get("annotations") or {}).get(URL_ANNOTATION) != url
+                ):
+                    self.view.patch(
+                        SERVICES, service, {"metadata": {"annotations": {URL_ANNOTATION: url}}}
+                    )
         except Exception:  # the control loop has to go on
             log.exception("the proxy or Prometheus could not be told")
 
@@ -162,22 +187,32 @@ class Cluster:
         if not self._shop:
             return True
         deployments = self.store.list(DEPLOYMENTS, shop.NAMESPACE)
-        done = all((d.get("status") or {}).get("availableReplicas", 0) >= d["spec"]["replicas"] for d in deployments)
+        done = all(
+            (d.get("status") or {}).get("availableReplicas", 0) >= d["spec"]["replicas"]
+            for d in deployments
+        )
         sets = self.store.list(STATEFULSETS, shop.NAMESPACE)
-        done = done and all((s.get("status") or {}).get("readyReplicas", 0) >= s["spec"]["replicas"] for s in sets)
+        done = done and all(
+            (s.get("status") or {}).get("readyReplicas", 0) >= s["spec"]["replicas"] for s in sets
+        )
         for daemon in self.store.list(DAEMONSETS, shop.NAMESPACE):
             status = daemon.get("status") or {}
             done = done and status.get("numberReady", 0) >= status.get("desiredNumberScheduled", 1)
         services = [
-            f"{shop.NAMESPACE}/{each['metadata']['name']}" for each in self.store.list(SERVICES, shop.NAMESPACE)
+            f"{shop.NAMESPACE}/{each['metadata']['name']}"
+            for each in self.store.list(SERVICES, shop.NAMESPACE)
         ]
         return done and all(map(self.mesh.knows, services))
 
 
 async def start_cluster(
-    store: Store, state_dir: Path | str, *, shop: bool = True, prometheus: WithPrometheus = "off",
+    store: Store,
+    state_dir: Path | str,
+    *,
+    shop: bool = True,
+    prometheus: WithPrometheus = "off",
     account: Path | None = None,
-) -> Cluster:  # fmt: skip
+) -> Cluster:
     """Start a cluster around `store`: nodes, controllers, proxy, perhaps the demo shop. Call it from the main thread.
 
     Args:

@@ -19,7 +19,11 @@ _SELECTOR: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": T
 
 def _open(properties: Schema, required: list[str] | None = None) -> Schema:
     """An object with some known properties and any others."""
-    schema: Schema = {"type": "object", "properties": properties, "x-kubernetes-preserve-unknown-fields": True}
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
     return {**schema, "required": required} if required else schema
 
 
@@ -48,14 +52,18 @@ _NETWORK = _chaos_spec(
         "loss": _open({"loss": _TEXT, "correlation": _TEXT}, ["loss"]),
         "corrupt": _open({"corrupt": _TEXT, "correlation": _TEXT}, ["corrupt"]),
         "duplicate": _open({"duplicate": _TEXT, "correlation": _TEXT}, ["duplicate"]),
-        "target": _open({"mode": {"type": "string", "enum": _MODES}, "selector": _SELECTOR}, ["mode", "selector"]),
+        "target": _open(
+            {"mode": {"type": "string", "enum": _MODES}, "selector": _SELECTOR},
+            ["mode", "selector"],
+        ),
         "externalTargets": _list_of(_TEXT),
     },
     ["action"],
 )
 _WORKERS = _open({"workers": {"type": "integer"}}, ["workers"])
 _STRESS = _chaos_spec(
-    {"stressors": _open({"cpu": _WORKERS, "memory": _WORKERS}), "containerNames": _list_of(_TEXT)}, []
+    {"stressors": _open({"cpu": _WORKERS, "memory": _WORKERS}), "containerNames": _list_of(_TEXT)},
+    [],
 )
 _DNS = _chaos_spec(
     {
@@ -90,9 +98,20 @@ def definitions() -> Iterator[Object]:
         ("VirtualService", "virtualservices", "vs"),
         ("DestinationRule", "destinationrules", "dr"),
     ):
-        spec = _open({"hosts": _list_of(_TEXT), "http": _list_of(_open({}))} if short == "vs" else {"host": _TEXT})
+        spec = _open(
+            {"hosts": _list_of(_TEXT), "http": _list_of(_open({}))}
+            if short == "vs"
+            else {"host": _TEXT}
+        )
         yield _definition(
-            "networking.istio.io", "v1", kind, plural, spec, ["v1beta1", "v1alpha3"], short=[short], status=True
+            "networking.istio.io",
+            "v1",
+            kind,
+            plural,
+            spec,
+            ["v1beta1", "v1alpha3"],
+            short=[short],
+            status=True,
         )
     for kind in ("ChaosEngine", "ChaosExperiment", "ChaosResult"):
         spec = _ENGINE if kind == "ChaosEngine" else _open({})
@@ -111,7 +130,11 @@ def _definition(
     status: bool = False,
     columns: list[tuple[str, str]] | None = None,
 ) -> Object:
-    schema = {"type": "object", "properties": {"spec": spec, "status": _open({})}, "required": ["spec"]}
+    schema = {
+        "type": "object",
+        "properties": {"spec": spec, "status": _open({})},
+        "required": ["spec"],
+    }
     shared: Object = {"schema": {"openAPIV3Schema": schema}, "served": True}
     if status:
         shared["subresources"] = {"status": {}}
@@ -121,7 +144,9 @@ def _definition(
             *({"name": n, "type": "string", "jsonPath": path} for n, path in columns),
             age,
         ]
-    versions = [{"name": name, "storage": name == version, **shared} for name in [version, *(older or [])]]
+    versions = [
+        {"name": name, "storage": name == version, **shared} for name in [version, *(older or [])]
+    ]
     names = {
         "kind": kind,
         "plural": plural,
@@ -138,7 +163,12 @@ def _definition(
 def chaos_experiments() -> Iterator[Object]:
     """The ChaosExperiments that the operator knows, with their default settings."""
     settings = {
-        "pod-delete": {"TOTAL_CHAOS_DURATION": "15", "CHAOS_INTERVAL": "5", "FORCE": "true", "PODS_AFFECTED_PERC": ""},
+        "pod-delete": {
+            "TOTAL_CHAOS_DURATION": "15",
+            "CHAOS_INTERVAL": "5",
+            "FORCE": "true",
+            "PODS_AFFECTED_PERC": "",
+        },
         "pod-network-latency": {
             "TOTAL_CHAOS_DURATION": "60",
             "NETWORK_LATENCY": "2000",

@@ -44,7 +44,9 @@ class Mesh:
     async def start(self) -> None:
         """Start the proxy. Raises TimeoutError if it does not come up."""
         with self.log.open("ab") as errors:
-            self._process = await self.processes.spawn("proxy.main", stdin=PIPE, stdout=PIPE, stderr=errors)
+            self._process = await self.processes.spawn(
+                "proxy.main", stdin=PIPE, stdout=PIPE, stderr=errors
+            )
         self._reader = asyncio.create_task(self._listen())
         await self.until(lambda: "mesh" in self.ports)
 
@@ -60,7 +62,9 @@ class Mesh:
 
     def urls(self) -> dict[str, str]:
         """Service (`namespace/name`) to its URL outside the cluster."""
-        return {key: f"http://127.0.0.1:{port}" for key, port in self.ports.get("services", {}).items()}
+        return {
+            key: f"http://127.0.0.1:{port}" for key, port in self.ports.get("services", {}).items()
+        }
 
     def sync(self) -> None:
         """Compare the cluster with what the proxy knows; tell it of faults at once, of endpoints a little later."""
@@ -70,7 +74,8 @@ class Mesh:
             new = wanted.services.keys() - self._routes.services.keys()
             if new:  # a new Service gets its listener without delay, empty at first
                 self._routes = replace(
-                    self._routes, services={**self._routes.services, **{key: Service(key) for key in new}}
+                    self._routes,
+                    services={**self._routes.services, **{key: Service(key) for key in new}},
                 )
             asyncio.get_running_loop().call_later(ENDPOINTS_LAG_S, self._arrive, wanted)
         self._tell()
@@ -94,7 +99,12 @@ class Mesh:
     def _tell(self) -> None:
         table = replace(self._routes, rules=self.rules())
         process = self._process
-        if table == self._told or process is None or process.stdin is None or process.stdin.is_closing():
+        if (
+            table == self._told
+            or process is None
+            or process.stdin is None
+            or process.stdin.is_closing()
+        ):
             return
         self._told = table
         process.stdin.write(json.dumps(table.to_json(), separators=(",", ":")).encode() + b"\n")
@@ -115,7 +125,10 @@ def routing_table(view: View) -> Table:
         if not service["spec"].get("selector"):
             continue
         key = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
-        ready = sorted(filter(is_healthy, backends(view, service)), key=lambda pod: str(pod["metadata"]["name"]))
+        ready = sorted(
+            filter(is_healthy, backends(view, service)),
+            key=lambda pod: str(pod["metadata"]["name"]),
+        )
         services[key] = Service(key, tuple(_endpoint(view, pod) for pod in ready))
     workloads = {pod_key(pod): workload(view, pod) for pod in view.all(PODS)}
     return Table(services, workloads)

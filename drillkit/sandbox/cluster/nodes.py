@@ -19,7 +19,12 @@ def node(number: int, at: str) -> Object:
     """Node `number` (from 1), with everything strict clients look for."""
     name, zone = f"node-{number}", ZONES[(number - 1) % len(ZONES)]
     amounts = {"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "50Gi"}
-    healthy = [("MemoryPressure", "False"), ("DiskPressure", "False"), ("PIDPressure", "False"), ("Ready", "True")]
+    healthy = [
+        ("MemoryPressure", "False"),
+        ("DiskPressure", "False"),
+        ("PIDPressure", "False"),
+        ("Ready", "True"),
+    ]
     return {
         "metadata": {
             "name": name,

@@ -82,7 +82,11 @@ class Processes:
         self._tell(f"-{process.pid}")
 
     def _tell(self, line: str) -> None:
-        if self._reaper is not None and self._reaper.stdin is not None and not self._reaper.stdin.is_closing():
+        if (
+            self._reaper is not None
+            and self._reaper.stdin is not None
+            and not self._reaper.stdin.is_closing()
+        ):
             self._reaper.stdin.write(f"{line}\n".encode())
 
 

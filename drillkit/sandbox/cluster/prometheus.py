@@ -61,7 +61,9 @@ def required() -> str:
     """The binary's path. Raises PrometheusMissing."""
     binary = installed()
     if binary is None:
-        raise PrometheusMissing(f"expected the program `{BINARY}` on PATH (Debian: apt install prometheus), found none")
+        raise PrometheusMissing(
+            f"expected the program `{BINARY}` on PATH (Debian: apt install prometheus), found none"
+        )
     return binary
 
 
@@ -104,7 +106,9 @@ class Prometheus:
 
     def _configure(self, mesh_admin: str) -> None:
         # JSON is YAML, which is what Prometheus reads.
-        (self.folder / "rules.yml").write_text(json.dumps({"groups": [{"name": "sandbox", "rules": list(ALERTS)}]}))
+        (self.folder / "rules.yml").write_text(
+            json.dumps({"groups": [{"name": "sandbox", "rules": list(ALERTS)}]})
+        )
         configuration = {
             "global": {
                 "scrape_interval": f"{SCRAPE_S}s",
@@ -113,8 +117,14 @@ class Prometheus:
             },
             "rule_files": ["rules.yml"],
             "scrape_configs": [
-                {"job_name": "mesh", "static_configs": [{"targets": [mesh_admin.removeprefix("http://")]}]},
-                {"job_name": "pods", "file_sd_configs": [{"files": ["pods.json"], "refresh_interval": "1s"}]},
+                {
+                    "job_name": "mesh",
+                    "static_configs": [{"targets": [mesh_admin.removeprefix("http://")]}],
+                },
+                {
+                    "job_name": "pods",
+                    "file_sd_configs": [{"files": ["pods.json"], "refresh_interval": "1s"}],
+                },
             ],
         }
         (self.folder / "prometheus.yml").write_text(json.dumps(configuration))
@@ -136,7 +146,9 @@ class Prometheus:
 
 def _is_scraped(pod: Object) -> bool:
     status = pod.get("status") or {}
-    has_server = any(not runs_command(container["image"]) for container in pod["spec"]["containers"])
+    has_server = any(
+        not runs_command(container["image"]) for container in pod["spec"]["containers"]
+    )
     return has_server and phase(pod) == "Running" and bool(status.get("podIP"))
 
 

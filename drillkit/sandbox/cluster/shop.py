@@ -29,7 +29,11 @@ PRE_STOP_S = 1
 
 
 def _container(name: str, **more: Any) -> Object:
-    probe = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1, "failureThreshold": 2}
+    probe = {
+        "httpGet": {"path": "/health", "port": "http"},
+        "periodSeconds": 1,
+        "failureThreshold": 2,
+    }
     return {
         "name": name,
         "image": f"sandbox/{name}:1.0",
@@ -58,7 +62,10 @@ def _workload(name: str, container: Object, *, grace_s: int = 10, **spec: Any) -
 
 def _service(name: str) -> Object:
     ports = [{"name": "http", "port": 80, "targetPort": "http"}]
-    return {"metadata": {"name": name, "labels": {"app": name}}, "spec": {"selector": {"app": name}, "ports": ports}}
+    return {
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"selector": {"app": name}, "ports": ports},
+    }
 
 
 def manifests() -> list[tuple[Gvr, Object]]:
@@ -74,7 +81,10 @@ def manifests() -> list[tuple[Gvr, Object]]:
         (SERVICES, _service("web")),
         (SERVICES, _service("orders")),
         (SERVICES, _service("cache")),
-        (DEPLOYMENTS, _workload("web", _container("web", **calls, **pre_stop), replicas=3, strategy=surge)),
+        (
+            DEPLOYMENTS,
+            _workload("web", _container("web", **calls, **pre_stop), replicas=3, strategy=surge),
+        ),
         (DEPLOYMENTS, _workload("orders", _container("orders"), replicas=2)),
         (BUDGETS, {"metadata": {"name": "web", "labels": {"app": "web"}}, "spec": budget}),
         (STATEFULSETS, cache),
@@ -86,7 +96,10 @@ def open_shop(store: Store) -> None:
     """Create the namespace and everything in it that is not there yet."""
     if store.get(NAMESPACES, "", NAMESPACE) is None:
         store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-    wanted = [*manifests(), *((("litmuschaos.io", "chaosexperiments"), each) for each in chaos_experiments())]
+    wanted = [
+        *manifests(),
+        *((("litmuschaos.io", "chaosexperiments"), each) for each in chaos_experiments()),
+    ]
     for gvr, manifest in wanted:
         if store.get(gvr, NAMESPACE, manifest["metadata"]["name"]) is None:
             store.create(gvr, manifest, NAMESPACE)

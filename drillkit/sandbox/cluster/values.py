@@ -10,7 +10,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from drillkit.sandbox.kube.objects import Object, condition, is_ready, is_terminating, parse_time, rfc3339
+from drillkit.sandbox.kube.objects import (
+    Object,
+    condition,
+    is_ready,
+    is_terminating,
+    parse_time,
+    rfc3339,
+)
 from drillkit.sandbox.kube.selectors import selects
 
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -49,7 +56,9 @@ def matches(selector: Object | None, obj: Object) -> bool:
 
 def controller_of(obj: Object) -> Object | None:
     """The owner reference of the controller, if any."""
-    return next((ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None)
+    return next(
+        (ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None
+    )
 
 
 def phase(pod: Object) -> str:
@@ -81,13 +90,22 @@ def available_at(pod: Object, min_ready_s: int) -> datetime | None:
 
 
 def set_condition(
-    conditions: Iterable[Object], kind: str, status: bool | str, reason: str, message: str, at: datetime
+    conditions: Iterable[Object],
+    kind: str,
+    status: bool | str,
+    reason: str,
+    message: str,
+    at: datetime,
 ) -> list[Object]:
     """The conditions with one of them set; its transition time moves only when its status does."""
     text = status if isinstance(status, str) else str(bool(status))
     found = list(conditions)
     old = next((c for c in found if c["type"] == kind), None)
-    since = old["lastTransitionTime"] if old and old["status"] == text and "lastTransitionTime" in old else rfc3339(at)
+    since = (
+        old["lastTransitionTime"]
+        if old and old["status"] == text and "lastTransitionTime" in old
+        else rfc3339(at)
+    )
     new: Object = {"type": kind, "status": text, "lastTransitionTime": since}
     if reason:
         new["reason"] = reason

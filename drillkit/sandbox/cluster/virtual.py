@@ -33,13 +33,21 @@ class VirtualCluster:
     """
 
     def __init__(
-        self, *, seed: int = 0, shop: bool = True, events: bool = True, start_s: float = 2.0, stop_s: float = 1.0
+        self,
+        *,
+        seed: int = 0,
+        shop: bool = True,
+        events: bool = True,
+        start_s: float = 2.0,
+        stop_s: float = 1.0,
     ) -> None:
         self.time = EPOCH
         self._seed = seed
         self._uids = 0
         # Bound methods, not closures, so that a fork's store asks the fork.
-        self.store = Store(now=self.now, uid=self._uid, random=random_module.Random(f"names {seed}"))
+        self.store = Store(
+            now=self.now, uid=self._uid, random=random_module.Random(f"names {seed}")
+        )
         nodes.furnish(self.store)
         for definition in crds.definitions():
             self.store.create(CRDS, definition)
@@ -66,7 +74,9 @@ class VirtualCluster:
         two share them."""
         log = self.store.log
         log.forget(KEPT_CHANGES)
-        shared: dict[int, Any] = {id(event): event for event in log.after(log.last - min(log.last - 1, KEPT_CHANGES))}
+        shared: dict[int, Any] = {
+            id(event): event for event in log.after(log.last - min(log.last - 1, KEPT_CHANGES))
+        }
         for gvr in self.store.state.tables():
             shared.update((id(obj), obj) for obj in self.store.table(gvr).values())
         return copy.deepcopy(self, shared)

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _CONDITIONAL = ("leases", "poddisruptionbudgets", "customresourcedefinitions")
 """Replaced only with a resourceVersion, like every custom resource."""
 
-_ANSWERED_WITH_OBJECT = ("pods", "services", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts")
+_ANSWERED_WITH_OBJECT = (
+    "pods",
+    "services",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "serviceaccounts",
+)
 """A deletion answers the object; of the others it answers a Status."""
 
 
@@ -73,22 +79,30 @@ def _authorise(store: Store, call: Call) -> None:
 
     resource = call.resource
     verb = call.verb
-    access = Access(verb, resource.group, resource.plural, call.subresource, call.namespace, call.name)
+    access = Access(
+        verb, resource.group, resource.plural, call.subresource, call.namespace, call.name
+    )
     if resource.verbs != ("create",) and not store.policy(access):
         what = f"{resource.plural}/{call.subresource}" if call.subresource else resource.plural
         target = f' "{call.name}"' if call.name else ""
-        where = f' in the namespace "{call.namespace}"' if call.namespace else " at the cluster scope"
+        where = (
+            f' in the namespace "{call.namespace}"' if call.namespace else " at the cluster scope"
+        )
         dotted = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
         message = (
             f'{dotted}{target} is forbidden: User "{reviews.USER}" cannot {verb} resource "{what}" in API group '
             f'"{resource.group}"{where}'
         )
         details = {"name": call.name, "group": resource.group, "kind": resource.plural}
-        raise ApiError(403, "Forbidden", message, {key: value for key, value in details.items() if value})
+        raise ApiError(
+            403, "Forbidden", message, {key: value for key, value in details.items() if value}
+        )
 
 
 def _not_allowed() -> ApiError:
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    return ApiError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+    )
 
 
 def _object(store: Store, call: Call) -> Response:
@@ -145,7 +159,9 @@ def _claimed(store: Store, call: Call, old: Object | None, new: Object) -> Objec
     if old is not None and "managedFields" in old["metadata"]:
         marked["metadata"].setdefault("managedFields", old["metadata"]["managedFields"])
     custom = call.resource.custom
-    track(old, marked, call.manager, rfc3339(store.now()), subresource=call.subresource, custom=custom)
+    track(
+        old, marked, call.manager, rfc3339(store.now()), subresource=call.subresource, custom=custom
+    )
     return marked
 
 
@@ -165,22 +181,34 @@ def _replace(store: Store, call: Call) -> Response:
     _check_address(call, meta)
     gvr = call.resource.gvr
     old = store.need(gvr, call.namespace, call.name)
-    if (call.resource.custom or call.resource.plural in _CONDITIONAL) and not meta.get("resourceVersion"):
+    if (call.resource.custom or call.resource.plural in _CONDITIONAL) and not meta.get(
+        "resourceVersion"
+    ):
         cause = {
             "reason": "FieldValueInvalid",
             "message": "Invalid value: 0x0: must be specified for an update",
             "field": "metadata.resourceVersion",
         }
         raise invalid(call.resource.kind, call.resource.group, call.name, [cause])
-    return Response(200, _shown(call, _write(store, call, old, absorb(call.resource, {**body, "metadata": meta}))))
+    return Response(
+        200,
+        _shown(call, _write(store, call, old, absorb(call.resource, {**body, "metadata": meta}))),
+    )
 
 
 def _check_address(call: Call, meta: Object) -> None:
     name, namespace = meta.get("name"), meta.get("namespace")
     if not name:
-        raise invalid(call.resource.kind, call.resource.group, "", [required("metadata.name", "name is required")])
+        raise invalid(
+            call.resource.kind,
+            call.resource.group,
+            "",
+            [required("metadata.name", "name is required")],
+        )
     if name != call.name:
-        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({call.name})"
+        )
     if namespace and call.namespace and namespace != call.namespace:
         what = f"the namespace of the object ({namespace})"
         raise bad_request(f"{what} does not match the namespace on the request ({call.namespace})")
@@ -192,9 +220,15 @@ def _write(store: Store, call: Call, old: Object, new: Object) -> Object:
     if call.namespace:
         meta["namespace"] = call.namespace
     if call.subresource == "status":
-        kept = {**meta, **{key: old["metadata"].get(key) for key in ("labels", "annotations", "managedFields")}}
+        kept = {
+            **meta,
+            **{key: old["metadata"].get(key) for key in ("labels", "annotations", "managedFields")},
+        }
         kept = {key: value for key, value in kept.items() if value is not None}
-        new = {**{key: value for key, value in old.items() if key != "status"}, "status": new.get("status") or {}}
+        new = {
+            **{key: value for key, value in old.items() if key != "status"},
+            "status": new.get("status") or {},
+        }
         meta = kept
     elif call.resource.has_status:
         new = {**new, "status": old["status"]} if "status" in old else _without_status(new)
@@ -211,13 +245,17 @@ def _patch(store: Store, call: Call) -> Response:
     old = store.get(resource.gvr, call.namespace, call.name)
     changed, applied = changed_by_patch(store, call, old)
     if old is None:
-        made = store.create(resource.gvr, absorb(resource, changed), call.namespace, dry_run=call.dry_run)
+        made = store.create(
+            resource.gvr, absorb(resource, changed), call.namespace, dry_run=call.dry_run
+        )
         return Response(201, _shown(call, made))
     check_shape(resource, call.version, changed)
     _check_address(call, changed.get("metadata") or {})
     internal = absorb(resource, changed)
     if applied:
-        made = store.update(resource.gvr, internal, subresource=call.subresource, dry_run=call.dry_run)
+        made = store.update(
+            resource.gvr, internal, subresource=call.subresource, dry_run=call.dry_run
+        )
     else:
         made = _write(store, call, old, internal)
     return Response(200, _shown(call, made))
@@ -244,7 +282,9 @@ def _delete(store: Store, call: Call) -> Response:
     )
     if left is None and call.resource.plural == "namespaces":
         left = _as_terminating(before, rfc3339(store.now()))
-    if left is not None and (gvr == PODS or was_terminating or options.dry_run or is_terminating(left)):
+    if left is not None and (
+        gvr == PODS or was_terminating or options.dry_run or is_terminating(left)
+    ):
         return Response(200, _shown(call, left))
     if call.resource.plural in _ANSWERED_WITH_OBJECT:
         return Response(200, _shown(call, before))
@@ -259,7 +299,11 @@ def _as_terminating(namespace: Object, when: str) -> Object:
     """An empty namespace goes at once; its deletion is answered as that of any other."""
     meta = {**namespace["metadata"]}
     meta.setdefault("deletionTimestamp", when)
-    return {**namespace, "metadata": meta, "status": {**(namespace.get("status") or {}), "phase": "Terminating"}}
+    return {
+        **namespace,
+        "metadata": meta,
+        "status": {**(namespace.get("status") or {}), "phase": "Terminating"},
+    }
 
 
 def _default_propagation(resource: Resource) -> str:

@@ -25,7 +25,9 @@ def leaves(obj: Object, *, custom: bool) -> dict[Path, Any]:
     """The owned fields of an object with their values; an item of a merging list counts itself, too."""
     found: dict[Path, Any] = {}
     meta = obj.get("metadata") or {}
-    _collect({key: meta[key] for key in _OWNED_METADATA if key in meta}, ("f:metadata",), custom, found)
+    _collect(
+        {key: meta[key] for key in _OWNED_METADATA if key in meta}, ("f:metadata",), custom, found
+    )
     for key, value in obj.items():
         if key not in _UNOWNED and key != "metadata":
             _walk(key, value, (f"f:{key}",), custom, found)
@@ -42,7 +44,11 @@ def _walk(field: str, value: Any, path: Path, custom: bool, found: dict[Path, An
         _collect(value, path, custom, found)
     elif isinstance(value, list) and value and (key := _list_key(field, value, path, custom)):
         for item in value:
-            step = f"v:{json.dumps(item)}" if key == "=" else "k:" + json.dumps({key: item[key]}, separators=(",", ":"))
+            step = (
+                f"v:{json.dumps(item)}"
+                if key == "="
+                else "k:" + json.dumps({key: item[key]}, separators=(",", ":"))
+            )
             found[(*path, step)] = item if key == "=" else None
             if key != "=":
                 _collect(item, (*path, step), custom, found)
@@ -87,7 +93,10 @@ def _key(entry: Object) -> tuple[str, str, str]:
 
 
 def _entries(obj: Object) -> list[tuple[Object, set[Path]]]:
-    return [(entry, decode(entry.get("fieldsV1") or {})) for entry in obj["metadata"].get("managedFields") or []]
+    return [
+        (entry, decode(entry.get("fieldsV1") or {}))
+        for entry in obj["metadata"].get("managedFields") or []
+    ]
 
 
 def _store(obj: Object, entries: list[tuple[Object, set[Path]]]) -> None:
@@ -99,11 +108,22 @@ def _store(obj: Object, entries: list[tuple[Object, set[Path]]]) -> None:
 
 
 def _entry(manager: str, operation: str, obj: Object, time: str, subresource: str) -> Object:
-    entry = {"manager": manager, "operation": operation, "apiVersion": obj["apiVersion"], "time": time}
-    return {**entry, "fieldsType": "FieldsV1", **({"subresource": subresource} if subresource else {})}
+    entry = {
+        "manager": manager,
+        "operation": operation,
+        "apiVersion": obj["apiVersion"],
+        "time": time,
+    }
+    return {
+        **entry,
+        "fieldsType": "FieldsV1",
+        **({"subresource": subresource} if subresource else {}),
+    }
 
 
-def track(old: Object | None, new: Object, manager: str, time: str, *, subresource: str = "", custom: bool) -> None:
+def track(
+    old: Object | None, new: Object, manager: str, time: str, *, subresource: str = "", custom: bool
+) -> None:
     """Writes into ``new`` that ``manager`` owns the fields it changed (an Update, not an apply)."""
     before = leaves(old, custom=custom) if old else {}
     after = leaves(new, custom=custom)
@@ -112,7 +132,9 @@ def track(old: Object | None, new: Object, manager: str, time: str, *, subresour
     if not changed and not gone:
         return
     mine = (manager, "Update", subresource)
-    entries = [(entry, paths if _key(entry) == mine else paths - changed) for entry, paths in _entries(new)]
+    entries = [
+        (entry, paths if _key(entry) == mine else paths - changed) for entry, paths in _entries(new)
+    ]
     entries = [(entry, paths - gone) for entry, paths in entries]
     for at, (entry, paths) in enumerate(entries):
         if _key(entry) == mine:
@@ -124,7 +146,9 @@ def track(old: Object | None, new: Object, manager: str, time: str, *, subresour
     _store(new, entries)
 
 
-def applied(live: Object | None, config: Object, manager: str, time: str, *, force: bool, custom: bool) -> Object:
+def applied(
+    live: Object | None, config: Object, manager: str, time: str, *, force: bool, custom: bool
+) -> Object:
     """``live`` after ``manager`` applied ``config``: its fields set, those it gave up removed. Raises 409."""
     wanted = leaves(config, custom=custom)
     if live is None:
@@ -158,7 +182,10 @@ def _same_owners(new: Object, old: Object) -> bool:
     """Whether only the times differ; then nothing was changed and the version must not move."""
 
     def plain(obj: Object) -> list[Object]:
-        return [{k: v for k, v in entry.items() if k != "time"} for entry in obj["metadata"].get("managedFields") or []]
+        return [
+            {k: v for k, v in entry.items() if k != "time"}
+            for entry in obj["metadata"].get("managedFields") or []
+        ]
 
     def order(entry: Object) -> str:
         return json.dumps(entry, sort_keys=True)
@@ -185,7 +212,9 @@ def _dotted(path: Path) -> str:
     for step in path:
         kind, _, rest = step.partition(":")
         if kind == "k":
-            pairs = ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items())
+            pairs = ",".join(
+                f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()
+            )
             text += f"[{pairs}]"
         else:
             text += f".{rest}"
@@ -207,7 +236,9 @@ def _merge(field: str, live: Any, config: Any, custom: bool, path: Path) -> Any:
     return clone(config)
 
 
-def _merge_items(key: str, live: list[Any], config: list[Any], custom: bool, path: Path) -> list[Any]:
+def _merge_items(
+    key: str, live: list[Any], config: list[Any], custom: bool, path: Path
+) -> list[Any]:
     result = list(live)
     for item in config:
         at = next((i for i, old in enumerate(result) if old[key] == item[key]), None)
@@ -244,4 +275,6 @@ def _find(node: Any, step: str) -> Any:
         value = json.loads(rest)
         return next((i for i, item in enumerate(node) if item == value), None)
     wanted = json.loads(rest)
-    return next((i for i, item in enumerate(node) if all(item.get(k) == v for k, v in wanted.items())), None)
+    return next(
+        (i for i, item in enumerate(node) if all(item.get(k) == v for k, v in wanted.items())), None
+    )

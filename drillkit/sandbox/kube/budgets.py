@@ -46,7 +46,9 @@ def covers(budget: Object, pod: Object) -> bool:
     return selects((budget.get("spec") or {}).get("selector"), labels_of(pod))
 
 
-def allowance(budget: Object, pods: Iterable[Object], lookup: Callable[[str], Object | None]) -> Allowance:
+def allowance(
+    budget: Object, pods: Iterable[Object], lookup: Callable[[str], Object | None]
+) -> Allowance:
     """What ``budget`` allows given its namespace's pods.
 
     A percentage and ``maxUnavailable`` count from the replicas their controllers want (``lookup`` finds a controller by
@@ -60,7 +62,9 @@ def allowance(budget: Object, pods: Iterable[Object], lookup: Callable[[str], Ob
         expected, desired = len(covered), int(least or 0)
     else:
         expected = _wanted(covered, lookup)
-        desired = _share(least, expected) if most is None else max(0, expected - _share(most, expected))
+        desired = (
+            _share(least, expected) if most is None else max(0, expected - _share(most, expected))
+        )
     allowed = max(0, healthy - desired) if expected else 0
     return Allowance(expected, desired, healthy, allowed)
 

@@ -47,7 +47,9 @@ class Call:
         if not text:
             return None
         if not text.lstrip("-").isdigit():
-            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax: the parameter {name} is a number')
+            raise bad_request(
+                f'strconv.ParseInt: parsing "{text}": invalid syntax: the parameter {name} is a number'
+            )
         return int(text)
 
     @property
@@ -60,12 +62,18 @@ class Call:
     def header(self, name: str) -> str:
         """A header of the request, whatever its case."""
         wanted = name.lower()
-        return next((value for key, value in self.request.headers.items() if key.lower() == wanted), "")
+        return next(
+            (value for key, value in self.request.headers.items() if key.lower() == wanted), ""
+        )
 
     @property
     def manager(self) -> str:
         """Who claims the fields it writes: fieldManager, else the user agent's first word."""
-        return self.query.get("fieldManager") or self.header("User-Agent").partition("/")[0] or "unknown"
+        return (
+            self.query.get("fieldManager")
+            or self.header("User-Agent").partition("/")[0]
+            or "unknown"
+        )
 
     def body(self) -> Any:
         """The body as data, from JSON or YAML. Raises 400 or 415."""
@@ -75,7 +83,9 @@ class Call:
 def check_dry_run(values: list[str]) -> None:
     """Raises 422 unless each value is All."""
     if any(value != "All" for value in values):
-        raise ApiError(422, "Invalid", f'dryRun: Unsupported value: {values}: supported values: "All"')
+        raise ApiError(
+            422, "Invalid", f'dryRun: Unsupported value: {values}: supported values: "All"'
+        )
 
 
 def decode(body: bytes, content_type: str) -> Any:
@@ -90,7 +100,9 @@ def decode(body: bytes, content_type: str) -> Any:
         return json.loads(body)
     except ValueError as error:
         if "yaml" not in content_type:
-            raise bad_request(f"the object provided is unrecognized (must be of type Object): {error}") from error
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type Object): {error}"
+            ) from error
     import yaml
 
     try:
@@ -99,7 +111,9 @@ def decode(body: bytes, content_type: str) -> Any:
         raise bad_request(f"error converting YAML to JSON: {error}") from error
 
 
-def understand(registry: Registry, request: Request, parts: list[str], query: Mapping[str, str]) -> Call:
+def understand(
+    registry: Registry, request: Request, parts: list[str], query: Mapping[str, str]
+) -> Call:
     """The call that a path below /api or /apis makes. Raises 404 for what isn't served."""
     if len(parts) > 2 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
@@ -108,11 +122,20 @@ def understand(registry: Registry, request: Request, parts: list[str], query: Ma
     else:
         raise no_such_path()
     namespace = ""
-    scoped = rest[0] == "namespaces" and len(rest) > 2 and not (group == "" and rest[2] in ("status", "finalize"))
+    scoped = (
+        rest[0] == "namespaces"
+        and len(rest) > 2
+        and not (group == "" and rest[2] in ("status", "finalize"))
+    )
     if scoped:
         namespace, rest = rest[1], rest[2:]
     resource = _find(registry, group, rest[0])
-    if resource is None or version not in resource.versions or len(rest) > 3 or (scoped and not resource.namespaced):
+    if (
+        resource is None
+        or version not in resource.versions
+        or len(rest) > 3
+        or (scoped and not resource.namespaced)
+    ):
         raise no_such_path()
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""

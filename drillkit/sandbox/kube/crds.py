@@ -14,7 +14,11 @@ _OPEN: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _object(required: tuple[str, ...] = (), **properties: Object) -> Object:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": list(required)} if required else {}),
+    }
 
 
 def _one_of(*values: str) -> Object:
@@ -50,7 +54,12 @@ def definition(
         }
         for index, (version, schema) in enumerate(schemas.items())
     ]
-    names: dict[str, Any] = {"plural": plural, "kind": kind, "singular": kind.lower(), "shortNames": list(short)}
+    names: dict[str, Any] = {
+        "plural": plural,
+        "kind": kind,
+        "singular": kind.lower(),
+        "shortNames": list(short),
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -78,13 +87,18 @@ def velero() -> list[Object]:
     )
     scheduled = _object(
         spec={
-            **_object(("schedule", "template"), schedule=TEXT, paused={"type": "boolean"}, template=_OPEN),
+            **_object(
+                ("schedule", "template"), schedule=TEXT, paused={"type": "boolean"}, template=_OPEN
+            ),
             "x-kubernetes-preserve-unknown-fields": True,
         },
         status=_OPEN,
     )
     request = _object(
-        spec={**_object(("backupName",), backupName=TEXT), "x-kubernetes-preserve-unknown-fields": True},
+        spec={
+            **_object(("backupName",), backupName=TEXT),
+            "x-kubernetes-preserve-unknown-fields": True,
+        },
         status=_OPEN,
     )
     schemas: dict[str, tuple[str, Object, tuple[str, ...]]] = {

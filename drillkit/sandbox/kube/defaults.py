@@ -8,7 +8,12 @@ from typing import Any
 from drillkit.sandbox.kube.objects import Object
 
 _NOT_READY = [
-    {"key": f"node.kubernetes.io/{state}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    {
+        "key": f"node.kubernetes.io/{state}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 300,
+    }
     for state in ("not-ready", "unreachable")
 ]
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -79,7 +84,9 @@ def _pod(obj: Object) -> None:
     volumes = spec.setdefault("volumes", [])
     if not any(str(volume.get("name")).startswith("kube-api-access") for volume in volumes):
         token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
-        volumes.append({"name": "kube-api-access", "projected": {"sources": [token], "defaultMode": 420}})
+        volumes.append(
+            {"name": "kube-api-access", "projected": {"sources": [token], "defaultMode": 420}}
+        )
     if obj.get("status") is None:
         obj["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
 
@@ -124,7 +131,9 @@ def _statefulset(obj: Object) -> None:
     _set(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         _set(spec["updateStrategy"], rollingUpdate={"partition": 0})
-    _set(spec, persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"})
+    _set(
+        spec, persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"}
+    )
 
 
 def _daemonset(obj: Object) -> None:
@@ -140,7 +149,14 @@ def _job(obj: Object) -> None:
     _template(obj)
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
-    _set(spec, parallelism=1, backoffLimit=6, suspend=False, completionMode="NonIndexed", manualSelector=False)
+    _set(
+        spec,
+        parallelism=1,
+        backoffLimit=6,
+        suspend=False,
+        completionMode="NonIndexed",
+        manualSelector=False,
+    )
     uid = obj["metadata"].get("uid")
     if uid and not spec["manualSelector"] and isinstance(spec.get("template"), dict):
         spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
@@ -157,7 +173,13 @@ def _job(obj: Object) -> None:
 
 def _cronjob(obj: Object) -> None:
     spec = obj["spec"]
-    _set(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    _set(
+        spec,
+        concurrencyPolicy="Allow",
+        suspend=False,
+        successfulJobsHistoryLimit=3,
+        failedJobsHistoryLimit=1,
+    )
     template = spec.get("jobTemplate")
     if isinstance(template, dict) and isinstance(template.get("spec"), dict):
         _template(template)
@@ -173,7 +195,10 @@ def _service(obj: Object) -> None:
 
 def _namespace(obj: Object) -> None:
     meta = obj["metadata"]
-    meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
+    meta["labels"] = {
+        **(meta.get("labels") or {}),
+        "kubernetes.io/metadata.name": meta.get("name", ""),
+    }
     _set(obj["spec"], finalizers=["kubernetes"])
     _set(obj, status={"phase": "Active"})
 
@@ -182,7 +207,9 @@ def _secret(obj: Object) -> None:
     _set(obj, type="Opaque")
     plain = obj.pop("stringData", None)
     if plain:
-        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
+        encoded = {
+            key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()
+        }
         obj["data"] = {**(obj.get("data") or {}), **encoded}
 
 

@@ -38,14 +38,18 @@ def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
     try:
         grace_s = None if grace is None else int(grace)
     except (TypeError, ValueError) as error:
-        raise bad_request(f"gracePeriodSeconds must be a whole number of seconds, found {grace!r}") from error
+        raise bad_request(
+            f"gracePeriodSeconds must be a whole number of seconds, found {grace!r}"
+        ) from error
     propagation = str(body.get("propagationPolicy") or query.get("propagationPolicy") or "")
     orphan = body.get("orphanDependents", query.get("orphanDependents"))
     if not propagation and orphan is not None:
         propagation = "Orphan" if str(orphan).lower() == "true" else "Background"
     if propagation and propagation not in _POLICIES:
         why = f'Unsupported value: "{propagation}": supported values: {", ".join(_POLICIES)}'
-        raise ApiError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {why}')
+        raise ApiError(
+            422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {why}'
+        )
     dry = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
     check_dry_run(list(dry))
     conditions = body.get("preconditions") or {}

@@ -35,7 +35,9 @@ class Reaper:
         self._registry = registry
         self._now = now
 
-    def delete(self, gvr: Gvr, obj: Object, *, grace_s: int | None, propagation: str) -> Object | None:
+    def delete(
+        self, gvr: Gvr, obj: Object, *, grace_s: int | None, propagation: str
+    ) -> Object | None:
         """Requests an object's deletion; answers what is left of it, or None if it is gone."""
         if gvr == NAMESPACES:
             return self._delete_namespace(obj)
@@ -63,7 +65,9 @@ class Reaper:
             self._delete_instances(left)
         return self._state.lookup(uid)
 
-    def _mark(self, gvr: Gvr, obj: Object, finalizers: list[str], when: datetime, grace_s: int | None) -> Object:
+    def _mark(
+        self, gvr: Gvr, obj: Object, finalizers: list[str], when: datetime, grace_s: int | None
+    ) -> Object:
         """Sets the time of deletion (once, but for a pod whose grace was shortened)."""
         meta = dict(obj["metadata"])
         if grace_s is not None:
@@ -82,7 +86,9 @@ class Reaper:
         resource = self._registry.find(*gvr)
         return resource is not None and resource.counts_generations
 
-    def _terminate_pod(self, pod: Object, grace_s: int | None, finalizers: list[str]) -> Object | None:
+    def _terminate_pod(
+        self, pod: Object, grace_s: int | None, finalizers: list[str]
+    ) -> Object | None:
         """Starts or shortens a pod's termination; None if nothing keeps it."""
         spec, meta = pod.get("spec") or {}, pod["metadata"]
         if grace_s is None:
@@ -191,7 +197,9 @@ class Reaper:
             for gvr in self._state.tables():
                 for key, obj in list(self._state.table(gvr).items()):
                     if key[0] == name and self._state.lookup(obj["metadata"]["uid"]) is not None:
-                        self.delete(gvr, self._state.table(gvr)[key], grace_s=None, propagation="Background")
+                        self.delete(
+                            gvr, self._state.table(gvr)[key], grace_s=None, propagation="Background"
+                        )
         self._settle_namespace(name)
         return self._state.lookup(uid)
 

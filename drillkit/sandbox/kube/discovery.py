@@ -47,12 +47,19 @@ def discover(registry: Registry, request: Request, parts: list[str]) -> Response
         case []:
             return Response(200, {"paths": _PATHS})
         case ["api"]:
-            return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+            return Response(
+                200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+            )
         case ["apis"]:
-            groups = [_group(name, versions) for name, versions in registry.groups().items() if name]
+            groups = [
+                _group(name, versions) for name, versions in registry.groups().items() if name
+            ]
             return Response(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         case ["apis", name]:
-            return Response(200, {**_group(name, _versions(registry, name)), "kind": "APIGroup", "apiVersion": "v1"})
+            return Response(
+                200,
+                {**_group(name, _versions(registry, name)), "kind": "APIGroup", "apiVersion": "v1"},
+            )
         case ["api", version]:
             return _resources(registry, "", version)
         case ["apis", name, version]:
@@ -74,13 +81,18 @@ def _group(name: str, versions: list[str]) -> Object:
 
 def _resources(registry: Registry, group: str, version: str) -> Response:
     if version not in _versions(registry, group):
-        raise ApiError(404, "NotFound", f"the server could not find the requested resource: {group}/{version}")
+        raise ApiError(
+            404, "NotFound", f"the server could not find the requested resource: {group}/{version}"
+        )
     listed: list[Object] = []
     for resource in registry.all():
         if resource.group == group and version in resource.versions:
             listed += _entries(resource)
     name = f"{group}/{version}" if group else version
-    return Response(200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": listed})
+    return Response(
+        200,
+        {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": listed},
+    )
 
 
 def _entries(resource: Resource) -> list[Object]:

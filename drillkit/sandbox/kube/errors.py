@@ -52,7 +52,9 @@ def no_such_path() -> ApiError:
 
 def already_exists(gvr: Gvr, name: str) -> ApiError:
     """409: a create met an object of that name."""
-    return ApiError(409, "AlreadyExists", f'{qualified(gvr)} "{name}" already exists', _details(gvr, name))
+    return ApiError(
+        409, "AlreadyExists", f'{qualified(gvr)} "{name}" already exists', _details(gvr, name)
+    )
 
 
 def conflict(gvr: Gvr, name: str, why: str) -> ApiError:
@@ -75,7 +77,9 @@ def bad_request(message: str) -> ApiError:
 def forbidden(gvr: Gvr, name: str, why: str, causes: list[Object] | None = None) -> ApiError:
     """403: understood and refused."""
     message = f'{qualified(gvr)} "{name}" is forbidden: {why}'
-    return ApiError(403, "Forbidden", message, _details(gvr, name, **({"causes": causes} if causes else {})))
+    return ApiError(
+        403, "Forbidden", message, _details(gvr, name, **({"causes": causes} if causes else {}))
+    )
 
 
 def invalid(kind: str, group: str, name: str, causes: list[Object]) -> ApiError:

@@ -51,7 +51,9 @@ class Fault:
         try:
             self._pattern = re.compile(self.path)
         except re.error as error:
-            raise bad_request(f"path: expected a regular expression, found {self.path!r}: {error}") from error
+            raise bad_request(
+                f"path: expected a regular expression, found {self.path!r}: {error}"
+            ) from error
         if self.drop not in ("", "before", "after"):
             raise bad_request(f'drop: expected "before" or "after", found {self.drop!r}')
         if self.status and not 400 <= self.status <= 599:
@@ -62,7 +64,9 @@ class Fault:
     def meets(self, method: str, path: str) -> bool:
         """Whether the request matches and the fault isn't used up."""
         used_up = 0 <= self.times <= self.hits
-        return not used_up and self.method in ("*", method) and self._pattern.search(path) is not None
+        return (
+            not used_up and self.method in ("*", method) and self._pattern.search(path) is not None
+        )
 
     def body(self) -> Object:
         """The Status that a refused request gets."""

@@ -19,22 +19,40 @@ def usage(store: Store, call: Call) -> Response:
     of_pods = call.resource.kind == "PodMetrics"
     matches = labels_match(call.query.get("labelSelector", ""))
     source = store.list(PODS, call.namespace or None) if of_pods else store.list(NODES)
-    chosen = [obj for obj in source if matches(labels_of(obj)) and call.name in ("", obj["metadata"]["name"])]
+    chosen = [
+        obj
+        for obj in source
+        if matches(labels_of(obj)) and call.name in ("", obj["metadata"]["name"])
+    ]
     measured = [_pod(store, obj) if of_pods else _node(store, obj) for obj in chosen]
     items = [item for item in measured if item is not None]
     if call.name:
         if not items:
             raise not_found((call.resource.group, call.resource.plural), call.name)
         return Response(200, items[0])
-    head = {"kind": f"{call.resource.kind}List", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}}
+    head = {
+        "kind": f"{call.resource.kind}List",
+        "apiVersion": "metrics.k8s.io/v1beta1",
+        "metadata": {},
+    }
     return Response(200, {**head, "items": items})
 
 
 def _head(store: Store, kind: str, obj: Object) -> Object:
-    meta = {key: obj["metadata"][key] for key in ("name", "namespace", "labels") if key in obj["metadata"]}
+    meta = {
+        key: obj["metadata"][key]
+        for key in ("name", "namespace", "labels")
+        if key in obj["metadata"]
+    }
     now = rfc3339(store.now())
     meta["creationTimestamp"] = now
-    return {"kind": kind, "apiVersion": "metrics.k8s.io/v1beta1", "metadata": meta, "timestamp": now, "window": "1s"}
+    return {
+        "kind": kind,
+        "apiVersion": "metrics.k8s.io/v1beta1",
+        "metadata": meta,
+        "timestamp": now,
+        "window": "1s",
+    }
 
 
 def _quantities(cores: float, memory: int) -> Object:
@@ -52,6 +70,8 @@ def _pod(store: Store, pod: Object) -> Object | None:
 def _node(store: Store, node: Object) -> Object:
     cores, memory = 0.0, 0
     for pod in store.list(PODS, fields=f"spec.nodeName={node['metadata']['name']}"):
-        for used_cores, used_memory in (store.pod_metrics(pod) if store.pod_metrics is not None else {}).values():
+        for used_cores, used_memory in (
+            store.pod_metrics(pod) if store.pod_metrics is not None else {}
+        ).values():
             cores, memory = cores + used_cores, memory + used_memory
     return {**_head(store, "NodeMetrics", node), "usage": _quantities(cores, memory)}

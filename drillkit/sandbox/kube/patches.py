@@ -57,13 +57,17 @@ def operate(target: Object, operations: Any) -> Object:
         try:
             _operate(result, operation)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise _rejected(f"operation {number} ({operation}) does not apply: {error!r}") from error
+            raise _rejected(
+                f"operation {number} ({operation}) does not apply: {error!r}"
+            ) from error
     changed: Object = result[""]
     return changed
 
 
 def _rejected(why: str) -> ApiError:
-    return ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {why}")
+    return ApiError(
+        422, "Invalid", f"the server rejected our request due to an error in our request: {why}"
+    )
 
 
 def _operate(root: Object, operation: Object) -> None:
@@ -154,7 +158,10 @@ def strategic(target: Any, patch: Any) -> Any:
 
 
 def _strategic_list(field: str, target: list[Any], patch: list[Any]) -> list[Any]:
-    if any(isinstance(item, dict) and item.get("$patch") == "replace" and len(item) == 1 for item in patch):
+    if any(
+        isinstance(item, dict) and item.get("$patch") == "replace" and len(item) == 1
+        for item in patch
+    ):
         return [clone(item) for item in patch if item != {"$patch": "replace"}]
     if field in _MERGED_PRIMITIVES:
         return list(dict.fromkeys([*target, *patch]))

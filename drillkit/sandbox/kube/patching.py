@@ -42,7 +42,9 @@ def patched(call: Call, target: Object) -> Object:
     if not isinstance(body, dict):
         raise bad_request("a patch must be an object")
     try:
-        result: Any = patches.merge(target, body) if kind == MERGE else patches.strategic(target, body)
+        result: Any = (
+            patches.merge(target, body) if kind == MERGE else patches.strategic(target, body)
+        )
     except (TypeError, KeyError, AttributeError) as error:
         raise bad_request(f"the patch does not fit the object's types: {error!r}") from error
     return dict(result)
@@ -64,12 +66,19 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
         raise bad_request("an applied configuration must have apiVersion and kind")
     manager = call.query.get("fieldManager", "")
     if not manager:
-        raise invalid("PatchOptions", "meta.k8s.io", "", [required("fieldManager", "is required for apply patch")])
+        raise invalid(
+            "PatchOptions",
+            "meta.k8s.io",
+            "",
+            [required("fieldManager", "is required for apply patch")],
+        )
     meta = {**(config.get("metadata") or {})}
     if meta.pop("managedFields", None):
         raise bad_request("metadata.managedFields must be nil")
     if meta.setdefault("name", call.name) != call.name:
-        raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})")
+        raise bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+        )
     if call.namespace:
         meta.setdefault("namespace", call.namespace)
     internal = absorb(call.resource, {**config, "metadata": meta})
@@ -79,5 +88,7 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
     try:
         result = applied(old, internal, manager, rfc3339(store.now()), force=force, custom=custom)
     except (TypeError, KeyError, AttributeError) as error:
-        raise bad_request(f"the configuration does not fit the object's types: {error!r}") from error
+        raise bad_request(
+            f"the configuration does not fit the object's types: {error!r}"
+        ) from error
     return present(call.resource, call.version, result)

@@ -30,7 +30,9 @@ def evict(store: Store, call: Call) -> Response:
         raise bad_request(f'no kind "Eviction" is registered for version "{body["apiVersion"]}"')
     named = (body.get("metadata") or {}).get("name") or call.name
     if named != call.name:
-        raise bad_request(f"name in URL does not match name in Eviction object: {call.name} and {named}")
+        raise bad_request(
+            f"name in URL does not match name in Eviction object: {call.name} and {named}"
+        )
     pod = store.need(PODS, call.namespace, call.name)
     options = options_of(body.get("deleteOptions") or {}, call.query)
     if not _goes_anyway(pod):
@@ -55,7 +57,11 @@ def delete_pod(store: Store, call: Call, options: DeleteOptions) -> None:
 
 def _goes_anyway(pod: Object) -> bool:
     """Whether its eviction can hurt nobody: it is ending, has ended or has not begun."""
-    return is_terminating(pod) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed", "Pending")
+    return is_terminating(pod) or (pod.get("status") or {}).get("phase") in (
+        "Succeeded",
+        "Failed",
+        "Pending",
+    )
 
 
 def _ask_budgets(store: Store, pod: Object) -> None:
@@ -80,7 +86,9 @@ def _ask_budgets(store: Store, pod: Object) -> None:
 
 
 def _retry_after(store: Store) -> Object:
-    return {"retryAfterSeconds": store.eviction_retry_after_s} if store.eviction_retry_after_s else {}
+    return (
+        {"retryAfterSeconds": store.eviction_retry_after_s} if store.eviction_retry_after_s else {}
+    )
 
 
 def bind(store: Store, call: Call) -> Response:
@@ -92,9 +100,16 @@ def bind(store: Store, call: Call) -> Response:
     if not node:
         raise bad_request("a Binding needs target.name, the node")
     if pod["spec"].get("nodeName"):
-        raise conflict(PODS, call.name, f"pod {call.name} is already assigned to node {pod['spec']['nodeName']}")
+        raise conflict(
+            PODS,
+            call.name,
+            f"pod {call.name} is already assigned to node {pod['spec']['nodeName']}",
+        )
     store.patch(PODS, call.namespace, call.name, {"spec": {"nodeName": node}}, dry_run=call.dry_run)
-    return Response(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+    return Response(
+        201,
+        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
+    )
 
 
 def log(store: Store, call: Call) -> Response:
@@ -104,7 +119,9 @@ def log(store: Store, call: Call) -> Response:
     if store.pod_log is None:
         raise no_such_path()
     if not pod["spec"].get("nodeName") or (pod.get("status") or {}).get("phase") == "Pending":
-        raise bad_request(f'container "{container}" in pod "{call.name}" is waiting to start: ContainerCreating')
+        raise bad_request(
+            f'container "{container}" in pod "{call.name}" is waiting to start: ContainerCreating'
+        )
     tail = call.number("tailLines")
     if call.flag("follow") and not call.flag("previous"):
         return Response(200, "", _TEXT, LogFollow(pod, container, tail))
@@ -120,7 +137,9 @@ def execute(store: Store, call: Call, pairs: list[tuple[str, str]]) -> Response:
     if store.pod_exec is None:
         raise no_such_path()
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        raise bad_request(f"cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}")
+        raise bad_request(
+            f"cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
+        )
     command = tuple(value for key, value in pairs if key == "command")
     if not command:
         raise bad_request("you must specify at least 1 command for the container")
@@ -138,5 +157,7 @@ def _container(pod: Object, asked: str) -> str:
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
     if len(names) > 1:
-        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
+        raise bad_request(
+            f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+        )
     return str(names[0])

@@ -12,11 +12,21 @@ from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import SERVICES
 from drillkit.sandbox.kube.store import Access, Store
 
-_PATH = re.compile(r"/api/v1/namespaces/([^/]+)/services/(?:https?:)?([^/:]+)(?::([^/:]*):?)?/proxy(?:/(.*))?")
+_PATH = re.compile(
+    r"/api/v1/namespaces/([^/]+)/services/(?:https?:)?([^/:]+)(?::([^/:]*):?)?/proxy(?:/(.*))?"
+)
 _ENDPOINTS = ("", "endpoints")
 _TIMEOUT = ClientTimeout(total=30.0)
 _BODY_LIMIT = 8 * 1024 * 1024
-_HOP = ("connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive", "server", "date")
+_HOP = (
+    "connection",
+    "transfer-encoding",
+    "content-length",
+    "content-encoding",
+    "keep-alive",
+    "server",
+    "date",
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,9 @@ async def forward(store: Store, http: web.BaseRequest, to: Proxied) -> web.Strea
     Raises ApiError 403, 404, or 503 where no pod is ready or none answers.
     """
     if not store.policy(Access("get", "", "services", "proxy", to.namespace, to.service)):
-        raise ApiError(403, "Forbidden", f'services "{to.service}" is forbidden: no access to services/proxy')
+        raise ApiError(
+            403, "Forbidden", f'services "{to.service}" is forbidden: no access to services/proxy'
+        )
     store.need(SERVICES, to.namespace, to.service)
     address = _address(store, to)
     url = f"http://{address}/{to.path}" + (f"?{http.query_string}" if http.query_string else "")
@@ -52,7 +64,9 @@ async def forward(store: Store, http: web.BaseRequest, to: Proxied) -> web.Strea
             session.request(http.method, url, data=body or None, allow_redirects=False) as answer,
         ):
             content = await answer.content.read(_BODY_LIMIT)
-            headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
+            headers = {
+                name: value for name, value in answer.headers.items() if name.lower() not in _HOP
+            }
             return web.Response(status=answer.status, body=content, headers=headers)
     except (ClientError, TimeoutError, OSError) as error:
         raise _unavailable(f"error trying to reach service: {error}") from error

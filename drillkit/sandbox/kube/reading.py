@@ -33,7 +33,9 @@ def _form(store: Store, call: Call) -> Callable[[Object], Object]:
     """How the client wants an object shown: as it is, as a Table, or its metadata alone."""
     accept = call.header("Accept")
     if "as=Table" in accept:
-        return lambda obj: _table(store, call, [obj], {"resourceVersion": obj["metadata"]["resourceVersion"]})
+        return lambda obj: _table(
+            store, call, [obj], {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        )
     if "as=PartialObjectMetadata" in accept:
         return partial
     return lambda obj: obj
@@ -55,7 +57,9 @@ def _matcher(call: Call) -> Callable[[Object], bool]:
         namespace, name = key_of(obj)
         if (call.namespace and namespace != call.namespace) or (call.name and name != call.name):
             return False
-        return by_labels(labels_of(obj)) and by_fields(present(call.resource, call.version, obj) if aliased else obj)
+        return by_labels(labels_of(obj)) and by_fields(
+            present(call.resource, call.version, obj) if aliased else obj
+        )
 
     return matches
 
@@ -85,7 +89,11 @@ def _collection(store: Store, call: Call, items: list[Object], meta: Object) -> 
     if "as=Table" in accept:
         return _table(store, call, items, meta)
     if "as=PartialObjectMetadataList" in accept:
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        head = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": meta,
+        }
         return {**head, "items": [partial(obj) for obj in items]}
     kind = call.resource.list_kind or f"{call.resource.kind}List"
     head = {"kind": kind, "apiVersion": call.resource.api_version(call.version), "metadata": meta}
@@ -100,7 +108,9 @@ def _position(store: Store, call: Call) -> tuple[int, Key | None]:
             position = json.loads(base64.urlsafe_b64decode(token))
             return int(position["rv"]), (position["start"][0], position["start"][1])
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise bad_request(f"continue key is not valid: {token!r}; use the one that the last page gave") from error
+            raise bad_request(
+                f"continue key is not valid: {token!r}; use the one that the last page gave"
+            ) from error
     version = call.number("resourceVersion") or 0
     current = store.log.last
     if version > current:
@@ -146,4 +156,8 @@ def _bookmark(call: Call, version: int, ends_initial: bool) -> Object:
     meta: Object = {"resourceVersion": str(version), "creationTimestamp": None}
     if ends_initial:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-    return {"kind": call.resource.kind, "apiVersion": call.resource.api_version(call.version), "metadata": meta}
+    return {
+        "kind": call.resource.kind,
+        "apiVersion": call.resource.api_version(call.version),
+        "metadata": meta,
+    }

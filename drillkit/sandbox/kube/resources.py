@@ -50,7 +50,13 @@ class Resource:
     @property
     def counts_generations(self) -> bool:
         """Whether a change of the desired state moves metadata.generation."""
-        return self.custom or self.group in ("apps", "batch", "policy", "networking.k8s.io", "autoscaling")
+        return self.custom or self.group in (
+            "apps",
+            "batch",
+            "policy",
+            "networking.k8s.io",
+            "autoscaling",
+        )
 
     def api_version(self, version: str = "") -> str:
         """The ``apiVersion`` of its objects in that version, by default the preferred one."""
@@ -62,45 +68,148 @@ _ALL = ("all",)
 _ST = ("status",)
 _SCALABLE = ("status", "scale")
 _POD_FIELDS = (
-    "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase",
-    "status.podIP", "status.nominatedNodeName",
-)  # fmt: skip
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+)
 _EVENT_FIELDS = (
-    "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-    "reportingComponent", "source", "type",
-)  # fmt: skip
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+)
 _RBAC = "rbac.authorization.k8s.io"
 
 _BUILTIN = (
-    Resource("", "pods", "Pod", True, short=("po",), categories=_ALL, fields=_POD_FIELDS,
-             subresources=("status", "log", "exec", "eviction", "binding")),
-    Resource("", "nodes", "Node", False, short=("no",), subresources=_ST, fields=("spec.unschedulable",)),
-    Resource("", "namespaces", "Namespace", False, short=("ns",), subresources=("status", "finalize"),
-             fields=("status.phase",)),
+    Resource(
+        "",
+        "pods",
+        "Pod",
+        True,
+        short=("po",),
+        categories=_ALL,
+        fields=_POD_FIELDS,
+        subresources=("status", "log", "exec", "eviction", "binding"),
+    ),
+    Resource(
+        "", "nodes", "Node", False, short=("no",), subresources=_ST, fields=("spec.unschedulable",)
+    ),
+    Resource(
+        "",
+        "namespaces",
+        "Namespace",
+        False,
+        short=("ns",),
+        subresources=("status", "finalize"),
+        fields=("status.phase",),
+    ),
     Resource("", "events", "Event", True, short=("ev",), fields=_EVENT_FIELDS),
-    Resource("", "services", "Service", True, short=("svc",), subresources=_ST, categories=_ALL,
-             fields=("spec.clusterIP", "spec.type")),
+    Resource(
+        "",
+        "services",
+        "Service",
+        True,
+        short=("svc",),
+        subresources=_ST,
+        categories=_ALL,
+        fields=("spec.clusterIP", "spec.type"),
+    ),
     Resource("", "endpoints", "Endpoints", True, short=("ep",)),
     Resource("", "configmaps", "ConfigMap", True, short=("cm",)),
     Resource("", "secrets", "Secret", True, fields=("type",)),
     Resource("", "serviceaccounts", "ServiceAccount", True, short=("sa",)),
-    Resource("", "persistentvolumeclaims", "PersistentVolumeClaim", True, short=("pvc",), subresources=_ST),
+    Resource(
+        "",
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        True,
+        short=("pvc",),
+        subresources=_ST,
+    ),
     Resource("", "persistentvolumes", "PersistentVolume", False, short=("pv",), subresources=_ST),
-    Resource("", "replicationcontrollers", "ReplicationController", True, short=("rc",), subresources=_SCALABLE,
-             categories=_ALL),
+    Resource(
+        "",
+        "replicationcontrollers",
+        "ReplicationController",
+        True,
+        short=("rc",),
+        subresources=_SCALABLE,
+        categories=_ALL,
+    ),
     Resource("", "resourcequotas", "ResourceQuota", True, short=("quota",), subresources=_ST),
     Resource("", "limitranges", "LimitRange", True, short=("limits",)),
-    Resource("apps", "deployments", "Deployment", True, short=("deploy",), subresources=_SCALABLE, categories=_ALL),
-    Resource("apps", "replicasets", "ReplicaSet", True, short=("rs",), subresources=_SCALABLE, categories=_ALL),
-    Resource("apps", "statefulsets", "StatefulSet", True, short=("sts",), subresources=_SCALABLE, categories=_ALL),
-    Resource("apps", "daemonsets", "DaemonSet", True, short=("ds",), subresources=_ST, categories=_ALL),
+    Resource(
+        "apps",
+        "deployments",
+        "Deployment",
+        True,
+        short=("deploy",),
+        subresources=_SCALABLE,
+        categories=_ALL,
+    ),
+    Resource(
+        "apps",
+        "replicasets",
+        "ReplicaSet",
+        True,
+        short=("rs",),
+        subresources=_SCALABLE,
+        categories=_ALL,
+    ),
+    Resource(
+        "apps",
+        "statefulsets",
+        "StatefulSet",
+        True,
+        short=("sts",),
+        subresources=_SCALABLE,
+        categories=_ALL,
+    ),
+    Resource(
+        "apps", "daemonsets", "DaemonSet", True, short=("ds",), subresources=_ST, categories=_ALL
+    ),
     Resource("apps", "controllerrevisions", "ControllerRevision", True),
-    Resource("batch", "jobs", "Job", True, subresources=_ST, categories=_ALL, fields=("status.successful",)),
-    Resource("batch", "cronjobs", "CronJob", True, short=("cj",), subresources=_ST, categories=_ALL),
-    Resource("policy", "poddisruptionbudgets", "PodDisruptionBudget", True, short=("pdb",), subresources=_ST),
-    Resource("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler", True, versions=("v2",),
-             short=("hpa",), subresources=_ST, categories=_ALL),
+    Resource(
+        "batch",
+        "jobs",
+        "Job",
+        True,
+        subresources=_ST,
+        categories=_ALL,
+        fields=("status.successful",),
+    ),
+    Resource(
+        "batch", "cronjobs", "CronJob", True, short=("cj",), subresources=_ST, categories=_ALL
+    ),
+    Resource(
+        "policy",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        True,
+        short=("pdb",),
+        subresources=_ST,
+    ),
+    Resource(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        True,
+        versions=("v2",),
+        short=("hpa",),
+        subresources=_ST,
+        categories=_ALL,
+    ),
     Resource("networking.k8s.io", "networkpolicies", "NetworkPolicy", True, short=("netpol",)),
     Resource("networking.k8s.io", "ingresses", "Ingress", True, short=("ing",), subresources=_ST),
     Resource("networking.k8s.io", "ingressclasses", "IngressClass", False),
@@ -108,23 +217,67 @@ _BUILTIN = (
     Resource("scheduling.k8s.io", "priorityclasses", "PriorityClass", False, short=("pc",)),
     Resource("coordination.k8s.io", "leases", "Lease", True),
     Resource("discovery.k8s.io", "endpointslices", "EndpointSlice", True),
-    Resource("events.k8s.io", "events", "Event", True, short=("ev",), storage=("", "events"),
-             fields=("regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "type",
-                     "reportingController")),
+    Resource(
+        "events.k8s.io",
+        "events",
+        "Event",
+        True,
+        short=("ev",),
+        storage=("", "events"),
+        fields=(
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "reason",
+            "type",
+            "reportingController",
+        ),
+    ),
     Resource(_RBAC, "roles", "Role", True),
     Resource(_RBAC, "rolebindings", "RoleBinding", True),
     Resource(_RBAC, "clusterroles", "ClusterRole", False),
     Resource(_RBAC, "clusterrolebindings", "ClusterRoleBinding", False),
-    Resource("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, verbs=("create",)),
-    Resource("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False, verbs=("create",)),
-    Resource("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", False, verbs=("create",)),
-    Resource("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", False,
-             short=("crd", "crds"), subresources=_ST, categories=("api-extensions",)),
-)  # fmt: skip
+    Resource(
+        "authorization.k8s.io",
+        "selfsubjectaccessreviews",
+        "SelfSubjectAccessReview",
+        False,
+        verbs=("create",),
+    ),
+    Resource(
+        "authorization.k8s.io",
+        "selfsubjectrulesreviews",
+        "SelfSubjectRulesReview",
+        False,
+        verbs=("create",),
+    ),
+    Resource(
+        "authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", False, verbs=("create",)
+    ),
+    Resource(
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        "CustomResourceDefinition",
+        False,
+        short=("crd", "crds"),
+        subresources=_ST,
+        categories=("api-extensions",),
+    ),
+)
 
 METRICS = (
-    Resource("metrics.k8s.io", "nodes", "NodeMetrics", False, versions=("v1beta1",), verbs=("get", "list")),
-    Resource("metrics.k8s.io", "pods", "PodMetrics", True, versions=("v1beta1",), verbs=("get", "list")),
+    Resource(
+        "metrics.k8s.io",
+        "nodes",
+        "NodeMetrics",
+        False,
+        versions=("v1beta1",),
+        verbs=("get", "list"),
+    ),
+    Resource(
+        "metrics.k8s.io", "pods", "PodMetrics", True, versions=("v1beta1",), verbs=("get", "list")
+    ),
 )
 """Served while a cluster measures its pods; never stored."""
 

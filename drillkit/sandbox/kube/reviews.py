@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 USER = "drillkit-sandbox"
 GROUPS = ["system:masters", "system:authenticated"]
-_SHAPE = {"spec": {"resourceAttributes": {"*": str}, "nonResourceAttributes": {"*": str}, "namespace": str}}
+_SHAPE = {
+    "spec": {
+        "resourceAttributes": {"*": str},
+        "nonResourceAttributes": {"*": str},
+        "namespace": str,
+    }
+}
 
 
 def review(store: Store, call: Call) -> Response:
@@ -40,7 +46,12 @@ def _access(store: Store, spec: Object) -> Object:
     if not asked:
         if spec.get("nonResourceAttributes"):
             return {"allowed": True, "reason": "everybody may read what is no resource"}
-        causes = [required("spec.resourceAttributes", "exactly one of nonResourceAttributes or resourceAttributes")]
+        causes = [
+            required(
+                "spec.resourceAttributes",
+                "exactly one of nonResourceAttributes or resourceAttributes",
+            )
+        ]
         raise invalid("SelfSubjectAccessReview", "authorization.k8s.io", "", causes)
     names = ("verb", "group", "resource", "subresource", "namespace", "name")
     access = Access(**{name: str(asked.get(name) or "") for name in names})

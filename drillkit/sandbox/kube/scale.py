@@ -45,7 +45,10 @@ def _scale_of(workload: Object) -> Object:
     meta = workload["metadata"]
     names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     selector = workload["spec"].get("selector")
-    status = {"replicas": (workload.get("status") or {}).get("replicas", 0), "selector": selector_text(selector)}
+    status = {
+        "replicas": (workload.get("status") or {}).get("replicas", 0),
+        "selector": selector_text(selector),
+    }
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

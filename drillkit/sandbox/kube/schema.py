@@ -20,7 +20,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
-_NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+_NAMES = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+}
 
 
 def conform(obj: Object, schema: Object) -> list[Object]:
@@ -69,7 +76,9 @@ def _object(value: Object, schema: Object, path: str) -> list[Object]:
         if key not in value and "default" in below:
             value[key] = clone(below["default"])
     causes = _required(value, schema, path)
-    keep = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-embedded-resource")
+    keep = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get(
+        "x-kubernetes-embedded-resource"
+    )
     for key in list(value):
         if key in properties:
             causes += _conform(value, key, properties[key], f"{path}.{key}")

@@ -18,7 +18,9 @@ def seed(store: Store) -> str:
     for name in _NAMESPACES:
         store.create(NAMESPACES, {"metadata": {"name": name}})
     ports = [{"name": "https", "port": 443, "targetPort": 6443}]
-    store.create(SERVICES, {"metadata": {"name": "kubernetes"}, "spec": {"ports": ports}}, "default")
+    store.create(
+        SERVICES, {"metadata": {"name": "kubernetes"}, "spec": {"ports": ports}}, "default"
+    )
     return str(store.need(NAMESPACES, "", "kube-system")["metadata"]["uid"])
 
 
@@ -27,4 +29,6 @@ def announce(store: Store, url: str) -> None:
     parts = urlsplit(url)
     port = {"name": "https", "port": parts.port, "protocol": "TCP"}
     subsets = [{"addresses": [{"ip": parts.hostname}], "ports": [port]}]
-    store.create(("", "endpoints"), {"metadata": {"name": "kubernetes"}, "subsets": subsets}, "default")
+    store.create(
+        ("", "endpoints"), {"metadata": {"name": "kubernetes"}, "subsets": subsets}, "default"
+    )

@@ -45,7 +45,9 @@ def _requirement(text: str) -> Callable[[Labels], bool]:
         if found[1]:
             return lambda labels: key not in labels
         return lambda labels: key in labels
-    raise bad_request(f"unable to parse requirement: found '{text}', expected: a key, =, !=, in or notin")
+    raise bad_request(
+        f"unable to parse requirement: found '{text}', expected: a key, =, !=, in or notin"
+    )
 
 
 def selects(selector: Object | None, labels: Labels) -> bool:
@@ -58,7 +60,11 @@ def selects(selector: Object | None, labels: Labels) -> bool:
 
 
 def _expression(expression: Object, labels: Labels) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
+    key, operator, values = (
+        expression["key"],
+        expression["operator"],
+        expression.get("values") or [],
+    )
     match operator:
         case "In":
             return labels.get(key) in values
@@ -79,7 +85,11 @@ def selector_text(selector: Object | None) -> str:
     for each in selector.get("matchExpressions") or []:
         values = ",".join(each.get("values") or [])
         form = {"In": f"{each['key']} in ({values})", "NotIn": f"{each['key']} notin ({values})"}
-        parts.append(form.get(each["operator"], each["key"] if each["operator"] == "Exists" else f"!{each['key']}"))
+        parts.append(
+            form.get(
+                each["operator"], each["key"] if each["operator"] == "Exists" else f"!{each['key']}"
+            )
+        )
     return ",".join(parts)
 
 
@@ -92,7 +102,11 @@ def fields_match(resource: Resource, selector: str) -> Callable[[Object], bool]:
         path = path.strip()
         if not found:
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
-        allowed = ("metadata.name", *(("metadata.namespace",) if resource.namespaced else ()), *resource.fields)
+        allowed = (
+            "metadata.name",
+            *(("metadata.namespace",) if resource.namespaced else ()),
+            *resource.fields,
+        )
         if path not in allowed:
             raise bad_request(f"field label not supported: {path}")
         tests.append((tuple(path.split(".")), wanted, value.removeprefix("=").strip()))

@@ -60,7 +60,9 @@ class Server:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(identity.certificate, identity.key)
         listener = socket.create_server((HOST, 0), backlog=256)
-        server = web.Server(self._serve, request_factory=_request, handler_cancellation=True, access_log=None)
+        server = web.Server(
+            self._serve, request_factory=_request, handler_cancellation=True, access_log=None
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=context).start()
@@ -89,10 +91,14 @@ class Server:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except web.HTTPException as error:
-            return _plain(refusal(ApiError(error.status, "RequestEntityTooLarge", error.text or error.reason)))
+            return _plain(
+                refusal(ApiError(error.status, "RequestEntityTooLarge", error.text or error.reason))
+            )
         except Exception as error:  # the boundary of the process: told to the client and to the log
             _log.exception("%s %s failed", http.method, http.path)
-            return _plain(refusal(ApiError(500, "InternalError", f"Internal error occurred: {error!r}")))
+            return _plain(
+                refusal(ApiError(500, "InternalError", f"Internal error occurred: {error!r}"))
+            )
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         if http.path not in _PUBLIC_PATHS:
@@ -134,10 +140,14 @@ class Server:
             case "GET":
                 pass
             case _:
-                raise bad_request("expected POST (add a fault), GET (list them) or DELETE (clear them)")
+                raise bad_request(
+                    "expected POST (add a fault), GET (list them) or DELETE (clear them)"
+                )
         return _plain(Response(200, {"faults": self.faults.describe()}))
 
-    async def _stream_watch(self, http: web.BaseRequest, watch: Watch, response: Response) -> web.StreamResponse:
+    async def _stream_watch(
+        self, http: web.BaseRequest, watch: Watch, response: Response
+    ) -> web.StreamResponse:
         """Sends changes as they happen until the watch's time is over or the client leaves."""
         stream = web.StreamResponse(headers=dict(response.headers))
         stream.enable_chunked_encoding()
@@ -170,12 +180,16 @@ class Server:
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_BODY_LIMIT)
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=_BODY_LIMIT
+    )
 
 
 async def _send(stream: web.StreamResponse, lines: list[Object]) -> None:
     if lines:
-        await stream.write(b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines))
+        await stream.write(
+            b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        )
 
 
 def _plain(response: Response) -> web.Response:

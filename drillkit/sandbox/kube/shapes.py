@@ -24,10 +24,16 @@ _META: Shape = {
     "labels": _TEXTS,
     "annotations": _TEXTS,
     "finalizers": [str],
-    "ownerReferences": [{"apiVersion": str, "kind": str, "name": str, "uid": str, "controller": bool}],
+    "ownerReferences": [
+        {"apiVersion": str, "kind": str, "name": str, "uid": str, "controller": bool}
+    ],
     "managedFields": [{"manager": str, "operation": str, "subresource": str, "fieldsV1": dict}],
 }
-_PROBE = {"httpGet": {"path": str, "port": _INT_OR_TEXT}, "periodSeconds": int, "initialDelaySeconds": int}
+_PROBE = {
+    "httpGet": {"path": str, "port": _INT_OR_TEXT},
+    "periodSeconds": int,
+    "initialDelaySeconds": int,
+}
 _CONTAINER: Shape = {
     "name": str,
     "image": str,
@@ -56,8 +62,14 @@ _POD: Shape = {
     "affinity": dict,
 }
 _TEMPLATE: Shape = {"metadata": _META, "spec": _POD}
-_SELECTOR: Shape = {"matchLabels": _TEXTS, "matchExpressions": [{"key": str, "operator": str, "values": [str]}]}
-_ROLLING = {"type": str, "rollingUpdate": {"maxSurge": _INT_OR_TEXT, "maxUnavailable": _INT_OR_TEXT, "partition": int}}
+_SELECTOR: Shape = {
+    "matchLabels": _TEXTS,
+    "matchExpressions": [{"key": str, "operator": str, "values": [str]}],
+}
+_ROLLING = {
+    "type": str,
+    "rollingUpdate": {"maxSurge": _INT_OR_TEXT, "maxUnavailable": _INT_OR_TEXT, "partition": int},
+}
 _WORKLOAD: Shape = {
     "replicas": int,
     "selector": _SELECTOR,
@@ -109,9 +121,16 @@ _SPECS: dict[str, Shape] = {
         "type": str,
         "clusterIP": str,
         "selector": _TEXTS,
-        "ports": [{"name": str, "port": int, "nodePort": int, "protocol": str, "targetPort": _INT_OR_TEXT}],
+        "ports": [
+            {"name": str, "port": int, "nodePort": int, "protocol": str, "targetPort": _INT_OR_TEXT}
+        ],
     },
-    "Lease": {"holderIdentity": str, "leaseDurationSeconds": int, "renewTime": str, "acquireTime": str},
+    "Lease": {
+        "holderIdentity": str,
+        "leaseDurationSeconds": int,
+        "renewTime": str,
+        "acquireTime": str,
+    },
     "CustomResourceDefinition": {
         "group": str,
         "scope": str,
@@ -130,7 +149,9 @@ _SPECS: dict[str, Shape] = {
                 "storage": bool,
                 "schema": {"openAPIV3Schema": dict},
                 "subresources": dict,
-                "additionalPrinterColumns": [{"name": str, "jsonPath": str, "type": str, "priority": int}],
+                "additionalPrinterColumns": [
+                    {"name": str, "jsonPath": str, "type": str, "priority": int}
+                ],
             }
         ],
     },
@@ -143,11 +164,25 @@ _STATUS: Shape = {
 _WHOLE: dict[str, Shape] = {
     "ConfigMap": {"data": _TEXTS, "binaryData": _TEXTS, "immutable": bool},
     "Secret": {"data": _TEXTS, "stringData": _TEXTS, "type": str, "immutable": bool},
-    "Event": {"involvedObject": dict, "regarding": dict, "source": dict, "message": str, "note": str, "reason": str},
+    "Event": {
+        "involvedObject": dict,
+        "regarding": dict,
+        "source": dict,
+        "message": str,
+        "note": str,
+        "reason": str,
+    },
     "RoleBinding": {"roleRef": dict, "subjects": [{"kind": str, "name": str, "namespace": str}]},
-    "ClusterRoleBinding": {"roleRef": dict, "subjects": [{"kind": str, "name": str, "namespace": str}]},
+    "ClusterRoleBinding": {
+        "roleRef": dict,
+        "subjects": [{"kind": str, "name": str, "namespace": str}],
+    },
     "Endpoints": {"subsets": [{"addresses": [{"ip": str}], "ports": [{"port": int}]}]},
-    "EndpointSlice": {"addressType": str, "endpoints": [{"addresses": [str]}], "ports": [{"port": int}]},
+    "EndpointSlice": {
+        "addressType": str,
+        "endpoints": [{"addresses": [str]}],
+        "ports": [{"port": int}],
+    },
 }
 
 
@@ -158,7 +193,12 @@ def mismatch(kind: str, obj: dict[str, Any], *, custom: bool) -> str:
     """
     if custom:
         return _find({"metadata": obj.get("metadata")}, {"metadata": _META}, kind)
-    shape = {"metadata": _META, "spec": _SPECS.get(kind, dict), "status": _STATUS, **_WHOLE.get(kind, {})}
+    shape = {
+        "metadata": _META,
+        "spec": _SPECS.get(kind, dict),
+        "status": _STATUS,
+        **_WHOLE.get(kind, {}),
+    }
     return _find(obj, shape, kind)
 
 
@@ -176,9 +216,16 @@ def _find(value: Any, shape: Shape, path: str) -> str:
         if not isinstance(value, dict):
             return _told(value, path, "an object")
         if "*" in shape:
-            return next(filter(None, (_find(item, shape["*"], f"{path}.{key}") for key, item in value.items())), "")
+            return next(
+                filter(
+                    None, (_find(item, shape["*"], f"{path}.{key}") for key, item in value.items())
+                ),
+                "",
+            )
         known = [key for key in shape if key in value]
-        return next(filter(None, (_find(value[key], shape[key], f"{path}.{key}") for key in known)), "")
+        return next(
+            filter(None, (_find(value[key], shape[key], f"{path}.{key}") for key in known)), ""
+        )
     if isinstance(shape, list):
         if not isinstance(value, list):
             return _told(value, path, "an array")
@@ -190,10 +237,20 @@ def _find(value: Any, shape: Shape, path: str) -> str:
 
 def _item(value: Any, shape: Shape, path: str) -> str:
     """Unlike a field, an item of a list that should be an object cannot be null."""
-    return _told(value, path, "an object") if value is None and isinstance(shape, dict) else _find(value, shape, path)
+    return (
+        _told(value, path, "an object")
+        if value is None and isinstance(shape, dict)
+        else _find(value, shape, path)
+    )
 
 
-_NAMES = {str: "string", bool: "bool", int: "int32", dict: "an object", _INT_OR_TEXT: "an integer or a string"}
+_NAMES = {
+    str: "string",
+    bool: "bool",
+    int: "int32",
+    dict: "an object",
+    _INT_OR_TEXT: "an integer or a string",
+}
 
 
 def _name(shape: Shape) -> str:
@@ -201,6 +258,13 @@ def _name(shape: Shape) -> str:
 
 
 def _told(value: Any, path: str, wanted: str) -> str:
-    found = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+    found = {
+        str: "string",
+        bool: "bool",
+        int: "number",
+        float: "number",
+        list: "array",
+        dict: "object",
+    }
     what = found.get(type(value), "null")
     return f"json: cannot unmarshal {what} into Go struct field {path} of type {wanted}"

@@ -11,7 +11,15 @@ from typing import Any
 
 from drillkit.sandbox.kube import defaults, patches, schema, validation
 from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
-from drillkit.sandbox.kube.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found, stale
+from drillkit.sandbox.kube.errors import (
+    ApiError,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    not_found,
+    stale,
+)
 from drillkit.sandbox.kube.objects import (
     CRDS,
     NAMESPACES,
@@ -43,10 +51,27 @@ PodMetrics = Callable[[Object], Mapping[str, tuple[float, int]]]
 """pod -> container -> (CPU in cores, memory in bytes); empty while nothing was measured."""
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_KEPT = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-         "generation", "resourceVersion", "generateName")  # fmt: skip
-_GIVEN = ("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences",
-          "managedFields")  # fmt: skip
+_KEPT = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+    "generateName",
+)
+_GIVEN = (
+    "name",
+    "generateName",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "managedFields",
+)
 """What a client may say in metadata; unknown fields are dropped."""
 _STATUS_AT_BIRTH = (NODES, NAMESPACES)
 
@@ -122,7 +147,11 @@ class Store:
         """The description of a resource. Raises 404 if it isn't served."""
         found = self.registry.find(*gvr)
         if found is None:
-            raise ApiError(404, "NotFound", f"the server could not find the requested resource: {gvr[1]}.{gvr[0]}")
+            raise ApiError(
+                404,
+                "NotFound",
+                f"the server could not find the requested resource: {gvr[1]}.{gvr[0]}",
+            )
         return found
 
     def get(self, gvr: Gvr, namespace: str, name: str) -> Object | None:
@@ -136,7 +165,9 @@ class Store:
             raise not_found(gvr, name)
         return obj
 
-    def list(self, gvr: Gvr, namespace: str | None = None, selector: str = "", fields: str = "") -> list[Object]:
+    def list(
+        self, gvr: Gvr, namespace: str | None = None, selector: str = "", fields: str = ""
+    ) -> list[Object]:
         """Objects in the order of namespace and name; ``namespace`` None means all of them.
 
         Raises 400 for selectors that cannot be parsed or fields that cannot be selected by.
@@ -152,7 +183,9 @@ class Store:
             found = [obj for obj in found if fits(obj)]
         return found
 
-    def create(self, gvr: Gvr, obj: Object, namespace: str = "", *, dry_run: bool = False) -> Object:
+    def create(
+        self, gvr: Gvr, obj: Object, namespace: str = "", *, dry_run: bool = False
+    ) -> Object:
         """Adds an object. As in Kubernetes its status is dropped where status is a subresource (nodes excepted).
 
         Raises 404 or 403 for a namespace that is absent or terminating, 409 if the name is taken, 422 if invalid.
@@ -211,7 +244,9 @@ class Store:
                 f"{given!r} and {asked!r}"
             )
         if not (given or asked):
-            raise bad_request(f"an empty namespace may not be set during creation of {resource.plural}")
+            raise bad_request(
+                f"an empty namespace may not be set during creation of {resource.plural}"
+            )
         return asked or given
 
     def _admit(self, gvr: Gvr, key: Key) -> None:
@@ -219,9 +254,13 @@ class Store:
         if namespace is None:
             raise not_found(NAMESPACES, key[0])
         if is_terminating(namespace):
-            why = f"unable to create new content in namespace {key[0]} because it is being terminated"
+            why = (
+                f"unable to create new content in namespace {key[0]} because it is being terminated"
+            )
             told = f"namespace {key[0]} is being terminated"
-            causes = [{"reason": "NamespaceTerminating", "message": told, "field": "metadata.namespace"}]
+            causes = [
+                {"reason": "NamespaceTerminating", "message": told, "field": "metadata.namespace"}
+            ]
             raise forbidden(gvr, key[1], why, causes)
 
     def _assign_ip(self, service: Object) -> None:
@@ -247,12 +286,20 @@ class Store:
             "acceptedNames": clone(crd["spec"]["names"]),
             "storedVersions": [resource.versions[0]],
             "conditions": [
-                {"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": since}
+                {
+                    "type": kind,
+                    "status": "True",
+                    "reason": reason,
+                    "message": "",
+                    "lastTransitionTime": since,
+                }
                 for kind, reason in told
             ],
         }
 
-    def update(self, gvr: Gvr, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
+    def update(
+        self, gvr: Gvr, obj: Object, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:
         """Replaces an object; 409 when its resourceVersion is given and stale. ``subresource="status"`` writes status.
 
         What the server owns (identity, times, generation) stays; status stays where it is a subresource. In process,
@@ -281,7 +328,9 @@ class Store:
     def _successor(self, resource: Resource, old: Object, new: Object, subresource: str) -> Object:
         """What ``new`` becomes in the place of ``old``: valid, with what it may not change kept."""
         kept = {key: old["metadata"][key] for key in _KEPT if key in old["metadata"]}
-        free = {key: value for key, value in (new.get("metadata") or {}).items() if key in _GIVEN[3:]}
+        free = {
+            key: value for key, value in (new.get("metadata") or {}).items() if key in _GIVEN[3:]
+        }
         if subresource == "status":
             status = {"status": new["status"]} if new.get("status") is not None else {}
             result = {**{key: value for key, value in old.items() if key != "status"}, **status}
@@ -290,8 +339,16 @@ class Store:
             if resource.custom:
                 self._conform(resource, result)
             return result
-        result = {"apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": {**kept, **free}}
-        for empty in [key for key in ("labels", "annotations", "finalizers", "ownerReferences") if not free.get(key)]:
+        result = {
+            "apiVersion": old["apiVersion"],
+            "kind": old["kind"],
+            "metadata": {**kept, **free},
+        }
+        for empty in [
+            key
+            for key in ("labels", "annotations", "finalizers", "ownerReferences")
+            if not free.get(key)
+        ]:
             result["metadata"].pop(empty, None)
         result.update({key: value for key, value in new.items() if key not in result})
         if resource.has_status:
@@ -327,11 +384,20 @@ class Store:
                 new["spec"][field] = old["spec"][field]
 
     def patch(
-        self, gvr: Gvr, namespace: str, name: str, patch: Object, *, subresource: str = "", dry_run: bool = False
+        self,
+        gvr: Gvr,
+        namespace: str,
+        name: str,
+        patch: Object,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """Merges ``patch`` into an object (RFC 7386)."""
         changed: Object = patches.merge(self.need(gvr, namespace, name), patch)
-        return self.update(gvr, _addressed(changed, namespace, name), subresource=subresource, dry_run=dry_run)
+        return self.update(
+            gvr, _addressed(changed, namespace, name), subresource=subresource, dry_run=dry_run
+        )
 
     def delete(
         self,
@@ -354,10 +420,14 @@ class Store:
         meta = obj["metadata"]
         if uid and meta["uid"] != uid:
             why = f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']})"
-            raise conflict(gvr, name, f"{why}. The object might have been deleted and then recreated")
+            raise conflict(
+                gvr, name, f"{why}. The object might have been deleted and then recreated"
+            )
         if resource_version and meta["resourceVersion"] != resource_version:
             why = f"the ResourceVersion in the precondition ({resource_version}) does not match the ResourceVersion"
-            why = f"{why} in record ({meta['resourceVersion']}). The object might have been modified"
+            why = (
+                f"{why} in record ({meta['resourceVersion']}). The object might have been modified"
+            )
             raise conflict(gvr, name, why)
         if gvr == NAMESPACES and name in ("default", "kube-system", "kube-public"):
             raise forbidden(gvr, name, "this namespace may not be deleted")
@@ -378,7 +448,9 @@ class Store:
         namespace = self.need(NAMESPACES, "", name)
         with self.state.change():
             spec = {**(namespace.get("spec") or {}), "finalizers": [*finalizers]}
-            new = self.state.put(NAMESPACES, {**namespace, "metadata": {**namespace["metadata"]}, "spec": spec})
+            new = self.state.put(
+                NAMESPACES, {**namespace, "metadata": {**namespace["metadata"]}, "spec": spec}
+            )
             if is_terminating(new) and not finalizers:
                 self._reaper.settle(NAMESPACES, new)
             return new

@@ -19,7 +19,9 @@ _STDIN, _ERROR, _CLOSE = 0, 3, 255
 _INPUT_LIMIT = 64
 
 
-async def follow(store: Store, http: web.BaseRequest, log: LogFollow, stopping: asyncio.Event) -> web.StreamResponse:
+async def follow(
+    store: Store, http: web.BaseRequest, log: LogFollow, stopping: asyncio.Event
+) -> web.StreamResponse:
     """Sends a log as it grows until its container ends or the client leaves."""
     read = store.pod_log
     if read is None:
@@ -58,7 +60,10 @@ def _has_ended(store: Store, log: LogFollow) -> bool:
     if pod is None or pod["metadata"]["uid"] != meta["uid"]:
         return True
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    return any(each.get("name") == log.container and "terminated" in (each.get("state") or {}) for each in statuses)
+    return any(
+        each.get("name") == log.container and "terminated" in (each.get("state") or {})
+        for each in statuses
+    )
 
 
 class _Channels:
@@ -97,7 +102,9 @@ async def run_command(store: Store, http: web.BaseRequest, command: Exec) -> web
     """Runs a command in a pod for as long as the client listens, and tells its exit code."""
     run = store.pod_exec
     if run is None or http.headers.get("Upgrade", "").lower() != "websocket":
-        raise bad_request("Upgrade request required: commands are served over websockets (v5 or v4.channel.k8s.io)")
+        raise bad_request(
+            "Upgrade request required: commands are served over websockets (v5 or v4.channel.k8s.io)"
+        )
     socket = web.WebSocketResponse(protocols=_PROTOCOLS)
     await socket.prepare(http)
     channels = _Channels(socket, stdin=command.stdin)
@@ -120,7 +127,9 @@ def _result(running: asyncio.Future[int]) -> Object:
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
     error = running.exception()
     if error is not None:
-        why = error.message if isinstance(error, ApiError) else f"error executing command: {error!r}"
+        why = (
+            error.message if isinstance(error, ApiError) else f"error executing command: {error!r}"
+        )
         reason = error.reason if isinstance(error, ApiError) else "InternalError"
         details = {"causes": [{"message": why}]}
         return {**head, "status": "Failure", "reason": reason, "message": why, "details": details}

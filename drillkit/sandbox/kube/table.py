@@ -17,7 +17,13 @@ Column = tuple[str, str, int, Cell]
 
 
 def table(
-    resource: Resource, version: str, items: Iterable[Object], now: datetime, *, meta: Object, include: str = "Metadata"
+    resource: Resource,
+    version: str,
+    items: Iterable[Object],
+    now: datetime,
+    *,
+    meta: Object,
+    include: str = "Metadata",
 ) -> Object:
     """The objects as a ``Table``.
 
@@ -29,10 +35,18 @@ def table(
     """
     columns = _columns(resource, version)
     name = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
-    heads = [{"name": t, "type": k, "format": "", "description": "", "priority": p} for t, k, p, _ in columns]
+    heads = [
+        {"name": t, "type": k, "format": "", "description": "", "priority": p}
+        for t, k, p, _ in columns
+    ]
     rows = []
     for obj in items:
-        row: Object = {"cells": [obj["metadata"]["name"], *(_cell(cell, obj, now) for _, _, _, cell in columns)]}
+        row: Object = {
+            "cells": [
+                obj["metadata"]["name"],
+                *(_cell(cell, obj, now) for _, _, _, cell in columns),
+            ]
+        }
         if include == "Object":
             row["object"] = obj
         elif include != "None":
@@ -49,13 +63,22 @@ def table(
 
 def partial(obj: Object) -> Object:
     """The object's metadata alone."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": obj["metadata"],
+    }
 
 
 def _cell(cell: Cell, obj: Object, now: datetime) -> Any:
     try:
         value = cell(obj, now)
-    except (KeyError, TypeError, ValueError, AttributeError):  # one odd object must not spoil the list
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):  # one odd object must not spoil the list
         return "<invalid>"
     return "<none>" if value is None or value == "" else value
 
@@ -136,7 +159,9 @@ def _pod_restarts(pod: Object, now: datetime) -> str:
 
 def _node_status(node: Object, now: datetime) -> str:
     conditions = dig(node, "status.conditions") or []
-    ready = next((each.get("status") for each in conditions if each.get("type") == "Ready"), "Unknown")
+    ready = next(
+        (each.get("status") for each in conditions if each.get("type") == "Ready"), "Unknown"
+    )
     text = {"True": "Ready", "False": "NotReady"}.get(str(ready), "Unknown")
     return text + (",SchedulingDisabled" if dig(node, "spec.unschedulable") else "")
 
@@ -150,7 +175,10 @@ def _node_roles(node: Object, now: datetime) -> str:
 def _service_ports(service: Object, now: datetime) -> str:
     ports = dig(service, "spec.ports") or []
     nodes = [f":{port['nodePort']}" if port.get("nodePort") else "" for port in ports]
-    return ",".join(f"{p['port']}{node}/{p.get('protocol', 'TCP')}" for p, node in zip(ports, nodes, strict=True))
+    return ",".join(
+        f"{p['port']}{node}/{p.get('protocol', 'TCP')}"
+        for p, node in zip(ports, nodes, strict=True)
+    )
 
 
 def _endpoints(obj: Object, now: datetime) -> str:
@@ -165,7 +193,9 @@ def _endpoints(obj: Object, now: datetime) -> str:
 
 
 def _slice_endpoints(obj: Object, now: datetime) -> str:
-    return ",".join(address for each in obj.get("endpoints") or [] for address in each.get("addresses") or [])
+    return ",".join(
+        address for each in obj.get("endpoints") or [] for address in each.get("addresses") or []
+    )
 
 
 def _slice_ports(obj: Object, now: datetime) -> str:
@@ -191,7 +221,9 @@ def _job_duration(job: Object, now: datetime) -> str:
     begun, ended = dig(job, "status.startTime"), dig(job, "status.completionTime")
     if not begun:
         return ""
-    return duration_text(((parse_time(ended) if ended else now) - parse_time(begun)).total_seconds())
+    return duration_text(
+        ((parse_time(ended) if ended else now) - parse_time(begun)).total_seconds()
+    )
 
 
 def _job_status(job: Object, now: datetime) -> str:
@@ -210,7 +242,11 @@ def _event_object(event: Object, now: datetime) -> str:
 
 
 def _event_age(event: Object, now: datetime) -> str:
-    moment = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    moment = (
+        event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+    )
     return duration_text((now - parse_time(moment)).total_seconds()) if moment else "<unknown>"
 
 
@@ -227,12 +263,19 @@ _WIDE_TEMPLATE = (
 )
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     "Pod": (
-        _string("Ready", _pod_ready), _string("Status", _pod_status), _string("Restarts", _pod_restarts), _AGE,
-        _string("IP", _at("status.podIP"), 1), _string("Node", _at("spec.nodeName"), 1),
-        _string("Nominated Node", _at("status.nominatedNodeName"), 1), _string("Readiness Gates", _at("none"), 1),
+        _string("Ready", _pod_ready),
+        _string("Status", _pod_status),
+        _string("Restarts", _pod_restarts),
+        _AGE,
+        _string("IP", _at("status.podIP"), 1),
+        _string("Node", _at("spec.nodeName"), 1),
+        _string("Nominated Node", _at("status.nominatedNodeName"), 1),
+        _string("Readiness Gates", _at("none"), 1),
     ),
     "Node": (
-        _string("Status", _node_status), _string("Roles", _node_roles), _AGE,
+        _string("Status", _node_status),
+        _string("Roles", _node_roles),
+        _AGE,
         _string("Version", _at("status.nodeInfo.kubeletVersion")),
         _string("OS-Image", _at("status.nodeInfo.osImage"), 1),
         _string("Container-Runtime", _at("status.nodeInfo.containerRuntimeVersion"), 1),
@@ -241,61 +284,91 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     "Deployment": (
         _string("Ready", _of("spec.replicas", "status.readyReplicas")),
         _string("Up-to-date", _at("status.updatedReplicas", 0)),
-        _string("Available", _at("status.availableReplicas", 0)), _AGE, *_WIDE_TEMPLATE,
+        _string("Available", _at("status.availableReplicas", 0)),
+        _AGE,
+        *_WIDE_TEMPLATE,
     ),
     "ReplicaSet": (
-        _string("Desired", _at("spec.replicas", 0)), _string("Current", _at("status.replicas", 0)),
-        _string("Ready", _at("status.readyReplicas", 0)), _AGE, *_WIDE_TEMPLATE,
+        _string("Desired", _at("spec.replicas", 0)),
+        _string("Current", _at("status.replicas", 0)),
+        _string("Ready", _at("status.readyReplicas", 0)),
+        _AGE,
+        *_WIDE_TEMPLATE,
     ),
-    "StatefulSet": (_string("Ready", _of("spec.replicas", "status.readyReplicas")), _AGE, *_WIDE_TEMPLATE[:2]),
+    "StatefulSet": (
+        _string("Ready", _of("spec.replicas", "status.readyReplicas")),
+        _AGE,
+        *_WIDE_TEMPLATE[:2],
+    ),
     "DaemonSet": (
         _string("Desired", _at("status.desiredNumberScheduled", 0)),
-        _string("Current", _at("status.currentNumberScheduled", 0)), _string("Ready", _at("status.numberReady", 0)),
+        _string("Current", _at("status.currentNumberScheduled", 0)),
+        _string("Ready", _at("status.numberReady", 0)),
         _string("Up-to-date", _at("status.updatedNumberScheduled", 0)),
-        _string("Available", _at("status.numberAvailable", 0)), _AGE, *_WIDE_TEMPLATE,
+        _string("Available", _at("status.numberAvailable", 0)),
+        _AGE,
+        *_WIDE_TEMPLATE,
     ),
     "Job": (
-        _string("Status", _job_status), _string("Completions", _of("spec.completions", "status.succeeded")),
-        _string("Duration", _job_duration), _AGE,
+        _string("Status", _job_status),
+        _string("Completions", _of("spec.completions", "status.succeeded")),
+        _string("Duration", _job_duration),
+        _AGE,
     ),
     "CronJob": (
-        _string("Schedule", _at("spec.schedule")), _string("Suspend", _suspended),
-        _string("Active", _count("status.active")), _string("Last Schedule", _since("status.lastScheduleTime")), _AGE,
+        _string("Schedule", _at("spec.schedule")),
+        _string("Suspend", _suspended),
+        _string("Active", _count("status.active")),
+        _string("Last Schedule", _since("status.lastScheduleTime")),
+        _AGE,
     ),
     "Service": (
-        _string("Type", _at("spec.type")), _string("Cluster-IP", _at("spec.clusterIP")),
-        _string("External-IP", _at("none")), _string("Port(s)", _service_ports), _AGE,
+        _string("Type", _at("spec.type")),
+        _string("Cluster-IP", _at("spec.clusterIP")),
+        _string("External-IP", _at("none")),
+        _string("Port(s)", _service_ports),
+        _AGE,
         _string("Selector", _selector, 1),
     ),
     "Endpoints": (_string("Endpoints", _endpoints), _AGE),
     "EndpointSlice": (
-        _string("AddressType", _at("addressType")), _string("Ports", _slice_ports),
-        _string("Endpoints", _slice_endpoints), _AGE,
+        _string("AddressType", _at("addressType")),
+        _string("Ports", _slice_ports),
+        _string("Endpoints", _slice_endpoints),
+        _AGE,
     ),
     "ConfigMap": (_string("Data", _count("data")), _AGE),
     "Secret": (_string("Type", _at("type")), _string("Data", _count("data")), _AGE),
     "ServiceAccount": (_string("Secrets", _count("secrets")), _AGE),
     "Event": (
-        _string("Last Seen", _event_age), _string("Type", _at("type")), _string("Reason", _at("reason")),
-        _string("Object", _event_object), _string("Message", _at("message")),
+        _string("Last Seen", _event_age),
+        _string("Type", _at("type")),
+        _string("Reason", _at("reason")),
+        _string("Object", _event_object),
+        _string("Message", _at("message")),
     ),
     "PodDisruptionBudget": (
         _string("Min Available", _at("spec.minAvailable", "N/A")),
         _string("Max Unavailable", _at("spec.maxUnavailable", "N/A")),
-        _string("Allowed Disruptions", _at("status.disruptionsAllowed", 0)), _AGE,
+        _string("Allowed Disruptions", _at("status.disruptionsAllowed", 0)),
+        _AGE,
     ),
     "PersistentVolumeClaim": (
-        _string("Status", _at("status.phase")), _string("Volume", _at("spec.volumeName")),
-        _string("Capacity", _at("status.capacity.storage")), _string("StorageClass", _at("spec.storageClassName")),
+        _string("Status", _at("status.phase")),
+        _string("Volume", _at("spec.volumeName")),
+        _string("Capacity", _at("status.capacity.storage")),
+        _string("StorageClass", _at("spec.storageClassName")),
         _AGE,
     ),
     "Lease": (_string("Holder", _at("spec.holderIdentity")), _AGE),
     "StorageClass": (
-        _string("Provisioner", _at("provisioner")), _string("ReclaimPolicy", _at("reclaimPolicy")), _AGE,
+        _string("Provisioner", _at("provisioner")),
+        _string("ReclaimPolicy", _at("reclaimPolicy")),
+        _AGE,
     ),
     "Ingress": (_string("Class", _at("spec.ingressClassName")), _AGE),
     "CustomResourceDefinition": (_string("Created At", _at("metadata.creationTimestamp")),),
-}  # fmt: skip
+}
 
 
 def _columns(resource: Resource, version: str) -> list[Column]:
@@ -303,15 +376,25 @@ def _columns(resource: Resource, version: str) -> list[Column]:
         return list(_COLUMNS.get(resource.kind, (_AGE,)))
     declared = resource.columns.get(version) or []
     columns = [
-        _string(str(each["name"]), _json_path(each["jsonPath"], each.get("type", "string")), each.get("priority", 0))
+        _string(
+            str(each["name"]),
+            _json_path(each["jsonPath"], each.get("type", "string")),
+            each.get("priority", 0),
+        )
         for each in declared
     ]
-    return columns if any(each["jsonPath"] == ".metadata.creationTimestamp" for each in declared) else [*columns, _AGE]
+    return (
+        columns
+        if any(each["jsonPath"] == ".metadata.creationTimestamp" for each in declared)
+        else [*columns, _AGE]
+    )
 
 
 def _json_path(path: str, kind: str) -> Cell:
     """A printer column's JSONPath, of which plain steps, indices and ``[?(@.key=="value")]`` are understood."""
-    steps = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]", path)
+    steps = re.findall(
+        r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]", path
+    )
 
     def cell(obj: Object, now: datetime) -> Any:
         value: Any = obj
@@ -323,7 +406,10 @@ def _json_path(path: str, kind: str) -> Cell:
             elif index:
                 value = value[int(index)] if int(index) < len(value) else None
             else:
-                value = next((item for item in value if isinstance(item, dict) and item.get(key) == wanted), None)
+                value = next(
+                    (item for item in value if isinstance(item, dict) and item.get(key) == wanted),
+                    None,
+                )
         if kind == "date" and isinstance(value, str):
             return duration_text((now - parse_time(value)).total_seconds())
         return value if value is None or isinstance(value, int | float | str) else str(value)

@@ -61,17 +61,23 @@ def forbidden_field(field: str, why: str) -> Object:
 def check_shape(resource: Resource, version: str, obj: Any) -> None:
     """Raises 400 unless a body is an object of the expected version and kind (either may be left out)."""
     if not isinstance(obj, dict):
-        raise bad_request("the object provided is unrecognized (must be of type Object): expected a JSON object")
+        raise bad_request(
+            "the object provided is unrecognized (must be of type Object): expected a JSON object"
+        )
     expected = resource.api_version(version)
     given = obj.get("apiVersion") or expected
     if given != expected:
-        raise bad_request(f"the API version in the data ({given}) does not match the expected API version ({expected})")
+        raise bad_request(
+            f"the API version in the data ({given}) does not match the expected API version ({expected})"
+        )
     kind = obj.get("kind") or resource.kind
     if kind != resource.kind:
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
     wrong_type = mismatch(resource.kind, obj, custom=resource.custom)
     if wrong_type:
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {wrong_type}')
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: {wrong_type}'
+        )
 
 
 def check(resource: Resource, obj: Object, old: Object | None) -> None:
@@ -119,14 +125,20 @@ def _name_fault(resource: Resource, name: str) -> str | None:
     if resource.kind in _NAMED_LIKE_DNS_LABELS and not resource.custom:
         return None if _LABEL.fullmatch(name) and len(name) <= 63 else _LABEL_RULE
     if resource.group == "rbac.authorization.k8s.io":
-        return None if _PATH_SEGMENT.fullmatch(name) and name not in (".", "..") else "may not contain '/' or '%'"
+        return (
+            None
+            if _PATH_SEGMENT.fullmatch(name) and name not in (".", "..")
+            else "may not contain '/' or '%'"
+        )
     return None if _SUBDOMAIN.fullmatch(name) and len(name) <= 253 else _SUBDOMAIN_RULE
 
 
 def _is_qualified(key: str) -> bool:
     prefix, slash, name = key.rpartition("/")
     fits = bool(_QUALIFIED.fullmatch(name)) and len(name) <= 63
-    return fits and (not slash or (bool(_SUBDOMAIN.fullmatch(prefix.lower())) and len(prefix) <= 253))
+    return fits and (
+        not slash or (bool(_SUBDOMAIN.fullmatch(prefix.lower())) and len(prefix) <= 253)
+    )
 
 
 def _label_values(labels: Object, field: str) -> list[Object]:
@@ -154,7 +166,9 @@ def _count(obj: Object, field: str) -> list[Object]:
     value = obj["spec"].get(field)
     if value is None:
         return []
-    return [wrong(f"spec.{field}", value, "must be greater than or equal to 0")] if value < 0 else []
+    return (
+        [wrong(f"spec.{field}", value, "must be greater than or equal to 0")] if value < 0 else []
+    )
 
 
 def pod_spec_causes(spec: Any, at: str) -> list[Object]:
@@ -172,20 +186,30 @@ def pod_spec_causes(spec: Any, at: str) -> list[Object]:
         elif not _LABEL.fullmatch(str(name)) or len(name) > 63:
             causes.append(wrong(f"{where}.name", name, _LABEL_RULE))
         elif name in seen:
-            causes.append(cause(f"{where}.name", f"Duplicate value: {json.dumps(name)}", "FieldValueDuplicate"))
+            causes.append(
+                cause(
+                    f"{where}.name", f"Duplicate value: {json.dumps(name)}", "FieldValueDuplicate"
+                )
+            )
         seen.add(str(name))
         if not container.get("image"):
             causes.append(required(f"{where}.image"))
     grace = spec.get("terminationGracePeriodSeconds")
     if isinstance(grace, int) and grace < 0:
-        causes.append(wrong(f"{at}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
+        causes.append(
+            wrong(
+                f"{at}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"
+            )
+        )
     return causes
 
 
 def _pod(obj: Object, old: Object | None) -> list[Object]:
     if old is None or obj["spec"] != old["spec"]:
         causes = pod_spec_causes(obj["spec"], "spec")
-        if old is not None and _frozen(obj["spec"], old["spec"]) != _frozen(old["spec"], old["spec"]):
+        if old is not None and _frozen(obj["spec"], old["spec"]) != _frozen(
+            old["spec"], old["spec"]
+        ):
             why = (
                 "pod updates may not change fields other than `spec.containers[*].image`,"
                 "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
@@ -198,7 +222,9 @@ def _pod(obj: Object, old: Object | None) -> list[Object]:
 
 def _frozen(spec: Object, old: Object) -> Object:
     """What may not change of a pod's spec. Binding to a node is a change from no node to one."""
-    rest: Object = clone({k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations")})
+    rest: Object = clone(
+        {k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations")}
+    )
     rest.pop("terminationGracePeriodSeconds", None)
     if not old.get("nodeName"):
         rest.pop("nodeName", None)
@@ -215,9 +241,13 @@ def _selector_causes(selector: Object | None, at: str) -> list[Object]:
         if not each.get("key"):
             causes.append(required(f"{where}.key"))
         if each.get("operator") not in ("In", "NotIn", "Exists", "DoesNotExist"):
-            causes.append(wrong(f"{where}.operator", each.get("operator"), "not a valid selector operator"))
+            causes.append(
+                wrong(f"{where}.operator", each.get("operator"), "not a valid selector operator")
+            )
         elif each["operator"] in ("In", "NotIn") and not each.get("values"):
-            causes.append(required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+            causes.append(
+                required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+            )
     return causes
 
 
@@ -245,8 +275,16 @@ def _workload(obj: Object, old: Object | None) -> list[Object]:
 
 
 def _stateful_change(spec: Object, old: Object) -> list[Object]:
-    free = ("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "minReadySeconds",
-            "persistentVolumeClaimRetentionPolicy", "selector")  # fmt: skip
+    free = (
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "minReadySeconds",
+        "persistentVolumeClaimRetentionPolicy",
+        "selector",
+    )
     if all(spec.get(key) == old.get(key) for key in {*spec, *old} - set(free)):
         return []
     why = (
@@ -258,7 +296,11 @@ def _stateful_change(spec: Object, old: Object) -> list[Object]:
 
 def _job(obj: Object, old: Object | None) -> list[Object]:
     spec = obj["spec"]
-    causes = [each for field in ("parallelism", "completions", "backoffLimit") for each in _count(obj, field)]
+    causes = [
+        each
+        for field in ("parallelism", "completions", "backoffLimit")
+        for each in _count(obj, field)
+    ]
     template = spec.get("template")
     if not isinstance(template, dict):
         return [*causes, required("spec.template")]
@@ -279,7 +321,11 @@ def _cronjob(obj: Object, old: Object | None) -> list[Object]:
         return [required("spec.schedule")]
     causes = []
     if len(fields) != 5 and not (len(fields) == 1 and fields[0].startswith("@")):
-        causes.append(wrong("spec.schedule", spec["schedule"], f"expected exactly 5 fields, found {len(fields)}"))
+        causes.append(
+            wrong(
+                "spec.schedule", spec["schedule"], f"expected exactly 5 fields, found {len(fields)}"
+            )
+        )
     template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template")
     pod = (template or {}).get("spec")
     return causes + pod_spec_causes(pod, "spec.jobTemplate.spec.template.spec")
@@ -308,7 +354,9 @@ def _service(obj: Object, old: Object | None) -> list[Object]:
     for index, port in enumerate(ports):
         number = port.get("port")
         if not isinstance(number, int) or not 0 < number < 65536:
-            causes.append(wrong(f"spec.ports[{index}].port", number, "must be between 1 and 65535, inclusive"))
+            causes.append(
+                wrong(f"spec.ports[{index}].port", number, "must be between 1 and 65535, inclusive")
+            )
         if len(ports) > 1 and not port.get("name"):
             causes.append(required(f"spec.ports[{index}].name"))
     if old is not None and old["spec"].get("clusterIP") not in (None, "", spec.get("clusterIP")):
@@ -327,7 +375,9 @@ def _immutable_data(obj: Object, old: Object | None) -> list[Object]:
     if old is None or not old.get("immutable"):
         return []
     changed = obj.get("data") != old.get("data") or not obj.get("immutable")
-    return [forbidden_field("data", "field is immutable when `immutable` is set")] if changed else []
+    return (
+        [forbidden_field("data", "field is immutable when `immutable` is set")] if changed else []
+    )
 
 
 def _role_reference(obj: Object, old: Object | None) -> list[Object]:
@@ -341,13 +391,21 @@ def _role_reference(obj: Object, old: Object | None) -> list[Object]:
 def _definition(obj: Object, old: Object | None) -> list[Object]:
     spec = obj["spec"]
     names = spec.get("names") or {}
-    causes = [required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
-    causes += [required(f"spec.{field}") for field in ("group", "scope", "versions") if not spec.get(field)]
+    causes = [
+        required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)
+    ]
+    causes += [
+        required(f"spec.{field}") for field in ("group", "scope", "versions") if not spec.get(field)
+    ]
     if causes:
         return causes
     expected = f"{names['plural']}.{spec['group']}"
     if obj["metadata"]["name"] != expected:
-        causes.append(wrong("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group'))
+        causes.append(
+            wrong(
+                "metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group'
+            )
+        )
     stored = [version for version in spec["versions"] if version.get("storage")]
     if not all(version.get("name") for version in spec["versions"]):
         return [*causes, required("spec.versions[*].name")]
@@ -355,7 +413,9 @@ def _definition(obj: Object, old: Object | None) -> list[Object]:
         causes.append(required("spec.versions", "at least one version must be served"))
     if len(stored) != 1:
         why = "must have exactly one version marked as storage version"
-        causes.append(wrong("spec.versions", [version.get("name") for version in spec["versions"]], why))
+        causes.append(
+            wrong("spec.versions", [version.get("name") for version in spec["versions"]], why)
+        )
     return causes
 
 

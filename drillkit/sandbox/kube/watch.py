@@ -118,7 +118,9 @@ class Watch:
         if self.until is not None and self._view.now() >= self.until and not self._closed:
             self._closed = True
             if self._bookmark is not None:
-                lines.append({"type": "BOOKMARK", "object": self._bookmark(self._view.log.last, False)})
+                lines.append(
+                    {"type": "BOOKMARK", "object": self._bookmark(self._view.log.last, False)}
+                )
         return lines
 
     def bookmark(self) -> list[Object]:
@@ -129,7 +131,11 @@ class Watch:
 
     def _initial(self) -> list[Object]:
         self._since = self._view.log.last
-        found = [obj for _, obj in sorted(self._view.table(self._gvr).items(), key=_by_key) if self._matches(obj)]
+        found = [
+            obj
+            for _, obj in sorted(self._view.table(self._gvr).items(), key=_by_key)
+            if self._matches(obj)
+        ]
         lines = [{"type": "ADDED", "object": clone(self._show(obj))} for obj in found]
         if self._initial_end and self._bookmark is not None:
             lines.append({"type": "BOOKMARK", "object": self._bookmark(self._since, True)})

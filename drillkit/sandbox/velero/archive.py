@@ -46,7 +46,10 @@ def pack(items: Iterable[Item]) -> bytes:
             scope = f"namespaces/{item.namespace}" if item.namespace else "cluster"
             version = str(item.object["apiVersion"]).rpartition("/")[2]
             data = json.dumps(item.object, sort_keys=True).encode()
-            for folder in (item.group_resource, f"{item.group_resource}/{version}-preferredversion"):
+            for folder in (
+                item.group_resource,
+                f"{item.group_resource}/{version}-preferredversion",
+            ):
                 _add(tar, f"resources/{folder}/{scope}/{item.name}.json", data)
     return buffer.getvalue()
 

@@ -36,7 +36,13 @@ from drillkit.sandbox.velero.names import (
     backup_key,
     label_value,
 )
-from drillkit.sandbox.velero.selection import Selection, group_resource, invalid_spec, is_excluded, selection
+from drillkit.sandbox.velero.selection import (
+    Selection,
+    group_resource,
+    invalid_spec,
+    is_excluded,
+    selection,
+)
 
 VOLUME_FILE = "volumes.json.gz"
 """Ours: what the saved volumes held; Velero keeps such data outside its own folder."""
@@ -68,9 +74,12 @@ def take(desk: Desk, backup: Object) -> Taken:
     taken = Taken()
     wanted = selection(backup["spec"], desk.store.registry)
     spaces = [
-        space for space in desk.store.list(NAMESPACES)
-        if wanted.namespace(space["metadata"]["name"]) and not is_terminating(space) and not is_excluded(space)
-    ]  # fmt: skip
+        space
+        for space in desk.store.list(NAMESPACES)
+        if wanted.namespace(space["metadata"]["name"])
+        and not is_terminating(space)
+        and not is_excluded(space)
+    ]
     names = [space["metadata"]["name"] for space in spaces]
     for pattern in wanted.included_namespaces:
         if pattern != "*" and pattern not in names and not any(sign in pattern for sign in "*?["):
@@ -89,9 +98,13 @@ def take(desk: Desk, backup: Object) -> Taken:
             found = _cluster_scoped(desk, wanted, resource)
         for obj in found:
             if wanted.labels(obj) and not is_excluded(obj):
-                taken.items.append(Item(name, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], obj))
+                taken.items.append(
+                    Item(name, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], obj)
+                )
     _related(desk, wanted, taken)
-    taken.log += [f'level=info msg="Backed up a new item" resource={item.path}' for item in taken.items]
+    taken.log += [
+        f'level=info msg="Backed up a new item" resource={item.path}' for item in taken.items
+    ]
     return taken
 
 
@@ -115,7 +128,11 @@ def _related(desk: Desk, wanted: Selection, taken: Taken) -> None:
     present = {item.path for item in taken.items}
     for item in [item for item in taken.items if item.group_resource == "persistentvolumeclaims"]:
         volume = desk.store.get(VOLUMES, "", item.object["spec"].get("volumeName") or "")
-        if volume is None or wanted.cluster_resources is False or not wanted.resource("persistentvolumes"):
+        if (
+            volume is None
+            or wanted.cluster_resources is False
+            or not wanted.resource("persistentvolumes")
+        ):
             continue
         name = volume["metadata"]["name"]
         taken.data[name] = volumes.data_of(volume)
@@ -124,10 +141,14 @@ def _related(desk: Desk, wanted: Selection, taken: Taken) -> None:
     for name in sorted({item.group_resource for item in taken.items}):
         plural, _, group = name.partition(".")
         resource = desk.store.registry.find(group, plural)
-        definition = desk.store.get(CRDS, "", name) if resource is not None and resource.custom else None
+        definition = (
+            desk.store.get(CRDS, "", name) if resource is not None and resource.custom else None
+        )
         path = f"customresourcedefinitions.apiextensions.k8s.io/{name}"
         if definition is not None and path not in present and wanted.cluster_resources is not False:
-            taken.items.append(Item("customresourcedefinitions.apiextensions.k8s.io", "", name, definition))
+            taken.items.append(
+                Item("customresourcedefinitions.apiextensions.k8s.io", "", name, definition)
+            )
 
 
 def upload(desk: Desk, backup: Object, taken: Taken) -> None:
@@ -178,7 +199,11 @@ class BackupDesk:
             if phase in ("InProgress", "WaitingForPluginOperations"):
                 reason = f'found a backup with status "{phase}" during the server starting, mark it as "Failed"'
                 self._desk.status(
-                    BACKUPS, backup, phase="Failed", failureReason=reason, completionTimestamp=self._desk.stamp()
+                    BACKUPS,
+                    backup,
+                    phase="Failed",
+                    failureReason=reason,
+                    completionTimestamp=self._desk.stamp(),
                 )
 
     def reconcile(self) -> None:
@@ -206,7 +231,9 @@ class BackupDesk:
         location = spec.get("storageLocation", "default")
         found = self._desk.store.get(LOCATIONS, self._desk.namespace, location)
         if found is None:
-            complaints.append(f'an existing backup storage location was not specified: "{location}" not found')
+            complaints.append(
+                f'an existing backup storage location was not specified: "{location}" not found'
+            )
         elif (found.get("status") or {}).get("phase") == "Unavailable":
             complaints.append(
                 f"backup can't be created because BackupStorageLocation {location} is in Unavailable status"
@@ -224,8 +251,13 @@ class BackupDesk:
     def _begin(self, backup: Object) -> None:
         desk = self._desk
         spec = {"storageLocation": "default", "ttl": "720h0m0s", **backup["spec"]}
-        labels = {**(backup["metadata"].get("labels") or {}), STORAGE_LOCATION: label_value(spec["storageLocation"])}
-        backup = desk.write(BACKUPS, {**backup, "metadata": {**backup["metadata"], "labels": labels}, "spec": spec})
+        labels = {
+            **(backup["metadata"].get("labels") or {}),
+            STORAGE_LOCATION: label_value(spec["storageLocation"]),
+        }
+        backup = desk.write(
+            BACKUPS, {**backup, "metadata": {**backup["metadata"], "labels": labels}, "spec": spec}
+        )
         if complaints := self._complaints(backup):
             desk.status(BACKUPS, backup, phase="FailedValidation", validationErrors=complaints)
             return
@@ -238,11 +270,14 @@ class BackupDesk:
         saved = sum(not info["skipped"] for info in taken.infos)
         self._work[backup["metadata"]["uid"]] = taken
         desk.status(
-            BACKUPS, backup, phase="InProgress", startTimestamp=desk.stamp(),
+            BACKUPS,
+            backup,
+            phase="InProgress",
+            startTimestamp=desk.stamp(),
             expiration=rfc3339(desk.now() + go_duration(spec["ttl"])),
             progress={"totalItems": len(taken.items), "itemsBackedUp": 0},
             **({"volumeSnapshotsAttempted": saved} if saved else {}),
-        )  # fmt: skip
+        )
 
     def _finish(self, backup: Object) -> None:
         desk, name = self._desk, backup["metadata"]["name"]
@@ -250,7 +285,11 @@ class BackupDesk:
         ending = desk.knobs.ending("Backup", name)
         if ending is not None and ending["phase"] == "PartiallyFailed":
             taken.errors.velero.append(ending.get("reason", "made to fail"))
-        reason = ending.get("reason", "made to fail") if ending is not None and ending["phase"] == "Failed" else None
+        reason = (
+            ending.get("reason", "made to fail")
+            if ending is not None and ending["phase"] == "Failed"
+            else None
+        )
         if reason is None:
             try:
                 upload(desk, backup, taken)
@@ -259,10 +298,15 @@ class BackupDesk:
         total = len(taken.items)
         fields: dict[str, Any] = {
             "progress": {"totalItems": total, "itemsBackedUp": total},
-            "errors": taken.errors.count() or None, "warnings": taken.warnings.count() or None,
-        }  # fmt: skip
+            "errors": taken.errors.count() or None,
+            "warnings": taken.warnings.count() or None,
+        }
         if reason is not None:
-            fields |= {"phase": "Failed", "failureReason": reason, "completionTimestamp": desk.stamp()}
+            fields |= {
+                "phase": "Failed",
+                "failureReason": reason,
+                "completionTimestamp": desk.stamp(),
+            }
         else:
             fields["phase"] = "FinalizingPartiallyFailed" if taken.errors.count() else "Finalizing"
             saved = sum(not info["skipped"] for info in taken.infos)
@@ -271,16 +315,26 @@ class BackupDesk:
 
     def _finalize(self, backup: Object) -> None:
         desk = self._desk
-        phase = "PartiallyFailed" if backup["status"]["phase"] == "FinalizingPartiallyFailed" else "Completed"
-        done = {**backup, "status": {**backup["status"], "phase": phase, "completionTimestamp": desk.stamp()}}
+        phase = (
+            "PartiallyFailed"
+            if backup["status"]["phase"] == "FinalizingPartiallyFailed"
+            else "Completed"
+        )
+        done = {
+            **backup,
+            "status": {**backup["status"], "phase": phase, "completionTimestamp": desk.stamp()},
+        }
         try:
             key = backup_key(backup["metadata"]["name"], METADATA)
             desk.blobs.put(key, json.dumps(done).encode())
         except BlobsUnavailable as error:
             desk.status(
-                BACKUPS, backup, phase="Failed", failureReason=f"error uploading backup: {error}",
+                BACKUPS,
+                backup,
+                phase="Failed",
+                failureReason=f"error uploading backup: {error}",
                 completionTimestamp=desk.stamp(),
-            )  # fmt: skip
+            )
             return
         desk.status(BACKUPS, backup, **done["status"])
 
@@ -293,10 +347,11 @@ def _claim_of(desk: Desk, volume: Object) -> Object | None:
 def newest_completed(desk: Desk, schedule: str) -> Object | None:
     """The backup a restore by schedule takes: newer ones that only partly succeeded are passed over in silence."""
     found = [
-        backup for backup in desk.all(BACKUPS)
+        backup
+        for backup in desk.all(BACKUPS)
         if labels_of(backup).get(SCHEDULE_NAME) == label_value(schedule)
         and (backup.get("status") or {}).get("phase") == "Completed"
-    ]  # fmt: skip
+    ]
 
     def started(backup: Object) -> datetime:
         return parse_time(backup["status"]["startTimestamp"])

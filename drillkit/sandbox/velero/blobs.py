@@ -48,7 +48,9 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
-        self.link: Callable[[str, int], str] = lambda key, seconds: f"memory:///{key}?expires-in={seconds}"
+        self.link: Callable[[str, int], str] = lambda key, seconds: (
+            f"memory:///{key}?expires-in={seconds}"
+        )
 
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
@@ -83,7 +85,11 @@ class FolderBlobs:
         return path.read_bytes() if path.is_file() else None
 
     def list(self, prefix: str) -> list[str]:
-        keys = (path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
+        keys = (
+            path.relative_to(self._folder).as_posix()
+            for path in self._folder.rglob("*")
+            if path.is_file()
+        )
         return sorted(key for key in keys if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
@@ -106,9 +112,13 @@ class S3Blobs:
         return f"{self._access_key}/{time.strftime('%Y%m%d', time.gmtime())}/{self._region}/s3/aws4_request"
 
     def _call(self, method: str, path: str, data: bytes | None = None) -> bytes | None:
-        signed = f"AWS4-HMAC-SHA256 Credential={self._credential()}, SignedHeaders=host, Signature=0"
+        signed = (
+            f"AWS4-HMAC-SHA256 Credential={self._credential()}, SignedHeaders=host, Signature=0"
+        )
         headers = {"Authorization": signed, "Content-Type": "application/octet-stream"}
-        request = urllib.request.Request(self._base + path, data=data, method=method, headers=headers)
+        request = urllib.request.Request(
+            self._base + path, data=data, method=method, headers=headers
+        )
         try:
             with self._open(request, timeout=S3_TIMEOUT_S) as answer:
                 body: bytes = answer.read()
@@ -131,7 +141,9 @@ class S3Blobs:
         keys: list[str] = []
         token = ""
         while True:
-            query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
+            query = {"list-type": "2", "prefix": prefix} | (
+                {"continuation-token": token} if token else {}
+            )
             page = self._call("GET", "?" + urllib.parse.urlencode(query))
             if page is None:
                 raise BlobsUnavailable(f"the bucket {self._base} does not exist")
@@ -159,7 +171,9 @@ class S3Blobs:
 class UrlServer:
     """Serves a bucket's URLs on loopback until each of them expires: what S3 does for its own."""
 
-    def __init__(self, blobs: MemoryBlobs | FolderBlobs, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, blobs: MemoryBlobs | FolderBlobs, now: Callable[[], float] = time.time
+    ) -> None:
         self._blobs = blobs
         self._now = now
         outer = self
@@ -177,11 +191,15 @@ class UrlServer:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         blobs.link = self._link
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        ).start()
 
     def _link(self, key: str, seconds: int) -> str:
         until = int(self._now()) + seconds
-        return f"http://127.0.0.1:{self._server.server_port}/{urllib.parse.quote(key)}?until={until}"
+        return (
+            f"http://127.0.0.1:{self._server.server_port}/{urllib.parse.quote(key)}?until={until}"
+        )
 
     def _answer(self, path: str) -> tuple[int, bytes]:
         parts = urllib.parse.urlsplit(path)

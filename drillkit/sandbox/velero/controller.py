@@ -34,7 +34,12 @@ def install(store: Store, bucket: str = "velero", namespace: str = NAMESPACE) ->
     if store.get(NAMESPACES, "", namespace) is None:
         store.create(NAMESPACES, {"metadata": {"name": namespace}})
     if store.get(LOCATIONS, namespace, "default") is None:
-        spec = {"provider": "aws", "default": True, "accessMode": "ReadWrite", "objectStorage": {"bucket": bucket}}
+        spec = {
+            "provider": "aws",
+            "default": True,
+            "accessMode": "ReadWrite",
+            "objectStorage": {"bucket": bucket},
+        }
         store.create(LOCATIONS, {"metadata": {"name": "default"}, "spec": spec}, namespace)
 
 
@@ -46,7 +51,11 @@ class VeleroController:
     """
 
     def __init__(
-        self, store: Store, blobs: Blobs, now: Callable[[], datetime] | None = None, namespace: str = NAMESPACE
+        self,
+        store: Store,
+        blobs: Blobs,
+        now: Callable[[], datetime] | None = None,
+        namespace: str = NAMESPACE,
     ) -> None:
         self.knobs = Knobs()
         """Used while no ConfigMap sets them."""

@@ -31,8 +31,10 @@ def beat(key: bytes, at: datetime) -> dict[str, str]:
     token = secrets.token_hex(8)
     said = f"{(at - _EPOCH) // timedelta(microseconds=1)}:{token}"
     return {
-        "at": at.isoformat(), "token": token, "signature": hmac.new(key, said.encode(), hashlib.sha256).hexdigest(),
-    }  # fmt: skip
+        "at": at.isoformat(),
+        "token": token,
+        "signature": hmac.new(key, said.encode(), hashlib.sha256).hexdigest(),
+    }
 
 
 def furnish(store: Store, key: bytes) -> None:
@@ -46,11 +48,14 @@ def furnish(store: Store, key: bytes) -> None:
     store.create(CONFIG_MAPS, {"metadata": meta, "data": beat(key, now)}, SHOP)
     template = {"includedNamespaces": [SHOP], "ttl": "720h0m0s"}
     store.create(
-        SCHEDULES, {"metadata": {"name": SCHEDULE}, "spec": {"schedule": "0 3 * * *", "template": template}}, NAMESPACE
+        SCHEDULES,
+        {"metadata": {"name": SCHEDULE}, "spec": {"schedule": "0 3 * * *", "template": template}},
+        NAMESPACE,
     )
     backup: Object = {
-        "metadata": {"name": f"{SCHEDULE}-{now:%Y%m%d%H%M%S}", "labels": {SCHEDULE_NAME: SCHEDULE}}, "spec": template,
-    }  # fmt: skip
+        "metadata": {"name": f"{SCHEDULE}-{now:%Y%m%d%H%M%S}", "labels": {SCHEDULE_NAME: SCHEDULE}},
+        "spec": template,
+    }
     store.create(BACKUPS, backup, NAMESPACE)
 
 

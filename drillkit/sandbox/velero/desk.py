@@ -21,7 +21,9 @@ def go_duration(text: str) -> timedelta:
     """`720h0m0s`.  Raises ValueError."""
     if not text or _DURATION.sub("", text):
         raise ValueError(f"not a duration: {text!r}")
-    return timedelta(seconds=sum(float(value) * _UNIT_S[unit] for value, unit in _DURATION.findall(text)))
+    return timedelta(
+        seconds=sum(float(value) * _UNIT_S[unit] for value, unit in _DURATION.findall(text))
+    )
 
 
 @dataclass
@@ -48,7 +50,9 @@ class Results:
 class Desk:
     """Shared by the parts of one controller."""
 
-    def __init__(self, store: Store, blobs: Blobs, now: Callable[[], datetime], knobs: Knobs, namespace: str) -> None:
+    def __init__(
+        self, store: Store, blobs: Blobs, now: Callable[[], datetime], knobs: Knobs, namespace: str
+    ) -> None:
         self.store = store
         self.blobs = blobs
         self.now = now
@@ -61,7 +65,9 @@ class Desk:
     def all(self, gvr: Gvr) -> list[Object]:
         """Velero's objects of one resource, in the order of creation."""
         found = self.store.list(gvr, self.namespace)
-        return sorted(found, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]))
+        return sorted(
+            found, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"])
+        )
 
     def stamp(self) -> str:
         """Now, as the API writes it."""

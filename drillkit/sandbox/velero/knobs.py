@@ -45,18 +45,26 @@ class Knobs:
 
     def ending(self, kind: str, name: str) -> dict[str, str] | None:
         """How an object is to end, if not as it would."""
-        return next((e for e in self.end if e["kind"] == kind and fnmatchcase(name, e.get("match", "*"))), None)
+        return next(
+            (e for e in self.end if e["kind"] == kind and fnmatchcase(name, e.get("match", "*"))),
+            None,
+        )
 
     def is_corrupt(self, backup: str) -> bool:
         return any(fnmatchcase(backup, pattern) for pattern in self.corrupt)
 
     def omits(self, backup: str, item: str) -> bool:
-        return any(fnmatchcase(backup, e.get("backup", "*")) and fnmatchcase(item, e["item"]) for e in self.omit)
+        return any(
+            fnmatchcase(backup, e.get("backup", "*")) and fnmatchcase(item, e["item"])
+            for e in self.omit
+        )
 
     def patches(self, backup: str, item: str) -> list[Any]:
         """The merge patches to alter an item of a backup by."""
         return [
-            e["patch"] for e in self.alter if fnmatchcase(backup, e.get("backup", "*")) and fnmatchcase(item, e["item"])
+            e["patch"]
+            for e in self.alter
+            if fnmatchcase(backup, e.get("backup", "*")) and fnmatchcase(item, e["item"])
         ]
 
 
@@ -65,5 +73,7 @@ def from_json(text: str) -> Knobs:
     values = json.loads(text)
     known = {item.name for item in fields(Knobs)}
     if not isinstance(values, dict) or set(values) - known:
-        raise ValueError(f"expected an object with some of {', '.join(sorted(known))}, found {text[:200]}")
+        raise ValueError(
+            f"expected an object with some of {', '.join(sorted(known))}, found {text[:200]}"
+        )
     return Knobs(**values)

@@ -16,7 +16,9 @@ from drillkit.sandbox.kube.objects import Object, labels_of
 from drillkit.sandbox.kube.selectors import selects
 from drillkit.sandbox.velero.archive import Item
 
-_LITERAL = re.compile(r"^(true|false|null|-?\d+(\.\d+)?([eE][-+]?\d+)?|\{.*\}|\[.*\]|\".*\")$", re.DOTALL)
+_LITERAL = re.compile(
+    r"^(true|false|null|-?\d+(\.\d+)?([eE][-+]?\d+)?|\{.*\}|\[.*\]|\".*\")$", re.DOTALL
+)
 
 
 class BadModifiers(Exception):
@@ -80,13 +82,20 @@ def _rule(raw: Object) -> Rule:
     conditions = raw["conditions"]
     return Rule(
         group_resource=conditions["groupResource"],
-        name=re.compile(conditions["resourceNameRegex"]) if conditions.get("resourceNameRegex") else None,
+        name=re.compile(conditions["resourceNameRegex"])
+        if conditions.get("resourceNameRegex")
+        else None,
         namespaces=tuple(conditions.get("namespaces") or ()),
         selector=conditions.get("labelSelector"),
-        matches=tuple((each["path"], value_of(each.get("value", ""))) for each in conditions.get("matches") or ()),
+        matches=tuple(
+            (each["path"], value_of(each.get("value", "")))
+            for each in conditions.get("matches") or ()
+        ),
         operations=[_operation(patch) for patch in raw.get("patches") or ()],
         merges=[yaml.safe_load(each["patchData"]) for each in raw.get("mergePatches") or ()],
-        strategics=[yaml.safe_load(each["patchData"]) for each in raw.get("strategicPatches") or ()],
+        strategics=[
+            yaml.safe_load(each["patchData"]) for each in raw.get("strategicPatches") or ()
+        ],
     )
 
 
@@ -94,7 +103,9 @@ def read(config_map: Object) -> list[Rule]:
     """The rules of a ConfigMap with exactly one key.  Raises BadModifiers."""
     data = config_map.get("data") or {}
     if len(data) != 1:
-        raise BadModifiers(f"illegal resource modifiers configmap: expected one key in its data, found {len(data)}")
+        raise BadModifiers(
+            f"illegal resource modifiers configmap: expected one key in its data, found {len(data)}"
+        )
     try:
         document = yaml.safe_load(next(iter(data.values())))
         if document["version"] != "v1":

@@ -59,9 +59,12 @@ class RequestDesk:
         if not desk.ripe("DownloadRequest", request, "New"):
             return
         desk.status(
-            DOWNLOADS, request, phase="Processed", downloadURL=desk.blobs.url(key, URL_LIFETIME_S),
+            DOWNLOADS,
+            request,
+            phase="Processed",
+            downloadURL=desk.blobs.url(key, URL_LIFETIME_S),
             expiration=rfc3339(desk.now() + timedelta(seconds=URL_LIFETIME_S)),
-        )  # fmt: skip
+        )
 
     def _expire(self, gvr: tuple[str, str], request: Object, at: str) -> None:
         """Deletes a request whose time is over."""
@@ -116,7 +119,12 @@ class RequestDesk:
             for key in desk.blobs.list(backup_key(name, "")):
                 desk.blobs.delete(key)
         except BlobsUnavailable as error:
-            desk.status(DELETIONS, request, phase="Processed", errors=[f"error deleting the backup's files: {error}"])
+            desk.status(
+                DELETIONS,
+                request,
+                phase="Processed",
+                errors=[f"error deleting the backup's files: {error}"],
+            )
             return
         for restore in desk.all(RESTORES):
             if (restore.get("spec") or {}).get("backupName") == name:
@@ -124,7 +132,9 @@ class RequestDesk:
         if backup is not None:
             desk.store.delete(BACKUPS, desk.namespace, name)
         labels = {**labels_of(request), BACKUP_NAME: label_value(name)}
-        request = desk.write(DELETIONS, {**request, "metadata": {**request["metadata"], "labels": labels}})
+        request = desk.write(
+            DELETIONS, {**request, "metadata": {**request["metadata"], "labels": labels}}
+        )
         desk.status(DELETIONS, request, phase="Processed", errors=None)
 
     def _server_status(self, request: Object) -> None:

@@ -18,11 +18,22 @@ from drillkit.sandbox.velero.volumes import VolumePlan
 
 _RBAC = "rbac.authorization.k8s.io"
 FIRST = (
-    "customresourcedefinitions.apiextensions.k8s.io", "namespaces", "storageclasses.storage.k8s.io",
-    "persistentvolumes", "persistentvolumeclaims", f"clusterroles.{_RBAC}", f"roles.{_RBAC}", "serviceaccounts",
-    f"clusterrolebindings.{_RBAC}", f"rolebindings.{_RBAC}", "secrets", "configmaps", "limitranges", "pods",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "namespaces",
+    "storageclasses.storage.k8s.io",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    f"clusterroles.{_RBAC}",
+    f"roles.{_RBAC}",
+    "serviceaccounts",
+    f"clusterrolebindings.{_RBAC}",
+    f"rolebindings.{_RBAC}",
+    "secrets",
+    "configmaps",
+    "limitranges",
+    "pods",
     "replicasets.apps",
-)  # fmt: skip
+)
 """What is restored before everything else, in this order; the rest follows by name."""
 TERMINATING_LIMIT = timedelta(minutes=10)
 CARRIED = ("name", "namespace", "generateName", "labels", "annotations")
@@ -57,7 +68,13 @@ class Restorer:
     """Restores item by item; `step` goes on until a share of them is done or something must be waited for."""
 
     def __init__(
-        self, desk: Desk, restore: Object, items: list[Item], wanted: Selection, rules: list[Rule], volumes: VolumePlan
+        self,
+        desk: Desk,
+        restore: Object,
+        items: list[Item],
+        wanted: Selection,
+        rules: list[Rule],
+        volumes: VolumePlan,
     ) -> None:
         self._desk = desk
         self._restore = restore
@@ -65,14 +82,20 @@ class Restorer:
         self._mapping: dict[str, str] = self._spec.get("namespaceMapping") or {}
         self._rules = rules
         self._volumes = volumes
-        self._spaces = {item.name: item.object for item in items if item.group_resource == "namespaces"}
+        self._spaces = {
+            item.name: item.object for item in items if item.group_resource == "namespaces"
+        }
         self._queue = in_order([item for item in items if self._means(item, wanted, items)])
         self._waiting_since: dict[str, datetime] = {}
         self.total = len(self._queue)
         self.progress = Progress()
 
     def _means(self, item: Item, wanted: Selection, items: list[Item]) -> bool:
-        if item.group_resource in NEVER or not wanted.resource(item.group_resource) or not wanted.labels(item.object):
+        if (
+            item.group_resource in NEVER
+            or not wanted.resource(item.group_resource)
+            or not wanted.labels(item.object)
+        ):
             return False
         if item.group_resource == "namespaces":
             return wanted.namespace(item.name)
@@ -121,9 +144,17 @@ class Restorer:
     def _create_space(self, source: str, target: str) -> None:
         meta = (self._spaces.get(source) or {}).get("metadata") or {}
         labels = {
-            key: value for key, value in (meta.get("labels") or {}).items() if key != "kubernetes.io/metadata.name"
+            key: value
+            for key, value in (meta.get("labels") or {}).items()
+            if key != "kubernetes.io/metadata.name"
         }
-        space: Object = {"metadata": {"name": target, "labels": labels, "annotations": meta.get("annotations") or {}}}
+        space: Object = {
+            "metadata": {
+                "name": target,
+                "labels": labels,
+                "annotations": meta.get("annotations") or {},
+            }
+        }
         try:
             self._desk.store.create(NAMESPACES, self._labelled(space))
             self._desk.changed = True
@@ -146,7 +177,8 @@ class Restorer:
             return
         if self._desk.store.registry.find(*gvr) is None:
             self.progress.warnings.add(
-                item.namespace, f"the server does not serve {item.group_resource}: {item.path} skipped"
+                item.namespace,
+                f"the server does not serve {item.group_resource}: {item.path} skipped",
             )
             return
         namespace = self._mapping.get(item.namespace, item.namespace)
@@ -168,7 +200,10 @@ class Restorer:
             return "not restored because its controller makes it again"
         if item.group_resource == "pods" and "kubernetes.io/config.mirror" in annotations:
             return "not restored because it's a mirror pod"
-        if item.group_resource == "pods" and (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        if item.group_resource == "pods" and (obj.get("status") or {}).get("phase") in (
+            "Succeeded",
+            "Failed",
+        ):
             return "not restored because it's a completed pod"
         if item.group_resource == "jobs.batch" and (obj.get("status") or {}).get("completionTime"):
             return "not restored because it's a completed job"
@@ -218,14 +253,19 @@ class Restorer:
             return
         self._desk.changed = True
         if gvr == VOLUMES:
-            self.progress.log.append(f'level=info msg="volume {created["metadata"]["name"]} restored"')
+            self.progress.log.append(
+                f'level=info msg="volume {created["metadata"]["name"]} restored"'
+            )
         self.progress.note(created, "created")
 
     def _met(self, gvr: Gvr, item: Item, obj: Object, namespace: str) -> None:
         """Something of that name is there already: updated if the policy says so, else left with a warning."""
         name = obj["metadata"]["name"]
         existing = self._desk.store.need(gvr, namespace, name)
-        if _content(existing) == _content(obj) or item.group_resource in ("namespaces", "serviceaccounts"):
+        if _content(existing) == _content(obj) or item.group_resource in (
+            "namespaces",
+            "serviceaccounts",
+        ):
             self.progress.note(existing, "skipped")
             return
         if self._spec.get("existingResourcePolicy") == "update":
@@ -254,7 +294,9 @@ def _gvr(item: Item) -> Gvr:
 def _content(obj: Object) -> Any:
     """What is compared between the cluster and the backup: labels of restores aside, all but status and identity."""
     meta = obj["metadata"]
-    labels = {k: v for k, v in (meta.get("labels") or {}).items() if k not in (BACKUP_NAME, RESTORE_NAME)}
+    labels = {
+        k: v for k, v in (meta.get("labels") or {}).items() if k not in (BACKUP_NAME, RESTORE_NAME)
+    }
     rest = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     return labels, meta.get("annotations") or {}, rest
 
@@ -265,10 +307,14 @@ def _adapt(group_resource: str, obj: Object, spec: Object, mapping: dict[str, st
         case "pods":
             pod = obj.get("spec") or {}
             pod.pop("nodeName", None)
-            pod["volumes"] = [v for v in pod.get("volumes") or () if not v["name"].startswith("kube-api-access-")]
+            pod["volumes"] = [
+                v for v in pod.get("volumes") or () if not v["name"].startswith("kube-api-access-")
+            ]
             for container in [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]:
                 mounts = container.get("volumeMounts") or ()
-                container["volumeMounts"] = [m for m in mounts if not m["name"].startswith("kube-api-access-")]
+                container["volumeMounts"] = [
+                    m for m in mounts if not m["name"].startswith("kube-api-access-")
+                ]
         case "services":
             service = obj["spec"]
             if service.get("clusterIP") != "None":
@@ -282,7 +328,10 @@ def _adapt(group_resource: str, obj: Object, spec: Object, mapping: dict[str, st
             labels = ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
             for name in ("controller-uid", "batch.kubernetes.io/controller-uid"):
                 labels.pop(name, None)
-        case "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io":
+        case (
+            "rolebindings.rbac.authorization.k8s.io"
+            | "clusterrolebindings.rbac.authorization.k8s.io"
+        ):
             for subject in obj.get("subjects") or ():
                 if subject.get("namespace") in mapping:
                     subject["namespace"] = mapping[subject["namespace"]]

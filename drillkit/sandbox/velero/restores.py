@@ -56,13 +56,19 @@ class RestoreDesk:
             if phase in RUNNING:
                 reason = f'found a restore with status "{phase}" during the server starting, mark it as "Failed"'
                 self._desk.status(
-                    RESTORES, restore, phase="Failed", failureReason=reason, completionTimestamp=self._desk.stamp()
+                    RESTORES,
+                    restore,
+                    phase="Failed",
+                    failureReason=reason,
+                    completionTimestamp=self._desk.stamp(),
                 )
 
     def reconcile(self) -> None:
         desk = self._desk
         restores = desk.all(RESTORES)
-        if self._work is not None and self._work.uid not in {restore["metadata"]["uid"] for restore in restores}:
+        if self._work is not None and self._work.uid not in {
+            restore["metadata"]["uid"] for restore in restores
+        }:
             # Deleted while it ran: the real server's worker waits for it for ever, and so do all later restores.
             self._work, self._stuck = None, True
         for restore in restores:
@@ -74,7 +80,12 @@ class RestoreDesk:
                 if "spec" not in restore:
                     restore = desk.write(RESTORES, {**restore, "spec": {}})
                 desk.status(RESTORES, restore, phase="New")
-            elif phase == "New" and self._work is None and not self._stuck and desk.ripe("Restore", restore, "New"):
+            elif (
+                phase == "New"
+                and self._work is None
+                and not self._stuck
+                and desk.ripe("Restore", restore, "New")
+            ):
                 self._begin(restore)
             elif phase == "InProgress" and mine:
                 self._go_on(restore)
@@ -96,8 +107,12 @@ class RestoreDesk:
         except BlobsUnavailable:
             desk.wake(desk.now() + timedelta(seconds=5))
             return
-        finalizers = [each for each in restore["metadata"].get("finalizers") or () if each != FINALIZER]
-        desk.write(RESTORES, {**restore, "metadata": {**restore["metadata"], "finalizers": finalizers}})
+        finalizers = [
+            each for each in restore["metadata"].get("finalizers") or () if each != FINALIZER
+        ]
+        desk.write(
+            RESTORES, {**restore, "metadata": {**restore["metadata"], "finalizers": finalizers}}
+        )
 
     def _location(self, restore: Object) -> str:
         backup = self._desk.store.get(
@@ -110,24 +125,36 @@ class RestoreDesk:
         spec = dict(restore["spec"])
         complaints = invalid_spec(spec)
         if bool(spec.get("backupName")) == bool(spec.get("scheduleName")):
-            complaints.append("Either a backup or schedule must be specified as a source for the restore, but not both")
+            complaints.append(
+                "Either a backup or schedule must be specified as a source for the restore, but not both"
+            )
             return spec, complaints
-        forbidden = sorted(canonical(spec.get("includedResources") or (), self._desk.store.registry) & NEVER)
+        forbidden = sorted(
+            canonical(spec.get("includedResources") or (), self._desk.store.registry) & NEVER
+        )
         complaints += [f"{name} are non-restorable resources" for name in forbidden]
         if spec.get("scheduleName"):
             newest = newest_completed(self._desk, spec["scheduleName"])
             if newest is None:
-                return spec, [*complaints, f"No completed backups found for schedule {spec['scheduleName']}"]
+                return spec, [
+                    *complaints,
+                    f"No completed backups found for schedule {spec['scheduleName']}",
+                ]
             spec["backupName"] = newest["metadata"]["name"]
         backup = self._desk.store.get(BACKUPS, self._desk.namespace, spec["backupName"])
         if backup is None:
             name = spec["backupName"]
-            return spec, [*complaints, f'Error retrieving backup: backups.velero.io "{name}" not found']
+            return spec, [
+                *complaints,
+                f'Error retrieving backup: backups.velero.io "{name}" not found',
+            ]
         location = self._desk.store.get(
             LOCATIONS, self._desk.namespace, backup["spec"].get("storageLocation", "default")
         )
         if location is None or (location.get("status") or {}).get("phase") == "Unavailable":
-            complaints.append(f"BackupStorageLocation {backup['spec'].get('storageLocation')} is in Unavailable status")
+            complaints.append(
+                f"BackupStorageLocation {backup['spec'].get('storageLocation')} is in Unavailable status"
+            )
         return spec, complaints
 
     def _rules(self, spec: Object) -> list[Rule]:
@@ -137,14 +164,19 @@ class RestoreDesk:
             return []
         found = self._desk.store.get(CONFIG_MAPS, self._desk.namespace, reference["name"])
         if found is None:
-            raise BadModifiers(f"failed to get resource modifiers configmap {self._desk.namespace}/{reference['name']}")
+            raise BadModifiers(
+                f"failed to get resource modifiers configmap {self._desk.namespace}/{reference['name']}"
+            )
         return read(found)
 
     def _begin(self, restore: Object) -> None:
         desk = self._desk
         finalizers = [*(restore["metadata"].get("finalizers") or ()), FINALIZER]
         spec, complaints = self._resolved(restore)
-        excluded = [*(spec.get("excludedResources") or ()), *sorted(NEVER - {*(spec.get("excludedResources") or ())})]
+        excluded = [
+            *(spec.get("excludedResources") or ()),
+            *sorted(NEVER - {*(spec.get("excludedResources") or ())}),
+        ]
         spec["excludedResources"] = excluded
         rules: list[Rule] = []
         try:
@@ -181,13 +213,19 @@ class RestoreDesk:
         data = _json(desk.blobs.get(backup_key(name, VOLUME_FILE)), {})
         plan = VolumePlan(desk, infos, data, restore["spec"])
         wanted = selection(
-            {**restore["spec"], "excludedResources": restore["spec"]["excludedResources"]}, desk.store.registry
+            {**restore["spec"], "excludedResources": restore["spec"]["excludedResources"]},
+            desk.store.registry,
         )
         return Restorer(desk, restore, items, wanted, rules, plan)
 
     def _fail(self, restore: Object, reason: str) -> None:
         self._desk.status(
-            RESTORES, restore, phase="Failed", failureReason=reason, completionTimestamp=self._desk.stamp(), errors=1
+            RESTORES,
+            restore,
+            phase="Failed",
+            failureReason=reason,
+            completionTimestamp=self._desk.stamp(),
+            errors=1,
         )
 
     def _broken(self, restore: Object, reason: str) -> None:
@@ -195,8 +233,13 @@ class RestoreDesk:
         desk, name = self._desk, restore["metadata"]["name"]
         results = {"errors": {"velero": [reason]}, "warnings": {}}
         desk.blobs.put(restore_key(name, RESTORE_FILES["RestoreResults"]), zipped_json(results))
-        desk.blobs.put(restore_key(name, RESTORE_FILES["RestoreLog"]), zipped_text([f'level=error msg="{reason}"']))
-        desk.status(RESTORES, restore, phase="PartiallyFailed", completionTimestamp=desk.stamp(), errors=1)
+        desk.blobs.put(
+            restore_key(name, RESTORE_FILES["RestoreLog"]),
+            zipped_text([f'level=error msg="{reason}"']),
+        )
+        desk.status(
+            RESTORES, restore, phase="PartiallyFailed", completionTimestamp=desk.stamp(), errors=1
+        )
 
     def _go_on(self, restore: Object) -> None:
         desk, work = self._desk, self._work
@@ -226,9 +269,13 @@ class RestoreDesk:
             self._fail(restore, f"error uploading the restore's results: {error}")
             return
         desk.status(
-            RESTORES, restore, phase="FinalizingPartiallyFailed" if failed else "Finalizing", progress=progress,
-            errors=restorer.progress.errors.count() or None, warnings=restorer.progress.warnings.count() or None,
-        )  # fmt: skip
+            RESTORES,
+            restore,
+            phase="FinalizingPartiallyFailed" if failed else "Finalizing",
+            progress=progress,
+            errors=restorer.progress.errors.count() or None,
+            warnings=restorer.progress.warnings.count() or None,
+        )
 
     def _upload(self, name: str, restorer: Restorer) -> None:
         progress = restorer.progress
@@ -236,7 +283,9 @@ class RestoreDesk:
         files = {
             "RestoreResults": zipped_json(results),
             "RestoreLog": zipped_text(progress.log),
-            "RestoreResourceList": zipped_json({key: sorted(progress.listed[key]) for key in sorted(progress.listed)}),
+            "RestoreResourceList": zipped_json(
+                {key: sorted(progress.listed[key]) for key in sorted(progress.listed)}
+            ),
             "RestoreItemOperations": zipped_json([]),
             "RestoreVolumeInfo": zipped_json([]),
         }
@@ -247,7 +296,11 @@ class RestoreDesk:
         work, self._work = self._work, None
         if work is not None:
             work.restorer.finalize()
-        phase = "PartiallyFailed" if restore["status"]["phase"] == "FinalizingPartiallyFailed" else "Completed"
+        phase = (
+            "PartiallyFailed"
+            if restore["status"]["phase"] == "FinalizingPartiallyFailed"
+            else "Completed"
+        )
         self._desk.status(RESTORES, restore, phase=phase, completionTimestamp=self._desk.stamp())
 
 

@@ -11,11 +11,22 @@ from drillkit.sandbox.kube.resources import Registry, Resource
 from drillkit.sandbox.kube.selectors import selects
 from drillkit.sandbox.velero.names import EXCLUDE
 
-NEVER = frozenset((
-    "nodes", "events", "events.events.k8s.io", "backups.velero.io", "restores.velero.io", "leases.coordination.k8s.io",
-    "downloadrequests.velero.io", "deletebackuprequests.velero.io", "serverstatusrequests.velero.io",
-    "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io", "backuprepositories.velero.io",
-))  # fmt: skip
+NEVER = frozenset(
+    (
+        "nodes",
+        "events",
+        "events.events.k8s.io",
+        "backups.velero.io",
+        "restores.velero.io",
+        "leases.coordination.k8s.io",
+        "downloadrequests.velero.io",
+        "deletebackuprequests.velero.io",
+        "serverstatusrequests.velero.io",
+        "csinodes.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+        "backuprepositories.velero.io",
+    )
+)
 """Resources that are never restored (Velero's list, and requests to Velero itself)."""
 
 
@@ -60,7 +71,9 @@ class Selection:
         """Whether this namespace is meant; names may be patterns."""
         if any(fnmatchcase(name, pattern) for pattern in self.excluded_namespaces):
             return False
-        return not self.included_namespaces or any(fnmatchcase(name, p) for p in self.included_namespaces)
+        return not self.included_namespaces or any(
+            fnmatchcase(name, p) for p in self.included_namespaces
+        )
 
     def every_namespace(self) -> bool:
         """Whether no namespace was named at all."""
@@ -68,7 +81,9 @@ class Selection:
 
     def labels(self, obj: Object) -> bool:
         """Whether one of the selectors, if any, selects the object."""
-        return not self.selectors or any(selects(selector, labels_of(obj)) for selector in self.selectors)
+        return not self.selectors or any(
+            selects(selector, labels_of(obj)) for selector in self.selectors
+        )
 
 
 def selection(spec: Object, registry: Registry) -> Selection:
@@ -111,5 +126,7 @@ def invalid_spec(spec: Object) -> list[str]:
             for name in sorted(both)
         ]
     if spec.get("labelSelector") and spec.get("orLabelSelectors"):
-        complaints.append("encountered labelSelector as well as orLabelSelectors in spec, only one can be specified")
+        complaints.append(
+            "encountered labelSelector as well as orLabelSelectors in spec, only one can be specified"
+        )
     return complaints

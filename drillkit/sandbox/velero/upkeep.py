@@ -49,9 +49,13 @@ class Upkeep:
         due = last is None or desk.now() >= parse_time(last) + VALIDATION_EVERY
         if due or status.get("phase") != phase or status.get("message", "") != message:
             desk.status(
-                LOCATIONS, location, phase=phase, message=message or None, lastValidationTime=desk.stamp(),
+                LOCATIONS,
+                location,
+                phase=phase,
+                message=message or None,
+                lastValidationTime=desk.stamp(),
                 lastSyncedTime=desk.stamp(),
-            )  # fmt: skip
+            )
         desk.wake(desk.now() + VALIDATION_EVERY)
 
     def _schedule(self, schedule: Object) -> None:
@@ -61,14 +65,18 @@ class Upkeep:
                 cron.parse(_standard(spec["schedule"]))
             except ValueError as error:
                 complaint = f"invalid schedule: {error}"
-                desk.status(SCHEDULES, schedule, phase="FailedValidation", validationErrors=[complaint])
+                desk.status(
+                    SCHEDULES, schedule, phase="FailedValidation", validationErrors=[complaint]
+                )
                 return
             schedule = desk.status(SCHEDULES, schedule, phase="Enabled")
         elif status.get("phase") != "Enabled":
             return
         if spec.get("paused"):
             return
-        last = (schedule.get("status") or {}).get("lastBackup") or schedule["metadata"]["creationTimestamp"]
+        last = (schedule.get("status") or {}).get("lastBackup") or schedule["metadata"][
+            "creationTimestamp"
+        ]
         following = cron.parse(_standard(spec["schedule"])).next_after(parse_time(last))
         if following is None:
             return
@@ -80,13 +88,21 @@ class Upkeep:
     def _fire(self, schedule: Object) -> None:
         """One backup for however many firings were missed; none while the last one is still at work."""
         desk, name = self._desk, schedule["metadata"]["name"]
-        mine = [each for each in desk.all(BACKUPS) if labels_of(each).get(SCHEDULE_NAME) == label_value(name)]
+        mine = [
+            each
+            for each in desk.all(BACKUPS)
+            if labels_of(each).get(SCHEDULE_NAME) == label_value(name)
+        ]
         if any((each.get("status") or {}).get("phase") not in DONE for each in mine):
             desk.wake(desk.now() + timedelta(seconds=1))
             return
         template = dict(schedule["spec"]["template"])
         metadata = template.pop("metadata", None) or {}
-        labels = {**labels_of(schedule), **(metadata.get("labels") or {}), SCHEDULE_NAME: label_value(name)}
+        labels = {
+            **labels_of(schedule),
+            **(metadata.get("labels") or {}),
+            SCHEDULE_NAME: label_value(name),
+        }
         stamp = desk.now().strftime("%Y%m%d%H%M%S")
         if desk.store.get(BACKUPS, desk.namespace, f"{name}-{stamp}") is None:
             meta = {"name": f"{name}-{stamp}", "labels": labels}
@@ -121,7 +137,11 @@ class Upkeep:
         if desk.knobs.location_unavailable:
             return
         try:
-            kept = {key.split("/")[1] for key in desk.blobs.list("backups/") if key.endswith("/" + METADATA)}
+            kept = {
+                key.split("/")[1]
+                for key in desk.blobs.list("backups/")
+                if key.endswith("/" + METADATA)
+            }
             for name in sorted(kept):
                 if desk.store.get(BACKUPS, desk.namespace, name) is None:
                     self._adopt(name)
@@ -139,7 +159,11 @@ class Upkeep:
         found = json.loads(desk.blobs.get(backup_key(name, METADATA)) or b"{}")
         if not found:
             return
-        meta = {key: found["metadata"][key] for key in ("name", "labels", "annotations") if key in found["metadata"]}
+        meta = {
+            key: found["metadata"][key]
+            for key in ("name", "labels", "annotations")
+            if key in found["metadata"]
+        }
         made = desk.store.create(BACKUPS, {"metadata": meta, "spec": found["spec"]}, desk.namespace)
         desk.status(BACKUPS, made, **found["status"])
 
@@ -147,9 +171,13 @@ class Upkeep:
 def _standard(text: str) -> str:
     """Without the descriptors and time zone prefix that Velero's parser also takes."""
     named = {
-        "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
-        "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
-    }  # fmt: skip
+        "@hourly": "0 * * * *",
+        "@daily": "0 0 * * *",
+        "@midnight": "0 0 * * *",
+        "@weekly": "0 0 * * 0",
+        "@monthly": "0 0 1 * *",
+        "@yearly": "0 0 1 1 *",
+    }
     if text.startswith(("CRON_TZ=", "TZ=")):
         text = text.partition(" ")[2]
     return named.get(text.strip(), text)

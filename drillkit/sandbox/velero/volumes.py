@@ -12,8 +12,11 @@ from drillkit.sandbox.velero.archive import Item
 from drillkit.sandbox.velero.desk import Desk
 from drillkit.sandbox.velero.names import VOLUME_DATA, VOLUMES
 
-_BINDING = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller",
-            "volume.kubernetes.io/selected-node")  # fmt: skip
+_BINDING = (
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+    "volume.kubernetes.io/selected-node",
+)
 
 
 def volume_info(desk: Desk, backup: Object, claim: Object, volume: Object) -> Object:
@@ -40,8 +43,18 @@ def volume_info(desk: Desk, backup: Object, claim: Object, volume: Object) -> Ob
             "skippedReason": "not satisfy the criteria for VolumePolicy or snapshotVolumes",
         }
     handle = f"snap-{volume['metadata']['uid'][:8]}-{backup['metadata']['uid'][:8]}"
-    snapshot = {"snapshotHandle": handle, "volumeType": "sandbox", "volumeAZ": "", "iops": "", "phase": "Completed"}
-    return info | {"backupMethod": "NativeSnapshot", "result": "succeeded", "nativeSnapshotInfo": snapshot}
+    snapshot = {
+        "snapshotHandle": handle,
+        "volumeType": "sandbox",
+        "volumeAZ": "",
+        "iops": "",
+        "phase": "Completed",
+    }
+    return info | {
+        "backupMethod": "NativeSnapshot",
+        "result": "succeeded",
+        "nativeSnapshotInfo": snapshot,
+    }
 
 
 def _handle(volume: Object) -> str:
@@ -84,17 +97,25 @@ class VolumePlan:
         if claim := volume["spec"].get("claimRef"):
             namespace = self._mapping.get(claim["namespace"], claim["namespace"])
             volume["spec"]["claimRef"] = {
-                "kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": namespace, "name": claim["name"],
-            }  # fmt: skip
+                "kind": "PersistentVolumeClaim",
+                "apiVersion": "v1",
+                "namespace": namespace,
+                "name": claim["name"],
+            }
         name = item.name
         if not saved:
             # The disk was neither copied nor given up: what comes back is the very same disk.
             self.renamed[item.name] = name
-            return volume, f"Restoring persistent volume {name} as is: it has no snapshot and its policy is {policy}"
+            return (
+                volume,
+                f"Restoring persistent volume {name} as is: it has no snapshot and its policy is {policy}",
+            )
         if self._desk.store.get(VOLUMES, "", name) is not None:
             name = f"velero-clone-{token}"
         volume["metadata"]["name"] = name
-        volume["metadata"].setdefault("annotations", {})[VOLUME_DATA] = self._data.get(item.name, "{}")
+        volume["metadata"].setdefault("annotations", {})[VOLUME_DATA] = self._data.get(
+            item.name, "{}"
+        )
         volume["spec"].pop("csi", None)
         volume["spec"]["csi"] = {"driver": "sandbox.drillkit.dev", "volumeHandle": f"vol-{token}"}
         volume["spec"]["persistentVolumeReclaimPolicy"] = "Delete"
@@ -120,4 +141,6 @@ class VolumePlan:
         """Puts the sources' reclaim policies back, so that retained disks outlive the restored namespace."""
         for name, policy in self.policies.items():
             if policy != "Delete" and self._desk.store.get(VOLUMES, "", name) is not None:
-                self._desk.store.patch(VOLUMES, "", name, {"spec": {"persistentVolumeReclaimPolicy": policy}})
+                self._desk.store.patch(
+                    VOLUMES, "", name, {"spec": {"persistentVolumeReclaimPolicy": policy}}
+                )

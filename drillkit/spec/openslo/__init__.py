@@ -17,7 +17,19 @@ from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import written_duration
 from drillkit.spec.binder import BAD, Unresolved, bind
-from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Where, nearest, of_data, quoted, read_all, read_bytes
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Node,
+    Seq,
+    Text,
+    Where,
+    nearest,
+    of_data,
+    quoted,
+    read_all,
+    read_bytes,
+)
 from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
@@ -25,7 +37,15 @@ from drillkit.spec.openslo.queries import PROBER
 from drillkit.spec.openslo.resolve import Document, Library, resolve
 from drillkit.spec.refs import parts
 
-__all__ = ["FoundSlo", "digests", "find_slo", "list_slos", "slo_names_of", "slos_of", "wants_prometheus"]
+__all__ = [
+    "FoundSlo",
+    "digests",
+    "find_slo",
+    "list_slos",
+    "slo_names_of",
+    "slos_of",
+    "wants_prometheus",
+]
 
 _OLD = {
     "openslo/v1alpha": "rewrite it: `objectives` have `target`, `ratioMetrics` became an SLI with `ratioMetric`",
@@ -118,7 +138,9 @@ def wants_prometheus(drill: Drill, roots: Roots) -> bool:
     """Whether a drill, whose references may still be open, needs a metrics server. Raises SpecError, UsageError."""
     if mentions_alerts(drill):
         return True
-    inline = {str((document.get("metadata") or {}).get("name")): document for document in drill.slos}
+    inline = {
+        str((document.get("metadata") or {}).get("name")): document for document in drill.slos
+    }
     for name in slo_names_of(drill):
         if isinstance(name, Unresolved):
             continue
@@ -143,9 +165,15 @@ def _inline(drill: Drill) -> dict[str, FoundSlo]:
     library = Library()
     for i, document in enumerate(drill.slos):
         _take(of_data(document, Where(f"drill {drill.drill}: slos[{i}]")), library, mistakes)
-    slos = [(each, resolve(each, library, mistakes)) for each in library.documents if each.kind == "SLO"]
+    slos = [
+        (each, resolve(each, library, mistakes)) for each in library.documents if each.kind == "SLO"
+    ]
     mistakes.settle()
-    return {each.name: FoundSlo(slo, None, notices=tuple(library.notices)) for each, slo in slos if slo is not None}
+    return {
+        each.name: FoundSlo(slo, None, notices=tuple(library.notices))
+        for each, slo in slos
+        if slo is not None
+    }
 
 
 def _slos_in(path: Path, only: str | None = None) -> list[FoundSlo]:
@@ -168,7 +196,11 @@ def _slos_in(path: Path, only: str | None = None) -> list[FoundSlo]:
 
 def _add_neighbours(path: Path, library: Library) -> None:
     """Documents of the same folder that this file may refer to; a broken neighbour is its own file's trouble."""
-    others = sorted(p for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p != path and p.is_file())
+    others = sorted(
+        p
+        for p in path.parent.iterdir()
+        if p.suffix in (".yaml", ".yml") and p != path and p.is_file()
+    )
     for other in others[:MAX_FILES]:
         broken = Mistakes()
         try:
@@ -190,15 +222,25 @@ def _library(source: str, raw: bytes, mistakes: Mistakes) -> Library:
 def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
     """Add one document, if it is one of those that are supported."""
     if not isinstance(tree, Map):
-        mistakes.add(tree.where, (), "expected an OpenSLO document: a mapping with apiVersion, kind, metadata and spec")
+        mistakes.add(
+            tree.where,
+            (),
+            "expected an OpenSLO document: a mapping with apiVersion, kind, metadata and spec",
+        )
         return
     api, kind = _word(tree, "apiVersion"), _word(tree, "kind")
     if kind == IGNORED:
-        library.notices.append(f"{IGNORED} documents are ignored: drills notify nobody through them")
+        library.notices.append(
+            f"{IGNORED} documents are ignored: drills notify nobody through them"
+        )
         return
     if api != API:
         mend = _OLD.get(api, f"write `apiVersion: {API}`")
-        mistakes.add(_place(tree, "apiVersion"), ("apiVersion",), f"expected {API}, found {quoted(api)}; {mend}")
+        mistakes.add(
+            _place(tree, "apiVersion"),
+            ("apiVersion",),
+            f"expected {API}, found {quoted(api)}; {mend}",
+        )
         return
     if kind not in KINDS:
         what = f"expected one of {', '.join(KINDS)}, found {quoted(kind)}{nearest(kind, KINDS)}"

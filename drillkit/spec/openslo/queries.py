@@ -55,7 +55,9 @@ def _bare(text: str, counter: bool, complain: Callable[[str], None]) -> Query | 
         return Counter(str(promql.selector_of(text)))
     seen = promql.look(text)
     if seen.fixed:
-        complain("its window is written out, but a drill asks over windows of its own; write `[{{.window}}]` there")
+        complain(
+            "its window is written out, but a drill asks over windows of its own; write `[{{.window}}]` there"
+        )
     else:
         complain(
             "without a window this is a value and no count over a time; set `counter: true` if the metric is a "
@@ -75,7 +77,9 @@ def _unfit(seen: promql.Seen) -> str:
         return "it divides: expected a count of events; a ratio is made of `good` (or `bad`) and `total`"
     if not (seen.functions <= _COUNTS or seen.functions == {"rate"}):
         names = ", ".join(sorted(seen.functions))
-        return f"`{names}` over the window gives no count; expected `increase` (or `rate`) of counters"
+        return (
+            f"`{names}` over the window gives no count; expected `increase` (or `rate`) of counters"
+        )
     return ""
 
 

@@ -9,7 +9,18 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from drillkit.judge.budget import can_fire
-from drillkit.model.slo import BurnAlert, Calendar, Operator, Probed, Query, Ratio, Sli, Slices, Slo, Threshold
+from drillkit.model.slo import (
+    BurnAlert,
+    Calendar,
+    Operator,
+    Probed,
+    Query,
+    Ratio,
+    Sli,
+    Slices,
+    Slo,
+    Threshold,
+)
 from drillkit.model.units import format_duration
 from drillkit.spec.document import Mistakes, Node, Trail, lookup, nearest, quoted
 from drillkit.spec.openslo.documents import (
@@ -85,7 +96,9 @@ class _Resolving:
         data: SloDocument = self._document.data
         metadata, spec = data.metadata, data.spec
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", metadata.name):
-            self._wrong(("metadata", "name"), "expected a name of letters, digits, `-` and `_` (at most 63)")
+            self._wrong(
+                ("metadata", "name"), "expected a name of letters, digits, `-` and `_` (at most 63)"
+            )
         owner = self._annotations(metadata.annotations)
         objective = self._objective(spec.objectives)
         window = self._window(spec.timeWindow)
@@ -100,14 +113,23 @@ class _Resolving:
             return None
         slices = method[0]
         if isinstance(sli, Probed) and slices is not None:
-            self._wrong(("spec", "budgetingMethod"), "a probe's answers are events; expected Occurrences")
+            self._wrong(
+                ("spec", "budgetingMethod"), "a probe's answers are events; expected Occurrences"
+            )
             return None
         return Slo(
-            name=metadata.name, title=metadata.displayName or objective.displayName or metadata.name,
-            description=(spec.description or "").strip(), service=spec.service, owner=owner, target=target,
-            window=window[0], calendar=window[1], sli=sli, slices=slices,
+            name=metadata.name,
+            title=metadata.displayName or objective.displayName or metadata.name,
+            description=(spec.description or "").strip(),
+            service=spec.service,
+            owner=owner,
+            target=target,
+            window=window[0],
+            calendar=window[1],
+            sli=sli,
+            slices=slices,
             alerts=tuple(self._alerts(target)),
-        )  # fmt: skip
+        )
 
     def _annotations(self, annotations: Mapping[str, str]) -> str:
         for key in annotations:
@@ -119,12 +141,17 @@ class _Resolving:
     def _objective(self, objectives: Sequence[Objective]) -> Objective | None:
         path: Trail = ("spec", "objectives")
         if len(objectives) != 1:
-            self._wrong(path, f"expected one objective, found {len(objectives)}; write one SLO document for each")
+            self._wrong(
+                path,
+                f"expected one objective, found {len(objectives)}; write one SLO document for each",
+            )
             return None
         objective = objectives[0]
         for key in ("indicator", "indicatorRef", "compositeWeight"):
             if getattr(objective, key) is not None:
-                what = "composite objectives are not supported; write one SLO document for each part"
+                what = (
+                    "composite objectives are not supported; write one SLO document for each part"
+                )
                 self._wrong((*path, 0, key), what)
                 return None
         return objective
@@ -135,7 +162,11 @@ class _Resolving:
             self._wrong(path, "expected exactly one of `target: 0.995` and `targetPercent: 99.5`")
             return None
         key = "target" if objective.target is not None else "targetPercent"
-        raw = objective.target if objective.target is not None else (objective.targetPercent or 0.0) / 100
+        raw = (
+            objective.target
+            if objective.target is not None
+            else (objective.targetPercent or 0.0) / 100
+        )
         target = round(raw, 12)
         if 0 < target < 1:
             return target
@@ -152,7 +183,10 @@ class _Resolving:
     def _window(self, windows: Sequence[TimeWindow]) -> tuple[timedelta, Calendar | None] | None:
         path: Trail = ("spec", "timeWindow")
         if len(windows) != 1:
-            self._wrong(path, f"expected a list of one window, such as `- duration: 30d`, found {len(windows)}")
+            self._wrong(
+                path,
+                f"expected a list of one window, such as `- duration: 30d`, found {len(windows)}",
+            )
             return None
         window = windows[0]
         try:
@@ -172,10 +206,14 @@ class _Resolving:
                 return None
             return length, None
         if window.isRolling:
-            self._wrong((*path, 0, "isRolling"), "a calendar window does not roll; remove one of the two")
+            self._wrong(
+                (*path, 0, "isRolling"), "a calendar window does not roll; remove one of the two"
+            )
             return None
         try:
-            return length, calendar_of(window.duration, window.calendar.startTime, window.calendar.timeZone)
+            return length, calendar_of(
+                window.duration, window.calendar.startTime, window.calendar.timeZone
+            )
         except ValueError as error:
             self._wrong((*path, 0, "calendar"), str(error))
             return None
@@ -186,10 +224,16 @@ class _Resolving:
         if method == "Occurrences":
             for key in ("timeSliceTarget", "timeSliceWindow"):
                 if getattr(objective, key) is not None:
-                    self._wrong((*of, key), "goes with `budgetingMethod: Timeslices`; remove it or change the method")
+                    self._wrong(
+                        (*of, key),
+                        "goes with `budgetingMethod: Timeslices`; remove it or change the method",
+                    )
             return (None,)
         if method == "RatioTimeslices":
-            self._wrong(path, "RatioTimeslices averages ratios and forgets how many events there were; use Timeslices")
+            self._wrong(
+                path,
+                "RatioTimeslices averages ratios and forgets how many events there were; use Timeslices",
+            )
             return None
         if method != "Timeslices":
             self._wrong(path, f"expected Occurrences or Timeslices, found {quoted(method)}")
@@ -204,11 +248,15 @@ class _Resolving:
             self._wrong((*of, "timeSliceWindow"), str(error))
             return None
         if not timedelta(seconds=10) <= length <= timedelta(hours=1):
-            self._wrong((*of, "timeSliceWindow"), f"expected 10s to 1h, found {format_duration(length)}")
+            self._wrong(
+                (*of, "timeSliceWindow"), f"expected 10s to 1h, found {format_duration(length)}"
+            )
             return None
         share = objective.timeSliceTarget
         if share is not None and not 0 < share <= 1:
-            self._wrong((*of, "timeSliceTarget"), f"expected a share above 0 and at most 1, found {share:g}")
+            self._wrong(
+                (*of, "timeSliceTarget"), f"expected a share above 0 and at most 1, found {share:g}"
+            )
             return None
         return (Slices(length, 1.0 if share is None else share),)
 
@@ -222,19 +270,25 @@ class _Resolving:
         found = self._follow("SLI", spec.indicatorRef, ("spec", "indicatorRef"))
         return (found.data, found, ()) if found else None
 
-    def _follow(self, kind: str, name: str, path: Trail, at: Document | None = None) -> Document | None:
+    def _follow(
+        self, kind: str, name: str, path: Trail, at: Document | None = None
+    ) -> Document | None:
         known = self._library.named(kind)
         if name not in known:
             article = "an" if kind[0] in "AS" and kind != "Service" else "a"
-            what = (
-                f"{article} {kind} document of this name was expected beside the SLO, found none{nearest(name, known)}"
-            )
+            what = f"{article} {kind} document of this name was expected beside the SLO, found none{nearest(name, known)}"
             self._wrong(path, what, at)
             return None
         return known[name]
 
     def _sli(
-        self, indicator: SliDocument, at: Document, path: Trail, objective: Objective, *, sliced: bool
+        self,
+        indicator: SliDocument,
+        at: Document,
+        path: Trail,
+        objective: Objective,
+        *,
+        sliced: bool,
     ) -> Sli | None:
         spec, of = indicator.spec, (*path, "spec")
         if (spec.ratioMetric is None) == (spec.thresholdMetric is None):
@@ -252,7 +306,9 @@ class _Resolving:
             return None
         return self._threshold(spec.thresholdMetric, at, (*of, "thresholdMetric"), objective)
 
-    def _threshold(self, metric: Metric, at: Document, path: Trail, objective: Objective) -> Sli | None:
+    def _threshold(
+        self, metric: Metric, at: Document, path: Trail, objective: Objective
+    ) -> Sli | None:
         of: Trail = ("spec", "objectives", 0)
         op = _OPERATORS.get(objective.op or "")
         if op is None or objective.value is None:
@@ -261,17 +317,25 @@ class _Resolving:
         source = self._source(metric.metricSource, at, (*path, "metricSource"))
         if source != PROMETHEUS:
             if source == PROBER:
-                self._wrong((*path, "metricSource"), "a probe counts answers; use it in a `ratioMetric`", at)
+                self._wrong(
+                    (*path, "metricSource"), "a probe counts answers; use it in a `ratioMetric`", at
+                )
             return None
         where: Trail = (*path, "metricSource", "spec")
-        text = query_text(metric.metricSource.spec, lambda key, what: self._wrong(_key(where, key), what, at))
+        text = query_text(
+            metric.metricSource.spec, lambda key, what: self._wrong(_key(where, key), what, at)
+        )
         made = valued(text, lambda what: self._wrong(where, what, at)) if text is not None else None
         return Threshold(made, op, objective.value) if made is not None else None
 
-    def _ratio(self, ratio: RatioMetric, at: Document, path: Trail, objective: Objective) -> Sli | None:
+    def _ratio(
+        self, ratio: RatioMetric, at: Document, path: Trail, objective: Objective
+    ) -> Sli | None:
         of: Trail = ("spec", "objectives", 0)
         if objective.value is not None:
-            self._wrong((*of, "value"), "a ratio has no value to compare; remove `value` (and `op`)")
+            self._wrong(
+                (*of, "value"), "a ratio has no value to compare; remove `value` (and `op`)"
+            )
         elif objective.op is not None:
             self._notice("`op` has no meaning for a ratio and is ignored")
         for key in ("raw", "rawType"):
@@ -297,22 +361,27 @@ class _Resolving:
         if sources[key] == PROBER:
             return self._probed(part, ratio.total, at, path, key)
         counter = bool(ratio.counter)
-        some, total = self._query(part, counter, at, (*path, key)), self._query(
-            ratio.total, counter, at, (*path, "total")
-        )  # fmt: skip
+        some, total = (
+            self._query(part, counter, at, (*path, key)),
+            self._query(ratio.total, counter, at, (*path, "total")),
+        )
         if some is None or total is None:
             return None
         return Ratio(good=some, total=total) if key == "good" else Ratio(bad=some, total=total)
 
     def _query(self, metric: Metric, counter: bool, at: Document, path: Trail) -> Query | None:
         where: Trail = (*path, "metricSource", "spec")
-        text = query_text(metric.metricSource.spec, lambda key, what: self._wrong(_key(where, key), what, at))
+        text = query_text(
+            metric.metricSource.spec, lambda key, what: self._wrong(_key(where, key), what, at)
+        )
         if text is None:
             return None
         used = next(key for key in ("query", "promql") if key in metric.metricSource.spec)
         return counted(text, counter, lambda what: self._wrong((*where, used), what, at))
 
-    def _probed(self, part: Metric, total: Metric, at: Document, path: Trail, key: str) -> Probed | None:
+    def _probed(
+        self, part: Metric, total: Metric, at: Document, path: Trail, key: str
+    ) -> Probed | None:
         both = []
         for name, metric in ((key, part), ("total", total)):
             where: Trail = (*path, name, "metricSource", "spec")
@@ -358,7 +427,9 @@ class _Resolving:
         if name in known:
             data: DataSourceDocument = known[name].data
             if data.spec.connectionDetails is not None:
-                self._notice(f"`connectionDetails` of DataSource `{name}` is ignored: the target says where it is")
+                self._notice(
+                    f"`connectionDetails` of DataSource `{name}` is ignored: the target says where it is"
+                )
             return known[name]
         what = (
             f"no DataSource document has the name {quoted(name)}{nearest(name, known)}. Add one, or remove the "
@@ -379,17 +450,23 @@ class _Resolving:
             if found is not None:
                 yield from self._policy(found.data, found, (), target)
 
-    def _policy(self, policy: PolicyDocument, at: Document, path: Trail, target: float) -> Iterator[BurnAlert]:
+    def _policy(
+        self, policy: PolicyDocument, at: Document, path: Trail, target: float
+    ) -> Iterator[BurnAlert]:
         for i, given in enumerate(policy.spec.conditions):
             where: Trail = (*path, "spec", "conditions", i)
             if isinstance(given, ConditionReference):
-                found = self._follow("AlertCondition", given.conditionRef, (*where, "conditionRef"), at)
+                found = self._follow(
+                    "AlertCondition", given.conditionRef, (*where, "conditionRef"), at
+                )
                 if found is not None and (alert := self._condition(found.data, found, (), target)):
                     yield alert
             elif alert := self._condition(given, at, where, target):
                 yield alert
 
-    def _condition(self, given: ConditionDocument, at: Document, path: Trail, target: float) -> BurnAlert | None:
+    def _condition(
+        self, given: ConditionDocument, at: Document, path: Trail, target: float
+    ) -> BurnAlert | None:
         of, burn = (*path, "spec", "condition"), given.spec.condition
         if burn.kind.lower() != "burnrate":
             self._wrong((*of, "kind"), f"expected burnrate, found {quoted(burn.kind)}", at)
@@ -401,23 +478,31 @@ class _Resolving:
             self._wrong((*of, "op"), f"expected gt or gte, found {quoted(burn.op)}", at)
             return None
         if burn.threshold <= 0:
-            self._wrong((*of, "threshold"), f"expected a burn rate above 0, found {burn.threshold:g}", at)
+            self._wrong(
+                (*of, "threshold"), f"expected a burn rate above 0, found {burn.threshold:g}", at
+            )
             return None
         if not can_fire(burn.threshold, target):
-            most = f"at {target * 100:.6g} % even a full outage burns at {1 / (1 - target):.4g} only"
+            most = (
+                f"at {target * 100:.6g} % even a full outage burns at {1 / (1 - target):.4g} only"
+            )
             self._wrong((*of, "threshold"), f"it can never fire: {most}; lower the threshold", at)
             return None
         lengths: list[timedelta] = []
         for key, text in (("lookbackWindow", burn.lookbackWindow), ("alertAfter", burn.alertAfter)):
             try:
-                lengths.append(duration(text)[2] if text not in (None, "0", "0m", "0s") else timedelta())
+                lengths.append(
+                    duration(text)[2] if text not in (None, "0", "0m", "0s") else timedelta()
+                )
             except ValueError as error:
                 self._wrong((*of, key), str(error), at)
                 return None
         if not lengths[0]:
             self._wrong((*of, "lookbackWindow"), "expected a window above zero, such as 1h", at)
             return None
-        return BurnAlert(given.metadata.name, given.spec.severity, burn.threshold, lengths[0], lengths[1])
+        return BurnAlert(
+            given.metadata.name, given.spec.severity, burn.threshold, lengths[0], lengths[1]
+        )
 
 
 def _key(path: Trail, key: str) -> Trail:

@@ -10,9 +10,15 @@ from drillkit.model.slo import Calendar
 
 Unit = Literal["s", "m", "h", "d", "w", "M", "Q", "Y"]
 _LENGTHS: dict[str, timedelta] = {
-    "s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1),
-    "w": timedelta(weeks=1), "M": timedelta(days=30), "Q": timedelta(days=90), "Y": timedelta(days=365),
-}  # fmt: skip
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "M": timedelta(days=30),
+    "Q": timedelta(days=90),
+    "Y": timedelta(days=365),
+}
 SHORTEST = timedelta(hours=1)
 
 
@@ -31,13 +37,19 @@ def calendar_of(text: str, start: str, zone: str) -> Calendar:
 
     count, unit, _ = duration(text)
     if unit not in ("d", "w", "M", "Q", "Y"):
-        raise ValueError(f"a calendar window has whole days, weeks, months, quarters or years, found {text!r}")
+        raise ValueError(
+            f"a calendar window has whole days, weeks, months, quarters or years, found {text!r}"
+        )
     try:
         tz = ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"expected an IANA time zone such as Europe/Berlin, found {zone[:40]!r}") from None
+        raise ValueError(
+            f"expected an IANA time zone such as Europe/Berlin, found {zone[:40]!r}"
+        ) from None
     try:
         begin = datetime.fromisoformat(start)
     except ValueError:
-        raise ValueError(f"expected a date such as 2026-01-01 00:00:00, found {start[:40]!r}") from None
+        raise ValueError(
+            f"expected a date such as 2026-01-01 00:00:00, found {start[:40]!r}"
+        ) from None
     return Calendar(begin.replace(tzinfo=tz) if begin.tzinfo is None else begin, count, unit)

@@ -29,7 +29,9 @@ def choose(velero: Velero, backup: str | None, schedule: str | None) -> Chosen:
         raise StepFailed(str(error)) from error
     found = velero.newest(schedule)
     if found.good is None:
-        tried = ", ".join(f"{s.name} {s.phase}" for s in found.passed_over[-3:]) or "it has made none"
+        tried = (
+            ", ".join(f"{s.name} {s.phase}" for s in found.passed_over[-3:]) or "it has made none"
+        )
         raise StepFailed(f"expected a Completed backup of schedule {schedule}, found none: {tried}")
     return Chosen(found.good, found.passed_over)
 
@@ -49,7 +51,9 @@ def within_reach(velero: Velero, chosen: Chosen) -> Location:
     except Absent as error:
         raise StepFailed(str(error)) from error
     if not location.available:
-        raise StepFailed(f"storage location {location.name} of backup {chosen.backup.name} is {location.why}")
+        raise StepFailed(
+            f"storage location {location.name} of backup {chosen.backup.name} is {location.why}"
+        )
     return location
 
 

@@ -41,7 +41,9 @@ def _http(kube: Kube, scratches: list[str], check: StepCheck) -> Look:
     unknown = set(check.http) - {"service", "path", "port", "namespace"}
     service = str(check.http.get("service") or "")
     if unknown or not service:
-        raise UsageError(f"http: expected service, path, port and namespace, found {', '.join(map(str, check.http))}")
+        raise UsageError(
+            f"http: expected service, path, port and namespace, found {', '.join(map(str, check.http))}"
+        )
     scratch = str(check.http.get("namespace") or scratches[0])
     path, port = str(check.http.get("path") or "/"), str(check.http.get("port") or "")
     answer = kube.ask_service(service, scratch, path, port=port)
@@ -51,7 +53,9 @@ def _http(kube: Kube, scratches: list[str], check: StepCheck) -> Look:
     return Look(as_number(answer.content.decode(errors="replace").strip()[:TEXT_LIMIT]), why=where)
 
 
-def _canary(kube: Kube, namespaces: Mapping[str, str], host: Context, copy: Copy, check: StepCheck) -> Look:
+def _canary(
+    kube: Kube, namespaces: Mapping[str, str], host: Context, copy: Copy, check: StepCheck
+) -> Look:
     """The newest beat in the copy: signed by the key, not younger than the disruption, and so a recovery point."""
     name = canary.object_of(str(check.canary))
     for source, scratch in namespaces.items():
@@ -67,7 +71,11 @@ def _canary(kube: Kube, namespaces: Mapping[str, str], host: Context, copy: Copy
         if why := _differs(kube, source, name, beat):
             return Look(why)
         point = RecoveryPoint(beat.at, "canary", copy.disrupted)
-        return Look(AUTHENTIC, (point,), f"configmap/{scratch}/{name}, beat of {beat.at:%Y-%m-%d %H:%M:%S} UTC")
+        return Look(
+            AUTHENTIC,
+            (point,),
+            f"configmap/{scratch}/{name}, beat of {beat.at:%Y-%m-%d %H:%M:%S} UTC",
+        )
     return Look("no heartbeat")
 
 
@@ -91,10 +99,16 @@ def _key(kube: Kube, host: Context, source: str, scratch: str, name: str) -> byt
     if (found := _secret(kube, source, name)) is not None:
         return found
     if host.target.canary_key:
-        return secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws).strip().encode()
+        return (
+            secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws)
+            .strip()
+            .encode()
+        )
     if (found := _secret(kube, scratch, name)) is not None:
         return found
-    raise Absent(f"expected the heartbeat's key in secret/{source}/{name}; install it: drillkit canary install")
+    raise Absent(
+        f"expected the heartbeat's key in secret/{source}/{name}; install it: drillkit canary install"
+    )
 
 
 def _secret(kube: Kube, namespace: str, name: str) -> bytes | None:

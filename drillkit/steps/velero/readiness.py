@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from drillkit.clients.kube import Kube, Object
-from drillkit.clients.kube.resources import DAEMONSETS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS, STATEFULSETS, Resource
+from drillkit.clients.kube.resources import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    PERSISTENT_VOLUME_CLAIMS,
+    STATEFULSETS,
+    Resource,
+)
 from drillkit.model.errors import UsageError
 
-WORKLOADS: Mapping[str, Resource] = {"deployment": DEPLOYMENTS, "statefulset": STATEFULSETS, "daemonset": DAEMONSETS}
+WORKLOADS: Mapping[str, Resource] = {
+    "deployment": DEPLOYMENTS,
+    "statefulset": STATEFULSETS,
+    "daemonset": DAEMONSETS,
+}
 
 
 def parse_workload(text: str) -> tuple[Resource, str]:
@@ -16,7 +26,9 @@ def parse_workload(text: str) -> tuple[Resource, str]:
     kind, _, name = text.rpartition("/")
     resource = WORKLOADS.get(kind.lower() or "deployment")
     if resource is None or not name:
-        raise UsageError(f"expected {', '.join(f'{k}/NAME' for k in WORKLOADS)} or the NAME of a Deployment: `{text}`")
+        raise UsageError(
+            f"expected {', '.join(f'{k}/NAME' for k in WORKLOADS)} or the NAME of a Deployment: `{text}`"
+        )
     return resource, name
 
 
@@ -29,7 +41,9 @@ def waiting_for(kube: Kube, namespaces: Sequence[str], wanted: Sequence[str]) ->
     if wanted:
         for text in wanted:
             resource, name = parse_workload(text)
-            found = [obj for space in namespaces if (obj := kube.find(resource, name, space)) is not None]
+            found = [
+                obj for space in namespaces if (obj := kube.find(resource, name, space)) is not None
+            ]
             left += _unready(resource, found) if found else [f"{resource.word}/{name} is not there"]
     else:
         for resource in WORKLOADS.values():
@@ -47,7 +61,9 @@ def _unready(resource: Resource, found: Sequence[Object]) -> Iterator[str]:
             want, have = status.get("desiredNumberScheduled"), int(status.get("numberReady") or 0)
         else:
             want, have = spec.get("replicas", 1), int(status.get("readyReplicas") or 0)
-        seen = int(status.get("observedGeneration") or 0) >= int(obj["metadata"].get("generation") or 0)
+        seen = int(status.get("observedGeneration") or 0) >= int(
+            obj["metadata"].get("generation") or 0
+        )
         if want is None or have < int(want) or not seen:
             said = resource.said(obj["metadata"]["name"], obj["metadata"]["namespace"])
             yield f"{said} {have} of {want if want is not None else '?'} ready"

@@ -56,7 +56,9 @@ class Words:
         return told((self.data(kind) or {}).get("warnings") or {})
 
 
-def gather(act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[str, str]], attempt: str = "") -> Words:
+def gather(
+    act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[str, str]], attempt: str = ""
+) -> Words:
     """Fetch files of a backup or restore and attach them; what cannot be had is noted."""
     found: dict[FileKind, bytes] = {}
     unread: dict[str, str] = {}
@@ -70,7 +72,11 @@ def gather(act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[st
             continue
         if content is not None:
             found[kind] = content
-            act.attach(file_name(act, f"{attempt}{'-' if attempt else ''}{name}"), media_type, _readable(name, content))
+            act.attach(
+                file_name(act, f"{attempt}{'-' if attempt else ''}{name}"),
+                media_type,
+                _readable(name, content),
+            )
     why = "; ".join(f"{kind}: {why}" for kind, why in unread.items())
     if why:
         act.observe(Note("drillkit", f"files of {of} could not be fetched: {why}", "observation"))
@@ -79,7 +85,9 @@ def gather(act: Act, velero: Velero, of: str, wanted: Mapping[FileKind, tuple[st
 
 def fetch(act: Act, velero: Velero, kind: FileKind, of: str, attempt: str = "") -> bytes | None:
     """One file. Raises CallError, DeadlineOver, NotOurs."""
-    undo = velero.request_undo(named(act, kind, *([attempt] if attempt else [])), act.run.id, expires(act))
+    undo = velero.request_undo(
+        named(act, kind, *([attempt] if attempt else [])), act.run.id, expires(act)
+    )
     limit_s = min(FETCH_S, max(LATE_FETCH_S, act.deadline.left()))
     return velero.fetch(act.book.plan(undo), kind, of, limit_s)
 

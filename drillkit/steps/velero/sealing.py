@@ -42,28 +42,40 @@ def sealing(allow: Iterable[str], reach: str, image: str) -> Sealing:
         if not host or not port.isdigit():
             raise UsageError(f"reach: expected HOST:PORT or `{API}`, found `{reach}`")
         if any(each.covers(host.strip("[]"), int(port)) for each in openings):
-            raise UsageError(f"reach: {reach} is opened by `allow`, so failing to reach it would show nothing")
+            raise UsageError(
+                f"reach: {reach} is opened by `allow`, so failing to reach it would show nothing"
+            )
     return Sealing(openings, reach, image)
 
 
-def make(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing, handles: tuple[str, ...]) -> None:
+def make(
+    act: Act, velero: Velero, scratches: Sequence[str], how: Sealing, handles: tuple[str, ...]
+) -> None:
     """Make the namespaces and prove each of them sealed.
 
     Raises Refused when one is not, or when nobody can tell; NotOurs when somebody else has one of the names.
     """
     for scratch in scratches:
         act.say(f"namespace {scratch}: made and sealed")
-        velero.open_scratch(act.book.plan(scratch_undo(scratch, act.run.id, handles, expires(act))), how.openings)
+        velero.open_scratch(
+            act.book.plan(scratch_undo(scratch, act.run.id, handles, expires(act))), how.openings
+        )
     _prove(act, velero, scratches, how)
 
 
 def _prove(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing) -> None:
     """A pod in each must fail to reach what a pod outside reaches at the same time."""
     outside = control_namespace(act.target)
-    probes = {"": _start(act, velero, outside, named(act, "control"), probe(how.image, how.reach, reach=True))}
+    probes = {
+        "": _start(
+            act, velero, outside, named(act, "control"), probe(how.image, how.reach, reach=True)
+        )
+    }
     for number, scratch in enumerate(scratches):
         name = named(act, "seal", *([str(number)] if number else []))
-        probes[scratch] = _start(act, velero, scratch, name, probe(how.image, how.reach, reach=False))
+        probes[scratch] = _start(
+            act, velero, scratch, name, probe(how.image, how.reach, reach=False)
+        )
     try:
         ended = {where: _ended(act, velero, each) for where, each in probes.items()}
     except (DeadlineOver, CallError) as error:
@@ -77,7 +89,9 @@ def _prove(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing) -> 
     for scratch, (sealed, told) in ended.items():
         found = SEALED if sealed else OPEN
         why = f"from {scratch}: {told}; from {outside} it is reached"
-        act.observe(Check(f"namespace {scratch} is sealed", "prerequisite", SEALED, "==", found, why))
+        act.observe(
+            Check(f"namespace {scratch} is sealed", "prerequisite", SEALED, "==", found, why)
+        )
     if leaks := [scratch for scratch, (sealed, _) in ended.items() if not sealed]:
         raise Refused(
             f"namespace {', '.join(leaks)} reaches {how.reach} in spite of its NetworkPolicy: this cluster's network "

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 
 from drillkit.clients.aws import Exists, NoCapacity, NoKey, NotRestorable, Quota, WrongState
 from drillkit.clients.aws.errors import refusal, transport_error
@@ -24,7 +29,7 @@ from drillkit.model.errors import (
     Unanswered,
     Unavailable,
     Unreachable,
-)  # fmt: skip
+)
 from drillkit.sandbox.aws.wire import Fault
 from tests.clients.aws.wire import Sent, Wire
 
@@ -69,7 +74,9 @@ def test_the_library_never_tries_again_by_itself() -> None:
 
 def test_another_account_than_the_pinned_one_is_refused_before_anything_else_is_asked() -> None:
     wire = Wire(nothing, account="999999999999")
-    with pytest.raises(TargetError, match="pinned to AWS account 123456789012, but these credentials lead to 9999"):
+    with pytest.raises(
+        TargetError, match="pinned to AWS account 123456789012, but these credentials lead to 9999"
+    ):
         wire.connect().door("rds")
     assert wire.sent == []
 
@@ -119,9 +126,13 @@ def test_a_request_that_the_service_model_does_not_take_never_leaves() -> None:
         ("SomethingNew", 400, Invalid, ""),
     ],
 )
-def test_refusals_are_told_apart_and_say_what_to_do(code: str, status: int, kind: type[CallError], advice: str) -> None:
+def test_refusals_are_told_apart_and_say_what_to_do(
+    code: str, status: int, kind: type[CallError], advice: str
+) -> None:
     meta = {"HTTPStatusCode": status, "RequestId": "r-1"}
-    error = refusal({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": meta}, "restore it")
+    error = refusal(
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": meta}, "restore it"
+    )
     assert type(error) is kind
     assert str(error).startswith(f"cannot restore it: no ({code}, request r-1)")
     assert advice.lower() in str(error).lower()
@@ -130,9 +141,11 @@ def test_refusals_are_told_apart_and_say_what_to_do(code: str, status: int, kind
 def test_a_request_without_an_answer_is_told_by_whether_it_can_have_arrived() -> None:
     url = {"endpoint_url": "https://rds"}
     for error, kind in (
-        (ConnectTimeoutError(**url), Unreachable), (EndpointConnectionError(**url), Unreachable),
-        (ReadTimeoutError(**url), Unanswered), (NoCredentialsError(), Denied),
-    ):  # fmt: skip
+        (ConnectTimeoutError(**url), Unreachable),
+        (EndpointConnectionError(**url), Unreachable),
+        (ReadTimeoutError(**url), Unanswered),
+        (NoCredentialsError(), Denied),
+    ):
         assert type(transport_error(error, "restore it", "rds")) is kind
 
 
@@ -158,7 +171,9 @@ def test_fifty_who_wait_ask_with_one_call_and_each_gets_his_own() -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert {name: value["name"] for name, value in found.items()} == {f"db-{n}": f"db-{n}" for n in range(50)}
+    assert {name: value["name"] for name, value in found.items()} == {
+        f"db-{n}": f"db-{n}" for n in range(50)
+    }
     assert len(fetched) == 1
 
 

@@ -46,10 +46,15 @@ class Body:
 
 def target(**changes: Any) -> AwsTarget:
     values: dict[str, Any] = {
-        "account": ACCOUNT, "region": "eu-central-1", "dr_region": "eu-west-1", "subnet_group": "drill",
-        "security_groups": ("sg-drill",), "dr_subnet_group": "drill-dr", "dr_security_groups": ("sg-drill-dr",),
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "dr_region": "eu-west-1",
+        "subnet_group": "drill",
+        "security_groups": ("sg-drill",),
+        "dr_subnet_group": "drill-dr",
+        "dr_security_groups": ("sg-drill-dr",),
         "endpoint_url": "http://127.0.0.1:9",
-    }  # fmt: skip
+    }
     return AwsTarget(**{**values, **changes})
 
 

@@ -30,9 +30,13 @@ def stage() -> Stage:
     return Stage.open(Cluster(), Fate(random.Random(1)))
 
 
-def patience(stage: Stage, *, confirmed: bool = True, limit_s: float = 120.0, **identity: str) -> Patience:
+def patience(
+    stage: Stage, *, confirmed: bool = True, limit_s: float = 120.0, **identity: str
+) -> Patience:
     """The patience of a clean-up that begins now."""
-    return Patience(stage.clock, Deadline.after(limit_s, stage.clock), stage.clock.mono(), confirmed, identity)
+    return Patience(
+        stage.clock, Deadline.after(limit_s, stage.clock), stage.clock.mono(), confirmed, identity
+    )
 
 
 @dataclass
@@ -54,9 +58,14 @@ class Script:
     sent: list[Sent] = field(default_factory=list)
 
     def send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None,
-        content_type: str = "application/json", timeout_s: float = 15.0,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout_s: float = 15.0,
+    ) -> Answer:
         self.sent.append(Sent(method, path, dict(query), body, content_type))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -85,12 +94,20 @@ class Ticks:
 
 def said(status: int, body: Any, **headers: str) -> Answer:
     """An answer with JSON."""
-    return Answer(status, {k.replace("_", "-"): v for k, v in headers.items()}, json.dumps(body).encode())
+    return Answer(
+        status, {k.replace("_", "-"): v for k, v in headers.items()}, json.dumps(body).encode()
+    )
 
 
 def refused(status: int, message: str, *, details: Any = None, **headers: str) -> Answer:
     """A Status that says no."""
-    body = {"kind": "Status", "status": "Failure", "message": message, "code": status, "details": details or {}}
+    body = {
+        "kind": "Status",
+        "status": "Failure",
+        "message": message,
+        "code": status,
+        "details": details or {},
+    }
     return said(status, body, **headers)
 
 

@@ -20,7 +20,7 @@ from drillkit.clients.kube import (
     fields,
     objects,
     uncordon_of,
-)  # fmt: skip
+)
 from drillkit.clients.kube.marks import OF, RUN, UNDO, own_name
 from drillkit.clients.kube.objects import DeleteObject
 from drillkit.clients.kube.reader import LANDING_S
@@ -33,7 +33,7 @@ from drillkit.clients.kube.resources import (
     PODS,
     STATEFULSETS,
     VIRTUAL_SERVICES,
-)  # fmt: skip
+)
 from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
 from drillkit.model.effects import Undo
@@ -58,7 +58,13 @@ def edit(stage: Stage, resource: Any, name: str, namespace: str, patch: dict[str
 
 def scaled(stage: Stage, replicas: int = 0) -> RestoreFields:
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
-    undo = changed(DEPLOYMENTS, web, {"/spec/replicas": replicas}, run=stage.run, expires="2026-01-01T01:00:00Z")
+    undo = changed(
+        DEPLOYMENTS,
+        web,
+        {"/spec/replicas": replicas},
+        run=stage.run,
+        expires="2026-01-01T01:00:00Z",
+    )
     stage.kube.set_fields(planned(stage, undo))
     return undo
 
@@ -97,7 +103,11 @@ def test_the_server_is_asked_to_drop_a_change_that_it_cannot_make_in_time() -> N
     kube.create(Receipt(DeleteFault(NETWORK_CHAOS, "f", "r", "shop"), []), {"spec": {}})  # type: ignore[arg-type]
     kube.get(NODES, "n1")
     kube.can_i("get", NODES)
-    assert [each.query for each in script.sent] == [{"timeout": "14s", "fieldManager": "drillkit"}, {}, {}]
+    assert [each.query for each in script.sent] == [
+        {"timeout": "14s", "fieldManager": "drillkit"},
+        {},
+        {},
+    ]
     assert min(objects.SETTLE_S, fields.SETTLE_S) > LANDING_S
 
 
@@ -125,7 +135,9 @@ def test_a_change_is_not_confirmed_when_an_attempt_may_land_later() -> None:
     assert confirmed == []
 
 
-def test_a_refused_change_is_confirmed_without_a_uid_so_that_its_undo_need_not_wait(stage: Stage) -> None:
+def test_a_refused_change_is_confirmed_without_a_uid_so_that_its_undo_need_not_wait(
+    stage: Stage,
+) -> None:
     plan = planned(stage, DeleteFault(NETWORK_CHAOS, "f", stage.run, "nowhere"))
     with pytest.raises(Absent, match='namespaces "nowhere" not found'):
         stage.kube.create(plan, {"spec": latency()})
@@ -187,7 +199,9 @@ def test_a_node_that_was_replaced_is_left_alone(stage: Stage) -> None:
 # Fields
 
 
-def test_fields_are_set_and_restored_with_a_mark_that_tells_how_to_undo_by_hand(stage: Stage) -> None:
+def test_fields_are_set_and_restored_with_a_mark_that_tells_how_to_undo_by_hand(
+    stage: Stage,
+) -> None:
     before = stage.cluster.inventory()
     undo = scaled(stage)
     notes = stage.kube.get(DEPLOYMENTS, "web", "shop")["metadata"]["annotations"]
@@ -222,7 +236,9 @@ def test_fields_that_are_still_ours_go_back_even_when_the_mark_was_wiped(stage: 
     assert stage.kube.get(DEPLOYMENTS, "web", "shop")["spec"]["replicas"] == 3
 
 
-def test_the_same_value_without_our_mark_is_not_ours_when_our_change_may_never_have_landed(stage: Stage) -> None:
+def test_the_same_value_without_our_mark_is_not_ours_when_our_change_may_never_have_landed(
+    stage: Stage,
+) -> None:
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
     undo = changed(DEPLOYMENTS, web, {"/spec/replicas": 0}, run=stage.run)
     edit(stage, DEPLOYMENTS, "web", "shop", {"spec": {"replicas": 0}})
@@ -238,7 +254,9 @@ def test_an_object_made_anew_is_left_alone(stage: Stage) -> None:
     web = stage.cluster.get(("apps", "deployments"), "shop", "web")
     stage.cluster.store.delete(("apps", "deployments"), "shop", "web")
     stage.cluster.advance(30)
-    stage.cluster.store.create(("apps", "deployments"), {"metadata": {"name": "web"}, "spec": web["spec"]}, "shop")
+    stage.cluster.store.create(
+        ("apps", "deployments"), {"metadata": {"name": "web"}, "spec": web["spec"]}, "shop"
+    )
     undone = undo.apply(stage.clients, patience(stage, uid=undo.uid))
     assert (undone.outcome, "made anew" in undone.detail) == ("already-undone", True)
     assert stage.kube.get(DEPLOYMENTS, "web", "shop")["spec"]["replicas"] == 0
@@ -269,7 +287,13 @@ def test_a_change_beside_ours_in_the_same_moment_is_not_lost(stage: Stage) -> No
     def racing(method: str, *args: Any, **more: Any) -> Any:
         if method == "PATCH" and not raced:
             raced.append(True)
-            edit(stage, DEPLOYMENTS, "web", "shop", {"metadata": {"annotations": {"somebody": "here"}}})
+            edit(
+                stage,
+                DEPLOYMENTS,
+                "web",
+                "shop",
+                {"metadata": {"annotations": {"somebody": "here"}}},
+            )
         return send(method, *args, **more)
 
     wire.send = racing  # type: ignore[method-assign]
@@ -278,7 +302,9 @@ def test_a_change_beside_ours_in_the_same_moment_is_not_lost(stage: Stage) -> No
     assert made["metadata"]["annotations"]["somebody"] == "here"
     assert made["spec"]["replicas"] == 0
     assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
-    assert stage.kube.get(DEPLOYMENTS, "web", "shop")["metadata"]["annotations"]["somebody"] == "here"
+    assert (
+        stage.kube.get(DEPLOYMENTS, "web", "shop")["metadata"]["annotations"]["somebody"] == "here"
+    )
 
 
 def test_two_runs_cannot_change_the_same_field(stage: Stage) -> None:
@@ -314,7 +340,9 @@ def test_annotations_of_others_survive_setting_and_restoring_ours(stage: Stage) 
     fields = {"/metadata/annotations/our~1note": "x", "/spec/http/0/timeout": "1s"}
     undo = changed(VIRTUAL_SERVICES, route, fields, run=stage.run)
     stage.kube.set_fields(planned(stage, undo))
-    edit(stage, VIRTUAL_SERVICES, "orders", "shop", {"metadata": {"annotations": {"their": "note"}}})
+    edit(
+        stage, VIRTUAL_SERVICES, "orders", "shop", {"metadata": {"annotations": {"their": "note"}}}
+    )
     assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
     after = stage.kube.get(VIRTUAL_SERVICES, "orders", "shop")
     assert after["metadata"]["annotations"] == {"their": "note"}
@@ -323,7 +351,10 @@ def test_annotations_of_others_survive_setting_and_restoring_ours(stage: Stage) 
 
 def test_removing_a_field_and_making_its_missing_parents_are_changes_too(stage: Stage) -> None:
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
-    fields = {"/spec/template/spec/nodeSelector/zone": "nowhere", "/spec/strategy/rollingUpdate/maxSurge": ABSENT}
+    fields = {
+        "/spec/template/spec/nodeSelector/zone": "nowhere",
+        "/spec/strategy/rollingUpdate/maxSurge": ABSENT,
+    }
     undo = changed(DEPLOYMENTS, web, fields, run=stage.run)
     assert {c.path: (c.prior, c.new) for c in undo.changes} == {
         "/spec/template/spec/nodeSelector": ("", '{"zone":"nowhere"}'),
@@ -343,14 +374,19 @@ def test_a_change_that_changes_nothing_is_refused(stage: Stage) -> None:
 
 
 def fault(stage: Stage) -> Any:
-    return planned(stage, DeleteFault(NETWORK_CHAOS, "slow", stage.run, "shop", expires="2026-01-01T00:10:00Z"))
+    return planned(
+        stage, DeleteFault(NETWORK_CHAOS, "slow", stage.run, "shop", expires="2026-01-01T00:10:00Z")
+    )
 
 
 def test_a_fault_carries_both_marks_and_the_way_back(stage: Stage) -> None:
     plan = fault(stage)
     made = stage.kube.create(plan, {"metadata": {"labels": {"team": "a"}}, "spec": latency()})
     assert made["metadata"]["labels"] == {"team": "a", RUN: stage.run, OF: "slow"}
-    assert made["metadata"]["annotations"][UNDO] == "kubectl delete networkchaos.chaos-mesh.org slow -n shop"
+    assert (
+        made["metadata"]["annotations"][UNDO]
+        == "kubectl delete networkchaos.chaos-mesh.org slow -n shop"
+    )
     assert confirmations(stage) == [{"of": plan.n, "uid": made["metadata"]["uid"]}]
 
 
@@ -382,7 +418,10 @@ def test_a_name_that_somebody_else_has_is_not_taken_and_not_cleaned(stage: Stage
 
 
 def test_a_copy_that_inherited_our_labels_is_not_ours(stage: Stage) -> None:
-    body = {"metadata": {"name": "slow", "labels": {RUN: stage.run, OF: "original"}}, "spec": latency()}
+    body = {
+        "metadata": {"name": "slow", "labels": {RUN: stage.run, OF: "original"}},
+        "spec": latency(),
+    }
     stage.cluster.store.create(("chaos-mesh.org", "networkchaos"), body, "shop")
     assert fault(stage).undo.apply(stage.clients, patience(stage)).outcome == "not-ours"
     assert stage.kube.find(NETWORK_CHAOS, "slow", "shop") is not None
@@ -399,7 +438,9 @@ def test_another_object_of_our_name_and_labels_but_another_uid_is_not_ours(stage
 def test_a_create_whose_answer_was_lost_adopts_what_landed(stage: Stage) -> None:
     plan = fault(stage)
     first = stage.kube.create(plan, {"spec": latency()})
-    assert stage.kube.create(plan, {"spec": latency()})["metadata"]["uid"] == first["metadata"]["uid"]
+    assert (
+        stage.kube.create(plan, {"spec": latency()})["metadata"]["uid"] == first["metadata"]["uid"]
+    )
 
 
 def test_long_names_are_marked_by_a_digest_that_fits_a_label() -> None:
@@ -422,9 +463,17 @@ def test_a_namespace_that_cannot_go_says_what_is_left_in_it(stage: Stage) -> Non
     uid = stage.kube.create(plan, {})["metadata"]["uid"]
     stuck = {"metadata": {"name": "a", "finalizers": ["example.com/keep"]}}
     stage.cluster.store.create(("", "configmaps"), stuck, "dr-1")
-    left = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.com/keep in 1 instance"}
-    stage.cluster.store.patch(("", "namespaces"), "", "dr-1", {"status": {"conditions": [left]}}, subresource="status")
-    with pytest.raises(DeadlineOver, match=r"NamespaceFinalizersRemaining: example.com/keep in 1 instance"):
+    left = {
+        "type": "NamespaceFinalizersRemaining",
+        "status": "True",
+        "message": "example.com/keep in 1 instance",
+    }
+    stage.cluster.store.patch(
+        ("", "namespaces"), "", "dr-1", {"status": {"conditions": [left]}}, subresource="status"
+    )
+    with pytest.raises(
+        DeadlineOver, match=r"NamespaceFinalizersRemaining: example.com/keep in 1 instance"
+    ):
         plan.undo.apply(stage.clients, patience(stage, uid=uid, limit_s=20))
 
 
@@ -437,7 +486,9 @@ def some_pod(stage: Stage, app: str = "orders") -> dict[str, Any]:
 
 def test_that_very_pod_is_deleted(stage: Stage) -> None:
     pod = some_pod(stage)["metadata"]
-    assert stage.kube.delete_pod(planned(stage, DeletePod(pod["name"], "shop", pod["uid"], grace_s=0)))
+    assert stage.kube.delete_pod(
+        planned(stage, DeletePod(pod["name"], "shop", pod["uid"], grace_s=0))
+    )
     assert stage.kube.find(PODS, pod["name"], "shop") is None
 
 
@@ -448,7 +499,9 @@ def test_a_pod_that_is_gone_already_is_not_counted_as_hit(stage: Stage) -> None:
 
 def test_another_pod_of_the_same_name_is_spared(stage: Stage) -> None:
     pod = some_pod(stage, "cache")["metadata"]
-    assert not stage.kube.delete_pod(planned(stage, DeletePod(pod["name"], "shop", "the one before")))
+    assert not stage.kube.delete_pod(
+        planned(stage, DeletePod(pod["name"], "shop", "the one before"))
+    )
     assert not stage.kube.evict_pod(planned(stage, EvictPod(pod["name"], "shop", "the one before")))
     assert stage.kube.get(PODS, pod["name"], "shop")["metadata"]["uid"] == pod["uid"]
 
@@ -464,7 +517,11 @@ def test_an_eviction_that_a_budget_forbids_names_the_budget(stage: Stage) -> Non
     for pod in stage.kube.list(PODS, "shop", selector="app=web")[:1]:
         meta = pod["metadata"]
         assert stage.kube.evict_pod(planned(stage, EvictPod(meta["name"], "shop", meta["uid"])))
-    pod = next(p for p in stage.kube.list(PODS, "shop", selector="app=web") if "deletionTimestamp" not in p["metadata"])
+    pod = next(
+        p
+        for p in stage.kube.list(PODS, "shop", selector="app=web")
+        if "deletionTimestamp" not in p["metadata"]
+    )
     plan = planned(stage, EvictPod(pod["metadata"]["name"], "shop", pod["metadata"]["uid"]))
     with pytest.raises(Blocked, match="web"):
         stage.kube.evict_pod(plan)

@@ -42,7 +42,9 @@ def opened(path: Path | str | None = None, context: str | None = None, clock: An
     return open_kube(target, clock or SystemClock(), Gate())
 
 
-def written(path: Path, server: str, user: dict[str, Any], name: str = "prod", **cluster: Any) -> Path:
+def written(
+    path: Path, server: str, user: dict[str, Any], name: str = "prod", **cluster: Any
+) -> Path:
     path.write_text(
         json.dumps(
             {
@@ -63,15 +65,23 @@ def script(path: Path, text: str) -> Path:
 
 
 def plugin(command: Path) -> dict[str, Any]:
-    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(command), "interactiveMode": "Never"}
+    exec_ = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(command),
+        "interactiveMode": "Never",
+    }
     return {"exec": exec_}
 
 
 # What a kubeconfig can have wrong
 
 
-def test_a_missing_kubeconfig_says_where_it_was_expected_and_why(tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(TargetError, match=r"kubeconfig at .*/nope \(from the target's `kubeconfig`\)"):
+def test_a_missing_kubeconfig_says_where_it_was_expected_and_why(
+    tmp_path: Path, monkeypatch
+) -> None:
+    with pytest.raises(
+        TargetError, match=r"kubeconfig at .*/nope \(from the target's `kubeconfig`\)"
+    ):
         opened(tmp_path / "nope")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nope"))
     with pytest.raises(TargetError, match="from KUBECONFIG"):
@@ -83,7 +93,9 @@ def test_a_missing_kubeconfig_says_where_it_was_expected_and_why(tmp_path: Path,
 
 def test_a_misspelt_context_gets_a_suggestion(tmp_path: Path) -> None:
     path = written(tmp_path / "k", "https://127.0.0.1:1", {"token": "t"}, name="production")
-    with pytest.raises(TargetError, match="expected a context `prodution`, found none; did you mean `production`"):
+    with pytest.raises(
+        TargetError, match="expected a context `prodution`, found none; did you mean `production`"
+    ):
         opened(path, "prodution")
     with pytest.raises(TargetError, match="it has production"):
         opened(path, "xyz")
@@ -96,7 +108,10 @@ def test_a_misspelt_context_gets_a_suggestion(tmp_path: Path) -> None:
         ("{", "no kubeconfig that can be used"),
         ("{}", "no current-context"),
         ('{"current-context": "a", "contexts": [{"name": "a"}]}', "no kubeconfig that can be used"),
-        ('{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "b"}}]}', "clusters"),
+        (
+            '{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "b"}}]}',
+            "clusters",
+        ),
     ],
 )
 def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str, told: str) -> None:
@@ -115,7 +130,9 @@ def test_an_exec_plugin_that_is_not_installed_is_named(tmp_path: Path) -> None:
 def test_an_exec_plugin_that_fails_tells_what_it_said(tmp_path: Path) -> None:
     command = script(tmp_path / "sso", "echo 'the SSO session has expired' >&2; exit 1")
     path = written(tmp_path / "k", "https://127.0.0.1:1", plugin(command))
-    with pytest.raises(TargetError, match=r"gave no credentials: .*the SSO session has expired.*Log in"):
+    with pytest.raises(
+        TargetError, match=r"gave no credentials: .*the SSO session has expired.*Log in"
+    ):
         opened(path)
 
 
@@ -129,11 +146,17 @@ def test_an_exec_plugin_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch
 
 def test_an_exec_plugin_gives_the_token(tmp_path: Path, served: Served) -> None:
     status = {"token": served.token}
-    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": status,
+    }
     command = script(tmp_path / "login", f"echo '{json.dumps(credential)}'")
     authority = tmp_path / "ca.crt"
     authority.write_bytes(served.authority)
-    path = written(tmp_path / "k", served.url, plugin(command), **{"certificate-authority": str(authority)})
+    path = written(
+        tmp_path / "k", served.url, plugin(command), **{"certificate-authority": str(authority)}
+    )
     assert opened(path).cluster_uid()
 
 
@@ -141,7 +164,9 @@ def test_several_kubeconfigs_are_joined_and_the_first_current_context_counts(
     tmp_path: Path, served: Served, monkeypatch
 ) -> None:
     other = written(tmp_path / "other", "https://127.0.0.1:1", {"token": "t"}, name="other")
-    monkeypatch.setenv("KUBECONFIG", os.pathsep.join((str(served.kubeconfig), str(tmp_path / "gone"), str(other))))
+    monkeypatch.setenv(
+        "KUBECONFIG", os.pathsep.join((str(served.kubeconfig), str(tmp_path / "gone"), str(other)))
+    )
     assert opened().cluster_uid()
     assert opened(context="other").who == "user other-admin (context other)"
 
@@ -177,10 +202,14 @@ def test_a_cluster_answers_over_tls(served: Served) -> None:
     assert {"default", "kube-system"} <= {n["metadata"]["name"] for n in kube.list(NAMESPACES)}
 
 
-def test_an_expired_token_says_to_log_in_again_and_does_not_show_it(tmp_path: Path, served: Served) -> None:
+def test_an_expired_token_says_to_log_in_again_and_does_not_show_it(
+    tmp_path: Path, served: Served
+) -> None:
     authority = tmp_path / "ca.crt"
     authority.write_bytes(served.authority)
-    path = written(tmp_path / "k", served.url, {"token": "s3cr3t"}, **{"certificate-authority": str(authority)})
+    path = written(
+        tmp_path / "k", served.url, {"token": "s3cr3t"}, **{"certificate-authority": str(authority)}
+    )
     with pytest.raises(Denied, match=r"user prod-admin \(context prod\).*Log in again") as told:
         opened(path).cluster_uid()
     assert "s3cr3t" not in str(told.value)
@@ -192,7 +221,9 @@ def test_a_certificate_of_another_authority_is_not_trusted(tmp_path: Path, serve
     (tmp_path / "other").mkdir()
     authority = tmp_path / "ca.crt"
     authority.write_bytes(issue(tmp_path / "other").authority_pem)
-    path = written(tmp_path / "k", served.url, {"token": "t"}, **{"certificate-authority": str(authority)})
+    path = written(
+        tmp_path / "k", served.url, {"token": "t"}, **{"certificate-authority": str(authority)}
+    )
     with pytest.raises(Unreachable, match="its certificate is not trusted"):
         opened(path, clock=Ticks()).cluster_uid()
 
@@ -238,9 +269,14 @@ def mute(request: pytest.FixtureRequest) -> Iterator[str]:
     thread.join(5)
 
 
-@pytest.mark.parametrize(("mute", "told"), [("hangs", "no answer within 0.2 s"), ("breaks", "broke before an answer")],
-                         indirect=["mute"])  # fmt: skip
-def test_a_request_that_left_and_got_no_answer_is_unanswered(tmp_path: Path, mute: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("mute", "told"),
+    [("hangs", "no answer within 0.2 s"), ("breaks", "broke before an answer")],
+    indirect=["mute"],
+)
+def test_a_request_that_left_and_got_no_answer_is_unanswered(
+    tmp_path: Path, mute: str, told: str
+) -> None:
     kube = opened(written(tmp_path / "k", mute, {}))
     transport = kube._transport
     assert isinstance(transport, PoolTransport)
@@ -256,7 +292,9 @@ def test_a_change_is_sent_once_by_the_library_however_it_fails(served: Served) -
     assert fault.hits == 1
 
 
-def test_a_change_that_took_effect_without_an_answer_is_found_done_on_the_next_attempt(served: Served) -> None:
+def test_a_change_that_took_effect_without_an_answer_is_found_done_on_the_next_attempt(
+    served: Served,
+) -> None:
     """The first answer is lost, the second attempt finds the name taken by our own."""
     from drillkit.clients.kube import DeleteObject
     from drillkit.clients.kube.resources import CONFIGMAPS
@@ -277,7 +315,9 @@ def test_a_change_that_took_effect_without_an_answer_is_found_done_on_the_next_a
     assert confirmed == []
 
 
-def test_a_proxy_of_the_environment_is_used_but_never_for_loopback(tmp_path: Path, served: Served, monkeypatch) -> None:
+def test_a_proxy_of_the_environment_is_used_but_never_for_loopback(
+    tmp_path: Path, served: Served, monkeypatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert opened(served.kubeconfig).cluster_uid()
     path = written(tmp_path / "k", "https://cluster.invalid", {"token": "t"})
@@ -303,13 +343,17 @@ def test_connecting_imports_the_official_client_only_when_it_is_opened() -> None
 
     heavy = "('kubernetes', 'urllib3', 'tenacity', 'yaml')"
     code = f"import sys, drillkit.clients.kube, drillkit.cleanup; print([m for m in sys.modules if m in {heavy}])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 
 # Kubeconfigs that need nothing of the official client
 
-AUTHORITY = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n").decode()
+AUTHORITY = base64.b64encode(
+    b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+).decode()
 
 
 @pytest.mark.parametrize(
@@ -318,7 +362,10 @@ AUTHORITY = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTI
         ({"token": "t"}, {}),
         ({"token": "t"}, {"certificate-authority-data": AUTHORITY}),
         ({}, {"certificate-authority": "ca.crt", "tls-server-name": "kubernetes"}),
-        ({"client-certificate": "me.crt", "client-key": "me.key"}, {"certificate-authority": "ca.crt"}),
+        (
+            {"client-certificate": "me.crt", "client-key": "me.key"},
+            {"certificate-authority": "ca.crt"},
+        ),
         ({"token": "t"}, {"insecure-skip-tls-verify": True}),
     ],
 )
@@ -327,7 +374,9 @@ def test_a_plain_kubeconfig_means_what_the_official_client_makes_of_it(
 ) -> None:
     for name in ("ca.crt", "me.crt", "me.key"):
         (tmp_path / name).write_text("PEM")
-    target = KubernetesTarget(kubeconfig=str(written(tmp_path / "k", "https://127.0.0.1:1/", user, **cluster)))
+    target = KubernetesTarget(
+        kubeconfig=str(written(tmp_path / "k", "https://127.0.0.1:1/", user, **cluster))
+    )
     assert "kubernetes.config" not in configuring.imports_of(target)
     ours = configuring.connect(target)
     monkeypatch.setattr(configuring, "_plainly", lambda files, context: None)
@@ -341,9 +390,16 @@ def _trust(pool: Any) -> dict[str, Any]:
     """What decides whom a connection trusts and who it says it is."""
     said = pool.connection_pool_kw
     files = {key: said.get(key) for key in ("cert_file", "key_file")}
-    authority = said.get("ca_cert_data") or (Path(said["ca_certs"]).read_text() if said.get("ca_certs") else None)
+    authority = said.get("ca_cert_data") or (
+        Path(said["ca_certs"]).read_text() if said.get("ca_certs") else None
+    )
     required = said.get("cert_reqs") in (ssl.CERT_REQUIRED, "CERT_REQUIRED")
-    return {**files, "authority": authority, "required": required, "name": said.get("server_hostname")}
+    return {
+        **files,
+        "authority": authority,
+        "required": required,
+        "name": said.get("server_hostname"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -369,15 +425,22 @@ def test_any_other_kubeconfig_is_left_to_the_official_client(
     assert "kubernetes.config" in configuring.imports_of(KubernetesTarget(kubeconfig=str(path)))
 
 
-def test_a_proxy_of_the_environment_is_left_to_the_official_client(tmp_path: Path, monkeypatch) -> None:
-    target = KubernetesTarget(kubeconfig=str(written(tmp_path / "k", "https://cluster.invalid", {"token": "t"})))
+def test_a_proxy_of_the_environment_is_left_to_the_official_client(
+    tmp_path: Path, monkeypatch
+) -> None:
+    target = KubernetesTarget(
+        kubeconfig=str(written(tmp_path / "k", "https://cluster.invalid", {"token": "t"}))
+    )
     assert "kubernetes.config" not in configuring.imports_of(target)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert "kubernetes.config" in configuring.imports_of(target)
 
 
 def test_two_gates_share_one_connection_to_a_cluster(served: Served) -> None:
-    closed, target = Gate(), Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig)))
+    closed, target = (
+        Gate(),
+        Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig))),
+    )
     closed.close("the run is over")
     clients = Clients(target, SystemClock(), closed)
     others = clients.behind(Gate())

@@ -33,7 +33,9 @@ def test_a_lock_is_taken_kept_and_given_back(stage: Stage) -> None:
 def test_a_second_run_is_refused_and_told_who_holds_it(stage: Stage) -> None:
     held(stage)
     stage.cluster.advance(20)
-    with pytest.raises(Refused, match=r"run-1 by ann@host holds the lock .*renewed 20.*expires in 4[45]"):
+    with pytest.raises(
+        Refused, match=r"run-1 by ann@host holds the lock .*renewed 20.*expires in 4[45]"
+    ):
         held(stage, "run-2")
 
 

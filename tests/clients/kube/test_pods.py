@@ -13,7 +13,11 @@ from tests.crash.world import Stage
 
 
 def pod(**status: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "p", "namespace": "n"}, "spec": {}, "status": {"phase": "Running", **status}}
+    return {
+        "metadata": {"name": "p", "namespace": "n"},
+        "spec": {},
+        "status": {"phase": "Running", **status},
+    }
 
 
 READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
@@ -50,8 +54,11 @@ def test_the_workload_is_at_the_end_of_the_chain_of_controllers(stage: Stage) ->
 
     found = {pods.workload(p, replicaset) for p in stage.kube.list(PODS, "shop")}
     assert found == {
-        ("Deployment", "web"), ("Deployment", "orders"), ("StatefulSet", "cache"), ("DaemonSet", "node-agent"),
-    }  # fmt: skip
+        ("Deployment", "web"),
+        ("Deployment", "orders"),
+        ("StatefulSet", "cache"),
+        ("DaemonSet", "node-agent"),
+    }
     one = stage.kube.list(PODS, "shop", selector="app=web")[0]
     assert pods.controller_kind(one) == "ReplicaSet"
     assert pods.node_of(one).startswith("node-")
@@ -61,10 +68,15 @@ def test_the_workload_is_at_the_end_of_the_chain_of_controllers(stage: Stage) ->
 
 def test_a_workloads_selector_finds_its_pods_and_never_everything(stage: Stage) -> None:
     assert pods.selector_of(stage.kube.get(DEPLOYMENTS, "web", "shop")) == "app=web"
-    several = {"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": [
-        {"key": "c", "operator": "In", "values": ["x", "y"]}, {"key": "d", "operator": "NotIn", "values": ["z"]},
-        {"key": "e", "operator": "Exists"}, {"key": "f", "operator": "DoesNotExist"},
-    ]}  # fmt: skip
+    several = {
+        "matchLabels": {"b": "2", "a": "1"},
+        "matchExpressions": [
+            {"key": "c", "operator": "In", "values": ["x", "y"]},
+            {"key": "d", "operator": "NotIn", "values": ["z"]},
+            {"key": "e", "operator": "Exists"},
+            {"key": "f", "operator": "DoesNotExist"},
+        ],
+    }
     selector = pods.selector_of({"metadata": {"name": "x"}, "spec": {"selector": several}})
     assert selector == "a=1,b=2,c in (x,y),d notin (z),e,!f"
     with pytest.raises(ValueError, match="found an empty one"):
@@ -73,6 +85,8 @@ def test_a_workloads_selector_finds_its_pods_and_never_everything(stage: Stage) 
 
 def test_volumes_that_go_with_the_pod_are_named() -> None:
     one = pod()
-    one["spec"] = {"volumes": [{"name": "cache", "emptyDir": {}}, {"name": "conf", "configMap": {}}]}
+    one["spec"] = {
+        "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "conf", "configMap": {}}]
+    }
     assert pods.local_storage(one) == ["cache"]
     assert pods.local_storage(pod()) == []

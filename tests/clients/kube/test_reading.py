@@ -12,7 +12,7 @@ from drillkit.clients.kube.resources import (
     NODES,
     PODS,
     Resource,
-)  # fmt: skip
+)
 from drillkit.model.errors import Absent, Denied, Throttled, Unanswered, Unavailable, Unreachable
 from tests.clients.kube.conftest import refused, said, scripted
 from tests.crash.world import Stage
@@ -63,7 +63,9 @@ def test_an_object_in_no_namespace_is_not_looked_for_in_default(stage: Stage) ->
         stage.kube.get(PODS, "web-1")
 
 
-@pytest.mark.parametrize("error", [Unreachable("no route"), Unanswered("broke"), refused(503, "starting")])
+@pytest.mark.parametrize(
+    "error", [Unreachable("no route"), Unanswered("broke"), refused(503, "starting")]
+)
 def test_a_read_is_tried_again_after_passing_trouble(error: object) -> None:
     kube, script, ticks = scripted(error, said(200, {"metadata": {"uid": "u"}}))  # type: ignore[arg-type]
     assert kube.get(NODES, "n1")["metadata"]["uid"] == "u"
@@ -73,7 +75,9 @@ def test_a_read_is_tried_again_after_passing_trouble(error: object) -> None:
 
 def test_a_read_waits_as_long_as_the_server_wishes_but_not_for_ever() -> None:
     kube, _, ticks = scripted(
-        refused(429, "busy", retry_after="2"), refused(429, "busy", retry_after="3600"), said(200, {})
+        refused(429, "busy", retry_after="2"),
+        refused(429, "busy", retry_after="3600"),
+        said(200, {}),
     )
     kube.get(NODES, "n1")
     assert ticks.slept == [2.0, 10.0]
@@ -102,7 +106,10 @@ def test_a_refusal_is_not_tried_again() -> None:
 
 
 def test_the_cluster_tells_who_it_is_and_what_time_it_has(stage: Stage) -> None:
-    assert stage.kube.cluster_uid() == stage.cluster.get(("", "namespaces"), "", "kube-system")["metadata"]["uid"]
+    assert (
+        stage.kube.cluster_uid()
+        == stage.cluster.get(("", "namespaces"), "", "kube-system")["metadata"]["uid"]
+    )
     assert stage.kube.server_version().startswith("v1.")
     assert abs(stage.kube.clock_offset_s()) <= 0.5
 
@@ -121,7 +128,9 @@ def test_permissions_are_asked_for_without_passing_the_gate(stage: Stage) -> Non
 
 
 def test_a_log_is_read_as_text(stage: Stage) -> None:
-    stage.cluster.store.pod_log = lambda pod, container, previous, tail: f"{container} {previous} {tail}\n"
+    stage.cluster.store.pod_log = lambda pod, container, previous, tail: (
+        f"{container} {previous} {tail}\n"
+    )
     pod = stage.kube.list(PODS, "shop", selector="app=web")[0]["metadata"]["name"]
     assert stage.kube.log(pod, "shop", container="web", tail=7) == "web False 7\n"
 

@@ -14,10 +14,14 @@ from drillkit.model.errors import (
     Invalid,
     Throttled,
     Unavailable,
-)  # fmt: skip
+)
 from tests.clients.kube.conftest import refused, said
 
-BUDGET = {"causes": [{"reason": "DisruptionBudget", "message": "budget web needs 2 healthy pods and has 2"}]}
+BUDGET = {
+    "causes": [
+        {"reason": "DisruptionBudget", "message": "budget web needs 2 healthy pods and has 2"}
+    ]
+}
 FIELDS = {"causes": [{"field": "spec.action", "message": 'Unsupported value: "dely"'}]}
 
 
@@ -25,21 +29,47 @@ FIELDS = {"causes": [{"field": "spec.action", "message": 'Unsupported value: "de
     ("answer", "kind", "told"),
     [
         (refused(401, "Unauthorized"), Denied, "has expired. Log in again"),
-        (refused(403, 'User "ann" cannot delete'), Denied, 'user ann may not (403: User "ann" cannot delete)'),
-        (refused(403, "it's in a namespace because it is being terminated"), Conflict, "being terminated"),
+        (
+            refused(403, 'User "ann" cannot delete'),
+            Denied,
+            'user ann may not (403: User "ann" cannot delete)',
+        ),
+        (
+            refused(403, "it's in a namespace because it is being terminated"),
+            Conflict,
+            "being terminated",
+        ),
         (refused(404, 'pods "web-1" not found'), Absent, 'pods "web-1" not found'),
         (refused(409, "the object has been modified"), Conflict, "has been modified"),
         (refused(410, "too old"), Conflict, "too old"),
-        (refused(422, "invalid", details=FIELDS), Invalid, 'spec.action: Unsupported value: "dely"'),
-        (refused(429, "Cannot evict pod", details=BUDGET), Blocked, "budget web needs 2 healthy pods and has 2"),
-        (refused(429, "it would violate the pod's disruption budget."), Blocked, "disruption budget"),
-        (refused(500, "does not support more than one PodDisruptionBudget"), Blocked, "more than one"),
+        (
+            refused(422, "invalid", details=FIELDS),
+            Invalid,
+            'spec.action: Unsupported value: "dely"',
+        ),
+        (
+            refused(429, "Cannot evict pod", details=BUDGET),
+            Blocked,
+            "budget web needs 2 healthy pods and has 2",
+        ),
+        (
+            refused(429, "it would violate the pod's disruption budget."),
+            Blocked,
+            "disruption budget",
+        ),
+        (
+            refused(500, "does not support more than one PodDisruptionBudget"),
+            Blocked,
+            "more than one",
+        ),
         (refused(429, "too many requests"), Throttled, "too many calls"),
         (refused(503, "etcd leader changed"), Unavailable, "503: etcd leader changed"),
         (said(302, {}, location="https://login"), Invalid, "redirected to https://login"),
     ],
-)  # fmt: skip
-def test_a_refusal_says_what_was_asked_why_not_and_what_to_do(answer, kind: type[CallError], told: str) -> None:
+)
+def test_a_refusal_says_what_was_asked_why_not_and_what_to_do(
+    answer, kind: type[CallError], told: str
+) -> None:
     error = refusal(answer, "delete pod/shop/web-1", "user ann")
     assert type(error) is kind
     assert "cannot delete pod/shop/web-1" in str(error)

@@ -77,7 +77,12 @@ RULES = {
             "rules": [
                 {"alert": "Watchdog", "expr": "vector(1)", "labels": {"severity": "none"}},
                 {"alert": "Broken", "expr": "broken > 0", "labels": {"severity": "critical"}},
-                {"alert": "Slow", "expr": "slow > 0", "for": "2s", "labels": {"severity": "warning"}},
+                {
+                    "alert": "Slow",
+                    "expr": "slow > 0",
+                    "for": "2s",
+                    "labels": {"severity": "warning"},
+                },
             ],
         }
     ]
@@ -111,9 +116,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, exporter: Exporter) -> 
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        binary, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
-        f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
-    ]  # fmt: skip
+        binary,
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), 20)
@@ -155,7 +163,10 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def make(
-        status: int = 200, body: object = None, headers: dict[str, str] | None = None, raw: object = None
+        status: int = 200,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+        raw: object = None,
     ) -> Scripted:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -171,7 +182,9 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
         class Handler(_Quiet):
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                made.seen.append((self.command, self.path, dict(self.headers), self.rfile.read(length).decode()))
+                made.seen.append(
+                    (self.command, self.path, dict(self.headers), self.rfile.read(length).decode())
+                )
                 self.close_connection = True
                 made.reply(self)
 
@@ -190,5 +203,7 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
 
 def vector(*values: str, labels: dict[str, str] | None = None) -> dict[str, object]:
     """An answer with one series per value."""
-    result = [{"metric": {"i": str(i), **(labels or {})}, "value": [1.0, v]} for i, v in enumerate(values)]
+    result = [
+        {"metric": {"i": str(i), **(labels or {})}, "value": [1.0, v]} for i, v in enumerate(values)
+    ]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}

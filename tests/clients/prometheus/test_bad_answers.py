@@ -25,7 +25,11 @@ from drillkit.model.errors import (
 
 from .conftest import vector
 
-REJECTED = {"status": "error", "errorType": "execution", "error": "query would load too many samples into memory"}
+REJECTED = {
+    "status": "error",
+    "errorType": "execution",
+    "error": "query would load too many samples into memory",
+}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +38,12 @@ REJECTED = {"status": "error", "errorType": "execution", "error": "query would l
         (401, b"no", Denied, "not authenticated"),
         (403, b"no", Denied, "may this account read this tenant"),
         (404, b"nothing", Absent, "without `/api/v1`"),
-        (400, {"status": "error", "errorType": "bad_data", "error": "parse error"}, QueryRejected, "parse error"),
+        (
+            400,
+            {"status": "error", "errorType": "bad_data", "error": "parse error"},
+            QueryRejected,
+            "parse error",
+        ),
         (422, REJECTED, QueryRejected, "too many samples"),
         (429, b"slow down", Throttled, "too many queries"),
         (500, b"oops", Unavailable, "in trouble"),
@@ -46,11 +55,18 @@ REJECTED = {"status": "error", "errorType": "execution", "error": "query would l
         (200, {"hello": "world"}, NotPrometheus, "other JSON"),
         (200, {"status": "error", "error": "no luck"}, QueryRejected, "no luck"),
         (200, b'{"status":"success","data":{"resultType":"vec', HalfAnswer, "broke off after"),
-        (200, {"status": "success", "data": {"resultType": "streams", "result": []}}, NotPrometheus, "unknown shape"),
+        (
+            200,
+            {"status": "success", "data": {"resultType": "streams", "result": []}},
+            NotPrometheus,
+            "unknown shape",
+        ),
         (200, {"status": "success", "data": None}, NotPrometheus, "unknown shape"),
     ],
 )
-def test_each_bad_answer_is_an_error_that_says_what_came_instead(scripted, status, body, kind, words):
+def test_each_bad_answer_is_an_error_that_says_what_came_instead(
+    scripted, status, body, kind, words
+):
     server = scripted(status, body)
 
     with pytest.raises(kind, match=words) as caught:
@@ -124,7 +140,9 @@ def test_basic_credentials_and_tenants_headers_are_sent(scripted, tmp_path: Path
     (tmp_path / "login").write_text("ann:pass word\n")
     server = scripted(body=vector("1"))
 
-    server.client(basic=f"file:{tmp_path}/login", headers={"X-Scope-OrgID": "team-a"}).instant("up", 1.0)
+    server.client(basic=f"file:{tmp_path}/login", headers={"X-Scope-OrgID": "team-a"}).instant(
+        "up", 1.0
+    )
 
     method, path, headers, body = server.seen[0]
     assert (method, path) == ("POST", "/api/v1/query")
@@ -153,7 +171,10 @@ def test_requests_for_amazon_managed_prometheus_are_signed(scripted, monkeypatch
         ({"bearer": "env:NOT_THERE_AT_ALL"}, "expected NOT_THERE_AT_ALL in the environment"),
         ({"basic": "env:WITHOUT_COLON"}, "expected `user:password`"),
         ({"bearer": "env:TWO_LINES"}, "one line of printable ASCII"),
-        ({"bearer": "env:WITHOUT_COLON", "basic": "env:WITHOUT_COLON"}, "one of `bearer` and `basic`"),
+        (
+            {"bearer": "env:WITHOUT_COLON", "basic": "env:WITHOUT_COLON"},
+            "one of `bearer` and `basic`",
+        ),
     ],
 )
 def test_credentials_that_cannot_be_used_are_refused_without_showing_them(monkeypatch, more, words):
@@ -176,7 +197,8 @@ def test_a_password_in_the_url_is_refused():
 def test_a_certificate_authority_that_is_not_there_is_said(scripted):
     server = scripted(body=vector("1"))
     client = open_prometheus(
-        PrometheusTarget(url=server.url.replace("http:", "https:"), ca_file="/nowhere/ca.pem"), SystemClock()
+        PrometheusTarget(url=server.url.replace("http:", "https:"), ca_file="/nowhere/ca.pem"),
+        SystemClock(),
     )
 
     with pytest.raises(CallError, match="ca_file"):

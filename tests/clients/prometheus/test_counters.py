@@ -19,7 +19,9 @@ def samples(*values: float) -> list[tuple[float, float]]:
     return [(float(i), v) for i, v in enumerate(values)]
 
 
-def total(found: list[tuple[float, float]], start: float, end: float, born_after: float = EVER) -> float:
+def total(
+    found: list[tuple[float, float]], start: float, end: float, born_after: float = EVER
+) -> float:
     return sum(amount for _, amount in grown(found, start, end, born_after=born_after)[0])
 
 
@@ -75,7 +77,9 @@ def test_every_event_between_two_scrapes_is_counted_once_whatever_restarts(happe
     restarts = data.draw(st.lists(st.booleans(), min_size=len(happened), max_size=len(happened)))
     seen, value = [(0.0, 0.0)], 0
     for at, (more, restart) in enumerate(zip(happened, restarts, strict=True), 1):
-        if restart and more < value:  # a restart that ends above the old value cannot be seen by anybody
+        if (
+            restart and more < value
+        ):  # a restart that ends above the old value cannot be seen by anybody
             value = 0
         value += more
         seen.append((float(at), float(value)))
@@ -99,7 +103,9 @@ def test_the_growth_of_a_sum_is_the_sum_of_the_growths_with_pods_replaced_at_any
     several, at, truth = [], 10.0, 0
     for i, happened in enumerate(pods):
         counts = list(accumulate(happened))
-        several.append(Series({"pod": str(i)}, tuple((at + t, float(c)) for t, c in enumerate(counts))))
+        several.append(
+            Series({"pod": str(i)}, tuple((at + t, float(c)) for t, c in enumerate(counts)))
+        )
         at += len(counts)
         truth += sum(happened)
 
@@ -109,7 +115,11 @@ def test_the_growth_of_a_sum_is_the_sum_of_the_growths_with_pods_replaced_at_any
     assert found.born == len(pods)
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1e6)), max_size=40), st.floats(0, 100), st.floats(0, 100))
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1e6)), max_size=40),
+    st.floats(0, 100),
+    st.floats(0, 100),
+)
 def test_growth_is_never_negative_and_lies_inside_the_window(points, one, other):
     start, end = sorted((one, other))
     found = growth([Series({}, tuple(sorted(points)))], start, end, born_after=EVER)

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.slow
 
 
 def slo(sli: object, *, target: float = 0.995, slices: Slices | None = None) -> Slo:
-    return Slo(name="web", title="web", target=target, window=timedelta(days=30), sli=sli, slices=slices)  # type: ignore[arg-type]
+    return Slo(
+        name="web", title="web", target=target, window=timedelta(days=30), sli=sli, slices=slices
+    )  # type: ignore[arg-type]
 
 
 _NUMBER = count()
@@ -45,7 +47,12 @@ class App:
         self.exporter.add(self.series(code, pod), requests)
 
     def events(self, **part: str) -> Slo:
-        return slo(Ratio(**{key: Counter(self.name + text) for key, text in part.items()}, total=Counter(self.name)))
+        return slo(
+            Ratio(
+                **{key: Counter(self.name + text) for key, text in part.items()},
+                total=Counter(self.name),
+            )
+        )
 
 
 @pytest.fixture
@@ -65,7 +72,9 @@ def scraped(seconds: float = 2.2) -> None:
     time.sleep(seconds)
 
 
-def test_counts_resets_and_new_series_are_all_there_and_increase_would_have_missed_some(app, prometheus):
+def test_counts_resets_and_new_series_are_all_there_and_increase_would_have_missed_some(
+    app, prometheus
+):
     began = time.time()
     app.serve(60)
     app.serve(7, 503)  # a series that was never there before
@@ -115,7 +124,9 @@ def test_selectors_that_match_nothing_are_no_zeroes(app):
     scraped(4.5)
     end = time.time()
 
-    no_total = app.counting.count(slo(Ratio(bad=Counter('nothing{a="b"}'), total=Counter("nothing"))), start, end)
+    no_total = app.counting.count(
+        slo(Ratio(bad=Counter('nothing{a="b"}'), total=Counter("nothing"))), start, end
+    )
     no_label = app.counting.count(app.events(bad='{status="500"}'), start, end)
     no_good = app.counting.count(app.events(good='{code="201"}'), start, end)
     no_bad = app.counting.count(app.slo, start, end)
@@ -157,7 +168,8 @@ def test_windowed_queries_and_rates_are_counted_by_the_server(app):
         time.sleep(1)
     end = time.time() - 1
     twice = Windowed(
-        f"sum(rate({app.name}[{{{{.window}}}}])) + sum(rate({app.name}[{{{{.window}}}}]))", per_second=True
+        f"sum(rate({app.name}[{{{{.window}}}}])) + sum(rate({app.name}[{{{{.window}}}}]))",
+        per_second=True,
     )
 
     found = app.counting.count(slo(Ratio(good=twice, total=twice)), end - 5, end)
@@ -214,7 +226,9 @@ def test_firing_alerts_are_dated_from_when_they_fired(app, prometheus):
 
     assert found["Broken"].labels["severity"] == "critical"
     assert 0 <= found["Broken"].since.timestamp() - before <= 3
-    assert found["Slow"].since.timestamp() - found["Broken"].since.timestamp() == pytest.approx(2, abs=1.1)
+    assert found["Slow"].since.timestamp() - found["Broken"].since.timestamp() == pytest.approx(
+        2, abs=1.1
+    )
     app.exporter.values["broken"] = 0.0
     wait(lambda: "Broken" not in {alert.name for alert in client.firing()}, 10)
 
@@ -239,5 +253,7 @@ def test_how_an_objective_stands_now(app, prometheus):
     assert found.consumed < 0.01  # seconds of thirty days, however bad
     page = found.burning[0]
     assert page.alarm.factor == pytest.approx(14.4)
-    assert page.fires_in_s == 0.0  # a burn of about 20 in both windows, since both hold the same few seconds
+    assert (
+        page.fires_in_s == 0.0
+    )  # a burn of about 20 in both windows, since both hold the same few seconds
     assert page.outage_s == pytest.approx(259.2)

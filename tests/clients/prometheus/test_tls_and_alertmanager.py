@@ -30,7 +30,11 @@ from .conftest import vector
 NOW = dt.datetime.now(dt.UTC)
 
 
-def certificate(folder: Path, name: str, signer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None):
+def certificate(
+    folder: Path,
+    name: str,
+    signer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
+):
     """A certificate and key of that name under `folder`, signed by `signer` or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -49,7 +53,11 @@ def certificate(folder: Path, name: str, signer: tuple[x509.Certificate, ec.Elli
     )
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     return made, key
 
@@ -87,14 +95,19 @@ def secured(tmp_path: Path) -> Iterator[str]:
 
 def test_a_private_authority_and_a_client_certificate_are_used(secured, tmp_path, monkeypatch):
     monkeypatch.setenv(
-        "REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+        "REQUESTS_CA_BUNDLE",
+        ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt",
     )
     target = PrometheusTarget(
-        url=secured, ca_file=f"{tmp_path}/ca.crt", client_cert=f"{tmp_path}/client.crt",
+        url=secured,
+        ca_file=f"{tmp_path}/ca.crt",
+        client_cert=f"{tmp_path}/client.crt",
         client_key=f"{tmp_path}/client.key",
-    )  # fmt: skip
+    )
 
-    assert open_prometheus(target, SystemClock()).instant("up", 1.0).series[0].samples == ((1.0, 7.0),)
+    assert open_prometheus(target, SystemClock()).instant("up", 1.0).series[0].samples == (
+        (1.0, 7.0),
+    )
 
 
 def test_an_unknown_authority_is_told_with_the_field_to_set(secured):
@@ -104,16 +117,24 @@ def test_an_unknown_authority_is_told_with_the_field_to_set(secured):
 
 def test_a_server_that_wants_a_client_certificate_gives_no_answer_without_one(secured, tmp_path):
     with pytest.raises(CallError):
-        open_prometheus(PrometheusTarget(url=secured, ca_file=f"{tmp_path}/ca.crt"), SystemClock()).instant("up", 1.0)
+        open_prometheus(
+            PrometheusTarget(url=secured, ca_file=f"{tmp_path}/ca.crt"), SystemClock()
+        ).instant("up", 1.0)
 
 
 def entry(name: str, state: str = "active", severity: str = "critical") -> dict[str, object]:
     labels = {"alertname": name, "severity": severity}
-    return {"labels": labels, "startsAt": "2026-11-01T03:00:00.123456789Z", "status": {"state": state}}
+    return {
+        "labels": labels,
+        "startsAt": "2026-11-01T03:00:00.123456789Z",
+        "status": {"state": state},
+    }
 
 
 def test_alerts_of_an_alertmanager_that_reach_somebody_are_firing(scripted):
-    server = scripted(body=[entry("A"), entry("B", state="suppressed"), entry("C", severity="none")])
+    server = scripted(
+        body=[entry("A"), entry("B", state="suppressed"), entry("C", severity="none")]
+    )
 
     found = server.client(alertmanager=f"{server.url}/am").firing()
 
@@ -131,7 +152,12 @@ def test_without_matchers_nothing_is_selected(scripted):
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [(b"[{", HalfAnswer), (b"<html>", NotPrometheus), (b'[{"labels": {}}]', NotPrometheus), (b'"x"', NotPrometheus)],
+    [
+        (b"[{", HalfAnswer),
+        (b"<html>", NotPrometheus),
+        (b'[{"labels": {}}]', NotPrometheus),
+        (b'"x"', NotPrometheus),
+    ],
 )
 def test_what_is_no_list_of_alerts_is_no_silence(scripted, body, kind):
     server = scripted(body=body)

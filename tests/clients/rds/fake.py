@@ -21,25 +21,53 @@ TEAM = [{"Key": "team", "Value": "platform"}]
 def source() -> dict[str, Any]:
     """An original with settings of its own in every place."""
     return {
-        "DBInstanceIdentifier": "prod", "DBInstanceArn": "arn:aws:rds:eu-central-1:123456789012:db:prod",
-        "DbiResourceId": "db-PROD", "DBInstanceStatus": "available", "Engine": "postgres", "EngineVersion": "16.3",
-        "DBInstanceClass": "db.r6g.large", "AllocatedStorage": 500, "StorageType": "gp3", "Iops": 14000,
-        "StorageThroughput": 600, "StorageEncrypted": True, "KmsKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
-        "MultiAZ": True, "AvailabilityZone": "eu-central-1a", "SecondaryAvailabilityZone": "eu-central-1b",
-        "Endpoint": {"Address": "prod.example", "Port": 6432, "HostedZoneId": "Z"}, "DBName": "shop",
-        "MasterUsername": "app", "LicenseModel": "postgresql-license", "NetworkType": "IPV4",
-        "IAMDatabaseAuthenticationEnabled": True, "EnabledCloudwatchLogsExports": ["postgresql", "upgrade"],
-        "CACertificateIdentifier": "rds-ca-ecc384-g1", "AutoMinorVersionUpgrade": False, "DedicatedLogVolume": True,
+        "DBInstanceIdentifier": "prod",
+        "DBInstanceArn": "arn:aws:rds:eu-central-1:123456789012:db:prod",
+        "DbiResourceId": "db-PROD",
+        "DBInstanceStatus": "available",
+        "Engine": "postgres",
+        "EngineVersion": "16.3",
+        "DBInstanceClass": "db.r6g.large",
+        "AllocatedStorage": 500,
+        "StorageType": "gp3",
+        "Iops": 14000,
+        "StorageThroughput": 600,
+        "StorageEncrypted": True,
+        "KmsKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
+        "MultiAZ": True,
+        "AvailabilityZone": "eu-central-1a",
+        "SecondaryAvailabilityZone": "eu-central-1b",
+        "Endpoint": {"Address": "prod.example", "Port": 6432, "HostedZoneId": "Z"},
+        "DBName": "shop",
+        "MasterUsername": "app",
+        "LicenseModel": "postgresql-license",
+        "NetworkType": "IPV4",
+        "IAMDatabaseAuthenticationEnabled": True,
+        "EnabledCloudwatchLogsExports": ["postgresql", "upgrade"],
+        "CACertificateIdentifier": "rds-ca-ecc384-g1",
+        "AutoMinorVersionUpgrade": False,
+        "DedicatedLogVolume": True,
         "OptionGroupMemberships": [{"OptionGroupName": "prod-options", "Status": "in-sync"}],
-        "DBParameterGroups": [{"DBParameterGroupName": "prod-params", "ParameterApplyStatus": "in-sync"}],
+        "DBParameterGroups": [
+            {"DBParameterGroupName": "prod-params", "ParameterApplyStatus": "in-sync"}
+        ],
         "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-prod", "Status": "active"}],
-        "DBSubnetGroup": {"DBSubnetGroupName": "prod-subnets"}, "PubliclyAccessible": False,
-        "DeletionProtection": True, "BackupRetentionPeriod": 14, "CopyTagsToSnapshot": True, "MonitoringInterval": 30,
-        "MonitoringRoleArn": "arn:aws:iam::123456789012:role/mon", "PerformanceInsightsEnabled": True,
-        "PerformanceInsightsRetentionPeriod": 7, "PreferredMaintenanceWindow": "sun:03:00-sun:03:30",
-        "PreferredBackupWindow": "01:00-01:30", "LatestRestorableTime": START, "PendingModifiedValues": {},
-        "TagList": TEAM, "AssociatedRoles": [],
-    }  # fmt: skip
+        "DBSubnetGroup": {"DBSubnetGroupName": "prod-subnets"},
+        "PubliclyAccessible": False,
+        "DeletionProtection": True,
+        "BackupRetentionPeriod": 14,
+        "CopyTagsToSnapshot": True,
+        "MonitoringInterval": 30,
+        "MonitoringRoleArn": "arn:aws:iam::123456789012:role/mon",
+        "PerformanceInsightsEnabled": True,
+        "PerformanceInsightsRetentionPeriod": 7,
+        "PreferredMaintenanceWindow": "sun:03:00-sun:03:30",
+        "PreferredBackupWindow": "01:00-01:30",
+        "LatestRestorableTime": START,
+        "PendingModifiedValues": {},
+        "TagList": TEAM,
+        "AssociatedRoles": [],
+    }
 
 
 class FakeRds:
@@ -71,10 +99,12 @@ class FakeRds:
         """All that is there, without what time changes."""
         return copy.deepcopy(
             {
-                "instances": self.instances, "clusters": self.clusters, "groups": self.groups,
+                "instances": self.instances,
+                "clusters": self.clusters,
+                "groups": self.groups,
                 "snapshots": self.snapshots,
             }
-        )  # fmt: skip
+        )
 
     def answer(self, region: str, action: str, params: Params) -> Mapping[str, Any]:
         """One call. Raises Fault."""
@@ -90,11 +120,18 @@ class FakeRds:
         if name in self.instances:
             raise Fault("DBInstanceAlreadyExists", f"DB instance already exists: {name}")
         made = {
-            **copy.deepcopy(dict(fields)), "DBInstanceIdentifier": name, "DBInstanceStatus": "creating",
-            "DbiResourceId": self._new_id("db"), "DBInstanceArn": f"arn:aws:rds:eu-central-1:123456789012:db:{name}",
-            "TagList": list(params["Tags"]) if "Tags" in params else list(fields.get("TagList") or []),
+            **copy.deepcopy(dict(fields)),
+            "DBInstanceIdentifier": name,
+            "DBInstanceStatus": "creating",
+            "DbiResourceId": self._new_id("db"),
+            "DBInstanceArn": f"arn:aws:rds:eu-central-1:123456789012:db:{name}",
+            "TagList": list(params["Tags"])
+            if "Tags" in params
+            else list(fields.get("TagList") or []),
             "MultiAZ": params.get("MultiAZ", False),
-            "DeletionProtection": params.get("DeletionProtection", fields.get("DeletionProtection", False)),
+            "DeletionProtection": params.get(
+                "DeletionProtection", fields.get("DeletionProtection", False)
+            ),
             "DBParameterGroups": [
                 {
                     "DBParameterGroupName": params.get("DBParameterGroupName", "default"),
@@ -102,7 +139,7 @@ class FakeRds:
                 }
             ],
             "Endpoint": {"Address": "127.0.0.1", "Port": 1, "HostedZoneId": "Z"},
-        }  # fmt: skip
+        }
         if params.get("DBParameterGroupName") and params["DBParameterGroupName"] not in self.groups:
             raise Fault("DBParameterGroupNotFound", "no such group", 404)
         self.instances[name] = made
@@ -126,7 +163,9 @@ class FakeRds:
         if cluster is None or cluster["Status"] != "available":
             raise Fault("InvalidDBClusterStateFault", "the cluster is not available")
         made = self._launch(params["DBInstanceIdentifier"], {}, params)
-        self.instances[params["DBInstanceIdentifier"]]["DBClusterIdentifier"] = params["DBClusterIdentifier"]
+        self.instances[params["DBInstanceIdentifier"]]["DBClusterIdentifier"] = params[
+            "DBClusterIdentifier"
+        ]
         return made
 
     def _DescribeDBInstances(self, params: Params) -> Mapping[str, Any]:
@@ -135,7 +174,9 @@ class FakeRds:
                 raise Fault("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
             return {"DBInstances": [self.instances[name]]}
         wanted = next((f["Values"] for f in params.get("Filters") or []), None)
-        return {"DBInstances": [i for n, i in self.instances.items() if wanted is None or n in wanted]}
+        return {
+            "DBInstances": [i for n, i in self.instances.items() if wanted is None or n in wanted]
+        }
 
     def _DescribeDBInstanceAutomatedBackups(self, params: Params) -> Mapping[str, Any]:
         return {"DBInstanceAutomatedBackups": []}
@@ -144,7 +185,11 @@ class FakeRds:
         return {"DBSubnetGroups": [{"DBSubnetGroupName": "drill", "Subnets": []}]}
 
     def _DescribeAccountAttributes(self, params: Params) -> Mapping[str, Any]:
-        return {"AccountQuotas": [{"AccountQuotaName": "DBInstances", "Used": len(self.instances), "Max": 1000}]}
+        return {
+            "AccountQuotas": [
+                {"AccountQuotaName": "DBInstances", "Used": len(self.instances), "Max": 1000}
+            ]
+        }
 
     def _DescribeEvents(self, params: Params) -> Mapping[str, Any]:
         return {"Events": []}
@@ -153,7 +198,12 @@ class FakeRds:
         found = self._there(params["DBInstanceIdentifier"])
         if found["DBInstanceStatus"] == "creating":
             raise Fault("InvalidDBInstanceState", "it is creating")
-        known = {"DeletionProtection", "MonitoringInterval", "MonitoringRoleArn", "PreferredMaintenanceWindow"}
+        known = {
+            "DeletionProtection",
+            "MonitoringInterval",
+            "MonitoringRoleArn",
+            "PreferredMaintenanceWindow",
+        }
         found |= {k: v for k, v in params.items() if k in known}
         if params.get("EnablePerformanceInsights"):
             found["PerformanceInsightsEnabled"] = True
@@ -184,10 +234,13 @@ class FakeRds:
         if name in self.clusters:
             raise Fault("DBClusterAlreadyExistsFault", "there already")
         made = {
-            "DBClusterIdentifier": name, "Status": "creating", "DbClusterResourceId": self._new_id("cluster"),
-            "TagList": list(params.get("Tags") or TEAM), "DeletionProtection": params["DeletionProtection"],
+            "DBClusterIdentifier": name,
+            "Status": "creating",
+            "DbClusterResourceId": self._new_id("cluster"),
+            "TagList": list(params.get("Tags") or TEAM),
+            "DeletionProtection": params["DeletionProtection"],
             "Engine": "aurora-postgresql",
-        }  # fmt: skip
+        }
         self.clusters[name] = made
 
         def ready() -> None:
@@ -220,10 +273,14 @@ class FakeRds:
         if name in self.snapshots:
             raise Fault("DBSnapshotAlreadyExists", "there already")
         made = {
-            "DBSnapshotIdentifier": name, "Status": "creating", "TagList": list(params["Tags"]),
-            "DBInstanceIdentifier": "prod", "DBSnapshotArn": f"arn:aws:rds:eu-central-1:123456789012:snapshot:{name}",
-            "OriginalSnapshotCreateTime": self.at, "SnapshotType": "manual",
-        }  # fmt: skip
+            "DBSnapshotIdentifier": name,
+            "Status": "creating",
+            "TagList": list(params["Tags"]),
+            "DBInstanceIdentifier": "prod",
+            "DBSnapshotArn": f"arn:aws:rds:eu-central-1:123456789012:snapshot:{name}",
+            "OriginalSnapshotCreateTime": self.at,
+            "SnapshotType": "manual",
+        }
         self.snapshots[name] = made
         self.later(CREATING_S, lambda: made.update(Status="available"))
         return {"DBSnapshot": made}
@@ -267,9 +324,10 @@ class FakeRds:
         return {
             "Parameters": [
                 _parameter("shared_preload_libraries", libraries, "static"),
-                _parameter("max_logical_replication_workers", "4", "static"), _parameter("work_mem", "4096", "dynamic"),
+                _parameter("max_logical_replication_workers", "4", "static"),
+                _parameter("work_mem", "4096", "dynamic"),
             ]
-        }  # fmt: skip
+        }
 
     def _ModifyDBParameterGroup(self, params: Params) -> Mapping[str, Any]:
         name = params["DBParameterGroupName"]
@@ -283,7 +341,11 @@ class FakeRds:
         name = params["DBParameterGroupName"]
         if name not in self.groups:
             raise Fault("DBParameterGroupNotFound", "not found", 404)
-        users = [i for i in self.instances.values() if i["DBParameterGroups"][0]["DBParameterGroupName"] == name]
+        users = [
+            i
+            for i in self.instances.values()
+            if i["DBParameterGroups"][0]["DBParameterGroupName"] == name
+        ]
         if users:
             raise Fault("InvalidDBParameterGroupState", "it is in use")
         del self.groups[name]
@@ -298,11 +360,18 @@ class FakeRds:
 
 def _shown(name: str) -> dict[str, str]:
     arn = f"arn:aws:rds:eu-central-1:123456789012:pg:{name}"
-    return {"DBParameterGroupName": name, "DBParameterGroupFamily": "postgres16", "DBParameterGroupArn": arn}
+    return {
+        "DBParameterGroupName": name,
+        "DBParameterGroupFamily": "postgres16",
+        "DBParameterGroupArn": arn,
+    }
 
 
 def _parameter(name: str, value: str, kind: str) -> dict[str, Any]:
     return {
-        "ParameterName": name, "ParameterValue": value, "ApplyType": kind, "IsModifiable": True,
+        "ParameterName": name,
+        "ParameterValue": value,
+        "ApplyType": kind,
+        "IsModifiable": True,
         "Source": "engine-default",
-    }  # fmt: skip
+    }

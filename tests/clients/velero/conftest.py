@@ -24,9 +24,14 @@ class Recorder:
     made: list[dict[str, Any]] = field(default_factory=list)
 
     def send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None,
-        content_type: str = "application/json", timeout_s: float = 15.0,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout_s: float = 15.0,
+    ) -> Answer:
         if method == "POST":
             self.made.append(body)
         return self.inner.send(method, path, query, body, content_type, timeout_s)

@@ -91,7 +91,9 @@ def test_a_storage_that_cannot_be_reached_says_what_to_do_and_shows_no_url() -> 
     assert "secret" not in str(error.value)
 
 
-def test_a_file_longer_than_the_limit_is_refused(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_longer_than_the_limit_is_refused(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "PACKED_LIMIT", 10)
     storage.body = b"x" * 11
     with pytest.raises(CallError, match="longer"):
@@ -110,6 +112,10 @@ def test_a_bomb_and_what_is_no_gzip_are_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_errors_are_told_in_one_line_and_only_the_first_few() -> None:
-    results = {"velero": ["a"], "namespaces": {"shop": [f"e{i}" for i in range(6)]}, "cluster": ["c"]}
+    results = {
+        "velero": ["a"],
+        "namespaces": {"shop": [f"e{i}" for i in range(6)]},
+        "cluster": ["c"],
+    }
     assert told(results) == "a; c; shop: e0; shop: e1; shop: e2; and 3 more"
     assert told({}) == ""

@@ -27,7 +27,9 @@ def strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     made = {key: strict(value) for key, value in schema.items() if not key.startswith("x-")}
-    open_ended = schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
+    open_ended = (
+        schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
+    )
     if "properties" in schema and not open_ended:
         made["additionalProperties"] = False
     if schema.get("nullable") and "type" in schema:
@@ -36,7 +38,9 @@ def strict(schema: Any) -> Any:
 
 
 def definition(plural: str) -> Any:
-    document = yaml.safe_load((Path(FOLDER) / f"velero.io_{plural}.yaml").read_text(encoding="utf-8"))
+    document = yaml.safe_load(
+        (Path(FOLDER) / f"velero.io_{plural}.yaml").read_text(encoding="utf-8")
+    )
     schema = strict(document["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"] = {"type": "object"}
     return schema
@@ -65,9 +69,13 @@ def test_every_option_of_a_spec_fits_and_a_wrong_one_would_not() -> None:
     import jsonschema
 
     full = restore_spec(
-        "b", {"shop": "dr"}, more_kinds=["ingresses.networking.k8s.io"], modifiers="m", volumes=False,
+        "b",
+        {"shop": "dr"},
+        more_kinds=["ingresses.networking.k8s.io"],
+        modifiers="m",
+        volumes=False,
         operations=parse_duration("1h"),
-    )  # fmt: skip
+    )
     schema = definition("restores")["properties"]["spec"]
     jsonschema.validate(full, schema)
     with pytest.raises(jsonschema.ValidationError):
@@ -80,9 +88,18 @@ def test_every_option_of_a_spec_fits_and_a_wrong_one_would_not() -> None:
 def test_a_restore_brings_core_apps_and_batch_and_nothing_that_reaches_out() -> None:
     spec = restore_spec("b", {"shop": "dr"}, more_kinds=["widgets.example.com", "secrets"])
     kinds = spec["includedResources"]
-    assert {"deployments.apps", "cronjobs.batch", "persistentvolumeclaims", "widgets.example.com"} <= set(kinds)
+    assert {
+        "deployments.apps",
+        "cronjobs.batch",
+        "persistentvolumeclaims",
+        "widgets.example.com",
+    } <= set(kinds)
     assert kinds.count("secrets") == 1
-    assert not {"endpoints", "ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"} & set(kinds)
+    assert not {
+        "endpoints",
+        "ingresses.networking.k8s.io",
+        "networkpolicies.networking.k8s.io",
+    } & set(kinds)
     assert spec["existingResourcePolicy"] == "none"
     assert "includeClusterResources" not in spec
     without = restore_spec("b", {"shop": "dr"}, volumes=False)
@@ -90,25 +107,35 @@ def test_a_restore_brings_core_apps_and_batch_and_nothing_that_reaches_out() -> 
     assert "persistentvolumes" not in without["includedResources"]
 
 
-def test_a_copy_schedules_nothing_exposes_nothing_and_stays_off_the_nodes_network(world: World) -> None:
+def test_a_copy_schedules_nothing_exposes_nothing_and_stays_off_the_nodes_network(
+    world: World,
+) -> None:
     labels = {"app": "tool"}
     pod = {"hostNetwork": True, "containers": [{"name": "tool", "image": "sandbox/tool:1"}]}
     job = {"template": {"spec": {"restartPolicy": "Never", **pod}}}
     store = world.store
     nightly = {"schedule": "0 3 * * *", "jobTemplate": {"spec": job}}
     store.create(("batch", "cronjobs"), {"metadata": {"name": "nightly"}, "spec": nightly}, "shop")
-    public = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "selector": labels, "ports": [{"port": 80}]}
+    public = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "selector": labels,
+        "ports": [{"port": 80}],
+    }
     store.create(("", "services"), {"metadata": {"name": "public"}, "spec": public}, "shop")
     template = {"metadata": {"labels": labels}, "spec": pod}
     tool = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     store.create(("apps", "deployments"), {"metadata": {"name": "tool"}, "spec": tool}, "shop")
     stage = world.stage
     world.velero.create_backup(
-        stage.book.plan(backup_undo("b2", "velero", stage.run)), backup_spec(["shop"], ttl=parse_duration("1d"))
+        stage.book.plan(backup_undo("b2", "velero", stage.run)),
+        backup_spec(["shop"], ttl=parse_duration("1d")),
     )
     stage.clock.sleep(6)
     velero = world.velero
-    velero.create_modifiers(stage.book.plan(velero.modifiers_undo("m", stage.run)), safe_modifiers())
+    velero.create_modifiers(
+        stage.book.plan(velero.modifiers_undo("m", stage.run)), safe_modifiers()
+    )
     body = {"metadata": {"name": "r2"}, "spec": restore_spec("b2", {"shop": "dr"}, modifiers="m")}
     store.create(("velero.io", "restores"), body, "velero")
     stage.clock.sleep(10)
@@ -127,7 +154,11 @@ def test_every_undo_of_velero_is_in_the_journal_before_its_object_is_made(world:
     from drillkit.journal.file import parse
 
     opens = open_undos(tuple(parse(world.stage.journal._disk.content())))
-    assert [u.kind for u in opens] == ["velero.delete-scratch", "kube.delete-object", "velero.delete-restore"]
+    assert [u.kind for u in opens] == [
+        "velero.delete-scratch",
+        "kube.delete-object",
+        "velero.delete-restore",
+    ]
     assert all(u.confirmed for u in opens)
     ranks = {u.kind: u.rank for u in opens}
     assert ranks["velero.delete-restore"] < ranks["velero.delete-scratch"]

@@ -27,9 +27,19 @@ def test_a_phase_that_is_not_left_any_more_is_the_end(phase: str) -> None:
 
 @pytest.mark.parametrize(
     "phase",
-    ["", "New", "Queued", "ReadyToStart", "InProgress", "WaitingForPluginOperations", "Finalizing",
-     "WaitingForPluginOperationsPartiallyFailed", "FinalizingPartiallyFailed", "Deleting"],
-)  # fmt: skip
+    [
+        "",
+        "New",
+        "Queued",
+        "ReadyToStart",
+        "InProgress",
+        "WaitingForPluginOperations",
+        "Finalizing",
+        "WaitingForPluginOperationsPartiallyFailed",
+        "FinalizingPartiallyFailed",
+        "Deleting",
+    ],
+)
 def test_any_other_phase_is_not_the_end(phase: str) -> None:
     assert not state_of(backup("b", phase, 1)).ended
 
@@ -38,22 +48,34 @@ def test_everything_that_velero_says_against_a_backup_is_told() -> None:
     counts = {"errors": 3, "warnings": 1, "hookStatus": {"hooksFailed": 2}}
     state = state_of(backup("b", "PartiallyFailed", 1, failureReason="disk full", **counts))
     assert str(state) == "PartiallyFailed; 3 errors, 1 warnings; disk full; 2 hooks failed"
-    invalid = state_of({"metadata": {"name": "r"}, "status": {"phase": "FailedValidation", "validationErrors": ["no"]}})
+    invalid = state_of(
+        {
+            "metadata": {"name": "r"},
+            "status": {"phase": "FailedValidation", "validationErrors": ["no"]},
+        }
+    )
     assert invalid.why == "no"
     assert invalid.started is None
 
 
 def test_only_a_restart_of_the_server_is_worth_another_try() -> None:
-    reason = 'found a restore with status "InProgress" during the server starting, mark it as "Failed"'
+    reason = (
+        'found a restore with status "InProgress" during the server starting, mark it as "Failed"'
+    )
     assert state_of(backup("r", "Failed", 1, failureReason=reason)).interrupted
     assert not state_of(backup("r", "Failed", 1, failureReason="disk full")).interrupted
 
 
 def test_the_newest_completed_backup_is_taken_and_newer_ones_that_are_not_are_named() -> None:
     found = newest(
-        [backup("old", "Completed", 1), backup("good", "Completed", 2), backup("half", "PartiallyFailed", 3),
-         backup("busy", "InProgress", 4), backup("older", "Failed", 0)]
-    )  # fmt: skip
+        [
+            backup("old", "Completed", 1),
+            backup("good", "Completed", 2),
+            backup("half", "PartiallyFailed", 3),
+            backup("busy", "InProgress", 4),
+            backup("older", "Failed", 0),
+        ]
+    )
     assert found.good is not None
     assert found.good.name == "good"
     assert found.good.started == datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -95,7 +117,10 @@ def test_a_cluster_without_velero_says_how_to_name_its_namespace(world: World) -
 
 def test_restores_at_work_are_named_with_their_phase(world: World) -> None:
     assert world.velero.busy() == []
-    body = {"metadata": {"name": "emergency"}, "spec": {"backupName": "b1", "namespaceMapping": {"shop": "other"}}}
+    body = {
+        "metadata": {"name": "emergency"},
+        "spec": {"backupName": "b1", "namespaceMapping": {"shop": "other"}},
+    }
     world.store.create(("velero.io", "restores"), body, "velero")
     world.stage.cluster.advance(2)
     assert world.velero.busy() == ["emergency (InProgress)"]

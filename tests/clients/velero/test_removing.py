@@ -29,7 +29,9 @@ def uid(world: World, gvr: Any, namespace: str, name: str) -> str:
 def test_a_restore_that_waits_is_withdrawn_before_it_begins(world: World) -> None:
     world.server.knobs.slow_s["Restore.New"] = 600.0
     restore(world.stage, 1.0)
-    undone = restore_undo("r1", "velero", world.stage.run).apply(world.stage.clients, patience(world))
+    undone = restore_undo("r1", "velero", world.stage.run).apply(
+        world.stage.clients, patience(world)
+    )
     assert undone.outcome == "undone"
     assert world.store.get(RESTORES, "velero", "r1") is None
 
@@ -38,7 +40,9 @@ def test_a_restore_that_runs_is_waited_for_and_the_deadline_says_why_it_stays(wo
     world.server.knobs.slow_s["Restore.InProgress"] = 600.0
     restore(world.stage, 5.0)
     with pytest.raises(DeadlineOver, match="blocks all later ones"):
-        restore_undo("r1", "velero", world.stage.run).apply(world.stage.clients, patience(world, 30.0))
+        restore_undo("r1", "velero", world.stage.run).apply(
+            world.stage.clients, patience(world, 30.0)
+        )
     assert world.store.need(RESTORES, "velero", "r1")["metadata"].get("deletionTimestamp") is None
 
 
@@ -47,11 +51,16 @@ def test_a_restore_whose_location_is_away_stays_and_says_so(world: World) -> Non
     world.server.knobs.location_unavailable = "no such bucket"
     world.stage.cluster.advance(1)
     with pytest.raises(DeadlineOver, match=r"on its way out|storage location"):
-        restore_undo("r1", "velero", world.stage.run).apply(world.stage.clients, patience(world, 20.0))
+        restore_undo("r1", "velero", world.stage.run).apply(
+            world.stage.clients, patience(world, 20.0)
+        )
 
 
 def test_a_restore_of_the_same_name_that_is_not_ours_is_left_alone(world: World) -> None:
-    body = {"metadata": {"name": "r1", "labels": {"drillkit.dev/run": "other"}}, "spec": {"backupName": "b1"}}
+    body = {
+        "metadata": {"name": "r1", "labels": {"drillkit.dev/run": "other"}},
+        "spec": {"backupName": "b1"},
+    }
     world.store.create(RESTORES, body, "velero")
     undone = DeleteRestore(*_fields(restore_undo("r1", "velero", world.stage.run))).apply(
         world.stage.clients, patience(world)
@@ -67,7 +76,8 @@ def _fields(undo: DeleteRestore) -> tuple[Any, ...]:
 def test_a_backup_that_velero_will_not_delete_is_told_in_its_own_words(world: World) -> None:
     stage = world.stage
     world.velero.create_backup(
-        stage.book.plan(backup_undo("fresh", "velero", stage.run)), backup_spec(["shop"], ttl=parse_duration("1d"))
+        stage.book.plan(backup_undo("fresh", "velero", stage.run)),
+        backup_spec(["shop"], ttl=parse_duration("1d")),
     )
     stage.clock.sleep(6)
     world.server.knobs.location_unavailable = "no such bucket"
@@ -102,18 +112,26 @@ def test_the_originals_own_disk_is_let_go_and_never_deleted(world: World) -> Non
     world.velero.open_scratch(plan, ())
     claim = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": COPY, "name": "data"}
     spec = {
-        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Delete",
-        "claimRef": claim, "csi": {"driver": "sandbox.drillkit.dev", "volumeHandle": "precious"},
-    }  # fmt: skip
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Delete",
+        "claimRef": claim,
+        "csi": {"driver": "sandbox.drillkit.dev", "volumeHandle": "precious"},
+    }
     world.store.create(VOLUMES, {"metadata": {"name": "same-disk"}, "spec": {**spec}})
     size = {"requests": {"storage": "1Gi"}}
     request = {"accessModes": ["ReadWriteOnce"], "resources": size, "volumeName": "same-disk"}
-    world.store.create(("", "persistentvolumeclaims"), {"metadata": {"name": "data"}, "spec": request}, COPY)
+    world.store.create(
+        ("", "persistentvolumeclaims"), {"metadata": {"name": "data"}, "spec": request}, COPY
+    )
     policies: list[str] = []
     world.store.subscribe(
-        lambda event: policies.append(event.object["spec"]["persistentVolumeReclaimPolicy"])
-        if event.gvr == VOLUMES and event.object["metadata"]["name"] == "same-disk" else None
-    )  # fmt: skip
+        lambda event: (
+            policies.append(event.object["spec"]["persistentVolumeReclaimPolicy"])
+            if event.gvr == VOLUMES and event.object["metadata"]["name"] == "same-disk"
+            else None
+        )
+    )
     ended = plan.undo.apply(stage.clients, patience(world))
     assert ended.outcome == "undone"
     assert "its disk is the original's and stays" in ended.detail

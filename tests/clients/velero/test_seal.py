@@ -14,14 +14,23 @@ from tests.clients.velero.conftest import World
 
 def test_a_sealed_namespace_reaches_itself_and_nothing_else() -> None:
     spec = policy(())["spec"]
-    assert spec == {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {}}]}]}
+    assert spec == {
+        "podSelector": {},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"podSelector": {}}]}],
+    }
 
 
 def test_dns_and_a_restored_database_can_be_opened_one_port_each() -> None:
-    rules = policy([opening("dns"), opening("10.0.0.7:5432"), opening("10.1.0.0/16:6379")])["spec"]["egress"][1:]
+    rules = policy([opening("dns"), opening("10.0.0.7:5432"), opening("10.1.0.0/16:6379")])["spec"][
+        "egress"
+    ][1:]
     assert {p["protocol"] for p in rules[0]["ports"]} == {"TCP", "UDP"}
     assert rules[0]["ports"][0]["port"] == 53
-    assert rules[1] == {"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"protocol": "TCP", "port": 5432}]}
+    assert rules[1] == {
+        "to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}],
+        "ports": [{"protocol": "TCP", "port": 5432}],
+    }
     assert rules[2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
 
 
@@ -29,7 +38,9 @@ def test_a_name_is_looked_up_since_a_policy_needs_addresses() -> None:
     assert "127.0.0.1/32" in opening("localhost:5432").blocks
 
 
-@pytest.mark.parametrize("text", ["db", "10.0.0.7", "10.0.0.7:", "10.0.0.7:http", "10.0.0.7:70000", ":5432"])
+@pytest.mark.parametrize(
+    "text", ["db", "10.0.0.7", "10.0.0.7:", "10.0.0.7:http", "10.0.0.7:70000", ":5432"]
+)
 def test_what_is_no_address_is_refused_with_what_was_expected(text: str) -> None:
     with pytest.raises(UsageError, match="HOST:PORT"):
         opening(text)

@@ -33,12 +33,24 @@ class Api:
     def __init__(self, seed: int = 1) -> None:
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
         numbers = itertools.count(1)
-        self.store = Store(now=lambda: self.time, uid=lambda: f"uid-{next(numbers)}", random=random.Random(seed))
+        self.store = Store(
+            now=lambda: self.time, uid=lambda: f"uid-{next(numbers)}", random=random.Random(seed)
+        )
 
     def advance(self, seconds):
         self.time += timedelta(seconds=seconds)
 
-    def call(self, method, path, body=None, content_type=JSON, accept=JSON, agent="tester/1.0", query=None, **params):
+    def call(
+        self,
+        method,
+        path,
+        body=None,
+        content_type=JSON,
+        accept=JSON,
+        agent="tester/1.0",
+        query=None,
+        **params,
+    ):
         headers = {"Content-Type": content_type, "Accept": accept, "User-Agent": agent}
         pairs = [*(query or []), *((key, str(value)) for key, value in params.items())]
         data = b"" if body is None else json.dumps(body).encode()
@@ -100,7 +112,12 @@ def pod():
     def make(name="web", labels=None, **spec):
         meta = {"name": name, "labels": labels if labels is not None else {"app": "web"}}
         container = {"name": "web", "image": "sandbox/web:1"}
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container], **spec}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": meta,
+            "spec": {"containers": [container], **spec},
+        }
 
     return make
 
@@ -115,7 +132,12 @@ def workload():
             "metadata": {"labels": labels},
             "spec": {"containers": [{"name": "web", "image": "sandbox/web:1"}]},
         }
-        body = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
+        body = {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": template,
+            **spec,
+        }
         return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": body}
 
     return make

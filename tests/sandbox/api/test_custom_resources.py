@@ -17,10 +17,18 @@ SPEC = {
         "direction": {"type": "string", "default": "to"},
         "latency": {"type": "string", "pattern": "^[0-9]+ms$"},
         "anything": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        "targets": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+        "targets": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"name": {"type": "string"}}},
+        },
     },
 }
-SCHEMA = {"properties": {"spec": SPEC, "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+SCHEMA = {
+    "properties": {
+        "spec": SPEC,
+        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+}
 PATH = "/apis/example.com/v1/namespaces/shop/faults"
 
 
@@ -32,7 +40,10 @@ def faults(api):
     more = {"short": ("flt",), "status": True, "columns": columns}
     definition = crds.definition("example.com", "Fault", "faults", schemas, **more)
     made = api.made(CRD_PATH, definition)
-    assert [each["type"] for each in made["status"]["conditions"]] == ["NamesAccepted", "Established"]
+    assert [each["type"] for each in made["status"]["conditions"]] == [
+        "NamesAccepted",
+        "Established",
+    ]
     return api
 
 
@@ -42,7 +53,9 @@ def fault(**spec):
 
 
 def test_a_definition_is_discovered(faults):
-    group = next(group for group in faults.get("/apis").body["groups"] if group["name"] == "example.com")
+    group = next(
+        group for group in faults.get("/apis").body["groups"] if group["name"] == "example.com"
+    )
     assert [each["version"] for each in group["versions"]] == ["v1", "v1beta1"]
     listed = {each["name"]: each for each in faults.get("/apis/example.com/v1").body["resources"]}
     assert listed["faults"]["shortNames"] == ["flt"]
@@ -55,14 +68,18 @@ def test_one_object_is_served_in_every_version(faults):
     assert old["apiVersion"] == "example.com/v1beta1"
     assert faults.get(f"{PATH}/slow").body["spec"] == old["spec"]
     changed = {**old, "spec": {"mode": "one"}}
-    assert faults.put("/apis/example.com/v1beta1/namespaces/shop/faults/slow", changed).status == 200
+    assert (
+        faults.put("/apis/example.com/v1beta1/namespaces/shop/faults/slow", changed).status == 200
+    )
     assert faults.get(f"{PATH}/slow").body["spec"] == {"mode": "one", "direction": "to"}
     body = faults.get("/apis/example.com/v1beta1/faults").body
     assert (body["kind"], body["items"][0]["apiVersion"]) == ("FaultList", "example.com/v1beta1")
 
 
 def test_unknown_fields_are_pruned_and_defaults_filled_in(faults):
-    made = faults.made(PATH, fault(unknown=1, anything={"kept": True}, targets=[{"name": "a", "extra": 1}]))
+    made = faults.made(
+        PATH, fault(unknown=1, anything={"kept": True}, targets=[{"name": "a", "extra": 1}])
+    )
     assert made["spec"] == {
         "mode": "all",
         "direction": "to",
@@ -93,9 +110,17 @@ def test_a_value_against_the_schema_is_refused(faults, spec, field, words):
 def test_status_is_apart_and_moves_no_generation(faults):
     faults.made(PATH, {**fault(), "status": {"phase": "brought along"}})
     assert "status" not in faults.get(f"{PATH}/slow").body
-    new = faults.patch(f"{PATH}/slow/status", {"status": {"phase": "Injected"}, "spec": {"mode": "one"}}).body
-    assert (new["status"], new["spec"]["mode"], new["metadata"]["generation"]) == ({"phase": "Injected"}, "all", 1)
-    assert faults.patch(f"{PATH}/slow", {"spec": {"mode": "one"}}).body["metadata"]["generation"] == 2
+    new = faults.patch(
+        f"{PATH}/slow/status", {"status": {"phase": "Injected"}, "spec": {"mode": "one"}}
+    ).body
+    assert (new["status"], new["spec"]["mode"], new["metadata"]["generation"]) == (
+        {"phase": "Injected"},
+        "all",
+        1,
+    )
+    assert (
+        faults.patch(f"{PATH}/slow", {"spec": {"mode": "one"}}).body["metadata"]["generation"] == 2
+    )
 
 
 def test_a_custom_resource_knows_no_strategic_patch_and_no_blind_replacement(faults):
@@ -126,13 +151,19 @@ def test_a_definition_must_name_itself_properly(api):
     body = crds.definition("example.com", "Fault", "faults", {"v1": SCHEMA})
     body["metadata"]["name"] = "faults"
     response = api.post(CRD_PATH, body)
-    assert (response.status, response.body["details"]["causes"][0]["field"]) == (422, "metadata.name")
+    assert (response.status, response.body["details"]["causes"][0]["field"]) == (
+        422,
+        "metadata.name",
+    )
 
 
 def test_veleros_definitions_are_accepted(api):
     for each in crds.velero():
         api.store.create(CRDS, each)
-    made = api.made("/apis/velero.io/v1/namespaces/shop/backups", {"metadata": {"name": "b"}, "spec": {"ttl": "1h"}})
+    made = api.made(
+        "/apis/velero.io/v1/namespaces/shop/backups",
+        {"metadata": {"name": "b"}, "spec": {"ttl": "1h"}},
+    )
     assert made["spec"] == {"ttl": "1h"}
     storage = {"metadata": {"name": "default"}, "spec": {"provider": "aws"}}
     response = api.post("/apis/velero.io/v1/namespaces/shop/backupstoragelocations", storage)

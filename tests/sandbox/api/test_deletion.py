@@ -110,7 +110,10 @@ def test_a_pod_with_a_finalizer_outlives_its_processes(api, pod):
 def test_the_answer_to_a_deletion_names_what_went(api):
     uid = api.made(MAPS, {"metadata": {"name": "gone"}})["metadata"]["uid"]
     body = api.delete(f"{MAPS}/gone").body
-    assert (body["status"], body["details"]) == ("Success", {"name": "gone", "kind": "configmaps", "uid": uid})
+    assert (body["status"], body["details"]) == (
+        "Success",
+        {"name": "gone", "kind": "configmaps", "uid": uid},
+    )
     assert api.delete(f"{MAPS}/gone").status == 404
 
 
@@ -153,7 +156,9 @@ def finish(api):
     api.store.finalize_pod("shop", pod["name"], pod["uid"])
 
 
-@pytest.mark.parametrize("options", [None, {"propagationPolicy": "Background"}, {"orphanDependents": False}])
+@pytest.mark.parametrize(
+    "options", [None, {"propagationPolicy": "Background"}, {"orphanDependents": False}]
+)
 def test_in_the_background_owners_go_first_and_take_along_what_they_own(family, options):
     family.delete(f"{DEPLOYS}/web", options)
     assert alive(family) == [0, 0, 1]
@@ -178,8 +183,16 @@ def test_orphans_stay_without_an_owner(family):
 
 
 def test_what_has_two_owners_stays_while_one_of_them_does(api):
-    owners = [api.store.create(("", "configmaps"), {"metadata": {"name": name}}, "shop") for name in ("a", "b")]
-    body = {"metadata": {"name": "child", "ownerReferences": [owner_reference(owner) for owner in owners]}}
+    owners = [
+        api.store.create(("", "configmaps"), {"metadata": {"name": name}}, "shop")
+        for name in ("a", "b")
+    ]
+    body = {
+        "metadata": {
+            "name": "child",
+            "ownerReferences": [owner_reference(owner) for owner in owners],
+        }
+    }
     api.made(MAPS, body)
     api.delete(f"{MAPS}/a")
     assert [owner["name"] for owner in meta(api, f"{MAPS}/child")["ownerReferences"]] == ["b"]
@@ -190,7 +203,10 @@ def test_what_has_two_owners_stays_while_one_of_them_does(api):
 def test_jobs_orphan_their_pods_unless_told_otherwise(api, pod):
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b:1"}]}}
     jobs = "/apis/batch/v1/namespaces/shop/jobs"
-    for name, options, left in (("kept", None, 1), ("swept", {"propagationPolicy": "Background"}, 0)):
+    for name, options, left in (
+        ("kept", None, 1),
+        ("swept", {"propagationPolicy": "Background"}, 0),
+    ):
         job = api.made(jobs, {"metadata": {"name": name}, "spec": {"template": template}})
         body = pod(f"{name}-pod")
         body["metadata"]["ownerReferences"] = [owner_reference(job)]
@@ -227,7 +243,10 @@ def test_a_namespace_takes_everything_along_and_only_its_own(api):
 
 
 def test_a_stuck_namespace_can_be_finalized_by_hand(api):
-    stuck = {"metadata": {"name": "stuck"}, "spec": {"finalizers": ["kubernetes", "example.com/mine"]}}
+    stuck = {
+        "metadata": {"name": "stuck"},
+        "spec": {"finalizers": ["kubernetes", "example.com/mine"]},
+    }
     api.made("/api/v1/namespaces", stuck)
     api.delete("/api/v1/namespaces/stuck")
     assert api.get("/api/v1/namespaces/stuck").body["spec"]["finalizers"] == ["example.com/mine"]
@@ -241,7 +260,9 @@ def test_the_namespaces_of_the_system_may_not_be_deleted(api):
     assert api.delete("/api/v1/namespaces/kube-system").status == 403
 
 
-@pytest.mark.parametrize("options", [{"propagationPolicy": "Sideways"}, {"gracePeriodSeconds": "soon"}])
+@pytest.mark.parametrize(
+    "options", [{"propagationPolicy": "Sideways"}, {"gracePeriodSeconds": "soon"}]
+)
 def test_options_that_make_no_sense_are_refused(running, options):
     assert running.delete(f"{PODS_PATH}/web", options).status in (400, 422)
     assert "deletionTimestamp" not in meta(running)

@@ -20,12 +20,18 @@ def minor_version():
     """The minor version of kubectl, 0 without one."""
     if shutil.which("kubectl") is None:
         return 0
-    said = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["kubectl", "version", "--client", "-o", "json"], capture_output=True, text=True, check=True
+    )
     return int(json.loads(said.stdout)["clientVersion"]["minor"].rstrip("+"))
 
 
-needs_websockets = pytest.mark.skipif(minor_version() < 30, reason="older kubectl runs commands over SPDY only")
-needs_no_openapi = pytest.mark.skipif(minor_version() < 27, reason="older kubectl asks OpenAPI about dry runs")
+needs_websockets = pytest.mark.skipif(
+    minor_version() < 30, reason="older kubectl runs commands over SPDY only"
+)
+needs_no_openapi = pytest.mark.skipif(
+    minor_version() < 27, reason="older kubectl asks OpenAPI about dry runs"
+)
 
 WEB = """
 apiVersion: apps/v1
@@ -59,16 +65,35 @@ spec: {minAvailable: 2, selector: {matchLabels: {app: front}}}
 def kubectl(tmp_path_factory):
     """Runs kubectl against one sandbox for all tests of this file; answers its output."""
     folder = tmp_path_factory.mktemp("sandbox")
-    command = [sys.executable, "-m", "drillkit.sandbox", "--state", str(folder), "--no-shop", "--die-with-parent"]
+    command = [
+        sys.executable,
+        "-m",
+        "drillkit.sandbox",
+        "--state",
+        str(folder),
+        "--no-shop",
+        "--die-with-parent",
+    ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     endpoints = json.loads(process.stdout.readline())
     home = folder / "home"
     home.mkdir()
-    environment = {**os.environ, "KUBECONFIG": endpoints["kubeconfig"], "HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "KUBECONFIG": endpoints["kubeconfig"],
+        "HOME": str(home),
+        "NO_PROXY": "127.0.0.1",
+    }
 
     def run(*words, given=None, fails=False):
         done = subprocess.run(
-            ["kubectl", *words], input=given, capture_output=True, text=True, timeout=60, env=environment, check=False
+            ["kubectl", *words],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            check=False,
         )
         assert (done.returncode != 0) is fails, (words, done.stdout, done.stderr)
         return done.stderr if fails else done.stdout
@@ -107,12 +132,16 @@ def test_apply_creates_then_changes_then_finds_nothing_to_do(front):
     assert "deployment.apps/front configured" in front("apply", "-f", "-", given=three)
     front("rollout", "status", "deployment/front", "--timeout=20s")
     assert front("get", "deploy", "front", "-o", "jsonpath={.status.readyReplicas}") == "3"
-    assert "serverside-applied" in front("apply", "--server-side", "--force-conflicts", "-f", "-", given=WEB)
+    assert "serverside-applied" in front(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", given=WEB
+    )
 
 
 def test_a_rollout_is_followed_and_undone(front):
     front("set", "image", "deployment/front", "front=sandbox/front:2")
-    assert "successfully rolled out" in front("rollout", "status", "deployment/front", "--timeout=20s")
+    assert "successfully rolled out" in front(
+        "rollout", "status", "deployment/front", "--timeout=20s"
+    )
     image = "jsonpath={.spec.template.spec.containers[0].image}"
     assert front("get", "deploy", "front", "-o", image) == "sandbox/front:2"
     front("rollout", "undo", "deployment/front")
@@ -120,7 +149,9 @@ def test_a_rollout_is_followed_and_undone(front):
     assert front("get", "deploy", "front", "-o", image) == "sandbox/front:1"
     assert "REVISION" in front("rollout", "history", "deployment/front")
     front("rollout", "restart", "deployment/front")
-    assert "successfully rolled out" in front("rollout", "status", "deployment/front", "--timeout=20s")
+    assert "successfully rolled out" in front(
+        "rollout", "status", "deployment/front", "--timeout=20s"
+    )
 
 
 def test_get_prints_tables_and_wide_ones_and_selects(front):
@@ -151,11 +182,15 @@ def test_commands_run_with_input_output_and_exit_code(front):
 
 def test_a_node_is_cordoned_drained_and_uncordoned(kubectl, front):
     node = front("get", "pods", "-l", "app=front", "-o", "jsonpath={.items[0].spec.nodeName}")
-    drained = kubectl("drain", node, "--ignore-daemonsets", "--timeout=20s", "--delete-emptydir-data")
+    drained = kubectl(
+        "drain", node, "--ignore-daemonsets", "--timeout=20s", "--delete-emptydir-data"
+    )
     assert drained.splitlines()[-1] in (f"node/{node} drained", f"node/{node} evicted")
     assert "SchedulingDisabled" in kubectl("get", "node", node)
     front("rollout", "status", "deployment/front", "--timeout=20s")
-    assert node not in front("get", "pods", "-l", "app=front", "-o", "jsonpath={.items[*].spec.nodeName}")
+    assert node not in front(
+        "get", "pods", "-l", "app=front", "-o", "jsonpath={.items[*].spec.nodeName}"
+    )
     kubectl("uncordon", node)
     assert "SchedulingDisabled" not in kubectl("get", "node", node)
 
@@ -172,7 +207,14 @@ def test_scaling_patching_labelling_waiting_and_deleting_work(front):
     front("scale", "deployment/front", "--replicas=1")
     front("rollout", "status", "deployment/front", "--timeout=20s")
     front("wait", "deployment/front", "--for=condition=Available", "--timeout=20s")
-    front("patch", "deployment", "front", "--type=json", "-p", '[{"op":"add","path":"/metadata/labels/x","value":"y"}]')
+    front(
+        "patch",
+        "deployment",
+        "front",
+        "--type=json",
+        "-p",
+        '[{"op":"add","path":"/metadata/labels/x","value":"y"}]',
+    )
     front("label", "deployment", "front", "tier=web")
     front("annotate", "deployment", "front", "note=drill")
     labels = json.loads(front("get", "deployment", "front", "-o", "json"))["metadata"]["labels"]
@@ -197,7 +239,12 @@ def test_definitions_come_and_go(kubectl, space):
             "scope": "Namespaced",
             "names": {"plural": "storms", "kind": "Storm", "shortNames": ["st"]},
             "versions": [
-                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                }
             ],
         },
     }
@@ -226,4 +273,9 @@ def test_a_namespace_is_deleted_with_all_that_is_in_it(kubectl):
     kubectl("create", "namespace", "short-lived")
     kubectl("-n", "short-lived", "apply", "-f", "-", given=WEB)
     kubectl("delete", "namespace", "short-lived", "--timeout=20s")
-    assert kubectl("get", "pods", "-A", "--field-selector", "metadata.namespace=short-lived", "-o", "name") == ""
+    assert (
+        kubectl(
+            "get", "pods", "-A", "--field-selector", "metadata.namespace=short-lived", "-o", "name"
+        )
+        == ""
+    )

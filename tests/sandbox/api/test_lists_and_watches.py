@@ -51,7 +51,9 @@ def test_fields_select(three, selector, names):
     assert three.names(PODS_PATH, fieldSelector=selector) == names
 
 
-@pytest.mark.parametrize("params", [{"labelSelector": "a b c"}, {"fieldSelector": "spec.containers=x"}])
+@pytest.mark.parametrize(
+    "params", [{"labelSelector": "a b c"}, {"fieldSelector": "spec.containers=x"}]
+)
 def test_a_selector_that_cannot_be_understood_is_refused(three, params):
     response = three.get(PODS_PATH, **params)
     assert (response.status, response.body["reason"]) == (400, "BadRequest")
@@ -169,7 +171,11 @@ def test_a_watch_below_the_log_is_told_410_and_ends(api):
     api.store.log.forget(2)
     watch = open_watch(api, MAPS, resourceVersion=version)
     (line,) = watch.poll()
-    assert (line["type"], line["object"]["code"], line["object"]["reason"]) == ("ERROR", 410, "Expired")
+    assert (line["type"], line["object"]["code"], line["object"]["reason"]) == (
+        "ERROR",
+        410,
+        "Expired",
+    )
     assert watch.closed
 
 
@@ -182,18 +188,27 @@ def test_the_log_is_bounded(api):
 
 
 def test_the_server_ends_a_watch_in_time_with_a_bookmark(api):
-    watch = open_watch(api, MAPS, resourceVersion=api.store.log.last, timeoutSeconds=5, allowWatchBookmarks="true")
+    watch = open_watch(
+        api, MAPS, resourceVersion=api.store.log.last, timeoutSeconds=5, allowWatchBookmarks="true"
+    )
     api.advance(4.9)
     assert (watch.poll(), watch.closed) == ([], False)
     api.advance(0.2)
     (line,) = watch.poll()
-    assert (line["type"], line["object"]["metadata"]["resourceVersion"]) == ("BOOKMARK", str(api.store.log.last))
+    assert (line["type"], line["object"]["metadata"]["resourceVersion"]) == (
+        "BOOKMARK",
+        str(api.store.log.last),
+    )
     assert watch.closed
 
 
 def test_initial_events_end_with_a_marked_bookmark(api):
     api.made(MAPS, {"metadata": {"name": "a"}})
-    params = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+    params = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+    }
     added, bookmark = open_watch(api, MAPS, **params).poll()
     assert added["type"] == "ADDED"
     assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}

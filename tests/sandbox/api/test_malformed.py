@@ -18,8 +18,14 @@ CONTAINER = {
     "readinessProbe": {"httpGet": {"path": "/", "port": 80}},
     "resources": {"limits": {"cpu": "1"}},
 }
-TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}
-SELECTOR = {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}
+TEMPLATE = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {"restartPolicy": "Never", "containers": [CONTAINER]},
+}
+SELECTOR = {
+    "matchLabels": {"app": "web"},
+    "matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}],
+}
 META = {
     "name": "one",
     "labels": {"a": "b"},
@@ -27,12 +33,24 @@ META = {
     "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u"}],
 }
 SHOP = "namespaces/shop"
-SCHEMA = {"properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer"}}}}}
+SCHEMA = {
+    "properties": {
+        "spec": {
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "n": {"type": "integer"}},
+        }
+    }
+}
 BODIES = {
     f"/api/v1/{SHOP}/pods": {"metadata": META, "spec": TEMPLATE["spec"]},
     f"/apis/apps/v1/{SHOP}/deployments": {
         "metadata": META,
-        "spec": {"replicas": 2, "selector": SELECTOR, "template": TEMPLATE, "strategy": {"type": "Recreate"}},
+        "spec": {
+            "replicas": 2,
+            "selector": SELECTOR,
+            "template": TEMPLATE,
+            "strategy": {"type": "Recreate"},
+        },
     },
     f"/apis/batch/v1/{SHOP}/jobs": {"metadata": META, "spec": {"template": TEMPLATE}},
     f"/apis/batch/v1/{SHOP}/cronjobs": {
@@ -43,9 +61,16 @@ BODIES = {
         "metadata": META,
         "spec": {"minAvailable": "50%", "selector": SELECTOR},
     },
-    f"/api/v1/{SHOP}/services": {"metadata": META, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
+    f"/api/v1/{SHOP}/services": {
+        "metadata": META,
+        "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]},
+    },
     f"/api/v1/{SHOP}/secrets": {"metadata": META, "stringData": {"a": "b"}},
-    f"/apis/events.k8s.io/v1/{SHOP}/events": {"metadata": META, "regarding": {"kind": "Pod"}, "note": "x"},
+    f"/apis/events.k8s.io/v1/{SHOP}/events": {
+        "metadata": META,
+        "regarding": {"kind": "Pod"},
+        "note": "x",
+    },
     f"/apis/discovery.k8s.io/v1/{SHOP}/endpointslices": {
         "metadata": META,
         "addressType": "IPv4",
@@ -54,7 +79,9 @@ BODIES = {
     },
     "/api/v1/nodes": {"metadata": META, "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}},
     f"/apis/example.com/v1/{SHOP}/faults": {"metadata": META, "spec": {"a": "x", "n": 1}},
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions": crds.definition("e.com", "F", "fs", {"v1": SCHEMA}),
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions": crds.definition(
+        "e.com", "F", "fs", {"v1": SCHEMA}
+    ),
 }
 ODD = [None, 0, -1, 1.5, True, "", "x", [], {}, [None], ["x"], {"a": None}, [[]], {"a": {"b": 1}}]
 

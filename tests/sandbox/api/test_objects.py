@@ -14,7 +14,12 @@ DEPLOYS = "/apis/apps/v1/namespaces/shop/deployments"
 
 def test_a_created_object_gets_its_identity_from_the_server(api, pod):
     body = pod()
-    body["metadata"] |= {"uid": "mine", "creationTimestamp": "1999-01-01T00:00:00Z", "generation": 7, "ns": "unknown"}
+    body["metadata"] |= {
+        "uid": "mine",
+        "creationTimestamp": "1999-01-01T00:00:00Z",
+        "generation": 7,
+        "ns": "unknown",
+    }
     meta = api.made(PODS_PATH, body)["metadata"]
     assert meta["uid"].startswith("uid-")
     assert meta["creationTimestamp"] == "2026-01-01T00:00:00Z"
@@ -68,7 +73,10 @@ def test_a_stale_replacement_conflicts_and_changes_nothing(api):
 
 def test_a_replacement_that_changes_nothing_keeps_the_version(api):
     old = api.made(MAPS, {"metadata": {"name": "settings"}, "data": {"a": "1"}})
-    assert api.put(f"{MAPS}/settings", old).body["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
+    assert (
+        api.put(f"{MAPS}/settings", old).body["metadata"]["resourceVersion"]
+        == old["metadata"]["resourceVersion"]
+    )
 
 
 def test_a_replacement_of_another_incarnation_is_refused(api):
@@ -81,7 +89,9 @@ def test_a_replacement_of_another_incarnation_is_refused(api):
 
 def test_what_the_server_owns_survives_a_replacement(api, workload):
     made = api.made(DEPLOYS, workload())
-    api.store.patch(DEPLOYMENTS, "shop", "web", {"status": {"readyReplicas": 2}}, subresource="status")
+    api.store.patch(
+        DEPLOYMENTS, "shop", "web", {"status": {"readyReplicas": 2}}, subresource="status"
+    )
     body = workload(replicas=3)
     body["status"] = {"readyReplicas": 99}
     new = api.put(f"{DEPLOYS}/web", body).body
@@ -92,9 +102,21 @@ def test_what_the_server_owns_survives_a_replacement(api, workload):
 
 def test_only_a_change_of_the_spec_moves_the_generation(api, workload):
     api.made(DEPLOYS, workload())
-    assert api.patch(f"{DEPLOYS}/web", {"metadata": {"labels": {"a": "b"}}}).body["metadata"]["generation"] == 1
-    assert api.patch(f"{DEPLOYS}/web/status", {"status": {"replicas": 1}}).body["metadata"]["generation"] == 1
-    assert api.patch(f"{DEPLOYS}/web", {"spec": {"replicas": 5}}).body["metadata"]["generation"] == 2
+    assert (
+        api.patch(f"{DEPLOYS}/web", {"metadata": {"labels": {"a": "b"}}}).body["metadata"][
+            "generation"
+        ]
+        == 1
+    )
+    assert (
+        api.patch(f"{DEPLOYS}/web/status", {"status": {"replicas": 1}}).body["metadata"][
+            "generation"
+        ]
+        == 1
+    )
+    assert (
+        api.patch(f"{DEPLOYS}/web", {"spec": {"replicas": 5}}).body["metadata"]["generation"] == 2
+    )
 
 
 def test_a_status_write_changes_nothing_but_the_status(api, workload):
@@ -119,7 +141,10 @@ def test_a_pod_is_completed_with_what_clients_look_at(api, pod):
 
 
 def test_a_secret_given_as_text_is_kept_as_data(api):
-    made = api.made("/api/v1/namespaces/shop/secrets", {"metadata": {"name": "s"}, "stringData": {"key": "value"}})
+    made = api.made(
+        "/api/v1/namespaces/shop/secrets",
+        {"metadata": {"name": "s"}, "stringData": {"key": "value"}},
+    )
     assert made["data"] == {"key": "dmFsdWU="}
     assert "stringData" not in made
 
@@ -132,7 +157,9 @@ def test_a_dry_run_answers_as_if_and_changes_nothing(api, method):
     body = {"metadata": {"name": "settings"}, "data": {"a": "2"}}
     path = MAPS if method == "POST" else f"{MAPS}/settings"
     kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-    response = api.call(method, path, None if method == "DELETE" else body, content_type=kind, dryRun="All")
+    response = api.call(
+        method, path, None if method == "DELETE" else body, content_type=kind, dryRun="All"
+    )
     assert response.status in (200, 201)
     if method != "DELETE":
         assert response.body["data"] == {"a": "2"}
@@ -163,7 +190,9 @@ def test_listeners_hear_of_changes_in_order_even_when_they_change_the_store_them
     def label(event):
         if event.type == "ADDED" and event.gvr == PODS:
             meta = event.object["metadata"]
-            api.store.patch(PODS, meta["namespace"], meta["name"], {"metadata": {"labels": {"seen": "yes"}}})
+            api.store.patch(
+                PODS, meta["namespace"], meta["name"], {"metadata": {"labels": {"seen": "yes"}}}
+            )
 
     api.store.subscribe(label)
     end = api.store.subscribe(lambda event: heard.append((event.type, event.resource_version)))
@@ -205,7 +234,9 @@ def test_scale_reads_and_writes_only_the_replicas(api, workload):
         {"replicas": 2},
         {"replicas": 0, "selector": "app=web"},
     )
-    assert api.patch(f"{DEPLOYS}/web/scale", {"spec": {"replicas": 0}}).body["spec"] == {"replicas": 0}
+    assert api.patch(f"{DEPLOYS}/web/scale", {"spec": {"replicas": 0}}).body["spec"] == {
+        "replicas": 0
+    }
     assert api.get(f"{DEPLOYS}/web").body["spec"]["template"] == made["spec"]["template"]
     assert api.put(f"{DEPLOYS}/web/scale", scale).status == 409, "its resourceVersion has passed"
     assert api.patch(f"{DEPLOYS}/web/scale", {"spec": {"replicas": -1}}).status == 422
@@ -220,8 +251,14 @@ def test_an_event_is_one_object_in_both_of_its_groups(api):
         "reportingController": "drillkit",
     }
     api.made("/apis/events.k8s.io/v1/namespaces/shop/events", body)
-    core = api.get("/api/v1/namespaces/shop/events", fieldSelector="involvedObject.name=web").body["items"][0]
-    assert (core["apiVersion"], core["message"], core["involvedObject"]["name"]) == ("v1", "drill begins", "web")
+    core = api.get("/api/v1/namespaces/shop/events", fieldSelector="involvedObject.name=web").body[
+        "items"
+    ][0]
+    assert (core["apiVersion"], core["message"], core["involvedObject"]["name"]) == (
+        "v1",
+        "drill begins",
+        "web",
+    )
     path = "/apis/events.k8s.io/v1/namespaces/shop/events"
     new = api.get(path, fieldSelector="regarding.name=web").body["items"][0]
     assert (new["apiVersion"], new["note"]) == ("events.k8s.io/v1", "drill begins")
@@ -229,7 +266,14 @@ def test_an_event_is_one_object_in_both_of_its_groups(api):
 
 def test_discovery_lists_what_is_served(api):
     groups = {group["name"]: group for group in api.get("/apis").body["groups"]}
-    assert {"apps", "batch", "policy", "events.k8s.io", "discovery.k8s.io", "coordination.k8s.io"} <= groups.keys()
+    assert {
+        "apps",
+        "batch",
+        "policy",
+        "events.k8s.io",
+        "discovery.k8s.io",
+        "coordination.k8s.io",
+    } <= groups.keys()
     assert "metrics.k8s.io" not in groups, "nothing measures the pods"
     assert groups["apps"]["preferredVersion"] == {"groupVersion": "apps/v1", "version": "v1"}
     core = {each["name"]: each for each in api.get("/api/v1").body["resources"]}
@@ -251,9 +295,17 @@ def test_discovery_lists_what_is_served(api):
 
 @pytest.mark.parametrize(
     "path",
-    ["/apis/nope/v1", "/apis/apps/v9/deployments", "/api/v1/unicorns", "/api/v1/namespaces/shop/nodes", "/nope",
-     "/api/v1/pods/web", "/api/v1/namespaces/shop/pods/web/unknown", "/apis/apps/v1beta1/namespaces/shop/deployments"],
-)  # fmt: skip
+    [
+        "/apis/nope/v1",
+        "/apis/apps/v9/deployments",
+        "/api/v1/unicorns",
+        "/api/v1/namespaces/shop/nodes",
+        "/nope",
+        "/api/v1/pods/web",
+        "/api/v1/namespaces/shop/pods/web/unknown",
+        "/apis/apps/v1beta1/namespaces/shop/deployments",
+    ],
+)
 def test_nothing_else_is_served(api, path):
     assert api.get(path).status == 404
 

@@ -56,7 +56,9 @@ def test_json_operations_that_do_not_apply_change_nothing(api, workload, operati
     body["metadata"]["labels"] = {"app": "web"}
     api.made(DEPLOYS, body)
     before = api.get(WEB).body
-    response = api.patch(WEB, [{"op": "replace", "path": "/spec/replicas", "value": 7}, operation], kind="json")
+    response = api.patch(
+        WEB, [{"op": "replace", "path": "/spec/replicas", "value": 7}, operation], kind="json"
+    )
     assert response.status == 422
     assert api.get(WEB).body == before
 
@@ -75,7 +77,9 @@ def test_a_strategic_patch_merges_lists_by_their_keys(api, workload):
 
 def test_a_merge_patch_replaces_lists_as_a_whole(api, workload):
     api.made(DEPLOYS, workload())
-    patch = {"spec": {"template": {"spec": {"containers": [{"name": "other", "image": "other:1"}]}}}}
+    patch = {
+        "spec": {"template": {"spec": {"containers": [{"name": "other", "image": "other:1"}]}}}
+    }
     new = api.patch(WEB, patch).body["spec"]["template"]["spec"]["containers"]
     assert [each["name"] for each in new] == ["other"]
 
@@ -85,18 +89,34 @@ def test_the_directives_of_a_strategic_patch():
     retained = {"s": {"$retainKeys": ["type"], "type": "X"}}
     assert strategic({"s": {"type": "R", "r": 1}}, retained) == {"s": {"type": "X"}}
     target = {"finalizers": ["a", "b"]}
-    assert strategic(target, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {"finalizers": ["b"]}
+    assert strategic(target, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {
+        "finalizers": ["b"]
+    }
     assert strategic(target, {"finalizers": ["c"]}) == {"finalizers": ["a", "b", "c"]}
     env = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
-    order = {"$setElementOrder/env": [{"name": "B"}, {"name": "A"}], "env": [{"name": "A", "value": "9"}]}
-    assert strategic(env, order) == {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "9"}]}
-    assert strategic(env, {"env": [{"$patch": "replace"}, {"name": "C"}]}) == {"env": [{"name": "C"}]}
+    order = {
+        "$setElementOrder/env": [{"name": "B"}, {"name": "A"}],
+        "env": [{"name": "A", "value": "9"}],
+    }
+    assert strategic(env, order) == {
+        "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "9"}]
+    }
+    assert strategic(env, {"env": [{"$patch": "replace"}, {"name": "C"}]}) == {
+        "env": [{"name": "C"}]
+    }
 
 
 def test_a_patch_that_names_a_version_conflicts_when_it_is_stale(api):
     old = api.made(MAPS, {"metadata": {"name": "settings"}})["metadata"]["resourceVersion"]
-    assert api.patch(f"{MAPS}/settings", {"metadata": {"resourceVersion": old}, "data": {"a": "1"}}).status == 200
-    response = api.patch(f"{MAPS}/settings", {"metadata": {"resourceVersion": old}, "data": {"a": "2"}})
+    assert (
+        api.patch(
+            f"{MAPS}/settings", {"metadata": {"resourceVersion": old}, "data": {"a": "1"}}
+        ).status
+        == 200
+    )
+    response = api.patch(
+        f"{MAPS}/settings", {"metadata": {"resourceVersion": old}, "data": {"a": "2"}}
+    )
     assert response.status == 409
 
 
@@ -109,7 +129,9 @@ def test_a_patch_of_an_unknown_kind_or_of_nothing_is_refused(api):
 
 def apply(api, data, manager="drillkit", force=False, name="settings"):
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-    return api.patch(f"{MAPS}/{name}", config, kind="apply", fieldManager=manager, force=str(force).lower())
+    return api.patch(
+        f"{MAPS}/{name}", config, kind="apply", fieldManager=manager, force=str(force).lower()
+    )
 
 
 def test_an_apply_creates_then_changes_then_takes_back_what_it_gave_up(api):
@@ -123,7 +145,10 @@ def test_an_apply_creates_then_changes_then_takes_back_what_it_gave_up(api):
 def test_applying_the_same_again_changes_nothing(api):
     first = apply(api, {"a": "1"}).body
     api.advance(60)
-    assert apply(api, {"a": "1"}).body["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert (
+        apply(api, {"a": "1"}).body["metadata"]["resourceVersion"]
+        == first["metadata"]["resourceVersion"]
+    )
 
 
 def test_an_apply_conflicts_with_another_owner_unless_forced(api):
@@ -131,7 +156,11 @@ def test_an_apply_conflicts_with_another_owner_unless_forced(api):
     response = apply(api, {"a": "2"}, manager="bob")
     assert (response.status, response.body["reason"]) == (409, "Conflict")
     assert response.body["details"]["causes"] == [
-        {"reason": "FieldManagerConflict", "message": 'conflict with "alice" using v1', "field": ".data.a"}
+        {
+            "reason": "FieldManagerConflict",
+            "message": 'conflict with "alice" using v1',
+            "field": ".data.a",
+        }
     ]
     assert apply(api, {"a": "2"}, manager="bob", force=True).body["data"] == {"a": "2"}
     assert apply(api, {"a": "1"}, manager="alice").status == 409, "bob owns it now"
@@ -146,7 +175,9 @@ def test_owners_that_agree_share_a_field_and_it_stays_until_the_last_gives_it_up
 
 def test_a_plain_write_takes_ownership_and_an_apply_then_conflicts(api):
     apply(api, {"a": "1"})
-    api.patch(f"{MAPS}/settings", {"data": {"a": "2"}}, agent="kubectl/v1.31", fieldManager="kubectl-edit")
+    api.patch(
+        f"{MAPS}/settings", {"data": {"a": "2"}}, agent="kubectl/v1.31", fieldManager="kubectl-edit"
+    )
     response = apply(api, {"a": "1"})
     assert response.status == 409
     assert 'conflict with "kubectl-edit"' in response.body["message"]
@@ -164,13 +195,19 @@ def test_an_apply_merges_containers_and_leaves_the_fields_of_others(api, workloa
         "spec": {"template": {"spec": {"containers": [side]}}},
     }
     new = api.patch(WEB, partial, kind="apply", fieldManager="mesh").body
-    assert [each["name"] for each in new["spec"]["template"]["spec"]["containers"]] == ["web", "side"]
+    assert [each["name"] for each in new["spec"]["template"]["spec"]["containers"]] == [
+        "web",
+        "side",
+    ]
     assert new["spec"]["replicas"] == 7
 
 
 def test_an_apply_needs_a_manager_and_a_complete_address(api):
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
     assert api.patch(f"{MAPS}/settings", config, kind="apply").status == 422
-    assert api.patch(f"{MAPS}/settings", {"metadata": {}}, kind="apply", fieldManager="x").status == 400
+    assert (
+        api.patch(f"{MAPS}/settings", {"metadata": {}}, kind="apply", fieldManager="x").status
+        == 400
+    )
     other = {**config, "metadata": {"name": "other"}}
     assert api.patch(f"{MAPS}/settings", other, kind="apply", fieldManager="x").status == 400

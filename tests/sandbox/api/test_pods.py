@@ -13,7 +13,11 @@ BUDGETS = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
 
 
 def evict(api, name="web-0", options=None, **params):
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "shop"}}
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": "shop"},
+    }
     if options is not None:
         body["deleteOptions"] = options
     return api.post(f"{PODS_PATH}/{name}/eviction", body, **params)
@@ -27,8 +31,16 @@ def budget(api, name="web", labels=None, **spec):
 @pytest.fixture
 def web(api, pod, workload):
     """Three ready pods of a ReplicaSet that wants three."""
-    owner = api.made("/apis/apps/v1/namespaces/shop/replicasets", workload("web", 3, "ReplicaSet"))["metadata"]
-    reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": owner["uid"], "controller": True}
+    owner = api.made("/apis/apps/v1/namespaces/shop/replicasets", workload("web", 3, "ReplicaSet"))[
+        "metadata"
+    ]
+    reference = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": "web",
+        "uid": owner["uid"],
+        "controller": True,
+    }
     for number in range(3):
         body = pod(f"web-{number}")
         body["metadata"]["ownerReferences"] = [reference]
@@ -47,7 +59,10 @@ def test_a_budget_refuses_and_is_named(web):
     budget(web, minAvailable=3)
     response = evict(web)
     assert (response.status, response.body["reason"]) == (429, "TooManyRequests")
-    assert response.body["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
+    assert (
+        response.body["message"]
+        == "Cannot evict pod as it would violate the pod's disruption budget."
+    )
     assert response.body["details"]["causes"] == [
         {
             "reason": "DisruptionBudget",
@@ -68,12 +83,19 @@ def test_a_refusal_can_say_when_to_come_back(web):
 
 @pytest.mark.parametrize(
     "spec",
-    [{"minAvailable": 2}, {"minAvailable": "60%"}, {"maxUnavailable": 1}, {"maxUnavailable": "30%"}],
+    [
+        {"minAvailable": 2},
+        {"minAvailable": "60%"},
+        {"maxUnavailable": 1},
+        {"maxUnavailable": "30%"},
+    ],
 )
 def test_what_a_budget_allows_is_counted_live(web, spec):
     budget(web, **spec)
     assert evict(web, "web-0").status == 201
-    assert evict(web, "web-1").status == 429, "the evicted pod counts no more, though it still terminates"
+    assert evict(web, "web-1").status == 429, (
+        "the evicted pod counts no more, though it still terminates"
+    )
 
 
 def test_a_percentage_counts_from_the_replicas_that_are_wanted(web):
@@ -142,7 +164,9 @@ def test_a_log_comes_from_the_clusters_hook(api, pod):
     waiting = api.get(f"{PODS_PATH}/web/log")
     assert (waiting.status, "waiting to start" in waiting.body["message"]) == (400, True)
     api.run_pod("web")
-    assert api.get(f"{PODS_PATH}/web/log", tailLines=200, previous="true").body == "line 1\nline 2\n"
+    assert (
+        api.get(f"{PODS_PATH}/web/log", tailLines=200, previous="true").body == "line 1\nline 2\n"
+    )
     assert asked == [("web", "web", True, 200)]
     assert api.get(f"{PODS_PATH}/web/log", limitBytes=6).encode() == b"line 1"
     follow = api.get(f"{PODS_PATH}/web/log", follow="true", tailLines=1).upgrade
@@ -151,7 +175,9 @@ def test_a_log_comes_from_the_clusters_hook(api, pod):
 
 
 def test_a_container_must_be_named_where_there_are_several(api, pod):
-    api.made(PODS_PATH, pod(containers=[{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]))
+    api.made(
+        PODS_PATH, pod(containers=[{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}])
+    )
     api.run_pod("web")
     api.store.pod_log = lambda pod, container, previous, tail: container
     response = api.get(f"{PODS_PATH}/web/log")
@@ -181,12 +207,17 @@ def test_metrics_are_served_once_something_measures(api, pod):
         api.run_pod(name)
     path = "/apis/metrics.k8s.io/v1beta1"
     assert api.get(f"{path}/pods").status == 404
-    api.store.pod_metrics = lambda pod: {"web": (0.25, 10 * 1024 * 1024)} if pod["metadata"]["name"] == "a" else {}
+    api.store.pod_metrics = lambda pod: (
+        {"web": (0.25, 10 * 1024 * 1024)} if pod["metadata"]["name"] == "a" else {}
+    )
     items = api.get(f"{path}/namespaces/shop/pods").body["items"]
     assert [(item["metadata"]["name"], item["containers"]) for item in items] == [
         ("a", [{"name": "web", "usage": {"cpu": "250000000n", "memory": "10240Ki"}}])
     ]
-    assert api.get(f"{path}/nodes/node-1").body["usage"] == {"cpu": "250000000n", "memory": "10240Ki"}
+    assert api.get(f"{path}/nodes/node-1").body["usage"] == {
+        "cpu": "250000000n",
+        "memory": "10240Ki",
+    }
     assert api.get(f"{path}/namespaces/shop/pods/b").status == 404
     assert api.post(f"{path}/namespaces/shop/pods", {}).status == 405
 
@@ -196,14 +227,19 @@ def test_the_policy_answers_reviews_and_is_enforced(api, pod):
     reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
     def may(**attributes):
-        return api.post(reviews, {"spec": {"resourceAttributes": attributes}}).body["status"]["allowed"]
+        return api.post(reviews, {"spec": {"resourceAttributes": attributes}}).body["status"][
+            "allowed"
+        ]
 
     assert may(verb="list", resource="pods", namespace="shop")
     assert not may(verb="delete", resource="pods", namespace="shop")
     api.made(PODS_PATH, pod())
     response = api.delete(f"{PODS_PATH}/web")
     assert (response.status, response.body["reason"]) == (403, "Forbidden")
-    assert 'cannot delete resource "pods" in API group "" in the namespace "shop"' in response.body["message"]
+    assert (
+        'cannot delete resource "pods" in API group "" in the namespace "shop"'
+        in response.body["message"]
+    )
     assert api.store.get(PODS, "shop", "web") is not None
 
 

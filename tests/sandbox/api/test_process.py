@@ -22,7 +22,12 @@ class Sandbox:
     def __init__(self, folder, *options, stdin=subprocess.PIPE):
         command = [sys.executable, "-m", "drillkit.sandbox", "--state", str(folder), *options]
         self.process = subprocess.Popen(
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self.endpoints = None
 
@@ -68,7 +73,16 @@ def gone(processes, within_s=5.0):
 def test_it_says_in_one_line_where_everything_is(start, tmp_path):
     sandbox = start("--no-cluster").ready()
     said = sandbox.endpoints
-    assert said.keys() >= {"kubeconfig", "server", "urls", "aws", "prometheus", "pid", "cluster_uid", "emulated"}
+    assert said.keys() >= {
+        "kubeconfig",
+        "server",
+        "urls",
+        "aws",
+        "prometheus",
+        "pid",
+        "cluster_uid",
+        "emulated",
+    }
     assert said["pid"] == sandbox.process.pid
     file = tmp_path / "state" / "endpoints.json"
     assert json.loads(file.read_text()) == said
@@ -120,7 +134,10 @@ def test_without_a_pipe_the_end_of_input_means_nothing(start):
         sandbox.process.wait(0.3)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells children of their parent's death on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="the kernel tells children of their parent's death on Linux only",
+)
 def test_it_ends_with_a_parent_that_is_killed(tmp_path):
     script = (
         "import subprocess, sys, time\n"
@@ -166,7 +183,14 @@ def test_velero_needs_no_aws(start):
 def test_aws_is_described_without_a_password_and_ends_with_the_rest(start):
     sandbox = start("--no-cluster", "--aws", "--ready-timeout", "60").ready()
     aws = sandbox.endpoints["aws"]
-    assert aws.keys() >= {"endpoint_url", "account", "region", "subnet_group", "security_groups", "environment"}
+    assert aws.keys() >= {
+        "endpoint_url",
+        "account",
+        "region",
+        "subnet_group",
+        "security_groups",
+        "environment",
+    }
     for reference in aws["databases"].values():
         login = Path(reference.removeprefix("file:"))
         assert stat.S_IMODE(login.stat().st_mode) == 0o600
@@ -180,7 +204,9 @@ def test_aws_is_described_without_a_password_and_ends_with_the_rest(start):
 @pytest.mark.slow
 def test_the_shop_answers_and_a_stop_ends_every_process(start):
     sandbox = start("--die-with-parent").ready()
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sandbox.endpoints["urls"]["web"]) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        sandbox.endpoints["urls"]["web"]
+    ) as answer:
         assert answer.status == 200
     family = sandbox.family()
     assert len(family) > 3
@@ -190,7 +216,10 @@ def test_the_shop_answers_and_a_stop_ends_every_process(start):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells children of their parent's death on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="the kernel tells children of their parent's death on Linux only",
+)
 def test_even_when_it_is_killed_no_process_stays(start):
     sandbox = start().ready()
     family = sandbox.family()

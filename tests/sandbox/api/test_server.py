@@ -38,7 +38,10 @@ def test_it_listens_on_loopback_with_a_certificate_that_holds_under_strict_verif
         served.context.wrap_socket(raw, server_hostname="localhost") as tls,
     ):
         assert tls.version() in ("TLSv1.2", "TLSv1.3")
-    with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection((host, int(port)), 5) as raw:
+    with (
+        pytest.raises(ssl.SSLCertVerificationError),
+        socket.create_connection((host, int(port)), 5) as raw,
+    ):
         ssl.create_default_context().wrap_socket(raw, server_hostname="localhost")
 
 
@@ -50,7 +53,9 @@ def test_its_secrets_are_readable_only_by_their_owner(served):
 def test_a_request_that_makes_no_sense_is_refused_and_the_next_one_is_answered(served):
     assert served.ask("POST", MAPS, ["no", "object"])[0] == 400
     assert served.ask("POST", MAPS, named("x" * 10_000_000))[0] == 413
-    with socket.create_connection(("127.0.0.1", int(served.server.url.rpartition(":")[2])), 5) as raw:
+    with socket.create_connection(
+        ("127.0.0.1", int(served.server.url.rpartition(":")[2])), 5
+    ) as raw:
         raw.sendall(b"not tls at all\r\n\r\n")
     assert served.ask("POST", MAPS, named("fine"))[0] == 201
 
@@ -102,7 +107,10 @@ class Watching:
 
 def test_a_watch_streams_changes_as_they_happen_and_ends_in_time(served):
     version = served.ask("GET", MAPS)[1]["metadata"]["resourceVersion"]
-    watch = Watching(served, f"{MAPS}?watch=1&resourceVersion={version}&timeoutSeconds=1&allowWatchBookmarks=true")
+    watch = Watching(
+        served,
+        f"{MAPS}?watch=1&resourceVersion={version}&timeoutSeconds=1&allowWatchBookmarks=true",
+    )
     served.ask("POST", MAPS, named("a"))
     assert watch.until(1) == [("ADDED", "a")]
     served.ask("DELETE", f"{MAPS}/a")
@@ -137,11 +145,15 @@ def running(served):
     def make():
         spec = {"containers": [{"name": "web", "image": "x:1"}], "nodeName": "node-1"}
         served.store.create(PODS, {"metadata": {"name": "web"}, "spec": spec}, "default")
-        served.store.patch(PODS, "default", "web", {"status": {"phase": "Running"}}, subresource="status")
+        served.store.patch(
+            PODS, "default", "web", {"status": {"phase": "Running"}}, subresource="status"
+        )
 
     served.do(make)
     served.log = ["one\n", "two\n"]
-    served.store.pod_log = lambda pod, container, previous, tail: "".join(served.log[-tail:] if tail else served.log)
+    served.store.pod_log = lambda pod, container, previous, tail: "".join(
+        served.log[-tail:] if tail else served.log
+    )
     return served
 
 
@@ -166,9 +178,16 @@ def execute(served, *words, stdin=None):
 
     api = client.CoreV1Api(config.new_client_from_config(str(served.kubeconfig)))
     answer = stream(
-        api.connect_get_namespaced_pod_exec, "web", "default", command=list(words), stdin=stdin is not None,
-        stdout=True, stderr=True, tty=False, _preload_content=False,
-    )  # fmt: skip
+        api.connect_get_namespaced_pod_exec,
+        "web",
+        "default",
+        command=list(words),
+        stdin=stdin is not None,
+        stdout=True,
+        stderr=True,
+        tty=False,
+        _preload_content=False,
+    )
     if stdin is not None:
         answer.write_stdin(stdin)
     answer.run_forever(timeout=5)
@@ -190,9 +209,12 @@ def websocket_to(served, query):
 
     path = f"/api/v1/namespaces/default/pods/web/exec?{query}"
     return websocket.create_connection(
-        served.server.url.replace("https", "wss") + path, header=[f"Authorization: Bearer {served.token}"],
-        subprotocols=["v5.channel.k8s.io"], sslopt={"context": served.context}, timeout=5,
-    )  # fmt: skip
+        served.server.url.replace("https", "wss") + path,
+        header=[f"Authorization: Bearer {served.token}"],
+        subprotocols=["v5.channel.k8s.io"],
+        sslopt={"context": served.context},
+        timeout=5,
+    )
 
 
 def test_a_command_that_cannot_start_says_why(running):
@@ -200,7 +222,9 @@ def test_a_command_that_cannot_start_says_why(running):
         raise ApiError(400, "BadRequest", "no such program")
 
     running.store.pod_exec = run
-    assert running.ask("GET", "/api/v1/namespaces/default/pods/web/exec?command=ls")[0] == 400, "no upgrade"
+    assert running.ask("GET", "/api/v1/namespaces/default/pods/web/exec?command=ls")[0] == 400, (
+        "no upgrade"
+    )
     link = websocket_to(running, "command=ls&stdout=1")
     frame = link.recv()
     link.close()
@@ -246,7 +270,14 @@ FAULTS = "/_sandbox/faults"
 
 
 def test_a_fault_refuses_the_next_requests_it_matches(served):
-    fault = {"method": "POST", "path": "/configmaps$", "times": 2, "status": 503, "retry_after_s": 1, "message": "busy"}
+    fault = {
+        "method": "POST",
+        "path": "/configmaps$",
+        "times": 2,
+        "status": 503,
+        "retry_after_s": 1,
+        "message": "busy",
+    }
     assert served.ask("POST", FAULTS, fault)[0] == 200
     assert served.ask("GET", MAPS)[0] == 200
     for _ in range(2):
@@ -285,7 +316,15 @@ def test_faults_end_when_they_are_cleared(served):
 
 @pytest.mark.parametrize(
     "fault",
-    [{"stauts": 500}, {"status": 200}, {"path": "("}, {"drop": "during"}, {"times": "many"}, {"hang_s": -1}, []],
+    [
+        {"stauts": 500},
+        {"status": 200},
+        {"path": "("},
+        {"drop": "during"},
+        {"times": "many"},
+        {"hang_s": -1},
+        [],
+    ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(served, fault):
     assert served.ask("POST", FAULTS, fault)[0] == 400

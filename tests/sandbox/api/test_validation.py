@@ -20,17 +20,25 @@ def test_a_body_of_another_version_or_kind_is_refused(api, pod):
     body = pod()
     response = api.post(PODS_PATH, {**body, "apiVersion": "v2"})
     assert response.status == 400
-    assert "API version in the data (v2) does not match the expected API version (v1)" in response.body["message"]
+    assert (
+        "API version in the data (v2) does not match the expected API version (v1)"
+        in response.body["message"]
+    )
     assert api.post(PODS_PATH, {**body, "kind": "Deployment"}).status == 400
     assert api.post(PODS_PATH, []).status == 400
     assert api.post(PODS_PATH, {**body, "spec": "text"}).status == 400
-    assert api.call("POST", PODS_PATH, "x", content_type="application/vnd.kubernetes.protobuf").status == 415
+    assert (
+        api.call("POST", PODS_PATH, "x", content_type="application/vnd.kubernetes.protobuf").status
+        == 415
+    )
 
 
 def test_a_body_that_is_no_json_is_refused(api):
     from drillkit.sandbox.kube.wire import Request
 
-    response = api.store.handle(Request("POST", MAPS, {}, {"Content-Type": "application/json"}, b"{"))
+    response = api.store.handle(
+        Request("POST", MAPS, {}, {"Content-Type": "application/json"}, b"{")
+    )
     assert (response.status, response.body["reason"]) == (400, "BadRequest")
 
 
@@ -100,7 +108,10 @@ def test_a_workload_selects_its_own_pods_and_never_others(api, workload):
     assert "`selector` does not match template `labels`" in message
     api.made(DEPLOYS, workload())
     changed = workload()
-    changed["spec"]["selector"] = changed["spec"]["template"]["metadata"]["labels"] = {"app": "web", "v": "2"}
+    changed["spec"]["selector"] = changed["spec"]["template"]["metadata"]["labels"] = {
+        "app": "web",
+        "v": "2",
+    }
     changed["spec"]["selector"] = {"matchLabels": {"app": "web", "v": "2"}}
     assert "field is immutable" in refused(api.put(f"{DEPLOYS}/web", changed), "spec.selector")
     missing = workload("more")
@@ -116,8 +127,16 @@ def test_replicas_are_a_count(api, workload):
 
 def test_a_budget_has_one_bound(api):
     path = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
-    refused(api.post(path, {"metadata": {"name": "a"}, "spec": {"minAvailable": 1, "maxUnavailable": 1}}), "spec")
-    refused(api.post(path, {"metadata": {"name": "a"}, "spec": {"minAvailable": "half"}}), "spec.minAvailable")
+    refused(
+        api.post(
+            path, {"metadata": {"name": "a"}, "spec": {"minAvailable": 1, "maxUnavailable": 1}}
+        ),
+        "spec",
+    )
+    refused(
+        api.post(path, {"metadata": {"name": "a"}, "spec": {"minAvailable": "half"}}),
+        "spec.minAvailable",
+    )
 
 
 def test_a_job_says_what_happens_when_it_fails(api):
@@ -140,7 +159,10 @@ def test_a_service_has_ports_and_keeps_its_address(api):
 
 def test_a_lease_is_replaced_only_by_who_knows_its_version(api):
     path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"
-    made = api.made(path, {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}})
+    made = api.made(
+        path,
+        {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}},
+    )
     blind = {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "b"}}
     refused(api.put(f"{path}/lock", blind), "metadata.resourceVersion")
     assert api.put(f"{path}/lock", {**made, "spec": {"holderIdentity": "b"}}).status == 200

@@ -72,7 +72,9 @@ class Lab:
             aws_access_key_id=self.aws.access_key,
             aws_secret_access_key=self.aws.secret_key,
             region_name=region or self.aws.region,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=30, s3={"addressing_style": "path"}),
+            config=Config(
+                retries={"total_max_attempts": 1}, read_timeout=30, s3={"addressing_style": "path"}
+            ),
         )
 
     @staticmethod
@@ -87,7 +89,9 @@ class Lab:
 
     @staticmethod
     def instance(rds: Any, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+        found: dict[str, Any] = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][
+            0
+        ]
         return found
 
     @staticmethod
@@ -98,19 +102,35 @@ class Lab:
     def settled(self, rds: Any, name: str) -> dict[str, Any]:
         """The instance once it is no longer in transition, whatever it became."""
         passing = ("creating", "backing-up", "modifying", "rebooting", "starting", "stopping")
-        return self.until(lambda: (found := self.instance(rds, name))["DBInstanceStatus"] not in passing and found)
+        return self.until(
+            lambda: (found := self.instance(rds, name))["DBInstanceStatus"] not in passing and found
+        )
 
     def gone(self, rds: Any, name: str) -> None:
         """Deletes an instance and waits until nobody knows it."""
         rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
         self.until(
-            lambda: name not in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]]
+            lambda: (
+                name
+                not in [
+                    item["DBInstanceIdentifier"]
+                    for item in rds.describe_db_instances()["DBInstances"]
+                ]
+            )
         )
 
-    def sql(self, endpoint: dict[str, Any], user: str = "app", password: str = "", database: str = "shop") -> Sql:
+    def sql(
+        self,
+        endpoint: dict[str, Any],
+        user: str = "app",
+        password: str = "",
+        database: str = "shop",
+    ) -> Sql:
         import pg8000.native
 
-        secret = Path(next(iter(self.aws.databases.values()))["password_file"]).read_text(encoding="utf-8")
+        secret = Path(next(iter(self.aws.databases.values()))["password_file"]).read_text(
+            encoding="utf-8"
+        )
         return Sql(
             pg8000.native.Connection(
                 user,

@@ -23,9 +23,14 @@ def test_calls_are_throttled_as_often_as_asked_and_then_served(aws, lab):
 def test_an_error_can_be_aimed_at_one_resource_after_some_calls(aws, lab):
     rds = lab.client()
     aws.rule(
-        "error", action="DescribeDBInstances", match={"DBInstanceIdentifier": SHOP}, skip=1, code="AccessDenied",
-        status=403, message="no",
-    )  # fmt: skip
+        "error",
+        action="DescribeDBInstances",
+        match={"DBInstanceIdentifier": SHOP},
+        skip=1,
+        code="AccessDenied",
+        status=403,
+        message="no",
+    )
     rds.describe_db_instances()
     lab.instance(rds, SHOP)
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -52,9 +57,13 @@ def test_a_hanging_call_runs_into_the_clients_own_timeout(aws):
     from botocore.config import Config
 
     rds = boto3.client(
-        "rds", endpoint_url=aws.endpoint, aws_access_key_id=aws.access_key, aws_secret_access_key="x",
-        region_name=aws.region, config=Config(read_timeout=0.3, retries={"total_max_attempts": 1}),
-    )  # fmt: skip
+        "rds",
+        endpoint_url=aws.endpoint,
+        aws_access_key_id=aws.access_key,
+        aws_secret_access_key="x",
+        region_name=aws.region,
+        config=Config(read_timeout=0.3, retries={"total_max_attempts": 1}),
+    )
     aws.rule("hang", action="DescribeDBInstances", seconds=1)
     started = time.monotonic()
     with pytest.raises(ReadTimeoutError):
@@ -65,21 +74,32 @@ def test_a_hanging_call_runs_into_the_clients_own_timeout(aws):
 def test_resources_can_be_hidden_for_a_while(aws, lab):
     rds = lab.client()
     aws.hide(SHOP, 60)
-    assert SHOP not in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]]
+    assert SHOP not in [
+        item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]
+    ]
     with pytest.raises(ClientError, match="DBInstanceNotFound"):
         lab.instance(rds, SHOP)
     aws.reset()
     assert lab.instance(rds, SHOP)
     aws.hide(SHOP, 0.1)
-    lab.until(lambda: SHOP in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]])
+    lab.until(
+        lambda: (
+            SHOP
+            in [item["DBInstanceIdentifier"] for item in rds.describe_db_instances()["DBInstances"]]
+        )
+    )
 
 
-@pytest.mark.parametrize("status", ["incompatible-network", "insufficient-capacity", "restore-error"])
+@pytest.mark.parametrize(
+    "status", ["incompatible-network", "insufficient-capacity", "restore-error"]
+)
 def test_a_restore_can_be_made_to_fail_in_any_state(aws, lab, status):
     rds = lab.client()
     aws.fail_next(status, match="willfail")
     rds.restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="willfail", UseLatestRestorableTime=True
+        SourceDBInstanceIdentifier=SHOP,
+        TargetDBInstanceIdentifier="willfail",
+        UseLatestRestorableTime=True,
     )
     assert lab.settled(rds, "willfail")["DBInstanceStatus"] == status
     lab.gone(rds, "willfail")
@@ -92,7 +112,12 @@ def test_a_state_can_be_made_to_last(aws, lab):
     started = time.monotonic()
     with pytest.raises(ClientError, match="InvalidDBSnapshotState"):
         rds.delete_db_snapshot(DBSnapshotIdentifier="slow")
-    lab.until(lambda: rds.describe_db_snapshots(DBSnapshotIdentifier="slow")["DBSnapshots"][0]["Status"] == "available")
+    lab.until(
+        lambda: (
+            rds.describe_db_snapshots(DBSnapshotIdentifier="slow")["DBSnapshots"][0]["Status"]
+            == "available"
+        )
+    )
     assert time.monotonic() - started > 1
     lab.settled(rds, SHOP)
     rds.delete_db_snapshot(DBSnapshotIdentifier="slow")
@@ -100,7 +125,11 @@ def test_a_state_can_be_made_to_last(aws, lab):
 
 def test_credentials_can_expire_and_foreign_ones_are_refused(aws, lab):
     aws.settings(credentials="expired")
-    for service, call in (("rds", "describe_db_instances"), ("s3", "list_buckets"), ("sts", "get_caller_identity")):
+    for service, call in (
+        ("rds", "describe_db_instances"),
+        ("s3", "list_buckets"),
+        ("sts", "get_caller_identity"),
+    ):
         with pytest.raises(ClientError) as caught:
             getattr(lab.client(service), call)()
         assert caught.value.response["Error"]["Code"] == "ExpiredToken"
@@ -118,11 +147,18 @@ def test_the_call_log_shows_what_was_sent_and_no_password(aws, lab):
     last = aws.calls()[-1]["number"]
     with pytest.raises(ClientError):
         rds.create_db_instance(
-            DBInstanceIdentifier=SHOP, Engine="postgres", DBInstanceClass="db.t4g.micro", MasterUserPassword="secret-1",
+            DBInstanceIdentifier=SHOP,
+            Engine="postgres",
+            DBInstanceClass="db.t4g.micro",
+            MasterUserPassword="secret-1",
             Tags=[{"Key": "run", "Value": "7"}],
-        )  # fmt: skip
+        )
     (call,) = aws.calls(after=last)
-    assert (call["service"], call["action"], call["region"]) == ("rds", "CreateDBInstance", aws.region)
+    assert (call["service"], call["action"], call["region"]) == (
+        "rds",
+        "CreateDBInstance",
+        aws.region,
+    )
     assert call["params"]["Tags.Tag.1.Key"] == "run"
     assert "secret-1" not in str(call)
 

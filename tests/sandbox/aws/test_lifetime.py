@@ -16,7 +16,9 @@ import pytest
 from drillkit.sandbox.aws import AwsFailed, start_aws
 from drillkit.sandbox.aws.postgres.tools import PostgresMissing, find_postgres
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the kernel's parent-death signal is Linux's"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,9 @@ def processes_of(state: Path) -> list[psutil.Process]:
     """Every process whose command line names this state folder."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        if process.pid != os.getpid() and any(str(state) in word for word in process.info["cmdline"] or []):
+        if process.pid != os.getpid() and any(
+            str(state) in word for word in process.info["cmdline"] or []
+        ):
             found.append(process)
     return found
 
@@ -73,9 +77,11 @@ def test_a_sandbox_dies_with_its_parent_even_if_that_is_killed(tmp_path):
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
+    )
     assert parent.stdout is not None
     with parent.stdout:
         assert json.loads(parent.stdout.readline()) > 0

@@ -15,7 +15,9 @@ GROUP = "microservices-dev-cache"
 
 def command(endpoint: dict[str, object], *words: str) -> bytes:
     """One command to a cache, one answer."""
-    with socket.create_connection((str(endpoint["Address"]), int(str(endpoint["Port"]))), timeout=5) as connection:
+    with socket.create_connection(
+        (str(endpoint["Address"]), int(str(endpoint["Port"]))), timeout=5
+    ) as connection:
         connection.sendall((" ".join(words) + "\r\n").encode())
         return connection.recv(65536)
 
@@ -29,7 +31,9 @@ def test_objects_are_kept_and_presigned_urls_expire(aws, lab):
     s3 = lab.client("s3")
     s3.put_object(Bucket=aws.bucket, Key="a/b", Body=b"content")
     assert s3.get_object(Bucket=aws.bucket, Key="a/b")["Body"].read() == b"content"
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": aws.bucket, "Key": "a/b"}, ExpiresIn=2)
+    url = s3.generate_presigned_url(
+        "get_object", Params={"Bucket": aws.bucket, "Key": "a/b"}, ExpiresIn=2
+    )
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"content"
     time.sleep(3.1)
@@ -48,7 +52,9 @@ def test_a_conditional_put_takes_a_lock_only_once(aws, lab):
 @pytest.mark.slow
 def test_the_drills_security_group_lets_nothing_out_in_either_region(aws, lab):
     for region in (aws.region, aws.dr_region):
-        found = lab.client("ec2", region).describe_security_groups(GroupIds=[aws.security_group])["SecurityGroups"]
+        found = lab.client("ec2", region).describe_security_groups(GroupIds=[aws.security_group])[
+            "SecurityGroups"
+        ]
         assert found[0]["GroupName"] == "drillkit-drill"
         assert found[0]["IpPermissionsEgress"] == []
 
@@ -61,7 +67,9 @@ def test_a_cache_failover_swaps_the_roles_and_refuses_connections_meanwhile(aws,
     cache = lab.client("elasticache")
     lab.until(lambda: group(cache)["Status"] == "available")
     before = group(cache)["NodeGroups"][0]
-    primary = next(m["CacheClusterId"] for m in before["NodeGroupMembers"] if m["CurrentRole"] == "primary")
+    primary = next(
+        m["CacheClusterId"] for m in before["NodeGroupMembers"] if m["CurrentRole"] == "primary"
+    )
     assert command(before["PrimaryEndpoint"], "SET", "session", "1") == b"+OK\r\n"
     aws.settings(failover_s=1.5)
     cache.test_failover(ReplicationGroupId=GROUP, NodeGroupId="0001")
@@ -71,9 +79,13 @@ def test_a_cache_failover_swaps_the_roles_and_refuses_connections_meanwhile(aws,
         command(before["PrimaryEndpoint"], "GET", "session")
     lab.until(lambda: group(cache)["Status"] == "available")
     after = group(cache)["NodeGroups"][0]
-    assert primary not in [m["CacheClusterId"] for m in after["NodeGroupMembers"] if m["CurrentRole"] == "primary"]
+    assert primary not in [
+        m["CacheClusterId"] for m in after["NodeGroupMembers"] if m["CurrentRole"] == "primary"
+    ]
     assert command(after["PrimaryEndpoint"], "GET", "session") == b"$1\r\n1\r\n"
-    messages = [event["Message"] for event in cache.describe_events(SourceIdentifier=GROUP)["Events"]]
+    messages = [
+        event["Message"] for event in cache.describe_events(SourceIdentifier=GROUP)["Events"]
+    ]
     assert any("Failover from primary node" in message for message in messages)
 
 
@@ -82,20 +94,39 @@ def test_a_cache_snapshot_restores_into_a_new_group_with_its_keys(aws, lab):
     lab.until(lambda: group(cache)["Status"] == "available")
     endpoint = group(cache)["NodeGroups"][0]["PrimaryEndpoint"]
     command(endpoint, "SET", "kept", "yes")
-    cache.create_snapshot(ReplicationGroupId=GROUP, SnapshotName="c1", Tags=[{"Key": "a", "Value": "b"}])
-    lab.until(lambda: cache.describe_snapshots(SnapshotName="c1")["Snapshots"][0]["SnapshotStatus"] == "available")
+    cache.create_snapshot(
+        ReplicationGroupId=GROUP, SnapshotName="c1", Tags=[{"Key": "a", "Value": "b"}]
+    )
+    lab.until(
+        lambda: (
+            cache.describe_snapshots(SnapshotName="c1")["Snapshots"][0]["SnapshotStatus"]
+            == "available"
+        )
+    )
     command(endpoint, "DEL", "kept")
     made = cache.create_replication_group(
-        ReplicationGroupId="copy", ReplicationGroupDescription="d", SnapshotName="c1", Tags=[{"Key": "x", "Value": "y"}]
+        ReplicationGroupId="copy",
+        ReplicationGroupDescription="d",
+        SnapshotName="c1",
+        Tags=[{"Key": "x", "Value": "y"}],
     )["ReplicationGroup"]
     assert made["Status"] == "creating"
     lab.until(lambda: group(cache, "copy")["Status"] == "available")
-    assert command(group(cache, "copy")["NodeGroups"][0]["PrimaryEndpoint"], "GET", "kept") == b"$3\r\nyes\r\n"
-    assert cache.list_tags_for_resource(ResourceName=made["ARN"])["TagList"] == [{"Key": "x", "Value": "y"}]
+    assert (
+        command(group(cache, "copy")["NodeGroups"][0]["PrimaryEndpoint"], "GET", "kept")
+        == b"$3\r\nyes\r\n"
+    )
+    assert cache.list_tags_for_resource(ResourceName=made["ARN"])["TagList"] == [
+        {"Key": "x", "Value": "y"}
+    ]
     cache.delete_replication_group(ReplicationGroupId="copy")
     lab.until(
         lambda: (
-            "copy" not in [g["ReplicationGroupId"] for g in cache.describe_replication_groups()["ReplicationGroups"]]
+            "copy"
+            not in [
+                g["ReplicationGroupId"]
+                for g in cache.describe_replication_groups()["ReplicationGroups"]
+            ]
         )
     )
     with pytest.raises(ClientError, match="ReplicationGroupNotFoundFault"):

@@ -36,7 +36,9 @@ def test_a_folder_without_postgres_is_refused_with_the_line_that_installs_one(tm
 
 
 @pytest.mark.parametrize("mode", ["default", "nobody"])
-def test_a_server_archives_and_recovers_in_folders_with_odd_names(tmp_path, binaries, monkeypatch, mode):
+def test_a_server_archives_and_recovers_in_folders_with_odd_names(
+    tmp_path, binaries, monkeypatch, mode
+):
     if mode == "nobody":
         if os.geteuid() != 0:
             pytest.skip("only root can become nobody")

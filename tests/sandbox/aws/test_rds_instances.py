@@ -10,9 +10,14 @@ from botocore.exceptions import ClientError
 
 SHOP = "microservices-dev-db"
 SMALL: dict[str, Any] = {
-    "Engine": "postgres", "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": 20, "MasterUsername": "app",
-    "MasterUserPassword": "correct-horse", "DBName": "shop", "BackupRetentionPeriod": 0,
-}  # fmt: skip
+    "Engine": "postgres",
+    "DBInstanceClass": "db.t4g.micro",
+    "AllocatedStorage": 20,
+    "MasterUsername": "app",
+    "MasterUserPassword": "correct-horse",
+    "DBName": "shop",
+    "BackupRetentionPeriod": 0,
+}
 
 
 def code_of(caught: pytest.ExceptionInfo[ClientError]) -> str:
@@ -44,8 +49,12 @@ def test_the_password_can_be_read_from_secrets_manager(aws, lab):
     from pathlib import Path
 
     access = aws.databases[SHOP]
-    value = lab.client("secretsmanager").get_secret_value(SecretId=access["secret_arn"])["SecretString"]
-    assert json.loads(value)["password"] == Path(access["password_file"]).read_text(encoding="utf-8")
+    value = lab.client("secretsmanager").get_secret_value(SecretId=access["secret_arn"])[
+        "SecretString"
+    ]
+    assert json.loads(value)["password"] == Path(access["password_file"]).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_failover_breaks_connections_swaps_the_zones_and_loses_no_committed_row(aws, lab):
@@ -78,7 +87,9 @@ def test_an_instance_in_one_zone_cannot_fail_over_but_reboot(lab):
     assert lab.settled(rds, "single")["DBInstanceStatus"] == "available"
     with pytest.raises(ClientError) as caught:
         rds.restore_db_instance_to_point_in_time(
-            SourceDBInstanceIdentifier="single", TargetDBInstanceIdentifier="x", UseLatestRestorableTime=True
+            SourceDBInstanceIdentifier="single",
+            TargetDBInstanceIdentifier="x",
+            UseLatestRestorableTime=True,
         )
     assert code_of(caught) == "PointInTimeRestoreNotEnabled"
     lab.gone(rds, "single")
@@ -104,9 +115,13 @@ def test_changes_show_as_pending_until_they_are_made_and_the_password_really_cha
     assert lab.instance(rds, "changing")["PendingModifiedValues"] == {"AllocatedStorage": 30}
     aws.settings(slow_s={"instance.modifying": 0.3})
     answer = rds.modify_db_instance(
-        DBInstanceIdentifier="changing", MasterUserPassword="battery-staple", MultiAZ=True, BackupRetentionPeriod=1,
-        DeletionProtection=True, ApplyImmediately=True,
-    )["DBInstance"]  # fmt: skip
+        DBInstanceIdentifier="changing",
+        MasterUserPassword="battery-staple",
+        MultiAZ=True,
+        BackupRetentionPeriod=1,
+        DeletionProtection=True,
+        ApplyImmediately=True,
+    )["DBInstance"]
     assert answer["DBInstanceStatus"] == "modifying"
     assert answer["DeletionProtection"] is True
     assert answer["PendingModifiedValues"]["MultiAZ"] is True
@@ -124,18 +139,30 @@ def test_a_copied_parameter_group_takes_hold_after_a_reboot_and_cannot_go_while_
     rds = lab.client()
     default = lab.instance(rds, SHOP)["DBParameterGroups"][0]["DBParameterGroupName"]
     rds.copy_db_parameter_group(
-        SourceDBParameterGroupIdentifier=default, TargetDBParameterGroupIdentifier="calm",
-        TargetDBParameterGroupDescription="no schedulers", Tags=[{"Key": "k", "Value": "v"}],
-    )  # fmt: skip
+        SourceDBParameterGroupIdentifier=default,
+        TargetDBParameterGroupIdentifier="calm",
+        TargetDBParameterGroupDescription="no schedulers",
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
     with pytest.raises(ClientError, match="static"):
         rds.modify_db_parameter_group(
             DBParameterGroupName="calm",
-            Parameters=[{"ParameterName": "max_worker_processes", "ParameterValue": "0", "ApplyMethod": "immediate"}],
+            Parameters=[
+                {
+                    "ParameterName": "max_worker_processes",
+                    "ParameterValue": "0",
+                    "ApplyMethod": "immediate",
+                }
+            ],
         )
     rds.modify_db_parameter_group(
         DBParameterGroupName="calm",
         Parameters=[
-            {"ParameterName": "max_logical_replication_workers", "ParameterValue": "0", "ApplyMethod": "pending-reboot"}
+            {
+                "ParameterName": "max_logical_replication_workers",
+                "ParameterValue": "0",
+                "ApplyMethod": "pending-reboot",
+            }
         ],
     )
     ours = rds.describe_db_parameters(DBParameterGroupName="calm", Source="user")["Parameters"]
@@ -167,7 +194,10 @@ def test_tags_are_added_listed_and_taken_away(lab):
 
 def test_quotas_are_told_and_kept(aws, lab):
     rds = lab.client()
-    quotas = {item["AccountQuotaName"]: item for item in rds.describe_account_attributes()["AccountQuotas"]}
+    quotas = {
+        item["AccountQuotaName"]: item
+        for item in rds.describe_account_attributes()["AccountQuotas"]
+    }
     assert quotas["DBInstances"]["Max"] == 40
     assert quotas["DBInstances"]["Used"] >= 1
     aws.settings(quota={"DBInstances": quotas["DBInstances"]["Used"]})
@@ -180,11 +210,15 @@ def test_long_lists_come_in_pages(lab):
     rds = lab.client()
     for number in range(25):
         rds.create_db_parameter_group(
-            DBParameterGroupName=f"page-{number}", DBParameterGroupFamily="postgres15", Description="d"
+            DBParameterGroupName=f"page-{number}",
+            DBParameterGroupFamily="postgres15",
+            Description="d",
         )
     first = rds.describe_db_parameter_groups(MaxRecords=20)
     assert len(first["DBParameterGroups"]) == 20
-    found = rds.get_paginator("describe_db_parameter_groups").paginate(PaginationConfig={"PageSize": 20})
+    found = rds.get_paginator("describe_db_parameter_groups").paginate(
+        PaginationConfig={"PageSize": 20}
+    )
     assert sum(len(page["DBParameterGroups"]) for page in found) >= 27
     for number in range(25):
         rds.delete_db_parameter_group(DBParameterGroupName=f"page-{number}")

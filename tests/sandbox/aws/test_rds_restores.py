@@ -19,7 +19,9 @@ def shipped_past(lab: Any, rds: Any, moment: datetime) -> None:
 
 
 @pytest.mark.slow
-def test_a_point_in_time_restore_brings_back_the_rows_lost_since_and_not_one_written_later(aws, lab):
+def test_a_point_in_time_restore_brings_back_the_rows_lost_since_and_not_one_written_later(
+    aws, lab
+):
     rds = lab.client()
     with lab.sql(lab.instance(rds, SHOP)["Endpoint"]) as sql:
         sql("create table ledger (n int)")
@@ -31,7 +33,10 @@ def test_a_point_in_time_restore_brings_back_the_rows_lost_since_and_not_one_wri
         sql("insert into ledger values (9999)")
         shipped_past(lab, rds, before)
         rds.restore_db_instance_to_point_in_time(
-            SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="pitr", RestoreTime=before, **QUIET
+            SourceDBInstanceIdentifier=SHOP,
+            TargetDBInstanceIdentifier="pitr",
+            RestoreTime=before,
+            **QUIET,
         )
         copy = lab.settled(rds, "pitr")
         assert copy["DBInstanceStatus"] == "available"
@@ -48,7 +53,10 @@ def test_the_latest_restorable_time_can_be_restored_and_holds_every_order_before
     rds = lab.client()
     with lab.sql(lab.instance(rds, SHOP)["Endpoint"]) as sql:
         rds.restore_db_instance_to_point_in_time(
-            SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="latest", UseLatestRestorableTime=True, **QUIET
+            SourceDBInstanceIdentifier=SHOP,
+            TargetDBInstanceIdentifier="latest",
+            UseLatestRestorableTime=True,
+            **QUIET,
         )
         point = lab.instance(rds, SHOP)["LatestRestorableTime"]
         copy = lab.settled(rds, "latest")
@@ -57,7 +65,9 @@ def test_the_latest_restorable_time_can_be_restored_and_holds_every_order_before
             count = restored("select count(*) from orders")
         assert newest <= point + timedelta(seconds=1)
         assert point - newest < timedelta(seconds=3)
-        assert count == sql(f"select count(*) from orders where created_at <= '{newest.isoformat()}'")
+        assert count == sql(
+            f"select count(*) from orders where created_at <= '{newest.isoformat()}'"
+        )
         assert count >= 5000
     lab.gone(rds, "latest")
 
@@ -67,11 +77,15 @@ def test_times_outside_the_restorable_window_are_refused(lab):
     for moment in (datetime.now(UTC) + timedelta(minutes=1), datetime(2001, 1, 1, tzinfo=UTC)):
         with pytest.raises(ClientError, match="outside the restorable window") as caught:
             rds.restore_db_instance_to_point_in_time(
-                SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="never", RestoreTime=moment
+                SourceDBInstanceIdentifier=SHOP,
+                TargetDBInstanceIdentifier="never",
+                RestoreTime=moment,
             )
         assert caught.value.response["Error"]["Code"] == "InvalidRestoreFault"
     with pytest.raises(ClientError, match="exactly one"):
-        rds.restore_db_instance_to_point_in_time(SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="never")
+        rds.restore_db_instance_to_point_in_time(
+            SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="never"
+        )
 
 
 @pytest.mark.slow
@@ -87,16 +101,23 @@ def test_the_latest_restorable_time_stands_still_while_the_archiver_does(aws, la
 
 
 @pytest.mark.slow
-def test_a_snapshot_restores_its_own_rows_with_the_settings_given_even_false_and_zero_ones(aws, lab):
+def test_a_snapshot_restores_its_own_rows_with_the_settings_given_even_false_and_zero_ones(
+    aws, lab
+):
     rds = lab.client()
     with lab.sql(lab.instance(rds, SHOP)["Endpoint"]) as sql:
         sql("create table snap (n int)")
         sql("insert into snap values (1), (2), (3)")
-        taken = rds.create_db_snapshot(DBSnapshotIdentifier="s1", DBInstanceIdentifier=SHOP)["DBSnapshot"]
+        taken = rds.create_db_snapshot(DBSnapshotIdentifier="s1", DBInstanceIdentifier=SHOP)[
+            "DBSnapshot"
+        ]
         assert taken["Status"] == "creating"
         assert lab.instance(rds, SHOP)["DBInstanceStatus"] == "backing-up"
         lab.until(
-            lambda: rds.describe_db_snapshots(DBSnapshotIdentifier="s1")["DBSnapshots"][0]["Status"] == "available"
+            lambda: (
+                rds.describe_db_snapshots(DBSnapshotIdentifier="s1")["DBSnapshots"][0]["Status"]
+                == "available"
+            )
         )
         sql("drop table snap")
     lab.settled(rds, SHOP)
@@ -126,9 +147,13 @@ def test_a_snapshot_restores_its_own_rows_with_the_settings_given_even_false_and
 
 
 @pytest.mark.slow
-def test_a_copy_without_settings_of_its_own_gets_the_defaults_and_inherits_tags_and_retention(aws, lab):
+def test_a_copy_without_settings_of_its_own_gets_the_defaults_and_inherits_tags_and_retention(
+    aws, lab
+):
     rds = lab.client()
-    newest = rds.describe_db_snapshots(DBInstanceIdentifier=SHOP, SnapshotType="automated")["DBSnapshots"][-1]
+    newest = rds.describe_db_snapshots(DBInstanceIdentifier=SHOP, SnapshotType="automated")[
+        "DBSnapshots"
+    ][-1]
     rds.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier="plain", DBSnapshotIdentifier=newest["DBSnapshotIdentifier"]
     )
@@ -165,7 +190,9 @@ def test_a_deleted_source_is_restored_from_the_backups_it_left(aws, lab):
         sql("insert into kept select generate_series(1, 77)")
     with pytest.raises(ClientError, match="FinalDBSnapshotIdentifier"):
         rds.delete_db_instance(DBInstanceIdentifier="doomed")
-    rds.delete_db_instance(DBInstanceIdentifier="doomed", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
+    rds.delete_db_instance(
+        DBInstanceIdentifier="doomed", SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+    )
 
     def left() -> Any:
         return rds.describe_db_instance_automated_backups(DbiResourceId=made["DbiResourceId"])[
@@ -175,7 +202,9 @@ def test_a_deleted_source_is_restored_from_the_backups_it_left(aws, lab):
     lab.until(lambda: left()[0]["Status"] == "retained")
     with pytest.raises(ClientError) as caught:
         rds.restore_db_instance_to_point_in_time(
-            SourceDBInstanceIdentifier="doomed", TargetDBInstanceIdentifier="again", UseLatestRestorableTime=True
+            SourceDBInstanceIdentifier="doomed",
+            TargetDBInstanceIdentifier="again",
+            UseLatestRestorableTime=True,
         )
     assert caught.value.response["Error"]["Code"] == "DBInstanceNotFound"
     rds.restore_db_instance_to_point_in_time(
@@ -208,9 +237,16 @@ def test_a_snapshot_is_copied_to_another_region_and_restored_there(aws, lab):
     )["DBSnapshot"]
     assert made["OriginalSnapshotCreateTime"] == source["OriginalSnapshotCreateTime"]
     lab.until(
-        lambda: there.describe_db_snapshots(DBSnapshotIdentifier="travelled")["DBSnapshots"][0]["Status"] == "available"
+        lambda: (
+            there.describe_db_snapshots(DBSnapshotIdentifier="travelled")["DBSnapshots"][0][
+                "Status"
+            ]
+            == "available"
+        )
     )
-    there.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="far", DBSnapshotIdentifier="travelled", **QUIET)
+    there.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="far", DBSnapshotIdentifier="travelled", **QUIET
+    )
     copy = lab.settled(there, "far")
     assert copy["DBInstanceArn"].startswith(f"arn:aws:rds:{aws.dr_region}:")
     with lab.sql(copy["Endpoint"]) as restored:
@@ -234,14 +270,21 @@ def test_a_backup_whose_wal_is_gone_or_whose_files_are_destroyed_fails_to_restor
     lab.settled(rds, "frail")
     rds.create_db_snapshot(DBSnapshotIdentifier="frail-1", DBInstanceIdentifier="frail")
     lab.until(
-        lambda: rds.describe_db_snapshots(DBSnapshotIdentifier="frail-1")["DBSnapshots"][0]["Status"] == "available"
+        lambda: (
+            rds.describe_db_snapshots(DBSnapshotIdentifier="frail-1")["DBSnapshots"][0]["Status"]
+            == "available"
+        )
     )
     assert aws.damage("frail", mode="wal-gone") == {"hit": 1}
     assert aws.damage("frail-1", mode="files") == {"hit": 1}
     rds.restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier="frail", TargetDBInstanceIdentifier="frail-a", UseLatestRestorableTime=True
+        SourceDBInstanceIdentifier="frail",
+        TargetDBInstanceIdentifier="frail-a",
+        UseLatestRestorableTime=True,
     )
-    rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="frail-b", DBSnapshotIdentifier="frail-1")
+    rds.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="frail-b", DBSnapshotIdentifier="frail-1"
+    )
     for name in ("frail-a", "frail-b"):
         broken = lab.settled(rds, name)
         assert broken["DBInstanceStatus"] == "restore-error"
@@ -257,7 +300,10 @@ def test_a_backup_with_missing_rows_restores_without_complaint_and_without_them(
     rds = lab.client()
     aws.damage(SHOP, sql="delete from orders where id > 10")
     rds.restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier=SHOP, TargetDBInstanceIdentifier="thin", UseLatestRestorableTime=True, **QUIET
+        SourceDBInstanceIdentifier=SHOP,
+        TargetDBInstanceIdentifier="thin",
+        UseLatestRestorableTime=True,
+        **QUIET,
     )
     copy = lab.settled(rds, "thin")
     assert copy["DBInstanceStatus"] == "available"

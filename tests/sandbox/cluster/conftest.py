@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from drillkit.sandbox.cluster.virtual import VirtualCluster
-from drillkit.sandbox.kube.objects import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, is_ready, is_terminating
+from drillkit.sandbox.kube.objects import (
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    is_ready,
+    is_terminating,
+)
 from drillkit.sandbox.kube.wire import Request
 
 
@@ -48,8 +55,12 @@ class Bench:
 
     def evict(self, name):
         path = f"/api/v1/namespaces/shop/pods/{name}/eviction"
-        body = b'{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s"}}' % name.encode()
-        return self.cluster.handle(Request("POST", path, (), {"Content-Type": "application/json"}, body))
+        body = (
+            b'{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s"}}' % name.encode()
+        )
+        return self.cluster.handle(
+            Request("POST", path, (), {"Content-Type": "application/json"}, body)
+        )
 
     def reasons(self):
         return {event["reason"] for event in self.store.list(EVENTS, "shop")}

@@ -37,7 +37,9 @@ SCRIPT = textwrap.dedent(
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
 def test_every_descendant_is_gone_soon_after_the_main_process(tmp_path, ending):
-    main = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "state")], stdout=subprocess.PIPE, text=True)
+    main = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "state")], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert main.stdout is not None
         assert main.stdout.readline() == "ready\n"

@@ -15,11 +15,18 @@ def cordon(bench, node, on=True):
 
 
 def addresses(bench, service):
-    return [a["targetRef"]["name"] for s in bench.get(ENDPOINTS, service)["subsets"] for a in s.get("addresses", [])]
+    return [
+        a["targetRef"]["name"]
+        for s in bench.get(ENDPOINTS, service)["subsets"]
+        for a in s.get("addresses", [])
+    ]
 
 
 def budget(**spec):
-    return {"metadata": {"name": "app"}, "spec": {"selector": {"matchLabels": {"app": "app"}}, **spec}}
+    return {
+        "metadata": {"name": "app"},
+        "spec": {"selector": {"matchLabels": {"app": "app"}}, **spec},
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,9 @@ def test_a_budget_counts_what_may_be_disrupted(bare, spec, desired, allowed):
     status = bare.status(BUDGETS, "app")
     assert (status["currentHealthy"], status["expectedPods"]) == (4, 4)
     assert (status["desiredHealthy"], status["disruptionsAllowed"]) == (desired, allowed)
-    assert condition(bare.get(BUDGETS, "app"), "DisruptionAllowed")["status"] == ("True" if allowed else "False")
+    assert condition(bare.get(BUDGETS, "app"), "DisruptionAllowed")["status"] == (
+        "True" if allowed else "False"
+    )
 
 
 def test_an_eviction_beyond_the_budget_is_refused_until_the_replacement_is_ready(shop):
@@ -56,7 +65,9 @@ def test_an_eviction_beyond_the_budget_is_refused_until_the_replacement_is_ready
 def test_a_drained_node_keeps_only_what_daemon_sets_put_there(shop):
     cordon(shop, "node-1")
     for pod in shop.pods():
-        if pod["spec"]["nodeName"] == "node-1" and not pod["metadata"]["name"].startswith("node-agent"):
+        if pod["spec"]["nodeName"] == "node-1" and not pod["metadata"]["name"].startswith(
+            "node-agent"
+        ):
             assert shop.evict(pod["metadata"]["name"]).status == 201
             shop.advance(5)
     shop.advance(10)
@@ -68,7 +79,9 @@ def test_a_drained_node_keeps_only_what_daemon_sets_put_there(shop):
 
 def test_a_cordon_shows_as_a_taint_and_goes_with_it(shop):
     cordon(shop, "node-3")
-    assert [t["key"] for t in shop.get(NODES, "node-3", "")["spec"]["taints"]] == ["node.kubernetes.io/unschedulable"]
+    assert [t["key"] for t in shop.get(NODES, "node-3", "")["spec"]["taints"]] == [
+        "node.kubernetes.io/unschedulable"
+    ]
     cordon(shop, "node-3", on=False)
     assert "taints" not in shop.get(NODES, "node-3", "")["spec"]
 
@@ -78,7 +91,10 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_bound_once_it_fits(bare):
     [pod] = bare.pods()
     scheduled = condition(pod, "PodScheduled")
     assert scheduled["reason"] == "Unschedulable"
-    assert scheduled["message"] == "0/4 nodes are available: 4 node(s) didn't match Pod's node affinity/selector."
+    assert (
+        scheduled["message"]
+        == "0/4 nodes are available: 4 node(s) didn't match Pod's node affinity/selector."
+    )
     bare.patch(NODES, "node-4", {"metadata": {"labels": {"disk": "fast"}}}, "")
     bare.advance(5)
     assert [p["spec"]["nodeName"] for p in bare.ready()] == ["node-4"]
@@ -87,7 +103,9 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_bound_once_it_fits(bare):
 def test_required_affinity_to_a_zone_is_respected(bare):
     wanted = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["local-b"]}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}
-    affinity = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}}
+    affinity = {
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    }
     bare.deployment(replicas=3, pod=affinity)
     assert {p["spec"]["nodeName"] for p in bare.pods()} == {"node-2"}
 
@@ -95,7 +113,9 @@ def test_required_affinity_to_a_zone_is_respected(bare):
 def test_taints_keep_pods_away_and_no_execute_drives_them_out(shop):
     on_node = [p for p in shop.pods("app=web") if p["spec"]["nodeName"] == "node-2"]
     assert on_node
-    shop.patch(NODES, "node-2", {"spec": {"taints": [{"key": "broken", "effect": "NoExecute"}]}}, "")
+    shop.patch(
+        NODES, "node-2", {"spec": {"taints": [{"key": "broken", "effect": "NoExecute"}]}}, ""
+    )
     shop.advance(20)
     assert {p["spec"]["nodeName"] for p in shop.ready("app=web")} <= {"node-1", "node-3", "node-4"}
     assert len(shop.ready("app=web")) == 3
@@ -106,7 +126,9 @@ def test_endpoints_follow_readiness_and_leave_out_pods_that_are_ending(shop):
     victim = shop.names("app=web")[0]
     shop.delete(PODS, victim)
     assert victim not in addresses(shop, "web")
-    [found] = [s for s in shop.store.list(SLICES, "shop") if s["metadata"]["labels"].get("app") == "web"]
+    [found] = [
+        s for s in shop.store.list(SLICES, "shop") if s["metadata"]["labels"].get("app") == "web"
+    ]
     ending = [e for e in found["endpoints"] if e["targetRef"]["name"] == victim]
     assert ending[0]["conditions"] == {"ready": False, "serving": True, "terminating": True}
     assert {e["zone"] for e in found["endpoints"]} == {"local-a", "local-b", "local-c"}
@@ -115,7 +137,10 @@ def test_endpoints_follow_readiness_and_leave_out_pods_that_are_ending(shop):
 def test_a_pod_that_never_gets_ready_is_listed_as_not_ready(bare):
     bare.deployment(replicas=1, annotations={"sandbox.drillkit.dev/never-ready": "true"})
     ports = [{"port": 80, "targetPort": 8080}]
-    bare.create(("", "services"), {"metadata": {"name": "app"}, "spec": {"selector": {"app": "app"}, "ports": ports}})
+    bare.create(
+        ("", "services"),
+        {"metadata": {"name": "app"}, "spec": {"selector": {"app": "app"}, "ports": ports}},
+    )
     bare.advance(10)
     [subset] = bare.get(ENDPOINTS, "app")["subsets"]
     assert "addresses" not in subset

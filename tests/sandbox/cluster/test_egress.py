@@ -28,12 +28,16 @@ def store() -> Store:
 
 def pod(store: Store, name: str = "tool", namespace: str = "dr") -> dict:
     spec = {"containers": [{"name": name, "image": "busybox"}]}
-    return store.create(("", "pods"), {"metadata": {"name": name, "labels": {"app": name}}, "spec": spec}, namespace)
+    return store.create(
+        ("", "pods"), {"metadata": {"name": name, "labels": {"app": name}}, "spec": spec}, namespace
+    )
 
 
 def deny(store: Store, egress_rules: list, selector: dict | None = None) -> None:
     spec = {"podSelector": selector or {}, "policyTypes": ["Egress"], "egress": egress_rules}
-    store.create(POLICIES, {"metadata": {"name": f"p{len(store.list(POLICIES))}"}, "spec": spec}, "dr")
+    store.create(
+        POLICIES, {"metadata": {"name": f"p{len(store.list(POLICIES))}"}, "spec": spec}, "dr"
+    )
 
 
 def test_a_pod_that_no_policy_selects_reaches_everything(store: Store) -> None:
@@ -45,7 +49,10 @@ def test_a_pod_that_no_policy_selects_reaches_everything(store: Store) -> None:
 def test_policies_add_up_and_a_rule_for_pods_opens_no_address(store: Store) -> None:
     deny(store, [{"to": [{"podSelector": {}}]}])
     assert egress.openings(store, pod(store)) == []
-    block = {"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"protocol": "TCP", "port": 5432}]}
+    block = {
+        "to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}],
+        "ports": [{"protocol": "TCP", "port": 5432}],
+    }
     deny(store, [block])
     assert egress.openings(store, pod(store, "second")) == [("10.0.0.7/32", 5432)]
     deny(store, [{}])
@@ -65,7 +72,9 @@ def test_a_network_that_knows_no_policies_can_be_had(store: Store) -> None:
     assert egress.openings(store, pod(store)) is None
 
 
-def test_a_command_that_may_reach_nothing_is_told_so_and_loses_its_network_where_that_is_possible() -> None:
+def test_a_command_that_may_reach_nothing_is_told_so_and_loses_its_network_where_that_is_possible() -> (
+    None
+):
     env: dict[str, str] = {}
     argv = egress.confined(["true"], env, [])
     assert argv[-1] == "true"
@@ -91,6 +100,10 @@ def test_nc_succeeds_when_it_is_connected_and_fails_when_not(tmp_path: Path) -> 
         port = str(server.getsockname()[1])
         assert subprocess.run([tool, "-w", "2", "127.0.0.1", port], check=False).returncode == 0
         sealed = {"PATH": "/usr/bin:/bin", egress.VARIABLE: "[]"}
-        refused = subprocess.run([tool, "-z", "127.0.0.1", port], check=False, env=sealed, capture_output=True)
+        refused = subprocess.run(
+            [tool, "-z", "127.0.0.1", port], check=False, env=sealed, capture_output=True
+        )
         assert refused.returncode == 1
-    assert subprocess.run([tool, "127.0.0.1", port], check=False, capture_output=True).returncode == 1
+    assert (
+        subprocess.run([tool, "127.0.0.1", port], check=False, capture_output=True).returncode == 1
+    )

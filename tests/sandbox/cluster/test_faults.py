@@ -36,7 +36,12 @@ def delay_s(rules: Rules, sender, receiver):
 
 def test_a_network_chaos_is_injected_recovered_after_its_duration_and_then_goes_without_delay(shop):
     shop.create(NETWORK, delay(duration="30s"))
-    assert conditions(shop) == {"Selected": True, "AllInjected": True, "AllRecovered": False, "Paused": False}
+    assert conditions(shop) == {
+        "Selected": True,
+        "AllInjected": True,
+        "AllRecovered": False,
+        "Paused": False,
+    }
     assert [record["phase"] for record in records(shop)] == ["Injected"] * 3
     assert shop.get(NETWORK, "chaos")["metadata"]["finalizers"] == ["chaos-mesh/records"]
     shop.advance(29)
@@ -62,7 +67,12 @@ def test_a_network_chaos_without_duration_stays_until_deleted_and_deletion_recov
 def test_a_pause_recovers_and_its_end_injects_again(shop):
     shop.create(NETWORK, delay())
     shop.patch(NETWORK, "chaos", {"metadata": {"annotations": {PAUSE: "true"}}})
-    assert conditions(shop) == {"Selected": True, "AllInjected": False, "AllRecovered": True, "Paused": True}
+    assert conditions(shop) == {
+        "Selected": True,
+        "AllInjected": False,
+        "AllRecovered": True,
+        "Paused": True,
+    }
     shop.patch(NETWORK, "chaos", {"metadata": {"annotations": {PAUSE: None}}})
     assert conditions(shop)["AllInjected"]
     assert [(r["injectedCount"], r["recoveredCount"]) for r in records(shop)] == [(2, 1)] * 3
@@ -70,7 +80,12 @@ def test_a_pause_recovers_and_its_end_injects_again(shop):
 
 def test_a_selector_that_matches_nothing_is_never_injected(shop):
     shop.create(NETWORK, delay(app="nobody"))
-    assert conditions(shop) == {"Selected": False, "AllInjected": False, "AllRecovered": False, "Paused": False}
+    assert conditions(shop) == {
+        "Selected": False,
+        "AllInjected": False,
+        "AllRecovered": False,
+        "Paused": False,
+    }
     assert "Failed" in shop.reasons()
 
 
@@ -118,7 +133,10 @@ def test_a_required_field_that_is_missing_is_refused(shop):
 
 def test_egress_is_delayed_once_per_direction_of_a_request(shop):
     shop.create(NETWORK, delay("150ms"))
-    rules, web, orders = shop.cluster.rules(), *(f"shop/{shop.names(f'app={app}')[0]}" for app in ("web", "orders"))
+    rules, web, orders = (
+        shop.cluster.rules(),
+        *(f"shop/{shop.names(f'app={app}')[0]}" for app in ("web", "orders")),
+    )
     assert delay_s(rules, web, fault.EXTERNAL) == pytest.approx(0.15)
     assert delay_s(rules, fault.EXTERNAL, web) == 0
     assert delay_s(rules, web, orders) == pytest.approx(0.15)
@@ -126,9 +144,15 @@ def test_egress_is_delayed_once_per_direction_of_a_request(shop):
 
 
 def test_a_target_narrows_the_fault_to_one_link(shop):
-    target = {"mode": "all", "selector": {"namespaces": ["shop"], "labelSelectors": {"app": "orders"}}}
+    target = {
+        "mode": "all",
+        "selector": {"namespaces": ["shop"], "labelSelectors": {"app": "orders"}},
+    }
     shop.create(NETWORK, delay("100ms", target=target, direction="both"))
-    rules, web, orders = shop.cluster.rules(), *(f"shop/{shop.names(f'app={app}')[0]}" for app in ("web", "orders"))
+    rules, web, orders = (
+        shop.cluster.rules(),
+        *(f"shop/{shop.names(f'app={app}')[0]}" for app in ("web", "orders")),
+    )
     assert {record["selectorKey"] for record in records(shop)} == {".", ".Target"}
     assert delay_s(rules, web, orders) == pytest.approx(0.1)
     assert delay_s(rules, orders, web) == pytest.approx(0.1)
@@ -147,11 +171,18 @@ def test_a_partition_lets_nothing_pass_and_loss_costs_retransmissions(shop):
     shop.delete(NETWORK, "cut")
     shop.create(NETWORK, chaos("lossy", action="loss", loss={"loss": "50"}))
     draws = iter([0.5, 0.1, 0.2, 0.9])
-    assert fault.passage(shop.cluster.rules(), web, fault.EXTERNAL, lambda: next(draws)).delay_s == pytest.approx(0.6)
+    assert fault.passage(
+        shop.cluster.rules(), web, fault.EXTERNAL, lambda: next(draws)
+    ).delay_s == pytest.approx(0.6)
 
 
 def test_stress_makes_pods_slower_and_shows_in_their_usage(shop):
-    shop.create(STRESS, chaos(stressors={"cpu": {"workers": 2, "load": 50}, "memory": {"workers": 1, "size": "64MB"}}))
+    shop.create(
+        STRESS,
+        chaos(
+            stressors={"cpu": {"workers": 2, "load": 50}, "memory": {"workers": 1, "size": "64MB"}}
+        ),
+    )
     web = f"shop/{shop.names('app=web')[0]}"
     assert records(shop, STRESS)[0]["id"] == f"{web}/web"
     assert fault.busy_s(shop.cluster.rules(), web) == pytest.approx(0.07)
@@ -181,7 +212,12 @@ def test_a_virtual_service_delays_and_aborts_a_share_of_requests(shop):
     aborted = {"percentage": {"value": 10}, "httpStatus": 418}
     shop.create(VIRTUAL_SERVICES, virtual_service({"fault": {"delay": delayed, "abort": aborted}}))
     rule = hit(shop)
-    assert (rule.delay_share, rule.delay_s, rule.abort_share, rule.abort_status) == (0.4, 1.5, 0.1, 418)
+    assert (rule.delay_share, rule.delay_s, rule.abort_share, rule.abort_status) == (
+        0.4,
+        1.5,
+        0.1,
+        418,
+    )
     assert hit(shop, "web.shop.svc.cluster.local") is None
 
 
@@ -194,13 +230,19 @@ def test_the_first_route_that_matches_wins_even_without_a_fault(shop):
 
 
 def test_a_condition_that_cannot_be_read_never_widens_the_fault(shop):
-    picky = {"match": [{"sourceLabels": {"app": "web"}}], "fault": {"abort": {"percentage": {"value": 100}}}}
+    picky = {
+        "match": [{"sourceLabels": {"app": "web"}}],
+        "fault": {"abort": {"percentage": {"value": 100}}},
+    }
     shop.create(VIRTUAL_SERVICES, virtual_service(picky))
     assert hit(shop) is None
 
 
 def test_rules_survive_the_way_to_the_proxy(shop):
-    shop.create(NETWORK, delay("10ms", target={"mode": "all", "selector": {"labelSelectors": {"app": "orders"}}}))
+    shop.create(
+        NETWORK,
+        delay("10ms", target={"mode": "all", "selector": {"labelSelectors": {"app": "orders"}}}),
+    )
     shop.create(DNS, chaos("dns", action="error"))
     shop.create(STRESS, chaos("stress", stressors={"cpu": {"workers": 1}}))
     shop.create(VIRTUAL_SERVICES, virtual_service({"match": [{"uri": {"exact": "/"}}]}))
@@ -213,7 +255,12 @@ def engine(experiment, state="active", **env):
     entries = [{"name": name, "value": value} for name, value in env.items()]
     info = {"appns": "shop", "applabel": "app=web", "appkind": "deployment"}
     experiments = [{"name": experiment, "spec": {"components": {"env": entries}}}]
-    spec = {"engineState": state, "appinfo": info, "chaosServiceAccount": "litmus-admin", "experiments": experiments}
+    spec = {
+        "engineState": state,
+        "appinfo": info,
+        "chaosServiceAccount": "litmus-admin",
+        "experiments": experiments,
+    }
     return {"metadata": {"name": "engine"}, "spec": spec}
 
 
@@ -240,7 +287,9 @@ def test_a_pod_delete_engine_kills_pods_and_passes_once_they_are_back(shop):
 
 
 def test_a_latency_engine_delays_its_pods_for_its_time(shop):
-    shop.create(ENGINES, engine("pod-network-latency", NETWORK_LATENCY="2000", TOTAL_CHAOS_DURATION="60"))
+    shop.create(
+        ENGINES, engine("pod-network-latency", NETWORK_LATENCY="2000", TOTAL_CHAOS_DURATION="60")
+    )
     [rule] = shop.cluster.rules().packets
     assert rule.delay_s == 2.0
     assert len(rule.from_pods) == 1

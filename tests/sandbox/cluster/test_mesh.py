@@ -22,7 +22,9 @@ def chaos(**spec):
 
 
 def uids(cluster, app="web"):
-    return {p["metadata"]["uid"] for p in cluster.store.list(PODS, "shop", f"app={app}") if is_ready(p)}
+    return {
+        p["metadata"]["uid"] for p in cluster.store.list(PODS, "shop", f"app={app}") if is_ready(p)
+    }
 
 
 async def median_s(url, count=9):
@@ -75,7 +77,9 @@ def test_an_injected_delay_is_felt_while_it_lasts(tmp_path):
         async with running(tmp_path) as cluster:
             url = f"{cluster.urls['web']}/health"
             assert await median_s(url) < 0.1
-            cluster.store.create(NETWORK, chaos(action="delay", delay={"latency": "150ms"}, duration="2s"), "shop")
+            cluster.store.create(
+                NETWORK, chaos(action="delay", delay={"latency": "150ms"}, duration="2s"), "shop"
+            )
             await asyncio.sleep(0.2)
             assert await median_s(url) == pytest.approx(0.15, abs=0.06)
             await until(lambda: not cluster.mesh.rules().packets)
@@ -94,7 +98,9 @@ def test_an_aborting_virtual_service_is_an_outage_whose_length_the_truth_knows(t
             async with load.applied() as since:
                 await asyncio.sleep(0.3)
                 began = time.monotonic()
-                cluster.store.create(VIRTUAL_SERVICES, {"metadata": {"name": "web"}, "spec": spec}, "shop")
+                cluster.store.create(
+                    VIRTUAL_SERVICES, {"metadata": {"name": "web"}, "spec": spec}, "shop"
+                )
                 await asyncio.sleep(0.5)
                 cluster.store.delete(VIRTUAL_SERVICES, "shop", "web")
                 ended = time.monotonic()
@@ -164,11 +170,16 @@ def test_bodies_of_any_framing_pass_through_the_proxy(tmp_path):
             port = int(cluster.urls["web"].rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             head = "POST /health HTTP/1.1\r\nHost: web\r\n"
-            for body in (f"Content-Length: 70000\r\n\r\n{'x' * 70000}", "Content-Length: 3\r\n\r\nabc"):
+            for body in (
+                f"Content-Length: 70000\r\n\r\n{'x' * 70000}",
+                "Content-Length: 3\r\n\r\nabc",
+            ):
                 writer.write((head + body).encode())
                 answer = await asyncio.wait_for(reader.readuntil(b"ok\n"), 5)
                 assert answer.startswith(b"HTTP/1.1 200")
-            writer.write(b"HEAD /health HTTP/1.1\r\nHost: web\r\n\r\nGET /missing HTTP/1.1\r\nHost: web\r\n\r\n")
+            writer.write(
+                b"HEAD /health HTTP/1.1\r\nHost: web\r\n\r\nGET /missing HTTP/1.1\r\nHost: web\r\n\r\n"
+            )
             both = await asyncio.wait_for(reader.readuntil(b"no such page\n"), 5)
             assert both.count(b"HTTP/1.1") == 2
             writer.close()
@@ -189,17 +200,23 @@ def test_the_metrics_are_istios_from_the_source_and_name_both_ends(tmp_path):
                     assert labels not in counts
                     counts[labels] = int(value)
             called = [
-                v for k, v in counts.items() if 'source_workload="web"' in k and 'destination_workload="orders"' in k
+                v
+                for k, v in counts.items()
+                if 'source_workload="web"' in k and 'destination_workload="orders"' in k
             ]
             assert called == [6]
             outside = 'source_workload="istio-ingressgateway"'
-            assert sum(v for k, v in counts.items() if outside in k and 'service_name="web"' in k) == 6
+            assert (
+                sum(v for k, v in counts.items() if outside in k and 'service_name="web"' in k) == 6
+            )
 
     asyncio.run(scenario())
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="the program prometheus is not installed")
+@pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="the program prometheus is not installed"
+)
 def test_a_real_prometheus_scrapes_the_mesh_and_the_pods_and_fires_its_alerts(tmp_path):
     async def scenario():
         async with running(tmp_path, prometheus="on") as cluster:
@@ -217,8 +234,16 @@ def test_a_real_prometheus_scrapes_the_mesh_and_the_pods_and_fires_its_alerts(tm
             while time.monotonic() < deadline:
                 found = (await ask(f"/api/v1/query?query={query}"))["result"]
                 ups = (await ask("/api/v1/query?query=sum(up)"))["result"]
-                firing = {alert["labels"]["alertname"] for alert in (await ask("/api/v1/alerts"))["alerts"]}
-                if found and ups and (found[0]["value"][1], ups[0]["value"][1]) == ("20", "11") and firing:
+                firing = {
+                    alert["labels"]["alertname"]
+                    for alert in (await ask("/api/v1/alerts"))["alerts"]
+                }
+                if (
+                    found
+                    and ups
+                    and (found[0]["value"][1], ups[0]["value"][1]) == ("20", "11")
+                    and firing
+                ):
                     break
                 await asyncio.sleep(0.3)
             assert (found[0]["value"][1], ups[0]["value"][1]) == ("20", "11")

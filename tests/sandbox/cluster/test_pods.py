@@ -79,7 +79,11 @@ def test_the_shop_is_ready_within_seconds_and_web_calls_orders(tmp_path):
             status, body, _ = await get(f"{cluster.urls['web']}/")
             assert (status, body.split("-")[0]) == (200, "shop/web")
             orders = cluster.store.list(PODS, "shop", "app=orders")
-            await until(lambda: any("GET / 200" in cluster.store.pod_log(o, "orders", False, None) for o in orders))
+            await until(
+                lambda: any(
+                    "GET / 200" in cluster.store.pod_log(o, "orders", False, None) for o in orders
+                )
+            )
             addresses = {p["status"]["podIP"] for p in cluster.store.list(PODS, "shop")}
             assert len(addresses) == 10 or not os.path.exists("/proc")
 
@@ -89,7 +93,9 @@ def test_the_shop_is_ready_within_seconds_and_web_calls_orders(tmp_path):
 def test_a_pod_is_ready_only_when_its_process_says_so(tmp_path):
     async def scenario(cluster, store):
         probe = {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1}
-        store.create(PODS, pod("slow", env=env(SANDBOX_STARTUP_MS=600), readinessProbe=probe), "lab")
+        store.create(
+            PODS, pod("slow", env=env(SANDBOX_STARTUP_MS=600), readinessProbe=probe), "lab"
+        )
         await until(lambda: container(store, "slow").get("started"))
         assert not is_ready(store.get(PODS, "lab", "slow"))
         await until(lambda: is_ready(store.get(PODS, "lab", "slow")))
@@ -101,7 +107,9 @@ def test_a_pod_is_ready_only_when_its_process_says_so(tmp_path):
 
 def test_a_container_that_keeps_ending_is_restarted_and_backs_off(tmp_path):
     async def scenario(cluster, store):
-        store.create(PODS, pod("crash", env=env(SANDBOX_EXIT_AFTER_MS=50, SANDBOX_EXIT_CODE=7)), "lab")
+        store.create(
+            PODS, pod("crash", env=env(SANDBOX_EXIT_AFTER_MS=50, SANDBOX_EXIT_CODE=7)), "lab"
+        )
         reason = lambda: container(store, "crash").get("state", {}).get("waiting", {}).get("reason")  # noqa: E731
         await until(lambda: reason() == "CrashLoopBackOff")
         status = container(store, "crash")
@@ -115,7 +123,11 @@ def test_a_container_that_keeps_ending_is_restarted_and_backs_off(tmp_path):
 
 def test_a_failing_liveness_probe_restarts_the_container(tmp_path):
     async def scenario(cluster, store):
-        probe = {"httpGet": {"path": "/status/500", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
+        probe = {
+            "httpGet": {"path": "/status/500", "port": 8080},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        }
         store.create(PODS, pod("sick", livenessProbe=probe), "lab")
         await until(lambda: container(store, "sick").get("restartCount"))
         assert any("Liveness probe failed" in e["message"] for e in store.list(EVENTS, "lab"))
@@ -128,10 +140,14 @@ def test_images_that_cannot_be_pulled_and_missing_settings_are_said_to_be_so(tmp
         missing = {"configMapKeyRef": {"name": "settings", "key": "colour"}}
         store.create(PODS, pod("nowhere", image="registry/unknown:1"), "lab")
         store.create(PODS, pod("unset", env=[{"name": "COLOUR", "valueFrom": missing}]), "lab")
-        waiting = lambda name: container(store, name).get("state", {}).get("waiting", {}).get("reason")  # noqa: E731
+        waiting = lambda name: (
+            container(store, name).get("state", {}).get("waiting", {}).get("reason")
+        )  # noqa: E731
         await until(lambda: waiting("nowhere") == "ImagePullBackOff")
         await until(lambda: waiting("unset") == "CreateContainerConfigError")
-        store.create(("", "configmaps"), {"metadata": {"name": "settings"}, "data": {"colour": "red"}}, "lab")
+        store.create(
+            ("", "configmaps"), {"metadata": {"name": "settings"}, "data": {"colour": "red"}}, "lab"
+        )
         await until(lambda: is_ready(store.get(PODS, "lab", "unset")))
         assert (await execute(store, "unset", "sh", "-c", "echo $COLOUR"))[1] == b"red\n"
 
@@ -157,7 +173,9 @@ def test_a_job_runs_its_command_for_real(tmp_path):
 def test_a_failing_init_container_keeps_a_pod_that_never_restarts_from_starting(tmp_path):
     async def scenario(cluster, store):
         broken = pod("broken", policy="Never")
-        broken["spec"]["initContainers"] = [{"name": "prepare", "image": "sandbox/exec", "command": ["false"]}]
+        broken["spec"]["initContainers"] = [
+            {"name": "prepare", "image": "sandbox/exec", "command": ["false"]}
+        ]
         store.create(PODS, broken, "lab")
         await until(lambda: store.get(PODS, "lab", "broken")["status"]["phase"] == "Failed")
         assert condition(store.get(PODS, "lab", "broken"), "Initialized")["status"] == "False"
@@ -169,7 +187,9 @@ def test_commands_run_beside_the_process_and_kill_one_means_the_container(tmp_pa
     async def scenario(cluster, store):
         store.create(PODS, pod("box", env=env(COLOUR="blue")), "lab")
         await until(lambda: is_ready(store.get(PODS, "lab", "box")))
-        assert await execute(store, "box", "sh", "-c", "echo $COLOUR $SANDBOX_POD; echo no >&2; exit 4") == (
+        assert await execute(
+            store, "box", "sh", "-c", "echo $COLOUR $SANDBOX_POD; echo no >&2; exit 4"
+        ) == (
             4,
             b"blue lab/box\n",
             b"no\n",
@@ -177,7 +197,9 @@ def test_commands_run_beside_the_process_and_kill_one_means_the_container(tmp_pa
         assert await execute(store, "box", "cat", given=b"through") == (0, b"through", b"")
         assert (await execute(store, "box", "no-such-program"))[0] == 127
         assert (await execute(store, "box", "kill", "-9", "1"))[0] == 0
-        status = await until(lambda: container(store, "box").get("restartCount") and container(store, "box"))
+        status = await until(
+            lambda: container(store, "box").get("restartCount") and container(store, "box")
+        )
         assert status["lastState"]["terminated"]["exitCode"] == 137
         assert status["lastState"]["terminated"]["signal"] == 9
 
@@ -201,7 +223,13 @@ def test_process_one_of_a_command_is_the_containers(given, expected):
 
 
 @pytest.mark.parametrize(
-    "hostile", [["reboot"], ["sh", "-c", "sleep 1; pkill -f python"], ["/sbin/shutdown", "now"], ["kill", "-9", "-1"]]
+    "hostile",
+    [
+        ["reboot"],
+        ["sh", "-c", "sleep 1; pkill -f python"],
+        ["/sbin/shutdown", "now"],
+        ["kill", "-9", "-1"],
+    ],
 )
 def test_commands_that_reach_beyond_the_container_are_refused(hostile):
     with pytest.raises(ApiError, match="refuses"):
@@ -217,7 +245,11 @@ def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_is_over(tmp_path):
         )
         store.create(PODS, stubborn, "lab")
         await until(lambda: is_ready(store.get(PODS, "lab", "stubborn")))
-        await until(lambda: store.pod_log(store.get(PODS, "lab", "stubborn"), "main", False, None) == "armed\n")
+        await until(
+            lambda: (
+                store.pod_log(store.get(PODS, "lab", "stubborn"), "main", False, None) == "armed\n"
+            )
+        )
         process = cluster.kubelet.of(store.get(PODS, "lab", "stubborn")).main[0].process
         store.delete(PODS, "lab", "stubborn", grace_s=1)
         await asyncio.sleep(0.3)
@@ -247,13 +279,21 @@ def test_stopping_leaves_no_process(tmp_path):
     pids = []
 
     async def scenario(cluster, store):
-        store.create(PODS, pod("box", image="sandbox/exec", command=["sh", "-c", "sleep 300 & sleep 300"]), "lab")
+        store.create(
+            PODS,
+            pod("box", image="sandbox/exec", command=["sh", "-c", "sleep 300 & sleep 300"]),
+            "lab",
+        )
         await until(lambda: is_ready(store.get(PODS, "lab", "box")))
         pids.extend(process.pid for process in cluster.processes._watchers)
 
     with_lab(tmp_path, scenario)
     assert len(pids) >= 2
-    left = [p for p in psutil.process_iter() if group_of(p.pid) in pids and p.status() != psutil.STATUS_ZOMBIE]
+    left = [
+        p
+        for p in psutil.process_iter()
+        if group_of(p.pid) in pids and p.status() != psutil.STATUS_ZOMBIE
+    ]
     assert left == []
 
 

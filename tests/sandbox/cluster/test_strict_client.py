@@ -49,7 +49,10 @@ def cluster():
     made.store.create(("batch", "jobs"), {"metadata": {"name": "work"}, "spec": work}, "shop")
     tick = {"schedule": "* * * * *", "jobTemplate": {"spec": work}}
     made.store.create(("batch", "cronjobs"), {"metadata": {"name": "tick"}, "spec": tick}, "shop")
-    stuck = {"containers": [{"name": "x", "image": "registry/unknown"}], "nodeSelector": {"no": "where"}}
+    stuck = {
+        "containers": [{"name": "x", "image": "registry/unknown"}],
+        "nodeSelector": {"no": "where"},
+    }
     made.store.create(("", "pods"), {"metadata": {"name": "stuck"}, "spec": stuck}, "shop")
     made.advance(90)
     return made

@@ -38,7 +38,9 @@ def roll_out(bench, name, seconds=120):
     for _ in range(seconds * 2):
         bench.advance(0.5)
         ready.append(len(bench.ready(f"app={name}")))
-        total.append(sum(1 for p in bench.pods(f"app={name}") if not p["metadata"].get("deletionTimestamp")))
+        total.append(
+            sum(1 for p in bench.pods(f"app={name}") if not p["metadata"].get("deletionTimestamp"))
+        )
     return min(ready), max(total)
 
 
@@ -69,11 +71,15 @@ def test_a_rolling_restart_keeps_within_surge_and_unavailable(bare):
     assert highest == 5
     assert not before & set(bare.names())
     assert len(bare.ready()) == 4
-    assert condition(bare.get(DEPLOYMENTS, "app"), "Progressing")["reason"] == "NewReplicaSetAvailable"
+    assert (
+        condition(bare.get(DEPLOYMENTS, "app"), "Progressing")["reason"] == "NewReplicaSetAvailable"
+    )
 
 
 def test_percentages_round_surge_up_and_unavailable_down(bare):
-    bare.deployment(replicas=3, strategy={"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})
+    bare.deployment(
+        replicas=3, strategy={"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+    )
     bare.advance(10)
     restart(bare, "app")
     assert roll_out(bare, "app") == (3, 4)
@@ -94,7 +100,10 @@ def test_a_rollout_of_an_image_that_cannot_be_pulled_keeps_the_old_pods(bare):
     bare.patch(DEPLOYMENTS, "app", {"spec": {"template": {"spec": {"containers": containers}}}})
     bare.advance(60)
     assert len(bare.ready()) == 2
-    waiting = [p["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason") for p in bare.pods()]
+    waiting = [
+        p["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason")
+        for p in bare.pods()
+    ]
     assert "ImagePullBackOff" in waiting
     progressing = condition(bare.get(DEPLOYMENTS, "app"), "Progressing")
     assert (progressing["status"], progressing["reason"]) == ("False", "ProgressDeadlineExceeded")
@@ -111,7 +120,10 @@ def test_an_undone_rollout_brings_the_old_replica_set_back_as_a_new_revision(bar
     again = bare.get(REPLICASETS, first["metadata"]["name"])
     assert again["spec"]["replicas"] == 1
     assert again["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
-    assert bare.get(DEPLOYMENTS, "app")["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+    assert (
+        bare.get(DEPLOYMENTS, "app")["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+        == "3"
+    )
 
 
 def test_scaling_to_zero_and_back(shop):
@@ -162,10 +174,21 @@ def test_a_pod_whose_label_is_taken_away_is_released_and_replaced(bare):
 
 def test_a_stateful_set_starts_in_order_and_keeps_its_claims(bare):
     labels = {"app": "db"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "sandbox/db"}]}}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "db", "image": "sandbox/db"}]},
+    }
     claim = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
-    spec = {"serviceName": "db", "replicas": 3, "selector": {"matchLabels": labels}, "template": template}
-    bare.create(STATEFULSETS, {"metadata": {"name": "db"}, "spec": {**spec, "volumeClaimTemplates": [claim]}})
+    spec = {
+        "serviceName": "db",
+        "replicas": 3,
+        "selector": {"matchLabels": labels},
+        "template": template,
+    }
+    bare.create(
+        STATEFULSETS,
+        {"metadata": {"name": "db"}, "spec": {**spec, "volumeClaimTemplates": [claim]}},
+    )
     assert bare.names() == ["db-0"]
     bare.advance(30)
     assert [p["metadata"]["name"] for p in bare.ready()] == ["db-0", "db-1", "db-2"]
@@ -182,8 +205,16 @@ def test_a_stateful_set_starts_in_order_and_keeps_its_claims(bare):
 
 def test_a_stateful_set_rolls_from_the_highest_ordinal_down(bare):
     labels = {"app": "db"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "sandbox/db:1"}]}}
-    spec = {"serviceName": "db", "replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "db", "image": "sandbox/db:1"}]},
+    }
+    spec = {
+        "serviceName": "db",
+        "replicas": 2,
+        "selector": {"matchLabels": labels},
+        "template": template,
+    }
     bare.create(STATEFULSETS, {"metadata": {"name": "db"}, "spec": spec})
     bare.advance(20)
     first, second = (p["metadata"]["uid"] for p in bare.pods())
@@ -211,7 +242,10 @@ def test_a_daemon_set_runs_once_on_every_node_even_a_cordoned_one(shop):
 
 
 def job(**spec):
-    pod = {"restartPolicy": "Never", "containers": [{"name": "work", "image": "sandbox/exec", "command": ["true"]}]}
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "work", "image": "sandbox/exec", "command": ["true"]}],
+    }
     template = {"metadata": spec.pop("pod_metadata", {}), "spec": pod}
     return {"metadata": {"name": "work"}, "spec": {"template": template, **spec}}
 
@@ -246,7 +280,10 @@ def test_a_job_is_stopped_at_its_deadline(bare):
 
 def cron_job(**spec):
     template = {"spec": {"template": job()["spec"]["template"]}}
-    return {"metadata": {"name": "tick"}, "spec": {"schedule": "*/5 * * * *", "jobTemplate": template, **spec}}
+    return {
+        "metadata": {"name": "tick"},
+        "spec": {"schedule": "*/5 * * * *", "jobTemplate": template, **spec},
+    }
 
 
 def test_a_cron_job_starts_a_job_at_each_due_time_and_keeps_a_short_history(bare):
@@ -278,10 +315,14 @@ def test_a_suspended_cron_job_starts_nothing(bare):
 )
 def test_a_cron_schedule_fires_next_at(schedule, after, expected):
     moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
-    assert cron.parse(schedule).next_after(moment) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+    assert cron.parse(schedule).next_after(moment) == datetime.fromisoformat(expected).replace(
+        tzinfo=UTC
+    )
 
 
-@pytest.mark.parametrize("wrong", ["* * * *", "60 * * * *", "*/0 * * * *", "a * * * *", "5-1 * * * *"])
+@pytest.mark.parametrize(
+    "wrong", ["* * * *", "60 * * * *", "*/0 * * * *", "a * * * *", "5-1 * * * *"]
+)
 def test_a_wrong_cron_schedule_is_refused(wrong):
     with pytest.raises(ValueError, match="expected"):
         cron.parse(wrong)

@@ -36,7 +36,9 @@ class World:
     def __init__(self) -> None:
         self.clock = Clock()
         numbers = iter(range(10**9))
-        self.store = Store(now=self.clock, uid=lambda: f"uid-{next(numbers):06d}", random=random.Random(1))
+        self.store = Store(
+            now=self.clock, uid=lambda: f"uid-{next(numbers):06d}", random=random.Random(1)
+        )
         seed(self.store)
         install(self.store)
         self.blobs = MemoryBlobs()
@@ -88,9 +90,14 @@ class World:
 
 def owned_by(owner: Object) -> list[Object]:
     return [
-        {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
-         "uid": owner["metadata"]["uid"], "controller": True}
-    ]  # fmt: skip
+        {
+            "apiVersion": owner["apiVersion"],
+            "kind": owner["kind"],
+            "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"],
+            "controller": True,
+        }
+    ]
 
 
 def furnish(world: World) -> None:
@@ -102,24 +109,55 @@ def furnish(world: World) -> None:
     spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
     web = world.make(DEPLOYMENTS, "web", SHOP, metadata={"labels": labels}, spec=spec)
     replicas = world.make(
-        ("apps", "replicasets"), "web-1", SHOP, metadata={"labels": labels, "ownerReferences": owned_by(web)}, spec=spec
+        ("apps", "replicasets"),
+        "web-1",
+        SHOP,
+        metadata={"labels": labels, "ownerReferences": owned_by(web)},
+        spec=spec,
     )
     owners = {"labels": labels, "ownerReferences": owned_by(replicas)}
     world.make(("", "pods"), "web-1-a", SHOP, metadata=owners, spec=pod_spec)
-    world.make(("", "pods"), "bare", SHOP, metadata={"labels": {"app": "tool"}}, spec={**pod_spec, "nodeName": "n1"})
+    world.make(
+        ("", "pods"),
+        "bare",
+        SHOP,
+        metadata={"labels": {"app": "tool"}},
+        spec={**pod_spec, "nodeName": "n1"},
+    )
     ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
-    world.make(("", "services"), "web", SHOP, spec={"selector": labels, "type": "LoadBalancer", "ports": ports})
+    world.make(
+        ("", "services"),
+        "web",
+        SHOP,
+        spec={"selector": labels, "type": "LoadBalancer", "ports": ports},
+    )
     world.make(("", "configmaps"), "settings", SHOP, data={"colour": "blue"})
     world.make(("", "configmaps"), "canary", SHOP, data={"token": "a1b2"})
     job = {"template": {"spec": {"restartPolicy": "Never", **pod_spec}}}
-    world.make(("batch", "cronjobs"), "nightly", SHOP, spec={"schedule": "0 3 * * *", "jobTemplate": {"spec": job}})
-    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "pv-1"}
+    world.make(
+        ("batch", "cronjobs"),
+        "nightly",
+        SHOP,
+        spec={"schedule": "0 3 * * *", "jobTemplate": {"spec": job}},
+    )
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "volumeName": "pv-1",
+    }
     world.make(("", "persistentvolumeclaims"), "data", SHOP, spec=claim)
     volume = {
-        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Delete",
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Delete",
         "csi": {"driver": "sandbox.drillkit.dev", "volumeHandle": "disk-1"},
-        "claimRef": {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": SHOP, "name": "data"},
-    }  # fmt: skip
+        "claimRef": {
+            "kind": "PersistentVolumeClaim",
+            "apiVersion": "v1",
+            "namespace": SHOP,
+            "name": "data",
+        },
+    }
     kept = {"sandbox.drillkit.dev/data": json.dumps({"/data/orders": "5000"})}
     world.make(("", "persistentvolumes"), "pv-1", "", metadata={"annotations": kept}, spec=volume)
 
@@ -143,4 +181,6 @@ def phases(world: World) -> Callable[[Gvr, str], list[str]]:
             seen.append(entry)
 
     world.store.subscribe(hear)
-    return lambda gvr, name: [phase for each, called, phase in seen if (each, called) == (gvr, name) and phase]
+    return lambda gvr, name: [
+        phase for each, called, phase in seen if (each, called) == (gvr, name) and phase
+    ]

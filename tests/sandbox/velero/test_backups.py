@@ -8,7 +8,14 @@ import tarfile
 
 import pytest
 
-from drillkit.sandbox.velero.names import BACKUPS, DELETIONS, LOCATIONS, SCHEDULES, backup_key, label_value
+from drillkit.sandbox.velero.names import (
+    BACKUPS,
+    DELETIONS,
+    LOCATIONS,
+    SCHEDULES,
+    backup_key,
+    label_value,
+)
 
 
 def test_a_backup_goes_through_the_phases_and_counts_its_items(world, phases):
@@ -35,7 +42,10 @@ def test_the_tarball_has_veleros_layout(world):
         file = tar.extractfile("resources/configmaps/namespaces/shop/settings.json")
         assert file is not None
         assert json.load(file)["data"] == {"colour": "blue"}
-    assert json.loads(world.blobs.objects["backups/b1/velero-backup.json"])["status"]["phase"] == "Completed"
+    assert (
+        json.loads(world.blobs.objects["backups/b1/velero-backup.json"])["status"]["phase"]
+        == "Completed"
+    )
     for suffix in ("-logs.gz", "-results.gz", "-resource-list.json.gz", "-volumeinfo.json.gz"):
         assert f"backups/b1/b1{suffix}" in world.blobs.objects
     listed = world.file("BackupResourceList", "b1")
@@ -44,12 +54,19 @@ def test_the_tarball_has_veleros_layout(world):
 
 
 def test_only_what_is_included_by_resource_and_label_is_saved(world):
-    world.backup("b1", includedResources=["deploy", "pods"], labelSelector={"matchLabels": {"app": "web"}})
+    world.backup(
+        "b1", includedResources=["deploy", "pods"], labelSelector={"matchLabels": {"app": "web"}}
+    )
     assert world.file("BackupResourceList", "b1") == {
-        "apps/v1/Deployment": ["shop/web"], "v1/Namespace": ["shop"], "v1/Pod": ["shop/web-1-a"],
-    }  # fmt: skip
+        "apps/v1/Deployment": ["shop/web"],
+        "v1/Namespace": ["shop"],
+        "v1/Pod": ["shop/web-1-a"],
+    }
     world.store.patch(
-        ("", "configmaps"), "shop", "canary", {"metadata": {"labels": {"velero.io/exclude-from-backup": "true"}}}
+        ("", "configmaps"),
+        "shop",
+        "canary",
+        {"metadata": {"labels": {"velero.io/exclude-from-backup": "true"}}},
     )
     world.backup("b2", includedResources=["configmaps"])
     assert world.file("BackupResourceList", "b2")["v1/ConfigMap"] == ["shop/settings"]
@@ -68,7 +85,11 @@ def test_volumes_are_saved_or_told_to_be_skipped(world):
 
 
 def test_contradictions_are_failed_validation_without_timestamps(world):
-    world.make(BACKUPS, "b1", spec={"includedResources": ["pods"], "excludedResources": ["pods"], "ttl": "soon"})
+    world.make(
+        BACKUPS,
+        "b1",
+        spec={"includedResources": ["pods"], "excludedResources": ["pods"], "ttl": "soon"},
+    )
     world.run()
     status = world.status(BACKUPS, "b1")
     assert status["phase"] == "FailedValidation"
@@ -90,7 +111,9 @@ def test_a_storage_location_that_is_away_refuses_backups_until_it_is_back(world)
 
 @pytest.mark.parametrize("phase", ["Failed", "PartiallyFailed"])
 def test_a_backup_can_be_made_to_fail(world, phase):
-    world.knobs.end.append({"kind": "Backup", "match": "b*", "phase": phase, "reason": "disk on fire"})
+    world.knobs.end.append(
+        {"kind": "Backup", "match": "b*", "phase": phase, "reason": "disk on fire"}
+    )
     status = world.backup("b1")
     assert status["phase"] == phase
     if phase == "Failed":
@@ -114,7 +137,11 @@ def test_a_slow_backup_is_in_progress_meanwhile_and_a_restart_fails_it(world):
 
 
 def test_a_schedule_fires_on_time_with_its_label_and_a_wrong_one_is_refused(world):
-    world.make(SCHEDULES, "daily", spec={"schedule": "5 3 * * *", "template": {"includedNamespaces": ["shop"]}})
+    world.make(
+        SCHEDULES,
+        "daily",
+        spec={"schedule": "5 3 * * *", "template": {"includedNamespaces": ["shop"]}},
+    )
     world.make(SCHEDULES, "wrong", spec={"schedule": "99 * * * *", "template": {}})
     world.run()
     assert world.status(SCHEDULES, "daily")["phase"] == "Enabled"

@@ -29,7 +29,9 @@ def test_results_are_downloaded_by_a_url_that_lives_ten_minutes(world):
         world.backup("b1")
         world.restore("r1", backupName="b1", namespaceMapping={"shop": "dr"})
         world.make(DOWNLOADS, "d1", spec={"target": {"kind": "RestoreResults", "name": "r1"}})
-        world.make(DOWNLOADS, "d2", spec={"target": {"kind": "CSIBackupVolumeSnapshots", "name": "b1"}})
+        world.make(
+            DOWNLOADS, "d2", spec={"target": {"kind": "CSIBackupVolumeSnapshots", "name": "b1"}}
+        )
         world.run()
         url = world.status(DOWNLOADS, "d1")["downloadURL"]
         with urllib.request.urlopen(url) as answer:
@@ -81,9 +83,15 @@ def test_a_folder_is_a_bucket_too(tmp_path: Path):
 async def take_one_backup(store: Store, controller: VeleroController) -> None:
     task = asyncio.create_task(run_velero(store, controller))
     try:
-        store.create(BACKUPS, {"metadata": {"name": "b1"}, "spec": {"includedNamespaces": ["default"]}}, "velero")
+        store.create(
+            BACKUPS,
+            {"metadata": {"name": "b1"}, "spec": {"includedNamespaces": ["default"]}},
+            "velero",
+        )
         async with asyncio.timeout(5):
-            while (store.need(BACKUPS, "velero", "b1").get("status") or {}).get("phase") != "Completed":
+            while (store.need(BACKUPS, "velero", "b1").get("status") or {}).get(
+                "phase"
+            ) != "Completed":
                 await asyncio.sleep(0.01)
     finally:
         task.cancel()
@@ -142,7 +150,10 @@ def strict(schema: Any) -> Any:
 def schema_of(folder: Path, plural: str) -> Any:
     definition = yaml.safe_load((folder / f"velero.io_{plural}.yaml").read_text(encoding="utf-8"))
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    schema["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema["properties"]["metadata"] = {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
     return strict(schema)
 
 
@@ -150,14 +161,22 @@ def schema_of(folder: Path, plural: str) -> Any:
 def definitions() -> Path:
     folder = os.environ.get("DRILLKIT_CRDS")
     if not folder or not Path(folder).is_dir():
-        pytest.skip("DRILLKIT_CRDS does not name a folder with Velero's own custom resource definitions")
+        pytest.skip(
+            "DRILLKIT_CRDS does not name a folder with Velero's own custom resource definitions"
+        )
     return Path(folder)
 
 
 def test_everything_written_fits_veleros_own_schemas(world, definitions):
     seen: list[Object] = []
-    world.store.subscribe(lambda event: seen.append(event.object) if event.gvr[0] == "velero.io" else None)
-    world.make(SCHEDULES, "daily", spec={"schedule": "5 3 * * *", "template": {"includedNamespaces": ["shop"]}})
+    world.store.subscribe(
+        lambda event: seen.append(event.object) if event.gvr[0] == "velero.io" else None
+    )
+    world.make(
+        SCHEDULES,
+        "daily",
+        spec={"schedule": "5 3 * * *", "template": {"includedNamespaces": ["shop"]}},
+    )
     world.backup("b1")
     world.knobs.end.append({"kind": "Restore", "match": "r2", "phase": "PartiallyFailed"})
     world.restore("r1", backupName="b1", namespaceMapping={"shop": "dr"})
@@ -168,9 +187,13 @@ def test_everything_written_fits_veleros_own_schemas(world, definitions):
     world.make(("velero.io", "deletebackuprequests"), "x2", spec={"backupName": "nobody"})
     world.run(301)
     plurals = {
-        "Backup": "backups", "Restore": "restores", "Schedule": "schedules", "DownloadRequest": "downloadrequests",
-        "BackupStorageLocation": "backupstoragelocations", "DeleteBackupRequest": "deletebackuprequests",
-    }  # fmt: skip
+        "Backup": "backups",
+        "Restore": "restores",
+        "Schedule": "schedules",
+        "DownloadRequest": "downloadrequests",
+        "BackupStorageLocation": "backupstoragelocations",
+        "DeleteBackupRequest": "deletebackuprequests",
+    }
     checked = set()
     for obj in seen:
         jsonschema.validate(obj, schema_of(definitions, plurals[obj["kind"]]))

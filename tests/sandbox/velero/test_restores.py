@@ -26,7 +26,11 @@ def test_a_deleted_namespace_comes_back(world, phases):
     web = world.get(DEPLOYMENTS, "web", "shop")
     assert web is not None
     assert web["spec"]["replicas"] == 2
-    assert web["metadata"]["labels"] == {"app": "web", "velero.io/backup-name": "b1", "velero.io/restore-name": "r1"}
+    assert web["metadata"]["labels"] == {
+        "app": "web",
+        "velero.io/backup-name": "b1",
+        "velero.io/restore-name": "r1",
+    }
     space = world.get(("", "namespaces"), "shop", "")
     assert space is not None
     assert space["metadata"]["labels"]["team"] == "web"
@@ -45,12 +49,18 @@ def test_a_restore_waits_for_a_namespace_that_is_still_on_its_way_out(world):
 
 
 def test_a_mapped_restore_stands_beside_the_original_and_touches_nothing_of_it(world):
-    before = {key: obj["metadata"]["resourceVersion"] for key, obj in world.store.table(DEPLOYMENTS).items()}
+    before = {
+        key: obj["metadata"]["resourceVersion"]
+        for key, obj in world.store.table(DEPLOYMENTS).items()
+    }
     world.backup("b1")
     world.restore("r1", backupName="b1", namespaceMapping={"shop": "dr-1"})
     assert world.get(CONFIG_MAPS, "canary", "dr-1")["data"] == {"token": "a1b2"}
     assert world.get(DEPLOYMENTS, "web", "dr-1") is not None
-    after = {key: obj["metadata"]["resourceVersion"] for key, obj in world.store.table(DEPLOYMENTS).items()}
+    after = {
+        key: obj["metadata"]["resourceVersion"]
+        for key, obj in world.store.table(DEPLOYMENTS).items()
+    }
     assert before.items() <= after.items()
 
 
@@ -77,9 +87,12 @@ def test_services_get_new_addresses(world):
 def test_only_the_resources_and_labels_asked_for_come_back(world):
     world.backup("b1")
     world.restore(
-        "r1", backupName="b1", namespaceMapping={"shop": "dr"}, includedResources=["configmaps", "deployments.apps"],
+        "r1",
+        backupName="b1",
+        namespaceMapping={"shop": "dr"},
+        includedResources=["configmaps", "deployments.apps"],
         orLabelSelectors=[{"matchLabels": {"app": "web"}}],
-    )  # fmt: skip
+    )
     assert world.get(DEPLOYMENTS, "web", "dr") is not None
     assert world.store.list(CONFIG_MAPS, "dr") == []
     assert world.store.list(("", "services"), "dr") == []
@@ -102,7 +115,10 @@ resourceModifierRules:
     world.make(CONFIG_MAPS, "rules", data={"rules.yaml": rules})
     world.backup("b1")
     world.restore(
-        "r1", backupName="b1", namespaceMapping={"shop": "dr"}, resourceModifier={"kind": "configmap", "name": "rules"}
+        "r1",
+        backupName="b1",
+        namespaceMapping={"shop": "dr"},
+        resourceModifier={"kind": "configmap", "name": "rules"},
     )
     assert world.get(("batch", "cronjobs"), "nightly", "dr")["spec"]["suspend"] is True
     assert world.get(("", "services"), "web", "dr")["spec"]["type"] == "ClusterIP"
@@ -117,7 +133,10 @@ def test_a_patch_that_does_not_fit_makes_the_restore_partially_failed(world):
     world.make(CONFIG_MAPS, "rules", data={"rules.yaml": rules})
     world.backup("b1")
     status = world.restore(
-        "r1", backupName="b1", namespaceMapping={"shop": "dr"}, resourceModifier={"kind": "configmap", "name": "rules"}
+        "r1",
+        backupName="b1",
+        namespaceMapping={"shop": "dr"},
+        resourceModifier={"kind": "configmap", "name": "rules"},
     )
     assert (status["phase"], status["errors"]) == ("PartiallyFailed", 1)
     (error,) = world.file("RestoreResults", "r1")["errors"]["namespaces"]["dr"]
@@ -132,7 +151,9 @@ def test_a_saved_volume_comes_back_as_a_new_disk_with_its_contents(world):
     assert volume["metadata"]["name"].startswith("velero-clone-")
     assert volume["spec"]["csi"]["volumeHandle"] != "disk-1"
     assert volume["spec"]["claimRef"]["namespace"] == "dr"
-    assert json.loads(volume["metadata"]["annotations"]["sandbox.drillkit.dev/data"]) == {"/data/orders": "5000"}
+    assert json.loads(volume["metadata"]["annotations"]["sandbox.drillkit.dev/data"]) == {
+        "/data/orders": "5000"
+    }
 
 
 def test_a_retained_disk_that_was_not_saved_comes_back_as_the_very_same_disk(world):
@@ -167,9 +188,13 @@ def test_what_is_there_already_is_left_with_a_warning_or_updated(world):
     world.store.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red"}})
     status = world.restore("r1", backupName="b1", includedResources=["configmaps"])
     assert (status["phase"], status["warnings"]) == ("Completed", 1)
-    assert "already exists" in world.file("RestoreResults", "r1")["warnings"]["namespaces"]["shop"][0]
+    assert (
+        "already exists" in world.file("RestoreResults", "r1")["warnings"]["namespaces"]["shop"][0]
+    )
     assert world.get(CONFIG_MAPS, "settings", "shop")["data"] == {"colour": "red"}
-    world.restore("r2", backupName="b1", includedResources=["configmaps"], existingResourcePolicy="update")
+    world.restore(
+        "r2", backupName="b1", includedResources=["configmaps"], existingResourcePolicy="update"
+    )
     assert world.get(CONFIG_MAPS, "settings", "shop")["data"] == {"colour": "blue"}
     assert "shop/settings(updated)" in world.file("RestoreResourceList", "r2")["v1/ConfigMap"]
 
@@ -233,7 +258,9 @@ def test_a_backup_whose_file_is_gone_fails_the_restore(world):
 
 def test_a_backup_can_lack_what_it_lists_and_hold_something_else(world):
     world.knobs.omit.append({"backup": "b1", "item": "deployments.apps/shop/*"})
-    world.knobs.alter.append({"backup": "b1", "item": "configmaps/shop/canary", "patch": {"data": {"token": "other"}}})
+    world.knobs.alter.append(
+        {"backup": "b1", "item": "configmaps/shop/canary", "patch": {"data": {"token": "other"}}}
+    )
     world.backup("b1")
     world.restore("r1", backupName="b1", namespaceMapping={"shop": "dr"})
     assert world.file("BackupResourceList", "b1")["apps/v1/Deployment"] == ["shop/web"]
@@ -244,7 +271,9 @@ def test_a_backup_can_lack_what_it_lists_and_hold_something_else(world):
 @pytest.mark.parametrize("phase", ["Failed", "PartiallyFailed"])
 def test_a_restore_can_be_made_to_fail(world, phase):
     world.backup("b1")
-    world.knobs.end.append({"kind": "Restore", "match": "r1", "phase": phase, "reason": "webhook said no"})
+    world.knobs.end.append(
+        {"kind": "Restore", "match": "r1", "phase": phase, "reason": "webhook said no"}
+    )
     status = world.restore("r1", backupName="b1", namespaceMapping={"shop": "dr"})
     assert (status["phase"], status["errors"]) == (phase, 1)
 
@@ -276,7 +305,10 @@ def test_a_restart_fails_the_running_restore_and_half_of_it_stays(world):
     assert status["phase"] == "Failed"
     assert "during the server starting" in status["failureReason"]
     assert world.store.list(CONFIG_MAPS, "dr")
-    assert world.get(DEPLOYMENTS, "web", "dr") is None or world.get(("", "services"), "web", "dr") is None
+    assert (
+        world.get(DEPLOYMENTS, "web", "dr") is None
+        or world.get(("", "services"), "web", "dr") is None
+    )
 
 
 def test_deleting_a_running_restore_blocks_the_worker_until_a_restart(world):
@@ -313,4 +345,7 @@ def test_knobs_can_be_set_by_a_config_map(world):
     knobs = {"location_unavailable": "set from afar"}
     world.make(CONFIG_MAPS, "sandbox-velero-knobs", data={"knobs.json": json.dumps(knobs)})
     world.run()
-    assert world.status(("velero.io", "backupstoragelocations"), "default")["message"] == "set from afar"
+    assert (
+        world.status(("velero.io", "backupstoragelocations"), "default")["message"]
+        == "set from afar"
+    )

@@ -44,5 +44,7 @@ def test_a_shop_is_backed_up_lost_and_serves_again_with_its_volume(world):
     claim = world.get(("", "persistentvolumeclaims"), "data", "dr")
     assert claim["status"]["phase"] == "Bound"
     volume = world.get(("", "persistentvolumes"), claim["spec"]["volumeName"], "")
-    assert json.loads(volume["metadata"]["annotations"]["sandbox.drillkit.dev/data"]) == {"/data/orders": "5000"}
+    assert json.loads(volume["metadata"]["annotations"]["sandbox.drillkit.dev/data"]) == {
+        "/data/orders": "5000"
+    }
     controllers.close()

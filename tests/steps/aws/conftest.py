@@ -55,8 +55,14 @@ class Ran:
 
     def undone(self) -> dict[str, str]:
         """Resource to outcome."""
-        planned = {r["n"]: r["data"]["resource"] for r in self.records if r["kind"] == "undo.planned"}
-        return {planned[r["data"]["of"]]: r["data"]["outcome"] for r in self.records if r["kind"] == "undo.ended"}
+        planned = {
+            r["n"]: r["data"]["resource"] for r in self.records if r["kind"] == "undo.planned"
+        }
+        return {
+            planned[r["data"]["of"]]: r["data"]["outcome"]
+            for r in self.records
+            if r["kind"] == "undo.ended"
+        }
 
     def asked(self, action: str) -> list[dict[str, Any]]:
         return [call for call in self.calls if call["action"] == action]
@@ -77,34 +83,61 @@ class Lab:
             login.write_text(f"{access['user']}:{Path(access['password_file']).read_text()}")
             logins[name] = f"file:{login}"
         self.target = Target(
-            name="lab", databases=logins, canary_key=f"file:{aws.canary_key_file}",
+            name="lab",
+            databases=logins,
+            canary_key=f"file:{aws.canary_key_file}",
             aws=AwsTarget(
-                account=aws.account, region=aws.region, dr_region=aws.dr_region, endpoint_url=aws.endpoint,
-                credentials_file=str(credentials), subnet_group=aws.subnet_group,
-                security_groups=(aws.security_group,), dr_subnet_group=aws.subnet_group,
-                dr_security_groups=(aws.security_group,), cache_subnet_group=aws.subnet_group,
+                account=aws.account,
+                region=aws.region,
+                dr_region=aws.dr_region,
+                endpoint_url=aws.endpoint,
+                credentials_file=str(credentials),
+                subnet_group=aws.subnet_group,
+                security_groups=(aws.security_group,),
+                dr_subnet_group=aws.subnet_group,
+                dr_security_groups=(aws.security_group,),
+                cache_subnet_group=aws.subnet_group,
             ),
-        )  # fmt: skip
+        )
 
     def run(
-        self, uses: str, *, checks: tuple[StepCheck, ...] = CHECKS, objectives: Objectives | None = None,
-        limit_s: float = 60, target: Target | None = None, name: str = "db", **arguments: Any,
-    ) -> Ran:  # fmt: skip
+        self,
+        uses: str,
+        *,
+        checks: tuple[StepCheck, ...] = CHECKS,
+        objectives: Objectives | None = None,
+        limit_s: float = 60,
+        target: Target | None = None,
+        name: str = "db",
+        **arguments: Any,
+    ) -> Ran:
         step = Step(name=name, uses=uses, objectives=objectives or Objectives(), checks=checks)
         drill = Drill(
-            drill="lab", owner="me@example.com", steps=(step,), limit=timedelta(seconds=limit_s),
+            drill="lab",
+            owner="me@example.com",
+            steps=(step,),
+            limit=timedelta(seconds=limit_s),
             cleanup_limit=timedelta(seconds=60),
-        )  # fmt: skip
+        )
         bound = kind_named(uses).Arguments(**arguments)
         names = new_names("lab")
         before = max((call["number"] for call in self.aws.calls()), default=0)
         finished = execute(
             Request(
-                drill=drill, source=b"", target=target or self.target, names=names, reports=self.folder / "reports",
-                bind=lambda step, outputs: bound, find_experiment=lambda name: pytest.fail(name), digests={},
+                drill=drill,
+                source=b"",
+                target=target or self.target,
+                names=names,
+                reports=self.folder / "reports",
+                bind=lambda step, outputs: bound,
+                find_experiment=lambda name: pytest.fail(name),
+                digests={},
             )
-        )  # fmt: skip
-        records = [json.loads(line) for line in (finished.folder / "journal.jsonl").read_text().splitlines()]
+        )
+        records = [
+            json.loads(line)
+            for line in (finished.folder / "journal.jsonl").read_text().splitlines()
+        ]
         return Ran(finished.verdict, records, finished.left, self.aws.calls(before))
 
     def clients(self) -> Clients:
@@ -116,14 +149,24 @@ class Lab:
         found: dict[str, list[str]] = {}
         for region in (self.aws.region, self.aws.dr_region):
             rds = self.clients().rds.at(region)
-            found[f"{region} instances"] = sorted(i["DBInstanceIdentifier"] for i in rds.all_instances())
-            found[f"{region} clusters"] = sorted(c["DBClusterIdentifier"] for c in rds.all_clusters())
+            found[f"{region} instances"] = sorted(
+                i["DBInstanceIdentifier"] for i in rds.all_instances()
+            )
+            found[f"{region} clusters"] = sorted(
+                c["DBClusterIdentifier"] for c in rds.all_clusters()
+            )
             for cluster in (False, True):
                 of = "Cluster" if cluster else ""
                 snapshots = rds.snapshots(kind="manual", cluster=cluster)
-                found[f"{region} {of}snapshots"] = sorted(s[f"DB{of}SnapshotIdentifier"] for s in snapshots)
-                groups = rds.door.read(f"DescribeDB{of}ParameterGroups", "list groups")[f"DB{of}ParameterGroups"]
-                found[f"{region} {of}groups"] = sorted(g[f"DB{of}ParameterGroupName"] for g in groups)
+                found[f"{region} {of}snapshots"] = sorted(
+                    s[f"DB{of}SnapshotIdentifier"] for s in snapshots
+                )
+                groups = rds.door.read(f"DescribeDB{of}ParameterGroups", "list groups")[
+                    f"DB{of}ParameterGroups"
+                ]
+                found[f"{region} {of}groups"] = sorted(
+                    g[f"DB{of}ParameterGroupName"] for g in groups
+                )
         cache = self.clients().elasticache
         groups = cache.door.read("DescribeReplicationGroups", "list groups")["ReplicationGroups"]
         found["caches"] = sorted(g["ReplicationGroupId"] for g in groups)

@@ -20,9 +20,11 @@ def knob(world: Playground, method: str, path: str, values: dict[str, Any]) -> A
     aws = world.endpoints["aws"]
     control = aws["control"]
     request = urllib.request.Request(
-        f"{aws['endpoint_url']}{control['path']}{path}", json.dumps(values).encode(),
-        {control["header"]: control["token"]}, method=method,
-    )  # fmt: skip
+        f"{aws['endpoint_url']}{control['path']}{path}",
+        json.dumps(values).encode(),
+        {control["header"]: control["token"]},
+        method=method,
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
@@ -38,7 +40,9 @@ def started(drillkit: CommandLine, kind: str, limit_s: float = 60) -> None:
     raise AssertionError(f"no {kind} within {limit_s} s")
 
 
-def test_a_copy_that_is_still_being_made_when_the_run_is_killed_is_removed_by_recover(drillkit: CommandLine) -> None:
+def test_a_copy_that_is_still_being_made_when_the_run_is_killed_is_removed_by_recover(
+    drillkit: CommandLine,
+) -> None:
     with playing(drillkit, "--aws") as world:
         before = world.inventory()
         knob(world, "PATCH", "/settings", {"slow_s": {"instance.creating": 6}})

@@ -24,10 +24,16 @@ def actions(calls: list[dict[str, Any]], *names: str) -> list[str]:
 
 
 def test_an_aurora_cluster_restores_to_a_point_in_time_members_after_the_cluster(lab: Lab) -> None:
-    ran = lab.run("aurora.point-in-time-restore", source=CLUSTER, objectives=SOON, checks=CHECKS, members=2)
+    ran = lab.run(
+        "aurora.point-in-time-restore", source=CLUSTER, objectives=SOON, checks=CHECKS, members=2
+    )
     assert ran.holds == "met", ran.verdict.headline
     order = actions(
-        ran.calls, "RestoreDBClusterToPointInTime", "CreateDBInstance", "DeleteDBInstance", "DeleteDBCluster"
+        ran.calls,
+        "RestoreDBClusterToPointInTime",
+        "CreateDBInstance",
+        "DeleteDBInstance",
+        "DeleteDBCluster",
     )
     assert order[0] == "RestoreDBClusterToPointInTime"
     assert order[1:3] == ["CreateDBInstance"] * 2
@@ -56,9 +62,14 @@ def test_an_aurora_failover_makes_another_member_the_writer(lab: Lab) -> None:
     objectives = Objectives(recovery=timedelta(seconds=30))
     ran = lab.run("aurora.failover", source=CLUSTER, objectives=objectives, checks=ALIVE)
     assert ran.holds == "met", ran.verdict.headline
-    again = lab.run("aurora.failover", source=CLUSTER, objectives=objectives, checks=ALIVE, to=f"{CLUSTER}-1")
+    again = lab.run(
+        "aurora.failover", source=CLUSTER, objectives=objectives, checks=ALIVE, to=f"{CLUSTER}-1"
+    )
     assert again.holds == "met", again.verdict.headline
-    assert again.asked("FailoverDBCluster")[0]["params"]["TargetDBInstanceIdentifier"] == f"{CLUSTER}-1"
+    assert (
+        again.asked("FailoverDBCluster")[0]["params"]["TargetDBInstanceIdentifier"]
+        == f"{CLUSTER}-1"
+    )
     refused = lab.run("aurora.failover", source=CLUSTER, to=SOURCE)
     assert "is no reader of" in refused.verdict.headline
 
@@ -67,7 +78,12 @@ def test_a_multi_az_instance_fails_over_to_its_standby(lab: Lab) -> None:
     rds = lab.clients().rds
     before = rds.instance(SOURCE)
     assert before is not None
-    ran = lab.run("rds.failover", source=SOURCE, objectives=Objectives(recovery=timedelta(seconds=30)), checks=ALIVE)
+    ran = lab.run(
+        "rds.failover",
+        source=SOURCE,
+        objectives=Objectives(recovery=timedelta(seconds=30)),
+        checks=ALIVE,
+    )
     assert ran.holds == "met", ran.verdict.headline
     assert ran.verdict.steps[0].hit == (f"rds instance/{lab.aws.region}/{SOURCE}",)
     after = rds.instance(SOURCE)
@@ -95,7 +111,9 @@ def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None
     assert there == 200
     restored = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=())
     assert restored.holds == "met", restored.verdict.headline
-    too_few = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=(), keys=999)
+    too_few = lab.run(
+        "elasticache.snapshot-restore", source=source, from_="fresh", checks=(), keys=999
+    )
     assert too_few.why == f"keys in the copy of {source}: expected at least 999, found 200"
     assert too_few.holds == "violated"
 
@@ -105,9 +123,12 @@ def test_fresh_backups_are_met_and_old_ones_violated(lab: Lab) -> None:
         fresh = lab.run("rds.freshness", source=source, checks=())
         assert fresh.holds == "met", fresh.verdict.headline
         assert {c["action"] for c in fresh.calls} <= {
-            "DescribeDBInstances", "DescribeDBClusters", "DescribeDBSnapshots", "DescribeDBClusterSnapshots",
+            "DescribeDBInstances",
+            "DescribeDBClusters",
+            "DescribeDBSnapshots",
+            "DescribeDBClusterSnapshots",
             "GetCallerIdentity",
-        }  # fmt: skip
+        }
     old = lab.run("rds.freshness", source=SOURCE, checks=(), max_age=timedelta(milliseconds=1))
     assert old.holds == "violated"
     assert "latest restorable time (age, s): expected <= 0.001" in old.why
@@ -121,19 +142,35 @@ def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> No
     described = rds.instance(SOURCE)
     assert described is not None
     door.send(
-        "RestoreDBInstanceToPointInTime", "prepare", SourceDBInstanceIdentifier=SOURCE, UseLatestRestorableTime=True,
-        TargetDBInstanceIdentifier=name, DeletionProtection=False, BackupRetentionPeriod=7, Tags=[],
-    )  # fmt: skip
+        "RestoreDBInstanceToPointInTime",
+        "prepare",
+        SourceDBInstanceIdentifier=SOURCE,
+        UseLatestRestorableTime=True,
+        TargetDBInstanceIdentifier=name,
+        DeletionProtection=False,
+        BackupRetentionPeriod=7,
+        Tags=[],
+    )
     _until(lambda: (rds.instance(name) or {}).get("DBInstanceStatus") == "available")
     uid = (rds.instance(name) or {})["DbiResourceId"]
     door.send(
-        "DeleteDBInstance", "prepare", DBInstanceIdentifier=name, SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+        "DeleteDBInstance",
+        "prepare",
+        DBInstanceIdentifier=name,
+        SkipFinalSnapshot=True,
+        DeleteAutomatedBackups=False,
     )
     _until(lambda: rds.instance(name) is None)
-    target = replace(lab.target, databases={**lab.target.databases, name: lab.target.databases[SOURCE]})
+    target = replace(
+        lab.target, databases={**lab.target.databases, name: lab.target.databases[SOURCE]}
+    )
     try:
         ran = lab.run(
-            "rds.point-in-time-restore", source=name, instance_class="db.t4g.small", target=target, checks=ALIVE
+            "rds.point-in-time-restore",
+            source=name,
+            instance_class="db.t4g.small",
+            target=target,
+            checks=ALIVE,
         )
         assert ran.holds == "met", ran.verdict.headline
         (call,) = ran.asked("RestoreDBInstanceToPointInTime")

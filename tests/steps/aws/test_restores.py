@@ -19,16 +19,28 @@ PITR = "rds.point-in-time-restore"
 
 def test_a_restore_whose_rows_come_back_is_met_and_leaves_nothing(lab: Lab) -> None:
     checks = (
-        *CHECKS, StepCheck(table="orders", newest="created_at", expect="< 30s"),
+        *CHECKS,
+        StepCheck(table="orders", newest="created_at", expect="< 30s"),
         StepCheck(table="orders", checksum="id", keys="1..5000"),
-        StepCheck(sql="select email from customers where id = 7", expect="== customer7@example.com"),
-    )  # fmt: skip
+        StepCheck(
+            sql="select email from customers where id = 7", expect="== customer7@example.com"
+        ),
+    )
     ran = lab.run(PITR, source=SOURCE, objectives=SOON, checks=checks)
     assert ran.holds == "met", ran.verdict.headline
     assert ran.left == ()
     assert set(ran.undone().values()) == {"undone"}
     assert len(ran.undone()) == 2
-    expected = ["disrupted", "decided", "queued", "started", "restored", "ready", "warm", "verified"]
+    expected = [
+        "disrupted",
+        "decided",
+        "queued",
+        "started",
+        "restored",
+        "ready",
+        "warm",
+        "verified",
+    ]
     assert [m for m in ran.marks() if m in expected] == expected
     points = {p.basis for p in ran.evidence(RecoveryPoint)}
     assert points == {"latest-restorable", "canary", "newest-row"}
@@ -49,8 +61,12 @@ def test_backups_that_have_lost_rows_violate_by_their_count(lab: Lab) -> None:
 
 
 def test_backups_whose_rows_were_changed_violate_by_their_checksum(lab: Lab) -> None:
-    lab.aws.damage(SOURCE, mode="sql", sql="update orders set quantity = quantity + 1 where id = 2500")
-    ran = lab.run(PITR, source=SOURCE, checks=(StepCheck(table="orders", checksum="id", keys="1..5000"),))
+    lab.aws.damage(
+        SOURCE, mode="sql", sql="update orders set quantity = quantity + 1 where id = 2500"
+    )
+    ran = lab.run(
+        PITR, source=SOURCE, checks=(StepCheck(table="orders", checksum="id", keys="1..5000"),)
+    )
     assert ran.holds == "violated"
     (sums,) = [c for c in ran.evidence(Comparison) if c.of == "checksums"]
     assert [what for what, _, _ in sums.differs] == ["part 7"]
@@ -60,11 +76,15 @@ def test_a_heartbeat_that_nobody_signed_violates(lab: Lab) -> None:
     lab.aws.damage(SOURCE, mode="sql", sql="update drillkit_heartbeat set token = reverse(token)")
     ran = lab.run(PITR, source=SOURCE, objectives=SOON)
     assert ran.holds == "violated"
-    assert "canary heartbeat: expected == authentic, found not signed with the target's key" in ran.why
+    assert (
+        "canary heartbeat: expected == authentic, found not signed with the target's key" in ran.why
+    )
 
 
 def test_without_a_key_the_originals_heartbeat_tells_byte_for_byte(lab: Lab) -> None:
-    lab.aws.damage(SOURCE, mode="sql", sql="update drillkit_heartbeat set signature = upper(signature)")
+    lab.aws.damage(
+        SOURCE, mode="sql", sql="update drillkit_heartbeat set signature = upper(signature)"
+    )
     ran = lab.run(PITR, source=SOURCE, target=replace(lab.target, canary_key=None))
     assert "canary heartbeat: expected == authentic, found differs from the original's" in ran.why
 
@@ -112,12 +132,19 @@ def test_a_time_is_restored_exactly_and_one_outside_of_the_window_is_refused(lab
     described = rds.instance(SOURCE)
     assert described is not None
     point = described["LatestRestorableTime"] - timedelta(seconds=1)
-    counted = StepCheck(sql=f"select count(*) from orders where created_at > '{point.isoformat()}'", expect="== 0")
+    counted = StepCheck(
+        sql=f"select count(*) from orders where created_at > '{point.isoformat()}'", expect="== 0"
+    )
     ran = lab.run(PITR, source=SOURCE, to=point, checks=(counted,))
     assert ran.holds == "met", ran.verdict.headline
-    assert ran.asked("RestoreDBInstanceToPointInTime")[0]["params"]["RestoreTime"].startswith(f"{point:%Y-%m-%dT%H:%M}")
+    assert ran.asked("RestoreDBInstanceToPointInTime")[0]["params"]["RestoreTime"].startswith(
+        f"{point:%Y-%m-%dT%H:%M}"
+    )
     refused = lab.run(PITR, source=SOURCE, to=datetime(2020, 1, 1, tzinfo=UTC))
-    assert "2020-01-01T00:00:00+00:00 cannot be restored: expected a time from" in refused.verdict.headline
+    assert (
+        "2020-01-01T00:00:00+00:00 cannot be restored: expected a time from"
+        in refused.verdict.headline
+    )
     assert refused.asked("RestoreDBInstanceToPointInTime") == []
 
 
@@ -141,7 +168,9 @@ def test_the_newest_automated_snapshot_restores_here_and_in_the_dr_region(lab: L
     (copy,) = there.asked("CopyDBSnapshot")
     assert copy["region"] == lab.aws.dr_region
     assert copy["params"]["SourceDBSnapshotIdentifier"].startswith(f"arn:aws:rds:{lab.aws.region}:")
-    assert [c["region"] for c in there.asked("RestoreDBInstanceFromDBSnapshot")] == [lab.aws.dr_region]
+    assert [c["region"] for c in there.asked("RestoreDBInstanceFromDBSnapshot")] == [
+        lab.aws.dr_region
+    ]
 
 
 def test_calls_without_an_answer_are_found_again_and_adopted(lab: Lab) -> None:
@@ -170,7 +199,9 @@ def test_throttling_and_a_copy_that_is_hidden_for_a_while_only_cost_time(lab: La
         ("KMSKeyNotAccessibleFault", "CreateGrant on the key"),
     ],
 )
-def test_what_would_fail_in_a_disaster_too_is_violated_with_advice(lab: Lab, code: str, what: str) -> None:
+def test_what_would_fail_in_a_disaster_too_is_violated_with_advice(
+    lab: Lab, code: str, what: str
+) -> None:
     lab.aws.rule("error", action="RestoreDBInstanceToPointInTime", code=code, status=400, times=0)
     ran = lab.run(PITR, source=SOURCE)
     assert ran.holds == "violated"
@@ -178,7 +209,9 @@ def test_what_would_fail_in_a_disaster_too_is_violated_with_advice(lab: Lab, cod
 
 
 def test_missing_permission_is_unknown_since_it_says_nothing_about_the_backup(lab: Lab) -> None:
-    lab.aws.rule("error", action="RestoreDBInstanceToPointInTime", code="AccessDenied", status=403, times=0)
+    lab.aws.rule(
+        "error", action="RestoreDBInstanceToPointInTime", code="AccessDenied", status=403, times=0
+    )
     ran = lab.run(PITR, source=SOURCE)
     assert ran.holds == "unknown"
     assert "Grant that action" in ran.why
@@ -186,7 +219,10 @@ def test_missing_permission_is_unknown_since_it_says_nothing_about_the_backup(la
 
 def test_another_account_is_never_touched(lab: Lab) -> None:
     ran = lab.run(PITR, source=SOURCE, target=lab.with_aws(account="999999999999"))
-    assert "pinned to AWS account 999999999999, but these credentials lead to 123456789012" in ran.verdict.headline
+    assert (
+        "pinned to AWS account 999999999999, but these credentials lead to 123456789012"
+        in ran.verdict.headline
+    )
     assert {call["action"] for call in ran.calls} == {"GetCallerIdentity"}
 
 
@@ -202,9 +238,16 @@ def test_more_instances_than_the_target_allows_are_refused(lab: Lab) -> None:
     assert "allows 0 restored instances at once" in ran.verdict.headline
 
 
-def test_a_name_that_somebody_else_has_is_refused_and_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drillkit.steps.restoring.resource_name", lambda act, suffix="": suffix or SOURCE)
+def test_a_name_that_somebody_else_has_is_refused_and_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "drillkit.steps.restoring.resource_name", lambda act, suffix="": suffix or SOURCE
+    )
     ran = lab.run(PITR, source=SOURCE)
     assert "found one that this run did not make; it is left alone" in ran.why
-    assert {r.split("/")[-1]: o for r, o in ran.undone().items()}[SOURCE] in ("not-ours", "never-happened")
+    assert {r.split("/")[-1]: o for r, o in ran.undone().items()}[SOURCE] in (
+        "not-ours",
+        "never-happened",
+    )
     assert lab.clients().rds.instance(SOURCE) is not None

@@ -22,16 +22,19 @@ from tests.conftest import CommandLine, Ran
 VELERO = "/apis/velero.io/v1/namespaces/velero"
 KNOBS = "/api/v1/namespaces/velero/configmaps"
 DRILL: dict[str, Any] = {
-    "drill": "dr", "owner": "me@example.com", "limit": "2m",
+    "drill": "dr",
+    "owner": "me@example.com",
+    "limit": "2m",
     "steps": [
         {
-            "name": "shop", "uses": "velero.restore",
+            "name": "shop",
+            "uses": "velero.restore",
             "with": {"schedule": "shop-daily", "namespaces": {"shop": "dr-${run.id}"}},
             "objectives": {"rto": "1m", "rpo": "24h"},
             "checks": [{"http": {"service": "web", "path": "/health"}}, {"canary": "heartbeat"}],
         }
     ],
-}  # fmt: skip
+}
 
 
 class Api:
@@ -72,20 +75,33 @@ class Town:
         """Break Velero; without values it is whole again."""
         self.api("DELETE", f"{KNOBS}/sandbox-velero-knobs")
         if values:
-            body = {"metadata": {"name": "sandbox-velero-knobs"}, "data": {"knobs.json": json.dumps(values)}}
+            body = {
+                "metadata": {"name": "sandbox-velero-knobs"},
+                "data": {"knobs.json": json.dumps(values)},
+            }
             self.api("POST", KNOBS, body)
 
     def backup(self, name: str, schedule: str = "", **spec: Any) -> str:
         """A backup of the shop, done."""
         labels = {"velero.io/schedule-name": schedule} if schedule else {}
-        body = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": name, "labels": labels},
-                "spec": {"includedNamespaces": ["shop"], **spec}}  # fmt: skip
+        body = {
+            "apiVersion": "velero.io/v1",
+            "kind": "Backup",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"includedNamespaces": ["shop"], **spec},
+        }
         self.api("POST", f"{VELERO}/backups", body)
-        self.until(lambda: self.phase("backups", name) in ("Completed", "PartiallyFailed", "Failed"))
+        self.until(
+            lambda: self.phase("backups", name) in ("Completed", "PartiallyFailed", "Failed")
+        )
         return name
 
     def phase(self, plural: str, name: str) -> str:
-        return str(((self.api("GET", f"{VELERO}/{plural}/{name}") or {}).get("status") or {}).get("phase", ""))
+        return str(
+            ((self.api("GET", f"{VELERO}/{plural}/{name}") or {}).get("status") or {}).get(
+                "phase", ""
+            )
+        )
 
     def until(self, true: Callable[[], Any], limit_s: float = 15.0) -> Any:
         end = time.monotonic() + limit_s
@@ -102,10 +118,22 @@ class Town:
     def left(self) -> dict[str, list[str]]:
         """What carries a run's mark, or came of a restore, anywhere."""
         found = {}
-        paths = ["/api/v1/namespaces", "/api/v1/pods", "/api/v1/configmaps", "/api/v1/persistentvolumes"]
-        paths += [f"{VELERO}/{p}" for p in ("backups", "restores", "downloadrequests", "deletebackuprequests")]
+        paths = [
+            "/api/v1/namespaces",
+            "/api/v1/pods",
+            "/api/v1/configmaps",
+            "/api/v1/persistentvolumes",
+        ]
+        paths += [
+            f"{VELERO}/{p}"
+            for p in ("backups", "restores", "downloadrequests", "deletebackuprequests")
+        ]
         for path in paths:
-            names = [o["metadata"]["name"] for o in self.api.items(path) if _marked(o["metadata"].get("labels") or {})]
+            names = [
+                o["metadata"]["name"]
+                for o in self.api.items(path)
+                if _marked(o["metadata"].get("labels") or {})
+            ]
             if names:
                 found[path] = names
         return found
@@ -130,14 +158,26 @@ def _marked(labels: Mapping[str, str]) -> bool:
 
 
 @pytest.fixture(scope="session")
-def velero_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def velero_sandbox(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     home = tmp_path_factory.mktemp("velero") / "home"
     state = home / "sandbox"
     state.mkdir(parents=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--velero", "--die-with-parent"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "drillkit.sandbox",
+            "--state",
+            str(state),
+            "--velero",
+            "--die-with-parent",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin
     assert process.stdout
     try:

@@ -28,7 +28,9 @@ def beat(town: Town) -> dict[str, str]:
 def test_a_heartbeat_is_installed_beats_is_restored_and_removed(town: Town) -> None:
     made = canary(town, "install")
     assert made.code == 0, made.said
-    key = base64.b64decode(town.api("GET", f"{SHOP}/secrets/drillkit-orders")["data"]["key"]).decode()
+    key = base64.b64decode(
+        town.api("GET", f"{SHOP}/secrets/drillkit-orders")["data"]["key"]
+    ).decode()
     assert key not in made.said
     first = beat(town)
     assert canary(town, "status").code == 0
@@ -44,13 +46,18 @@ def test_a_heartbeat_is_installed_beats_is_restored_and_removed(town: Town) -> N
 
     again = canary(town, "install")
     assert again.code == 0, again.said
-    assert base64.b64decode(town.api("GET", f"{SHOP}/secrets/drillkit-orders")["data"]["key"]).decode() == key
+    assert (
+        base64.b64decode(town.api("GET", f"{SHOP}/secrets/drillkit-orders")["data"]["key"]).decode()
+        == key
+    )
 
     drill = copy.deepcopy(DRILL)
     drill["steps"][0]["with"].pop("schedule")
     drill["steps"][0]["with"]["backup"] = "${steps.save.outputs.backup}"
     drill["steps"][0]["checks"] = [{"canary": "orders"}]
-    drill["steps"].insert(0, {"name": "save", "uses": "velero.backup", "with": {"namespaces": ["shop"]}})
+    drill["steps"].insert(
+        0, {"name": "save", "uses": "velero.backup", "with": {"namespaces": ["shop"]}}
+    )
     ran = town.run(drill)
     assert ran.code == 0, ran.said
     assert key not in (town.folder / "journal.jsonl").read_text()
@@ -64,7 +71,9 @@ def test_a_heartbeat_is_installed_beats_is_restored_and_removed(town: Town) -> N
 
 
 def test_what_has_a_heartbeats_name_and_is_none_is_left_alone(town: Town) -> None:
-    town.api("POST", f"{SHOP}/configmaps", {"metadata": {"name": "drillkit-orders"}, "data": {"a": "1"}})
+    town.api(
+        "POST", f"{SHOP}/configmaps", {"metadata": {"name": "drillkit-orders"}, "data": {"a": "1"}}
+    )
     try:
         made = canary(town, "install")
         assert made.code == 3

@@ -26,7 +26,9 @@ def drill(**with_: Any) -> dict[str, Any]:
 def with_fresh_backup() -> dict[str, Any]:
     """The same, from a backup that the drill takes."""
     made = drill(schedule=None, backup="${steps.save.outputs.backup}")
-    made["steps"].insert(0, {"name": "save", "uses": "velero.backup", "with": {"namespaces": ["shop"]}})
+    made["steps"].insert(
+        0, {"name": "save", "uses": "velero.backup", "with": {"namespaces": ["shop"]}}
+    )
     return made
 
 
@@ -58,14 +60,22 @@ def test_a_backup_that_the_drill_took_goes_with_all_its_files(town: Town) -> Non
 
 def test_results_are_kept_before_the_restore_is_deleted(town: Town) -> None:
     assert town.run(drill()).code == 0
-    records = [json.loads(line) for line in (town.folder / "journal.jsonl").read_text().splitlines()]
-    kept = [r["n"] for r in records if r["kind"] == "evidence" and r["data"].get("name") == "shop-restore-results.json"]
+    records = [
+        json.loads(line) for line in (town.folder / "journal.jsonl").read_text().splitlines()
+    ]
+    kept = [
+        r["n"]
+        for r in records
+        if r["kind"] == "evidence" and r["data"].get("name") == "shop-restore-results.json"
+    ]
     ended = [r["n"] for r in records if r["kind"] == "undo.ended"]
     assert kept
     assert max(kept) < min(ended)
 
 
-def test_a_cluster_whose_network_ignores_policies_is_refused_and_nothing_is_restored(town: Town) -> None:
+def test_a_cluster_whose_network_ignores_policies_is_refused_and_nothing_is_restored(
+    town: Town,
+) -> None:
     knobs = {"metadata": {"name": "sandbox-cluster-knobs"}, "data": {"network-policies": "ignored"}}
     town.api("POST", "/api/v1/namespaces/kube-system/configmaps", knobs)
     ran = town.run(drill())
@@ -82,7 +92,16 @@ def test_an_endpoint_that_nobody_reaches_proves_no_seal(town: Town) -> None:
 
 
 def test_a_restore_that_fails_in_part_is_violated_with_the_reason_of_velero(town: Town) -> None:
-    town.knobs(end=[{"kind": "Restore", "match": "*", "phase": "PartiallyFailed", "reason": "the webhook said no"}])
+    town.knobs(
+        end=[
+            {
+                "kind": "Restore",
+                "match": "*",
+                "phase": "PartiallyFailed",
+                "reason": "the webhook said no",
+            }
+        ]
+    )
     ran = town.run(drill())
     assert ran.code == 1
     assert "PartiallyFailed" in town.verdict["steps"][0]["why"]
@@ -115,7 +134,11 @@ def test_a_backup_that_is_too_old_is_violated_by_the_rpo(town: Town) -> None:
 
 
 def test_a_canary_that_came_back_changed_is_violated(town: Town) -> None:
-    forged = {"backup": "*", "item": "configmaps/shop/drillkit-heartbeat", "patch": {"data": {"token": "forged"}}}
+    forged = {
+        "backup": "*",
+        "item": "configmaps/shop/drillkit-heartbeat",
+        "patch": {"data": {"token": "forged"}},
+    }
     town.knobs(alter=[forged])
     ran = town.run(with_fresh_backup())
     assert ran.code == 1
@@ -153,7 +176,12 @@ def test_a_restart_of_the_server_is_survived_by_a_second_try(town: Town) -> None
     path = town.drillkit.folder / "dr.yaml"
     path.write_text(json.dumps(made))
     process = town.drillkit.start("run", str(path), "-t", "sandbox", "--yes")
-    town.until(lambda: "InProgress" in [r.get("status", {}).get("phase") for r in town.api.items(f"{VELERO}/restores")])
+    town.until(
+        lambda: (
+            "InProgress"
+            in [r.get("status", {}).get("phase") for r in town.api.items(f"{VELERO}/restores")]
+        )
+    )
     town.knobs(slow_s={"Restore.InProgress": 0.2}, restarts=1)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
@@ -164,8 +192,12 @@ def test_a_restart_of_the_server_is_survived_by_a_second_try(town: Town) -> None
 def test_another_restore_at_work_is_not_held_up(town: Town) -> None:
     town.knobs(slow_s={"Restore.InProgress": 6.0})
     name = town.api.items(f"{VELERO}/backups")[0]["metadata"]["name"]
-    body = {"apiVersion": "velero.io/v1", "kind": "Restore", "metadata": {"name": "emergency"},
-            "spec": {"backupName": name, "namespaceMapping": {"shop": "rescued"}}}  # fmt: skip
+    body = {
+        "apiVersion": "velero.io/v1",
+        "kind": "Restore",
+        "metadata": {"name": "emergency"},
+        "spec": {"backupName": name, "namespaceMapping": {"shop": "rescued"}},
+    }
     town.api("POST", f"{VELERO}/restores", body)
     town.until(lambda: town.phase("restores", "emergency") == "InProgress")
     ran = town.run(drill())
@@ -180,10 +212,15 @@ def test_another_restore_at_work_is_not_held_up(town: Town) -> None:
 
 def test_a_volume_that_would_come_back_as_the_originals_own_disk_is_refused(town: Town) -> None:
     name = next(
-        v["metadata"]["name"] for v in town.api.items("/api/v1/persistentvolumes")
+        v["metadata"]["name"]
+        for v in town.api.items("/api/v1/persistentvolumes")
         if v["spec"]["claimRef"]["namespace"] == "shop"
-    )  # fmt: skip
-    town.api("PATCH", f"/api/v1/persistentvolumes/{name}", {"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+    )
+    town.api(
+        "PATCH",
+        f"/api/v1/persistentvolumes/{name}",
+        {"spec": {"persistentVolumeReclaimPolicy": "Retain"}},
+    )
     try:
         town.backup("skipping", snapshotVolumes=False)
         ran = town.run(drill(schedule=None, backup="skipping"))
@@ -192,7 +229,11 @@ def test_a_volume_that_would_come_back_as_the_originals_own_disk_is_refused(town
         assert town.run(drill(schedule=None, backup="skipping", volumes=False)).code == 0
         assert town.left() == {}
     finally:
-        town.api("PATCH", f"/api/v1/persistentvolumes/{name}", {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+        town.api(
+            "PATCH",
+            f"/api/v1/persistentvolumes/{name}",
+            {"spec": {"persistentVolumeReclaimPolicy": "Delete"}},
+        )
 
 
 def test_a_namespace_of_somebody_else_is_left_alone(town: Town) -> None:
@@ -200,14 +241,20 @@ def test_a_namespace_of_somebody_else_is_left_alone(town: Town) -> None:
     ran = town.run(drill(namespaces={"shop": "taken"}))
     assert ran.code == 4
     assert "taken exists already" in ran.said
-    assert town.api("GET", "/api/v1/namespaces/taken")["metadata"].get("labels", {}).get("drillkit.dev/run") is None
+    assert (
+        town.api("GET", "/api/v1/namespaces/taken")["metadata"]
+        .get("labels", {})
+        .get("drillkit.dev/run")
+        is None
+    )
     town.api("DELETE", "/api/v1/namespaces/taken")
 
 
 FRESH: dict[str, Any] = {
-    "drill": "dr", "owner": "me@example.com",
+    "drill": "dr",
+    "owner": "me@example.com",
     "steps": [{"name": "fresh", "uses": "velero.freshness", "with": {"max_age": "26h"}}],
-}  # fmt: skip
+}
 
 
 def test_fresh_backups_are_met_and_nothing_is_touched(town: Town) -> None:
@@ -217,7 +264,16 @@ def test_fresh_backups_are_met_and_nothing_is_touched(town: Town) -> None:
 
 
 def test_a_newer_backup_that_failed_in_part_is_not_passed_over_in_silence(town: Town) -> None:
-    town.knobs(end=[{"kind": "Backup", "match": "broken", "phase": "PartiallyFailed", "reason": "a disk was busy"}])
+    town.knobs(
+        end=[
+            {
+                "kind": "Backup",
+                "match": "broken",
+                "phase": "PartiallyFailed",
+                "reason": "a disk was busy",
+            }
+        ]
+    )
     town.backup("broken", schedule="shop-daily")
     ran = town.run(FRESH)
     assert ran.code == 1

@@ -37,7 +37,12 @@ def running(town: Town) -> Iterator[tuple[subprocess.Popen[str], str]]:
     path = town.drillkit.folder / "dr.yaml"
     path.write_text(yaml.safe_dump(DRILL))
     process = town.drillkit.start("run", str(path), "-t", "sandbox", "--yes")
-    town.until(lambda: "InProgress" in [r.get("status", {}).get("phase") for r in town.api.items(f"{VELERO}/restores")])
+    town.until(
+        lambda: (
+            "InProgress"
+            in [r.get("status", {}).get("phase") for r in town.api.items(f"{VELERO}/restores")]
+        )
+    )
     yield process, scratches(town)[0]
     process.kill()
     process.communicate()
@@ -104,12 +109,19 @@ def marked(name: str, *, of: str | None = None, days: float = -1.0) -> dict[str,
 
 def test_only_what_has_expired_and_bears_both_marks_is_swept(town: Town) -> None:
     made = {
-        "old": marked("old"), "young": marked("young", days=1), "copied": marked("copied", of="another"),
-        "plain": {"name": "plain"}, "unmarked": {"name": "unmarked", "annotations": stamped(-1)},
-    }  # fmt: skip
+        "old": marked("old"),
+        "young": marked("young", days=1),
+        "copied": marked("copied", of="another"),
+        "plain": {"name": "plain"},
+        "unmarked": {"name": "unmarked", "annotations": stamped(-1)},
+    }
     for meta in made.values():
         town.api("POST", NAMESPACES, {"metadata": meta})
-    town.api("POST", f"{NAMESPACES}/shop/configmaps", {"metadata": marked("forgotten"), "data": {"a": "1"}})
+    town.api(
+        "POST",
+        f"{NAMESPACES}/shop/configmaps",
+        {"metadata": marked("forgotten"), "data": {"a": "1"}},
+    )
     town.backup("stale")
     town.api("PATCH", f"{VELERO}/backups/stale", {"metadata": marked("stale")})
     before = town.api.items(NAMESPACES)
@@ -139,8 +151,15 @@ def test_everything_that_a_restore_makes_says_until_when_it_may_live(
     town: Town, running: tuple[subprocess.Popen[str], str]
 ) -> None:
     _, scratch = running
-    paths = [f"{NAMESPACES}/{scratch}", *(f"{VELERO}/restores/{r['metadata']['name']}" for r in
-             town.api.items(f"{VELERO}/restores"))]  # fmt: skip
+    paths = [
+        f"{NAMESPACES}/{scratch}",
+        *(
+            f"{VELERO}/restores/{r['metadata']['name']}"
+            for r in town.api.items(f"{VELERO}/restores")
+        ),
+    ]
     for path in paths:
         meta = town.api("GET", path)["metadata"]
-        assert datetime.fromisoformat(meta["annotations"]["drillkit.dev/expires"]) > datetime.now(UTC), json.dumps(meta)
+        assert datetime.fromisoformat(meta["annotations"]["drillkit.dev/expires"]) > datetime.now(
+            UTC
+        ), json.dumps(meta)

@@ -19,7 +19,12 @@ pytestmark = pytest.mark.slow
 def planned(town: Town) -> int:
     """How many effects are in the journal so far."""
     folders = town.drillkit.folder.glob("reports/dr/*/journal.jsonl")
-    lines = [line for path in folders if not path.parent.is_symlink() for line in path.read_text().splitlines()]
+    lines = [
+        line
+        for path in folders
+        if not path.parent.is_symlink()
+        for line in path.read_text().splitlines()
+    ]
     return sum(json.loads(line)["kind"] == "undo.planned" for line in lines if line.endswith("}"))
 
 
@@ -37,7 +42,11 @@ def test_nothing_is_left_after_a_kill_and_a_recovery(town: Town, plans: int) -> 
     recovered = town.drillkit("recover", limit_s=180)
     assert recovered.code in (0, 1, 3), recovered.said
     assert town.left() == {}
-    assert [b["metadata"]["name"] for b in town.api.items(f"{VELERO}/backups") if "save" in b["metadata"]["name"]] == []
+    assert [
+        b["metadata"]["name"]
+        for b in town.api.items(f"{VELERO}/backups")
+        if "save" in b["metadata"]["name"]
+    ] == []
     assert list((town.drillkit.home / "open").iterdir()) == []
     later = town.run(with_fresh_backup())
     assert later.code == 0, later.said

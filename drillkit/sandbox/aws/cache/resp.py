@@ -99,7 +99,9 @@ class KeyValueServer:
 
         self._server = Server((HOST, self.port), Handler)
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        ).start()
 
     def cut(self) -> None:
         """Drops every connection and stops listening."""
@@ -113,7 +115,9 @@ class KeyValueServer:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
 
-    def _serve(self, connection: socket.socket, reader: BufferedIOBase, writer: BufferedIOBase) -> None:
+    def _serve(
+        self, connection: socket.socket, reader: BufferedIOBase, writer: BufferedIOBase
+    ) -> None:
         with self._lock:
             self._clients.add(connection)
         try:
@@ -155,7 +159,9 @@ class KeyValueServer:
 
     def _matching(self, pattern: bytes) -> list[bytes]:
         return [
-            key for key in sorted(self.data) if fnmatch.fnmatchcase(key.decode("latin-1"), pattern.decode("latin-1"))
+            key
+            for key in sorted(self.data)
+            if fnmatch.fnmatchcase(key.decode("latin-1"), pattern.decode("latin-1"))
         ]
 
     def _scan(self, arguments: list[bytes]) -> list[object]:

@@ -81,14 +81,19 @@ class Cache:
 
     def event(self, region: str, source: str, kind: str, message: str) -> None:
         self.events.append(
-            (region, {"SourceIdentifier": source, "SourceType": kind, "Message": message, "Date": now()})
+            (
+                region,
+                {"SourceIdentifier": source, "SourceType": kind, "Message": message, "Date": now()},
+            )
         )
         del self.events[:-500]
 
     def group(self, region: str, name: str) -> Group:
         found = self.groups.get((region, name.lower()))
         if found is None or self.knobs.hidden(name.lower()):
-            raise self.protocol.fault("ReplicationGroupNotFoundFault", f"ReplicationGroup {name} not found.")
+            raise self.protocol.fault(
+                "ReplicationGroupNotFoundFault", f"ReplicationGroup {name} not found."
+            )
         return found
 
     def snapshot(self, region: str, name: str) -> CacheSnapshot:
@@ -98,7 +103,11 @@ class Cache:
         return found
 
     def work(
-        self, item: Group | CacheSnapshot, state: str, job: Callable[[], None], then: Callable[[], object] | None = None
+        self,
+        item: Group | CacheSnapshot,
+        state: str,
+        job: Callable[[], None],
+        then: Callable[[], object] | None = None,
     ) -> None:
         """Does `job` in the background while the state holds, then makes the item available (or lets `then` end it)."""
         item.status = state
@@ -110,8 +119,14 @@ class Cache:
             least = self.knobs.settings.slow_s.get(f"{kind}.{state}", 0.0)
             time.sleep(max(0.0, started + least - time.monotonic()))
             with self.lock:
-                name = item.attrs["ReplicationGroupId" if isinstance(item, Group) else "SnapshotName"]
-                item.status = self.knobs.failure_for(kind, name) or "available" if state == "creating" else "available"
+                name = item.attrs[
+                    "ReplicationGroupId" if isinstance(item, Group) else "SnapshotName"
+                ]
+                item.status = (
+                    self.knobs.failure_for(kind, name) or "available"
+                    if state == "creating"
+                    else "available"
+                )
                 if then is not None:
                     then()
 
@@ -134,21 +149,32 @@ def shown(group: Group) -> dict[str, Any]:
         }
         for name in group.members
     ]
-    node_group: dict[str, Any] = {"NodeGroupId": "0001", "Status": group.status, "NodeGroupMembers": members}
+    node_group: dict[str, Any] = {
+        "NodeGroupId": "0001",
+        "Status": group.status,
+        "NodeGroupMembers": members,
+    }
     if group.status not in ("creating", "create-failed"):
         node_group |= {"PrimaryEndpoint": endpoint, "ReaderEndpoint": endpoint}
-    return group.attrs | {"Status": group.status, "MemberClusters": list(group.members), "NodeGroups": [node_group]}
+    return group.attrs | {
+        "Status": group.status,
+        "MemberClusters": list(group.members),
+        "NodeGroups": [node_group],
+    }
 
 
 def create_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     """A new group, empty or with the contents of a snapshot."""
     name = params["ReplicationGroupId"].lower()
     if (region, name) in cache.groups:
-        raise cache.protocol.fault("ReplicationGroupAlreadyExistsFault", f"Replication group {name} already exists.")
+        raise cache.protocol.fault(
+            "ReplicationGroupAlreadyExistsFault", f"Replication group {name} already exists."
+        )
     source = cache.snapshot(region, params["SnapshotName"]) if params.get("SnapshotName") else None
     if source is not None and source.status != "available":
         raise cache.protocol.fault(
-            "InvalidParameterValueException", f"snapshot {params['SnapshotName']} is {source.status}"
+            "InvalidParameterValueException",
+            f"snapshot {params['SnapshotName']} is {source.status}",
         )
     inherited = source.attrs if source is not None else {}
     count = int(params.get("NumCacheClusters") or 1 + int(params.get("ReplicasPerNodeGroup") or 0))
@@ -162,7 +188,8 @@ def create_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
         "ReplicationGroupId": name,
         "Description": params["ReplicationGroupDescription"],
         "ARN": cache.arn(region, "replicationgroup", name),
-        "CacheNodeType": params.get("CacheNodeType") or inherited.get("CacheNodeType", "cache.t4g.micro"),
+        "CacheNodeType": params.get("CacheNodeType")
+        or inherited.get("CacheNodeType", "cache.t4g.micro"),
         "Engine": params.get("Engine", "redis"),
         "AutomaticFailover": "enabled" if failover else "disabled",
         "MultiAZ": "enabled" if params.get("MultiAZEnabled") else "disabled",
@@ -219,7 +246,8 @@ def describe_clusters(cache: Cache, region: str, params: Params) -> dict[str, An
                 "ParameterApplyStatus": "in-sync",
             },
             "SecurityGroups": [
-                {"SecurityGroupId": item, "Status": "active"} for item in group.attrs["SecurityGroupIds"]
+                {"SecurityGroupId": item, "Status": "active"}
+                for item in group.attrs["SecurityGroupIds"]
             ],
             "CacheNodes": [
                 {
@@ -247,10 +275,13 @@ def test_failover(cache: Cache, region: str, params: Params) -> dict[str, Any]:
             "NodeGroupNotFoundFault", f"node group {params['NodeGroupId']} not found; there is 0001"
         )
     if group.attrs["AutomaticFailover"] != "enabled":
-        raise cache.protocol.fault("InvalidReplicationGroupStateFault", "automatic failover is not enabled")
+        raise cache.protocol.fault(
+            "InvalidReplicationGroupStateFault", "automatic failover is not enabled"
+        )
     if group.status != "available":
         raise cache.protocol.fault(
-            "InvalidReplicationGroupStateFault", f"Replication group is {group.status}, not available"
+            "InvalidReplicationGroupStateFault",
+            f"Replication group is {group.status}, not available",
         )
     old = group.primary
     new = group.members[(group.members.index(old) + 1) % len(group.members)]
@@ -269,7 +300,10 @@ def test_failover(cache: Cache, region: str, params: Params) -> dict[str, Any]:
         )
 
     cache.event(
-        region, group.attrs["ReplicationGroupId"], "replication-group", "Test Failover API called for node group 0001"
+        region,
+        group.attrs["ReplicationGroupId"],
+        "replication-group",
+        "Test Failover API called for node group 0001",
     )
     cache.work(group, "modifying", switch)
     return {"ReplicationGroup": shown(group)}
@@ -284,14 +318,18 @@ def modify_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     if "ReplicationGroupDescription" in params:
         group.attrs["Description"] = params["ReplicationGroupDescription"]
     if "AutomaticFailoverEnabled" in params:
-        group.attrs["AutomaticFailover"] = "enabled" if params["AutomaticFailoverEnabled"] else "disabled"
+        group.attrs["AutomaticFailover"] = (
+            "enabled" if params["AutomaticFailoverEnabled"] else "disabled"
+        )
     return {"ReplicationGroup": shown(group)}
 
 
 def delete_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     group = cache.group(region, params["ReplicationGroupId"])
     if group.status in ("creating", "deleting"):
-        raise cache.protocol.fault("InvalidReplicationGroupStateFault", f"Replication group is {group.status}")
+        raise cache.protocol.fault(
+            "InvalidReplicationGroupStateFault", f"Replication group is {group.status}"
+        )
     if final := params.get("FinalSnapshotIdentifier"):
         _snapshot(cache, region, group, final, {}, "manual")
     key = (region, group.attrs["ReplicationGroupId"])
@@ -299,7 +337,9 @@ def delete_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     return {"ReplicationGroup": shown(group)}
 
 
-def _snapshot(cache: Cache, region: str, group: Group, name: str, tags: dict[str, str], source: str) -> CacheSnapshot:
+def _snapshot(
+    cache: Cache, region: str, group: Group, name: str, tags: dict[str, str], source: str
+) -> CacheSnapshot:
     name = name.lower()
     if (region, name) in cache.snapshots:
         raise cache.protocol.fault("SnapshotAlreadyExistsFault", f"Snapshot {name} already exists.")
@@ -343,12 +383,14 @@ def _snapshot(cache: Cache, region: str, group: Group, name: str, tags: dict[str
 def create_snapshot(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     if not params.get("ReplicationGroupId"):
         raise cache.protocol.fault(
-            "InvalidParameterCombinationException", "the sandbox takes snapshots of a ReplicationGroupId"
+            "InvalidParameterCombinationException",
+            "the sandbox takes snapshots of a ReplicationGroupId",
         )
     group = cache.group(region, params["ReplicationGroupId"])
     if group.status != "available":
         raise cache.protocol.fault(
-            "InvalidReplicationGroupStateFault", f"Replication group is {group.status}, not available"
+            "InvalidReplicationGroupStateFault",
+            f"Replication group is {group.status}, not available",
         )
     snapshot = _snapshot(cache, region, group, params["SnapshotName"], _tags(params), "manual")
     return {"Snapshot": snapshot.attrs | {"SnapshotStatus": snapshot.status}}
@@ -415,7 +457,8 @@ def describe_events(cache: Cache, region: str, params: Params) -> dict[str, Any]
             for home, event in cache.events
             if home == region
             and event["Date"] >= since
-            and params.get("SourceIdentifier", event["SourceIdentifier"]) == event["SourceIdentifier"]
+            and params.get("SourceIdentifier", event["SourceIdentifier"])
+            == event["SourceIdentifier"]
             and params.get("SourceType", event["SourceType"]) == event["SourceType"]
         ]
     }

@@ -89,7 +89,9 @@ class PgServer:
 
     def _write_configuration(self) -> None:
         merged = {**self.BASE, **self.settings, "port": str(self.port)}
-        text = "".join(f"{name} = {quoted(value)}\n" for name, value in merged.items() if value is not None)
+        text = "".join(
+            f"{name} = {quoted(value)}\n" for name, value in merged.items() if value is not None
+        )
         path = self.data / "postgresql.auto.conf"
         path.write_text(text, encoding="utf-8")
         self.tools.own(path)
@@ -115,7 +117,9 @@ class PgServer:
             self.stop("immediate")
             if "Address already in use" not in said or attempt == 2:
                 fatal = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line]
-                raise ServerFailed("; ".join(fatal[-2:]) or said[-400:] or f"not ready within {timeout_s:.0f} s")
+                raise ServerFailed(
+                    "; ".join(fatal[-2:]) or said[-400:] or f"not ready within {timeout_s:.0f} s"
+                )
             self.port = free_port()
 
     def _said_since(self, offset: int) -> str:

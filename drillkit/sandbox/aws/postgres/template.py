@@ -13,7 +13,9 @@ from drillkit.sandbox.aws.postgres.server import ADMIN
 from drillkit.sandbox.aws.postgres.tools import Tools
 
 LAYOUT = 1  # raise when the options below change
-HBA = "host all all 127.0.0.1/32 scram-sha-256\nhost replication {admin} 127.0.0.1/32 scram-sha-256\n"
+HBA = (
+    "host all all 127.0.0.1/32 scram-sha-256\nhost replication {admin} 127.0.0.1/32 scram-sha-256\n"
+)
 
 
 def cache_folder() -> Path:

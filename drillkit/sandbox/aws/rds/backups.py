@@ -34,7 +34,9 @@ def phases(rds: Rds, item: Instance | Cluster) -> list[Phase]:
     """The first automated backup, where a retention asks for one."""
     if item.attrs["BackupRetentionPeriod"] == 0:
         return []
-    return [Phase("backing-up" if isinstance(item, Instance) else "creating", partial(take, rds, item))]
+    return [
+        Phase("backing-up" if isinstance(item, Instance) else "creating", partial(take, rds, item))
+    ]
 
 
 def take(rds: Rds, item: Instance | Cluster) -> None:
@@ -77,11 +79,17 @@ def _show_bases(rds: Rds, item: Instance | Cluster) -> None:
             snapshot = new_snapshot(rds, item, f"rds:{item.id}-{stamp}", "automated", {})
             snapshot.folder, snapshot.shared_folder = base.path, True
             snapshot.status, snapshot.progress = "available", 100
-            for moment in ("SnapshotCreateTime", "OriginalSnapshotCreateTime", "SnapshotDatabaseTime"):
+            for moment in (
+                "SnapshotCreateTime",
+                "OriginalSnapshotCreateTime",
+                "SnapshotDatabaseTime",
+            ):
                 snapshot.attrs[moment] = base.usable_from
 
 
-def new_snapshot(rds: Rds, item: Instance | Cluster, name: str, kind: str, tags: dict[str, str]) -> Snapshot:
+def new_snapshot(
+    rds: Rds, item: Instance | Cluster, name: str, kind: str, tags: dict[str, str]
+) -> Snapshot:
     """Puts a snapshot into the state; its data comes later.  `kind`: manual or automated."""
     cluster = isinstance(item, Cluster)
     attrs = item.attrs
@@ -120,7 +128,9 @@ def new_snapshot(rds: Rds, item: Instance | Cluster, name: str, kind: str, tags:
             "OptionGroupName": attrs["OptionGroupMemberships"][0]["OptionGroupName"],
         }
     inherited = item.tags if attrs["CopyTagsToSnapshot"] else {}
-    snapshot = Snapshot(item.region, shown, inherited | tags, dict(attrs), dict(item.tags), cluster=cluster)
+    snapshot = Snapshot(
+        item.region, shown, inherited | tags, dict(attrs), dict(item.tags), cluster=cluster
+    )
     there = rds.region(item.region)
     (there.cluster_snapshots if cluster else there.snapshots)[name.lower()] = snapshot
     return snapshot
@@ -167,7 +177,10 @@ def source_deleted(rds: Rds, region: str, key: str, keep: bool) -> None:
         del there.backups[key]
         for shelf in (there.snapshots, there.cluster_snapshots):
             for name, snapshot in list(shelf.items()):
-                same = key in (snapshot.attrs.get("DbiResourceId"), snapshot.attrs.get("DbClusterResourceId"))
+                same = key in (
+                    snapshot.attrs.get("DbiResourceId"),
+                    snapshot.attrs.get("DbClusterResourceId"),
+                )
                 if same and snapshot.attrs["SnapshotType"] == "automated":
                     del shelf[name]
         if backup.database.archive is not None:
@@ -203,7 +216,11 @@ def shown(rds: Rds, backup: Backup) -> dict[str, Any]:
         )
         if name in attrs
     }
-    fields |= {"Status": "retained" if backup.retained else "active", "Region": backup.region, "Port": 5432}
+    fields |= {
+        "Status": "retained" if backup.retained else "active",
+        "Region": backup.region,
+        "Port": 5432,
+    }
     if backup.cluster:
         fields["DBClusterAutomatedBackupsArn"] = backup.arn
     else:
@@ -228,7 +245,9 @@ def describe_instance_backups(rds: Rds, region: str, params: Params) -> dict[str
             and params.get("DbiResourceId", backup.source_attrs["DbiResourceId"])
             == backup.source_attrs["DbiResourceId"]
             and params.get("DBInstanceAutomatedBackupsArn", backup.arn) == backup.arn
-            and params.get("DBInstanceIdentifier", backup.source_attrs["DBInstanceIdentifier"]).lower()
+            and params.get(
+                "DBInstanceIdentifier", backup.source_attrs["DBInstanceIdentifier"]
+            ).lower()
             == backup.source_attrs["DBInstanceIdentifier"]
             and chosen(params, "status", "retained" if backup.retained else "active")
             and chosen(params, "dbi-resource-id", backup.source_attrs["DbiResourceId"])
@@ -246,7 +265,9 @@ def describe_cluster_backups(rds: Rds, region: str, params: Params) -> dict[str,
             if backup.cluster
             and params.get("DbClusterResourceId", backup.source_attrs["DbClusterResourceId"])
             == backup.source_attrs["DbClusterResourceId"]
-            and params.get("DBClusterIdentifier", backup.source_attrs["DBClusterIdentifier"]).lower()
+            and params.get(
+                "DBClusterIdentifier", backup.source_attrs["DBClusterIdentifier"]
+            ).lower()
             == backup.source_attrs["DBClusterIdentifier"]
             and chosen(params, "status", "retained" if backup.retained else "active")
         ]
@@ -256,9 +277,15 @@ def describe_cluster_backups(rds: Rds, region: str, params: Params) -> dict[str,
 def delete_instance_backup(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Deletes a retained automated backup."""
     for key, backup in list(rds.region(region).backups.items()):
-        if params.get("DbiResourceId") == key or params.get("DBInstanceAutomatedBackupsArn") == backup.arn:
+        if (
+            params.get("DbiResourceId") == key
+            or params.get("DBInstanceAutomatedBackupsArn") == backup.arn
+        ):
             if not backup.retained:
-                raise rds.fault("InvalidDBInstanceAutomatedBackupStateFault", "the source of this backup still exists")
+                raise rds.fault(
+                    "InvalidDBInstanceAutomatedBackupStateFault",
+                    "the source of this backup still exists",
+                )
             answer = shown(rds, backup)
             source_deleted(rds, region, key, keep=False)
             return {"DBInstanceAutomatedBackup": answer | {"Status": "deleting"}}
@@ -288,7 +315,11 @@ class Shipper:
                 for region in self._rds.regions.values():
                     items += region.instances.values()
                     items += region.clusters.values()
-                items = [item for item in items if item.status in ("available", "backing-up", "modifying")]
+                items = [
+                    item
+                    for item in items
+                    if item.status in ("available", "backing-up", "modifying")
+                ]
             for item in items:
                 try:
                     self._ship(item)
@@ -302,13 +333,18 @@ class Shipper:
         if database is None or database.archive is None or not database.server.running:
             return
         archive = database.archive
-        stalled = any(fnmatchcase(item.id, name) for name in self._rds.knobs.settings.stalled_archivers)
+        stalled = any(
+            fnmatchcase(item.id, name) for name in self._rds.knobs.settings.stalled_archivers
+        )
         if stalled != archive.stalled:
             archive.stall(database.server, stalled)
         if not stalled:
             archive.ship(database.server)
         key = resource_id(item)
-        if not stalled and time.monotonic() - self._last_base.setdefault(key, time.monotonic()) > BASE_EVERY_S:
+        if (
+            not stalled
+            and time.monotonic() - self._last_base.setdefault(key, time.monotonic()) > BASE_EVERY_S
+        ):
             self._last_base[key] = time.monotonic()
             take(self._rds, item)
 
@@ -322,7 +358,10 @@ def destroy_files(rds: Rds, pattern: str) -> int:
                 if fnmatchcase(snapshot.id, pattern) and snapshot.folder is not None:
                     hit += _destroy(snapshot)
             for backup in region.backups.values():
-                if fnmatchcase(_source_name(backup), pattern) and backup.database.archive is not None:
+                if (
+                    fnmatchcase(_source_name(backup), pattern)
+                    and backup.database.archive is not None
+                ):
                     for base in backup.database.archive.bases:
                         shutil.rmtree(base.path / "global", ignore_errors=True)
                         hit += 1
@@ -337,7 +376,9 @@ def _destroy(snapshot: Snapshot) -> int:
 
 
 def _source_name(backup: Backup) -> str:
-    return str(backup.source_attrs["DBClusterIdentifier" if backup.cluster else "DBInstanceIdentifier"])
+    return str(
+        backup.source_attrs["DBClusterIdentifier" if backup.cluster else "DBInstanceIdentifier"]
+    )
 
 
 def lose_wal(rds: Rds, pattern: str) -> int:
@@ -346,7 +387,10 @@ def lose_wal(rds: Rds, pattern: str) -> int:
     with rds.lock:
         for region in rds.regions.values():
             for backup in region.backups.values():
-                if fnmatchcase(_source_name(backup), pattern) and backup.database.archive is not None:
+                if (
+                    fnmatchcase(_source_name(backup), pattern)
+                    and backup.database.archive is not None
+                ):
                     backup.database.archive.lose_wal()
                     hit += 1
     return hit

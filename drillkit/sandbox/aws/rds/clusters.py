@@ -48,7 +48,11 @@ CARRIED = (
 
 def members_of(rds: Rds, cluster: Cluster) -> list[Instance]:
     """The cluster's instances, in the order they were created."""
-    return [item for item in rds.region(cluster.region).instances.values() if item.cluster_id == cluster.id]
+    return [
+        item
+        for item in rds.region(cluster.region).instances.values()
+        if item.cluster_id == cluster.id
+    ]
 
 
 def shown(rds: Rds, cluster: Cluster) -> dict[str, Any]:
@@ -72,7 +76,10 @@ def shown(rds: Rds, cluster: Cluster) -> dict[str, Any]:
         fields |= {"Endpoint": HOST, "ReaderEndpoint": HOST, "Port": cluster.database.server.port}
         archive = cluster.database.archive
         if archive is not None and archive.earliest is not None and archive.latest is not None:
-            fields |= {"EarliestRestorableTime": archive.earliest, "LatestRestorableTime": archive.latest}
+            fields |= {
+                "EarliestRestorableTime": archive.earliest,
+                "LatestRestorableTime": archive.latest,
+            }
     return fields
 
 
@@ -81,16 +88,19 @@ def _given(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     if "VpcSecurityGroupIds" in params:
         fields["VpcSecurityGroups"] = settings.security_groups(params["VpcSecurityGroupIds"])
     if "DBSubnetGroupName" in params:
-        fields["DBSubnetGroup"] = settings.subnet_group(rds, region, params["DBSubnetGroupName"]).attrs[
-            "DBSubnetGroupName"
-        ]
+        fields["DBSubnetGroup"] = settings.subnet_group(
+            rds, region, params["DBSubnetGroupName"]
+        ).attrs["DBSubnetGroupName"]
     if "DBClusterParameterGroupName" in params:
         settings.cluster_parameter_group(rds, region, params["DBClusterParameterGroupName"])
         fields["DBClusterParameterGroup"] = params["DBClusterParameterGroupName"].lower()
     if export := params.get("CloudwatchLogsExportConfiguration"):
         fields["EnabledCloudwatchLogsExports"] = export.get("EnableLogTypes") or []
     if fields.get("BackupRetentionPeriod") == 0:
-        raise Fault("InvalidParameterValue", "BackupRetentionPeriod of an Aurora cluster must be between 1 and 35")
+        raise Fault(
+            "InvalidParameterValue",
+            "BackupRetentionPeriod of an Aurora cluster must be between 1 and 35",
+        )
     return fields
 
 
@@ -120,8 +130,16 @@ def _defaults(rds: Rds, region: str) -> dict[str, Any]:
 def _new(rds: Rds, region: str, name: str, fields: dict[str, Any], tags: dict[str, str]) -> Cluster:
     name = name.lower()
     there = rds.region(region)
-    if not name[:1].isalpha() or not name.replace("-", "").isalnum() or name.endswith("-") or "--" in name:
-        raise Fault("InvalidParameterValue", f"The parameter DBClusterIdentifier is not a valid identifier: {name}")
+    if (
+        not name[:1].isalpha()
+        or not name.replace("-", "").isalnum()
+        or name.endswith("-")
+        or "--" in name
+    ):
+        raise Fault(
+            "InvalidParameterValue",
+            f"The parameter DBClusterIdentifier is not a valid identifier: {name}",
+        )
     if name in there.clusters:
         raise rds.fault("DBClusterAlreadyExistsFault", f"DB Cluster already exists: {name}")
     if len(there.clusters) >= rds.knobs.settings.quota["DBClusters"]:
@@ -140,7 +158,9 @@ def _new(rds: Rds, region: str, name: str, fields: dict[str, Any], tags: dict[st
     return cluster
 
 
-def _bring_up(rds: Rds, cluster: Cluster, load: Callable[[Database], None], failure: str) -> dict[str, Any]:
+def _bring_up(
+    rds: Rds, cluster: Cluster, load: Callable[[Database], None], failure: str
+) -> dict[str, Any]:
     database = cluster.database
     if database is None:
         raise RuntimeError(f"cluster {cluster.id} has no database")
@@ -192,39 +212,62 @@ def _restored(
 def restore_cluster_from_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """A new cluster without members, with a cluster snapshot's contents."""
     if params["Engine"] != ENGINE:
-        raise Fault("InvalidParameterCombination", f"the snapshot's engine is {ENGINE}, not {params['Engine']}")
+        raise Fault(
+            "InvalidParameterCombination",
+            f"the snapshot's engine is {ENGINE}, not {params['Engine']}",
+        )
     snapshot = rds.snapshot(region, params["SnapshotIdentifier"], cluster=True)
     if snapshot.region != region:
-        raise rds.fault("DBClusterSnapshotNotFoundFault", f"no such cluster snapshot in {region}: {snapshot.id}")
+        raise rds.fault(
+            "DBClusterSnapshotNotFoundFault", f"no such cluster snapshot in {region}: {snapshot.id}"
+        )
     if snapshot.status != "available" or snapshot.folder is None:
         raise rds.fault(
-            "InvalidDBClusterSnapshotStateFault", f"snapshot {snapshot.id} is {snapshot.status}, not available"
+            "InvalidDBClusterSnapshotStateFault",
+            f"snapshot {snapshot.id} is {snapshot.status}, not available",
         )
     folder = snapshot.folder
     damages = rds.knobs.sql_damage(snapshot.id, snapshot.attrs["DBClusterIdentifier"])
     inherited = snapshot.source_tags | snapshot.tags
     return _restored(
-        rds, region, snapshot.source_attrs, inherited, params, lambda database: database.restore(folder, damages)
+        rds,
+        region,
+        snapshot.source_attrs,
+        inherited,
+        params,
+        lambda database: database.restore(folder, damages),
     )
 
 
 def _cluster_backup(rds: Rds, region: str, params: Params) -> Backup:
-    by_name, by_id = params.get("SourceDBClusterIdentifier"), params.get("SourceDbClusterResourceId")
+    by_name, by_id = (
+        params.get("SourceDBClusterIdentifier"),
+        params.get("SourceDbClusterResourceId"),
+    )
     if (by_name is None) == (by_id is None):
         raise Fault(
-            "InvalidParameterCombination", "give exactly one of SourceDBClusterIdentifier and SourceDbClusterResourceId"
+            "InvalidParameterCombination",
+            "give exactly one of SourceDBClusterIdentifier and SourceDbClusterResourceId",
         )
-    key = by_id if by_id is not None else rds.cluster(region, str(by_name)).attrs["DbClusterResourceId"]
+    key = (
+        by_id
+        if by_id is not None
+        else rds.cluster(region, str(by_name)).attrs["DbClusterResourceId"]
+    )
     found = rds.region(region).backups.get(key)
     if found is None or not found.cluster:
-        raise rds.fault("DBClusterAutomatedBackupNotFoundFault", f"no automated backup for {by_name or by_id}")
+        raise rds.fault(
+            "DBClusterAutomatedBackupNotFoundFault", f"no automated backup for {by_name or by_id}"
+        )
     return found
 
 
 def restore_cluster_to_point_in_time(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """A new cluster without members; `copy-on-write` is served by a copy too."""
     backup = _cluster_backup(rds, region, params)
-    target = check_point(rds, backup, params.get("RestoreToTime"), bool(params.get("UseLatestRestorableTime")))
+    target = check_point(
+        rds, backup, params.get("RestoreToTime"), bool(params.get("UseLatestRestorableTime"))
+    )
     damages = rds.knobs.sql_damage(backup.source_attrs["DBClusterIdentifier"])
 
     def load(database: Database) -> None:
@@ -254,7 +297,10 @@ def modify_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Every change holds at once."""
     cluster = rds.cluster(region, params["DBClusterIdentifier"])
     if cluster.status != "available":
-        raise rds.fault("InvalidDBClusterStateFault", f"DBCluster {cluster.id} is {cluster.status}, not available")
+        raise rds.fault(
+            "InvalidDBClusterStateFault",
+            f"DBCluster {cluster.id} is {cluster.status}, not available",
+        )
     fields = _given(rds, region, params)
     fields.pop("EngineVersion", None)
     if password := params.get("MasterUserPassword"):
@@ -268,7 +314,11 @@ def modify_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 def failover_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Makes another member the writer; every connection breaks and none is accepted for a while."""
     cluster = rds.cluster(region, params["DBClusterIdentifier"])
-    others = [item.id for item in members_of(rds, cluster) if item.id != cluster.writer and item.status == "available"]
+    others = [
+        item.id
+        for item in members_of(rds, cluster)
+        if item.id != cluster.writer and item.status == "available"
+    ]
     target = params.get("TargetDBInstanceIdentifier", others[0] if others else None)
     if cluster.status != "available" or target not in others or cluster.database is None:
         raise rds.fault(
@@ -283,7 +333,9 @@ def failover_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]
         server.start()
         with rds.lock:
             cluster.writer = target
-            rds.event(region, "db-cluster", cluster.id, f"Completed failover to DB instance: {target}")
+            rds.event(
+                region, "db-cluster", cluster.id, f"Completed failover to DB instance: {target}"
+            )
 
     rds.event(region, "db-cluster", cluster.id, f"Started failover to DB instance: {target}")
     run(rds, cluster, [Phase("failing-over", switch)])
@@ -301,7 +353,8 @@ def delete_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         )
     if cluster.status in ("creating", "deleting"):
         raise rds.fault(
-            "InvalidDBClusterStateFault", f"DBCluster {cluster.id} is {cluster.status}; it cannot be deleted now."
+            "InvalidDBClusterStateFault",
+            f"DBCluster {cluster.id} is {cluster.status}; it cannot be deleted now.",
         )
     if any(item.status != "deleting" for item in members_of(rds, cluster)):
         raise rds.fault(
@@ -310,7 +363,8 @@ def delete_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         )
     if bool(final) == bool(params.get("SkipFinalSnapshot")):
         raise Fault(
-            "InvalidParameterCombination", "give exactly one of FinalDBSnapshotIdentifier and SkipFinalSnapshot"
+            "InvalidParameterCombination",
+            "give exactly one of FinalDBSnapshotIdentifier and SkipFinalSnapshot",
         )
     keep = params.get("DeleteAutomatedBackups") is False
 

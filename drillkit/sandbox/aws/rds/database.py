@@ -15,7 +15,9 @@ from drillkit.sandbox.aws.postgres.server import PgServer
 from drillkit.sandbox.aws.postgres.template import Template
 from drillkit.sandbox.aws.postgres.tools import Tools
 
-WORK_AT_ONCE = 3  # copies, recoveries and base backups in flight; more only makes each of them slower
+WORK_AT_ONCE = (
+    3  # copies, recoveries and base backups in flight; more only makes each of them slower
+)
 
 # Parameters of a parameter group that this PostgreSQL is told about; the rest is kept and shown, but has no effect.
 APPLIED = frozenset(
@@ -102,13 +104,19 @@ class Database:
         """Takes over the parameters of a parameter group that can be had; they hold from the next start."""
         self.server.configure(**{name: value for name, value in values.items() if name in APPLIED})
 
-    def create(self, user: str, password: str, name: str | None, prepare: Callable[[PgServer], None] | None) -> None:
+    def create(
+        self, user: str, password: str, name: str | None, prepare: Callable[[PgServer], None] | None
+    ) -> None:
         """A new, empty database with its master user."""
         with self.owner.work:
             self.owner.template.copy_to(self.server.data)
             self.server.start()
-            self.server.query(f"create role {identifier(user)} login createdb createrole password {literal(password)}")
-            self.server.query(f"grant pg_monitor, pg_read_all_data, pg_signal_backend to {identifier(user)}")
+            self.server.query(
+                f"create role {identifier(user)} login createdb createrole password {literal(password)}"
+            )
+            self.server.query(
+                f"grant pg_monitor, pg_read_all_data, pg_signal_backend to {identifier(user)}"
+            )
             if name and name != "postgres":
                 self.server.query(f"create database {identifier(name)} owner {identifier(user)}")
             if prepare is not None:
@@ -137,7 +145,9 @@ class Database:
         """Switches the automated backup on, or adds a base backup to it; afterwards it can restore to now."""
         with self.owner.work:
             if self.archive is None:
-                self.archive = Archive(self.owner.tools, self.owner.tools.files / "backups" / self.resource_id)
+                self.archive = Archive(
+                    self.owner.tools, self.owner.tools.files / "backups" / self.resource_id
+                )
                 self.archive.attach(self.server)
                 self.server.reload()
             self.archive.take_base(self.server)
@@ -163,7 +173,12 @@ class Database:
 
     def remove(self, keep_backup: bool) -> None:
         """Stops the server and deletes its volume, and its automated backup unless that is to be kept."""
-        if keep_backup and self.archive is not None and self.server.running and not self.archive.stalled:
+        if (
+            keep_backup
+            and self.archive is not None
+            and self.server.running
+            and not self.archive.stalled
+        ):
             self.archive.ship(self.server)
         self.server.stop("fast" if keep_backup else "immediate")
         shutil.rmtree(self.volume, ignore_errors=True)

@@ -49,14 +49,22 @@ class Kind:
 
 INSTANCE = Kind(False, "DBParameterGroupName", "DBParameterGroupArn", "pg", "DBParameterGroup")
 CLUSTER = Kind(
-    True, "DBClusterParameterGroupName", "DBClusterParameterGroupArn", "cluster-pg", "DBClusterParameterGroup"
+    True,
+    "DBClusterParameterGroupName",
+    "DBClusterParameterGroupArn",
+    "cluster-pg",
+    "DBClusterParameterGroup",
 )
 
 
-def _add(rds: Rds, kind: Kind, region: str, name: str, family: str, text: str, tags: dict[str, str]) -> Group:
+def _add(
+    rds: Rds, kind: Kind, region: str, name: str, family: str, text: str, tags: dict[str, str]
+) -> Group:
     name = name.lower()
     if name in kind.shelf(rds, region):
-        raise rds.fault("DBParameterGroupAlreadyExistsFault", f"Parameter group {name} already exists")
+        raise rds.fault(
+            "DBParameterGroupAlreadyExistsFault", f"Parameter group {name} already exists"
+        )
     group = Group(
         region,
         {
@@ -73,7 +81,13 @@ def _add(rds: Rds, kind: Kind, region: str, name: str, family: str, text: str, t
 
 def _create(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]:
     group = _add(
-        rds, kind, region, params[kind.name], params["DBParameterGroupFamily"], params["Description"], tags_of(params)
+        rds,
+        kind,
+        region,
+        params[kind.name],
+        params["DBParameterGroupFamily"],
+        params["Description"],
+        tags_of(params),
     )
     return {kind.answer: group.attrs}
 
@@ -81,7 +95,9 @@ def _create(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
 def _copy(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]:
     home, name = where(region, params[f"Source{kind.answer}Identifier"])
     if home != region:
-        raise Fault("InvalidParameterValue", "a parameter group cannot be copied from another region")
+        raise Fault(
+            "InvalidParameterValue", "a parameter group cannot be copied from another region"
+        )
     source = kind.get(rds, region, name)
     copy = _add(
         rds,
@@ -127,7 +143,9 @@ def _modify(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
     name = params[kind.name].lower()
     group = kind.get(rds, region, name)
     if name.startswith("default."):
-        raise rds.fault("InvalidDBParameterGroupStateFault", f"{name} is a default group and cannot be modified")
+        raise rds.fault(
+            "InvalidDBParameterGroupStateFault", f"{name} is a default group and cannot be modified"
+        )
     if not 1 <= len(params["Parameters"]) <= 20:
         raise Fault("InvalidParameterValue", "a request modifies between 1 and 20 parameters")
     for parameter in params["Parameters"]:
@@ -138,7 +156,9 @@ def _modify(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
                 f"cannot use immediate apply method for static parameter {parameter['ParameterName']}",
             )
         group.parameters[parameter["ParameterName"]] = {
-            key: parameter[key] for key in ("ParameterName", "ParameterValue", "ApplyMethod") if key in parameter
+            key: parameter[key]
+            for key in ("ParameterName", "ParameterValue", "ApplyMethod")
+            if key in parameter
         }
     if not kind.cluster:
         for item in rds.region(region).instances.values():
@@ -153,7 +173,11 @@ def _delete(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
     there = rds.region(region)
     users = [item.id for item in there.instances.values() if item.attrs["ParameterGroup"] == name]
     if kind.cluster:
-        users = [item.id for item in there.clusters.values() if item.attrs["DBClusterParameterGroup"] == name]
+        users = [
+            item.id
+            for item in there.clusters.values()
+            if item.attrs["DBClusterParameterGroup"] == name
+        ]
     if name.startswith("default.") or users:
         raise rds.fault(
             "InvalidDBParameterGroupStateFault",
@@ -167,9 +191,13 @@ def create_subnet_group(rds: Rds, region: str, params: Params) -> dict[str, Any]
     name = params["DBSubnetGroupName"].lower()
     shelf = rds.region(region).subnet_groups
     if name in shelf:
-        raise rds.fault("DBSubnetGroupAlreadyExistsFault", f"the DB subnet group {name} already exists")
+        raise rds.fault(
+            "DBSubnetGroupAlreadyExistsFault", f"the DB subnet group {name} already exists"
+        )
     if len(params["SubnetIds"]) < 2:
-        raise rds.fault("DBSubnetGroupDoesNotCoverEnoughAZs", "subnets in at least two zones are needed")
+        raise rds.fault(
+            "DBSubnetGroupDoesNotCoverEnoughAZs", "subnets in at least two zones are needed"
+        )
     shelf[name] = Group(
         region,
         {
@@ -187,17 +215,28 @@ def create_subnet_group(rds: Rds, region: str, params: Params) -> dict[str, Any]
 
 def describe_subnet_groups(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     wanted = params.get("DBSubnetGroupName")
-    groups = [subnet_group(rds, region, wanted)] if wanted else list(rds.region(region).subnet_groups.values())
+    groups = (
+        [subnet_group(rds, region, wanted)]
+        if wanted
+        else list(rds.region(region).subnet_groups.values())
+    )
     return {"DBSubnetGroups": [group.attrs for group in groups]}
 
 
 def delete_subnet_group(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     name = subnet_group(rds, region, params["DBSubnetGroupName"]).attrs["DBSubnetGroupName"]
     there = rds.region(region)
-    used = [item.id for item in there.instances.values() if item.attrs["DBSubnetGroup"]["DBSubnetGroupName"] == name]
+    used = [
+        item.id
+        for item in there.instances.values()
+        if item.attrs["DBSubnetGroup"]["DBSubnetGroupName"] == name
+    ]
     used += [item.id for item in there.clusters.values() if item.attrs["DBSubnetGroup"] == name]
     if used:
-        raise rds.fault("InvalidDBSubnetGroupStateFault", f"the subnet group {name} is in use by {', '.join(used)}")
+        raise rds.fault(
+            "InvalidDBSubnetGroupStateFault",
+            f"the subnet group {name} is in use by {', '.join(used)}",
+        )
     del there.subnet_groups[name]
     return {}
 

@@ -62,12 +62,19 @@ def shown(rds: Rds, instance: Instance) -> dict[str, Any]:
         "TagList": tag_list(instance.tags),
         "PendingModifiedValues": dict(instance.pending),
         "DBParameterGroups": [
-            {"DBParameterGroupName": instance.attrs["ParameterGroup"], "ParameterApplyStatus": status}
+            {
+                "DBParameterGroupName": instance.attrs["ParameterGroup"],
+                "ParameterApplyStatus": status,
+            }
         ],
     }
     database = database_of(rds, instance)
     if instance.reached and database is not None:
-        fields["Endpoint"] = {"Address": HOST, "Port": database.server.port, "HostedZoneId": "Z00000000SANDBOX"}
+        fields["Endpoint"] = {
+            "Address": HOST,
+            "Port": database.server.port,
+            "HostedZoneId": "Z00000000SANDBOX",
+        }
     archive = instance.database.archive if instance.database is not None else None
     if archive is not None and archive.latest is not None:
         fields["LatestRestorableTime"] = archive.latest
@@ -92,7 +99,10 @@ def check_new_name(rds: Rds, region: str, identifier: str) -> str:
         and "--" not in name
         and not name.endswith("-")
     ):
-        raise Fault("InvalidParameterValue", f"The parameter DBInstanceIdentifier is not a valid identifier: {name}")
+        raise Fault(
+            "InvalidParameterValue",
+            f"The parameter DBInstanceIdentifier is not a valid identifier: {name}",
+        )
     there = rds.region(region)
     if name in there.instances:
         raise rds.fault("DBInstanceAlreadyExistsFault", f"DB instance already exists: {name}")
@@ -101,7 +111,9 @@ def check_new_name(rds: Rds, region: str, identifier: str) -> str:
     return name
 
 
-def new_instance(rds: Rds, region: str, name: str, fields: dict[str, Any], tags: dict[str, str]) -> Instance:
+def new_instance(
+    rds: Rds, region: str, name: str, fields: dict[str, Any], tags: dict[str, str]
+) -> Instance:
     """Puts an instance into the state, with what identifies it."""
     fields |= {
         "DBInstanceIdentifier": name,
@@ -119,11 +131,15 @@ def check_engine(rds: Rds, params: Params) -> str:
     engine = str(params["Engine"])
     if engine not in ("postgres", "aurora-postgresql"):
         raise Fault(
-            "InvalidParameterValue", f"the sandbox serves the engines postgres and aurora-postgresql, not {engine}"
+            "InvalidParameterValue",
+            f"the sandbox serves the engines postgres and aurora-postgresql, not {engine}",
         )
     wanted, have = str(params.get("EngineVersion", "")), rds.databases.version
     if wanted and wanted.split(".")[0] != have.split(".")[0]:
-        raise Fault("InvalidParameterCombination", f"Cannot find version {wanted} for {engine}; there is {have}")
+        raise Fault(
+            "InvalidParameterCombination",
+            f"Cannot find version {wanted} for {engine}; there is {have}",
+        )
     return engine
 
 
@@ -137,7 +153,9 @@ def create_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     if "DBClusterIdentifier" in params:
         return {"DBInstance": _create_member(rds, region, name, fields, params)}
     if engine != "postgres":
-        raise Fault("InvalidParameterCombination", f"an instance of {engine} needs a DBClusterIdentifier")
+        raise Fault(
+            "InvalidParameterCombination", f"an instance of {engine} needs a DBClusterIdentifier"
+        )
     password, secret = master_password(rds, region, name, params)
     settings.finish_network(fields, params)
     user = params.get("MasterUsername", "postgres")
@@ -146,16 +164,23 @@ def create_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         instance.attrs["MasterUserSecret"] = secret
     instance.database = rds.databases.new(instance.attrs["DbiResourceId"])
     use_group(rds, instance)
-    work = partial(instance.database.create, user, password, fields.get("DBName"), rds.prepare.get(name))
+    work = partial(
+        instance.database.create, user, password, fields.get("DBName"), rds.prepare.get(name)
+    )
     run(rds, instance, [Phase("creating", work), *backups.phases(rds, instance)])
     return {"DBInstance": shown(rds, instance)}
 
 
-def master_password(rds: Rds, region: str, name: str, params: Params) -> tuple[str, dict[str, str] | None]:
+def master_password(
+    rds: Rds, region: str, name: str, params: Params
+) -> tuple[str, dict[str, str] | None]:
     """The master user's password as given, or a new one kept as a secret and how the API shows that secret."""
     if not params.get("ManageMasterUserPassword"):
         if not params.get("MasterUserPassword"):
-            raise Fault("InvalidParameterCombination", "MasterUserPassword or ManageMasterUserPassword must be given")
+            raise Fault(
+                "InvalidParameterCombination",
+                "MasterUserPassword or ManageMasterUserPassword must be given",
+            )
         return params["MasterUserPassword"], None
     if rds.on_secret is None:
         raise Fault("InvalidParameterCombination", "this sandbox has no Secrets Manager")
@@ -171,16 +196,36 @@ def use_group(rds: Rds, instance: Instance) -> None:
         instance.database.use_parameters(settings.group_values(group) if group is not None else {})
 
 
-def _create_member(rds: Rds, region: str, name: str, fields: dict[str, Any], params: Params) -> dict[str, Any]:
+def _create_member(
+    rds: Rds, region: str, name: str, fields: dict[str, Any], params: Params
+) -> dict[str, Any]:
     cluster = rds.cluster(region, params["DBClusterIdentifier"])
     if cluster.status != "available":
-        raise rds.fault("InvalidDBClusterStateFault", f"DBCluster {cluster.id} is {cluster.status}, not available")
+        raise rds.fault(
+            "InvalidDBClusterStateFault",
+            f"DBCluster {cluster.id} is {cluster.status}, not available",
+        )
     settings.finish_network(fields, params)
-    for shared in ("MasterUsername", "EngineVersion", "StorageEncrypted", "BackupRetentionPeriod", "VpcSecurityGroups"):
+    for shared in (
+        "MasterUsername",
+        "EngineVersion",
+        "StorageEncrypted",
+        "BackupRetentionPeriod",
+        "VpcSecurityGroups",
+    ):
         fields[shared] = cluster.attrs[shared]
-    fields |= {"DBClusterIdentifier": cluster.id, "Engine": cluster.attrs["Engine"], "StorageType": "aurora"}
+    fields |= {
+        "DBClusterIdentifier": cluster.id,
+        "Engine": cluster.attrs["Engine"],
+        "StorageType": "aurora",
+    }
     instance = new_instance(rds, region, name, fields, tags_of(params))
-    run(rds, instance, [Phase("creating", partial(_join, cluster))], then=partial(_joined, cluster, instance))
+    run(
+        rds,
+        instance,
+        [Phase("creating", partial(_join, cluster))],
+        then=partial(_joined, cluster, instance),
+    )
     return shown(rds, instance)
 
 
@@ -218,7 +263,10 @@ def modify_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Some changes hold at once, some wait for `modifying`, and without ApplyImmediately they stay pending."""
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     if instance.status in BUSY or instance.status.startswith(("failed", "restore-error")):
-        raise rds.fault("InvalidDBInstanceStateFault", f"DB instance {instance.id} is {instance.status}, not available")
+        raise rds.fault(
+            "InvalidDBInstanceStateFault",
+            f"DB instance {instance.id} is {instance.status}, not available",
+        )
     fields = settings.instance_fields(rds, region, params)
     if fields.get("BackupRetentionPeriod") == 0 and instance.cluster_id:
         raise Fault("InvalidParameterValue", "an Aurora member's retention belongs to its cluster")
@@ -226,7 +274,9 @@ def modify_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         instance.parameters_pending = True
     now_fields = {name: value for name, value in fields.items() if name in IMMEDIATE}
     later = {
-        name: value for name, value in fields.items() if name not in IMMEDIATE and instance.attrs.get(name) != value
+        name: value
+        for name, value in fields.items()
+        if name not in IMMEDIATE and instance.attrs.get(name) != value
     }
     instance.attrs |= now_fields
     if "ParameterGroup" in now_fields:
@@ -267,10 +317,14 @@ def reboot_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     failover = bool(params.get("ForceFailover"))
     if instance.status != "available":
-        raise rds.fault("InvalidDBInstanceStateFault", f"Instance {instance.id} is {instance.status}, not available")
+        raise rds.fault(
+            "InvalidDBInstanceStateFault",
+            f"Instance {instance.id} is {instance.status}, not available",
+        )
     if failover and not instance.attrs["MultiAZ"]:
         raise Fault(
-            "InvalidParameterCombination", "ForceFailover cannot be specified since the instance is not Multi-AZ"
+            "InvalidParameterCombination",
+            "ForceFailover cannot be specified since the instance is not Multi-AZ",
         )
     database = database_of(rds, instance)
     if database is None:
@@ -285,9 +339,14 @@ def reboot_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         with rds.lock:
             instance.parameters_pending = False
             if failover:
-                first, second = instance.attrs["AvailabilityZone"], instance.attrs["SecondaryAvailabilityZone"]
+                first, second = (
+                    instance.attrs["AvailabilityZone"],
+                    instance.attrs["SecondaryAvailabilityZone"],
+                )
                 instance.attrs |= {"AvailabilityZone": second, "SecondaryAvailabilityZone": first}
-                rds.event(region, "db-instance", instance.id, "Multi-AZ instance failover completed")
+                rds.event(
+                    region, "db-instance", instance.id, "Multi-AZ instance failover completed"
+                )
 
     rds.event(
         region,
@@ -302,7 +361,9 @@ def reboot_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 def stop_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     if instance.status != "available" or instance.database is None:
-        raise rds.fault("InvalidDBInstanceStateFault", f"Instance {instance.id} is not in available state.")
+        raise rds.fault(
+            "InvalidDBInstanceStateFault", f"Instance {instance.id} is not in available state."
+        )
     run(rds, instance, [Phase("stopping", instance.database.server.stop)], final="stopped")
     return {"DBInstance": shown(rds, instance)}
 
@@ -310,7 +371,9 @@ def stop_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 def start_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     if instance.status != "stopped" or instance.database is None:
-        raise rds.fault("InvalidDBInstanceStateFault", f"Instance {instance.id} is not in stopped state.")
+        raise rds.fault(
+            "InvalidDBInstanceStateFault", f"Instance {instance.id} is not in stopped state."
+        )
     run(rds, instance, [Phase("starting", instance.database.server.start)])
     return {"DBInstance": shown(rds, instance)}
 
@@ -326,7 +389,8 @@ def delete_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         )
     if instance.status in BUSY:
         raise rds.fault(
-            "InvalidDBInstanceStateFault", f"Instance {instance.id} is {instance.status}; it cannot be deleted now."
+            "InvalidDBInstanceStateFault",
+            f"Instance {instance.id} is {instance.status}; it cannot be deleted now.",
         )
     if instance.cluster_id is None and not params.get("SkipFinalSnapshot") and not final:
         raise Fault(
@@ -335,11 +399,18 @@ def delete_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         )
     if final and params.get("SkipFinalSnapshot"):
         raise Fault(
-            "InvalidParameterCombination", "FinalDBSnapshotIdentifier must not be given with SkipFinalSnapshot."
+            "InvalidParameterCombination",
+            "FinalDBSnapshotIdentifier must not be given with SkipFinalSnapshot.",
         )
     keep = params.get("DeleteAutomatedBackups") is False
     work = partial(_delete, rds, instance, final, keep)
-    run(rds, instance, [Phase("deleting", work)], final="deleted", then=partial(_forget, rds, instance))
+    run(
+        rds,
+        instance,
+        [Phase("deleting", work)],
+        final="deleted",
+        then=partial(_forget, rds, instance),
+    )
     return {"DBInstance": shown(rds, instance)}
 
 

@@ -42,7 +42,9 @@ def run(
     """
     with rds.lock:
         item.status = phases[0].status
-    threading.Thread(target=_work, args=(rds, item, phases, final, failure, then), daemon=True).start()
+    threading.Thread(
+        target=_work, args=(rds, item, phases, final, failure, then), daemon=True
+    ).start()
 
 
 def _work(
@@ -63,7 +65,9 @@ def _work(
                 phase.work()
             least = rds.knobs.settings.slow_s.get(f"{kind}.{phase.status}", 0.0)
             time.sleep(max(0.0, started + least - time.monotonic()))
-            if phase.status in ("creating", "modifying") and (wanted := rds.knobs.failure_for(kind, item.id)):
+            if phase.status in ("creating", "modifying") and (
+                wanted := rds.knobs.failure_for(kind, item.id)
+            ):
                 _fail(rds, item, wanted, "made to fail")
                 return
     except Exception as error:  # whatever broke, the resource must not stay in transition for ever
@@ -81,5 +85,7 @@ def _fail(rds: Rds, item: Instance | Cluster | Snapshot, status: str, reason: st
     log.warning("%s %s: %s: %s", kind_of(item), item.id, status, reason)
     with rds.lock:
         item.status = status
-        source = {"instance": "db-instance", "cluster": "db-cluster", "snapshot": "db-snapshot"}[kind_of(item)]
+        source = {"instance": "db-instance", "cluster": "db-cluster", "snapshot": "db-snapshot"}[
+            kind_of(item)
+        ]
         rds.event(item.region, source, item.id, f"{status}: {reason}")

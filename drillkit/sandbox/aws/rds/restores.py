@@ -40,7 +40,10 @@ CARRIED = (
 def copied_fields(rds: Rds, region: str, source: dict[str, Any], params: Params) -> dict[str, Any]:
     """The fields of a copy: defaults, then what is carried over, then what the request says, false and zero too."""
     if params.get("Engine") not in (None, source["Engine"]):
-        raise Fault("InvalidParameterCombination", f"the source's engine is {source['Engine']}, not {params['Engine']}")
+        raise Fault(
+            "InvalidParameterCombination",
+            f"the source's engine is {source['Engine']}, not {params['Engine']}",
+        )
     fields = settings.instance_defaults(rds, region, source["Engine"])
     fields |= {name: source[name] for name in CARRIED if name in source}
     fields |= settings.instance_fields(rds, region, params)
@@ -59,7 +62,9 @@ def _launch(
 ) -> dict[str, Any]:
     fields = copied_fields(rds, region, source, params)
     # Without tags in the request a copy inherits the source's: tag-driven backup and monitoring then adopt it.
-    instance = new_instance(rds, region, name, fields, tags_of(params) if "Tags" in params else inherited)
+    instance = new_instance(
+        rds, region, name, fields, tags_of(params) if "Tags" in params else inherited
+    )
     instance.database = rds.databases.new(instance.attrs["DbiResourceId"])
     use_group(rds, instance)
     steps = [Phase("creating", partial(load, instance.database)), *backups.phases(rds, instance)]
@@ -75,21 +80,29 @@ def restore_from_snapshot(rds: Rds, region: str, params: Params) -> dict[str, An
     snapshot = rds.snapshot(region, params["DBSnapshotIdentifier"], cluster=False)
     if snapshot.region != region:
         raise rds.fault(
-            "DBSnapshotNotFoundFault", f"DBSnapshot not found in {region}: {params['DBSnapshotIdentifier']}"
+            "DBSnapshotNotFoundFault",
+            f"DBSnapshot not found in {region}: {params['DBSnapshotIdentifier']}",
         )
     if snapshot.status != "available" or snapshot.folder is None:
-        raise rds.fault("InvalidDBSnapshotStateFault", f"snapshot {snapshot.id} is {snapshot.status}, not available")
+        raise rds.fault(
+            "InvalidDBSnapshotStateFault",
+            f"snapshot {snapshot.id} is {snapshot.status}, not available",
+        )
     name = check_new_name(rds, region, params["DBInstanceIdentifier"])
     damages = rds.knobs.sql_damage(snapshot.id, snapshot.attrs["DBInstanceIdentifier"])
     load = partial(_load_snapshot, snapshot.folder, damages)
-    return _launch(rds, region, name, snapshot.source_attrs, snapshot.source_tags | snapshot.tags, params, load)
+    return _launch(
+        rds, region, name, snapshot.source_attrs, snapshot.source_tags | snapshot.tags, params, load
+    )
 
 
 def _load_snapshot(folder: Any, damages: list[Damage], database: Database) -> None:
     database.restore(folder, damages)
 
 
-def _load_point(backup: Backup, target: datetime, damages: list[Damage], database: Database) -> None:
+def _load_point(
+    backup: Backup, target: datetime, damages: list[Damage], database: Database
+) -> None:
     if backup.database.archive is None:
         raise RuntimeError("the automated backup was deleted while it was being restored")
     database.recover(backup.database.archive, target, damages)
@@ -99,7 +112,11 @@ def find_backup(rds: Rds, region: str, params: Params) -> Backup:
     """The automated backup a point-in-time restore starts from; raises the fault for none or more than one source."""
     by_name, by_id, by_arn = (
         params.get(key)
-        for key in ("SourceDBInstanceIdentifier", "SourceDbiResourceId", "SourceDBInstanceAutomatedBackupsArn")
+        for key in (
+            "SourceDBInstanceIdentifier",
+            "SourceDbiResourceId",
+            "SourceDBInstanceAutomatedBackupsArn",
+        )
     )
     if sum(value is not None for value in (by_name, by_id, by_arn)) != 1:
         raise Fault(
@@ -112,18 +129,29 @@ def find_backup(rds: Rds, region: str, params: Params) -> Backup:
         source: Instance = rds.instance(region, by_name)
         found = there.get(source.attrs["DbiResourceId"])
         if found is None:
-            raise rds.fault("PointInTimeRestoreNotEnabledFault", f"{source.id} has no automated backups")
+            raise rds.fault(
+                "PointInTimeRestoreNotEnabledFault", f"{source.id} has no automated backups"
+            )
         return found
-    found = there.get(by_id) if by_id else next((item for item in there.values() if item.arn == by_arn), None)
+    found = (
+        there.get(by_id)
+        if by_id
+        else next((item for item in there.values() if item.arn == by_arn), None)
+    )
     if found is None or found.cluster:
-        raise rds.fault("DBInstanceAutomatedBackupNotFoundFault", f"no automated backup for {by_id or by_arn}")
+        raise rds.fault(
+            "DBInstanceAutomatedBackupNotFoundFault", f"no automated backup for {by_id or by_arn}"
+        )
     return found
 
 
 def check_point(rds: Rds, backup: Backup, wanted: datetime | None, latest: bool) -> datetime:
     """The time to recover to; raises InvalidRestoreFault outside the window that can really be restored."""
     if (wanted is not None) == latest:
-        raise Fault("InvalidParameterCombination", "give exactly one of a restore time and UseLatestRestorableTime")
+        raise Fault(
+            "InvalidParameterCombination",
+            "give exactly one of a restore time and UseLatestRestorableTime",
+        )
     archive = backup.database.archive
     if archive is None or archive.earliest is None or archive.latest is None:
         raise rds.fault("InvalidRestoreFault", "the automated backup is not ready yet")
@@ -143,7 +171,9 @@ def restore_to_point_in_time(rds: Rds, region: str, params: Params) -> dict[str,
     if "TargetDBInstanceIdentifier" not in params:
         raise Fault("InvalidParameterCombination", "TargetDBInstanceIdentifier must be given")
     backup = find_backup(rds, region, params)
-    target = check_point(rds, backup, params.get("RestoreTime"), bool(params.get("UseLatestRestorableTime")))
+    target = check_point(
+        rds, backup, params.get("RestoreTime"), bool(params.get("UseLatestRestorableTime"))
+    )
     name = check_new_name(rds, region, params["TargetDBInstanceIdentifier"])
     damages = rds.knobs.sql_damage(backup.source_attrs["DBInstanceIdentifier"])
     load = partial(_load_point, backup, target, damages)

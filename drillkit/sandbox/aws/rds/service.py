@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from drillkit.sandbox.aws.rds import account, backups, clusters, groups, instances, restores, snapshots
+from drillkit.sandbox.aws.rds import (
+    account,
+    backups,
+    clusters,
+    groups,
+    instances,
+    restores,
+    snapshots,
+)
 from drillkit.sandbox.aws.rds.state import Params, Rds
 from drillkit.sandbox.aws.wire import Call, Fault
 
@@ -21,7 +29,8 @@ def answer(rds: Rds, call: Call) -> str:
     action = ACTIONS.get(call.action)
     if action is None:
         raise Fault(
-            "InvalidAction", f"the sandbox's RDS does not serve {call.action}; it serves {', '.join(sorted(ACTIONS))}"
+            "InvalidAction",
+            f"the sandbox's RDS does not serve {call.action}; it serves {', '.join(sorted(ACTIONS))}",
         )
     with rds.lock:
         result = action(rds, call.region, call.params)

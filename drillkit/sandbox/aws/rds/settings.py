@@ -55,7 +55,9 @@ def cluster_parameter_group(rds: Rds, region: str, name: str) -> Group:
     """Raises DBParameterGroupNotFound: RDS uses the instance groups' error for clusters too."""
     found = rds.region(region).cluster_parameter_groups.get(name.lower())
     if found is None:
-        raise rds.fault("DBParameterGroupNotFoundFault", f"DBClusterParameterGroup not found: {name}")
+        raise rds.fault(
+            "DBParameterGroupNotFoundFault", f"DBClusterParameterGroup not found: {name}"
+        )
     return found
 
 
@@ -88,7 +90,9 @@ def instance_fields(rds: Rds, region: str, params: Params) -> dict[str, Any]:
         parameter_group(rds, region, params["DBParameterGroupName"])
         fields["ParameterGroup"] = params["DBParameterGroupName"].lower()
     if "OptionGroupName" in params:
-        fields["OptionGroupMemberships"] = [{"OptionGroupName": params["OptionGroupName"], "Status": "in-sync"}]
+        fields["OptionGroupMemberships"] = [
+            {"OptionGroupName": params["OptionGroupName"], "Status": "in-sync"}
+        ]
     if export := params.get("CloudwatchLogsExportConfiguration"):
         fields["EnabledCloudwatchLogsExports"] = export.get("EnableLogTypes") or []
     return fields
@@ -123,7 +127,9 @@ def instance_defaults(rds: Rds, region: str, engine: str) -> dict[str, Any]:
         "VpcSecurityGroups": security_groups(["sg-default"]),
         "DBSubnetGroup": dict(default_subnets.attrs),
         "ParameterGroup": f"default.{engine}{major}",
-        "OptionGroupMemberships": [{"OptionGroupName": f"default:{engine}-{major}", "Status": "in-sync"}],
+        "OptionGroupMemberships": [
+            {"OptionGroupName": f"default:{engine}-{major}", "Status": "in-sync"}
+        ],
         "DBSecurityGroups": [],
         "ReadReplicaDBInstanceIdentifiers": [],
         "DomainMemberships": [],
@@ -149,4 +155,8 @@ def place_standby(fields: dict[str, Any]) -> None:
 
 def group_values(group: Group) -> dict[str, str]:
     """The parameters a group sets."""
-    return {name: entry["ParameterValue"] for name, entry in group.parameters.items() if "ParameterValue" in entry}
+    return {
+        name: entry["ParameterValue"]
+        for name, entry in group.parameters.items()
+        if "ParameterValue" in entry
+    }

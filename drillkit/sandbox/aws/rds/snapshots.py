@@ -9,7 +9,17 @@ from typing import Any
 
 from drillkit.sandbox.aws.rds import backups
 from drillkit.sandbox.aws.rds.lifecycle import Phase, run
-from drillkit.sandbox.aws.rds.state import Cluster, Instance, Params, Rds, Snapshot, chosen, now, tag_list, tags_of
+from drillkit.sandbox.aws.rds.state import (
+    Cluster,
+    Instance,
+    Params,
+    Rds,
+    Snapshot,
+    chosen,
+    now,
+    tag_list,
+    tags_of,
+)
 from drillkit.sandbox.aws.wire import Fault
 
 
@@ -28,7 +38,12 @@ def _shelf(rds: Rds, region: str, cluster: bool) -> dict[str, Snapshot]:
 
 
 def _check_new(rds: Rds, region: str, name: str, cluster: bool) -> None:
-    if not name[:1].isalpha() or not name.replace("-", "").isalnum() or name.endswith("-") or "--" in name:
+    if (
+        not name[:1].isalpha()
+        or not name.replace("-", "").isalnum()
+        or name.endswith("-")
+        or "--" in name
+    ):
         raise Fault("InvalidParameterValue", f"the snapshot identifier is not valid: {name}")
     shelf = _shelf(rds, region, cluster)
     if name.lower() in shelf:
@@ -62,20 +77,29 @@ def create_db_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     if instance.cluster_id is not None:
         raise Fault(
-            "InvalidParameterCombination", "a member of a cluster has no snapshots; use CreateDBClusterSnapshot"
+            "InvalidParameterCombination",
+            "a member of a cluster has no snapshots; use CreateDBClusterSnapshot",
         )
     return {"DBSnapshot": shown(_create(rds, instance, params["DBSnapshotIdentifier"], params))}
 
 
 def create_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     cluster = rds.cluster(region, params["DBClusterIdentifier"])
-    return {"DBClusterSnapshot": shown(_create(rds, cluster, params["DBClusterSnapshotIdentifier"], params))}
+    return {
+        "DBClusterSnapshot": shown(
+            _create(rds, cluster, params["DBClusterSnapshotIdentifier"], params)
+        )
+    }
 
 
 def _copy(rds: Rds, region: str, source: Snapshot, name: str, params: Params) -> Snapshot:
     _check_new(rds, region, name, source.cluster)
     if source.status != "available":
-        shape = "InvalidDBClusterSnapshotStateFault" if source.cluster else "InvalidDBSnapshotStateFault"
+        shape = (
+            "InvalidDBClusterSnapshotStateFault"
+            if source.cluster
+            else "InvalidDBSnapshotStateFault"
+        )
         raise rds.fault(shape, f"snapshot {source.id} is {source.status}, not available")
     encrypted_by = "StorageEncrypted" if source.cluster else "Encrypted"
     crossing = source.region != region
@@ -84,7 +108,12 @@ def _copy(rds: Rds, region: str, source: Snapshot, name: str, params: Params) ->
             "KMSKeyNotAccessibleFault",
             "copying an encrypted snapshot to another region needs a KmsKeyId of that region",
         )
-    kinds = ("DBClusterSnapshotIdentifier", "DBClusterSnapshotArn", "cluster-snapshot", "SourceDBClusterSnapshotArn")
+    kinds = (
+        "DBClusterSnapshotIdentifier",
+        "DBClusterSnapshotArn",
+        "cluster-snapshot",
+        "SourceDBClusterSnapshotArn",
+    )
     if not source.cluster:
         kinds = ("DBSnapshotIdentifier", "DBSnapshotArn", "snapshot", "SourceDBSnapshotIdentifier")
     identifier, arn, arn_kind, origin = kinds
@@ -100,7 +129,14 @@ def _copy(rds: Rds, region: str, source: Snapshot, name: str, params: Params) ->
     if params.get("KmsKeyId"):
         attrs |= {"KmsKeyId": params["KmsKeyId"], encrypted_by: True}
     tags = (source.tags if params.get("CopyTags") else {}) | tags_of(params)
-    copy = Snapshot(region, attrs, tags, dict(source.source_attrs), dict(source.source_tags), cluster=source.cluster)
+    copy = Snapshot(
+        region,
+        attrs,
+        tags,
+        dict(source.source_attrs),
+        dict(source.source_tags),
+        cluster=source.cluster,
+    )
     _shelf(rds, region, source.cluster)[name.lower()] = copy
     run(rds, copy, [Phase("creating", partial(_copy_files, rds, source, copy))])
     return copy
@@ -119,26 +155,41 @@ def copy_db_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Called in the destination; a source elsewhere is named by its ARN."""
     source = rds.snapshot(region, params["SourceDBSnapshotIdentifier"], cluster=False)
     _check_presigned(source, region, params)
-    return {"DBSnapshot": shown(_copy(rds, region, source, params["TargetDBSnapshotIdentifier"], params))}
+    return {
+        "DBSnapshot": shown(
+            _copy(rds, region, source, params["TargetDBSnapshotIdentifier"], params)
+        )
+    }
 
 
 def copy_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     source = rds.snapshot(region, params["SourceDBClusterSnapshotIdentifier"], cluster=True)
     _check_presigned(source, region, params)
-    return {"DBClusterSnapshot": shown(_copy(rds, region, source, params["TargetDBClusterSnapshotIdentifier"], params))}
+    return {
+        "DBClusterSnapshot": shown(
+            _copy(rds, region, source, params["TargetDBClusterSnapshotIdentifier"], params)
+        )
+    }
 
 
 def _check_presigned(source: Snapshot, region: str, params: Params) -> None:
     """A copy of an encrypted snapshot from another region needs the signed URL that SourceRegion makes clients send."""
     encrypted = source.attrs["StorageEncrypted" if source.cluster else "Encrypted"]
     if source.region != region and encrypted and not params.get("PreSignedUrl"):
-        raise Fault("InvalidParameterCombination", "PreSignedUrl (SourceRegion in an SDK) is required for this copy")
+        raise Fault(
+            "InvalidParameterCombination",
+            "PreSignedUrl (SourceRegion in an SDK) is required for this copy",
+        )
 
 
 def describe_db_snapshots(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """One by its name (or raises), or all that match."""
     if "DBSnapshotIdentifier" in params:
-        return {"DBSnapshots": [shown(rds.snapshot(region, params["DBSnapshotIdentifier"], cluster=False))]}
+        return {
+            "DBSnapshots": [
+                shown(rds.snapshot(region, params["DBSnapshotIdentifier"], cluster=False))
+            ]
+        }
     return {
         "DBSnapshots": [
             shown(snapshot)
@@ -146,8 +197,10 @@ def describe_db_snapshots(rds: Rds, region: str, params: Params) -> dict[str, An
             if not rds.knobs.hidden(snapshot.id)
             and params.get("DBInstanceIdentifier", snapshot.attrs["DBInstanceIdentifier"]).lower()
             == snapshot.attrs["DBInstanceIdentifier"]
-            and params.get("SnapshotType", snapshot.attrs["SnapshotType"]) == snapshot.attrs["SnapshotType"]
-            and params.get("DbiResourceId", snapshot.attrs["DbiResourceId"]) == snapshot.attrs["DbiResourceId"]
+            and params.get("SnapshotType", snapshot.attrs["SnapshotType"])
+            == snapshot.attrs["SnapshotType"]
+            and params.get("DbiResourceId", snapshot.attrs["DbiResourceId"])
+            == snapshot.attrs["DbiResourceId"]
             and chosen(params, "db-instance-id", snapshot.attrs["DBInstanceIdentifier"])
             and chosen(params, "db-snapshot-id", snapshot.id)
             and chosen(params, "dbi-resource-id", snapshot.attrs["DbiResourceId"])
@@ -159,7 +212,9 @@ def describe_db_snapshots(rds: Rds, region: str, params: Params) -> dict[str, An
 def describe_db_cluster_snapshots(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     if "DBClusterSnapshotIdentifier" in params:
         return {
-            "DBClusterSnapshots": [shown(rds.snapshot(region, params["DBClusterSnapshotIdentifier"], cluster=True))]
+            "DBClusterSnapshots": [
+                shown(rds.snapshot(region, params["DBClusterSnapshotIdentifier"], cluster=True))
+            ]
         }
     return {
         "DBClusterSnapshots": [
@@ -168,7 +223,8 @@ def describe_db_cluster_snapshots(rds: Rds, region: str, params: Params) -> dict
             if not rds.knobs.hidden(snapshot.id)
             and params.get("DBClusterIdentifier", snapshot.attrs["DBClusterIdentifier"]).lower()
             == snapshot.attrs["DBClusterIdentifier"]
-            and params.get("SnapshotType", snapshot.attrs["SnapshotType"]) == snapshot.attrs["SnapshotType"]
+            and params.get("SnapshotType", snapshot.attrs["SnapshotType"])
+            == snapshot.attrs["SnapshotType"]
             and chosen(params, "db-cluster-id", snapshot.attrs["DBClusterIdentifier"])
             and chosen(params, "snapshot-type", snapshot.attrs["SnapshotType"])
         ]
@@ -181,7 +237,9 @@ def _delete(rds: Rds, region: str, identifier: str, cluster: bool) -> dict[str, 
     if snapshot.attrs["SnapshotType"] != "manual":
         raise rds.fault(state, "only manual snapshots may be deleted.")
     if snapshot.status == "creating":
-        raise rds.fault(state, f"snapshot {snapshot.id} is being created; it cannot be deleted now.")
+        raise rds.fault(
+            state, f"snapshot {snapshot.id} is being created; it cannot be deleted now."
+        )
     _shelf(rds, snapshot.region, cluster).pop(snapshot.id.lower())
     if snapshot.folder is not None:
         shutil.rmtree(snapshot.folder, ignore_errors=True)
@@ -193,7 +251,11 @@ def delete_db_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 
 
 def delete_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    return {"DBClusterSnapshot": _delete(rds, region, params["DBClusterSnapshotIdentifier"], cluster=True)}
+    return {
+        "DBClusterSnapshot": _delete(
+            rds, region, params["DBClusterSnapshotIdentifier"], cluster=True
+        )
+    }
 
 
 ACTIONS = {

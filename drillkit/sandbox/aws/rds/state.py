@@ -26,7 +26,9 @@ def now() -> datetime:
 
 def new_resource_id(prefix: str) -> str:
     """For instance `db-` and 26 capital letters and digits, as RDS makes them."""
-    return prefix + "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(26))
+    return prefix + "".join(
+        secrets.choice(string.ascii_uppercase + string.digits) for _ in range(26)
+    )
 
 
 def tags_of(params: Params) -> dict[str, str]:
@@ -96,7 +98,9 @@ class Snapshot:
 
     @property
     def id(self) -> str:
-        return str(self.attrs["DBClusterSnapshotIdentifier" if self.cluster else "DBSnapshotIdentifier"])
+        return str(
+            self.attrs["DBClusterSnapshotIdentifier" if self.cluster else "DBSnapshotIdentifier"]
+        )
 
 
 @dataclass(eq=False)
@@ -141,7 +145,9 @@ class Region:
 class Rds:
     """The service's state and the means it works with.  Hold `lock` while reading or changing state."""
 
-    def __init__(self, account: str, databases: Databases, knobs: Knobs, protocol: QueryProtocol) -> None:
+    def __init__(
+        self, account: str, databases: Databases, knobs: Knobs, protocol: QueryProtocol
+    ) -> None:
         self.account = account
         self.databases = databases
         self.knobs = knobs
@@ -219,13 +225,17 @@ class Rds:
         found = (there.cluster_snapshots if cluster else there.snapshots).get(name)
         if found is None or self.knobs.hidden(found.id):
             shape = "DBClusterSnapshotNotFoundFault" if cluster else "DBSnapshotNotFoundFault"
-            raise self.fault(shape, f"{'DBClusterSnapshot' if cluster else 'DBSnapshot'} not found: {identifier}")
+            raise self.fault(
+                shape, f"{'DBClusterSnapshot' if cluster else 'DBSnapshot'} not found: {identifier}"
+            )
         return found
 
     def event(self, region: str, kind: str, identifier: str, message: str) -> None:
         """Adds to what DescribeEvents shows."""
         events = self.region(region).events
-        events.append({"SourceIdentifier": identifier, "SourceType": kind, "Message": message, "Date": now()})
+        events.append(
+            {"SourceIdentifier": identifier, "SourceType": kind, "Message": message, "Date": now()}
+        )
         del events[:-500]
 
     def tagged(self) -> Iterator[tuple[str, dict[str, str]]]:

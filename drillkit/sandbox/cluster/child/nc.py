@@ -36,4 +36,7 @@ def allowed(address: str, port: int) -> bool:
     if policies is None:
         return True
     found = ipaddress.ip_address(address)
-    return any(opened in (0, port) and found in ipaddress.ip_network(block) for block, opened in json.loads(policies))
+    return any(
+        opened in (0, port) and found in ipaddress.ip_network(block)
+        for block, opened in json.loads(policies)
+    )

@@ -26,7 +26,13 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 HEAD_LIMIT = 65536
 LOG_LIMIT = 4_000_000
 GRACE_LIMIT_S = 3600.0
-REASONS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
+REASONS = {
+    200: "OK",
+    404: "Not Found",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 QUIET = ("/health", "/metrics")
 
 
@@ -55,10 +61,15 @@ class Metrics:
     def text(self) -> str:
         with self.lock:
             codes, buckets, sum_s = dict(self.codes), list(self.buckets), self.sum_s
-        lines = ["# HELP http_requests_total Requests answered.", "# TYPE http_requests_total counter"]
+        lines = [
+            "# HELP http_requests_total Requests answered.",
+            "# TYPE http_requests_total counter",
+        ]
         # A series that begins at 0 lets rate() see the first failure.
         for key in {("GET", 200), ("GET", 500), *codes}:
-            lines.append(f'http_requests_total{{method="{key[0]}",code="{key[1]}"}} {codes.get(key, 0)}')
+            lines.append(
+                f'http_requests_total{{method="{key[0]}",code="{key[1]}"}} {codes.get(key, 0)}'
+            )
         lines += [
             "# HELP http_request_duration_seconds Time to answer.",
             "# TYPE http_request_duration_seconds histogram",
@@ -67,10 +78,22 @@ class Metrics:
         for edge, number in zip([*map(str, BUCKETS_S), "+Inf"], buckets, strict=True):
             total += number
             lines.append(f'http_request_duration_seconds_bucket{{le="{edge}"}} {total}')
-        lines += [f"http_request_duration_seconds_sum {sum_s:.6f}", f"http_request_duration_seconds_count {total}"]
-        lines += ["# HELP process_start_time_seconds Start of the process.", "# TYPE process_start_time_seconds gauge"]
-        lines += [f"process_start_time_seconds {self.started:.3f}", "# TYPE process_cpu_seconds_total counter"]
-        lines += [f"process_cpu_seconds_total {time.process_time():.3f}", "# TYPE process_resident_memory_bytes gauge"]
+        lines += [
+            f"http_request_duration_seconds_sum {sum_s:.6f}",
+            f"http_request_duration_seconds_count {total}",
+        ]
+        lines += [
+            "# HELP process_start_time_seconds Start of the process.",
+            "# TYPE process_start_time_seconds gauge",
+        ]
+        lines += [
+            f"process_start_time_seconds {self.started:.3f}",
+            "# TYPE process_cpu_seconds_total counter",
+        ]
+        lines += [
+            f"process_cpu_seconds_total {time.process_time():.3f}",
+            "# TYPE process_resident_memory_bytes gauge",
+        ]
         return "\n".join([*lines, f"process_resident_memory_bytes {resident_bytes()}", ""])
 
 
@@ -239,7 +262,10 @@ class Server:
 
 def bind() -> socket.socket:
     """Listen at the address wanted, else on a free port there, else on a free port of 127.0.0.1."""
-    host, port = os.environ.get("SANDBOX_BIND", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT") or 0)
+    host, port = (
+        os.environ.get("SANDBOX_BIND", "127.0.0.1"),
+        int(os.environ.get("SANDBOX_PORT") or 0),
+    )
     attempts = [(host, port), (host, 0), ("127.0.0.1", 0)]
     for address in attempts:
         listener = socket.socket()

@@ -8,7 +8,15 @@ from datetime import datetime
 from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import set_condition
 from drillkit.sandbox.kube.budgets import allowance
-from drillkit.sandbox.kube.objects import BUDGETS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Gvr, Object
+from drillkit.sandbox.kube.objects import (
+    BUDGETS,
+    DEPLOYMENTS,
+    PODS,
+    REPLICASETS,
+    STATEFULSETS,
+    Gvr,
+    Object,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class Budgets:
         told = status["conditions"][0]
         [dated] = set_condition(old, told["type"], told["status"], told["reason"], "", view.now())
         view.write_status(
-            BUDGETS, obj, {**status, "conditions": [{**told, "lastTransitionTime": dated["lastTransitionTime"]}]}
+            BUDGETS,
+            obj,
+            {**status, "conditions": [{**told, "lastTransitionTime": dated["lastTransitionTime"]}]},
         )
         return None

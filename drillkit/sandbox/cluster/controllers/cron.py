@@ -72,10 +72,19 @@ def parse(text: str) -> Schedule:
     """Read a schedule such as `*/5 2-4 * * mon`. Raises ValueError naming the field that is wrong."""
     fields = _MACROS.get(text.strip(), text).split()
     if len(fields) != 5:
-        raise ValueError(f"expected five fields (minute hour day month weekday), found {len(fields)} in {text!r}")
+        raise ValueError(
+            f"expected five fields (minute hour day month weekday), found {len(fields)} in {text!r}"
+        )
     sets = [_field(field, *_RANGES[i], _NAMES[i]) for i, field in enumerate(fields)]
     weekdays = frozenset(day % 7 for day in sets[4])
-    return Schedule(sets[0], sets[1], sets[2], sets[3], weekdays, any_day=fields[2][0] in "*?" or fields[4][0] in "*?")
+    return Schedule(
+        sets[0],
+        sets[1],
+        sets[2],
+        sets[3],
+        weekdays,
+        any_day=fields[2][0] in "*?" or fields[4][0] in "*?",
+    )
 
 
 def _field(text: str, low: int, high: int, names: dict[str, int]) -> frozenset[int]:

@@ -37,21 +37,29 @@ class CronJobs:
     def reconcile(self, view: View, obj: Object) -> datetime | None:
         if is_terminating(obj):
             return None
-        jobs = sorted(view.owned(JOBS, obj), key=lambda job: str(job["metadata"]["creationTimestamp"]))
+        jobs = sorted(
+            view.owned(JOBS, obj), key=lambda job: str(job["metadata"]["creationTimestamp"])
+        )
         self._trim(view, obj, jobs)
         due = None
         scheduled: datetime | None = None
         if not obj["spec"].get("suspend"):
-            scheduled, due = self._fire(view, obj, [job for job in jobs if finished_at(job) is None])
+            scheduled, due = self._fire(
+                view, obj, [job for job in jobs if finished_at(job) is None]
+            )
         self._status(view, obj, scheduled)
         return due
 
-    def _fire(self, view: View, obj: Object, running: list[Object]) -> tuple[datetime | None, datetime | None]:
+    def _fire(
+        self, view: View, obj: Object, running: list[Object]
+    ) -> tuple[datetime | None, datetime | None]:
         """Start the Job of the latest missed time; answers that time, if one was started, and the next one."""
         spec, now = obj["spec"], view.now()
         zone = ZoneInfo(spec.get("timeZone") or "UTC")
         schedule = cron.parse(spec["schedule"])
-        last = (obj.get("status") or {}).get("lastScheduleTime") or obj["metadata"]["creationTimestamp"]
+        last = (obj.get("status") or {}).get("lastScheduleTime") or obj["metadata"][
+            "creationTimestamp"
+        ]
         since = parse_time(last)
         if spec.get("startingDeadlineSeconds") is not None:
             since = max(since, now - timedelta(seconds=spec["startingDeadlineSeconds"]))
@@ -64,7 +72,10 @@ class CronJobs:
         policy = spec.get("concurrencyPolicy", "Allow")
         if running and policy == "Forbid":
             view.event(
-                obj, "JobAlreadyActive", "Not starting job because prior execution is running", component=COMPONENT
+                obj,
+                "JobAlreadyActive",
+                "Not starting job because prior execution is running",
+                component=COMPONENT,
             )
             return None, following
         for job in running if policy == "Replace" else []:
@@ -89,7 +100,9 @@ class CronJobs:
             ("Complete", obj["spec"].get("successfulJobsHistoryLimit", 3)),
             ("Failed", obj["spec"].get("failedJobsHistoryLimit", 1)),
         ):
-            ended = [job for job in jobs if condition(job, kind) is not None and not is_terminating(job)]
+            ended = [
+                job for job in jobs if condition(job, kind) is not None and not is_terminating(job)
+            ]
             for job in ended[: max(0, len(ended) - keep)]:
                 view.delete(JOBS, job)
 
@@ -98,7 +111,11 @@ class CronJobs:
         if current is None:
             return
         jobs = view.owned(JOBS, current)
-        done = [job["status"]["completionTime"] for job in jobs if (job.get("status") or {}).get("completionTime")]
+        done = [
+            job["status"]["completionTime"]
+            for job in jobs
+            if (job.get("status") or {}).get("completionTime")
+        ]
         old = current.get("status") or {}
         active = [
             {
@@ -112,9 +129,12 @@ class CronJobs:
         status = without_none(
             {
                 "active": active or None,
-                "lastScheduleTime": rfc3339(scheduled) if scheduled else old.get("lastScheduleTime"),
+                "lastScheduleTime": rfc3339(scheduled)
+                if scheduled
+                else old.get("lastScheduleTime"),
                 "lastSuccessfulTime": max(
-                    [*done, *([old["lastSuccessfulTime"]] if "lastSuccessfulTime" in old else [])], default=None
+                    [*done, *([old["lastSuccessfulTime"]] if "lastSuccessfulTime" in old else [])],
+                    default=None,
                 ),
             }
         )

@@ -48,30 +48,52 @@ class DaemonSets:
         by_node: dict[str, list[Object]] = {}
         for pod in pods:
             by_node.setdefault(target_node(pod), []).append(pod)
-        wanted = {name: self._pod(obj, name) for name in sorted(n["metadata"]["name"] for n in view.all(NODES))}
+        wanted = {
+            name: self._pod(obj, name)
+            for name in sorted(n["metadata"]["name"] for n in view.all(NODES))
+        }
         nodes = {node["metadata"]["name"]: node for node in view.all(NODES)}
-        wanted = {name: pod for name, pod in wanted.items() if why_not(pod, nodes[name], [], []) is None}
+        wanted = {
+            name: pod for name, pod in wanted.items() if why_not(pod, nodes[name], [], []) is None
+        }
         for name, pod in wanted.items():
             if not by_node.get(name):
                 made = view.create(PODS, pod, obj["metadata"]["namespace"])
-                view.event(obj, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", component=COMPONENT)
+                view.event(
+                    obj,
+                    "SuccessfulCreate",
+                    f"Created pod: {made['metadata']['name']}",
+                    component=COMPONENT,
+                )
         for name, there in by_node.items():
             alive = [pod for pod in there if not is_terminating(pod)]
             surplus = alive[1:] if name in wanted else alive
-            for pod in [*surplus, *(pod for pod in alive[:1] if is_finished(pod) and name in wanted)]:
+            for pod in [
+                *surplus,
+                *(pod for pod in alive[:1] if is_finished(pod) and name in wanted),
+            ]:
                 view.delete(PODS, pod)
-                view.event(obj, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", component=COMPONENT)
+                view.event(
+                    obj,
+                    "SuccessfulDelete",
+                    f"Deleted pod: {pod['metadata']['name']}",
+                    component=COMPONENT,
+                )
         self._update(view, obj, pods, len(wanted))
         return self._status(view, obj, set(wanted))
 
     def _pod(self, obj: Object, node: str) -> Object:
-        pod = pods_of_template(obj, clone(obj["spec"]["template"]), {REVISION_LABEL: template_revision(obj)})
+        pod = pods_of_template(
+            obj, clone(obj["spec"]["template"]), {REVISION_LABEL: template_revision(obj)}
+        )
         pod["metadata"]["generateName"] = f"{obj['metadata']['name']}-"
         pod["metadata"]["namespace"] = obj["metadata"]["namespace"]
         spec = pod["spec"]
         term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
         affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
-        required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": [{}]})
+        required = affinity.setdefault(
+            "requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": [{}]}
+        )
         required["nodeSelectorTerms"] = [{**each, **term} for each in required["nodeSelectorTerms"]]
         extra = [{"key": key, "operator": "Exists", "effect": effect} for key, effect in TOLERATED]
         spec["tolerations"] = [*(spec.get("tolerations") or []), *extra]
@@ -81,9 +103,13 @@ class DaemonSets:
         strategy = obj["spec"].get("updateStrategy") or {}
         if strategy.get("type") == "OnDelete":
             return
-        limit = scaled((strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1), wanted, round_up=True)
+        limit = scaled(
+            (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1), wanted, round_up=True
+        )
         outdated = [
-            p for p in pods if not is_terminating(p) and labels_of(p).get(REVISION_LABEL) != template_revision(obj)
+            p
+            for p in pods
+            if not is_terminating(p) and labels_of(p).get(REVISION_LABEL) != template_revision(obj)
         ]
         unavailable = max(0, wanted - sum(map(is_healthy, pods)))
         for pod in sorted(outdated, key=lambda p: (is_healthy(p), p["metadata"]["name"])):
@@ -99,7 +125,9 @@ class DaemonSets:
             return None
         pods = [pod for pod in view.owned(PODS, current) if not is_terminating(pod)]
         placed = [pod for pod in pods if target_node(pod) in wanted]
-        available, due = count_available(placed, current["spec"].get("minReadySeconds") or 0, view.now())
+        available, due = count_available(
+            placed, current["spec"].get("minReadySeconds") or 0, view.now()
+        )
         status = without_none(
             {
                 "currentNumberScheduled": len(placed),

@@ -38,7 +38,10 @@ class Deployments:
         sets = view.claim(REPLICASETS, obj, obj["spec"]["selector"])
         if is_terminating(obj):
             return None
-        new = next((rs for rs in sets if same_template(rs["spec"]["template"], obj["spec"]["template"])), None)
+        new = next(
+            (rs for rs in sets if same_template(rs["spec"]["template"], obj["spec"]["template"])),
+            None,
+        )
         old = [rs for rs in sets if rs is not new]
         if not obj["spec"].get("paused"):
             new = self._ensure_new(view, obj, new, old)
@@ -51,9 +54,13 @@ class Deployments:
     def _ensure_new(self, view: View, obj: Object, new: Object | None, old: list[Object]) -> Object:
         latest = max((revision(rs) for rs in old), default=0)
         if new is None:
-            new = view.create(REPLICASETS, self._replica_set(obj, latest + 1), obj["metadata"]["namespace"])
+            new = view.create(
+                REPLICASETS, self._replica_set(obj, latest + 1), obj["metadata"]["namespace"]
+            )
         elif revision(new) <= latest or not revision(new):
-            new = view.patch(REPLICASETS, new, {"metadata": {"annotations": {REVISION: str(latest + 1)}}})
+            new = view.patch(
+                REPLICASETS, new, {"metadata": {"annotations": {REVISION: str(latest + 1)}}}
+            )
         wanted = (new["metadata"].get("annotations") or {})[REVISION]
         if (obj["metadata"].get("annotations") or {}).get(REVISION) != wanted:
             view.patch(DEPLOYMENTS, obj, {"metadata": {"annotations": {REVISION: wanted}}})
@@ -98,7 +105,9 @@ class Deployments:
         if running:
             self._scale_down_old(view, obj, new, running, wanted - unavailable)
 
-    def _scale_down_old(self, view: View, obj: Object, new: Object, running: list[Object], min_available: int) -> None:
+    def _scale_down_old(
+        self, view: View, obj: Object, new: Object, running: list[Object], min_available: int
+    ) -> None:
         """Take old pods away: first those that serve nobody, then as many as availability allows."""
         total = replicas(new) + sum(map(replicas, running))
         new_unavailable = replicas(new) - available(new)
@@ -108,7 +117,9 @@ class Deployments:
             if dead > 0:
                 running[index] = self._scale(view, obj, rs, replicas(rs) - dead)
                 allowance -= dead
-        allowance = available(new) + sum(min(available(rs), replicas(rs)) for rs in running) - min_available
+        allowance = (
+            available(new) + sum(min(available(rs), replicas(rs)) for rs in running) - min_available
+        )
         for rs in sorted(running, key=revision):
             step = min(replicas(rs), allowance)
             if step > 0:
@@ -125,7 +136,8 @@ class Deployments:
 
     def _forget_history(self, view: View, obj: Object, old: list[Object]) -> None:
         idle = sorted(
-            (rs for rs in old if not replicas(rs) and not has_pods(rs) and not is_terminating(rs)), key=revision
+            (rs for rs in old if not replicas(rs) and not has_pods(rs) and not is_terminating(rs)),
+            key=revision,
         )
         for rs in idle[: max(0, len(idle) - obj["spec"].get("revisionHistoryLimit", 10))]:
             view.delete(REPLICASETS, rs)
@@ -135,11 +147,21 @@ class Deployments:
         if current is None:
             return None
         sets = view.owned(REPLICASETS, current)
-        new = next((rs for rs in sets if same_template(rs["spec"]["template"], current["spec"]["template"])), None)
+        new = next(
+            (
+                rs
+                for rs in sets
+                if same_template(rs["spec"]["template"], current["spec"]["template"])
+            ),
+            None,
+        )
         status = deployment_status(current, new, sets, view.now())
         view.write_status(DEPLOYMENTS, current, status)
         progressing = condition({"status": status}, "Progressing")
-        if progressing is None or progressing.get("reason") in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded"):
+        if progressing is None or progressing.get("reason") in (
+            "NewReplicaSetAvailable",
+            "ProgressDeadlineExceeded",
+        ):
             return None
         return parse_time(progressing["lastUpdateTime"]) + _deadline(current)
 
@@ -165,38 +187,60 @@ def deployment_status(obj: Object, new: Object | None, sets: list[Object], now: 
         if enough
         else ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     )
-    conditions = set_condition(old_status.get("conditions") or [], "Available", enough, reason, message, now)
+    conditions = set_condition(
+        old_status.get("conditions") or [], "Available", enough, reason, message, now
+    )
     done = updated == wanted and total == wanted and can_serve >= wanted and new is not None
-    moved = any(counts[key] != old_status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas"))
+    moved = any(
+        counts[key] != old_status.get(key, 0)
+        for key in ("replicas", "updatedReplicas", "availableReplicas")
+    )
     conditions = _progressing(obj, conditions, new, done, moved, now)
     return {
         "observedGeneration": obj["metadata"]["generation"],
         **{key: count for key, count in counts.items() if count},
-        "conditions": _with_update_times(old_status.get("conditions") or [], conditions, moved, now),
+        "conditions": _with_update_times(
+            old_status.get("conditions") or [], conditions, moved, now
+        ),
     }
 
 
 def _progressing(
-    obj: Object, conditions: list[Object], new: Object | None, done: bool, moved: bool, now: datetime
+    obj: Object,
+    conditions: list[Object],
+    new: Object | None,
+    done: bool,
+    moved: bool,
+    now: datetime,
 ) -> list[Object]:
     name = new["metadata"]["name"] if new else ""
     old = condition({"status": {"conditions": conditions}}, "Progressing")
     if done:
         message = f'ReplicaSet "{name}" has successfully progressed.'
-        return set_condition(conditions, "Progressing", True, "NewReplicaSetAvailable", message, now)
+        return set_condition(
+            conditions, "Progressing", True, "NewReplicaSetAvailable", message, now
+        )
     if obj["spec"].get("paused"):
-        return set_condition(conditions, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now)
+        return set_condition(
+            conditions, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now
+        )
     restarted = old is not None and old.get("reason") == "NewReplicaSetAvailable"
     if old is not None and not moved and not restarted:
-        if now >= parse_time(old.get("lastUpdateTime") or old["lastTransitionTime"]) + _deadline(obj):
+        if now >= parse_time(old.get("lastUpdateTime") or old["lastTransitionTime"]) + _deadline(
+            obj
+        ):
             message = f'ReplicaSet "{name}" has timed out progressing.'
-            return set_condition(conditions, "Progressing", False, "ProgressDeadlineExceeded", message, now)
+            return set_condition(
+                conditions, "Progressing", False, "ProgressDeadlineExceeded", message, now
+            )
         return conditions
     message = f'ReplicaSet "{name}" is progressing.'
     return set_condition(conditions, "Progressing", True, "ReplicaSetUpdated", message, now)
 
 
-def _with_update_times(old: list[Object], new: list[Object], moved: bool, now: datetime) -> list[Object]:
+def _with_update_times(
+    old: list[Object], new: list[Object], moved: bool, now: datetime
+) -> list[Object]:
     known = {c["type"]: c for c in old}
     dated = []
     for each in new:
@@ -223,7 +267,11 @@ def same_template(one: Object, other: Object) -> bool:
 def _plain_template(template: Object) -> Object:
     meta = template.get("metadata") or {}
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}
-    kept = {key: value for key, value in meta.items() if value and key not in ("labels", "creationTimestamp")}
+    kept = {
+        key: value
+        for key, value in meta.items()
+        if value and key not in ("labels", "creationTimestamp")
+    }
     return {"metadata": {**kept, "labels": labels}, "spec": template["spec"]}
 
 

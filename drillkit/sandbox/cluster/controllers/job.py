@@ -67,20 +67,38 @@ class Jobs:
         wanted = spec.get("completions") or (None if "parallelism" in spec else 1)
         due: list[datetime] = []
         if wanted is not None and succeeded >= wanted:
-            return ("Complete", "CompletionsReached", "Reached expected number of succeeded pods"), None
+            return (
+                "Complete",
+                "CompletionsReached",
+                "Reached expected number of succeeded pods",
+            ), None
         if wanted is None and succeeded and not any(map(is_active, pods)):
-            return ("Complete", "CompletionsReached", "Reached expected number of succeeded pods"), None
+            return (
+                "Complete",
+                "CompletionsReached",
+                "Reached expected number of succeeded pods",
+            ), None
         if spec.get("activeDeadlineSeconds") is not None:
             started = parse_time((obj.get("status") or {}).get("startTime") or rfc3339(now))
             deadline = started + timedelta(seconds=spec["activeDeadlineSeconds"])
             if now >= deadline:
-                return ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"), None
+                return (
+                    "Failed",
+                    "DeadlineExceeded",
+                    "Job was active longer than specified deadline",
+                ), None
             due.append(deadline)
         if len(failed) + restarts > spec.get("backoffLimit", 6):
-            return ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"), None
+            return (
+                "Failed",
+                "BackoffLimitExceeded",
+                "Job has reached the specified backoff limit",
+            ), None
         if failed:
             last = max(ended_at(pod, now) for pod in failed)
-            retry = last + timedelta(seconds=min(BACKOFF_S * 2 ** (len(failed) - 1), BACKOFF_LIMIT_S))
+            retry = last + timedelta(
+                seconds=min(BACKOFF_S * 2 ** (len(failed) - 1), BACKOFF_LIMIT_S)
+            )
             due += [retry] if retry > now else []
         return None, min(due, default=None)
 
@@ -94,14 +112,25 @@ class Jobs:
             if now < max(ended_at(pod, now) for pod in failed) + timedelta(seconds=wait_s):
                 return
         parallelism = spec.get("parallelism", 1)
-        left = spec["completions"] - succeeded if spec.get("completions") else parallelism if not succeeded else active
+        left = (
+            spec["completions"] - succeeded
+            if spec.get("completions")
+            else parallelism
+            if not succeeded
+            else active
+        )
         for _ in range(min(parallelism, left) - active):
             pod = pods_of_template(obj, clone(spec["template"]), job_labels(obj))
             pod["metadata"]["generateName"] = f"{obj['metadata']['name']}-"
             if pod["spec"].get("restartPolicy", "Always") == "Always":
                 pod["spec"]["restartPolicy"] = "Never"
             made = view.create(PODS, pod, obj["metadata"]["namespace"])
-            view.event(obj, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", component=COMPONENT)
+            view.event(
+                obj,
+                "SuccessfulCreate",
+                f"Created pod: {made['metadata']['name']}",
+                component=COMPONENT,
+            )
 
     def _with_selector(self, view: View, obj: Object) -> Object:
         if obj["spec"].get("selector"):
@@ -109,7 +138,9 @@ class Jobs:
         selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": obj["metadata"]["uid"]}}
         return view.patch(JOBS, obj, {"spec": {"selector": selector}})
 
-    def _write(self, view: View, obj: Object, pods: list[Object], verdict: tuple[str, str, str] | None) -> None:
+    def _write(
+        self, view: View, obj: Object, pods: list[Object], verdict: tuple[str, str, str] | None
+    ) -> None:
         old, now = obj.get("status") or {}, view.now()
         conditions = [c for c in old.get("conditions") or [] if c["type"] != "Suspended"]
         if verdict is not None:
@@ -118,7 +149,8 @@ class Jobs:
         active = [pod for pod in pods if is_active(pod)] if verdict is None else []
         status = without_none(
             {
-                "startTime": old.get("startTime") or (None if verdict and verdict[0] == "Suspended" else rfc3339(now)),
+                "startTime": old.get("startTime")
+                or (None if verdict and verdict[0] == "Suspended" else rfc3339(now)),
                 "active": len(active) or None,
                 "ready": sum(map(is_ready, active)),
                 "succeeded": sum(phase(pod) == "Succeeded" for pod in pods) or None,
@@ -129,7 +161,12 @@ class Jobs:
         )
         view.write_status(JOBS, obj, status)
         if verdict is not None and verdict[0] in ("Complete", "Failed"):
-            view.event(obj, "Completed" if verdict[0] == "Complete" else verdict[1], verdict[2], component=COMPONENT)
+            view.event(
+                obj,
+                "Completed" if verdict[0] == "Complete" else verdict[1],
+                verdict[2],
+                component=COMPONENT,
+            )
 
     def _expire(self, view: View, obj: Object) -> datetime | None:
         ttl = obj["spec"].get("ttlSecondsAfterFinished")
@@ -165,12 +202,17 @@ def job_labels(obj: Object) -> dict[str, str]:
 
 def restart_count(pod: Object) -> int:
     """How often the pod's containers were restarted."""
-    return sum(c.get("restartCount", 0) for c in (pod.get("status") or {}).get("containerStatuses") or [])
+    return sum(
+        c.get("restartCount", 0) for c in (pod.get("status") or {}).get("containerStatuses") or []
+    )
 
 
 def ended_at(pod: Object, default: datetime) -> datetime:
     """When the pod's last container ended."""
     states = [
-        (c.get("state") or {}).get("terminated") for c in (pod.get("status") or {}).get("containerStatuses") or []
+        (c.get("state") or {}).get("terminated")
+        for c in (pod.get("status") or {}).get("containerStatuses") or []
     ]
-    return max((parse_time(s["finishedAt"]) for s in states if s and s.get("finishedAt")), default=default)
+    return max(
+        (parse_time(s["finishedAt"]) for s in states if s and s.get("finishedAt")), default=default
+    )

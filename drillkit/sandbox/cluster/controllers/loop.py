@@ -83,7 +83,9 @@ class Controllers:
             self._due.pop(("kubelet", ""), None)
             self._guard("kubelet", "", self.kubelet.sync)
         log.error(
-            "the controllers found no rest in %d rounds; still changing: %s", ROUNDS_LIMIT, sorted(self.view.changed)
+            "the controllers found no rest in %d rounds; still changing: %s",
+            ROUNDS_LIMIT,
+            sorted(self.view.changed),
         )
         return rounds
 
@@ -106,7 +108,9 @@ class Controllers:
             if key[0] != controller.name:
                 continue
             self._due.pop(key, None)
-            obj = next((o for o in self.view.all(controller.gvr) if o["metadata"]["uid"] == key[1]), None)
+            obj = next(
+                (o for o in self.view.all(controller.gvr) if o["metadata"]["uid"] == key[1]), None
+            )
             if obj is not None:
                 self._run_one(controller, obj)
 
@@ -114,7 +118,9 @@ class Controllers:
         meta = obj["metadata"]
         current = self.view.get(controller.gvr, meta.get("namespace") or "", meta["name"])
         if current is not None:
-            self._guard(controller.name, meta["uid"], lambda: controller.reconcile(self.view, current))
+            self._guard(
+                controller.name, meta["uid"], lambda: controller.reconcile(self.view, current)
+            )
 
     def _guard(self, name: str, uid: str, call: Callable[[], datetime | None]) -> None:
         try:

@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 
 from drillkit.sandbox.cluster.controllers.scheduler import UNSCHEDULABLE_TAINT, tolerates
 from drillkit.sandbox.cluster.controllers.view import View
-from drillkit.sandbox.kube.objects import NODES, PODS, Gvr, Object, is_terminating, parse_time, rfc3339
+from drillkit.sandbox.kube.objects import (
+    NODES,
+    PODS,
+    Gvr,
+    Object,
+    is_terminating,
+    parse_time,
+    rfc3339,
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,21 @@ class NodeTaints:
         if bool(obj["spec"].get("unschedulable")) != cordoned:
             kept = [taint for taint in taints if taint["key"] != UNSCHEDULABLE_TAINT]
             if not cordoned:
-                kept.append({"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule", "timeAdded": rfc3339(view.now())})
+                kept.append(
+                    {
+                        "key": UNSCHEDULABLE_TAINT,
+                        "effect": "NoSchedule",
+                        "timeAdded": rfc3339(view.now()),
+                    }
+                )
             view.patch(NODES, obj, {"spec": {"taints": kept or None}})
             reason = "NodeNotSchedulable" if not cordoned else "NodeSchedulable"
-            view.event(obj, reason, f"Node {obj['metadata']['name']} status is now: {reason}", component="kubelet")
+            view.event(
+                obj,
+                reason,
+                f"Node {obj['metadata']['name']} status is now: {reason}",
+                component="kubelet",
+            )
         return self._evict(view, obj, [taint for taint in taints if taint["effect"] == "NoExecute"])
 
     def _evict(self, view: View, node: Object, taints: list[Object]) -> datetime | None:
@@ -39,7 +58,10 @@ class NodeTaints:
                 leaves = leaves_at(pod, taint, view.now())
                 if leaves is not None and leaves <= view.now():
                     view.event(
-                        pod, "TaintManagerEviction", "Marking for deletion Pod", component="taint-eviction-controller"
+                        pod,
+                        "TaintManagerEviction",
+                        "Marking for deletion Pod",
+                        component="taint-eviction-controller",
                     )
                     view.delete(PODS, pod)
                     break

@@ -7,7 +7,15 @@ from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import available_at, is_active, phase
-from drillkit.sandbox.kube.objects import PODS, REPLICASETS, Gvr, Object, is_ready, is_terminating, labels_of
+from drillkit.sandbox.kube.objects import (
+    PODS,
+    REPLICASETS,
+    Gvr,
+    Object,
+    is_ready,
+    is_terminating,
+    labels_of,
+)
 
 
 @dataclass(frozen=True)
@@ -40,17 +48,24 @@ class ReplicaSets:
         pod["metadata"]["generateName"] = f"{owner['metadata']['name']}-"
         made = view.create(PODS, pod, owner["metadata"]["namespace"])
         view.event(
-            owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", component="replicaset-controller"
+            owner,
+            "SuccessfulCreate",
+            f"Created pod: {made['metadata']['name']}",
+            component="replicaset-controller",
         )
         return made
 
     def _status(self, view: View, obj: Object, active: list[Object]) -> datetime | None:
         template = (obj["spec"]["template"].get("metadata") or {}).get("labels") or {}
-        available, due = count_available(active, obj["spec"].get("minReadySeconds") or 0, view.now())
+        available, due = count_available(
+            active, obj["spec"].get("minReadySeconds") or 0, view.now()
+        )
         ready = sum(map(is_ready, active))
         status: Object = {
             "replicas": len(active),
-            "fullyLabeledReplicas": sum(template.items() <= labels_of(pod).items() for pod in active),
+            "fullyLabeledReplicas": sum(
+                template.items() <= labels_of(pod).items() for pod in active
+            ),
             "observedGeneration": obj["metadata"]["generation"],
         }
         if ready:
@@ -66,10 +81,17 @@ class ReplicaSets:
 def usefulness(pod: Object) -> tuple[bool, int, bool, str]:
     """Sorts pods so that the ones to delete first come first: unbound, pending, not ready, youngest by name last."""
     order = {"Pending": 0, "Unknown": 1, "Running": 2}
-    return bool(pod["spec"].get("nodeName")), order.get(phase(pod), 0), is_ready(pod), pod["metadata"]["name"]
+    return (
+        bool(pod["spec"].get("nodeName")),
+        order.get(phase(pod), 0),
+        is_ready(pod),
+        pod["metadata"]["name"],
+    )
 
 
-def count_available(pods: list[Object], min_ready_s: int, now: datetime) -> tuple[int, datetime | None]:
+def count_available(
+    pods: list[Object], min_ready_s: int, now: datetime
+) -> tuple[int, datetime | None]:
     """How many pods have been ready long enough, and when the next one will have been."""
     moments = [at for pod in pods if (at := available_at(pod, min_ready_s)) is not None]
     return sum(at <= now for at in moments), min((at for at in moments if at > now), default=None)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.view import View
-from drillkit.sandbox.cluster.values import controller_of, is_active, is_finished, matches, set_condition
+from drillkit.sandbox.cluster.values import (
+    controller_of,
+    is_active,
+    is_finished,
+    matches,
+    set_condition,
+)
 from drillkit.sandbox.kube.objects import NODES, PODS, Gvr, Object, condition, is_terminating
 
 ZONE = "topology.kubernetes.io/zone"
@@ -28,7 +34,9 @@ class Scheduler:
         if obj["spec"].get("schedulingGates"):
             return None
         nodes = view.all(NODES)
-        peers = [pod for pod in view.all(PODS) if pod["spec"].get("nodeName") and not is_finished(pod)]
+        peers = [
+            pod for pod in view.all(PODS) if pod["spec"].get("nodeName") and not is_finished(pod)
+        ]
         refusals = {node["metadata"]["name"]: why_not(obj, node, nodes, peers) for node in nodes}
         fitting = [node for node in nodes if refusals[node["metadata"]["name"]] is None]
         if fitting:
@@ -44,7 +52,9 @@ class Scheduler:
         if bound is None:
             return
         status = bound.get("status") or {}
-        conditions = set_condition(status.get("conditions") or [], "PodScheduled", True, "", "", view.now())
+        conditions = set_condition(
+            status.get("conditions") or [], "PodScheduled", True, "", "", view.now()
+        )
         view.write_status(PODS, bound, {**status, "conditions": conditions})
         message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
         view.event(pod, "Scheduled", message, component="default-scheduler")
@@ -57,7 +67,12 @@ class Scheduler:
             return
         status = pod.get("status") or {}
         conditions = set_condition(
-            status.get("conditions") or [], "PodScheduled", False, "Unschedulable", message, view.now()
+            status.get("conditions") or [],
+            "PodScheduled",
+            False,
+            "Unschedulable",
+            message,
+            view.now(),
         )
         view.write_status(PODS, pod, {**status, "phase": "Pending", "conditions": conditions})
         view.event(pod, "FailedScheduling", message, warning=True, component="default-scheduler")
@@ -79,13 +94,20 @@ def why_not(pod: Object, node: Object, nodes: list[Object], peers: list[Object])
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
         return "node(s) didn't match Pod's node affinity/selector"
     affinity = spec.get("affinity") or {}
-    required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    required = (affinity.get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
     if required and not any(term_matches(term, node) for term in required["nodeSelectorTerms"]):
         return "node(s) didn't match Pod's node affinity/selector"
-    anti = (affinity.get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or []
+    anti = (affinity.get("podAntiAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or []
     if any(_has_peer(pod, term, node, nodes, peers) for term in anti):
         return "node(s) didn't match pod anti-affinity rules"
-    if any(_too_skewed(pod, spread, node, nodes, peers) for spread in spec.get("topologySpreadConstraints") or []):
+    if any(
+        _too_skewed(pod, spread, node, nodes, peers)
+        for spread in spec.get("topologySpreadConstraints") or []
+    ):
         return "node(s) didn't match pod topology spread constraints"
     return None
 
@@ -103,7 +125,9 @@ def tolerates(tolerations: list[Object], taint: Object) -> bool:
             continue
         if toleration.get("key") not in (None, "", taint["key"]):
             continue
-        if toleration.get("operator", "Equal") == "Exists" or toleration.get("value", "") == taint.get("value", ""):
+        if toleration.get("operator", "Equal") == "Exists" or toleration.get(
+            "value", ""
+        ) == taint.get("value", ""):
             return True
     return False
 
@@ -114,7 +138,9 @@ def term_matches(term: Object, node: Object) -> bool:
     fields = {"metadata.name": node["metadata"]["name"]}
     requirements = [(labels, each) for each in term.get("matchExpressions") or []]
     requirements += [(fields, each) for each in term.get("matchFields") or []]
-    return bool(requirements) and all(_requirement_holds(values, each) for values, each in requirements)
+    return bool(requirements) and all(
+        _requirement_holds(values, each) for values, each in requirements
+    )
 
 
 def _requirement_holds(values: dict[str, str], requirement: Object) -> bool:
@@ -137,11 +163,15 @@ def _requirement_holds(values: dict[str, str], requirement: Object) -> bool:
 
 def _domain(nodes: list[Object], key: str) -> dict[str, str]:
     """Node name to the value of its topology label."""
-    found = {node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(key) for node in nodes}
+    found = {
+        node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(key) for node in nodes
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _has_peer(pod: Object, term: Object, node: Object, nodes: list[Object], peers: list[Object]) -> bool:
+def _has_peer(
+    pod: Object, term: Object, node: Object, nodes: list[Object], peers: list[Object]
+) -> bool:
     domain = _domain(nodes, term["topologyKey"])
     here = domain.get(node["metadata"]["name"])
     spaces = term.get("namespaces") or [pod["metadata"]["namespace"]]
@@ -153,7 +183,9 @@ def _has_peer(pod: Object, term: Object, node: Object, nodes: list[Object], peer
     )
 
 
-def _too_skewed(pod: Object, spread: Object, node: Object, nodes: list[Object], peers: list[Object]) -> bool:
+def _too_skewed(
+    pod: Object, spread: Object, node: Object, nodes: list[Object], peers: list[Object]
+) -> bool:
     if spread.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
         return False
     domain = _domain(nodes, spread["topologyKey"])
@@ -162,7 +194,9 @@ def _too_skewed(pod: Object, spread: Object, node: Object, nodes: list[Object], 
         return True
     counts = dict.fromkeys(domain.values(), 0)
     for peer in peers:
-        same = peer["metadata"]["namespace"] == pod["metadata"]["namespace"] and not is_terminating(peer)
+        same = peer["metadata"]["namespace"] == pod["metadata"]["namespace"] and not is_terminating(
+            peer
+        )
         where = domain.get(peer["spec"]["nodeName"])
         if same and where is not None and matches(spread.get("labelSelector"), peer):
             counts[where] += 1
@@ -173,7 +207,9 @@ def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:
     """The node whose zone, then which itself, has fewest pods of the same controller, then fewest pods."""
     owner = (controller_of(pod) or {}).get("uid")
     zones = _domain(nodes, ZONE)
-    siblings = [p for p in peers if owner and (controller_of(p) or {}).get("uid") == owner and is_active(p)]
+    siblings = [
+        p for p in peers if owner and (controller_of(p) or {}).get("uid") == owner and is_active(p)
+    ]
     in_zone = Counter(zones.get(p["spec"]["nodeName"]) for p in siblings)
     on_node = Counter(p["spec"]["nodeName"] for p in siblings)
     load = Counter(p["spec"]["nodeName"] for p in peers)

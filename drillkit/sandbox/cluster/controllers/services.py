@@ -38,7 +38,9 @@ class LoadBalancers:
     def reconcile(self, view: View, obj: Object) -> datetime | None:
         if obj["spec"].get("type") == "LoadBalancer":
             view.write_status(
-                SERVICES, obj, {**(obj.get("status") or {}), "loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}
+                SERVICES,
+                obj,
+                {**(obj.get("status") or {}), "loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}},
             )
         return None
 
@@ -109,7 +111,9 @@ def subsets(service: Object, pods: list[Object]) -> list[Object]:
         if is_terminating(pod):
             continue
         group = groups.setdefault(serving_port(pod), {})
-        group.setdefault("addresses" if is_ready(pod) else "notReadyAddresses", []).append(_address(pod))
+        group.setdefault("addresses" if is_ready(pod) else "notReadyAddresses", []).append(
+            _address(pod)
+        )
     found = []
     for port, group in sorted(groups.items()):
         ports = [
@@ -132,7 +136,11 @@ def endpoint_slice(view: View, service: Object, pods: list[Object]) -> Object:
         endpoints.append(
             {
                 "addresses": [pod["status"]["podIP"]],
-                "conditions": {"ready": is_healthy(pod), "serving": is_ready(pod), "terminating": is_terminating(pod)},
+                "conditions": {
+                    "ready": is_healthy(pod),
+                    "serving": is_ready(pod),
+                    "terminating": is_terminating(pod),
+                },
                 "nodeName": pod["spec"].get("nodeName"),
                 "targetRef": _reference(pod),
                 **({"zone": zone} if zone else {}),
@@ -147,7 +155,11 @@ def endpoint_slice(view: View, service: Object, pods: list[Object]) -> Object:
 
 
 def _address(pod: Object) -> Object:
-    return {"ip": pod["status"]["podIP"], "nodeName": pod["spec"].get("nodeName"), "targetRef": _reference(pod)}
+    return {
+        "ip": pod["status"]["podIP"],
+        "nodeName": pod["spec"].get("nodeName"),
+        "targetRef": _reference(pod),
+    }
 
 
 def _reference(pod: Object) -> Object:

@@ -33,7 +33,11 @@ class StatefulSets:
     watches: frozenset[Gvr] = frozenset({STATEFULSETS, PODS, CLAIMS})
 
     def reconcile(self, view: View, obj: Object) -> datetime | None:
-        pods = {ordinal(pod): pod for pod in view.claim(PODS, obj, obj["spec"]["selector"]) if ordinal(pod) >= 0}
+        pods = {
+            ordinal(pod): pod
+            for pod in view.claim(PODS, obj, obj["spec"]["selector"])
+            if ordinal(pod) >= 0
+        }
         if not is_terminating(obj):
             self._step(view, obj, pods)
         return self._status(view, obj)
@@ -53,7 +57,12 @@ class StatefulSets:
         for number in surplus:
             if not is_terminating(pods[number]):
                 view.delete(PODS, pods[number])
-                self._tell(view, obj, "SuccessfulDelete", f"delete Pod {pods[number]['metadata']['name']} in")
+                self._tell(
+                    view,
+                    obj,
+                    "SuccessfulDelete",
+                    f"delete Pod {pods[number]['metadata']['name']} in",
+                )
             if not parallel:
                 return
         if not surplus:
@@ -62,14 +71,18 @@ class StatefulSets:
     def _update(self, view: View, obj: Object, pods: dict[int, Object], wanted: int) -> None:
         """Replace one outdated pod, the highest ordinal first, once all others are ready."""
         strategy = obj["spec"].get("updateStrategy") or {}
-        if strategy.get("type") == "OnDelete" or not all(is_healthy(pods[n]) for n in range(wanted) if n in pods):
+        if strategy.get("type") == "OnDelete" or not all(
+            is_healthy(pods[n]) for n in range(wanted) if n in pods
+        ):
             return
         partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
         for number in range(wanted - 1, partition - 1, -1):
             pod = pods.get(number)
             if pod is not None and labels_of(pod).get(REVISION_LABEL) != update_revision(obj):
                 view.delete(PODS, pod)
-                self._tell(view, obj, "SuccessfulDelete", f"delete Pod {pod['metadata']['name']} in")
+                self._tell(
+                    view, obj, "SuccessfulDelete", f"delete Pod {pod['metadata']['name']} in"
+                )
                 return
 
     def _create(self, view: View, obj: Object, number: int) -> None:
@@ -92,12 +105,22 @@ class StatefulSets:
                 body = {"metadata": {"name": claim, "labels": matching}, "spec": template["spec"]}
                 view.create(CLAIMS, body, namespace)
                 self._tell(view, obj, "SuccessfulCreate", f"create Claim {claim} Pod {name} in")
-            volumes.append({"name": template["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim}})
+            volumes.append(
+                {
+                    "name": template["metadata"]["name"],
+                    "persistentVolumeClaim": {"claimName": claim},
+                }
+            )
         view.create(PODS, pod, namespace)
         self._tell(view, obj, "SuccessfulCreate", f"create Pod {name} in")
 
     def _tell(self, view: View, obj: Object, reason: str, what: str) -> None:
-        view.event(obj, reason, f"{what} StatefulSet {obj['metadata']['name']} successful", component=COMPONENT)
+        view.event(
+            obj,
+            reason,
+            f"{what} StatefulSet {obj['metadata']['name']} successful",
+            component=COMPONENT,
+        )
 
     def _status(self, view: View, obj: Object) -> datetime | None:
         current = view.get(STATEFULSETS, obj["metadata"]["namespace"], obj["metadata"]["name"])
@@ -110,14 +133,19 @@ class StatefulSets:
         wanted = current["spec"].get("replicas", 1)
         done = updated == len(pods) == wanted
         revision = latest if done else old.get("currentRevision") or latest
-        available, due = count_available(pods, current["spec"].get("minReadySeconds") or 0, view.now())
+        available, due = count_available(
+            pods, current["spec"].get("minReadySeconds") or 0, view.now()
+        )
         status = without_none(
             {
                 "observedGeneration": current["metadata"]["generation"],
                 "replicas": len(pods),
                 "readyReplicas": sum(map(is_ready, pods)) or None,
                 "availableReplicas": available,
-                "currentReplicas": sum(labels_of(pod).get(REVISION_LABEL) == revision for pod in pods) or None,
+                "currentReplicas": sum(
+                    labels_of(pod).get(REVISION_LABEL) == revision for pod in pods
+                )
+                or None,
                 "updatedReplicas": updated or None,
                 "currentRevision": revision,
                 "updateRevision": latest,

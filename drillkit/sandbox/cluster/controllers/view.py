@@ -38,7 +38,13 @@ class Recorder:
     _names: dict[tuple[str, str, str], Key] = field(default_factory=dict)
 
     def __call__(
-        self, obj: Object, reason: str, message: str, *, warning: bool = False, component: str = "sandbox"
+        self,
+        obj: Object,
+        reason: str,
+        message: str,
+        *,
+        warning: bool = False,
+        component: str = "sandbox",
     ) -> None:
         """One event about `obj`. A namespace that is going away takes none, which is no fault."""
         if not self.enabled:
@@ -55,7 +61,9 @@ class Recorder:
         known = self._names.get(identity)
         old = self.store.get(EVENTS, *known) if known else None
         if old is not None and known is not None:
-            self.store.patch(EVENTS, *known, {"count": old.get("count", 1) + 1, "lastTimestamp": at})
+            self.store.patch(
+                EVENTS, *known, {"count": old.get("count", 1) + 1, "lastTimestamp": at}
+            )
             return
         namespace = meta.get("namespace") or "default"
         event = {
@@ -117,7 +125,11 @@ class View:
 
     def all(self, gvr: Gvr, namespace: str | None = None) -> list[Object]:
         """Objects of a resource, of one namespace or of all."""
-        return [obj for (where, _), obj in self._tables[gvr].items() if namespace is None or where == namespace]
+        return [
+            obj
+            for (where, _), obj in self._tables[gvr].items()
+            if namespace is None or where == namespace
+        ]
 
     def get(self, gvr: Gvr, namespace: str, name: str) -> Object | None:
         """One object, or None."""
@@ -195,7 +207,9 @@ class View:
                 del self._owned[owner["uid"]]
 
 
-def pods_of_template(owner: Object, template: Object, labels: dict[str, str] | None = None) -> Object:
+def pods_of_template(
+    owner: Object, template: Object, labels: dict[str, str] | None = None
+) -> Object:
     """A pod made from a template, owned by `owner`; name and generateName are the caller's."""
     meta = template.get("metadata") or {}
     merged = {**(meta.get("labels") or {}), **(labels or {})}

@@ -32,7 +32,9 @@ class Claims:
             view.create(VOLUMES, self._volume(obj, name, size, modes), "")
         if not obj["spec"].get("volumeName"):
             obj = view.patch(CLAIMS, obj, {"spec": {"volumeName": name}})
-        view.write_status(CLAIMS, obj, {"phase": "Bound", "accessModes": modes, "capacity": {"storage": size}})
+        view.write_status(
+            CLAIMS, obj, {"phase": "Bound", "accessModes": modes, "capacity": {"storage": size}}
+        )
         return None
 
     def _volume(self, claim: Object, name: str, size: str, modes: list[str]) -> Object:
@@ -73,7 +75,9 @@ class Volumes:
         if not alive and obj["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             view.delete(VOLUMES, obj)
             return None
-        view.write_status(VOLUMES, obj, {**(obj.get("status") or {}), "phase": "Bound" if alive else "Released"})
+        view.write_status(
+            VOLUMES, obj, {**(obj.get("status") or {}), "phase": "Bound" if alive else "Released"}
+        )
         return None
 
 

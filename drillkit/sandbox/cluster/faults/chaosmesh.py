@@ -13,7 +13,17 @@ from datetime import datetime
 from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.faults.select import Unselectable, select_pods
 from drillkit.sandbox.cluster.values import go_duration
-from drillkit.sandbox.kube.objects import NODES, PODS, Gvr, Object, clone, is_terminating, key_of, parse_time, rfc3339
+from drillkit.sandbox.kube.objects import (
+    NODES,
+    PODS,
+    Gvr,
+    Object,
+    clone,
+    is_terminating,
+    key_of,
+    parse_time,
+    rfc3339,
+)
 
 GROUP = "chaos-mesh.org"
 NETWORK: Gvr = (GROUP, "networkchaos")
@@ -74,7 +84,13 @@ class ChaosMesh:
             self._failed(view, obj, "select targets", "no target has been selected")
             return []
         return [
-            {"id": target, "selectorKey": key, "phase": NOT_INJECTED, "injectedCount": 0, "recoveredCount": 0}
+            {
+                "id": target,
+                "selectorKey": key,
+                "phase": NOT_INJECTED,
+                "injectedCount": 0,
+                "recoveredCount": 0,
+            }
             for key, targets in chosen.items()
             for target in targets
         ]
@@ -88,13 +104,19 @@ class ChaosMesh:
             why = f"pod {record['id']} not found"
             if not any(event.get("message") == why for event in record.get("events") or []):
                 self._failed(view, obj, "apply chaos", why)
-                _remember(record, {"operation": "Apply", "type": "Failed", "message": why, "timestamp": at})
+                _remember(
+                    record,
+                    {"operation": "Apply", "type": "Failed", "message": why, "timestamp": at},
+                )
             return
         apply = desired == RUN
         record["phase"] = INJECTED if apply else NOT_INJECTED
         count = "injectedCount" if apply else "recoveredCount"
         record[count] = record.get(count, 0) + 1
-        _remember(record, {"operation": "Apply" if apply else "Recover", "type": "Succeeded", "timestamp": at})
+        _remember(
+            record,
+            {"operation": "Apply" if apply else "Recover", "type": "Succeeded", "timestamp": at},
+        )
         word = "Applied" if apply else "Recovered"
         done = f"Successfully {'apply' if apply else 'recover'} chaos for {record['id']}"
         view.event(obj, word, done, component=COMPONENT)
@@ -127,7 +149,9 @@ def desired_phase(obj: Object, now: datetime) -> tuple[str, datetime | None]:
     ends: datetime | None = None
     if obj["spec"].get("duration"):
         try:
-            ends = parse_time(obj["metadata"]["creationTimestamp"]) + go_duration(obj["spec"]["duration"])
+            ends = parse_time(obj["metadata"]["creationTimestamp"]) + go_duration(
+                obj["spec"]["duration"]
+            )
         except ValueError:
             ends = None  # as Chaos Mesh does: it logs the mistake and the fault stays until it is deleted
         if ends is not None and ends <= now:
@@ -152,24 +176,38 @@ def conditions(obj: Object, records: list[Object] | None) -> list[Object]:
     return [{"type": kind, "status": str(value)} for kind, value in values.items()]
 
 
-def choose_for_network(view: View, obj: Object, random: random_module.Random) -> dict[str, list[str]]:
+def choose_for_network(
+    view: View, obj: Object, random: random_module.Random
+) -> dict[str, list[str]]:
     """Targets of a NetworkChaos: its pods under `.`, those of `spec.target` under `.Target`."""
     spec, namespace = obj["spec"], obj["metadata"]["namespace"]
-    if spec.get("direction", "to") != "to" and not spec.get("target") and not spec.get("externalTargets"):
+    if (
+        spec.get("direction", "to") != "to"
+        and not spec.get("target")
+        and not spec.get("externalTargets")
+    ):
         raise Unselectable("direction from or both needs a target")
     chosen = {".": [_id(pod) for pod in select_pods(view, spec, namespace, random)]}
     if spec.get("target"):
-        chosen[".Target"] = [_id(pod) for pod in select_pods(view, spec["target"], namespace, random)]
+        chosen[".Target"] = [
+            _id(pod) for pod in select_pods(view, spec["target"], namespace, random)
+        ]
     return chosen
 
 
-def choose_containers(view: View, obj: Object, random: random_module.Random) -> dict[str, list[str]]:
+def choose_containers(
+    view: View, obj: Object, random: random_module.Random
+) -> dict[str, list[str]]:
     """Targets of a fault that works on containers: those named, else the first one of each pod."""
     names = obj["spec"].get("containerNames") or []
     ids = []
     for pod in select_pods(view, obj["spec"], obj["metadata"]["namespace"], random):
         known = [container["name"] for container in pod["spec"]["containers"]]
-        ids += [f"{_id(pod)}/{name}" for name in (known[:1] if not names else known) if not names or name in names]
+        ids += [
+            f"{_id(pod)}/{name}"
+            for name in (known[:1] if not names else known)
+            if not names or name in names
+        ]
     return {".": ids}
 
 
@@ -193,4 +231,7 @@ def chaos_mesh_controllers(random: random_module.Random) -> list[ChaosMesh]:
         ("stress-chaos", STRESS, choose_containers),
         ("dns-chaos", DNS, choose_containers),
     ]
-    return [ChaosMesh(name, gvr, choose, random, frozenset({gvr, PODS, NODES})) for name, gvr, choose in kinds]
+    return [
+        ChaosMesh(name, gvr, choose, random, frozenset({gvr, PODS, NODES}))
+        for name, gvr, choose in kinds
+    ]

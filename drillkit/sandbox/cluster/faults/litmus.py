@@ -73,7 +73,9 @@ class Litmus:
 
     def reconcile(self, view: View, obj: Object) -> datetime | None:
         uid = obj["metadata"]["uid"]
-        for gone in self.running.keys() - {engine["metadata"]["uid"] for engine in view.all(ENGINES)}:
+        for gone in self.running.keys() - {
+            engine["metadata"]["uid"] for engine in view.all(ENGINES)
+        }:
             del self.running[gone]
         if is_terminating(obj) or obj["spec"].get("engineState", "active") == "stop":
             self._stop(view, obj)
@@ -104,7 +106,9 @@ class Litmus:
             told = f"Unable to list Experiment: {name} in namespace: {namespace}"
             view.event(obj, "ExperimentNotFound", told, warning=True, component=COMPONENT)
             return None
-        settings = dict(_environment(((definition["spec"].get("definition") or {}).get("env")) or []))
+        settings = dict(
+            _environment(((definition["spec"].get("definition") or {}).get("env")) or [])
+        )
         components = (wanted.get("spec") or {}).get("components") or {}
         settings |= dict(_environment(components.get("env") or []))
         injection = Injection(name, settings, view.now())
@@ -116,7 +120,9 @@ class Litmus:
             self._finish(view, obj, injection, "Fail", failure)
             return None
         self.running[obj["metadata"]["uid"]] = injection
-        view.event(obj, "ChaosInject", f"Injecting {name} chaos on application pod", component=COMPONENT)
+        view.event(
+            obj, "ChaosInject", f"Injecting {name} chaos on application pod", component=COMPONENT
+        )
         return injection
 
     def _prepare(self, view: View, obj: Object, injection: Injection) -> str:
@@ -129,7 +135,9 @@ class Litmus:
         if not all(map(is_healthy, candidates)):
             return "[pre-chaos]: application status check failed, some containers are not ready"
         injection.targets = [_id(pod) for pod in self._draw(candidates, injection)]
-        injection.ends = view.now() + timedelta(seconds=injection.seconds("TOTAL_CHAOS_DURATION", 15))
+        injection.ends = view.now() + timedelta(
+            seconds=injection.seconds("TOTAL_CHAOS_DURATION", 15)
+        )
         injection.next_delete = view.now() if injection.name == "pod-delete" else None
         return ""
 
@@ -140,7 +148,9 @@ class Litmus:
         if not injection.recovering and now < ends:
             if injection.next_delete is not None and injection.next_delete <= now:
                 self._delete_pods(view, obj, injection)
-                injection.next_delete = now + timedelta(seconds=max(0.1, injection.seconds("CHAOS_INTERVAL", 5)))
+                injection.next_delete = now + timedelta(
+                    seconds=max(0.1, injection.seconds("CHAOS_INTERVAL", 5))
+                )
             return min(ends, injection.next_delete or ends)
         injection.recovering = True
         candidates = self._candidates(view, obj)
@@ -148,7 +158,9 @@ class Litmus:
             self._finish(view, obj, injection, "Pass", "")
             return None
         if now >= ends + RECOVERY_LIMIT:
-            self._finish(view, obj, injection, "Fail", "[post-chaos]: application status check failed")
+            self._finish(
+                view, obj, injection, "Fail", "[post-chaos]: application status check failed"
+            )
             return None
         return min(ends + RECOVERY_LIMIT, now + timedelta(seconds=1))
 
@@ -156,15 +168,23 @@ class Litmus:
         candidates = [pod for pod in self._candidates(view, obj) if is_active(pod)]
         chosen = self._draw(candidates, injection)
         for pod in chosen:
-            view.delete(PODS, pod, 0 if injection.settings.get("FORCE", "true").lower() == "true" else None)
+            view.delete(
+                PODS, pod, 0 if injection.settings.get("FORCE", "true").lower() == "true" else None
+            )
         injection.targets += [_id(pod) for pod in chosen if _id(pod) not in injection.targets]
 
     def _draw(self, pods: list[Object], injection: Injection) -> list[Object]:
-        named = [name.strip() for name in injection.settings.get("TARGET_PODS", "").split(",") if name.strip()]
+        named = [
+            name.strip()
+            for name in injection.settings.get("TARGET_PODS", "").split(",")
+            if name.strip()
+        ]
         if named:
             return [pod for pod in pods if pod["metadata"]["name"] in named]
         percent = injection.seconds("PODS_AFFECTED_PERC", 0)
-        return self.random.sample(pods, max(1, math.floor(len(pods) * percent / 100))) if pods else []
+        return (
+            self.random.sample(pods, max(1, math.floor(len(pods) * percent / 100))) if pods else []
+        )
 
     def _candidates(self, view: View, obj: Object) -> list[Object]:
         info = obj["spec"].get("appinfo") or {}
@@ -172,23 +192,32 @@ class Litmus:
             return []
         fits = labels_match(info["applabel"])
         pods = view.all(PODS, info.get("appns") or obj["metadata"]["namespace"])
-        return sorted((p for p in pods if is_active(p) and fits(p["metadata"].get("labels") or {})), key=_id)
+        return sorted(
+            (p for p in pods if is_active(p) and fits(p["metadata"].get("labels") or {})), key=_id
+        )
 
     def _stop(self, view: View, obj: Object) -> None:
         injection = self.running.pop(obj["metadata"]["uid"], None)
         if injection is not None:
             self._write_result(view, obj, injection, "Stopped", "Stopped")
             self._write_experiment(view, obj, injection.name, "Aborted", "Stopped")
-        if not is_terminating(obj) and (obj.get("status") or {}).get("engineStatus") not in ("completed", "stopped"):
+        if not is_terminating(obj) and (obj.get("status") or {}).get("engineStatus") not in (
+            "completed",
+            "stopped",
+        ):
             self._write_engine(view, obj, {"engineStatus": "stopped"})
 
-    def _finish(self, view: View, obj: Object, injection: Injection, verdict: str, failure: str) -> None:
+    def _finish(
+        self, view: View, obj: Object, injection: Injection, verdict: str, failure: str
+    ) -> None:
         uid = obj["metadata"]["uid"]
         if self.running.pop(uid, None) is not None:
             self.done[uid] += 1
         self._write_result(view, obj, injection, "Completed", verdict, failure)
         self._write_experiment(view, obj, injection.name, "Completed", verdict)
-        view.event(obj, "Summary", f"{injection.name} experiment has been {verdict}ed", component=COMPONENT)
+        view.event(
+            obj, "Summary", f"{injection.name} experiment has been {verdict}ed", component=COMPONENT
+        )
 
     def _write_engine(self, view: View, obj: Object, changes: Object) -> None:
         current = view.get(ENGINES, *key_of(obj))
@@ -197,33 +226,50 @@ class Litmus:
             if status != current.get("status"):
                 view.patch(ENGINES, current, {"status": status})
 
-    def _write_experiment(self, view: View, obj: Object, name: str, status: str, verdict: str) -> None:
+    def _write_experiment(
+        self, view: View, obj: Object, name: str, status: str, verdict: str
+    ) -> None:
         current = view.get(ENGINES, *key_of(obj))
         known = ((current or {}).get("status") or {}).get("experiments") or []
         entry = {
             "name": name,
             "runner": f"{obj['metadata']['name']}-runner",
-            "experimentPod": f"{name}-{obj['metadata']['uid'][:6]}" if status != "Skipped" else "Yet to be launched",
+            "experimentPod": f"{name}-{obj['metadata']['uid'][:6]}"
+            if status != "Skipped"
+            else "Yet to be launched",
             "status": status,
             "verdict": verdict,
             "lastUpdateTime": rfc3339(view.now()),
         }
-        self._write_engine(view, obj, {"experiments": [*(e for e in known if e["name"] != name), entry]})
+        self._write_engine(
+            view, obj, {"experiments": [*(e for e in known if e["name"] != name), entry]}
+        )
 
     def _write_result(
-        self, view: View, obj: Object, injection: Injection, phase: str, verdict: str, failure: str = ""
+        self,
+        view: View,
+        obj: Object,
+        injection: Injection,
+        phase: str,
+        verdict: str,
+        failure: str = "",
     ) -> None:
-        namespace, name = obj["metadata"]["namespace"], f"{obj['metadata']['name']}-{injection.name}"
+        namespace, name = (
+            obj["metadata"]["namespace"],
+            f"{obj['metadata']['name']}-{injection.name}",
+        )
         old = view.get(RESULTS, namespace, name)
         history = dict(
-            ((old or {}).get("status") or {}).get("history") or {"passedRuns": 0, "failedRuns": 0, "stoppedRuns": 0}
+            ((old or {}).get("status") or {}).get("history")
+            or {"passedRuns": 0, "failedRuns": 0, "stoppedRuns": 0}
         )
         count = {"Pass": "passedRuns", "Fail": "failedRuns", "Stopped": "stoppedRuns"}.get(verdict)
         if count:
             history[count] = history.get(count, 0) + 1
         state = {"Running": "injected", "Completed": "reverted", "Stopped": "reverted"}[phase]
         history["targets"] = [
-            {"name": t.partition("/")[2], "kind": "pod", "chaosStatus": state} for t in injection.targets
+            {"name": t.partition("/")[2], "kind": "pod", "chaosStatus": state}
+            for t in injection.targets
         ]
         outcome: Object = {"phase": phase, "verdict": verdict, "failStep": failure or "N/A"}
         outcome["probeSuccessPercentage"] = {"Pass": "100", "Awaited": "Awaited"}.get(verdict, "0")
@@ -232,7 +278,9 @@ class Litmus:
         if old is None:
             labels = {"chaosUID": obj["metadata"]["uid"]}
             view.create(
-                RESULTS, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status}, namespace
+                RESULTS,
+                {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status},
+                namespace,
             )
         else:
             labels = {"labels": {"chaosUID": obj["metadata"]["uid"]}}

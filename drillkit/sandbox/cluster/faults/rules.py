@@ -38,7 +38,9 @@ def current_rules(view: View, extra: Iterable[PacketRule] = ()) -> Rules:
     packets = [rule for obj in view.all(NETWORK) for rule in network_rules(obj)]
     return Rules(
         packets=(*packets, *extra),
-        http=tuple(rule for obj in _oldest_first(view.all(VIRTUAL_SERVICES)) for rule in route_rules(obj)),
+        http=tuple(
+            rule for obj in _oldest_first(view.all(VIRTUAL_SERVICES)) for rule in route_rules(obj)
+        ),
         busy=tuple(busy for obj in view.all(STRESS) if (busy := stress_rule(obj)) is not None),
         names=tuple(name for obj in view.all(DNS) if (name := name_rule(obj)) is not None),
     )
@@ -83,7 +85,9 @@ def packet_effect(spec: Object) -> dict[str, Any]:
         effect["delay_s"] = go_duration(delay.get("latency") or "0").total_seconds()
         effect["jitter_s"] = go_duration(delay.get("jitter") or "0").total_seconds()
     lost = [
-        float((spec.get(kind) or {}).get(kind) or 0) / 100 for kind in ("loss", "corrupt") if action in (kind, "netem")
+        float((spec.get(kind) or {}).get(kind) or 0) / 100
+        for kind in ("loss", "corrupt")
+        if action in (kind, "netem")
     ]
     if any(lost):
         effect["loss"] = min(1.0, sum(lost))
@@ -117,13 +121,19 @@ def bytes_of(text: str) -> int:
     """A size such as `256MB`; percentages and what cannot be read count as nothing."""
     digits = text.rstrip("BKMGIbkmgi")
     unit = text[len(digits) :].upper()
-    return int(float(digits) * _BYTES[unit]) if digits.replace(".", "", 1).isdigit() and unit in _BYTES else 0
+    return (
+        int(float(digits) * _BYTES[unit])
+        if digits.replace(".", "", 1).isdigit() and unit in _BYTES
+        else 0
+    )
 
 
 def name_rule(obj: Object) -> NameRule | None:
     """A DNSChaos; without patterns it hits every name."""
     pods = injected(obj)
-    return NameRule(title(obj), pods, tuple(obj["spec"].get("patterns") or ("*",))) if pods else None
+    return (
+        NameRule(title(obj), pods, tuple(obj["spec"].get("patterns") or ("*",))) if pods else None
+    )
 
 
 def route_rules(obj: Object) -> list[HttpRule]:
@@ -163,4 +173,6 @@ def title(obj: Object) -> str:
 
 
 def _oldest_first(objects: Iterable[Object]) -> list[Object]:
-    return sorted(objects, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]))
+    return sorted(
+        objects, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"])
+    )

@@ -14,14 +14,18 @@ class Unselectable(ValueError):
     """A selector or mode that Chaos Mesh would refuse."""
 
 
-def select_pods(view: View, spec: Object, own_namespace: str, random: random_module.Random) -> list[Object]:
+def select_pods(
+    view: View, spec: Object, own_namespace: str, random: random_module.Random
+) -> list[Object]:
     """The pods chosen by `spec.selector`, `spec.mode` and `spec.value`. Raises Unselectable."""
     selector = spec.get("selector") or {}
     spaces = selector.get("namespaces") or [own_namespace]
     named: dict[str, list[str]] = selector.get("pods") or {}
     found = [
         pod
-        for pod in sorted(view.all(PODS), key=lambda pod: (pod["metadata"]["namespace"], pod["metadata"]["name"]))
+        for pod in sorted(
+            view.all(PODS), key=lambda pod: (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        )
         if is_active(pod)
         and pod["spec"].get("nodeName")
         and (_is_named(named, pod) if named else _fits(view, selector, spaces, pod))
@@ -50,22 +54,31 @@ def _fits(view: View, selector: Object, spaces: list[str], pod: Object) -> bool:
     if selector.get("nodes") and node_name not in selector["nodes"]:
         return False
     node = view.get(NODES, "", node_name)
-    if not (selector.get("nodeSelectors") or {}).items() <= (labels_of(node) if node else {}).items():
+    if (
+        not (selector.get("nodeSelectors") or {}).items()
+        <= (labels_of(node) if node else {}).items()
+    ):
         return False
     fields = {"metadata.name": meta["name"], "spec.nodeName": node_name, "status.phase": phase(pod)}
-    if any(fields.get(name) != value for name, value in (selector.get("fieldSelectors") or {}).items()):
+    if any(
+        fields.get(name) != value for name, value in (selector.get("fieldSelectors") or {}).items()
+    ):
         return False
     phases = selector.get("podPhaseSelectors")
     return not phases or phase(pod) in phases
 
 
-def _by_mode(pods: list[Object], mode: str, value: str | None, random: random_module.Random) -> list[Object]:
+def _by_mode(
+    pods: list[Object], mode: str, value: str | None, random: random_module.Random
+) -> list[Object]:
     if mode == "all" or not pods:
         return pods
     if mode == "one":
         return [random.choice(pods)]
     if mode not in ("fixed", "fixed-percent", "random-max-percent"):
-        raise Unselectable(f"mode {mode!r} is none of one, all, fixed, fixed-percent, random-max-percent")
+        raise Unselectable(
+            f"mode {mode!r} is none of one, all, fixed, fixed-percent, random-max-percent"
+        )
     if not str(value or "").isdigit():
         raise Unselectable(f"mode {mode} needs a number in `value`, found {value!r}")
     number = int(str(value))

@@ -91,7 +91,9 @@ class ContainerRunner:
                 wait_s = min(BACKOFF_S * 2 ** (failures - 1), BACKOFF_LIMIT_S)
                 told = f"back-off {wait_s:g}s restarting failed container={self.container.name}"
                 self._set(Waiting("CrashLoopBackOff", told), ready=False)
-                self.around.event("BackOff", f"Back-off restarting failed container {self.container.name}", True)
+                self.around.event(
+                    "BackOff", f"Back-off restarting failed container {self.container.name}", True
+                )
                 await asyncio.sleep(wait_s)
             failures += 1
             self.container.restarts += 1
@@ -107,7 +109,9 @@ class ContainerRunner:
             async with asyncio.timeout(grace_s):
                 await self._pre_stop()
         except TimeoutError:
-            self.around.event("FailedPreStopHook", "PreStopHook did not end within the grace period", True)
+            self.around.event(
+                "FailedPreStopHook", "PreStopHook did not end within the grace period", True
+            )
         kill_group(process, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), max(0.05, deadline - time.monotonic()))
@@ -137,7 +141,9 @@ class ContainerRunner:
     async def _start(self) -> bool:
         """Create the process; False if it cannot be created now."""
         if is_unknown(self.spec["image"]):
-            self._wait_for("ImagePullBackOff", f'Back-off pulling image "{self.spec["image"]}"', "Failed")
+            self._wait_for(
+                "ImagePullBackOff", f'Back-off pulling image "{self.spec["image"]}"', "Failed"
+            )
             return False
         try:
             self.env = self.around.env(self.spec)
@@ -154,7 +160,9 @@ class ContainerRunner:
                     for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
                 ]
                 argv = confined(argv or ["sleep", "infinity"], self.env, self.around.openings())
-                self.process = await self.around.processes.run(argv, env=self.env, stdout=output, stderr=output)
+                self.process = await self.around.processes.run(
+                    argv, env=self.env, stdout=output, stderr=output
+                )
             else:
                 self.process = await self.around.processes.spawn(
                     "child.podsrv", env=self._server_env(), stdout=PIPE, stderr=output
@@ -174,7 +182,11 @@ class ContainerRunner:
 
     def _server_env(self) -> dict[str, str]:
         ports = self.spec.get("ports") or [{"containerPort": 0}]
-        return {**self.env, "SANDBOX_BIND": self.around.bind, "SANDBOX_PORT": str(ports[0]["containerPort"])}
+        return {
+            **self.env,
+            "SANDBOX_BIND": self.around.bind,
+            "SANDBOX_PORT": str(ports[0]["containerPort"]),
+        }
 
     async def _listening(self, process: Process) -> Address | None:
         """The address that the server tells; None if it ends before."""
@@ -229,7 +241,9 @@ class ContainerRunner:
     async def _fail(self, kind: str) -> None:
         """A container that failed its liveness or startup probe is stopped, to be started again."""
         self.around.event(
-            "Killing", f"Container {self.container.name} failed {kind.lower()} probe, will be restarted", False
+            "Killing",
+            f"Container {self.container.name} failed {kind.lower()} probe, will be restarted",
+            False,
         )
         self._unhealthy.set()
         process = self.process
@@ -245,7 +259,9 @@ class ContainerRunner:
         elif "exec" in hook:
             await self.execute(list(hook["exec"].get("command") or []))
         elif "httpGet" in hook:
-            await attempt({"httpGet": hook["httpGet"], "timeoutSeconds": 3600}, self.address, self.execute)
+            await attempt(
+                {"httpGet": hook["httpGet"], "timeoutSeconds": 3600}, self.address, self.execute
+            )
 
     def _set(self, state: Waiting | Running | Ended, *, ready: bool) -> None:
         self.container.state = state

@@ -34,10 +34,14 @@ def openings(store: Store, pod: Object) -> list[tuple[str, int]] | None:
     if ((knobs or {}).get("data") or {}).get("network-policies") == "ignored":
         return None
     specs = [each.get("spec") or {} for each in store.list(POLICIES, pod["metadata"]["namespace"])]
-    binding = [s for s in specs if _is_egress(s) and selects(s.get("podSelector") or {}, labels_of(pod))]
+    binding = [
+        s for s in specs if _is_egress(s) and selects(s.get("podSelector") or {}, labels_of(pod))
+    ]
     if not binding:
         return None
-    return [found for spec in binding for rule in spec.get("egress") or () for found in _of_rule(rule)]
+    return [
+        found for spec in binding for rule in spec.get("egress") or () for found in _of_rule(rule)
+    ]
 
 
 def _is_egress(spec: Object) -> bool:
@@ -45,14 +49,18 @@ def _is_egress(spec: Object) -> bool:
 
 
 def _of_rule(rule: Object) -> list[tuple[str, int]]:
-    ports = [int(port["port"]) for port in rule.get("ports") or () if str(port.get("port", "")).isdigit()] or [0]
+    ports = [
+        int(port["port"]) for port in rule.get("ports") or () if str(port.get("port", "")).isdigit()
+    ] or [0]
     blocks = [to["ipBlock"]["cidr"] for to in rule.get("to") or () if "ipBlock" in to]
     if not rule.get("to"):
         blocks = [ANYWHERE[0]]
     return [(block, port) for block in blocks for port in ports]
 
 
-def confined(argv: list[str], env: dict[str, str], found: list[tuple[str, int]] | None) -> list[str]:
+def confined(
+    argv: list[str], env: dict[str, str], found: list[tuple[str, int]] | None
+) -> list[str]:
     """The command as it keeps to what was found; `env` is told of it."""
     if found is None:
         return argv
@@ -66,7 +74,11 @@ def _isolation() -> tuple[str, ...]:
     if shutil.which("unshare") is None:
         return ()
     words = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--net")
-    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
     try:
         tried = subprocess.run([*words, "true"], timeout=TRIAL_S, check=False, **quiet)
     except (OSError, subprocess.TimeoutExpired):

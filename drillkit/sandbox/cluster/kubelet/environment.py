@@ -81,7 +81,10 @@ def _data(store: Store, gvr: Gvr, namespace: str, ref: Object) -> dict[str, str]
         raise Unresolved(f'{gvr[1][:-1]} "{ref["name"]}" not found')
     data: dict[str, str] = found.get("data") or {}
     if gvr == SECRETS:
-        return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}
+        return {
+            key: base64.b64decode(value).decode(errors="surrogateescape")
+            for key, value in data.items()
+        }
     return dict(data)
 
 

@@ -53,7 +53,9 @@ class Hooks:
         if runner.process is None or runner.process.returncode is not None:
             raise ApiError(400, "BadRequest", f"container {command.container} is not running")
         argv = guarded(list(command.command), runner.process.pid)
-        process = await self.kubelet.processes.run(argv, env=runner.env, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        process = await self.kubelet.processes.run(
+            argv, env=runner.env, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -62,7 +64,9 @@ class Hooks:
             process.stdin.close()
         try:
             errors = STDOUT if command.tty else STDERR
-            await asyncio.gather(_drain(process.stdout, io, STDOUT), _drain(process.stderr, io, errors))
+            await asyncio.gather(
+                _drain(process.stdout, io, STDOUT), _drain(process.stderr, io, errors)
+            )
             code = await process.wait()
             return code if code >= 0 else 128 - code
         finally:
@@ -84,7 +88,9 @@ class Hooks:
                 found[each.container.name] = used
         if found:
             first = next(iter(found))
-            cores, size = stress_usage(self.view, f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
+            cores, size = stress_usage(
+                self.view, f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+            )
             found[first] = (found[first][0] + cores, found[first][1] + size)
         return found
 
@@ -94,7 +100,10 @@ class Hooks:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        now, cpu_s = time.monotonic(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        now, cpu_s = (
+            time.monotonic(),
+            (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+        )
         before_s, at = self._usage.get(pid, (0.0, now - 60.0))
         if now - at >= 1.0:
             self._usage[pid] = (cpu_s, now)
@@ -109,7 +118,9 @@ def guarded(argv: list[str], pid: int) -> list[str]:
     """
     text = " ".join(argv)
     if _HOSTILE.search(text):
-        raise ApiError(403, "Forbidden", f"the sandbox runs commands on the host and refuses this one: {text}")
+        raise ApiError(
+            403, "Forbidden", f"the sandbox runs commands on the host and refuses this one: {text}"
+        )
     if argv[0].rpartition("/")[2] == "kill" and argv[-1] == "1":
         return [*argv[:-1], str(pid)]
     return [_INIT.sub(lambda found: f"{found[1]}{pid}", word) for word in argv]

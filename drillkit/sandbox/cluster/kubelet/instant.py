@@ -72,7 +72,9 @@ class InstantKubelet:
         if is_finished(pod):
             return None
         if any(map(is_unknown, images)):
-            self._write(pod, Waiting("ImagePullBackOff", f'Back-off pulling image "{images[0]}"'), bound)
+            self._write(
+                pod, Waiting("ImagePullBackOff", f'Back-off pulling image "{images[0]}"'), bound
+            )
             return None
         ready_at = bound + self.start
         if now < ready_at:
@@ -83,14 +85,23 @@ class InstantKubelet:
         if EXIT_CODE not in notes and not runs_command(images[0]):
             self._write(pod, Running(ready_at), bound, ready=NEVER_READY not in notes)
             return None
-        ends_at = ready_at + (timedelta(seconds=float(notes[RUN_S])) if RUN_S in notes else self.run)
+        ends_at = ready_at + (
+            timedelta(seconds=float(notes[RUN_S])) if RUN_S in notes else self.run
+        )
         if now < ends_at:
             self._write(pod, Running(ready_at), bound, ready=True)
             return ends_at
         self._write(pod, Ended(int(notes.get(EXIT_CODE, "0")), ready_at, ends_at), bound)
         return None
 
-    def _write(self, pod: Object, state: Waiting | Running | Ended, started: datetime, *, ready: bool = False) -> None:
+    def _write(
+        self,
+        pod: Object,
+        state: Waiting | Running | Ended,
+        started: datetime,
+        *,
+        ready: bool = False,
+    ) -> None:
         old_ip = (pod.get("status") or {}).get("podIP") or ""
         ip = old_ip
         if not ip and not isinstance(state, Waiting):
@@ -98,7 +109,8 @@ class InstantKubelet:
             ip = f"10.244.{self._addresses // 250 % 256}.{self._addresses % 250 + 1}"
         identity = "" if isinstance(state, Waiting) else pod["metadata"]["uid"]
         containers = [
-            Container(c["name"], c["image"], state, ready=ready, identity=identity) for c in pod["spec"]["containers"]
+            Container(c["name"], c["image"], state, ready=ready, identity=identity)
+            for c in pod["spec"]["containers"]
         ]
         init = [
             Container(c["name"], c["image"], Ended(0, started, started), identity=identity)
@@ -106,7 +118,13 @@ class InstantKubelet:
         ]
         node = self.view.get(NODES, "", pod["spec"]["nodeName"])
         status = pod_status(
-            pod, containers, init, pod_ip=ip, host_ip=host_ip(node), started=started, now=self.view.now()
+            pod,
+            containers,
+            init,
+            pod_ip=ip,
+            host_ip=host_ip(node),
+            started=started,
+            now=self.view.now(),
         )
         current = self.view.get(PODS, *key_of(pod))
         if current is not None:

@@ -42,7 +42,9 @@ async def attempt(probe: Object, address: Address | None, execute: Execute) -> s
 async def _http(get: Object, address: Address) -> str:
     reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
-        headers = "".join(f"{each['name']}: {each['value']}\r\n" for each in get.get("httpHeaders") or [])
+        headers = "".join(
+            f"{each['name']}: {each['value']}\r\n" for each in get.get("httpHeaders") or []
+        )
         path = get.get("path") or "/"
         request = f"GET {path} HTTP/1.1\r\nHost: {address.host}\r\nUser-Agent: kube-probe/1.31\r\n{headers}"
         writer.write(f"{request}Connection: close\r\n\r\n".encode())
@@ -68,11 +70,15 @@ class Verdict:
     @staticmethod
     def of(probe: Object, *, passing: bool = False) -> Verdict:
         """A fresh verdict for a probe."""
-        return Verdict(probe.get("successThreshold") or 1, probe.get("failureThreshold") or 3, passing)
+        return Verdict(
+            probe.get("successThreshold") or 1, probe.get("failureThreshold") or 3, passing
+        )
 
     def count(self, success: bool) -> bool:
         """Take an outcome in; answers whether the verdict changed."""
-        self.successes, self.failures = (self.successes + 1, 0) if success else (0, self.failures + 1)
+        self.successes, self.failures = (
+            (self.successes + 1, 0) if success else (0, self.failures + 1)
+        )
         before = self.passing
         if success and self.successes >= self.success_threshold:
             self.passing = True

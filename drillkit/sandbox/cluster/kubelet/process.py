@@ -48,7 +48,10 @@ class PodRunner:
             bind=bind,
             policy=pod["spec"].get("restartPolicy", "Always"),
         )
-        self.init = [ContainerRunner(spec, around, init=True) for spec in pod["spec"].get("initContainers") or []]
+        self.init = [
+            ContainerRunner(spec, around, init=True)
+            for spec in pod["spec"].get("initContainers") or []
+        ]
         self.main = [ContainerRunner(spec, around) for spec in pod["spec"]["containers"]]
         self.ending: asyncio.Task[None] | None = None
         self.task = kubelet.start(self._run())
@@ -58,7 +61,9 @@ class PodRunner:
             await runner.run()
             if not isinstance(runner.container.state, Ended) or runner.container.state.code:
                 for each in self.main:
-                    each.container.state = Ended(1, self.started, self.kubelet.view.now(), "InitFailed")
+                    each.container.state = Ended(
+                        1, self.started, self.kubelet.view.now(), "InitFailed"
+                    )
                 self.write()
                 return
         await asyncio.gather(*(runner.run() for runner in self.main))
@@ -92,12 +97,20 @@ class PodRunner:
         for runner in [*self.main, *self.init]:
             if runner.container.name == container:
                 return runner
-        raise ApiError(400, "BadRequest", f"container {container} is not valid for pod {self.pod['metadata']['name']}")
+        raise ApiError(
+            400,
+            "BadRequest",
+            f"container {container} is not valid for pod {self.pod['metadata']['name']}",
+        )
 
     def current(self) -> Object | None:
         """The pod as it is in the store, if it is still the same one."""
         found = self.kubelet.view.store.get(PODS, *key_of(self.pod))
-        return found if found is not None and found["metadata"]["uid"] == self.pod["metadata"]["uid"] else None
+        return (
+            found
+            if found is not None and found["metadata"]["uid"] == self.pod["metadata"]["uid"]
+            else None
+        )
 
     def write(self) -> None:
         """Publish the state of the containers as the pod's status."""
@@ -126,10 +139,19 @@ class PodRunner:
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
         if self.kubelet.account is not None:
             # Nothing can be mounted here; who names the place where it would be is told where it is.
-            values = {key: value.replace(ACCOUNT, str(self.kubelet.account)) for key, value in values.items()}
+            values = {
+                key: value.replace(ACCOUNT, str(self.kubelet.account))
+                for key, value in values.items()
+            }
         if self.kubelet.tools is not None:
-            values["PATH"] = os.pathsep.join([str(self.kubelet.tools), values.get("PATH", os.defpath)])
-        return {**values, "SANDBOX_POD": f"{meta['namespace']}/{meta['name']}", "SANDBOX_MESH": self.kubelet.mesh()}
+            values["PATH"] = os.pathsep.join(
+                [str(self.kubelet.tools), values.get("PATH", os.defpath)]
+            )
+        return {
+            **values,
+            "SANDBOX_POD": f"{meta['namespace']}/{meta['name']}",
+            "SANDBOX_MESH": self.kubelet.mesh(),
+        }
 
     def _event(self, reason: str, message: str, warning: bool) -> None:
         self.kubelet.view.event(self.pod, reason, message, warning=warning, component="kubelet")
@@ -145,7 +167,9 @@ class ProcessKubelet:
         mesh: `host:port` of the mesh, for calls between services.
     """
 
-    def __init__(self, view: View, processes: Processes, logs: Path, mesh: Callable[[], str]) -> None:
+    def __init__(
+        self, view: View, processes: Processes, logs: Path, mesh: Callable[[], str]
+    ) -> None:
         self.view = view
         self.processes = processes
         self.logs = logs
@@ -187,7 +211,9 @@ class ProcessKubelet:
         """The runner of a pod. Raises ApiError 404 if it is not running here."""
         found = self.pods.get(pod["metadata"]["uid"])
         if found is None:
-            raise ApiError(404, "NotFound", f'pod "{pod["metadata"]["name"]}" has no containers on its node')
+            raise ApiError(
+                404, "NotFound", f'pod "{pod["metadata"]["name"]}" has no containers on its node'
+            )
         return found
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -78,10 +78,15 @@ def _state(state: Waiting | Running | Ended) -> Object:
             return {"running": {"startedAt": rfc3339(since)}}
         case Ended(code, since, until, reason):
             exit_code = code if code >= 0 else 128 - code
-            told: dict[str, Any] = {"exitCode": exit_code, "reason": reason or ("Completed" if code == 0 else "Error")}
+            told: dict[str, Any] = {
+                "exitCode": exit_code,
+                "reason": reason or ("Completed" if code == 0 else "Error"),
+            }
             if code < 0:
                 told["signal"] = -code
-            return {"terminated": {**told, "startedAt": rfc3339(since), "finishedAt": rfc3339(until)}}
+            return {
+                "terminated": {**told, "startedAt": rfc3339(since), "finishedAt": rfc3339(until)}
+            }
 
 
 def restarts(policy: str, ended: Ended) -> bool:
@@ -91,7 +96,9 @@ def restarts(policy: str, ended: Ended) -> bool:
 
 def phase_of(policy: str, containers: Sequence[Container]) -> str:
     """The pod's phase from its main containers."""
-    over = [c.state for c in containers if isinstance(c.state, Ended) and not restarts(policy, c.state)]
+    over = [
+        c.state for c in containers if isinstance(c.state, Ended) and not restarts(policy, c.state)
+    ]
     if len(over) == len(containers):
         return "Failed" if any(state.code for state in over) else "Succeeded"
     begun = any(c.identity and (c.restarts or not isinstance(c.state, Waiting)) for c in containers)
@@ -117,7 +124,10 @@ def pod_status(
     if phase in ("Succeeded", "Failed"):
         reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
     elif unready:
-        reason, message = "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+        reason, message = (
+            "ContainersNotReady",
+            f"containers with unready status: [{' '.join(unready)}]",
+        )
     conditions = old.get("conditions") or []
     conditions = set_condition(conditions, "PodScheduled", True, "", "", now)
     not_initialized = "" if initialized else "ContainersNotInitialized"
@@ -148,7 +158,10 @@ def is_unknown(image: str) -> bool:
 
 def runs_command(image: str) -> bool:
     """Whether the image's command runs on this machine."""
-    return re.split(r"[:@]", image)[0].removeprefix("docker.io/").removeprefix("library/") in EXEC_IMAGES
+    return (
+        re.split(r"[:@]", image)[0].removeprefix("docker.io/").removeprefix("library/")
+        in EXEC_IMAGES
+    )
 
 
 def host_ip(node: Object | None) -> str:

@@ -25,7 +25,9 @@ class Head:
 
     def encode(self, connection: str) -> bytes:
         """The head for the next hop."""
-        kept = "".join(f"{name}: {value}\r\n" for name, value in self.fields if name.lower() not in HOP_BY_HOP)
+        kept = "".join(
+            f"{name}: {value}\r\n" for name, value in self.fields if name.lower() not in HOP_BY_HOP
+        )
         return f"{self.first}\r\n{kept}Connection: {connection}\r\n\r\n".encode("latin-1")
 
 
@@ -40,7 +42,9 @@ async def read_head(reader: StreamReader) -> Head | None:
     except LimitOverrunError as error:
         raise ConnectionError(f"a head is longer than {HEAD_LIMIT} bytes") from error
     first, *lines = raw[:-4].decode("latin-1").split("\r\n")
-    fields = tuple((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    fields = tuple(
+        (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
+    )
     return Head(first, fields, {name.lower(): value for name, value in fields})
 
 
@@ -49,7 +53,9 @@ def has_body(head: Head) -> bool:
     return "transfer-encoding" in head.lower or head.lower.get("content-length", "0") != "0"
 
 
-async def relay_body(head: Head, reader: StreamReader, writer: StreamWriter, *, to_end: bool) -> None:
+async def relay_body(
+    head: Head, reader: StreamReader, writer: StreamWriter, *, to_end: bool
+) -> None:
     """Copy a body as it comes. Without a length it ends with the connection if `to_end`, else there is none."""
     if "chunked" in head.lower.get("transfer-encoding", "").lower():
         await _relay_chunks(reader, writer)

@@ -48,12 +48,17 @@ class Proxy:
                 self._tell()
 
     async def _listen(self, key: str, serve: object) -> None:
-        self.servers[key] = await asyncio.start_server(serve, HOST, 0, limit=HEAD_LIMIT, backlog=BACKLOG)  # type: ignore[arg-type]
+        self.servers[key] = await asyncio.start_server(
+            serve, HOST, 0, limit=HEAD_LIMIT, backlog=BACKLOG
+        )  # type: ignore[arg-type]
 
     def _tell(self) -> None:
         ports = {key: server.sockets[0].getsockname()[1] for key, server in self.servers.items()}
         services = {key: port for key, port in ports.items() if "/" in key}
-        sys.stdout.write(json.dumps({"admin": ports["admin"], "mesh": ports["mesh"], "services": services}) + "\n")
+        sys.stdout.write(
+            json.dumps({"admin": ports["admin"], "mesh": ports["mesh"], "services": services})
+            + "\n"
+        )
         sys.stdout.flush()
 
     async def _admin(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -70,7 +75,9 @@ class Proxy:
                 truth = self.mesh.truth.to_json(query.get("service"), float(query.get("since", 0)))
                 answer = plain_answer(200, json.dumps(truth))
             else:
-                answer = plain_answer(404, "served here: /metrics, /truth?service=NAMESPACE/NAME&since=MONOTONIC\n")
+                answer = plain_answer(
+                    404, "served here: /metrics, /truth?service=NAMESPACE/NAME&since=MONOTONIC\n"
+                )
             writer.write(answer)
             await writer.drain()
         except (ConnectionError, ValueError):

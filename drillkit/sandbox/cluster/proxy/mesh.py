@@ -87,11 +87,15 @@ class Mesh:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def serve(self, reader: StreamReader, writer: StreamWriter, service_key: str | None) -> None:
+    async def serve(
+        self, reader: StreamReader, writer: StreamWriter, service_key: str | None
+    ) -> None:
         """Serve a connection to its end. `service_key` None: a pod's, which names service and pod in its head."""
         try:
             while (head := await read_head(reader)) is not None:
-                source = "" if service_key else head.lower.get("x-sandbox-source", "default/unknown")
+                source = (
+                    "" if service_key else head.lower.get("x-sandbox-source", "default/unknown")
+                )
                 if not await self._serve_one(head, source, service_key, reader, writer):
                     return
         except (OSError, ValueError):
@@ -100,7 +104,12 @@ class Mesh:
             writer.close()
 
     async def _serve_one(
-        self, head: Head, source: str, service_key: str | None, reader: StreamReader, writer: StreamWriter
+        self,
+        head: Head,
+        source: str,
+        service_key: str | None,
+        reader: StreamReader,
+        writer: StreamWriter,
     ) -> bool:
         service = self._resolve(head, source, service_key)
         if isinstance(service, str):
@@ -108,11 +117,17 @@ class Mesh:
             await writer.drain()
             return False
         exchange = Exchange(service, source, head, reader, writer)
-        exchange.keep = head.lower.get("connection", "").lower() != "close" and head.words()[-1] != "HTTP/1.0"
+        exchange.keep = (
+            head.lower.get("connection", "").lower() != "close" and head.words()[-1] != "HTTP/1.0"
+        )
         try:
             await self._forward(exchange)
         except Failed as failed:
-            exchange.status, exchange.flags, exchange.cause = failed.status, failed.flags, failed.cause
+            exchange.status, exchange.flags, exchange.cause = (
+                failed.status,
+                failed.flags,
+                failed.cause,
+            )
             self._record(exchange)
             await self._answer_failure(exchange)
         else:
@@ -131,12 +146,16 @@ class Mesh:
         return service or f"{authority}: Name or service not known"
 
     async def _answer_failure(self, exchange: Exchange) -> None:
-        exchange.keep = exchange.keep and not exchange.started_answer and not has_body(exchange.head)
+        exchange.keep = (
+            exchange.keep and not exchange.started_answer and not has_body(exchange.head)
+        )
         if exchange.started_answer:
             exchange.writer.transport.abort()  # half an answer: the client must see that it is broken
             return
         text = f"{exchange.cause}\n"
-        exchange.writer.write(plain_answer(exchange.status, text, "keep-alive" if exchange.keep else "close"))
+        exchange.writer.write(
+            plain_answer(exchange.status, text, "keep-alive" if exchange.keep else "close")
+        )
         await exchange.writer.drain()
 
     async def _forward(self, exchange: Exchange) -> None:
@@ -156,8 +175,12 @@ class Mesh:
         except OSError as error:
             connection.close()
             if exchange.writer.is_closing():
-                raise Failed(exchange.status, "DC", "the client gave up before the end of the answer") from error
-            raise Failed(502, "UC", f"{endpoint.pod} ended the connection inside its answer") from error
+                raise Failed(
+                    exchange.status, "DC", "the client gave up before the end of the answer"
+                ) from error
+            raise Failed(
+                502, "UC", f"{endpoint.pod} ended the connection inside its answer"
+            ) from error
         except BaseException:
             connection.close()
             raise
@@ -205,7 +228,9 @@ class Mesh:
         except ConnectionError as error:
             connection.close()
             if connection.fresh or not repeatable:
-                raise Failed(502, "UC", f"{endpoint.pod} ended the connection without an answer") from error
+                raise Failed(
+                    502, "UC", f"{endpoint.pod} ended the connection without an answer"
+                ) from error
         except BaseException:
             connection.close()
             raise
@@ -214,7 +239,9 @@ class Mesh:
             return connection, await self._send(exchange, connection)
         except ConnectionError as error:
             connection.close()
-            raise Failed(502, "UC", f"{endpoint.pod} ended the connection without an answer") from error
+            raise Failed(
+                502, "UC", f"{endpoint.pod} ended the connection without an answer"
+            ) from error
         except BaseException:
             connection.close()
             raise
@@ -223,7 +250,9 @@ class Mesh:
         try:
             return await self.pool.connect((endpoint.host, endpoint.port), fresh=fresh)
         except OSError as error:
-            raise Failed(502, "UF", f"{endpoint.pod} takes no connection: {error.strerror or error}") from error
+            raise Failed(
+                502, "UF", f"{endpoint.pod} takes no connection: {error.strerror or error}"
+            ) from error
 
     async def _send(self, exchange: Exchange, connection: Connection) -> Head:
         connection.writer.write(exchange.head.encode("keep-alive"))
@@ -238,7 +267,11 @@ class Mesh:
 
     async def _http_fault(self, exchange: Exchange) -> None:
         rule = fault.http_fault(
-            self.table.rules, exchange.service.host, exchange.method, exchange.path, exchange.head.lower
+            self.table.rules,
+            exchange.service.host,
+            exchange.method,
+            exchange.path,
+            exchange.head.lower,
         )
         if rule is None:
             return
@@ -292,5 +325,7 @@ class Mesh:
         namespace = exchange.source.partition("/")[0]
         workload = self.table.workloads.get(exchange.source, "unknown")
         source = f"{namespace}/{workload}" if exchange.source else INGRESS
-        hop = Hop(source, exchange.service.key, exchange.destination, exchange.status, exchange.flags)
+        hop = Hop(
+            source, exchange.service.key, exchange.destination, exchange.status, exchange.flags
+        )
         self.metrics.observe(hop, took_s)

@@ -60,7 +60,9 @@ class Metrics:
         """Count one finished request."""
         series = self.series.setdefault(hop, Series())
         took_ms = 1000 * took_s
-        series.buckets[next((i for i, edge in enumerate(BUCKETS_MS) if took_ms <= edge), len(BUCKETS_MS))] += 1
+        series.buckets[
+            next((i for i, edge in enumerate(BUCKETS_MS) if took_ms <= edge), len(BUCKETS_MS))
+        ] += 1
         series.sum_ms += took_ms
 
     def announce(self, hop: Hop) -> None:
@@ -73,7 +75,10 @@ class Metrics:
             "# HELP istio_requests_total Requests as their source saw them.",
             "# TYPE istio_requests_total counter",
         ]
-        lines += [f"istio_requests_total{{{hop.labels()}}} {sum(s.buckets)}" for hop, s in self.series.items()]
+        lines += [
+            f"istio_requests_total{{{hop.labels()}}} {sum(s.buckets)}"
+            for hop, s in self.series.items()
+        ]
         lines += [
             "# HELP istio_request_duration_milliseconds Time until the answer was complete.",
             "# TYPE istio_request_duration_milliseconds histogram",
@@ -82,7 +87,9 @@ class Metrics:
             labels, total = hop.labels(), 0
             for edge, number in zip([*map(str, BUCKETS_MS), "+Inf"], series.buckets, strict=True):
                 total += number
-                lines.append(f'istio_request_duration_milliseconds_bucket{{{labels},le="{edge}"}} {total}')
+                lines.append(
+                    f'istio_request_duration_milliseconds_bucket{{{labels},le="{edge}"}} {total}'
+                )
             lines.append(f"istio_request_duration_milliseconds_sum{{{labels}}} {series.sum_ms:.3f}")
             lines.append(f"istio_request_duration_milliseconds_count{{{labels}}} {total}")
         return "\n".join([*lines, ""])

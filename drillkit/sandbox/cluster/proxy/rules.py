@@ -53,7 +53,9 @@ class HttpRule:
     def covers(self, host: str, method: str, path: str, headers: Mapping[str, str]) -> bool:
         if not any(fnmatch.fnmatchcase(host, pattern) for pattern in self.hosts):
             return False
-        return not self.matches or any(_matches(match, method, path, headers) for match in self.matches)
+        return not self.matches or any(
+            _matches(match, method, path, headers) for match in self.matches
+        )
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,19 @@ class Rules:
         """Rules that `to_json` wrote."""
         return Rules(
             tuple(
-                PacketRule(**{**r, "from_pods": _pods(r["from_pods"]), "to_pods": _pods(r["to_pods"])})
+                PacketRule(
+                    **{**r, "from_pods": _pods(r["from_pods"]), "to_pods": _pods(r["to_pods"])}
+                )
                 for r in data["packets"]
             ),
-            tuple(HttpRule(**{**r, "hosts": tuple(r["hosts"]), "matches": tuple(r["matches"])}) for r in data["http"]),
+            tuple(
+                HttpRule(**{**r, "hosts": tuple(r["hosts"]), "matches": tuple(r["matches"])})
+                for r in data["http"]
+            ),
             tuple(BusyRule(**{**r, "pods": frozenset(r["pods"])}) for r in data["busy"]),
             tuple(
-                NameRule(**{**r, "pods": frozenset(r["pods"]), "patterns": tuple(r["patterns"])}) for r in data["names"]
+                NameRule(**{**r, "pods": frozenset(r["pods"]), "patterns": tuple(r["patterns"])})
+                for r in data["names"]
             ),
         )
 
@@ -136,7 +144,9 @@ def busy_s(rules: Rules, pod: str) -> float:
     return sum(rule.delay_s for rule in rules.busy if pod in rule.pods)
 
 
-def http_fault(rules: Rules, host: str, method: str, path: str, headers: Mapping[str, str]) -> HttpRule | None:
+def http_fault(
+    rules: Rules, host: str, method: str, path: str, headers: Mapping[str, str]
+) -> HttpRule | None:
     """The first route that covers the request; like Istio, the first match wins even if it has no fault."""
     return next((rule for rule in rules.http if rule.covers(host, method, path, headers)), None)
 
@@ -144,7 +154,9 @@ def http_fault(rules: Rules, host: str, method: str, path: str, headers: Mapping
 def unresolvable(rules: Rules, pod: str, host: str) -> NameRule | None:
     """The fault that keeps `pod` from resolving `host`, if any."""
     for rule in rules.names:
-        if pod in rule.pods and any(fnmatch.fnmatchcase(host, pattern) for pattern in rule.patterns):
+        if pod in rule.pods and any(
+            fnmatch.fnmatchcase(host, pattern) for pattern in rule.patterns
+        ):
             return rule
     return None
 
@@ -153,7 +165,10 @@ def _matches(match: Mapping[str, Any], method: str, path: str, headers: Mapping[
     if match.keys() - _READABLE:
         return False  # a condition that cannot be read here: the fault must not become wider than was asked
     pairs = [(match.get("uri"), path), (match.get("method"), method)]
-    pairs += [(wanted, headers.get(name.lower(), "")) for name, wanted in (match.get("headers") or {}).items()]
+    pairs += [
+        (wanted, headers.get(name.lower(), ""))
+        for name, wanted in (match.get("headers") or {}).items()
+    ]
     return all(wanted is None or _string_match(wanted, value) for wanted, value in pairs)
 
 

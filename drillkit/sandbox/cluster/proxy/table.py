@@ -46,14 +46,26 @@ class Table:
 
     def to_json(self) -> dict[str, Any]:
         """JSON data; `from_json` reads it back."""
-        services = [{"key": s.key, "endpoints": [asdict(e) for e in s.endpoints]} for s in self.services.values()]
-        return {"services": services, "workloads": dict(self.workloads), "rules": self.rules.to_json()}
+        services = [
+            {"key": s.key, "endpoints": [asdict(e) for e in s.endpoints]}
+            for s in self.services.values()
+        ]
+        return {
+            "services": services,
+            "workloads": dict(self.workloads),
+            "rules": self.rules.to_json(),
+        }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Table:
         """A table that `to_json` wrote."""
-        services = (Service(s["key"], tuple(Endpoint(**e) for e in s["endpoints"])) for s in data["services"])
-        return Table({s.key: s for s in services}, data["workloads"], Rules.from_json(data["rules"]))
+        services = (
+            Service(s["key"], tuple(Endpoint(**e) for e in s["endpoints"]))
+            for s in data["services"]
+        )
+        return Table(
+            {s.key: s for s in services}, data["workloads"], Rules.from_json(data["rules"])
+        )
 
     def service_for(self, authority: str, source_pod: str) -> Service | None:
         """The Service a pod means by a host name, short names being looked up in the pod's own namespace."""

@@ -26,7 +26,11 @@ class Connection:
     """False once it has carried a request: the pod may then have closed it unnoticed."""
 
     def usable(self) -> bool:
-        return not self.reader.at_eof() and not self.writer.is_closing() and self.reader.exception() is None
+        return (
+            not self.reader.at_eof()
+            and not self.writer.is_closing()
+            and self.reader.exception() is None
+        )
 
     def close(self) -> None:
         self.writer.close()

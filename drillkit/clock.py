@@ -1,4 +1,4 @@
-"""Now, sleep, deadline and gate: the only way to the time.
+"""Now, sleep, deadline and fence: the only way to the time.
 
 Tests hand in a virtual clock; production has one `SystemClock`.
 """
@@ -78,7 +78,7 @@ class Deadline:
         return Deadline(min(self.at, self.clock.mono() + seconds), self.clock)
 
 
-class Gate:
+class Fence:
     """Open while effects may begin. Closing it is final; every attempt of a mutating call passes it."""
 
     def __init__(self) -> None:

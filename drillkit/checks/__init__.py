@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drillkit.checks.context import Context, Copy
-from drillkit.checks.verifying import permissions_of, problems_of, verify
-from drillkit.checks.warming import warm
+from drillkit.checks.verify import permissions_of, problems_of, verify
+from drillkit.checks.warm import warm
 
 __all__ = ["Context", "Copy", "permissions_of", "problems_of", "verify", "warm"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.dialect import dialect, micros, moment
-from drillkit.checks.reading import Which, one_row, opened
+from drillkit.checks.reader import Which, one_row, opened
 from drillkit.clients import secrets
-from drillkit.clients.canary import Beat, table_of
+from drillkit.clients.canary.beat import Beat, table_of
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from drillkit.clients import Clients
 from drillkit.clients.sql import Database
-from drillkit.clock import Clock, Deadline, Gate
+from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
 from drillkit.model.drill import StepCheck, Target
 from drillkit.model.evidence import Evidence
@@ -38,7 +38,7 @@ class Context(Protocol):
     @property
     def clock(self) -> Clock: ...
     @property
-    def gate(self) -> Gate: ...
+    def fence(self) -> Fence: ...
     @property
     def deadline(self) -> Deadline: ...
     @property

@@ -20,7 +20,7 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube import DeleteObject, Object
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
 from drillkit.clients.secrets import Login
-from drillkit.clients.sql import Database, Session
+from drillkit.clients.sql import Database, SqlSession
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, Invalid, Unanswered, UsageError
 
@@ -37,7 +37,7 @@ class InCluster:
         self._host = host
 
     @contextlib.contextmanager
-    def open(self, database: Database, login: str) -> Iterator[Session]:
+    def open(self, database: Database, login: str) -> Iterator[SqlSession]:
         """See `Runner.open`. Nothing is opened before the first query."""
         who = secrets.login(
             login, f"databases of target {self._host.target.name}", lambda: self._host.clients.aws
@@ -55,7 +55,7 @@ class _JobSession:
         self._settings = ["set default_transaction_read_only = on"]
 
     def rows(self, query: str) -> list[list[Any]]:
-        """See `Session.rows`; values come as text. Settings are kept for the queries after them."""
+        """See `SqlSession.rows`; values come as text. Settings are kept for the queries after them."""
         if query.startswith("set "):
             self._settings.append(query)
             return []
@@ -100,7 +100,7 @@ class _JobSession:
             look,
             clock=host.clock,
             deadline=deadline,
-            gate=host.gate,
+            fence=host.fence,
             what=f"job/{namespace}/{name} to end",
             cap_s=2.0,
         )

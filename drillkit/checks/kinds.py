@@ -10,9 +10,9 @@ from drillkit.checks import canary
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.dialect import Dialect, dialect, moment
 from drillkit.checks.expectation import Expectation, as_number, scalar
-from drillkit.checks.reading import one_row, opened
+from drillkit.checks.reader import one_row, opened
 from drillkit.clients import command
-from drillkit.clients.fetch import fetch
+from drillkit.clients.http_get import fetch
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
 from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar

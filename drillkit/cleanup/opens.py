@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drillkit.clients import undo_class
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 from drillkit.model.codec import from_data
 from drillkit.model.errors import DrillError
 from drillkit.model.records import History
@@ -41,7 +41,7 @@ class OpenUndo:
     version: str = ""
     """The drillkit that wrote it."""
 
-    def load(self) -> Applicable:
+    def load(self) -> UndoAction:
         """The undo itself. Raises UnknownUndo naming the version that wrote it."""
         writer = f"drillkit {self.version}" if self.version else "another version of drillkit"
         try:
@@ -52,7 +52,7 @@ class OpenUndo:
                 f"version, or undo it by hand: {dict(self.args)}"
             ) from error
         try:
-            undo: Applicable = from_data(cls, self.args)
+            undo: UndoAction = from_data(cls, self.args)
         except (ValueError, TypeError, KeyError) as error:
             raise UnknownUndo(
                 f"{self.resource}: the arguments of `{self.kind}` do not fit this version ({error}); {writer} wrote "

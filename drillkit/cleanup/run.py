@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.model.codec import encode_evidence
 from drillkit.model.effects import Phase, Undone
@@ -106,7 +106,7 @@ def clean(
     """Apply open undos of these phases and write down how each ended. Raises nothing for what an undo does.
 
     Args:
-        clients: connections whose gate is open (the run's own may be closed).
+        clients: connections whose fence is open (the run's own may be closed).
         limit_s: each is tried once at least, but not again after so many seconds; what is open then stays open.
         skip_remove: once set, *remove* ends: what is waiting is cut, what has not begun is skipped.
         at_once: how many at the same time; 1 applies one after the other in this thread.
@@ -231,9 +231,9 @@ class _Work:
             wait_random,
         )
 
-        act: Applicable = undo.load()
+        act: UndoAction = undo.load()
         clock = self._clock if skip is None else _Hurried(self._clock, skip)
-        patience = Patience(
+        context = UndoContext(
             clock,
             self.deadline,
             self._began,
@@ -253,7 +253,7 @@ class _Work:
 
         def once() -> Undone:
             attempts.n += 1
-            return act.apply(self._clients, patience)
+            return act.apply(self._clients, context)
 
         return Retrying(
             retry=retry_if_exception_type((CallError, TargetError)),

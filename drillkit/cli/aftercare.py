@@ -48,8 +48,8 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
     from drillkit.cli.places import reports_folder
     from drillkit.journal.runs import RunLock, find_run, open_runs
     from drillkit.model.errors import UsageError
-    from drillkit.runner.opening import operator
-    from drillkit.runner.stopping import ask_to_abort
+    from drillkit.runner.abort import ask_to_abort
+    from drillkit.runner.run_start import operator
 
     def running(folder: Path) -> bool:
         lock = RunLock.take(folder)

@@ -59,7 +59,8 @@ def install(
 ) -> None:
     """Make the heartbeat, or bring it up to date. It stays until `drillkit canary remove`."""
     from drillkit.cli.targets import chosen_target, confirm, connected
-    from drillkit.clients import heartbeat, secrets
+    from drillkit.clients import secrets
+    from drillkit.clients.canary import install as heartbeat
 
     if instance is not None:
         _install_sql(target, instance, name, apply=apply, yes=yes)
@@ -86,7 +87,7 @@ def install(
 def status(target: str | None, namespace: str | None, name: str) -> int:
     """Whether it beats. Ends with 0 when its newest beat is signed and less than three minutes old, else with 1."""
     from drillkit.cli.targets import chosen_target, connected
-    from drillkit.clients import heartbeat
+    from drillkit.clients.canary import install as heartbeat
     from drillkit.model.units import format_duration
 
     clients = connected(chosen_target("canary status", target))
@@ -113,7 +114,7 @@ def status(target: str | None, namespace: str | None, name: str) -> int:
 def remove(target: str | None, namespace: str | None, name: str, yes: bool) -> None:
     """Remove the heartbeat: CronJob, ConfigMap, key and permissions."""
     from drillkit.cli.targets import chosen_target, confirm, connected
-    from drillkit.clients import heartbeat
+    from drillkit.clients.canary import install as heartbeat
 
     chosen = chosen_target("canary remove", target)
     where = _needed(namespace)
@@ -134,7 +135,7 @@ def _needed(namespace: str | None) -> str:
 
 def _install_sql(target: str | None, instance: str, name: str, *, apply: bool, yes: bool) -> None:
     from drillkit.cli.targets import chosen_target, confirm
-    from drillkit.clients import heartbeat
+    from drillkit.clients.canary import install as heartbeat
 
     if not apply:
         click.echo(heartbeat.sql(name), nl=False)
@@ -151,7 +152,7 @@ def _install_sql(target: str | None, instance: str, name: str, *, apply: bool, y
 def _create_table(target: Target, instance: str, name: str) -> Database:
     from drillkit.cli.targets import connected
     from drillkit.clients import secrets, sql
-    from drillkit.clients.heartbeat import create_table
+    from drillkit.clients.canary.install import create_table
     from drillkit.clients.rds.plans import database_of
     from drillkit.model.errors import UsageError
 

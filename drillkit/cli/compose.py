@@ -78,7 +78,7 @@ def needs_of(parsed: Parsed) -> frozenset[str]:
 @contextmanager
 def standing_target(asked: Asked) -> Iterator[tuple[Target, int | None]]:
     """The target with everything it needs running, and its process if drillkit started it."""
-    from drillkit.runner.launching import launched
+    from drillkit.runner.target_process import launched
 
     needs = needs_of(asked.parsed) - {"kubernetes"}
     if asked.target.launch is not None and _wants_prometheus(asked):
@@ -155,7 +155,7 @@ def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
 
 def digests_of(drill: Drill, find_experiment: Any, slos: Mapping[str, FoundSlo]) -> dict[str, str]:
     """SHA-256 of every file that takes part, by what it is."""
-    from drillkit.runner.opening import each_step
+    from drillkit.runner.run_start import each_step
 
     found: dict[str, str] = {}
     for step, _ in each_step(drill):
@@ -189,6 +189,6 @@ def source_bytes(parsed: Parsed) -> bytes:
 
 def new_run(name: str) -> RunNames:
     """Names for a run that is about to begin."""
-    from drillkit.runner.opening import new_names
+    from drillkit.runner.run_start import new_names
 
     return new_names(name)

@@ -10,7 +10,7 @@ import click
 from drillkit.cli.targets import OPTION
 
 if TYPE_CHECKING:
-    from drillkit.runner.sweeping import Swept
+    from drillkit.runner.sweep import Swept
 
 
 @click.command()
@@ -27,8 +27,8 @@ def keep(run: str, resource: str, out: Path | None) -> int:
     from drillkit.cli.places import reports_folder
     from drillkit.clock import SystemClock
     from drillkit.journal.runs import find_run
-    from drillkit.runner.keeping import keep as keep_it
-    from drillkit.runner.opening import operator
+    from drillkit.runner.keep import keep as keep_it
+    from drillkit.runner.run_start import operator
 
     kept = keep_it(find_run(run, reports_folder(out)), resource, operator(), SystemClock())
     click.echo(f"{kept.resource}: {'kept' if kept.done else 'will be kept'}; {kept.detail}")
@@ -48,8 +48,8 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clock import SystemClock, utc
     from drillkit.model.units import format_duration, parse_duration
-    from drillkit.runner.sweeping import expired
-    from drillkit.runner.sweeping import sweep as sweep_it
+    from drillkit.runner.sweep import expired
+    from drillkit.runner.sweep import sweep as sweep_it
 
     try:
         limit_s = parse_duration(limit).total_seconds()

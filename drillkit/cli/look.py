@@ -111,7 +111,7 @@ def _check(found: Any, roots: Any) -> tuple[str, ...]:
         if checked.mistakes:
             raise SpecError(list(checked.mistakes))
         return checked.notes
-    from drillkit.runner.opening import each_step
+    from drillkit.runner.run_start import each_step
 
     parsed = parse(source_of(found, roots))
     drill = parsed.resolve()
@@ -173,7 +173,7 @@ def init(name: str, folder: Path) -> None:
 @click.command()
 def version() -> None:
     """Versions of drillkit and of what it drives."""
-    from drillkit.runner.opening import versions
+    from drillkit.runner.run_start import versions
 
     for name, number in versions().items():
         click.echo(f"{name} {number}")

@@ -169,7 +169,7 @@ def _execute(
 ) -> Finished:
     from drillkit.cli import compose
     from drillkit.cli.places import reports_folder
-    from drillkit.cli.terminal import watcher
+    from drillkit.cli.progress import watcher
     from drillkit.runner.execute import Request, execute
     from drillkit.spec.experiments import experiment_finder
 
@@ -205,7 +205,7 @@ def _prepare_report() -> None:
 
     from drillkit.report.pages import prepare
 
-    importlib.import_module("drillkit.judge.judging")
+    importlib.import_module("drillkit.judge.verdict")
     prepare()
 
 
@@ -223,7 +223,7 @@ def _plan(
     name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
 ) -> int:
     from drillkit.cli import compose
-    from drillkit.runner.planning import plan_only
+    from drillkit.runner.dry_run import plan_only
     from drillkit.spec.experiments import experiment_finder
 
     asked = compose.ask(name, sets, var_files, target, need=True)

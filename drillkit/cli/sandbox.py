@@ -51,7 +51,7 @@ def _folder() -> Path:
 def up(aws: bool, velero: bool, prometheus: bool) -> None:
     """Start it in the background and wait until the demo shop answers."""
     from drillkit.model.errors import UsageError
-    from drillkit.runner.launching import standing, start
+    from drillkit.runner.target_process import standing, start
 
     target = _target()
     if (found := standing(target)) is not None:
@@ -75,7 +75,7 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the endpoints as JSON.")
 def status(as_json: bool) -> int:
     """Whether one is up, and where."""
-    from drillkit.runner.launching import standing
+    from drillkit.runner.target_process import standing
 
     found = standing(_target())
     if found is None:
@@ -92,7 +92,7 @@ def status(as_json: bool) -> int:
 def down() -> None:
     """Stop it; its pods, databases and backups go with it."""
     from drillkit.model.errors import TargetError
-    from drillkit.runner.launching import standing
+    from drillkit.runner.target_process import standing
 
     found = standing(_target())
     if found is None:
@@ -123,7 +123,7 @@ def _alive(pid: int) -> bool:
 @sandbox.command()
 def kubeconfig() -> int:
     """Print the path of its kubeconfig: export KUBECONFIG=$(drillkit sandbox kubeconfig)."""
-    from drillkit.runner.launching import standing
+    from drillkit.runner.target_process import standing
 
     found = standing(_target())
     if found is None:

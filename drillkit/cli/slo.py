@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from drillkit.clients.prometheus import Prometheus
     from drillkit.model.drill import PrometheusTarget, Target
     from drillkit.model.slo import Slo
-    from drillkit.sampler.standing import Standing
+    from drillkit.slo.status import SloStatus
     from drillkit.spec.openslo import FoundSlo
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -121,13 +121,13 @@ def check(
     Ends with 0 when they hold, 1 when one is violated, 3 when that is unknown.
     """
     from drillkit.model.verdict import Holds
-    from drillkit.sampler.standing import stand
+    from drillkit.slo.status import stand
 
     found = [
         _find(name) for name in names
     ]  # a refused document ends here, before anything is asked
     when, window = _moment(at), _duration(over, "--over")
-    standings: list[Standing] = []
+    standings: list[SloStatus] = []
     with opened(names[0], target, prometheus, scrape) as server:
         offset_s = server.clock_offset_s() if when is None else 0.0
         for each in found:
@@ -240,7 +240,7 @@ def server_target(
 def _standing(what: str, option: str | None) -> Target:
     """The chosen target; one that drillkit launches must be up already."""
     from drillkit.model.errors import UsageError
-    from drillkit.runner.launching import filled, standing
+    from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
 
     target = choose_target(what, find_roots(), option=option).target
@@ -254,7 +254,7 @@ def _standing(what: str, option: str | None) -> Target:
     return filled(target, endpoints)
 
 
-def _data(found: Standing) -> dict[str, Any]:
+def _data(found: SloStatus) -> dict[str, Any]:
     return {
         "slo": found.slo.name,
         "holds": str(found.answer.holds),
@@ -288,7 +288,7 @@ def _data(found: Standing) -> dict[str, Any]:
     }
 
 
-def _print(found: FoundSlo, standing: Standing, where: str) -> None:
+def _print(found: FoundSlo, standing: SloStatus, where: str) -> None:
     from drillkit.cli.slo_text import standing_lines
 
     color = {"met": "green", "unknown": "yellow", "violated": "red"}[standing.answer.holds]

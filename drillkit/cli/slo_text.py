@@ -9,7 +9,7 @@ from drillkit.judge.budget import budget_s, can_fire, time_to_page_s
 from drillkit.judge.statistics import least_bad_to_fail, most_bad_to_pass, trials_needed
 from drillkit.model.slo import Probed, Threshold
 from drillkit.model.units import format_duration
-from drillkit.sampler.standing import Alarm, Burning, Standing, alarms_of, sent_for
+from drillkit.slo.status import Alarm, Burning, SloStatus, alarms_of, sent_for
 from drillkit.spec.openslo import FoundSlo
 
 COLUMN = 9
@@ -19,7 +19,7 @@ def _row(title: str, text: str) -> str:
     return f"  {title:{COLUMN}}{text}"
 
 
-def standing_lines(found: FoundSlo, standing: Standing, where: str) -> Iterator[str]:
+def standing_lines(found: FoundSlo, standing: SloStatus, where: str) -> Iterator[str]:
     """How an objective stands."""
     slo, count = standing.slo, standing.count
     yield _row("from", f"{found.where}, asked of {where} at {_date(standing.at)}")

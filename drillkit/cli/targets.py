@@ -18,7 +18,7 @@ YES = click.option("--yes", is_flag=True, help="Do it without asking.")
 def chosen_target(what: str, option: str | None) -> Target:
     """The chosen target; one that drillkit launches must be up already. Raises UsageError, SpecError."""
     from drillkit.model.errors import UsageError
-    from drillkit.runner.launching import filled, standing
+    from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
 
     target = choose_target(what, find_roots(), option=option).target
@@ -35,10 +35,10 @@ def chosen_target(what: str, option: str | None) -> Target:
 def connected(target: Target) -> Clients:
     """Connections to a target, after a look at who it is. Raises TargetError when the cluster is another one."""
     from drillkit.clients import Clients
-    from drillkit.clock import Gate, SystemClock
+    from drillkit.clock import Fence, SystemClock
     from drillkit.model.errors import TargetError
 
-    clients = Clients(target, SystemClock(), Gate())
+    clients = Clients(target, SystemClock(), Fence())
     pinned = target.kubernetes.cluster_uid if target.kubernetes is not None else None
     if pinned and (found := clients.kube.cluster_uid()) != pinned:
         raise TargetError(

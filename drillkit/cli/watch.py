@@ -102,7 +102,7 @@ def _run(
 ) -> Finished:
     from drillkit.cli import compose
     from drillkit.cli.places import reports_folder
-    from drillkit.cli.terminal import watcher
+    from drillkit.cli.progress import watcher
     from drillkit.model.codec import to_data
     from drillkit.model.errors import UsageError
     from drillkit.runner.execute import Request, execute

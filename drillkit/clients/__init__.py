@@ -21,18 +21,18 @@ if (
     from drillkit.clients.kube import Kube
     from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
-    from drillkit.clients.undo import Applicable
-    from drillkit.clock import Clock, Gate
+    from drillkit.clients.undo import UndoAction
+    from drillkit.clock import Clock, Fence
     from drillkit.model.drill import Target
 
 
 class Clients:
-    """Connections to one target. Mutating calls of all of them pass `gate`."""
+    """Connections to one target. Mutating calls of all of them pass `fence`."""
 
-    def __init__(self, target: Target, clock: Clock, gate: Gate) -> None:
+    def __init__(self, target: Target, clock: Clock, fence: Fence) -> None:
         self.target = target
         self.clock = clock
-        self.gate = gate
+        self.fence = fence
         self.hold: tuple[int, ...] = ()
         """Descriptors that processes started for this target inherit: the run's lock, so that it outlasts them."""
         self.prestarted: Prestarted | None = None
@@ -40,9 +40,9 @@ class Clients:
         self._opening = threading.RLock()
         self._lender: Clients | None = None
 
-    def behind(self, gate: Gate) -> Clients:
-        """The same connection to the cluster behind another gate: a plugin that logs in is asked once."""
-        others = Clients(self.target, self.clock, gate)
+    def behind(self, fence: Fence) -> Clients:
+        """The same connection to the cluster behind another fence: a plugin that logs in is asked once."""
+        others = Clients(self.target, self.clock, fence)
         others.hold, others._lender = self.hold, self
         return others
 
@@ -53,12 +53,12 @@ class Clients:
             from drillkit.clients.kube import open_kube
 
             if self._lender is not None:
-                return self._lender.kube.behind(self.gate)
+                return self._lender.kube.behind(self.fence)
             if self.target.kubernetes is None:
                 raise UsageError(
                     f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"
                 )
-            return open_kube(self.target.kubernetes, self.clock, self.gate)
+            return open_kube(self.target.kubernetes, self.clock, self.fence)
 
     @functools.cached_property
     def aws(self) -> Aws:
@@ -70,7 +70,7 @@ class Clients:
                 raise UsageError(
                     f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml"
                 )
-            return Aws(self.target.aws, self.clock, self.gate)
+            return Aws(self.target.aws, self.clock, self.fence)
 
     @functools.cached_property
     def rds(self) -> Rds:
@@ -106,7 +106,7 @@ class Clients:
             workers.close()
 
 
-def undo_class(kind: str) -> type[Applicable]:
+def undo_class(kind: str) -> type[UndoAction]:
     """The class of an undo kind such as `kube.uncordon`: module `drillkit.clients.kube`, its table `UNDOS`.
 
     Raises KeyError for a kind that this version does not know.
@@ -114,7 +114,7 @@ def undo_class(kind: str) -> type[Applicable]:
     module, _, _ = kind.partition(".")
     try:
         found = importlib.import_module(f"drillkit.clients.{module}")
-        table: dict[str, type[Applicable]] = found.UNDOS
+        table: dict[str, type[UndoAction]] = found.UNDOS
     except (ImportError, AttributeError) as error:
         raise KeyError(kind) from error
     return table[kind]

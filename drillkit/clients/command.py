@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible, Phase, Undone
@@ -27,7 +27,7 @@ GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
-class UndoCommand(Applicable):
+class UndoCommand(UndoAction):
     """Run the command that the drill declares as the undo. It must tolerate that the command never ran."""
 
     kind: ClassVar[str] = "command.undo"
@@ -43,8 +43,8 @@ class UndoCommand(Applicable):
     def resource(self) -> str:
         return f"command/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
-        ended = run(self.undo, self.folder, self.env, patience.deadline, patience.clock)
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
+        ended = run(self.undo, self.folder, self.env, context.deadline, context.clock)
         if ended.code != 0:
             raise Unavailable(f"`{self.undo[0]}` ended with {ended.code}: {ended.last_line}")
         return Undone("undone", f"`{self.undo[0]}` ended with 0")
@@ -177,4 +177,4 @@ def resolved(env: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-UNDOS: dict[str, type[Applicable]] = {UndoCommand.kind: UndoCommand}
+UNDOS: dict[str, type[UndoAction]] = {UndoCommand.kind: UndoCommand}

@@ -230,7 +230,7 @@ class BadAnswer(Exception):
     """Bytes that are no HTTP/1.1 answer."""
 
 
-class Answer:
+class ProbeAnswer:
     """Reads one HTTP/1.1 answer (RFC 9112) out of bytes that arrive in any pieces."""
 
     __slots__ = (

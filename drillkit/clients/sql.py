@@ -47,7 +47,7 @@ class Database:
         return replace(self, name=name) if name else self
 
 
-class Session(Protocol):
+class SqlSession(Protocol):
     """An open, read-only session."""
 
     def rows(self, query: str) -> list[list[Any]]:
@@ -55,7 +55,7 @@ class Session(Protocol):
 
 
 @contextlib.contextmanager
-def session(database: Database, login: Login, limit_s: float) -> Iterator[Session]:
+def session(database: Database, login: Login, limit_s: float) -> Iterator[SqlSession]:
     """A session in which every transaction is read-only; each query may take `limit_s` seconds.
 
     Raises Unreachable, Denied, Absent (no such database), Unanswered, UsageError for an engine nobody can speak to.

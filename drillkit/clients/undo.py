@@ -1,4 +1,4 @@
-"""How an undo is applied: with patience, and only to what is ours."""
+"""How an undo is applied: with context, and only to what is ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class UndoContext:
     """What an undo may assume and how long it may try."""
 
     clock: Clock
@@ -47,10 +47,10 @@ class Patience:
         self.clock.sleep(min(seconds, self.deadline.left()))
 
 
-class Applicable(Undo):
+class UndoAction(Undo):
     """An undo of a client: data plus the one method that applies it."""
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and 'still creating'.
 
         Raises CallError when the other side will not have it now (the caller tries again within the limit),

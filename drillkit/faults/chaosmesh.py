@@ -26,13 +26,13 @@ from drillkit.faults.context import (
     touched,
     wait,
 )
-from drillkit.faults.foresee import Foreseen
-from drillkit.faults.victims import Victims, choose_pods, said
+from drillkit.faults.pod_selection import Victims, choose_pods, said
+from drillkit.faults.preview import Foreseen
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
-    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.journal.book import Planned
     from drillkit.model.drill import Target
@@ -73,7 +73,7 @@ class Fault:
         return found
 
 
-def inject(session: Session, fault: Fault) -> dict[str, Any]:
+def inject(session: WorkerSession, fault: Fault) -> dict[str, Any]:
     """Make the fault, see it in effect as long as it should be, and see it gone.
 
     Raises StepFailed when there is nothing to hit or Chaos Mesh is missing, StepUnknown when it was not in effect,
@@ -122,7 +122,7 @@ def _look(kube: Kube, target: Target, fault: Fault) -> Victims:
 
 
 def _create(
-    session: Session, fault: Fault, victims: Victims, duration_s: float
+    session: WorkerSession, fault: Fault, victims: Victims, duration_s: float
 ) -> Planned[DeleteFault]:
     names = sorted(pod["metadata"]["name"] for pod in victims.chosen)
     number = len(session.notes().touched)
@@ -144,7 +144,7 @@ def _create(
     return planned
 
 
-def _read(session: Session, planned: Planned[DeleteFault]) -> Object | None:
+def _read(session: WorkerSession, planned: Planned[DeleteFault]) -> Object | None:
     undo = planned.undo
     return session.clients.kube.find(undo.of, undo.name, undo.namespace)
 
@@ -153,7 +153,7 @@ def _holds(obj: Object, kind: str) -> bool:
     return (condition(obj, kind) or {}).get("status") == "True"
 
 
-def _await_injection(session: Session, fault: Fault, planned: Planned[DeleteFault]) -> None:
+def _await_injection(session: WorkerSession, fault: Fault, planned: Planned[DeleteFault]) -> None:
     seen: list[Object] = []
 
     def injected() -> bool | None:
@@ -193,7 +193,7 @@ def _trouble(seen: Sequence[Object]) -> str:
     )
 
 
-def _effect(session: Session, planned: Planned[DeleteFault]) -> tuple[bool, str]:
+def _effect(session: WorkerSession, planned: Planned[DeleteFault]) -> tuple[bool, str]:
     """Whether it is in force now, and why not."""
     obj = _read(session, planned)
     if obj is None:
@@ -206,7 +206,7 @@ def _effect(session: Session, planned: Planned[DeleteFault]) -> tuple[bool, str]
 
 
 def _await_recovery(
-    session: Session, fault: Fault, planned: Planned[DeleteFault], end: float
+    session: WorkerSession, fault: Fault, planned: Planned[DeleteFault], end: float
 ) -> None:
     """Wait until Chaos Mesh has let go of every target. Raises StepFailed: the undo then removes it."""
     last: list[Object] = []

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from drillkit.clients.chaostoolkit.session import Session, current_session
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver
 from drillkit.journal.book import Planned, observe
 from drillkit.model.errors import CallError, DrillError, Refused
@@ -23,11 +23,11 @@ POLL_S = 0.2
 """How often a cluster is asked whether something has come: fine enough to time a recovery by."""
 
 
-def here() -> Session:
+def here() -> WorkerSession:
     """The session of this process: the worker's, or under plain `chaos run` one with a local journal."""
     session = current_session()
     if session is None:
-        from drillkit.faults.local import open_local
+        from drillkit.faults.standalone import open_local
 
         session = open_local()
     return session
@@ -50,46 +50,46 @@ def fault(activity: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def touched(session: Session, target: str) -> None:
+def touched(session: WorkerSession, target: str) -> None:
     """Note a target that was touched just now."""
     session.notes().touched.append(target)
 
 
-def tell(session: Session, evidence: Evidence) -> None:
+def tell(session: WorkerSession, evidence: Evidence) -> None:
     """Write down what was seen."""
     observe(session.book, evidence)
 
 
-def say(session: Session, text: str) -> None:
+def say(session: WorkerSession, text: str) -> None:
     """Tell who is watching."""
     session.book.append("progress", {"text": text}, durable=False)
 
 
-def disrupted(session: Session, at: float | None = None) -> float:
+def disrupted(session: WorkerSession, at: float | None = None) -> float:
     """Mark this moment (or `at`, monotonic) as the one from which on users may suffer."""
     at = session.clock.mono() if at is None else at
     tell(session, Mark("disrupted", at))
     return at
 
 
-def recovered(session: Session) -> float:
+def recovered(session: WorkerSession) -> float:
     """Mark this moment as the one from which on the workload is whole again."""
     at = session.clock.mono()
     tell(session, Mark("recovered", at))
     return at
 
 
-def in_effect(session: Session, name: str, found: bool | None, why: str) -> None:
+def in_effect(session: WorkerSession, name: str, found: bool | None, why: str) -> None:
     """Write down whether the fault is there while it should be."""
     tell(session, Check(name, "in-effect", True, "==", found, why))
 
 
-def achieved(session: Session, name: str, found: int, expected: int, why: str = "") -> None:
+def achieved(session: WorkerSession, name: str, found: int, expected: int, why: str = "") -> None:
     """Write down how much of what should come has come."""
     tell(session, Check(name, "step", expected, ">=", found, why))
 
 
-def whole(session: Session, name: str, found: bool, why: str = "") -> None:
+def whole(session: WorkerSession, name: str, found: bool, why: str = "") -> None:
     """Write down whether something is as it should be."""
     tell(session, Check(name, "step", True, "==", found, why))
 
@@ -104,7 +104,7 @@ def seconds(text: str, name: str) -> float:
 
 
 def wait(
-    session: Session,
+    session: WorkerSession,
     until: Callable[[], T | None],
     *,
     limit_s: float,
@@ -113,21 +113,21 @@ def wait(
 ) -> T:
     """Ask `until` again and again until it gives something.
 
-    `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused when the gate closes.
+    `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused when the fence closes.
     """
     clock = session.clock
     end = min(clock.mono() + limit_s, session.deadline.at)
     while True:
-        session.gate.check()
+        session.fence.check()
         if (found := until()) is not None:
             return found
         if clock.mono() >= end:
             raise DeadlineOver(f"{what()} (waited {format_duration(limit_s)})")
-        clock.sleep(min(every_s, max(0.0, end - clock.mono())), session.gate.closed)
+        clock.sleep(min(every_s, max(0.0, end - clock.mono())), session.fence.closed)
 
 
 def hold(
-    session: Session,
+    session: WorkerSession,
     until: float,
     look: Callable[[], tuple[bool, str]],
     name: str,
@@ -142,7 +142,7 @@ def hold(
     looked, healed = False, ""
     began = clock.mono()
     while True:
-        session.gate.check()
+        session.fence.check()
         found, why = _looked(look)
         if found is not before or not looked:
             in_effect(session, name, found, why)
@@ -152,7 +152,7 @@ def hold(
         left = min(until, session.deadline.at) - clock.mono()
         if left <= 0:
             return healed
-        clock.sleep(min(every_s, left), session.gate.closed)
+        clock.sleep(min(every_s, left), session.fence.closed)
 
 
 def _looked(look: Callable[[], tuple[bool, str]]) -> tuple[bool | None, str]:
@@ -162,7 +162,7 @@ def _looked(look: Callable[[], tuple[bool, str]]) -> tuple[bool | None, str]:
         return None, str(error)
 
 
-def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> str:
+def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float) -> str:
     """Undo a fault because its time is over, and write that down. Where it fails, the undo stays open for clean-up.
 
     What was seen at the end. Raises CallError, DeadlineOver.
@@ -172,10 +172,10 @@ def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> s
     began = session.clock.mono()
     known = planned.identity
     deadline = Deadline.after(limit_s, session.clock)
-    patience = Patience(
+    context = UndoContext(
         session.clock, deadline, began, confirmed=known is not None, identity=known or {}
     )
-    undone = planned.undo.apply(session.clients, patience)
+    undone = planned.undo.apply(session.clients, context)
     took_s = round(session.clock.mono() - began, 3)
     data = {
         "of": planned.n,
@@ -188,6 +188,6 @@ def end_now(session: Session, planned: Planned[Applicable], limit_s: float) -> s
     return undone.detail
 
 
-def expires(session: Session, after_s: float) -> str:
+def expires(session: WorkerSession, after_s: float) -> str:
     """The date so many seconds from now, for the annotation that says until when something is meant to last."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.clock.now() + after_s))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.resources import DNS_CHAOS
 from drillkit.faults import chaosmesh
 from drillkit.faults.context import fault, here
-from drillkit.faults.foresee import Foreseen, Table
+from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused
 
 if TYPE_CHECKING:

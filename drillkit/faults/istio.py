@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drillkit.clients.kube.fields import RestoreFields, changed
-from drillkit.clients.kube.pointer import ABSENT, at, pointer
+from drillkit.clients.kube.field_patch import RestoreFields, changed
+from drillkit.clients.kube.json_pointer import ABSENT, at, pointer
 from drillkit.clients.kube.resources import VIRTUAL_SERVICES, Object
 from drillkit.faults.context import disrupted, end_now, expires, hold, recovered, seconds, touched
-from drillkit.faults.foresee import Foreseen
+from drillkit.faults.preview import Foreseen
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.units import Share, format_duration
 
 if TYPE_CHECKING:
-    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
 
 UNDO_LIMIT_S = 30.0
 
 
 def delay_requests(
-    session: Session, namespace: str, name: str, latency: str, percent: str, duration: str
+    session: WorkerSession, namespace: str, name: str, latency: str, percent: str, duration: str
 ) -> dict[str, Any]:
     """Delay `percent` of the requests of every HTTP route by `latency`, for `duration`.
 

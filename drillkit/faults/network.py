@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.resources import NETWORK_CHAOS
 from drillkit.faults import chaosmesh, istio
 from drillkit.faults.context import fault, here, seconds
-from drillkit.faults.foresee import Foreseen, Table
+from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused
 from drillkit.model.units import Share
 

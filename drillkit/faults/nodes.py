@@ -24,17 +24,17 @@ from drillkit.faults.context import (
     touched,
     wait,
 )
-from drillkit.faults.draining import Rules, Sorted, sort_pods
-from drillkit.faults.foresee import Foreseen, Table
-from drillkit.faults.victims import dependencies, how_many, ordered, said
+from drillkit.faults.drain import Rules, Sorted, sort_pods
+from drillkit.faults.pod_selection import dependencies, how_many, ordered, said
+from drillkit.faults.preview import Foreseen, Table
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Blocked, Refused, StepFailed
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
-    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
-    from drillkit.clients.kube.reader import Reader
+    from drillkit.clients.kube.client import KubeClient
     from drillkit.model.drill import Target
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -100,7 +100,7 @@ def drain_nodes(
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
-    def choose(kube: Reader, target: Target) -> list[Object]:
+    def choose(kube: KubeClient, target: Target) -> list[Object]:
         return _choose(
             kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed
         )
@@ -147,7 +147,7 @@ def is_schedulable(node: Object) -> bool:
 
 
 def _choose(
-    kube: Reader,
+    kube: KubeClient,
     target: Target,
     name: str | None,
     node_selector: str | None,
@@ -180,7 +180,7 @@ def _choose(
     return _allowed(chosen, everything, target)
 
 
-def _of_zone(kube: Reader, target: Target, zone: str) -> list[Object]:
+def _of_zone(kube: KubeClient, target: Target, zone: str) -> list[Object]:
     everything = kube.list(NODES)
     zones = sorted({z for n in everything if (z := _zone(n))})
     chosen = [node for node in everything if _zone(node) == zone and is_schedulable(node)]
@@ -210,7 +210,10 @@ def _allowed(chosen: list[Object], everything: list[Object], target: Target) -> 
 
 
 def _look(
-    kube: Reader, target: Target, choose: Callable[[Reader, Target], list[Object]], rules: Rules
+    kube: KubeClient,
+    target: Target,
+    choose: Callable[[KubeClient, Target], list[Object]],
+    rules: Rules,
 ) -> _Plan:
     nodes = choose(kube, target)
     depends = dependencies(kube, target)
@@ -227,7 +230,7 @@ def _look(
 
 
 def _evacuate(
-    session: Session, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float
+    session: WorkerSession, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float
 ) -> dict[str, Any]:
     kube = session.clients.kube
     wanted = _ready_by_controller(kube, plan.evict)
@@ -242,8 +245,8 @@ def _evacuate(
     took = recovered(session) - began
     if hold_s:
         say(session, f"{', '.join(plan.names)} stay empty for {format_duration(hold_s)}")
-        session.clock.sleep(min(hold_s, session.deadline.left()), session.gate.closed)
-        session.gate.check()
+        session.clock.sleep(min(hold_s, session.deadline.left()), session.fence.closed)
+        session.fence.check()
     return {
         "targets": [NODES.said(name) for name in plan.names],
         "evicted": [said(pod) for pod in plan.evict],
@@ -252,7 +255,9 @@ def _evacuate(
     }
 
 
-def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_s: float) -> None:
+def _evict(
+    session: WorkerSession, pods: Sequence[Object], grace_s: int | None, limit_s: float
+) -> None:
     """Evict all; those that a budget blocks are asked for again until the limit."""
     clock, kube = session.clock, session.clients.kube
     end = min(clock.mono() + limit_s, session.deadline.at)
@@ -285,11 +290,11 @@ def _evict(session: Session, pods: Sequence[Object], grace_s: int | None, limit_
         if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
             say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
         waiting = blocked
-        session.gate.check()
-        clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.gate.closed)
+        session.fence.check()
+        clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.fence.closed)
 
 
-def _await_gone(session: Session, plan: _Plan, limit_s: float) -> None:
+def _await_gone(session: WorkerSession, plan: _Plan, limit_s: float) -> None:
     left = {pod["metadata"]["uid"]: pod for pod in plan.evict}
 
     def gone() -> bool | None:
@@ -316,7 +321,7 @@ def _await_gone(session: Session, plan: _Plan, limit_s: float) -> None:
         raise StepFailed(str(late)) from late
 
 
-def _ready_by_controller(kube: Reader, pods: Sequence[Object]) -> dict[tuple[str, str], int]:
+def _ready_by_controller(kube: KubeClient, pods: Sequence[Object]) -> dict[tuple[str, str], int]:
     """How many ready pods each controller of these has now, by (namespace, controller's UID)."""
     keys = {
         (str(pod["metadata"]["namespace"]), str(owner["uid"]))
@@ -326,7 +331,7 @@ def _ready_by_controller(kube: Reader, pods: Sequence[Object]) -> dict[tuple[str
     return _count(kube, keys)
 
 
-def _count(kube: Reader, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+def _count(kube: KubeClient, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     counts = dict.fromkeys(keys, 0)
     for namespace in {namespace for namespace, _ in keys}:
         for pod in kube.list(PODS, namespace):
@@ -341,7 +346,7 @@ def _count(kube: Reader, keys: set[tuple[str, str]]) -> dict[tuple[str, str], in
 
 
 def _await_elsewhere(
-    session: Session, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float
+    session: WorkerSession, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float
 ) -> None:
     """Wait until every controller has as many ready pods as before. Raises StepFailed."""
     total, found = sum(wanted.values()), 0
@@ -397,7 +402,7 @@ def _rules(arguments: Mapping[str, Any]) -> Rules:
 def _foresee_drain(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
     get = arguments.get
 
-    def choose(reader: Reader, of: Target) -> list[Object]:
+    def choose(reader: KubeClient, of: Target) -> list[Object]:
         return _choose(
             reader,
             of,

@@ -20,13 +20,13 @@ from drillkit.faults.context import (
     touched,
     wait,
 )
-from drillkit.faults.foresee import Foreseen, Table
-from drillkit.faults.victims import Victims, choose_pods, said
+from drillkit.faults.pod_selection import Victims, choose_pods, said
+from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import StepFailed
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
-    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.model.drill import Target
 
@@ -90,7 +90,7 @@ def delete_pods(
     }
 
 
-def _delete(session: Session, pod: Object, grace_s: int | None) -> bool:
+def _delete(session: WorkerSession, pod: Object, grace_s: int | None) -> bool:
     meta = pod["metadata"]
     planned = session.book.plan(DeletePod(meta["name"], meta["namespace"], meta["uid"], grace_s))
     if not session.clients.kube.delete_pod(planned):
@@ -100,7 +100,7 @@ def _delete(session: Session, pod: Object, grace_s: int | None) -> bool:
 
 
 def _await_replacements(
-    session: Session,
+    session: WorkerSession,
     namespace: str,
     selector: str,
     victims: Victims,
@@ -140,7 +140,7 @@ def _await_replacements(
     )
 
 
-def _await_gone(session: Session, gone: Sequence[Object], grace_s: int | None) -> None:
+def _await_gone(session: WorkerSession, gone: Sequence[Object], grace_s: int | None) -> None:
     """Wait until the deleted pods have really ended: until then they may still lose requests."""
     left = {pod["metadata"]["uid"]: pod for pod in gone}
     graces = [(pod.get("spec") or {}).get("terminationGracePeriodSeconds") for pod in gone]

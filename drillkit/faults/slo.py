@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from drillkit.clients.chaostoolkit.session import Session, current_session
+from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
 from drillkit.model.errors import Refused, StepUnknown
 from drillkit.model.units import parse_duration, written_duration
 
@@ -95,7 +95,7 @@ def _duration(over: str) -> str:
         raise Refused(f"over: {error}") from error
 
 
-def _where(session: Session | None, target: str | None, prometheus: str | None) -> list[str]:
+def _where(session: WorkerSession | None, target: str | None, prometheus: str | None) -> list[str]:
     """Options that choose the metrics server."""
     if prometheus is not None:
         return ["--prometheus", prometheus, *(["--target", target] if target is not None else [])]

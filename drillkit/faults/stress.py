@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.resources import STRESS_CHAOS
 from drillkit.faults import chaosmesh
 from drillkit.faults.context import fault, here
-from drillkit.faults.foresee import Foreseen, Table
+from drillkit.faults.preview import Foreseen, Table
 
 if TYPE_CHECKING:
     from drillkit.clients.kube import Kube

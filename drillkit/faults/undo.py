@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drillkit.faults.context import here
-from drillkit.faults.local import LocalBook
+from drillkit.faults.standalone import LocalBook
 from drillkit.model.errors import StepFailed
 
 

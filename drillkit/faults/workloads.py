@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from drillkit.clients.kube.fields import changed
+from drillkit.clients.kube.field_patch import changed
 from drillkit.clients.kube.irreversible import RestartWorkload
 from drillkit.clients.kube.pods import selector_of
 from drillkit.clients.kube.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, Object, Resource
@@ -24,13 +24,13 @@ from drillkit.faults.context import (
     wait,
     whole,
 )
-from drillkit.faults.foresee import Foreseen, Table
-from drillkit.faults.victims import how_many, ready_pods, said
+from drillkit.faults.pod_selection import how_many, ready_pods, said
+from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
-    from drillkit.clients.chaostoolkit.session import Session
+    from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.model.drill import Target
 
@@ -160,7 +160,7 @@ def is_rolled_out(workload: Object) -> bool:
 
 
 def _await_rollout(
-    session: Session, of: Resource, namespace: str, name: str, limit_s: float
+    session: WorkerSession, of: Resource, namespace: str, name: str, limit_s: float
 ) -> None:
     last: list[Object] = []
 
@@ -185,7 +185,7 @@ def _await_rollout(
 
 
 def _await_ready(
-    session: Session, of: Resource, namespace: str, name: str, wanted: int, limit_s: float
+    session: WorkerSession, of: Resource, namespace: str, name: str, wanted: int, limit_s: float
 ) -> None:
     found = 0
 
@@ -207,7 +207,7 @@ def _await_ready(
         achieved(session, what, found, wanted)
 
 
-def _at_zero(session: Session, of: Resource, namespace: str, name: str) -> tuple[bool, str]:
+def _at_zero(session: WorkerSession, of: Resource, namespace: str, name: str) -> tuple[bool, str]:
     workload = session.clients.kube.find(of, name, namespace)
     if workload is None:
         return False, "somebody deleted it"

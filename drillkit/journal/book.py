@@ -76,7 +76,7 @@ class Book(Protocol):
         """
 
     def plan(self, effect: E) -> Planned[E]:
-        """Put an effect's undo on disk. Raises Refused when the gate is closed, JournalLost when it can't be kept."""
+        """Put an effect's undo on disk. Raises Refused when the fence is closed, JournalLost when it can't be kept."""
 
 
 def observe(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from drillkit.clock import Clock, Gate, SystemClock
+from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.book import E, Planned, current_step, plan_record
 from drillkit.journal.disk import Disk, FileDisk
 from drillkit.model.errors import DrillError, JournalLost
@@ -36,7 +36,7 @@ class Journal:
     """The one writer of a run's `journal.jsonl`."""
 
     def __init__(
-        self, disk: Disk | Path, *, clock: Clock | None = None, gate: Gate | None = None
+        self, disk: Disk | Path, *, clock: Clock | None = None, fence: Fence | None = None
     ) -> None:
         """Opens (or continues) a journal. A torn last line is cut and kept in a `journal.torn` record.
 
@@ -44,7 +44,7 @@ class Journal:
         """
         self._disk = FileDisk(disk) if isinstance(disk, Path) else disk
         self._clock = clock or SystemClock()
-        self.gate = gate or Gate()
+        self.fence = fence or Fence()
         self._order = threading.Lock()
         self._durable = threading.Condition()
         self._syncing = False
@@ -101,7 +101,7 @@ class Journal:
     ) -> int:
         """`plan` for an effect that is data already (it came over a pipe)."""
         with self._order:
-            self.gate.check()
+            self.fence.check()
             if self._why_lost or self._full:
                 raise JournalLost(
                     self._why_lost
@@ -144,7 +144,7 @@ class Journal:
             self._lose(first)
         self._full = True
         why = f"the journal cannot be written: {first.strerror}"
-        self.gate.close(why)
+        self.fence.close(why)
         try:
             self._disk.write(line)
         except OSError as error:
@@ -176,7 +176,7 @@ class Journal:
     def _lose(self, error: OSError) -> NoReturn:
         first = not self._why_lost
         self._why_lost = f"the journal cannot be written: {error.strerror}"
-        self.gate.close(self._why_lost)
+        self.fence.close(self._why_lost)
         with contextlib.suppress(OSError):
             self._disk.cut(self._end)  # where even this fails, the next opener finds the torn tail
         if first:

@@ -23,7 +23,7 @@ FD_VARIABLE = "DRILLKIT_BOOK_FD"
 STEP_VARIABLE = "DRILLKIT_STEP"
 
 
-class Remote:
+class RemoteJournal:
     """The journal as a process sees it that the runner started."""
 
     def __init__(self, sock: socket.socket, step: str = "") -> None:
@@ -70,7 +70,7 @@ class Remote:
         return int(got["n"])
 
 
-def remote_from_environment() -> Remote | None:
+def remote_from_environment() -> RemoteJournal | None:
     """The runner's journal, if a runner started this process."""
     if (fd := os.environ.get(FD_VARIABLE)) is None:
         return None
@@ -78,11 +78,11 @@ def remote_from_environment() -> Remote | None:
     os.set_inheritable(
         sock.fileno(), False
     )  # what this process starts has no business in the journal
-    return Remote(sock, os.environ.get(STEP_VARIABLE, ""))
+    return RemoteJournal(sock, os.environ.get(STEP_VARIABLE, ""))
 
 
 @runtime_checkable
-class Desk(Protocol):
+class JournalSink(Protocol):
     """Where the lines of a child go: the journal, or whoever stands in front of it."""
 
     def append(
@@ -102,7 +102,7 @@ class Desk(Protocol):
         """See `Journal.plan_data`."""
 
 
-def serve(journal: Desk, sock: socket.socket, by: str) -> None:
+def serve(journal: JournalSink, sock: socket.socket, by: str) -> None:
     """Write what one child sends, until it ends. Runs in a thread of the runner."""
     try:
         with sock, sock.makefile("rb") as lines:
@@ -117,7 +117,7 @@ def serve(journal: Desk, sock: socket.socket, by: str) -> None:
         return  # the child is gone; whoever waits for it sees that
 
 
-def _answer(journal: Desk, message: Mapping[str, Any], by: str) -> dict[str, Any]:
+def _answer(journal: JournalSink, message: Mapping[str, Any], by: str) -> dict[str, Any]:
     kind, data, step = message["kind"], message["data"], message["step"]
     try:
         if message.get("plan"):

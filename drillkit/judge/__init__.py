@@ -9,8 +9,8 @@ __all__ = ["judge"]
 
 
 def judge(history: History) -> Verdict:
-    """The verdict on a run; see `drillkit.judge.judging`. Never raises for what is in a history."""
+    """The verdict on a run; see `drillkit.judge.verdict`. Never raises for what is in a history."""
     # Here, so that the sampler's process, which needs the buckets only, starts without the rest of the room.
-    from drillkit.judge.judging import judge as decide
+    from drillkit.judge.verdict import judge as decide
 
     return decide(history)

@@ -1,247 +1,327 @@
-"""Abort guards and live figures, second by second, from samples and readings as they stream in.
+"""What is tolerated while steps run: declared bounds against what probes and metrics saw.
 
-Pure: the caller brings the time. Guards look at what happened since `begin` (the first step); a guard fires once.
-Wall-clock guards (`alerts`, `freeze`) are not about samples and are the runner's own.
+Facts, not inference: a fault is a treatment, not a sample of thirty days, and failures come in bursts.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from datetime import timedelta
 
-from drillkit.judge.budget import tolerated
-from drillkit.judge.histogram import merged, percentile_s
-from drillkit.judge.outages import OutageTracker
-from drillkit.judge.samples import bad_of
+from drillkit.judge.gates import percent
+from drillkit.judge.histogram import percentile_s
+from drillkit.judge.outages import Bracket, longest_gap_s
+from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
+from drillkit.judge.sample_stats import Observed, Samples, brackets_of, latency_limit_s, sli_of
 from drillkit.judge.slos import SloTerms, spent
-from drillkit.judge.statistics import lower_bound
-from drillkit.model.codec import to_data
-from drillkit.model.drill import Drill, Guard
-from drillkit.model.evidence import Reading, Sample
-from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds
+from drillkit.judge.statistics import quantile_ranks
+from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
+from drillkit.judge.wording import causes, latency, lost, number
+from drillkit.model.drill import Bounds
+from drillkit.model.evidence import Mark, Reading
+from drillkit.model.units import Share, format_duration
+from drillkit.model.verdict import Holds, Judged
 
-LIVE_S = 10
-"""Seconds behind the live figures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """A guard that says stop. Its fields are those of a `guard.decided` record, and who the abort is by."""
-
-    guard: str
-    """The guard as a drill writes it."""
-    holds: Holds
-    """Violated: the service suffers more than was declared; unknown: nobody sees it."""
-    why: str
-    by: Literal["guard", "blind"]
+ROUNDING_S = 1e-6
+"""Times in journals are rounded to this; a bound that is met exactly is met."""
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
-    """One SLI over the last seconds."""
+@dataclass(slots=True)
+class _Scope:
+    """One probe or SLO over one window."""
 
-    sli: str
-    sent: int
-    bad: int
-    good_share: float | None
-    p95_s: float | None
-    failing_s: float
-    """How long the outage that lasts has lasted at most; 0: there is none."""
+    run: RunRead
+    about: str
+    bounds: Bounds
+    start: float
+    end: float
+    seen: Observed
+    tally: SampleTally
+    brackets: list[Bracket]
+    doubts: Doubts
+    slo: SloTerms | None
+    steps: list[StepRun]
 
-
-def guard_text(guard: Guard) -> str:
-    """A guard as a drill writes it: `probe: web, longest_gap: 5s`."""
-    return ", ".join(f"{key}: {value}" for key, value in to_data(guard).items())
-
-
-class LiveBounds:
-    """Watches the abort guards of a drill."""
-
-    def __init__(self, drill: Drill, slos: Mapping[str, SloTerms] | None = None) -> None:
-        self._slos = dict(slos or {})
-        self._open = [
-            guard
-            for guard in drill.guards.abort
-            if guard.subject in ("probe", "budget", "slo", "blind")
-        ]
-        self._rolling = {
-            (guard.slo, guard.window.total_seconds()): deque[tuple[float, int, int]]()
-            for guard in self._open
-            if guard.slo and guard.window
-        }
-        self._began: float | None = None
-        self._seen: float | None = None
-        self._trackers: dict[str, OutageTracker] = {}
-        self._bad: dict[str, int] = {}
-        self._spending: dict[str, tuple[int, int, int]] = {}
-        self._last: dict[str, deque[Sample]] = {}
-        self._readings: dict[str, tuple[float, Reading]] = {}
-
-    @property
-    def unwatched(self) -> list[str]:
-        """Guards that can never fire because nothing is known of their SLO: refuse to start with these."""
-        return [
-            guard_text(g)
-            for g in self._open
-            if (g.budget or g.slo) and (g.budget or g.slo) not in self._slos
-        ]
-
-    def begin(self, at: float) -> None:
-        """The steps begin at `at` (monotonic seconds): guards count from here on, blindness is measured from here."""
-        self._began = self._seen = at
-
-    def add(self, sample: Sample, at: float) -> list[Fired]:
-        """Take in one second of one probe, written at `at`. The guards that now fire."""
-        self._last.setdefault(sample.sli, deque(maxlen=LIVE_S)).append(sample)
-        if sample.control:
-            return []
-        tracker = self._trackers.setdefault(sample.sli, OutageTracker())
-        tracker.add(sample)
-        for slo in self._slos.values():
-            if slo.kind == "probe" and slo.sli == sample.sli:
-                self._charge(slo, sample, at)
-        if self._began is None:
-            tracker.brackets = [tracker.open] if tracker.open else []
-            return []
-        if sample.sent:
-            self._seen = at
-        self._bad[sample.sli] = self._bad.get(sample.sli, 0) + sample.sent - sample.good
-        fired = self._decide(at)
-        tracker.brackets = (
-            [tracker.open] if tracker.open else []
-        )  # the judge keeps them; here they were looked at
-        return fired
-
-    def add_reading(self, reading: Reading, at: float) -> list[Fired]:
-        """Take in a metrics server's answer, written at `at`. The guards that now fire."""
-        if reading.total is not None and self._began is not None:
-            self._seen = at
-        self._readings[reading.sli] = (at, reading)
-        return self._decide(at)
-
-    def tick(self, at: float) -> list[Fired]:
-        """Nothing came: the guards that fire at `at` because of that. Call it about once a second."""
-        return self._decide(at)
-
-    def now(self) -> list[Now]:
-        """Every SLI over the last seconds, controls too."""
-        return [self._now(sli, samples) for sli, samples in self._last.items()]
-
-    def _now(self, sli: str, samples: Sequence[Sample]) -> Now:
-        sent, good = sum(s.sent for s in samples), sum(s.good for s in samples)
-        p95 = percentile_s(merged(s.latency_us for s in samples), 0.95)
-        tracker = self._trackers.get(sli)
-        failing = tracker.open.most_s if tracker and tracker.open else 0.0
-        return Now(sli, sent, sent - good, good / sent if sent else None, p95, failing)
-
-    def _charge(self, slo: SloTerms, sample: Sample, at: float) -> None:
-        """A budget is spent by the drill alone; a burn rate looks back over its window, the time before it too."""
-        failed = bad_of(sample, slo.slow_s)
-        if self._began is not None:
-            bad, sent, seconds = self._spending.get(slo.name, (0, 0, 0))
-            self._spending[slo.name] = (bad + failed, sent + sample.sent, seconds + 1)
-        for (name, window_s), rolling in self._rolling.items():
-            if name != slo.name:
-                continue
-            rolling.append((at, failed, sample.sent))
-            while rolling[0][0] <= at - window_s:
-                rolling.popleft()
-
-    def _decide(self, at: float) -> list[Fired]:
-        if self._began is None:
-            return []
-        fired = []
-        for guard in list(self._open):
-            why = self._why(guard, at)
-            if why:
-                self._open.remove(guard)
-                blind = guard.subject == "blind"
-                holds = Holds.UNKNOWN if blind else Holds.VIOLATED
-                fired.append(Fired(guard_text(guard), holds, why, "blind" if blind else "guard"))
-        return fired
-
-    def _why(self, guard: Guard, at: float) -> str:
-        match guard.subject:
-            case "probe":
-                return self._probe(guard)
-            case "budget":
-                return self._budget(guard)
-            case "slo":
-                return self._burn(guard, at)
-            case _:
-                return self._blind(guard, at)
-
-    def _probe(self, guard: Guard) -> str:
-        assert guard.probe is not None
-        tracker = self._trackers.get(guard.probe)
-        if guard.longest_gap is not None and tracker is not None:
-            longest = max((b.most_s for b in tracker.brackets), default=0.0)
-            if longest > guard.longest_gap.total_seconds():
-                return f"{guard.probe} did not answer for {format_duration(longest)}"
-        bad = self._bad.get(guard.probe, 0)
-        if guard.bad is not None and bad > guard.bad:
-            return f"{bad:,} requests of {guard.probe} failed"
-        return ""
-
-    def _budget(self, guard: Guard) -> str:
-        assert guard.budget is not None
-        slo = self._slos.get(guard.budget)
-        if slo is None or guard.spent is None:
-            return ""
-        bad, total, length_s = self._spent_by(slo)
-        found = spent(slo, bad, total, length_s) if total else None
-        if found is None or found.decides <= guard.spent.of_one:
-            return ""
-        return f"of the budget of {slo.name} this drill spent {found.words()}"
-
-    def _spent_by(self, slo: SloTerms) -> tuple[float, float, float]:
-        if slo.kind == "probe":
-            return self._spending.get(slo.name, (0, 0, 0))
-        _, reading = self._readings.get(slo.sli, (0.0, None))
-        if (
-            reading is None
-            or reading.place != "during"
-            or reading.good is None
-            or reading.total is None
-        ):
-            return 0.0, 0.0, 0.0
-        return reading.total - reading.good, reading.total, reading.window_s
-
-    def _burn(self, guard: Guard, at: float) -> str:
-        slo = self._slos.get(guard.slo or "")
-        if slo is None or guard.burn is None or guard.window is None:
-            return ""
-        window_s = guard.window.total_seconds()
-        if slo.kind == "probe":
-            seconds = self._rolling[(slo.name, window_s)]
-            bad, total = sum(s[1] for s in seconds), sum(s[2] for s in seconds)
-        else:
-            read_at, reading = self._readings.get(slo.sli, (0.0, None))
-            fits = (
-                reading is not None
-                and abs(reading.window_s - window_s) < 0.5
-                and at - read_at <= window_s
-            )
-            if not fits or reading is None or reading.good is None or reading.total is None:
-                return ""
-            bad, total = round(reading.total - reading.good), round(reading.total)
-        if total <= 0 or not 0 <= bad <= total:
-            return ""
-        least = lower_bound(bad, total) / tolerated(slo.target)
-        if least <= guard.burn:
-            return ""
-        window = format_duration(window_s)
-        return (
-            f"{slo.name} burns at no less than {least:.3g} over {window} ({bad:,} bad of {total:,})"
+    def judged(
+        self,
+        bound: str,
+        holds: Holds,
+        expected: str,
+        observed: str,
+        note: str = "",
+        doubt: str = "",
+    ) -> Judged:
+        doubts = "; ".join(part for part in (doubt, *self.doubts.words) if part)
+        return Judged(
+            about=f"{self.about}/{bound}",
+            holds=self.doubts.weigh(holds),
+            expected=expected,
+            observed=observed,
+            note=note,
+            doubt=doubts,
+            records=self.tally.records,
         )
 
-    def _blind(self, guard: Guard, at: float) -> str:
-        assert guard.blind is not None
-        assert self._seen is not None
-        blind_s = at - self._seen
-        if blind_s <= guard.blind.total_seconds():
-            return ""
-        return f"neither probes nor metrics gave anything for {format_duration(blind_s)}"
+
+def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
+    """Every declared bound of the drill and of its steps that ran. None when no step touched anything."""
+    touched = [step for step in run.steps.values() if step.touched]
+    if run.drill is None or not touched:
+        return []
+    found: list[Judged] = []
+    start, end = run.during[0], min(run.during[1], run.end)
+    for name, bounds in run.drill.hypothesis.during.items():
+        found += _bounds(run, samples, f"during/{name}", name, bounds, start, end, touched, None)
+    for step in touched:
+        hypothesis = step.declared.hypothesis if step.declared else None
+        if hypothesis is None or step.started is None:
+            continue
+        ended = run.end if step.ended is None else step.ended
+        for name, bounds in hypothesis.during.items():
+            about = f"step/{step.name}/during/{name}"
+            found += _bounds(run, samples, about, name, bounds, step.started, ended, [step], step)
+    return found
+
+
+def _bounds(
+    run: RunRead,
+    samples: Samples,
+    about: str,
+    name: str,
+    bounds: Bounds,
+    start: float,
+    end: float,
+    steps: list[StepRun],
+    only: StepRun | None,
+) -> Iterator[Judged]:
+    slo = run.slos.get(name)
+    if slo is not None and slo.kind == "prometheus":
+        yield from _from_metrics(run, about, slo, bounds, start, end)
+        return
+    seen = samples.slis.get(sli_of(run, name))
+    tally = (
+        None
+        if seen is None
+        else seen.phases["during"]
+        if only is None
+        else seen.steps.get(only.name)
+    )
+    if seen is None or tally is None or not tally.sent:
+        for bound in _declared(bounds):
+            why = "no probe gave any while steps ran"
+            yield Judged(
+                about=f"{about}/{bound}", holds=Holds.UNKNOWN, expected="data", observed=why
+            )
+        return
+    brackets = brackets_of(seen, start, end)
+    doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
+    if (hole_s := tally.holes(start, end)) > 0:
+        doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
+    scope = _Scope(run, about, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
+    yield from _from_probes(scope)
+
+
+def _declared(bounds: Bounds) -> list[str]:
+    return [name for name in Bounds.__dataclass_fields__ if getattr(bounds, name) is not None]
+
+
+def _from_probes(scope: _Scope) -> Iterator[Judged]:
+    bounds = scope.bounds
+    if bounds.bad is not None:
+        yield _bad(scope, bounds.bad)
+    if bounds.longest_gap is not None:
+        yield _longest_gap(scope, bounds.longest_gap)
+    if bounds.budget is not None:
+        yield _budget(scope, bounds.budget)
+    if bounds.recovery is not None:
+        yield _recovery(scope, bounds.recovery)
+    if bounds.p95 is not None:
+        yield _percentile(scope, "p95", 95, bounds.p95)
+    if bounds.p99 is not None:
+        yield _percentile(scope, "p99", 99, bounds.p99)
+
+
+def _bad(scope: _Scope, most: int) -> Judged:
+    failed = scope.tally.failed
+    certain = failed - scope.tally.bad.get(THROTTLED, 0)
+    holds = Holds.VIOLATED if certain > most else Holds.MET if failed <= most else Holds.UNKNOWN
+    words = lost(scope.tally.bad, scope.tally.sent)
+    return scope.judged("bad", holds, f"at most {most:,}", words, causes(scope.tally.bad))
+
+
+def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
+    limit_s = limit.total_seconds()
+    longest = max(scope.brackets, key=lambda b: b.most_s, default=None)
+    gap_s = longest_gap_s(scope.brackets)
+    holds, doubts = Holds.MET, []
+    between = ""
+    if longest is not None:
+        between = (
+            f"between {format_duration(longest.least_s)} and {format_duration(longest.most_s)}"
+        )
+    if any(not b.whole for b in scope.brackets):
+        holds = Holds.UNKNOWN
+        doubts.append("an outage was not seen from its begin to its end")
+    if scope.tally.spacing > limit_s:
+        holds = Holds.UNKNOWN
+        doubts.append(
+            f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate"
+        )
+    if gap_s > limit_s + ROUNDING_S:
+        holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
+    expected = f"at most {format_duration(limit)}"
+    words = f"longest gap {format_duration(gap_s)}"
+    return scope.judged("longest_gap", holds, expected, words, between, "; ".join(doubts))
+
+
+def _budget(scope: _Scope, share: Share) -> Judged:
+    expected = f"at most {percent(share.of_one)} of the error budget"
+    if scope.slo is None:
+        return scope.judged(
+            "budget", Holds.UNKNOWN, expected, "this is no SLO, so it has no budget"
+        )
+    tally, slo = scope.tally, scope.slo
+    least, most = (
+        (tally.failed, tally.failed) if slo.slow_s is None else tally.worse_than(slo.slow_s)
+    )
+    certainly = max(0, least - tally.bad.get(THROTTLED, 0))
+    low, high = (spent(slo, bad, tally.sent, scope.end - scope.start) for bad in (certainly, most))
+    if low is None or high is None:
+        return scope.judged("budget", Holds.UNKNOWN, expected, "no data")
+    holds = Holds.MET if high.decides <= share.of_one else Holds.UNKNOWN
+    if low.decides > share.of_one:
+        holds = Holds.VIOLATED
+    return scope.judged("budget", holds, expected, f"{high.words()} of the error budget")
+
+
+def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> Judged:
+    tally, limit_s = scope.tally, limit.total_seconds()
+    least, most = tally.worse_than(limit_s)
+    allowed = (100 - percentage) * tally.sent / 100
+    holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
+    found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
+    observed = (
+        f"{name} {latency(found)}"
+        if found is not None
+        else f"{name}: more than {100 - percentage} % of the requests failed"
+    )
+    notes = [f"{most:,} of {tally.sent:,} slower or failed"]
+    if ranks := quantile_ranks(tally.sent, percentage / 100):
+        low, high = (_value_at_s(tally, rank) for rank in ranks)
+        words = [latency(value) if value is not None else "no answer" for value in (low, high)]
+        notes.append(f"95 % interval {words[0]} to {words[1]}")
+    if holds is Holds.UNKNOWN:
+        notes.append("the limit lies inside a latency bucket")
+    return scope.judged(name, holds, f"at most {latency(limit_s)}", observed, "; ".join(notes))
+
+
+def _value_at_s(tally: SampleTally, rank: int) -> float | None:
+    """Latency of that rank, failed probes last; None: it is a failed one."""
+    answered = sum(tally.latency.values())
+    return percentile_s(tally.latency, rank / answered) if 0 < rank <= answered else None
+
+
+def _recovery(scope: _Scope, limit: timedelta) -> Judged:
+    """From the end of each step's fault to the first good request of the rest; the slowest step decides."""
+    expected = f"at most {format_duration(limit)}"
+    faults = [(step, end) for step in scope.steps if (end := fault_end(step)) is not None]
+    if not faults:
+        return scope.judged(
+            "recovery", Holds.UNKNOWN, expected, "no step says when its fault ended"
+        )
+    worst_s, going_on = 0.0, False
+    for step, fault_over in faults:
+        began = fault_over if step.started is None else step.started
+        ended = max(fault_over, scope.run.end if step.ended is None else step.ended)
+        for bracket in brackets_of(scope.seen, began, ended):
+            until = scope.run.end if bracket.next_ok is None else bracket.next_ok
+            worst_s = max(worst_s, until - fault_over)
+            going_on = going_on or bracket.next_ok is None
+    holds = (
+        Holds.VIOLATED
+        if worst_s > limit.total_seconds() + ROUNDING_S
+        else Holds.UNKNOWN
+        if going_on
+        else Holds.MET
+    )
+    observed = (
+        f"not served again after {format_duration(worst_s)}"
+        if going_on
+        else (f"served again {format_duration(worst_s)} after the fault")
+    )
+    return scope.judged("recovery", holds, expected, observed)
+
+
+def fault_end(step: StepRun) -> float | None:
+    """When a step's fault was over: its last relief or irreversible effect; without any, its `disrupted` mark."""
+    if step.fault_ends:
+        return max(step.fault_ends)
+    marks = [
+        s.what.at
+        for s in step.evidence
+        if isinstance(s.what, Mark) and s.what.moment == "disrupted"
+    ]
+    return max(marks, default=None)
+
+
+def readings(run: RunRead, sli: str, place: str) -> list[tuple[EvidenceAt, Reading]]:
+    """Readings of one SLI for one place, in the order of the journal."""
+    everything = [*run.evidence, *(seen for step in run.steps.values() for seen in step.evidence)]
+    found = [
+        (seen, seen.what)
+        for seen in everything
+        if isinstance(seen.what, Reading) and seen.what.sli == sli and seen.what.place == place
+    ]
+    return sorted(found, key=lambda pair: pair[0].n)
+
+
+def _from_metrics(
+    run: RunRead, about: str, slo: SloTerms, bounds: Bounds, start: float, end: float
+) -> Iterator[Judged]:
+    """The last reading of place `during` covers everything since the first step, so it alone decides."""
+    taken = readings(run, slo.sli, "during")
+    for bound in _declared(bounds):
+        expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""
+        if taken:
+            seen, reading = taken[-1]
+            expected, holds, observed = _metric(slo, bounds, bound, reading)
+            if reading.window_s + 1 < end - start and holds is Holds.MET:
+                holds, note = (
+                    Holds.UNKNOWN,
+                    f"the reading covers only {format_duration(reading.window_s)}",
+                )
+        yield Judged(
+            about=f"{about}/{bound}",
+            holds=holds,
+            expected=expected,
+            observed=observed,
+            note=note,
+            records=(seen.n,) if taken else (),
+        )
+
+
+def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tuple[str, Holds, str]:
+    if bound not in ("bad", "budget"):
+        return (
+            "a probe",
+            Holds.UNKNOWN,
+            f"`{bound}` cannot be measured from metrics: declare it of a probe",
+        )
+    good, total = reading.good, reading.total
+    used = (
+        spent(slo, total - good, total, reading.window_s)
+        if good is not None and total is not None
+        else None
+    )
+    if used is None or good is None or total is None:
+        return "data", Holds.UNKNOWN, reading.why or f"{good} good of {total} cannot be"
+    if bounds.bad is not None and bound == "bad":
+        bad = total - good
+        holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
+        return f"at most {bounds.bad:,}", holds, f"{number(bad)} of {number(total)} requests bad"
+    assert bounds.budget is not None
+    holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
+    expected = f"at most {percent(bounds.budget.of_one)} of the error budget"
+    return expected, holds, f"{used.words()} of the error budget"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from drillkit.judge.outages import OutageTracker, coincide
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
-from drillkit.judge.tally import THROTTLED, Doubts, Tally
+from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import number
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample
@@ -88,7 +88,7 @@ class GateWindow:
 
     def answer(self, now: float | None = None) -> GateAnswer:
         """Does the gate hold over the last probes? `now`: monotonic seconds; without it age does not matter."""
-        tally, tracker, control = Tally(), OutageTracker(), OutageTracker()
+        tally, tracker, control = SampleTally(), OutageTracker(), OutageTracker()
         for n, sample in self._samples:
             tally.add(sample, n)
             tracker.add(sample)
@@ -173,7 +173,7 @@ def percent(share: float) -> str:
     return f"{share * 100:.3g} %"
 
 
-def _answer(gate: Gate, need: int, tally: Tally, doubts: Doubts) -> GateAnswer:
+def _answer(gate: Gate, need: int, tally: SampleTally, doubts: Doubts) -> GateAnswer:
     bad, sent = tally.failed, tally.sent
     if gate.bad is None:
         return GateAnswer(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from drillkit.judge.reading import RunRead
-from drillkit.judge.stepping import StepJudged
+from drillkit.judge.run_history import RunRead
+from drillkit.judge.step_verdicts import StepJudged
 from drillkit.judge.wording import lost, title
 from drillkit.model.evidence import Note
 from drillkit.model.units import format_duration

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drillkit.judge.during import ROUNDING_S
-from drillkit.judge.observing import CONTROL_SLACK_S, Samples, brackets_of
+from drillkit.judge.bounds import ROUNDING_S
 from drillkit.judge.outages import coincide
-from drillkit.judge.reading import RunRead, Seen, StepRun
+from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
+from drillkit.judge.sample_stats import CONTROL_SLACK_S, Samples, brackets_of
 from drillkit.model.drill import Detect, Objectives
 from drillkit.model.evidence import Alert, Mark, Reading, RecoveryPoint
 from drillkit.model.units import format_duration
@@ -86,7 +86,7 @@ class _Marks:
     """The moments of one step."""
 
     def __init__(self, step: StepRun) -> None:
-        self.seen: dict[str, list[tuple[Mark, Seen]]] = {}
+        self.seen: dict[str, list[tuple[Mark, EvidenceAt]]] = {}
         for seen in step.evidence:
             if isinstance(seen.what, Mark):
                 self.seen.setdefault(seen.what.moment, []).append((seen.what, seen))

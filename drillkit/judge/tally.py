@@ -43,7 +43,7 @@ class Doubts:
         return [*self.grave, *self.mild]
 
 
-class Tally:
+class SampleTally:
     """Sums of samples."""
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Tally:
         self.first = start if self.first is None else self.first
         self.last = end
 
-    def add_all(self, other: Tally) -> None:
+    def add_all(self, other: SampleTally) -> None:
         """Take in the sums of a later window."""
         self.sent += other.sent
         self.good += other.good

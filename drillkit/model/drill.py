@@ -263,7 +263,7 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class StartWindow:
     """When a drill may run."""
 
     hours: str
@@ -288,7 +288,7 @@ class Drill:
     """Target of `targets.yaml` it runs against, unless the command line says otherwise."""
     cadence: Literal["daily", "weekly", "monthly", "quarterly", "yearly"] | None = None
     """How often it is due."""
-    window: Window | None = None
+    window: StartWindow | None = None
     """When it may run."""
     limit: timedelta = timedelta(hours=1)
     """The whole drill is aborted after this. Never cuts clean-up."""

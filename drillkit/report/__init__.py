@@ -62,7 +62,7 @@ def render(history: History, verdict: Verdict, last_hash: str) -> dict[str, str]
     """The files of a report by name. `history` has at least one record."""
     from drillkit.report.junit import junit
     from drillkit.report.pages import html, markdown
-    from drillkit.report.story import tell
+    from drillkit.report.report_model import tell
 
     story, exit_text = tell(history, verdict), EXIT_TEXT[verdict.exit_code]
     return {

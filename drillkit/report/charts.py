@@ -10,9 +10,9 @@ from html import escape
 
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Outage
-from drillkit.report.moments import bracket
+from drillkit.report.report_model import Event, Lane, Span, Story
 from drillkit.report.series import Bin, Series
-from drillkit.report.story import Event, Lane, Span, Story
+from drillkit.report.timeline import bracket
 
 WIDTH = 1000
 LEFT = 150

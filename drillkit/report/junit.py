@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from drillkit.judge.wording import title
 from drillkit.model.verdict import Finding, Holds, Judged, StepVerdict, Verdict
-from drillkit.report.story import Story
+from drillkit.report.report_model import Story
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has no way to write."""

@@ -26,9 +26,9 @@ from drillkit.model.evidence import (
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, Verdict
 from drillkit.report.charts import timeline
-from drillkit.report.moments import bracket, shortened
+from drillkit.report.report_model import Story
 from drillkit.report.rows import row_of, step_pages
-from drillkit.report.story import Story
+from drillkit.report.timeline import bracket, shortened
 
 MOMENTS = {"html": 80, "md": 40}
 """Moments of a page at most; the journal has them all."""

@@ -8,7 +8,7 @@ from drillkit.judge.wording import title
 from drillkit.model.evidence import Activity
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, StepVerdict
-from drillkit.report.story import Story
+from drillkit.report.report_model import Story
 
 _WORST_FIRST = (Holds.VIOLATED, Holds.UNKNOWN, Holds.MET)
 _ORDER = ("/objective/", "/during/", "/check", "/comparison/", "/in-effect/", "/activity/")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from drillkit.judge.histogram import merge, percentile_s
-from drillkit.judge.reading import RunRead
+from drillkit.judge.run_history import RunRead
 from drillkit.judge.samples import begins, ends, is_sample, sample_of
 from drillkit.model.evidence import Sample
 from drillkit.model.records import History, Record

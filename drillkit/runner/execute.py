@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
-from drillkit.clock import Clock, Deadline, Gate, SystemClock
+from drillkit.clock import Clock, Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
@@ -28,11 +28,13 @@ from drillkit.model.records import Record
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Verdict
 from drillkit.plan import survey
+from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, check_start
-from drillkit.runner.keeping import spared
-from drillkit.runner.ledger import Ledger
-from drillkit.runner.locking import TargetLock
-from drillkit.runner.opening import (
+from drillkit.runner.keep import spared
+from drillkit.runner.no_metrics import NoMetrics, is_metered
+from drillkit.runner.open_undos import OpenUndos
+from drillkit.runner.record_dispatch import RecordDispatch
+from drillkit.runner.run_start import (
     Place,
     cannot_be_written,
     each_step,
@@ -40,12 +42,10 @@ from drillkit.runner.opening import (
     opening_record,
     operator,
 )
-from drillkit.runner.probed import ProbedSource
-from drillkit.runner.steady import ProbeSource, Steady
-from drillkit.runner.stepping import Stepping
-from drillkit.runner.stopping import Stopper, StopWatch, signals_stop
-from drillkit.runner.unmetered import Unmetered, is_metered
-from drillkit.runner.watching import Watching
+from drillkit.runner.sli_sources import ProbedSource
+from drillkit.runner.steady_state import ProbeSource, SteadyState
+from drillkit.runner.step_runner import StepRunner
+from drillkit.runner.target_lock import TargetLock
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
@@ -116,42 +116,42 @@ class _Run:
         self.place: Place = open_place(
             request.reports, request.names, request.target.name, drill.owner
         )
-        self.gate = Gate()
+        self.fence = Fence()
         try:
-            self.journal = Journal(self.place.journal, clock=clock, gate=self.gate)
+            self.journal = Journal(self.place.journal, clock=clock, fence=self.fence)
         except OSError as error:
             unregister(request.names.id)
             raise cannot_be_written(self.place.journal, error) from error
-        self.stopper = Stopper(self.journal, self.gate)
+        self.stopper = Stopper(self.journal, self.fence)
         self.journal.on_lost = self._journal_lost
-        self.clients = Clients(request.target, clock, self.gate)
-        # Undos pass no gate of the run: they must work when it is closed.
+        self.clients = Clients(request.target, clock, self.fence)
+        # Undos pass no fence of the run: they must work when it is closed.
         self.clients.hold = (self.place.lock.fd,)
-        self.undoing = self.clients.behind(Gate())
+        self.undoing = self.clients.behind(Fence())
         self.clients.prestarted = request.prestarted
         self.lock = (
             TargetLock(self.clients, clock, self.stopper) if request.target.kubernetes else None
         )
-        self.ledger = Ledger()
+        self.ledger = OpenUndos()
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)
         self.probed = ProbedSource(drill, request.slos, clock)
         self.metrics = self._metrics()
-        self.steady = Steady(
-            self.journal, clock, self.gate, (self.probes, self.probed, self.metrics)
+        self.steady = SteadyState(
+            self.journal, clock, self.fence, (self.probes, self.probed, self.metrics)
         )
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
         readers = (self.guards.read, *((request.watch,) if request.watch else ()))
         samples = (self.probes.feed, self.probed.feed, self.guards.feed)
-        self.watching = Watching(readers, samples, self._tick)
+        self.watching = RecordDispatch(readers, samples, self._tick)
         self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
 
-    def _metrics(self) -> Metrics | Unmetered:
+    def _metrics(self) -> Metrics | NoMetrics:
         request = self.request
         if not is_metered(request.drill, request.slos):
-            return Unmetered()
+            return NoMetrics()
         from drillkit.runner.metrics import Metrics
 
         return Metrics(
@@ -242,7 +242,7 @@ class _Run:
                     self.request.names.id,
                     operator(),
                     self.request.wait_for_lock_s,
-                    self.gate,
+                    self.fence,
                 )
             self.probes.start(self.place.lock.fd)
             self.metrics.start()
@@ -259,7 +259,7 @@ class _Run:
         with self._phase("steps"):
             self._stepping().run(drill.steps, self.deadline)
         self.metrics.ended()
-        self.gate.check()
+        self.fence.check()
         with self._phase("after"):
             if self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle):
                 for step, _ in each_step(drill):
@@ -278,7 +278,7 @@ class _Run:
         with contextlib.suppress(JournalLost):
             data = {"place": "start", "guard": guard, "holds": "violated", "why": why}
             self.journal.append("guard.decided", data)
-        self.gate.close(why)
+        self.fence.close(why)
 
     def _warm_up(self) -> None:
         """Let steps get ready while the guards are looked at."""
@@ -312,19 +312,19 @@ class _Run:
         self.plan = plan
 
     def _look(self, step: Step) -> None:
-        from drillkit.runner.looking import look
+        from drillkit.runner.diagnosis import look
 
         with contextlib.suppress(
             DrillError, OSError
         ):  # looking is a kindness: what it cannot do is no failure
             look(self.plan, self._act(step, self.deadline), self.undoing, self.clock)
 
-    def _stepping(self) -> Stepping:
+    def _stepping(self) -> StepRunner:
         drill = self.request.drill
-        return Stepping(
+        return StepRunner(
             self.journal,
             self.clock,
-            self.gate,
+            self.fence,
             self._act,
             steady_before=lambda step: self.steady.hold(
                 "between", drill.hypothesis.before, default_within=drill.settle
@@ -345,7 +345,7 @@ class _Run:
             book=self.journal,
             clients=self.clients,
             clock=self.clock,
-            gate=self.gate,
+            fence=self.fence,
             deadline=deadline,
             folder=self.place.folder,
             find_experiment=self.request.find_experiment,
@@ -367,7 +367,7 @@ class _Run:
         self.stopper.cleaning()
         self.watch.stop()
         self.metrics.ended()
-        self.gate.close("the run is over")
+        self.fence.close("the run is over")
         with contextlib.suppress(JournalLost):
             self.journal.append("phase.started", {"phase": "cleanup"}, durable=False)
         if self.lock is not None:

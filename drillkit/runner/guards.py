@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 from drillkit.clock import Clock, utc
 from drillkit.journal.file import Journal
-from drillkit.judge.bounds import Fired, LiveBounds, guard_text
+from drillkit.judge.abort_guards import Fired, LiveBounds, guard_text
 from drillkit.judge.slos import SloTerms
 from drillkit.model.codec import decode_evidence
-from drillkit.model.drill import Drill, Guard, Window
+from drillkit.model.drill import Drill, Guard, StartWindow
 from drillkit.model.errors import JournalLost, Refused
 from drillkit.model.evidence import Reading, Sample
 from drillkit.model.records import Record
 from drillkit.model.verdict import Holds
-from drillkit.runner.stopping import Stopper
+from drillkit.runner.abort import Stopper
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -95,7 +95,7 @@ def _decide(journal: Journal, guard: str, holds: Holds, why: str) -> None:
         raise Refused(f"{guard}: {why}")
 
 
-def outside(window: Window, now: datetime) -> str:
+def outside(window: StartWindow, now: datetime) -> str:
     """Why a drill may not begin at `now` (aware), or ''. A window may cross midnight; its day is that of its start."""
     local = now.astimezone(ZoneInfo(window.timezone))
     first, last = (time.fromisoformat(part) for part in window.hours.split("-"))

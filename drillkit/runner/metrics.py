@@ -28,10 +28,10 @@ from drillkit.model.evidence import Alert, Reading
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
-from drillkit.runner.alerting import Alerts, words
-from drillkit.runner.stopping import Stopper
-from drillkit.sampler.counting import LEAST_INTERVALS, Count, Counting, Cumulative, selectors_of
-from drillkit.sampler.standing import events_in_window, stand
+from drillkit.runner.abort import Stopper
+from drillkit.runner.alerts import Alerts, words
+from drillkit.slo.counts import LEAST_INTERVALS, Count, Counting, Cumulative, selectors_of
+from drillkit.slo.status import events_in_window, stand
 
 GATE_S = 10.0
 """A gate's window: so long, or four scrape intervals, or one slice; the longest of them."""
@@ -156,8 +156,8 @@ class Metrics:
             while why := self._unmatched(slo):
                 if self._clock.mono() >= deadline:
                     raise Refused(f"SLO {name}: {why}")
-                if self._clock.sleep(self.interval_s, self._journal.gate.closed):
-                    raise Refused(f"stopped before the steps: {self._journal.gate.why}")
+                if self._clock.sleep(self.interval_s, self._journal.fence.closed):
+                    raise Refused(f"stopped before the steps: {self._journal.fence.why}")
 
     def _unmatched(self, slo: Slo) -> str:
         assert self._server is not None
@@ -240,7 +240,7 @@ class Metrics:
         return max(GATE_S, 4 * self.interval_s, slice_s)
 
     def _expected(self, slo: Slo, gate: Expectation, count: Count | None = None) -> GateAnswer:
-        """What a count means for a gate, as the judge will find again."""
+        """What a count means for a fence, as the judge will find again."""
         target = 1 - gate.bad.bad / gate.bad.total if gate.bad else slo.target
         confidence = gate.confidence.of_one if gate.confidence else None
         if count is None:

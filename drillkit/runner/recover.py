@@ -12,15 +12,15 @@ from pathlib import Path
 
 from drillkit.cleanup import clean, open_undos
 from drillkit.clients import Clients
-from drillkit.clock import Clock, Gate, SystemClock
+from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import OpenRun, RunLock, holder, open_runs, unregister
 from drillkit.model.codec import from_data
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
 from drillkit.model.records import History
-from drillkit.runner.keeping import spared
-from drillkit.runner.opening import boot_id, operator
+from drillkit.runner.keep import spared
+from drillkit.runner.run_start import boot_id, operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _clean(
                 journal.append("undo.ended", data)
             left: tuple[str, ...] = ()
         else:
-            clients = Clients(target_of(history), clock, Gate())
+            clients = Clients(target_of(history), clock, Fence())
             kept = spared(run.folder, opens)
             cleaned = clean(kept.left, clients, journal, clock, limit_s, on_progress=say)
             kept.hand_over(clients, journal)

@@ -19,7 +19,7 @@ from drillkit.clients.probe import Aim, aim_from_data
 from drillkit.journal.wire import FD_VARIABLE, die_with_parent, remote_from_environment
 from drillkit.model.errors import JournalLost, UsageError
 from drillkit.sampler.engine import Engine
-from drillkit.sampler.lane import most_connections
+from drillkit.sampler.probe_schedule import most_connections
 
 _CONFIG_BYTES = 1 << 20
 _SPARE_DESCRIPTORS = 64

@@ -7,8 +7,8 @@ import socket
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 from typing import TYPE_CHECKING, Protocol, cast
 
-from drillkit.clients.probe import Aim, Answer, BadAnswer, cause_of_status
-from drillkit.sampler.names import Address, Lookup, Resolver
+from drillkit.clients.probe import Aim, BadAnswer, ProbeAnswer, cause_of_status
+from drillkit.sampler.resolver import Address, Lookup, Resolver
 from drillkit.sampler.tally import Second
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _READS_AT_ONCE = 16
 NAMING, CONNECTING, SHAKING, SENDING, READING, IDLE, CLOSED = range(7)
 
 
-class Plan:
+class ProbePlan:
     """What all connections of a probe share: its aim, the request's bytes, trust, and known addresses."""
 
     __slots__ = ("addresses", "aim", "body", "patience_s", "request", "tls")
@@ -92,7 +92,7 @@ class Connection:
         "ticket",
     )
 
-    def __init__(self, plan: Plan, selector: BaseSelector, owner: Owner) -> None:
+    def __init__(self, plan: ProbePlan, selector: BaseSelector, owner: Owner) -> None:
         self.ticket: Ticket | None = None
         """The probe under way; the owner's."""
         self._plan = plan
@@ -102,7 +102,7 @@ class Connection:
         self._stage = NAMING
         self._watched = 0
         self._addresses: tuple[Address, ...] = ()
-        self._answer: Answer | None = None
+        self._answer: ProbeAnswer | None = None
         self._unsent = b""
 
     @property
@@ -214,7 +214,7 @@ class Connection:
         self._request()
 
     def _request(self) -> None:
-        self._answer = Answer(keep_body=self._plan.body is not None)
+        self._answer = ProbeAnswer(keep_body=self._plan.body is not None)
         self._unsent = self._plan.request
         self._stage = SENDING
         try:
@@ -264,7 +264,7 @@ class Connection:
             if self._plan.tls is None and len(data) < _READ_BYTES:
                 return  # there is no more; the selector will say
 
-    def _verdict(self, answer: Answer) -> str | None:
+    def _verdict(self, answer: ProbeAnswer) -> str | None:
         cause = cause_of_status(answer.status, self._plan.aim.expect)
         if cause is None and self._plan.body is not None and self._plan.body not in answer.body:
             return "body"

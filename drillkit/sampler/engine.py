@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from drillkit.clients.probe import Aim
 from drillkit.journal.book import Book, observe
 from drillkit.model.errors import UsageError
-from drillkit.sampler.lane import Lane
-from drillkit.sampler.names import Resolver
+from drillkit.sampler.probe_schedule import Lane
+from drillkit.sampler.resolver import Resolver
 
 _LEAD_S = 0.002
 """From the end of setting up to the first probe."""

@@ -91,7 +91,7 @@ def _runs(known: list[tuple[float, bool]]) -> tuple[Points, Points]:
     return tuple(known[n] for n in starts), tuple(known[n] for n in ends)
 
 
-class Tally:
+class ProbeTally:
     """All open seconds of one probe, in order."""
 
     def __init__(self, sli: str, control: bool, start: float) -> None:

@@ -20,7 +20,7 @@ from drillkit.spec.files import (
     list_drills,
     list_experiments,
 )
-from drillkit.spec.sets import Sets, parse_sets
+from drillkit.spec.overrides import Sets, parse_sets
 from drillkit.spec.targets import Chosen, all_targets, choose_target, read_targets
 
 __all__ = [
@@ -53,7 +53,7 @@ def open_drill(name: str, roots: Roots, sets: Sets | None = None) -> Source:
 
     `source.found` says which file won; callers print it. Raises UsageError, SpecError.
     """
-    from drillkit.spec.wrap import wrap
+    from drillkit.spec.experiment_drill import wrap
 
     found = find(name, roots)
     return source_of(found, roots) if found.sort == "drill" else wrap(found, roots, sets)

@@ -22,8 +22,8 @@ from drillkit.spec.document import (
     nearest,
     quoted,
 )
-from drillkit.spec.leaves import LEAVES
-from drillkit.spec.refs import plain_text
+from drillkit.spec.interpolation import plain_text
+from drillkit.spec.scalars import LEAVES
 from drillkit.spec.types import (
     Key,
     alternatives,

@@ -19,9 +19,9 @@ from drillkit.model.drill import (
     Group,
     Hypothesis,
     Probe,
+    StartWindow,
     Step,
     StepCheck,
-    Window,
 )
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.units import format_duration
@@ -29,7 +29,7 @@ from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_data, quoted
 from drillkit.spec.drills import steps_in
 from drillkit.spec.guards import check_guards
-from drillkit.spec.refs import references
+from drillkit.spec.interpolation import references
 
 if TYPE_CHECKING:
     from drillkit.spec.drills import Parsed
@@ -143,7 +143,7 @@ def _head(drill: Drill) -> Iterator[Complaint]:
         yield ("steps",), "expected at least one step"
 
 
-def _window(window: Window, path: Trail) -> Iterator[Complaint]:
+def _window(window: StartWindow, path: Trail) -> Iterator[Complaint]:
     if isinstance(window, Unresolved):
         return
     found = re.fullmatch(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})", window.hours)

@@ -35,7 +35,7 @@ from drillkit.spec.document import (
     read_one,
 )
 from drillkit.spec.files import Found, Roots, find_roots, shown
-from drillkit.spec.refs import (
+from drillkit.spec.interpolation import (
     NAME,
     ROOTS,
     RUN_NAMES,
@@ -47,7 +47,7 @@ from drillkit.spec.refs import (
     target_names,
     target_values,
 )
-from drillkit.spec.sets import Sets, as_text
+from drillkit.spec.overrides import Sets, as_text
 
 if TYPE_CHECKING:
     from drillkit.steps.base import Kind, RunNames

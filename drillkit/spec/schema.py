@@ -11,7 +11,7 @@ from drillkit.model.drill import Drill, Target
 from drillkit.spec.docs import class_doc, field_docs
 from drillkit.spec.drills import InstalledKinds, Kinds
 from drillkit.spec.files import Project
-from drillkit.spec.leaves import LEAVES
+from drillkit.spec.scalars import LEAVES
 from drillkit.spec.types import (
     alternatives,
     is_list,

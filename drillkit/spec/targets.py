@@ -26,7 +26,7 @@ from drillkit.spec.document import (
     read_one,
 )
 from drillkit.spec.files import Root, Roots, shown
-from drillkit.spec.refs import parts
+from drillkit.spec.interpolation import parts
 
 VARIABLE = "DRILLKIT_TARGET"
 _REFERENCE = re.compile(r"(env|file|aws-secret):\S+")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING
 from typing import Any, Literal, Union, get_args, get_origin
 
-from drillkit.spec.leaves import LEAVES
+from drillkit.spec.scalars import LEAVES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

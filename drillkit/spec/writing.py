@@ -7,7 +7,7 @@ from typing import Any
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill
 from drillkit.spec.binder import Unresolved
-from drillkit.spec.refs import escaped
+from drillkit.spec.interpolation import escaped
 
 
 def as_written(drill: Drill) -> dict[str, Any]:

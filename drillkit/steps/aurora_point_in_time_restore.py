@@ -10,8 +10,7 @@ from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import KEYS, Original, Outlook, age, begin
-from drillkit.steps.restoring_aurora import (
+from drillkit.steps.rds.aurora_restore import (
     COPIES,
     PASSES,
     QUOTAS,
@@ -19,7 +18,8 @@ from drillkit.steps.restoring_aurora import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.windows import Window, chosen
+from drillkit.steps.rds.restore import KEYS, Original, Outlook, age, begin
+from drillkit.steps.windows import RestorableWindow, chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
         )
 
 
-def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
+def find_window(rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
     """Between which times a cluster can be restored, alive or deleted. Raises StepFailed when it cannot."""
     kept = next(iter(rds.automated_backups(source, cluster=True)), None)
     original = original_cluster(rds, source, kept)
@@ -93,7 +93,7 @@ def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
         earliest, latest = window.get("EarliestTime"), window.get("LatestTime")
     if latest is None:
         raise StepFailed(f"{source} has nothing that could be restored yet")
-    return Window(earliest, latest), original
+    return RestorableWindow(earliest, latest), original
 
 
 KIND = AuroraPointInTimeRestore()

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import KEYS, Outlook, age, begin
-from drillkit.steps.restoring_aurora import (
+from drillkit.steps.rds.aurora_restore import (
     COPIES,
     PASSES,
     QUOTAS,
@@ -16,6 +15,7 @@ from drillkit.steps.restoring_aurora import (
     AuroraRestore,
     original_cluster,
 )
+from drillkit.steps.rds.restore import KEYS, Outlook, age, begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

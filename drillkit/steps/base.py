@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from drillkit.clients import Clients
-from drillkit.clock import Clock, Deadline, DeadlineOver, Gate
+from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.book import Book, observe
 from drillkit.model.drill import Objectives, StepCheck, Target
 from drillkit.model.errors import Refused
@@ -75,7 +75,7 @@ class Act:
     book: Book
     clients: Clients
     clock: Clock
-    gate: Gate
+    fence: Fence
     deadline: Deadline
     folder: Path
     """The run's folder; attachments go to `attachments/` in it."""
@@ -120,13 +120,13 @@ class Act:
         """
         deadline = self.deadline.sooner(limit_s)
         while True:
-            self.gate.check()
+            self.fence.check()
             if (found := until()) is not None:
                 return found
             if deadline.over:
                 raise DeadlineOver(f"expected {what} in time; it did not come")
-            if self.clock.sleep(min(every_s, deadline.left()), self.gate.closed):
-                raise Refused(f"stopped while waiting for {what}: {self.gate.why}")
+            if self.clock.sleep(min(every_s, deadline.left()), self.fence.closed):
+                raise Refused(f"stopped while waiting for {what}: {self.fence.why}")
 
 
 class Kind(Generic[A]):

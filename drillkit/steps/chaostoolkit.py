@@ -24,7 +24,7 @@ from drillkit.clients.chaostoolkit.protocol import (
     rollbacks_of,
     target_data,
 )
-from drillkit.journal.wire import Desk
+from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
@@ -118,7 +118,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             frequency_s=arguments.every.total_seconds(),
             fail_fast=arguments.fail_fast,
         )
-        if not isinstance(act.book, Desk):
+        if not isinstance(act.book, JournalSink):
             raise TypeError(
                 f"expected the run's journal to write to, found {type(act.book).__name__}"
             )
@@ -130,7 +130,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         _skipped(document, ended.activities, act)
         act.outputs["status"] = ended.status or ended.outcome
         act.outputs["hit"] = sum(a.hit or 0 for a in ended.activities if a.place == "method")
-        act.gate.check()
+        act.fence.check()
         if ended.outcome == "cut":
             raise StepFailed(
                 f"experiment {experiment.name} was {ended.why}{_hanging(ended.activities)}"

@@ -79,7 +79,7 @@ class Command(Kind[CommandArguments]):
                 act.clock,
                 act.cut,
             )
-        cut = ended.cut or act.gate.closed.is_set()
+        cut = ended.cut or act.fence.closed.is_set()
         error = "" if ended.code == 0 else f"ended with {ended.code}: {ended.last_line}"
         outcome: Literal["succeeded", "cut", "failed"] = (
             "succeeded" if ended.code == 0 else "cut" if cut else "failed"

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from drillkit.checks import Copy, verify
-from drillkit.clients import resp, secrets
+from drillkit.clients import redis, secrets
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
-from drillkit.clients.aws.shared import Described
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Check, RecoveryPoint
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import (
+from drillkit.steps.rds.restore import (
     Outlook,
     age,
     aws_of,
@@ -167,7 +167,7 @@ def fresh(act: Act, cache: ElastiCache, source: str) -> Described:
         return found if found is not None and found.get("SnapshotStatus") == "available" else None
 
     return poll(
-        look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=f"the snapshot {name}"
+        look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=f"the snapshot {name}"
     )
 
 
@@ -230,22 +230,22 @@ def _await(act: Act, cache: ElastiCache, name: str) -> Described:
         look,
         clock=act.clock,
         deadline=act.deadline,
-        gate=act.gate,
+        fence=act.fence,
         what=f"replication group {name}",
     )
 
 
-def _endpoint(group: Described) -> resp.Cache:
+def _endpoint(group: Described) -> redis.Cache:
     shard = (group.get("NodeGroups") or [{}])[0]
     found = group.get("ConfigurationEndpoint") or shard.get("PrimaryEndpoint") or {}
     if not found.get("Address"):
         raise StepFailed(f"{group.get('ReplicationGroupId')} is available and has no endpoint")
-    return resp.Cache(
+    return redis.Cache(
         str(found["Address"]), int(found["Port"]), bool(group.get("TransitEncryptionEnabled"))
     )
 
 
-def _count(act: Act, arguments: CacheRestoreArguments, endpoint: resp.Cache) -> None:
+def _count(act: Act, arguments: CacheRestoreArguments, endpoint: redis.Cache) -> None:
     """Count the copy's keys: the proof that somebody read it."""
     reference = act.target.databases.get(arguments.source, "")
     name = f"keys in the copy of {arguments.source}"
@@ -255,7 +255,7 @@ def _count(act: Act, arguments: CacheRestoreArguments, endpoint: resp.Cache) -> 
             login = secrets.login(
                 reference, f"databases.{arguments.source}", lambda: act.clients.aws
             )
-        with resp.session(endpoint, login, READ_S) as session:
+        with redis.session(endpoint, login, READ_S) as session:
             found = session.ask("DBSIZE")
     except DrillError as why:
         act.observe(Check(name, "restored-data", arguments.keys, ">=", None, str(why)))

@@ -7,8 +7,8 @@ from drillkit.model.errors import StepFailed, UsageError
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.rds.restore import COPIES, KEYS, PASSES, Outlook, Restore, aws_of, begin
 from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, original_of
-from drillkit.steps.restoring import COPIES, KEYS, PASSES, Outlook, Restore, aws_of, begin
 
 
 class RdsCrossRegionRestore(Kind[SnapshotArguments]):

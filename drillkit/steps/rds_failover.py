@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverInstance, Rds, plans
 from drillkit.clients.rds.states import is_usable
 from drillkit.model.errors import StepFailed
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.failing_over import fail_over, is_in_effect, settled
-from drillkit.steps.restoring import Outlook
+from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
+from drillkit.steps.rds.restore import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import Outlook
+from drillkit.steps.rds.restore import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import (
+from drillkit.steps.rds.restore import (
     COPIES,
     KEYS,
     PASSES,
@@ -22,7 +22,7 @@ from drillkit.steps.restoring import (
     begin,
     not_there,
 )
-from drillkit.steps.windows import Window, chosen
+from drillkit.steps.windows import RestorableWindow, chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         )
 
 
-def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
+def find_window(rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
     """Between which times a source can be restored, alive or deleted. Raises StepFailed when it cannot."""
     described = rds.instance(source)
     backups = rds.automated_backups(source)
@@ -100,13 +100,13 @@ def find_window(rds: Rds, source: str) -> tuple[Window, Original]:
         uid = str(described.get("DbiResourceId", ""))
         own = next((b for b in backups if b.get("DbiResourceId") == uid), {})
         earliest = (own.get("RestoreWindow") or {}).get("EarliestTime")
-        return Window(earliest, latest), Original(source, described, True, uid)
+        return RestorableWindow(earliest, latest), Original(source, described, True, uid)
     kept = next((b for b in backups if (b.get("RestoreWindow") or {}).get("LatestTime")), None)
     if kept is None:
         raise not_there(source, rds.region)
     window = kept["RestoreWindow"]
     original = Original(source, kept, False, str(kept["DbiResourceId"]))
-    return Window(window.get("EarliestTime"), window["LatestTime"]), original
+    return RestorableWindow(window.get("EarliestTime"), window["LatestTime"]), original
 
 
 KIND = RdsPointInTimeRestore()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import (
+from drillkit.steps.rds.restore import (
     COPIES,
     KEYS,
     PASSES,

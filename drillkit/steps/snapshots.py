@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
-from drillkit.clients.aws.shared import Described
 from drillkit.clients.rds import DeleteSnapshot, Rds
 from drillkit.clients.rds.states import check_alive
 from drillkit.model.errors import StepFailed
 from drillkit.steps.base import Act
-from drillkit.steps.restoring import expires, refusals_fail, resource_name
+from drillkit.steps.rds.restore import expires, refusals_fail, resource_name
 
 From: TypeAlias = Literal["automated", "manual", "fresh"]
 
@@ -111,7 +111,7 @@ def awaited(act: Act, rds: Rds, name: str, *, cluster: bool = False) -> Describe
         return found if status == "available" else None
 
     what = f"rds snapshot/{name} to be available"
-    return poll(look, clock=act.clock, deadline=act.deadline, gate=act.gate, what=what)
+    return poll(look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=what)
 
 
 def chosen(

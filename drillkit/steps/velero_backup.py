@@ -126,7 +126,7 @@ def _attempt(arguments: VeleroBackupArguments, act: Act, velero: Velero, suffix:
         look,
         clock=act.clock,
         deadline=act.deadline,
-        gate=act.gate,
+        fence=act.fence,
         what=f"backup {name} to end",
         cap_s=POLL_CAP_S,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from drillkit.checks import Copy, permissions_of, problems_of, verify
 from drillkit.clients.aws.polling import poll
-from drillkit.clients.canary import EPOCH
+from drillkit.clients.canary.beat import EPOCH
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.velero import Velero, restore_undo
 from drillkit.clients.velero.files import as_json
@@ -23,14 +23,14 @@ from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, Us
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.restoring import begin, expires
-from drillkit.steps.velero.choosing import Chosen, choose, idle, within_reach
+from drillkit.steps.rds.restore import begin, expires
+from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach
+from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.inventory import COMPARED, compare
-from drillkit.steps.velero.looks import looks
+from drillkit.steps.velero.isolation import Sealing, control_namespace, make, sealing, still_sealed
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.readiness import parse_workload, waiting_for
 from drillkit.steps.velero.results import BACKUP_FILES, RESTORE_FILES, fetch, gather
-from drillkit.steps.velero.sealing import Sealing, control_namespace, make, sealing, still_sealed
 
 POLL_CAP_S = 3.0
 ATTEMPTS = 2
@@ -235,7 +235,7 @@ class _Restoring:
             look,
             clock=act.clock,
             deadline=act.deadline,
-            gate=act.gate,
+            fence=act.fence,
             what=f"restore {name} to end",
             cap_s=POLL_CAP_S,
         )
@@ -255,7 +255,12 @@ class _Restoring:
         )
         try:
             poll(
-                look, clock=act.clock, deadline=deadline, gate=act.gate, what=what, cap_s=POLL_CAP_S
+                look,
+                clock=act.clock,
+                deadline=deadline,
+                fence=act.fence,
+                what=what,
+                cap_s=POLL_CAP_S,
             )
         except DeadlineOver as late:
             raise StepFailed(

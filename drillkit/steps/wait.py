@@ -29,9 +29,9 @@ class Wait(Kind[WaitArguments]):
 
     def run(self, arguments: WaitArguments, act: Act) -> None:
         if act.clock.sleep(
-            min(arguments.for_.total_seconds(), act.deadline.left()), act.gate.closed
+            min(arguments.for_.total_seconds(), act.deadline.left()), act.fence.closed
         ):
-            raise Refused(f"stopped while waiting: {act.gate.why}")
+            raise Refused(f"stopped while waiting: {act.fence.why}")
 
 
 KIND = Wait()

@@ -12,7 +12,7 @@ BEFORE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RestorableWindow:
     """The first and the last time that can be restored."""
 
     earliest: datetime | None
@@ -20,7 +20,7 @@ class Window:
 
 
 def chosen(
-    to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: Window
+    to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: RestorableWindow
 ) -> datetime | None:
     """The time to restore to, None for the latest. Raises StepFailed outside of what can be restored."""
     if to == "latest" or (to == "before" and disrupted is None):

@@ -1,7 +1,7 @@
 """From a guard's condition to the first undo, in one run: python tests/bench/guard.py [runs]
 
 Deployment `web` is scaled to zero under a probe; the guard allows no bad request. Prints, from the journals alone, how
-long after the first bad request the guard had fired, the gate was closed and the first undo had ended.
+long after the first bad request the guard had fired, the fence was closed and the first undo had ended.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
                 )
             found.append(figures(read(next(folder.glob("reports/guarded/2*/journal.jsonl")))))
     for what, values in zip(
-        ("guard fired", "gate closed", "first undo ended"), zip(*found, strict=True), strict=True
+        ("guard fired", "fence closed", "first undo ended"), zip(*found, strict=True), strict=True
     ):
         middle, worst = statistics.median(values), max(values)
         print(

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from drillkit.journal.file import Journal, read
 from drillkit.judge import judge
-from drillkit.judge.bounds import LiveBounds
+from drillkit.judge.abort_guards import LiveBounds
 from drillkit.judge.gates import GateWindow
 from drillkit.judge.histogram import bucket_us
 from drillkit.judge.slos import SloTerms

@@ -26,7 +26,7 @@ from drillkit.clients.aws.polling import CAP_S, FACTOR, FIRST_S
 from drillkit.model.drill import AwsTarget, Caps, Drill, Group, Objectives, Step, Target
 from drillkit.model.verdict import Verdict
 from drillkit.runner.execute import Request, execute
-from drillkit.runner.opening import new_names
+from drillkit.runner.run_start import new_names
 from drillkit.steps.base import kind_named
 
 SOURCE = "microservices-dev-db"
@@ -172,7 +172,7 @@ def parallel(folder: Path) -> None:
 
     times: list[tuple[float, str]] = []
     wire = Wire(answer, before=lambda sent: times.append((time.monotonic(), sent.action)))
-    package.Aws = lambda target, clock, gate: wire.connect(clock, gate)  # type: ignore[assignment,misc]
+    package.Aws = lambda target, clock, fence: wire.connect(clock, fence)  # type: ignore[assignment,misc]
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
     target = Target(name="bench", aws=described(), caps=replace(Caps(), instances=AT_ONCE))

@@ -17,7 +17,7 @@ import pytest
 
 from drillkit.cleanup import Cleaned, clean, open_undos
 from drillkit.clients import Clients
-from drillkit.clock import Deadline, Gate, SystemClock
+from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import Target
@@ -67,7 +67,7 @@ class Bench:
     folder: Path
     journal: Journal
     clients: Clients
-    gate: Gate
+    fence: Fence
     clock: SystemClock = field(default_factory=SystemClock)
     cuts: list[Callable[[], None]] = field(default_factory=list)
     target: Target = field(default_factory=lambda: Target(name="bench"))
@@ -94,7 +94,7 @@ class Bench:
             book=self.journal,
             clients=self.clients,
             clock=self.clock,
-            gate=self.gate,
+            fence=self.fence,
             deadline=Deadline.after(limit_s, self.clock),
             folder=self.folder,
             find_experiment=lambda name: experiment,
@@ -121,7 +121,7 @@ class Bench:
 
     def clean(self, limit_s: float = 20.0) -> Cleaned:
         """Apply what is open, in this process, as the runner does."""
-        clients = Clients(self.target, self.clock, Gate())
+        clients = Clients(self.target, self.clock, Fence())
         try:
             return clean(open_undos(self.records()), clients, self.journal, self.clock, limit_s)
         finally:
@@ -145,11 +145,11 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """A bench that must leave no process behind."""
-    clock, gate = SystemClock(), Gate()
-    journal = Journal(tmp_path / "journal.jsonl", clock=clock, gate=gate)
-    clients = Clients(Target(name="bench"), clock, gate)
+    clock, fence = SystemClock(), Fence()
+    journal = Journal(tmp_path / "journal.jsonl", clock=clock, fence=fence)
+    clients = Clients(Target(name="bench"), clock, fence)
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    yield Bench(tmp_path, journal, clients, gate, clock)
+    yield Bench(tmp_path, journal, clients, fence, clock)
     clients.close()
     journal.close()
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]

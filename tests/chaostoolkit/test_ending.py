@@ -64,7 +64,7 @@ def test_an_abort_ends_it_at_once(bench: Bench) -> None:
     thread.start()
     pid = int(appears(file))
     began = time.monotonic()
-    bench.gate.close("Ctrl-C")
+    bench.fence.close("Ctrl-C")
     for cut in list(bench.cuts):
         cut()
     thread.join(5)
@@ -147,14 +147,14 @@ def test_the_death_of_the_runner_ends_everything_that_it_started(bench: Bench) -
         from pathlib import Path
         from drillkit.clients import Clients
         from drillkit.clients.chaostoolkit.protocol import Job
-        from drillkit.clock import Deadline, Gate, SystemClock
+        from drillkit.clock import Deadline, Fence, SystemClock
         from drillkit.journal.file import Journal
         from drillkit.journal.runs import RunLock
         from drillkit.model.drill import Target
         folder, clock = Path({str(bench.folder)!r}), SystemClock()
         (folder / "run").mkdir()
         lock = RunLock.take(folder / "run")
-        clients = Clients(Target(name="t"), clock, Gate())
+        clients = Clients(Target(name="t"), clock, Fence())
         clients.hold = (lock.fd,)
         job = Job(work="experiment", experiment=json.loads({json.dumps(experiment)!r}), name="t")
         journal = Journal(folder / "run" / "journal.jsonl")

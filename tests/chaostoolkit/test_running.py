@@ -292,7 +292,7 @@ def test_a_foreign_action_is_admitted_before_it_runs(bench: Bench) -> None:
 
 def test_no_action_begins_once_the_gate_is_closed(bench: Bench) -> None:
     flag = bench.folder / "destroyed"
-    bench.gate.close("the operator said stop")
+    bench.fence.close("the operator said stop")
     error = bench.run(bench.experiment(method=[shell("destroy", f"touch {flag}")]))
     assert "the operator said stop" in str(error)
     assert not flag.exists()

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from drillkit.checks import Copy, kinds, problems_of, verify
-from drillkit.checks import reading as places
+from drillkit.checks import reader as places
 from drillkit.checks.dialect import dialect, micros, moment
 from drillkit.checks.expectation import as_number, parse_expectation, scalar
 from drillkit.clients import Clients
-from drillkit.clients.canary import sign
+from drillkit.clients.canary.beat import sign
 from drillkit.clients.sql import Database
-from drillkit.clock import Deadline, Gate, SystemClock
-from drillkit.judge.proving import passes
+from drillkit.clock import Deadline, Fence, SystemClock
+from drillkit.judge.evidence import passes
 from drillkit.model.drill import StepCheck, Target
 from drillkit.model.errors import Absent, Denied, StepFailed, StepUnknown, Unreachable, UsageError
 from drillkit.model.evidence import Check, Comparison, Evidence, RecoveryPoint
@@ -60,13 +60,13 @@ class Host:
     run: Any = None
     book: Any = None
     clock: Any = field(default_factory=SystemClock)
-    gate: Gate = field(default_factory=Gate)
+    fence: Fence = field(default_factory=Fence)
     seen: list[Evidence] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
 
     @property
     def clients(self) -> Clients:
-        return Clients(self.target, self.clock, self.gate)
+        return Clients(self.target, self.clock, self.fence)
 
     @property
     def deadline(self) -> Deadline:
@@ -305,7 +305,7 @@ def test_commands_get_where_the_copy_listens_and_their_output_can_be_expected(
 
 
 def test_checks_with_one_name_are_told_apart() -> None:
-    from drillkit.checks.verifying import named
+    from drillkit.checks.verify import named
 
     twice = StepCheck(table="orders", rows=True)
     assert [name for _, name in named([twice, twice, StepCheck(sql="x", name="mine")])] == [

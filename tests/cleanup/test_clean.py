@@ -13,25 +13,25 @@ import pytest
 from drillkit.cleanup import clean, open_undos
 from drillkit.cleanup import run as cleaning
 from drillkit.clients import Clients, kube
-from drillkit.clients.undo import Applicable, Patience
-from drillkit.clock import Gate, SystemClock
+from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import Target
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Denied, JournalLost, Unavailable
 from drillkit.model.records import History, Record
 
-Behaviour = Callable[[str, Patience], Undone]
+Behaviour = Callable[[str, UndoContext], Undone]
 
 
 @dataclass(frozen=True)
-class Relief(Applicable):
+class Relief(UndoAction):
     kind: ClassVar[str] = "kube.test-relief"
     phase: ClassVar[Phase] = "relieve"
     behave: ClassVar[Behaviour]
     name: str
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
-        return type(self).behave(self.name, patience)
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
+        return type(self).behave(self.name, context)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def plans(*kinds_and_names: tuple[type[Relief], str]) -> History:
 
 
 def cleaned(history: History, pages: Pages, limit_s: float = 5.0, **more: Any) -> Any:
-    clients = Clients(Target(name="none"), SystemClock(), Gate())
+    clients = Clients(Target(name="none"), SystemClock(), Fence())
     return clean(open_undos(history), clients, pages, SystemClock(), limit_s, **more)
 
 
@@ -148,7 +148,7 @@ def test_an_undo_is_open_until_it_has_ended_however_often_it_failed() -> None:
 
 
 def test_an_undo_of_another_version_stays_open_and_says_whose_it_is(behave) -> None:
-    behave(lambda name, patience: Undone("undone"))
+    behave(lambda name, context: Undone("undone"))
     history = (
         record(1, "run.opened", versions={"drillkit": "9.1"}),
         record(
@@ -191,7 +191,7 @@ def test_all_of_relieve_is_done_at_the_same_time_and_before_any_of_remove(behave
     together = threading.Barrier(3)
     order: list[str] = []
 
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         if name.startswith("fault"):
             together.wait(3)
             time.sleep(0.05)
@@ -212,7 +212,7 @@ def test_all_of_relieve_is_done_at_the_same_time_and_before_any_of_remove(behave
 
 def test_removing_goes_by_rank_and_then_backwards(behave) -> None:
     order: list[str] = []
-    behave(lambda name, patience: order.append(name) or Undone("undone"))
+    behave(lambda name, context: order.append(name) or Undone("undone"))
     cleaned(
         plans((Removal, "r1"), (EarlyRemoval, "e1"), (Removal, "r2"), (EarlyRemoval, "e2")), Pages()
     )
@@ -220,7 +220,7 @@ def test_removing_goes_by_rank_and_then_backwards(behave) -> None:
 
 
 def test_one_that_fails_holds_up_nobody(behave) -> None:
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         if name == "broken":
             raise Unavailable("the API is down")
         return Undone("undone")
@@ -246,7 +246,7 @@ def test_one_that_hangs_lets_the_next_begin(behave, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cleaning, "STAGGER_S", 0.05)
     moments: dict[str, float] = {}
 
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         if name == "slow":
             time.sleep(0.5)
         moments[name] = time.monotonic()
@@ -259,7 +259,7 @@ def test_one_that_hangs_lets_the_next_begin(behave, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_bug_in_an_undo_is_told_and_holds_up_nobody(behave) -> None:
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         if name == "buggy":
             raise ZeroDivisionError("oops")
         return Undone("undone")
@@ -276,7 +276,7 @@ def test_a_bug_in_an_undo_is_told_and_holds_up_nobody(behave) -> None:
 def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
     calls: list[str] = []
 
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         calls.append(name)
         raise Denied("may not")
 
@@ -289,12 +289,12 @@ def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
 
 
 def test_each_undo_gets_one_attempt_even_when_the_time_is_over(behave) -> None:
-    behave(lambda name, patience: Undone("undone"))
+    behave(lambda name, context: Undone("undone"))
     assert cleaned(plans((Relief, "a"), (Removal, "b")), Pages(), limit_s=0.0).open == ()
 
 
 def test_clean_up_goes_on_from_memory_when_the_journal_is_lost(behave) -> None:
-    behave(lambda name, patience: Undone("undone"))
+    behave(lambda name, context: Undone("undone"))
     pages = Pages()
     pages.lost = True
     result = cleaned(plans((Relief, "a"), (Removal, "b")), pages)
@@ -305,13 +305,13 @@ def test_clean_up_goes_on_from_memory_when_the_journal_is_lost(behave) -> None:
 def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
     skip = threading.Event()
 
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         if name == "fault":
             skip.set()
-            patience.pause(0.01)
+            context.pause(0.01)
         elif name == "waiting":
             skip.set()
-            patience.pause(30)
+            context.pause(30)
         return Undone("undone")
 
     behave(apply)
@@ -328,9 +328,9 @@ def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
 def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
     skip = threading.Event()
 
-    def apply(name: str, patience: Patience) -> Undone:
+    def apply(name: str, context: UndoContext) -> Undone:
         threading.Timer(0.05, skip.set).start()
-        patience.pause(30)
+        context.pause(30)
         return Undone("undone")
 
     behave(apply)
@@ -343,7 +343,7 @@ def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
 
 
 def test_only_the_phases_asked_for_are_done(behave) -> None:
-    behave(lambda name, patience: Undone("undone"))
+    behave(lambda name, context: Undone("undone"))
     pages = Pages()
     cleaned(plans((Relief, "a"), (Removal, "b")), pages, phases=("relieve",))
     assert pages.ended() == {1: "undone"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.cli.terminal import JsonLines, PlainLines, Rates, Sentences
+from drillkit.cli.progress import JsonLines, PlainLines, Rates, Sentences
 from drillkit.model.records import Record
 from tests.cli.terminal import Terminal
 from tests.conftest import ROOT, CommandLine
@@ -22,7 +22,7 @@ from tests.judge.histories import Tape
 
 PLAYED = """
 import sys, time
-from drillkit.cli.terminal import Screen
+from drillkit.cli.progress import Screen
 from tests.cli.test_terminal import records, short_drill
 screen = Screen(short_drill())
 for record in records():

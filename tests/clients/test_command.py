@@ -9,7 +9,7 @@ from pathlib import Path
 from drillkit.cleanup import clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.command import UndoCommand
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.drill import Target
 
@@ -27,7 +27,7 @@ def test_an_undo_that_hangs_is_cut_with_all_it_started_when_somebody_is_in_a_hur
     timer.start()
     began = clock.mono()
     cleaned = clean(
-        opens, Clients(Target(name="t"), clock, Gate()), journal, clock, 120.0, skip_remove=hurry
+        opens, Clients(Target(name="t"), clock, Fence()), journal, clock, 120.0, skip_remove=hurry
     )
     timer.join()
     journal.close()

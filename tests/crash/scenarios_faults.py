@@ -20,7 +20,7 @@ import yaml
 from chaoslib import substitute
 
 from drillkit.clients import Clients
-from drillkit.clients.chaostoolkit.session import Session, _current, open_session
+from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_session
 from drillkit.clock import Deadline
 from drillkit.model.drill import Caps, KubernetesTarget, Target
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
@@ -29,7 +29,7 @@ from tests.crash.scenarios import Scenario
 from tests.crash.together import together
 from tests.crash.world import Cluster, Stage
 
-Play: TypeAlias = Callable[[Session], None]
+Play: TypeAlias = Callable[[WorkerSession], None]
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SHORT = {"duration": "4s", "hold": "1s", "recovery_limit": "1m", "limit": "1m"}
@@ -79,16 +79,16 @@ def forgive_results(inventory: dict[str, Any]) -> None:
 
 
 @contextmanager
-def session_of(stage: Stage) -> Iterator[Session]:
-    """The stage as faults find it: the worker's clients, behind the journal's gate."""
-    clients = Clients(TARGET, stage.clock, stage.journal.gate)
+def session_of(stage: Stage) -> Iterator[WorkerSession]:
+    """The stage as faults find it: the worker's clients, behind the journal's fence."""
+    clients = Clients(TARGET, stage.clock, stage.journal.fence)
     vars(clients)["kube"] = stage.kube
-    session = Session(
+    session = WorkerSession(
         stage.book,
         clients,
         TARGET,
         stage.clock,
-        stage.journal.gate,
+        stage.journal.fence,
         Deadline.after(3600, stage.clock),
         stage.run,
         "s",
@@ -121,7 +121,7 @@ def play(experiment: Path, given: Mapping[str, Any]) -> Play:
     defaults = defaults_of(experiment)
     configuration = {**defaults, **{k: v for k, v in SHORT.items() if k in defaults}, **given}
 
-    def run(session: Session) -> None:
+    def run(session: WorkerSession) -> None:
         for action in actions_of(experiment):
             provider = action["provider"]
             function = getattr(importlib.import_module(provider["module"]), provider["func"])
@@ -130,7 +130,7 @@ def play(experiment: Path, given: Mapping[str, Any]) -> Play:
     return run
 
 
-def run_engine(session: Session) -> None:
+def run_engine(session: WorkerSession) -> None:
     """A ChaosEngine as a step."""
     env = [{"name": "TOTAL_CHAOS_DURATION", "value": "6"}, {"name": "CHAOS_INTERVAL", "value": "3"}]
     engine = {
@@ -149,7 +149,7 @@ def run_engine(session: Session) -> None:
             book=session.book,
             clients=session.clients,
             clock=session.clock,
-            gate=session.gate,
+            fence=session.fence,
             deadline=session.deadline,
             folder=Path(folder),
             find_experiment=dict[str, Experiment]().__getitem__,

@@ -17,7 +17,7 @@ import pytest
 
 from drillkit.cleanup import Cleaned, clean, open_undos
 from drillkit.clients import Clients
-from drillkit.clients.aws import effect, removing
+from drillkit.clients.aws import effect, removal
 from drillkit.clients.rds import (
     DeleteCluster,
     DeleteInstance,
@@ -25,7 +25,7 @@ from drillkit.clients.rds import (
     DeleteSnapshot,
     Rds,
 )
-from drillkit.clock import Gate
+from drillkit.clock import Fence
 from drillkit.journal.file import Journal, parse
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
@@ -139,11 +139,11 @@ class Stage:
         rds.instances._began = rds.clusters._began = float("-inf")
         rds.instances._busy = rds.clusters._busy = False
         self.rds = rds
-        rds.door.gate = rds.aws.gate = self.journal.gate
+        rds.door.fence = rds.aws.fence = self.journal.fence
 
     def recover(self) -> Cleaned:
         """What `drillkit recover` does: read the journal, apply what is open."""
-        clients = Clients(Target(name="world", aws=target()), self.clock, Gate())
+        clients = Clients(Target(name="world", aws=target()), self.clock, Fence())
         vars(clients)["rds"] = self.rds
         history = tuple(parse(self.disk.content()))
         return clean(open_undos(history), clients, self.journal, self.clock, 900.0, at_once=1)
@@ -357,7 +357,7 @@ def leaks(name: str) -> bool:
 
 @pytest.mark.slow
 def test_control_not_found_believed_at_once_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removing, "SETTLE_S", 0.0)
+    monkeypatch.setattr(removal, "SETTLE_S", 0.0)
     assert leaks("restore")
 
 
@@ -372,5 +372,5 @@ def test_control_an_unanswered_call_taken_for_answered_leaks(
 
 @pytest.mark.slow
 def test_control_marks_that_nobody_looks_at_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removing, "carries_marks", lambda *args: True)
+    monkeypatch.setattr(removal, "carries_marks", lambda *args: True)
     assert leaks("somebody else has the names")

@@ -12,8 +12,8 @@ import pytest
 
 from drillkit.cleanup import clean, open_undos
 from drillkit.clients import Clients
-from drillkit.clients.kube import fields, objects
-from drillkit.clock import Gate, SystemClock
+from drillkit.clients.kube import field_patch, objects
+from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.sandbox.cluster.crds import definitions
@@ -33,7 +33,7 @@ from drillkit.model.drill import KubernetesTarget
 
 clock = SystemClock()
 journal = Journal(Path(sys.argv[1]), clock=clock)
-kube = open_kube(KubernetesTarget(kubeconfig=sys.argv[2]), clock, journal.gate)
+kube = open_kube(KubernetesTarget(kubeconfig=sys.argv[2]), clock, journal.fence)
 nodes = kube.list(NODES)
 print("ready", flush=True)
 for number, node in enumerate(nodes):
@@ -91,13 +91,13 @@ def test_a_killed_process_leaves_nothing_behind_after_recovery(
             victim.send_signal(signal.SIGKILL)
     # The API server drops what it has not done after LANDING_S; here calls are late by less than a second.
     monkeypatch.setattr(objects, "SETTLE_S", 1.0)
-    monkeypatch.setattr(fields, "SETTLE_S", 1.0)
+    monkeypatch.setattr(field_patch, "SETTLE_S", 1.0)
     journal = Journal(path)
     clock = SystemClock()
     target = Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig)))
     opens = open_undos(read(path))
     assert opens
-    cleaned = clean(opens, Clients(target, clock, Gate()), journal, clock, 30.0)
+    cleaned = clean(opens, Clients(target, clock, Fence()), journal, clock, 30.0)
     journal.close()
     assert not cleaned.open, cleaned.failed
     assert not open_undos(read(path))

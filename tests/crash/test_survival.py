@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from drillkit.clients.kube import effect, fields, objects
+from drillkit.clients.kube import effect, field_patch, objects
 from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive
 from tests.crash.controls import EffectFirst
 from tests.crash.scenarios import SCENARIOS, Scenario
@@ -85,7 +85,7 @@ def test_control_a_journal_that_is_not_synced_leaks() -> None:
 
 def test_control_not_found_believed_at_once_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "SETTLE_S", 0.0)
-    monkeypatch.setattr(fields, "SETTLE_S", 0.0)
+    monkeypatch.setattr(field_patch, "SETTLE_S", 0.0)
     assert leaks("inject latency with Chaos Mesh")
     assert leaks("scale a deployment to zero")
 

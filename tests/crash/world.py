@@ -19,8 +19,8 @@ from urllib.parse import unquote
 
 from drillkit.cleanup import Cleaned, clean, open_undos
 from drillkit.clients import Clients
-from drillkit.clients.kube import Answer, Kube
-from drillkit.clock import Gate
+from drillkit.clients.kube import Kube, Response
+from drillkit.clock import Fence
 from drillkit.journal.book import Book
 from drillkit.journal.file import Journal, parse
 from drillkit.model.drill import KubernetesTarget, Target
@@ -281,7 +281,7 @@ class Wire:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float = 15.0,
-    ) -> Answer:
+    ) -> Response:
         data = b"" if body is None else json.dumps(body).encode()
         request = Request(method, unquote(path), dict(query), {"Content-Type": content_type}, data)
         said = f"{method} {path}"
@@ -292,45 +292,45 @@ class Wire:
             return self._take(request, said)
         blow = self._fate.blow
         try:
-            answer: Answer = getattr(self, mishap)(request, said)
+            answer: Response = getattr(self, mishap)(request, said)
         finally:
             if blow is not None and blow.deadly and not self._fate.dead:
                 self._fate.end(f"{mishap}: {said}")
         return answer
 
-    def _take(self, request: Request, said: str) -> Answer:
+    def _take(self, request: Request, said: str) -> Response:
         answer = self._cluster.store.handle(request)
         self._cluster.controllers.reconcile()
         self._fate.door(f"after {said}")
         headers = {k.lower(): v for k, v in answer.headers.items()}
         date = self._cluster.at.strftime("%a, %d %b %Y %H:%M:%S GMT")
-        return Answer(answer.status, {"date": date, **headers}, answer.encode())
+        return Response(answer.status, {"date": date, **headers}, answer.encode())
 
-    def throttle(self, request: Request, said: str) -> Answer:
+    def throttle(self, request: Request, said: str) -> Response:
         return _status(429, "TooManyRequests", {"retry-after": "1"})
 
-    def stumble(self, request: Request, said: str) -> Answer:
+    def stumble(self, request: Request, said: str) -> Response:
         return _status(503, "ServiceUnavailable")
 
-    def refuse(self, request: Request, said: str) -> Answer:
+    def refuse(self, request: Request, said: str) -> Response:
         raise Unreachable(f"{said}: no connection")
 
-    def lose(self, request: Request, said: str) -> Answer:
+    def lose(self, request: Request, said: str) -> Response:
         """Never arrives; the client waits its time."""
         self._wait()
         raise Unanswered(f"{said}: no answer")
 
-    def swallow(self, request: Request, said: str) -> Answer:
+    def swallow(self, request: Request, said: str) -> Response:
         """Takes effect; the answer is lost."""
         self._take(request, said)
         raise Unanswered(f"{said}: the connection broke")
 
-    def fail_after(self, request: Request, said: str) -> Answer:
+    def fail_after(self, request: Request, said: str) -> Response:
         """Takes effect; a proxy in between says 504."""
         self._take(request, said)
         return _status(504, "Timeout")
 
-    def delay(self, request: Request, said: str) -> Answer:
+    def delay(self, request: Request, said: str) -> Response:
         """Takes effect later than the client believes."""
         blow = self._fate.blow
         self._cluster.land_later(
@@ -344,7 +344,7 @@ class Wire:
         self._cluster.advance(15)
 
 
-def _status(code: int, reason: str, headers: Mapping[str, str] | None = None) -> Answer:
+def _status(code: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
     body = {
         "kind": "Status",
         "status": "Failure",
@@ -352,7 +352,7 @@ def _status(code: int, reason: str, headers: Mapping[str, str] | None = None) ->
         "message": reason,
         "code": code,
     }
-    return Answer(code, dict(headers or {}), json.dumps(body).encode())
+    return Response(code, dict(headers or {}), json.dumps(body).encode())
 
 
 @dataclass
@@ -383,12 +383,12 @@ class Stage:
         clock = WorldClock(fate, cluster)
         disk = MemoryDisk(fate, content, syncs=syncs)
         journal = Journal(disk, clock=clock)
-        gate = journal.gate
-        kube = Kube(Wire(fate, cluster, calm_at=calm_at), clock, gate, "the test")
-        clients = Clients(Target(name="world", kubernetes=KubernetesTarget()), clock, Gate())
-        # The undoing side has connections of its own, behind a gate that is open.
+        fence = journal.fence
+        kube = Kube(Wire(fate, cluster, calm_at=calm_at), clock, fence, "the test")
+        clients = Clients(Target(name="world", kubernetes=KubernetesTarget()), clock, Fence())
+        # The undoing side has connections of its own, behind a fence that is open.
         vars(clients)["kube"] = Kube(
-            Wire(fate, cluster, calm_at=calm_at), clock, clients.gate, "the test"
+            Wire(fate, cluster, calm_at=calm_at), clock, clients.fence, "the test"
         )
         return cls(fate, cluster, clock, disk, journal, book(journal), kube, clients)
 

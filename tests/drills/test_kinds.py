@@ -20,7 +20,7 @@ import pytest
 
 from drillkit.clients import Clients
 from drillkit.clients.kube import Kube
-from drillkit.clock import Deadline, Gate
+from drillkit.clock import Deadline, Fence
 from drillkit.journal.book import Planned
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import AwsTarget, Caps, Group, KubernetesTarget, Step, Target
@@ -29,8 +29,8 @@ from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.drills import bind_arguments
 from drillkit.spec.experiments import experiment_finder
 from drillkit.spec.files import list_drills, package_root
-from drillkit.spec.leaves import LEAVES
 from drillkit.spec.reference import kind_reference
+from drillkit.spec.scalars import LEAVES
 from drillkit.spec.types import alternatives, is_list, is_mapping, is_record, item_of
 from drillkit.steps.base import Act, Experiment, Kind, RunNames, kind_named, kind_names
 from tests.crash.world import RUN, Cluster, Fate, Stage
@@ -164,11 +164,11 @@ class Closed:
 def acting(
     stage: Stage, book: Closed, folder: Path, step: Step | None = None, drill: str = ""
 ) -> Act:
-    """What a prospect is handed: a closed gate, a book that takes nothing."""
-    gate = Gate()
-    gate.close("this only looks")
-    clients = Clients(TARGET, stage.clock, gate)
-    vars(clients)["kube"] = Kube(stage.kube._transport, stage.clock, gate, "the test")
+    """What a prospect is handed: a closed fence, a book that takes nothing."""
+    fence = Fence()
+    fence.close("this only looks")
+    clients = Clients(TARGET, stage.clock, fence)
+    vars(clients)["kube"] = Kube(stage.kube._transport, stage.clock, fence, "the test")
     find = experiment_finder(parse(open_drill(drill, ROOTS))) if drill else _no_experiment
     act = Act(
         name="it",
@@ -177,7 +177,7 @@ def acting(
         book=book,
         clients=clients,
         clock=stage.clock,
-        gate=Gate(),
+        fence=Fence(),
         deadline=Deadline.after(60, stage.clock),
         folder=folder,
         find_experiment=find,

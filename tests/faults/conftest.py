@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from drillkit.cleanup import Cleaned, clean, open_undos
-from drillkit.clients.chaostoolkit.session import Session, _current, open_session
+from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_session
 from drillkit.clock import Deadline
 from drillkit.journal.file import parse
 from drillkit.model.codec import decode_evidence
@@ -25,7 +25,7 @@ class Scene:
     """One process that runs faults."""
 
     stage: Stage
-    session: Session
+    session: WorkerSession
     changed: set[str] = field(default_factory=set)
     """Objects that a test changes for good, as `deployments/shop/web`."""
 
@@ -92,12 +92,12 @@ def scene() -> Iterator[Scene]:
     """The demo shop, and nothing that goes wrong. Afterwards the cluster must be what it was."""
     stage = Stage.open(Cluster(), Fate(random.Random(1)))
     before = stage.cluster.inventory()
-    session = Session(
+    session = WorkerSession(
         stage.book,
         stage.clients,
         Target(name="world", caps=Caps(pods="100%", nodes="100%")),
         stage.clock,
-        stage.journal.gate,
+        stage.journal.fence,
         Deadline.after(3600, stage.clock),
         stage.run,
         "step",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.clients.kube.marks import UNDO
+from drillkit.clients.kube.ownership import UNDO
 from drillkit.faults.network import add_latency
 from drillkit.faults.workloads import scale_to_zero
 from drillkit.model.errors import StepUnknown

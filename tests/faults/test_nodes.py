@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drillkit.clients.kube.resources import PODS as POD_RESOURCE
-from drillkit.faults.draining import Rules, sort_pods
+from drillkit.faults.drain import Rules, sort_pods
 from drillkit.faults.nodes import drain_nodes, evacuate_zone
 from drillkit.model.errors import Refused, StepFailed
 from drillkit.sandbox.kube.objects import BUDGETS, NODES, PODS

@@ -51,10 +51,10 @@ def network_faults(sandbox: Sandbox) -> list[Any]:
     """What the cluster holds, by drillkit's own client."""
     from drillkit.clients.kube import open_kube
     from drillkit.clients.kube.resources import NETWORK_CHAOS
-    from drillkit.clock import Gate, SystemClock
+    from drillkit.clock import Fence, SystemClock
     from drillkit.model.drill import KubernetesTarget
 
-    kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate())
+    kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Fence())
     return kube.list(NETWORK_CHAOS, "shop")
 
 

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from drillkit.clients import Clients
-from drillkit.clients.chaostoolkit.session import Session
-from drillkit.clock import Deadline, Gate, SystemClock
+from drillkit.clients.chaostoolkit.session import WorkerSession
+from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.faults import slo
 from drillkit.model.drill import Launch, PrometheusTarget, Target
 from drillkit.model.errors import Refused, StepUnknown
@@ -113,11 +113,11 @@ def test_arguments_that_make_no_sense_are_refused(here, arguments, words):
         slo.slo_holds(**arguments, prometheus="http://127.0.0.1:9")
 
 
-def session(target: Target) -> Session:
-    clock, gate = SystemClock(), Gate()
+def session(target: Target) -> WorkerSession:
+    clock, fence = SystemClock(), Fence()
     book: Any = None
-    return Session(
-        book, Clients(target, clock, gate), target, clock, gate, Deadline.after(60, clock), "run"
+    return WorkerSession(
+        book, Clients(target, clock, fence), target, clock, fence, Deadline.after(60, clock), "run"
     )
 
 

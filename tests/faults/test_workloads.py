@@ -84,7 +84,7 @@ def test_a_workload_that_somebody_scales_up_meanwhile_proves_nothing_and_is_left
 
 
 def test_an_abort_in_between_is_undone_by_the_journal(scene: Scene) -> None:
-    scene.meanwhile(8, lambda: scene.session.gate.close("Ctrl-C"))
+    scene.meanwhile(8, lambda: scene.session.fence.close("Ctrl-C"))
     with pytest.raises(Refused, match="Ctrl-C"):
         scale_to_zero("shop", "orders", duration="15s")
     assert _replicas(scene) == 0

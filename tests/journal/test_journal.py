@@ -15,12 +15,12 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from drillkit.clock import Gate
+from drillkit.clock import Fence
 from drillkit.journal.book import observe, step_of_record
 from drillkit.journal.disk import FileDisk
 from drillkit.journal.file import Journal, JournalDamaged, read
 from drillkit.journal.runs import RunLock, find_run, open_runs, register, unregister
-from drillkit.journal.wire import Remote, serve
+from drillkit.journal.wire import RemoteJournal, serve
 from drillkit.model.effects import Irreversible, Undo
 from drillkit.model.errors import JournalLost, Refused, UsageError
 from drillkit.model.evidence import Measure
@@ -156,9 +156,9 @@ def test_many_threads_share_syncs_and_every_line_is_whole(path: Path) -> None:
 
 
 def test_a_closed_gate_refuses_plans_but_takes_records(path: Path) -> None:
-    gate = Gate()
-    journal = Journal(path, gate=gate)
-    gate.close("the operator said stop")
+    fence = Fence()
+    journal = Journal(path, fence=fence)
+    fence.close("the operator said stop")
     with pytest.raises(Refused, match="the operator said stop"):
         journal.plan(Uncordon("n1"))
     journal.append("undo.ended", {"of": 1})
@@ -217,13 +217,13 @@ def test_a_child_plans_over_the_pipe_and_gets_its_answer_after_the_sync(
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=serve, args=(journal, ours, "worker:kill"))
     thread.start()
-    remote = Remote(theirs, "kill")
+    remote = RemoteJournal(theirs, "kill")
     planned = remote.plan(Uncordon("n1"))
     assert planned.n == 1
     assert b"kube.uncordon" in path.read_bytes(), "it is on disk when the child may act"
     planned.confirm(uid="u1")
     assert remote.append("progress", {"text": "t"}) == 3
-    journal.gate.close("aborting")
+    journal.fence.close("aborting")
     with pytest.raises(Refused, match="aborting"):
         remote.plan(Uncordon("n2"))
     remote._sock.shutdown(socket.SHUT_RDWR)
@@ -234,7 +234,7 @@ def test_a_child_plans_over_the_pipe_and_gets_its_answer_after_the_sync(
 
 def test_without_a_runner_a_child_may_not_act() -> None:
     ours, theirs = socket.socketpair()
-    remote = Remote(theirs)
+    remote = RemoteJournal(theirs)
     ours.close()
     with pytest.raises(JournalLost, match="the runner is gone"):
         remote.plan(Uncordon("n1"))

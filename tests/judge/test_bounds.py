@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.judge.bounds import Fired, LiveBounds
+from drillkit.judge.abort_guards import Fired, LiveBounds
 from drillkit.judge.samples import is_sample, sample_of
 from drillkit.judge.slos import SloTerms
 from drillkit.model.evidence import Reading

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from drillkit.judge.gates import GateWindow, decide, decide_ratio, slo_gate, window_of
-from drillkit.judge.reading import read_run
+from drillkit.judge.run_history import read_run
 from drillkit.judge.samples import is_sample, sample_of
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample

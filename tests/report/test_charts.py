@@ -12,8 +12,8 @@ from drillkit.judge import judge
 from drillkit.model.records import History
 from drillkit.report import render
 from drillkit.report.charts import described, timeline
+from drillkit.report.report_model import Story, tell
 from drillkit.report.series import BINS
-from drillkit.report.story import Story, tell
 from tests.golden.stories import history_of
 from tests.judge.histories import KILL, Tape, drill
 from tests.judge.test_cost import long_run

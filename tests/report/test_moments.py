@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drillkit.judge import judge
-from drillkit.report.moments import Moment, shortened
-from drillkit.report.story import tell
+from drillkit.report.report_model import tell
+from drillkit.report.timeline import Moment, shortened
 from tests.golden.stories import history_of
 from tests.judge.histories import pod_delete
 

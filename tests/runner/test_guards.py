@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from drillkit.model.drill import Window
+from drillkit.model.drill import StartWindow
 from drillkit.model.errors import Refused
 from drillkit.runner.guards import frozen, outside
 
-NIGHT = Window(hours="22:00-05:00", timezone="Europe/Berlin", days=("fri",))
+NIGHT = StartWindow(hours="22:00-05:00", timezone="Europe/Berlin", days=("fri",))
 
 
 def at(text: str) -> datetime:
@@ -16,7 +16,7 @@ def at(text: str) -> datetime:
 
 
 def test_a_window_is_read_in_its_own_time_zone() -> None:
-    window = Window(hours="02:00-05:00", timezone="Europe/Berlin")
+    window = StartWindow(hours="02:00-05:00", timezone="Europe/Berlin")
     assert outside(window, at("2026-11-01T01:30")) == ""
     assert (
         outside(window, at("2026-11-01T04:30"))
@@ -31,7 +31,7 @@ def test_a_window_over_midnight_belongs_to_the_day_it_begins_on() -> None:
 
 
 def test_the_end_of_a_window_is_outside_it() -> None:
-    assert outside(Window(hours="02:00-05:00"), at("2026-11-01T05:00")) != ""
+    assert outside(StartWindow(hours="02:00-05:00"), at("2026-11-01T05:00")) != ""
 
 
 def test_a_freeze_holds_on_its_first_and_its_last_day() -> None:

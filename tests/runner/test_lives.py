@@ -16,7 +16,7 @@ import pytest
 
 from drillkit.clients.kube import open_kube
 from drillkit.clients.kube.resources import LEASES, NETWORK_CHAOS, NODES
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import read
 from drillkit.model.drill import KubernetesTarget
 from tests.conftest import CommandLine, Sandbox
@@ -31,7 +31,7 @@ class World:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.kube = open_kube(
-            KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Gate()
+            KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Fence()
         )
 
     def faults(self) -> list[Any]:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from drillkit.clients.prometheus.alerts import Firing
-from drillkit.clients.prometheus.answers import Answer, Series
-from drillkit.clock import Gate as ClosingGate
+from drillkit.clients.prometheus.answers import QueryAnswer, Series
+from drillkit.clock import Fence as ClosingGate
 from drillkit.journal.file import Journal, read
 from drillkit.model.drill import (
     Bounds,
@@ -35,8 +35,8 @@ from drillkit.model.slo import Counter, Probed, Ratio, Slo
 from drillkit.model.units import Share
 from drillkit.model.verdict import Holds
 from drillkit.runner import metrics as module
+from drillkit.runner.abort import Stopper
 from drillkit.runner.metrics import Metrics
-from drillkit.runner.stopping import Stopper
 
 FACTOR = 20.0
 
@@ -93,28 +93,28 @@ class Server:
             )
         )
 
-    def range(self, query: str, start: float, end: float, step_s: float) -> Answer:
-        def make() -> Answer:
+    def range(self, query: str, start: float, end: float, step_s: float) -> QueryAnswer:
+        def make() -> QueryAnswer:
             first = max(start, end - 60)
-            return Answer((Series({}, ((first, 1.0), (end, 1.0))),))
+            return QueryAnswer((Series({}, ((first, 1.0), (end, 1.0))),))
 
         return self._answer(make)  # type: ignore[no-any-return]
 
-    def instant(self, query: str, at: float) -> Answer:
+    def instant(self, query: str, at: float) -> QueryAnswer:
         return self._answer(lambda: self._scraped(query, at))  # type: ignore[no-any-return]
 
-    def _scraped(self, query: str, at: float) -> Answer:
+    def _scraped(self, query: str, at: float) -> QueryAnswer:
         if not query.startswith(("r", "count(r", "sum(increase(r")):
-            return Answer(())
+            return QueryAnswer(())
         if query.startswith("count("):
-            return Answer((Series({}, ((at, 2.0),)),))
+            return QueryAnswer((Series({}, ((at, 2.0),)),))
         times = [float(t) for t in range(int(at) - 330, int(at) + 1)]
         good = tuple((t, 10.0 * (t - times[0])) for t in times)
         bad = tuple((t, 10.0 * max(0.0, min(t, self.bad_until) - self.bad_from)) for t in times)
         if query.startswith("sum("):
-            return Answer((Series({}, ((at, 1000.0),)),))
+            return QueryAnswer((Series({}, ((at, 1000.0),)),))
         labels = {"__name__": "r", "code": "200"}
-        return Answer((Series(labels, good), Series({**labels, "code": "500"}, bad)))
+        return QueryAnswer((Series(labels, good), Series({**labels, "code": "500"}, bad)))
 
 
 API = Slo(
@@ -160,7 +160,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         fake = Server(clock)
         monkeypatch.setattr(module, "open_prometheus", lambda target, clock, limit_s: fake)
         gate = ClosingGate()
-        journal = Journal(tmp_path / "journal.jsonl", clock=clock, gate=gate)
+        journal = Journal(tmp_path / "journal.jsonl", clock=clock, fence=gate)
         stopper = Stopper(journal, gate)
         where = PrometheusTarget(url=fake.where) if server else None
         metrics = Metrics(

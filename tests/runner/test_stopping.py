@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.clock import Deadline, Gate, SystemClock
+from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, read
-from drillkit.runner.stopping import Stopper, StopWatch, ask_to_abort, signals_stop
+from drillkit.runner.abort import Stopper, StopWatch, ask_to_abort, signals_stop
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def stopper(journal: Journal) -> Stopper:
-    return Stopper(journal, journal.gate)
+    return Stopper(journal, journal.fence)
 
 
 def until(what: object, limit_s: float = 5.0) -> None:
@@ -39,7 +39,7 @@ def test_the_first_reason_to_stop_stays_and_is_written_once(
     stopper.abort("guard", "too many bad requests")
     stopper.abort("operator", "me too")
     assert stopper.aborted == ("guard", "too many bad requests")
-    assert journal.gate.why == "too many bad requests"
+    assert journal.fence.why == "too many bad requests"
     records = read(tmp_path / "journal.jsonl")
     assert [(r.kind, r.data["by"]) for r in records] == [("abort", "guard")]
 
@@ -109,7 +109,7 @@ def test_the_drills_limit_aborts_it(stopper: Stopper, tmp_path: Path) -> None:
 def test_an_abort_with_a_lost_journal_still_closes_the_gate(
     stopper: Stopper, journal: Journal
 ) -> None:
-    gate: Gate = journal.gate
+    fence: Fence = journal.fence
     journal._why_lost = "the disk is gone"
     stopper.abort("journal", "the disk is gone")
-    assert gate.closed.is_set()
+    assert fence.closed.is_set()

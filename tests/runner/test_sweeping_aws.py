@@ -8,7 +8,7 @@ from typing import Any, cast
 from drillkit.clients import Clients
 from drillkit.clients.leftovers import leftovers_of_elasticache, leftovers_of_rds
 from drillkit.clients.rds import Rds
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import AwsTarget, Target
 
 RUN = "20200101-030000-aaaa"
@@ -60,7 +60,7 @@ class Region:
         return {tag["Key"]: tag["Value"] for tag in self._tagged.get(arn, [])}
 
     def marked(self, described: Mapping[str, Any], status: str) -> Any:
-        from drillkit.clients.aws.removing import Found
+        from drillkit.clients.aws.removal import Found
 
         return Found(self.tags(described["ARN"]), status)
 
@@ -70,7 +70,7 @@ def clients(**services: Region) -> Clients:
         name="t",
         aws=AwsTarget(account="123456789012", region="eu-central-1", dr_region="eu-west-1"),
     )
-    made = Clients(target, SystemClock(), Gate())
+    made = Clients(target, SystemClock(), Fence())
     vars(made).update({name: cast(Rds, region) for name, region in services.items()})
     return made
 

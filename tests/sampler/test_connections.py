@@ -13,9 +13,9 @@ import pytest
 from drillkit.clients.probe import aim_at
 from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
-from drillkit.sampler import names
+from drillkit.sampler import resolver
 from drillkit.sampler.connection import OURS, cause_of_errno
-from drillkit.sampler.lane import Lane
+from drillkit.sampler.probe_schedule import Lane
 
 OFTEN = Rate(50)
 
@@ -87,9 +87,9 @@ def test_a_secret_reaches_the_server_and_nothing_else(
 def test_a_client_tries_the_next_address_of_a_name(
     own_service: Any, monkeypatch: pytest.MonkeyPatch, loop_of: Any
 ) -> None:
-    live = names.resolve("127.0.0.1", own_service.port)
-    dead = names.resolve("127.0.0.2", own_service.port)  # nobody listens there
-    monkeypatch.setattr(names, "resolve", lambda *_: dead + live)
+    live = resolver.resolve("127.0.0.1", own_service.port)
+    dead = resolver.resolve("127.0.0.2", own_service.port)  # nobody listens there
+    monkeypatch.setattr(resolver, "resolve", lambda *_: dead + live)
     sample = loop_of(Probe(http=own_service.url(host="two.addresses"), rate=OFTEN), 0.2)
     assert sample.good == sample.sent > 5
 
@@ -97,7 +97,7 @@ def test_a_client_tries_the_next_address_of_a_name(
 def test_a_resolver_that_hangs_is_the_failure_of_the_name(
     monkeypatch: pytest.MonkeyPatch, loop_of: Any
 ) -> None:
-    monkeypatch.setattr(names, "resolve", lambda *_: time.sleep(0.6) or ())
+    monkeypatch.setattr(resolver, "resolve", lambda *_: time.sleep(0.6) or ())
     probe = Probe(http="http://slow.name/", rate=Rate(20), timeout=timedelta(milliseconds=200))
     sample = loop_of(probe, 0.3)
     assert sample.bad == {"dns": sample.sent}
@@ -107,8 +107,8 @@ def test_a_resolver_that_hangs_is_the_failure_of_the_name(
 def test_a_name_that_waits_for_our_own_threads_is_dropped(
     monkeypatch: pytest.MonkeyPatch, loop_of: Any
 ) -> None:
-    monkeypatch.setattr(names, "_MOST_THREADS", 1)
-    monkeypatch.setattr(names, "resolve", lambda *_: time.sleep(0.3) or ())
+    monkeypatch.setattr(resolver, "_MOST_THREADS", 1)
+    monkeypatch.setattr(resolver, "resolve", lambda *_: time.sleep(0.3) or ())
     probe = Probe(http="http://slow.name/", rate=Rate(20), timeout=timedelta(seconds=2))
     sample = loop_of(probe, 0.2)
     assert sample.bad == {"dns": 1}
@@ -149,10 +149,10 @@ def loop_of() -> Any:
     import selectors
 
     def run(probe: Probe, seconds: float) -> Any:
-        resolver = names.Resolver()
+        live = resolver.Resolver()
         with selectors.DefaultSelector() as selector:
-            selector.register(resolver, selectors.EVENT_READ, lambda _: resolver.collect())
-            lane = Lane(aim_at("web", probe), selector, resolver)
+            selector.register(live, selectors.EVENT_READ, lambda _: live.collect())
+            lane = Lane(aim_at("web", probe), selector, live)
             start = time.monotonic()
             lane.begin(start, 0.0)
             while lane.pending or lane.due < start + 10:

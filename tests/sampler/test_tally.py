@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from drillkit.model.evidence import Sample
-from drillkit.sampler.tally import Tally
+from drillkit.sampler.tally import ProbeTally
 
 START = 100.0
 
 
 def counted(outcomes: str, rate: int = 10) -> list[Sample]:
     """`.` good, `x` refused, `-` dropped, `?` not watched, from the start at `rate`; all seconds that are over."""
-    tally = Tally("web", False, START)
+    tally = ProbeTally("web", False, START)
     for n, outcome in enumerate(outcomes):
         intended = START + n / rate
         second = tally.second(intended)
@@ -45,7 +45,7 @@ def test_nothing_is_claimed_of_probes_that_were_not_sent_or_not_watched() -> Non
 
 
 def test_a_second_without_probes_is_a_sample_too_so_that_silence_is_blindness() -> None:
-    tally = Tally("web", True, START)
+    tally = ProbeTally("web", True, START)
     samples = list(tally.closed(START + 2))
     assert [(s.sent, s.flips, s.last, s.lateness_p99_us, s.control) for s in samples] == [
         (0, (), (), 0, True)
@@ -53,7 +53,7 @@ def test_a_second_without_probes_is_a_sample_too_so_that_silence_is_blindness() 
 
 
 def test_a_second_waits_for_its_probes_and_those_after_it_wait_for_it() -> None:
-    tally = Tally("web", False, START)
+    tally = ProbeTally("web", False, START)
     first, second = tally.second(START + 0.5), tally.second(START + 1.5)
     late, soon = first.sent(START + 0.5, 0), second.sent(START + 1.5, 0)
     second.answered(soon, None, 0.01)
@@ -63,7 +63,7 @@ def test_a_second_waits_for_its_probes_and_those_after_it_wait_for_it() -> None:
 
 
 def test_lateness_is_the_99th_percentile_of_what_left() -> None:
-    tally = Tally("web", False, START)
+    tally = ProbeTally("web", False, START)
     second = tally.second(START)
     for n in range(100):
         second.answered(second.sent(START + n / 100, (n + 1) / 1000), None, 0.01)
@@ -72,7 +72,7 @@ def test_lateness_is_the_99th_percentile_of_what_left() -> None:
 
 
 def test_what_is_left_at_the_end_is_handed_out_without_empty_seconds() -> None:
-    tally = Tally("web", False, START)
+    tally = ProbeTally("web", False, START)
     second = tally.second(START + 3.5)
     second.answered(second.sent(START + 3.5, 0), None, 0.01)
     assert [s.sent for s in tally.rest()] == [1]

@@ -33,8 +33,8 @@ from drillkit.spec.document import read_one
 from drillkit.spec.drills import bind_arguments
 from drillkit.spec.experiments import check_experiment, read_experiment
 from drillkit.spec.files import Found, Root
-from drillkit.spec.refs import escaped, parts, plain_text, render
-from drillkit.spec.sets import parse_sets
+from drillkit.spec.interpolation import escaped, parts, plain_text, render
+from drillkit.spec.overrides import parse_sets
 from drillkit.spec.targets import bind_targets
 from drillkit.spec.writing import as_written
 from tests.spec.conftest import Restore, Spec

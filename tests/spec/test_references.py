@@ -9,8 +9,8 @@ import pytest
 from drillkit.model.drill import KubernetesTarget, PrometheusTarget, Step, Target
 from drillkit.model.errors import SpecError
 from drillkit.spec.drills import bind_arguments, output_references
-from drillkit.spec.refs import Ref, Scope, Unknown, parts, render, target_values
-from drillkit.spec.sets import parse_sets
+from drillkit.spec.interpolation import Ref, Scope, Unknown, parts, render, target_values
+from drillkit.spec.overrides import parse_sets
 from drillkit.steps.base import RunNames
 from tests.spec.conftest import Restore, Spec
 

@@ -79,7 +79,7 @@ def test_every_field_of_the_schema_has_its_text(validator: jsonschema.Draft20201
         "Step",
         "Group",
         "Guard",
-        "Window",
+        "StartWindow",
         "StepCheck",
     ):
         assert defs[name]["description"]

@@ -32,7 +32,7 @@ class Scene:
             book=self.stage.book,
             clients=self.stage.clients,
             clock=self.stage.clock,
-            gate=self.stage.journal.gate,
+            fence=self.stage.journal.fence,
             deadline=Deadline.after(600, self.stage.clock),
             folder=folder,
             find_experiment=self.experiments.__getitem__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drillkit.clients.aws.aws import Aws
-from drillkit.clients.aws.door import Door
 from drillkit.clients.aws.errors import Exists, NoCapacity, NoKey, NotRestorable, Quota, WrongState
+from drillkit.clients.aws.service_client import Door
 
 __all__ = ["Aws", "Door", "Exists", "NoCapacity", "NoKey", "NotRestorable", "Quota", "WrongState"]

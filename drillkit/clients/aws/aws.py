@@ -6,8 +6,8 @@ import threading
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from drillkit.clients.aws.door import CONNECT_S, READ_S, Door
-from drillkit.clock import Clock, Gate
+from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
+from drillkit.clock import Clock, Fence
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import TargetError
 
@@ -15,10 +15,10 @@ from drillkit.model.errors import TargetError
 class Aws:
     """One account. Nothing but its own id is asked for before that id is the one the target pins."""
 
-    def __init__(self, target: AwsTarget, clock: Clock, gate: Gate) -> None:
+    def __init__(self, target: AwsTarget, clock: Clock, fence: Fence) -> None:
         self.target = target
         self.clock = clock
-        self.gate = gate
+        self.fence = fence
         self._opening = threading.RLock()
         self._doors: dict[tuple[str, str], Door] = {}
         self._session: Any = None
@@ -80,7 +80,7 @@ class Aws:
             raise TargetError(
                 f"AWS cannot be reached as the target says ({error}); look at its profile, region and endpoint_url"
             ) from error
-        return Door(client, self.clock, self.gate)
+        return Door(client, self.clock, self.fence)
 
     def _opened_session(self) -> Any:
         if self._session is None:

@@ -12,7 +12,7 @@ from drillkit.model.effects import Effect
 from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
 
 if TYPE_CHECKING:
-    from drillkit.clients.aws.door import Door
+    from drillkit.clients.aws.service_client import Door
 
 T = TypeVar("T")
 ATTEMPTS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from drillkit.clock import Clock, Deadline, DeadlineOver, Gate
+from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.model.errors import Refused
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ def poll(
     *,
     clock: Clock,
     deadline: Deadline,
-    gate: Gate,
+    fence: Fence,
     what: str,
     cap_s: float = CAP_S,
 ) -> T:
@@ -42,11 +42,11 @@ def poll(
         return pause_s
 
     def sleep(seconds: float) -> None:
-        if clock.sleep(seconds, gate.closed):
-            raise Refused(f"stopped while waiting for {what}: {gate.why}")
+        if clock.sleep(seconds, fence.closed):
+            raise Refused(f"stopped while waiting for {what}: {fence.why}")
 
     def once() -> T | None:
-        gate.check()
+        fence.check()
         return look(age_s)
 
     def late(state: RetryCallState) -> None:

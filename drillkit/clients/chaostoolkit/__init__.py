@@ -8,6 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drillkit.clients.chaostoolkit.undo import Rollbacks
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 
-UNDOS: Mapping[str, type[Applicable]] = {cls.kind: cls for cls in (Rollbacks,)}
+UNDOS: Mapping[str, type[UndoAction]] = {cls.kind: cls for cls in (Rollbacks,)}

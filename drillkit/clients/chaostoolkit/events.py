@@ -20,7 +20,7 @@ from drillkit.clients.chaostoolkit.foreign import ForeignAction
 from drillkit.clients.chaostoolkit.hits import failure_of, hit_of
 from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, Place, is_own, provider_of
 from drillkit.clients.chaostoolkit.redaction import Redactor, resolved_values
-from drillkit.clients.chaostoolkit.session import Notes, Session
+from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
 from drillkit.journal.book import observe
 from drillkit.model.errors import DrillError, JournalLost, Refused
 from drillkit.model.evidence import Activity
@@ -57,7 +57,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
 
     def __init__(
         self,
-        session: Session,
+        session: WorkerSession,
         redactor: Redactor,
         place: Place,
         has_rollbacks: bool,

@@ -22,7 +22,7 @@ from drillkit.clients.chaostoolkit.environment import environment
 from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, ENDED_KEY, Job, encode_job
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
-from drillkit.journal.wire import Desk, serve
+from drillkit.journal.wire import JournalSink, serve
 from drillkit.model.codec import decode_evidence, encode_evidence
 from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost
@@ -61,7 +61,7 @@ class _Open:
 class _Ledger:
     """Passes a worker's lines on, and keeps what its runner must know."""
 
-    def __init__(self, desk: Desk, limit_each_s: float | None) -> None:
+    def __init__(self, desk: JournalSink, limit_each_s: float | None) -> None:
         self._desk, self._limit_each_s = desk, limit_each_s
         self.heard = threading.Event()
         """Set when the worker is done, or its pipe is closed."""
@@ -192,7 +192,7 @@ class Worker:
         return self._process.pid
 
     def run(
-        self, job: Job, desk: Desk, by: str, deadline: Deadline, each_s: float | None = None
+        self, job: Job, desk: JournalSink, by: str, deadline: Deadline, each_s: float | None = None
     ) -> Ended:
         """Do the job and say what became of it. Never raises for what the experiment does.
 
@@ -304,7 +304,7 @@ class Workers:
     def run(
         self,
         job: Job,
-        desk: Desk,
+        desk: JournalSink,
         *,
         by: str,
         deadline: Deadline,

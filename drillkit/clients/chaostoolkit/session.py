@@ -6,20 +6,20 @@ import threading
 from dataclasses import dataclass, field
 
 from drillkit.clients import Clients
-from drillkit.clock import Clock, Deadline, Gate
+from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
 from drillkit.model.drill import Target
 
 
 @dataclass(slots=True)
-class Session:
+class WorkerSession:
     """One process that runs activities."""
 
     book: Book
     clients: Clients
     target: Target
     clock: Clock
-    gate: Gate
+    fence: Fence
     deadline: Deadline
     run: str
     """Id of the run: what marks an object as ours."""
@@ -53,14 +53,14 @@ class Notes:
     failure: Exception | None = None
 
 
-_current: list[Session] = []
+_current: list[WorkerSession] = []
 
 
-def open_session(session: Session) -> None:
+def open_session(session: WorkerSession) -> None:
     """From now on this is the session of the process."""
     _current[:] = [session]
 
 
-def current_session() -> Session | None:
+def current_session() -> WorkerSession | None:
     """That of the process, if it is a worker of drillkit or has opened one."""
     return _current[0] if _current else None

@@ -19,7 +19,7 @@ from drillkit.clients.chaostoolkit.redaction import (
     withheld,
     withhold,
 )
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
 from drillkit.model.codec import decode_evidence
 from drillkit.model.effects import Undone
@@ -34,7 +34,7 @@ SHARE_AT_LEAST_S = 5.0
 
 
 @dataclass(frozen=True)
-class Rollbacks(Applicable):
+class Rollbacks(UndoAction):
     """Plays an experiment's rollbacks, at least once, each whatever becomes of the others."""
 
     kind: ClassVar[str] = "chaostoolkit.rollbacks"
@@ -53,8 +53,8 @@ class Rollbacks(Applicable):
         names = ", ".join(str(a.get("name")) for a in self.document.get("rollbacks") or [])
         return f"rollbacks of experiment {self.experiment} ({names})"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
-        """See `Applicable.apply`. Each rollback is observed as an activity of place `rollback`.
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
+        """See `UndoAction.apply`. Each rollback is observed as an activity of place `rollback`.
 
         All of them are played once, even when clean-up has little time left.
         """
@@ -62,10 +62,10 @@ class Rollbacks(Applicable):
         remaining = list(document["rollbacks"])
         total, failed = len(remaining), list[str]()
         deadline = Deadline.after(
-            max(patience.deadline.left(), SHARE_AT_LEAST_S * total), patience.clock
+            max(context.deadline.left(), SHARE_AT_LEAST_S * total), context.clock
         )
         while remaining:
-            ended = self._play({**document, "rollbacks": remaining}, clients, patience, deadline)
+            ended = self._play({**document, "rollbacks": remaining}, clients, context, deadline)
             failed += [
                 f"{a.name}: {a.error or a.outcome}"
                 for a in ended.activities
@@ -85,7 +85,11 @@ class Rollbacks(Applicable):
         return Undone("undone", f"{total} of {total} rollbacks succeeded")
 
     def _play(
-        self, document: Mapping[str, Any], clients: Clients, patience: Patience, deadline: Deadline
+        self,
+        document: Mapping[str, Any],
+        clients: Clients,
+        context: UndoContext,
+        deadline: Deadline,
     ) -> Ended:
         left = deadline.left()
         job = Job(
@@ -99,7 +103,7 @@ class Rollbacks(Applicable):
         )
         ended: Ended = clients.chaostoolkit.run(
             job,
-            _Listener(patience),
+            _Listener(context),
             by="cleanup",
             deadline=deadline,
             each_s=max(SHARE_AT_LEAST_S, left / len(document["rollbacks"])),
@@ -123,8 +127,8 @@ class Rollbacks(Applicable):
 class _Listener:
     """Takes what the worker says and passes on what happened. Clean-up goes on even where that cannot be kept."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, context: UndoContext) -> None:
+        self._patience = context
 
     def append(
         self,

@@ -21,7 +21,7 @@ from typing import Any
 
 from drillkit.clients.chaostoolkit.protocol import ENDED_KEY, Job, Place, decode_job, rollbacks_of
 from drillkit.clients.chaostoolkit.redaction import Redactor, secret_values
-from drillkit.journal.wire import Remote, die_with_parent
+from drillkit.journal.wire import RemoteJournal, die_with_parent
 from drillkit.model.errors import JournalLost
 
 WHY_KEPT = 1_500
@@ -44,7 +44,7 @@ def main(parent: int) -> None:
     # From here on the guard of this group ends us, and all that we start, when the runner is gone.
     os.setpgid(0, json.loads(line)["group"])
     line = runner.line()
-    book = Remote(socket.socket(fileno=runner.descriptors[0]))
+    book = RemoteJournal(socket.socket(fileno=runner.descriptors[0]))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     gc.freeze()
@@ -94,7 +94,7 @@ def _warm_up(modules: Sequence[str]) -> None:
             importlib.import_module(module)
 
 
-def _work(job: Job, book: Remote) -> None:
+def _work(job: Job, book: RemoteJournal) -> None:
     from drillkit.clients.chaostoolkit.logs import Pump, configure_logging
 
     book.step = job.step  # a worker that was warmed up did not know it yet
@@ -116,21 +116,21 @@ def _work(job: Job, book: Remote) -> None:
         )
 
 
-def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
+def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
     from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.events import HARSH, Streaming
     from drillkit.clients.chaostoolkit.experiments import run_experiment, run_rollbacks
-    from drillkit.clients.chaostoolkit.session import Session, open_session
+    from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
     from drillkit.clients.chaostoolkit.undo import rollbacks_undo
-    from drillkit.clock import Deadline, Gate, SystemClock
+    from drillkit.clock import Deadline, Fence, SystemClock
     from drillkit.model.codec import from_data
     from drillkit.model.drill import Target
 
-    clock, gate = SystemClock(), Gate()
+    clock, fence = SystemClock(), Fence()
     target = from_data(Target, job.target)
     deadline = Deadline.after(job.limit_s, clock)
-    session = Session(
-        book, Clients(target, clock, gate), target, clock, gate, deadline, job.run, job.step
+    session = WorkerSession(
+        book, Clients(target, clock, fence), target, clock, fence, deadline, job.run, job.step
     )
     open_session(session)
     has_rollbacks = bool(rollbacks_of(job.experiment))
@@ -145,7 +145,7 @@ def _run(job: Job, book: Remote, redactor: Redactor) -> tuple[str, str]:
     def terminate(number: int, frame: object) -> None:
         # Not Chaos Toolkit's own handler: its exception is taken for the failure of one activity, the next one runs.
         streaming.stopping = True
-        gate.close("the step is cut")
+        fence.close("the step is cut")
         raise SystemExit(HARSH)
 
     if job.work == "rollbacks":

@@ -6,9 +6,9 @@ from drillkit.clients.elasticache.elasticache import ElastiCache
 from drillkit.clients.elasticache.failover import FailOverGroup
 from drillkit.clients.elasticache.groups import DeleteReplicationGroup
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 
-UNDOS: dict[str, type[Applicable]] = {
+UNDOS: dict[str, type[UndoAction]] = {
     cls.kind: cls for cls in (DeleteReplicationGroup, DeleteCacheSnapshot)
 }
 

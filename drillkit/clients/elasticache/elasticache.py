@@ -1,4 +1,4 @@
-"""ElastiCache: reads (in `Reader`), and the mutating calls, each of which takes the receipt of its undo."""
+"""ElastiCache: reads (in `ElastiCacheReader`), and the mutating calls, each of which takes the receipt of its undo."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from drillkit.clients.aws import Aws
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.elasticache import failover, groups, snapshots
 from drillkit.clients.elasticache.failover import FailOverGroup
 from drillkit.clients.elasticache.groups import DeleteReplicationGroup
-from drillkit.clients.elasticache.reader import Reader
+from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
 from drillkit.journal.book import Planned
 
 
-class ElastiCache(Reader):
-    """ElastiCache in one region. Every mutating call raises Refused when the gate is closed, NotOurs, CallError."""
+class ElastiCache(ElastiCacheReader):
+    """ElastiCache in one region. Every mutating call raises Refused when the fence is closed, NotOurs, CallError."""
 
     def __init__(self, aws: Aws, region: str = "") -> None:
         super().__init__(aws, region)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.shared import Described
-from drillkit.clients.elasticache.reader import Reader
+from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
 
@@ -35,7 +35,7 @@ class FailOverGroup(Irreversible):
         return "a replica to be the primary and the failed node to be replaced"
 
 
-def fail_over(cache: Reader, plan: Planned[FailOverGroup]) -> Described:
+def fail_over(cache: ElastiCacheReader, plan: Planned[FailOverGroup]) -> Described:
     """See `ElastiCache.fail_over`."""
     undo = plan.undo
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
 from drillkit.clients.aws.errors import Exists
-from drillkit.clients.aws.marks import tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
-from drillkit.clients.elasticache.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.aws.ownership import tags
+from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.elasticache.reader import ElastiCacheReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import NotOurs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteReplicationGroup(Applicable):
+class DeleteReplicationGroup(UndoAction):
     """Deletes a replication group that the run made, without a last snapshot."""
 
     kind: ClassVar[str] = "elasticache.delete-replication-group"
@@ -40,7 +40,7 @@ class DeleteReplicationGroup(Applicable):
     def resource(self) -> str:
         return f"elasticache replication-group/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         cache = clients.elasticache.at(self.region)
 
@@ -52,17 +52,20 @@ class DeleteReplicationGroup(Applicable):
                 RetainPrimaryCluster=False,
             )
 
-        return remove(self, lambda: find_group(cache, self.name), delete, patience)
+        return remove(self, lambda: find_group(cache, self.name), delete, context)
 
 
-def find_group(cache: Reader, name: str) -> Found | None:
+def find_group(cache: ElastiCacheReader, name: str) -> Found | None:
     """What decides whose a replication group is."""
     described = cache.group(name)
     return None if described is None else cache.marked(described, str(described.get("Status", "")))
 
 
 def restore_group(
-    cache: Reader, plan: Planned[DeleteReplicationGroup], snapshot: str, settings: Mapping[str, Any]
+    cache: ElastiCacheReader,
+    plan: Planned[DeleteReplicationGroup],
+    snapshot: str,
+    settings: Mapping[str, Any],
 ) -> Described:
     """See `ElastiCache.restore_from_snapshot`."""
     undo = plan.undo

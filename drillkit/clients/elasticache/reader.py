@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from drillkit.clients.aws import Aws
-from drillkit.clients.aws.marks import as_mapping
-from drillkit.clients.aws.removing import Found
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.aws.ownership import as_mapping
+from drillkit.clients.aws.removal import Found
 from drillkit.model.errors import Absent
 
 
-class Reader:
+class ElastiCacheReader:
     """One region's ElastiCache, looked at. All methods raise CallError and, the first time, TargetError."""
 
     def __init__(self, aws: Aws, region: str = "") -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
 from drillkit.clients.aws.errors import Exists
-from drillkit.clients.aws.marks import tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
-from drillkit.clients.elasticache.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.aws.ownership import tags
+from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.elasticache.reader import ElastiCacheReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import NotOurs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteCacheSnapshot(Applicable):
+class DeleteCacheSnapshot(UndoAction):
     """Deletes a snapshot that the run took."""
 
     kind: ClassVar[str] = "elasticache.delete-snapshot"
@@ -39,17 +39,17 @@ class DeleteCacheSnapshot(Applicable):
     def resource(self) -> str:
         return f"elasticache snapshot/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         cache = clients.elasticache.at(self.region)
 
         def delete(found: Found) -> None:
             cache.door.send("DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name)
 
-        return remove(self, lambda: _find(cache, self.name), delete, patience)
+        return remove(self, lambda: _find(cache, self.name), delete, context)
 
 
-def _find(cache: Reader, name: str) -> Found | None:
+def _find(cache: ElastiCacheReader, name: str) -> Found | None:
     described = cache.snapshot(name)
     return (
         None
@@ -58,7 +58,9 @@ def _find(cache: Reader, name: str) -> Found | None:
     )
 
 
-def create_snapshot(cache: Reader, plan: Planned[DeleteCacheSnapshot], source: str) -> Described:
+def create_snapshot(
+    cache: ElastiCacheReader, plan: Planned[DeleteCacheSnapshot], source: str
+) -> Described:
     """See `ElastiCache.create_snapshot`."""
     undo = plan.undo
 

@@ -21,7 +21,7 @@ from drillkit.model.errors import Denied, TargetError
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
-    from drillkit.clients.kube.plain import Plain
+    from drillkit.clients.kube.kubeconfig import Plain
 
 T = TypeVar("T")
 PLUGIN_S = 30.0
@@ -84,7 +84,7 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
     """What is to be known without the official client, and who we are; None where that is needed."""
     import yaml
 
-    from drillkit.clients.kube.plain import plain
+    from drillkit.clients.kube.kubeconfig import plain
 
     try:
         documents = list(_documents(files))

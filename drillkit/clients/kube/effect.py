@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drillkit.clients.kube.wire import Answer
+from drillkit.clients.kube.wire import Response
 from drillkit.clients.retry import patiently
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Effect
 from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
 
 if TYPE_CHECKING:
-    from drillkit.clients.kube.reader import Reader
+    from drillkit.clients.kube.client import KubeClient
 
 T = TypeVar("T")
 ATTEMPTS = 3
@@ -24,7 +24,7 @@ LIMIT_S = 20.0
 class Attempts:
     """The attempts of one change. It knows whether one of them may still land."""
 
-    def __init__(self, kube: Reader) -> None:
+    def __init__(self, kube: KubeClient) -> None:
         self._kube = kube
         self.doubtful = False
         """An attempt was not answered: it may have happened, and may yet."""
@@ -38,8 +38,8 @@ class Attempts:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
-    ) -> Answer:
-        """`Reader.send`, remembered."""
+    ) -> Response:
+        """`KubeClient.send`, remembered."""
         try:
             return self._kube.send(
                 method, path, asked, query=query, body=body, content_type=content_type
@@ -50,7 +50,7 @@ class Attempts:
 
 
 def make(
-    kube: Reader,
+    kube: KubeClient,
     plan: Planned[Effect],
     once: Callable[[Attempts], T],
     identity: Callable[[T], Mapping[str, str]],

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from drillkit.clients.kube.wire import Answer
+from drillkit.clients.kube.wire import Response
 from drillkit.model.errors import (
     Absent,
     Blocked,
@@ -22,7 +22,7 @@ from drillkit.model.errors import (
 NO_SUCH_RESOURCE = "the server could not find the requested resource"
 
 
-def refusal(answer: Answer, asked: str, who: str) -> CallError:
+def refusal(answer: Response, asked: str, who: str) -> CallError:
     """The error of an answer that is no success. `asked`: `delete pod/shop/web-1`; `who`: how we are known there."""
     status = _status(answer)
     said = str(
@@ -31,7 +31,7 @@ def refusal(answer: Answer, asked: str, who: str) -> CallError:
     return _KINDS.get(answer.status, _other)(answer, status, said, asked, who)
 
 
-def _status(answer: Answer) -> Mapping[str, Any]:
+def _status(answer: Response) -> Mapping[str, Any]:
     with contextlib.suppress(ValueError):
         found = json.loads(answer.content)
         if isinstance(found, dict):
@@ -45,7 +45,7 @@ def causes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _unauthorized(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     return Denied(
         f"cannot {asked}: {who} is not known to the API server (401: {said}); the token or certificate is missing or "
@@ -54,7 +54,7 @@ def _unauthorized(
 
 
 def _forbidden(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     if "because it is being terminated" in said:
         return Conflict(f"cannot {asked}: {said}")
@@ -64,7 +64,7 @@ def _forbidden(
 
 
 def _absent(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     if NO_SUCH_RESOURCE in said:
         return NotServed(
@@ -74,20 +74,20 @@ def _absent(
 
 
 def _conflict(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     return Conflict(f"cannot {asked}: {said}")
 
 
 def _invalid(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     told = "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5])
     return Invalid(f"cannot {asked}: the API server calls the request invalid: {told or said}")
 
 
 def _too_many(
-    answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     budget = [c for c in causes(status) if c.get("reason") == "DisruptionBudget"]
     if budget:
@@ -99,7 +99,7 @@ def _too_many(
     return error
 
 
-def _retry_after(answer: Answer, status: Mapping[str, Any]) -> float | None:
+def _retry_after(answer: Response, status: Mapping[str, Any]) -> float | None:
     wish = answer.headers.get("retry-after") or (status.get("details") or {}).get(
         "retryAfterSeconds"
     )
@@ -109,7 +109,9 @@ def _retry_after(answer: Answer, status: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _other(answer: Answer, status: Mapping[str, Any], said: str, asked: str, who: str) -> CallError:
+def _other(
+    answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
+) -> CallError:
     if "more than one PodDisruptionBudget" in said:  # an eviction that the API server cannot decide
         return Blocked(f"cannot {asked}: {said}; leave one PodDisruptionBudget for these pods")
     if answer.status >= 500:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import Attempts, make
-from drillkit.clients.kube.marks import RUN, labels
-from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.ownership import RUN, labels
 from drillkit.clients.kube.resources import EVENTS, NAMESPACES, PODS, Object, Resource
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
@@ -117,7 +117,7 @@ class PostEvent(Irreversible):
         return "the cluster to drop it, as it drops all Events (after an hour, by default)"
 
 
-def delete_pod(kube: Reader, plan: Planned[DeletePod]) -> bool:
+def delete_pod(kube: KubeClient, plan: Planned[DeletePod]) -> bool:
     """See `Kube.delete_pod`."""
     pod = plan.undo
     path = PODS.path(pod.name, pod.namespace)
@@ -129,7 +129,7 @@ def delete_pod(kube: Reader, plan: Planned[DeletePod]) -> bool:
     )
 
 
-def evict_pod(kube: Reader, plan: Planned[EvictPod]) -> bool:
+def evict_pod(kube: KubeClient, plan: Planned[EvictPod]) -> bool:
     """See `Kube.evict_pod`."""
     pod = plan.undo
     path = PODS.path(pod.name, pod.namespace, "eviction")
@@ -150,7 +150,9 @@ def _only_this(uid: str, grace_s: int | None) -> dict[str, Any]:
 
 
 def _go(
-    kube: Reader, plan: Planned[DeletePod] | Planned[EvictPod], ask: Callable[[Attempts], object]
+    kube: KubeClient,
+    plan: Planned[DeletePod] | Planned[EvictPod],
+    ask: Callable[[Attempts], object],
 ) -> bool:
     def once(attempts: Attempts) -> bool:
         try:
@@ -169,7 +171,7 @@ def _go(
     return make(kube, plan, once, lambda gone: {"uid": plan.undo.uid} if gone else {})
 
 
-def restart(kube: Reader, plan: Planned[RestartWorkload]) -> None:
+def restart(kube: KubeClient, plan: Planned[RestartWorkload]) -> None:
     """See `Kube.restart`."""
     undo = plan.undo
     stamp = utc(kube.clock.now()).isoformat(timespec="seconds")
@@ -186,7 +188,7 @@ def restart(kube: Reader, plan: Planned[RestartWorkload]) -> None:
 
 
 def create_event(
-    kube: Reader,
+    kube: KubeClient,
     plan: Planned[PostEvent],
     *,
     reason: str,

@@ -1,37 +1,37 @@
-"""A cluster: reads (in `Reader`), and the mutating calls, each of which takes the receipt of its undo."""
+"""A cluster: reads (in `KubeClient`), and the mutating calls, each of which takes the receipt of its undo."""
 
 from __future__ import annotations
 
-from drillkit.clients.kube import fields, irreversible, lease, nodes, objects
+from drillkit.clients.kube import field_patch, irreversible, lease, nodes, objects
+from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.config import connect
-from drillkit.clients.kube.fields import RestoreFields
+from drillkit.clients.kube.field_patch import RestoreFields
 from drillkit.clients.kube.irreversible import DeletePod, EvictPod, PostEvent, RestartWorkload
 from drillkit.clients.kube.lease import ReleaseLease
 from drillkit.clients.kube.nodes import Uncordon
 from drillkit.clients.kube.objects import DeleteFault, DeleteObject
-from drillkit.clients.kube.reader import Reader
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.kube.wire import PoolTransport
-from drillkit.clock import Clock, Gate
+from drillkit.clock import Clock, Fence
 from drillkit.journal.book import Planned
 from drillkit.model.drill import KubernetesTarget
 
 
-def open_kube(target: KubernetesTarget, clock: Clock, gate: Gate) -> Kube:
+def open_kube(target: KubernetesTarget, clock: Clock, fence: Fence) -> Kube:
     """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot be configured."""
     found = connect(target)
-    return Kube(PoolTransport(found.host, found.pool, found.credentials), clock, gate, found.who)
+    return Kube(PoolTransport(found.host, found.pool, found.credentials), clock, fence, found.who)
 
 
-class Kube(Reader):
-    """One cluster. Every mutating call raises Refused when the gate is closed, and CallError.
+class Kube(KubeClient):
+    """One cluster. Every mutating call raises Refused when the fence is closed, and CallError.
 
     Its attempts are bounded, and repeated only where a second one cannot do more than the first.
     """
 
-    def behind(self, gate: Gate) -> Kube:
-        """The same connection behind another gate."""
-        return Kube(self._transport, self.clock, gate, self.who)
+    def behind(self, fence: Fence) -> Kube:
+        """The same connection behind another fence."""
+        return Kube(self._transport, self.clock, fence, self.who)
 
     def delete_pod(self, plan: Planned[DeletePod]) -> bool:
         """Delete that very pod (by UID). False when it was gone before we came."""
@@ -58,7 +58,7 @@ class Kube(Reader):
 
         Raises Conflict when a field no longer holds what it held when it was read, or is changed by another run.
         """
-        return fields.set_fields(self, plan)
+        return field_patch.set_fields(self, plan)
 
     def restart(self, plan: Planned[RestartWorkload]) -> None:
         """Have a workload replace all its pods."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import Attempts, make
-from drillkit.clients.kube.marks import STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.objects import remove
-from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.ownership import STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import LEASES, Object, Resource
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
@@ -27,7 +27,7 @@ RACES = 3
 
 
 @dataclass(frozen=True)
-class ReleaseLease(Applicable):
+class ReleaseLease(UndoAction):
     """Gives the lock back: deletes the Lease if this run still holds it."""
 
     kind: ClassVar[str] = "kube.release-lease"
@@ -48,12 +48,14 @@ class ReleaseLease(Applicable):
         """What kind of object it is."""
         return LEASES
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
-        return remove(clients.kube, self, patience, propagation="Background")
+        return remove(clients.kube, self, context, propagation="Background")
 
 
-def acquire_lease(kube: Reader, plan: Planned[ReleaseLease], *, holder: str, ttl_s: int) -> None:
+def acquire_lease(
+    kube: KubeClient, plan: Planned[ReleaseLease], *, holder: str, ttl_s: int
+) -> None:
     """See `Kube.acquire_lease`."""
     undo = plan.undo
 
@@ -69,7 +71,9 @@ def acquire_lease(kube: Reader, plan: Planned[ReleaseLease], *, holder: str, ttl
     make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
 
 
-def _make(kube: Reader, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int) -> Object:
+def _make(
+    kube: KubeClient, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int
+) -> Object:
     stamp = _stamp(kube.clock.now())
     body = {
         "apiVersion": LEASES.api_version,
@@ -106,7 +110,7 @@ def _make(kube: Reader, attempts: Attempts, undo: ReleaseLease, holder: str, ttl
     return made
 
 
-def _must_be_expired(kube: Reader, lease: Object, said: str) -> None:
+def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
     spec = lease.get("spec") or {}
     holder = spec.get("holderIdentity") or ""
     renewed = spec.get("renewTime") or spec.get("acquireTime")
@@ -144,7 +148,7 @@ def _drop(attempts: Attempts, undo: ReleaseLease, lease: Object) -> None:
         ) from None
 
 
-def renew_lease(kube: Reader, plan: Planned[ReleaseLease]) -> str:
+def renew_lease(kube: KubeClient, plan: Planned[ReleaseLease]) -> str:
     """See `Kube.renew_lease`."""
     undo = plan.undo
     for race in range(RACES):
@@ -172,7 +176,7 @@ def renew_lease(kube: Reader, plan: Planned[ReleaseLease]) -> str:
     raise AssertionError("the last race raises")
 
 
-def stop_flag(kube: Reader, name: str, namespace: str) -> str:
+def stop_flag(kube: KubeClient, name: str, namespace: str) -> str:
     """See `Kube.stop_flag`."""
     lease = kube.find(LEASES, name, namespace)
     return _flag(lease) if lease is not None else ""

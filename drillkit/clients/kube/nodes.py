@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from drillkit.clients.kube.fields import FieldChange, RestoreFields, change_fields, put_back
-from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.client import KubeClient
+from drillkit.clients.kube.field_patch import FieldChange, RestoreFields, change_fields, put_back
 from drillkit.clients.kube.resources import NODES, Object
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Conflict
@@ -20,7 +20,7 @@ SWITCH = "/spec/unschedulable"
 
 
 @dataclass(frozen=True)
-class Uncordon(Applicable):
+class Uncordon(UndoAction):
     """Makes a node schedulable again that this run cordoned, and no other."""
 
     kind: ClassVar[str] = "kube.uncordon"
@@ -46,9 +46,9 @@ class Uncordon(Applicable):
         change = FieldChange(SWITCH, "true", self.prior)
         return RestoreFields(NODES, self.node, self.run, self.uid, (change,), expires=self.expires)
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
-        return put_back(clients.kube, self.fields, patience)
+        return put_back(clients.kube, self.fields, context)
 
 
 def uncordon_of(node: Object, *, run: str, expires: str = "") -> Uncordon:
@@ -62,6 +62,6 @@ def uncordon_of(node: Object, *, run: str, expires: str = "") -> Uncordon:
     return Uncordon(meta["name"], run, meta["uid"], expires, prior)
 
 
-def cordon(kube: Reader, plan: Planned[Uncordon]) -> Object:
+def cordon(kube: KubeClient, plan: Planned[Uncordon]) -> Object:
     """See `Kube.cordon`."""
     return change_fields(kube, plan, plan.undo.fields, f"kubectl uncordon {plan.undo.node}")

@@ -8,11 +8,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.effect import Attempts, make
-from drillkit.clients.kube.marks import EXPIRES, UNDO, is_ours, labels
-from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.ownership import EXPIRES, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import NAMESPACES, Object, Resource
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
@@ -42,7 +42,7 @@ class Made(Protocol):
 
 
 @dataclass(frozen=True)
-class DeleteFault(Applicable):
+class DeleteFault(UndoAction):
     """Deletes a fault's object (a NetworkChaos, say) and waits until its controller has really let go."""
 
     kind: ClassVar[str] = "kube.delete-fault"
@@ -60,13 +60,13 @@ class DeleteFault(Applicable):
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
-        return remove(clients.kube, self, patience, propagation="Background")
+        return remove(clients.kube, self, context, propagation="Background")
 
 
 @dataclass(frozen=True)
-class DeleteObject(Applicable):
+class DeleteObject(UndoAction):
     """Deletes an object that the run made for itself (a namespace, a Job, an engine) and waits until it is gone."""
 
     kind: ClassVar[str] = "kube.delete-object"
@@ -84,14 +84,14 @@ class DeleteObject(Applicable):
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         # Foreground: gone means that what it owned (a Job's pods) is gone as well.
-        return remove(clients.kube, self, patience, propagation="Foreground")
+        return remove(clients.kube, self, context, propagation="Foreground")
 
 
 def create(
-    kube: Reader, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object
+    kube: KubeClient, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object
 ) -> Object:
     """See `Kube.create`."""
     undo = plan.undo
@@ -135,9 +135,9 @@ def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
     return obj
 
 
-def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) -> Undone:
+def remove(kube: KubeClient, undo: Made, context: UndoContext, *, propagation: str) -> Undone:
     """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying what blocks."""
-    uid = patience.identity.get("uid", "")
+    uid = context.identity.get("uid", "")
     deleted = False
     # Most things are gone when the delete is answered: the second look comes at once.
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
@@ -146,17 +146,17 @@ def remove(kube: Reader, undo: Made, patience: Patience, *, propagation: str) ->
             if not obj["metadata"].get("deletionTimestamp"):
                 _delete(kube, undo, obj, propagation)
             deleted = True
-            if patience.deadline.over:
+            if context.deadline.over:
                 raise DeadlineOver(
                     f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}"
                 )
-        elif patience.gone_for_good(SETTLE_S):
+        elif context.gone_for_good(SETTLE_S):
             return _ended(undo, obj, deleted, uid)
-        patience.pause(pause_s)
+        context.pause(pause_s)
     raise AssertionError("pauses never end")
 
 
-def _delete(kube: Reader, undo: Made, obj: Object, propagation: str) -> None:
+def _delete(kube: KubeClient, undo: Made, obj: Object, propagation: str) -> None:
     options = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",

@@ -22,7 +22,7 @@ EFFECTS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back. Header names are in lower case."""
 
     status: int
@@ -51,7 +51,7 @@ class Transport(Protocol):
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float = READ_S,
-    ) -> Answer:
+    ) -> Response:
         """The answer, whatever its status.
 
         `path` is encoded already, `query` is not; `body` is data or None. Raises Unreachable when the request never
@@ -79,7 +79,7 @@ class PoolTransport:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float = READ_S,
-    ) -> Answer:
+    ) -> Response:
         """See `Transport.send`."""
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
@@ -108,7 +108,7 @@ class PoolTransport:
             )
         except HTTPError as error:
             raise _mapped(error, self._host, timeout_s) from error
-        return Answer(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)
+        return Response(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)
 
 
 def _mapped(error: Exception, host: str, timeout_s: float) -> Unreachable | Unanswered | Denied:

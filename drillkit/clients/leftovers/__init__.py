@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drillkit.clients.leftovers.handing import hand_over
+from drillkit.clients.leftovers.handover import hand_over
 from drillkit.clients.leftovers.leftover import Leftover, expiry
 from drillkit.clients.leftovers.of_aws import leftovers_of_elasticache, leftovers_of_rds
 from drillkit.clients.leftovers.of_kube import leftovers_of_kube

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """One thing, with the undo that removes it as its own run would have."""
 
-    undo: Applicable
+    undo: UndoAction
     run: str
     """Id of the run that made it."""
     expires: datetime

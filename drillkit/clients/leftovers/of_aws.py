@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from drillkit.clients import Clients
-from drillkit.clients.aws.marks import EXPIRES, OF, RUN, as_mapping
+from drillkit.clients.aws.ownership import EXPIRES, OF, RUN, as_mapping
 from drillkit.clients.elasticache import ElastiCache
 from drillkit.clients.elasticache.groups import DeleteReplicationGroup
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
@@ -17,7 +17,7 @@ from drillkit.clients.rds.groups import DeleteParameterGroup
 from drillkit.clients.rds.instances import DeleteInstance
 from drillkit.clients.rds.rds import Rds
 from drillkit.clients.rds.snapshots import DeleteSnapshot
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 from drillkit.model.errors import Absent
 
 OWN_PREFIX = "dr-"
@@ -116,7 +116,7 @@ def _run(described: Mapping[str, Any]) -> str:
     return as_mapping(described.get("TagList")).get(RUN, "")
 
 
-def _marked(undo: Applicable, name: str, tags: Mapping[str, str], uid: str) -> Iterable[Leftover]:
+def _marked(undo: UndoAction, name: str, tags: Mapping[str, str], uid: str) -> Iterable[Leftover]:
     """Nothing unless both marks and the expiry are there: copies inherit tags."""
     at = expiry(tags.get(EXPIRES))
     if at is not None and tags.get(RUN) and tags.get(OF) == name:

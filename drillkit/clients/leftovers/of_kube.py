@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drillkit.clients.kube import DeleteFault, DeleteObject, Kube, NotServed, Object, Resource
-from drillkit.clients.kube.marks import EXPIRES, OF, RUN, own_name
+from drillkit.clients.kube.ownership import EXPIRES, OF, RUN, own_name
 from drillkit.clients.kube.resources import (
     CHAOS_ENGINES,
     CONFIGMAPS,

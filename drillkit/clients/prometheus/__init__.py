@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drillkit.clients.prometheus.alerts import Firing, from_alertmanager, from_prometheus
-from drillkit.clients.prometheus.answers import Answer, answer_of, payload
+from drillkit.clients.prometheus.answers import QueryAnswer, answer_of, payload
 from drillkit.clients.prometheus.wire import TOTAL_S, Wire, credentials
 from drillkit.clock import Clock
 from drillkit.model.drill import PrometheusTarget
 from drillkit.model.errors import CallError
 
-__all__ = ["MAX_POINTS", "Answer", "Firing", "Prometheus", "open_prometheus"]
+__all__ = ["MAX_POINTS", "Firing", "Prometheus", "QueryAnswer", "open_prometheus"]
 
 MAX_POINTS = 11_000
 """Points of one series that Prometheus gives in a range query at most."""
@@ -36,7 +36,7 @@ class Prometheus:
         """Its address, without secrets."""
         return self._wire.where
 
-    def instant(self, query: str, at: float) -> Answer:
+    def instant(self, query: str, at: float) -> QueryAnswer:
         """Evaluate a query at a moment (seconds since the epoch, the server's clock). Raises CallError.
 
         `selector[range]` gives the raw samples.
@@ -44,7 +44,7 @@ class Prometheus:
         form = {"query": query, "time": f"{at:.3f}", "timeout": self._limit()}
         return answer_of(self._wire.post("/api/v1/query", form, "query"), self.where, "query")
 
-    def range(self, query: str, start: float, end: float, step_s: float) -> Answer:
+    def range(self, query: str, start: float, end: float, step_s: float) -> QueryAnswer:
         """Evaluate a query from `start` to `end` every `step_s` seconds. Raises CallError, ValueError when that is
         more than MAX_POINTS."""
         if step_s <= 0 or (end - start) / step_s > MAX_POINTS:

@@ -21,7 +21,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryAnswer:
     """What a query gave."""
 
     series: tuple[Series, ...]
@@ -58,7 +58,7 @@ def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...
     return found.get("data"), warnings
 
 
-def answer_of(content: bytes, where: str, asked: str) -> Answer:
+def answer_of(content: bytes, where: str, asked: str) -> QueryAnswer:
     """The answer of an instant or range query. Raises as `payload`, and NotPrometheus for a shape that is none."""
     data, warnings = payload(content, where, asked)
     try:
@@ -78,7 +78,7 @@ def answer_of(content: bytes, where: str, asked: str) -> Answer:
         raise NotPrometheus(
             f"cannot {asked} at {where}: the answer has an unknown shape ({error})"
         ) from error
-    return Answer(series, warnings)
+    return QueryAnswer(series, warnings)
 
 
 def _series(entry: Mapping[str, Any]) -> Series:

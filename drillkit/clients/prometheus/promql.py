@@ -166,7 +166,7 @@ def matchers_of(text: str) -> tuple[Matcher, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class QueryShape:
     """What a windowed query is made of."""
 
     functions: frozenset[str]
@@ -185,7 +185,7 @@ class Seen:
     """The selector, where the query is no more than the sum of its increase or rate."""
 
 
-def look(query: str) -> Seen:
+def look(query: str) -> QueryShape:
     """Take a query apart; holes for the window are allowed. Raises ValueError where it cannot be parsed."""
     import promql_parser as ql
 
@@ -213,7 +213,7 @@ def look(query: str) -> Seen:
 
     ql.walk(tree, visit)
     fixed = any(f"{window:g}s" != _STAND_IN for window in windows)
-    return Seen(
+    return QueryShape(
         frozenset(functions),
         tuple(selectors),
         divides,

@@ -8,9 +8,9 @@ from drillkit.clients.rds.groups import DeleteParameterGroup
 from drillkit.clients.rds.instances import DeleteInstance
 from drillkit.clients.rds.rds import Rds
 from drillkit.clients.rds.snapshots import DeleteSnapshot
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 
-UNDOS: dict[str, type[Applicable]] = {
+UNDOS: dict[str, type[UndoAction]] = {
     cls.kind: cls for cls in (DeleteInstance, DeleteCluster, DeleteSnapshot, DeleteParameterGroup)
 }
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.marks import as_mapping, tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.ownership import as_mapping, tags
+from drillkit.clients.aws.removal import Found, remove
 from drillkit.clients.rds.instances import adopted
-from drillkit.clients.rds.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.rds.reader import RdsReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteCluster(Applicable):
+class DeleteCluster(UndoAction):
     """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which come first."""
 
     kind: ClassVar[str] = "rds.delete-cluster"
@@ -39,7 +39,7 @@ class DeleteCluster(Applicable):
     def resource(self) -> str:
         return f"rds cluster/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         rds = clients.rds.at(self.region)
 
@@ -64,7 +64,7 @@ class DeleteCluster(Applicable):
                 DeleteAutomatedBackups=True,
             )
 
-        return remove(self, find, delete, patience)
+        return remove(self, find, delete, context)
 
 
 def found_cluster(described: Described) -> Found:
@@ -78,7 +78,7 @@ def found_cluster(described: Described) -> Found:
 
 
 def restore_cluster_from_snapshot(
-    rds: Reader, plan: Planned[DeleteCluster], snapshot: str, settings: Mapping[str, Any]
+    rds: RdsReader, plan: Planned[DeleteCluster], snapshot: str, settings: Mapping[str, Any]
 ) -> Described:
     """See `Rds.restore_cluster_from_snapshot`."""
     return _launch(
@@ -87,7 +87,7 @@ def restore_cluster_from_snapshot(
 
 
 def restore_cluster_to_point_in_time(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteCluster],
     source: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -103,7 +103,7 @@ def restore_cluster_to_point_in_time(
 
 
 def _launch(
-    rds: Reader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]
+    rds: RdsReader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]
 ) -> Described:
     undo = plan.undo
     marked = {

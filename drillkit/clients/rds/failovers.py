@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.shared import Described
-from drillkit.clients.rds.reader import Reader
+from drillkit.clients.rds.reader import RdsReader
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
 from drillkit.model.errors import Absent
@@ -63,7 +63,7 @@ class FailOverCluster(Irreversible):
         return "the cluster to be available with another writer"
 
 
-def fail_over_instance(rds: Reader, plan: Planned[FailOverInstance]) -> Described:
+def fail_over_instance(rds: RdsReader, plan: Planned[FailOverInstance]) -> Described:
     """See `Rds.fail_over_instance`."""
     undo = plan.undo
 
@@ -81,7 +81,7 @@ def fail_over_instance(rds: Reader, plan: Planned[FailOverInstance]) -> Describe
     return make(rds.door, plan, once, lambda _: {"uid": undo.uid})
 
 
-def fail_over_cluster(rds: Reader, plan: Planned[FailOverCluster]) -> Described:
+def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Described:
     """See `Rds.fail_over_cluster`."""
     undo = plan.undo
     target = {"TargetDBInstanceIdentifier": undo.to} if undo.to else {}

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.marks import tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.ownership import tags
+from drillkit.clients.aws.removal import Found, remove
 from drillkit.clients.rds.instances import adopted
-from drillkit.clients.rds.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.rds.reader import RdsReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Absent
@@ -40,7 +40,7 @@ MODIFY_MOST = 20
 
 
 @dataclass(frozen=True)
-class DeleteParameterGroup(Applicable):
+class DeleteParameterGroup(UndoAction):
     """Deletes a parameter group that the run made, once no instance uses it."""
 
     kind: ClassVar[str] = "rds.delete-parameter-group"
@@ -60,7 +60,7 @@ class DeleteParameterGroup(Applicable):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}parameter-group/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         rds = clients.rds.at(self.region)
         of = "Cluster" if self.cluster else ""
@@ -72,10 +72,10 @@ class DeleteParameterGroup(Applicable):
                 **{f"DB{of}ParameterGroupName": self.name},
             )
 
-        return remove(self, lambda: find_group(rds, self), delete, patience)
+        return remove(self, lambda: find_group(rds, self), delete, context)
 
 
-def find_group(rds: Reader, undo: DeleteParameterGroup) -> Found | None:
+def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> Found | None:
     """What decides whose a parameter group is."""
     described = rds.parameter_group(undo.name, cluster=undo.cluster)
     if described is None:
@@ -88,7 +88,7 @@ def find_group(rds: Reader, undo: DeleteParameterGroup) -> Found | None:
 
 
 def copy_parameter_group(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteParameterGroup],
     source: str,
     family: str,
@@ -131,7 +131,7 @@ def copy_parameter_group(
     return made
 
 
-def _switch_off(rds: Reader, undo: DeleteParameterGroup, values: Mapping[str, str]) -> None:
+def _switch_off(rds: RdsReader, undo: DeleteParameterGroup, values: Mapping[str, str]) -> None:
     changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster), values)
     of = "Cluster" if undo.cluster else ""
     for start in range(0, len(changes), MODIFY_MOST):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
 from drillkit.clients.aws.errors import Exists, NoCapacity
-from drillkit.clients.aws.marks import as_mapping, tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
-from drillkit.clients.rds.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.aws.ownership import as_mapping, tags
+from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.rds.reader import RdsReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import NotOurs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteInstance(Applicable):
+class DeleteInstance(UndoAction):
     """Deletes an instance that the run made, with its automated backups and without a last snapshot."""
 
     kind: ClassVar[str] = "rds.delete-instance"
@@ -40,7 +40,7 @@ class DeleteInstance(Applicable):
     def resource(self) -> str:
         return f"rds instance/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         rds = clients.rds.at(self.region)
 
@@ -65,7 +65,7 @@ class DeleteInstance(Applicable):
                 DeleteAutomatedBackups=True,
             )
 
-        return remove(self, find, delete, patience)
+        return remove(self, find, delete, context)
 
 
 def found_instance(described: Described) -> Found:
@@ -79,7 +79,7 @@ def found_instance(described: Described) -> Found:
 
 
 def restore_from_snapshot(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteInstance],
     snapshot: str,
     settings: Mapping[str, Any],
@@ -91,7 +91,7 @@ def restore_from_snapshot(
 
 
 def restore_to_point_in_time(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteInstance],
     source: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -103,7 +103,7 @@ def restore_to_point_in_time(
 
 
 def create_member(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteInstance],
     cluster: str,
     settings: Mapping[str, Any],
@@ -115,7 +115,7 @@ def create_member(
 
 
 def _launch(
-    rds: Reader,
+    rds: RdsReader,
     plan: Planned[DeleteInstance],
     operation: str,
     params: Mapping[str, Any],
@@ -180,7 +180,7 @@ def adopted(
         return there
 
 
-def modify(rds: Reader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:
+def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:
     """See `Rds.modify`."""
     undo = plan.undo
     answer = rds.door.change(
@@ -194,7 +194,7 @@ def modify(rds: Reader, plan: Planned[DeleteInstance], changes: Mapping[str, Any
     return made
 
 
-def reboot(rds: Reader, plan: Planned[DeleteInstance]) -> Described:
+def reboot(rds: RdsReader, plan: Planned[DeleteInstance]) -> Described:
     """See `Rds.reboot`."""
     undo = plan.undo
     answer = rds.door.change(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.sql import Database
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import Refused

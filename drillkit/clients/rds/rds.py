@@ -1,4 +1,4 @@
-"""RDS and Aurora: reads (in `Reader`), and the mutating calls, each of which takes the receipt of its undo."""
+"""RDS and Aurora: reads (in `RdsReader`), and the mutating calls, each of which takes the receipt of its undo."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drillkit.clients.aws import Aws
-from drillkit.clients.aws.marks import RUN, as_mapping
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.aws.ownership import RUN, as_mapping
 from drillkit.clients.rds import clusters, failovers, groups, instances, snapshots
 from drillkit.clients.rds.clusters import DeleteCluster
 from drillkit.clients.rds.failovers import FailOverCluster, FailOverInstance
 from drillkit.clients.rds.groups import DeleteParameterGroup
 from drillkit.clients.rds.instances import DeleteInstance
-from drillkit.clients.rds.reader import Reader
+from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.rds.snapshots import DeleteSnapshot
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Refused
 
 
-class Rds(Reader):
-    """RDS in one region. Every mutating call raises Refused when the gate is closed, and CallError.
+class Rds(RdsReader):
+    """RDS in one region. Every mutating call raises Refused when the fence is closed, and CallError.
 
     Names come from the plan, and so do the tags that make a resource ours. A name that this run has taken already is
     adopted, any other's is refused (NotOurs).

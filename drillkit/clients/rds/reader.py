@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from drillkit.clients.aws import Aws
-from drillkit.clients.aws.marks import as_mapping
-from drillkit.clients.aws.shared import Described, SharedLook
+from drillkit.clients.aws.describe_cache import Described, SharedLook
+from drillkit.clients.aws.ownership import as_mapping
 from drillkit.model.errors import Absent
 
 FILTER_MOST = 50
 """Names in one filter; for more, everything is listed."""
 
 
-class Reader:
+class RdsReader:
     """One region's RDS, looked at. All methods raise CallError and, the first time, TargetError."""
 
     def __init__(self, aws: Aws, region: str = "") -> None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.marks import as_mapping, tags
-from drillkit.clients.aws.removing import Found, remove
-from drillkit.clients.aws.shared import Described
+from drillkit.clients.aws.ownership import as_mapping, tags
+from drillkit.clients.aws.removal import Found, remove
 from drillkit.clients.rds.instances import adopted
-from drillkit.clients.rds.reader import Reader
-from drillkit.clients.undo import Applicable, Patience
+from drillkit.clients.rds.reader import RdsReader
+from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteSnapshot(Applicable):
+class DeleteSnapshot(UndoAction):
     """Deletes a snapshot that the run took or copied."""
 
     kind: ClassVar[str] = "rds.delete-snapshot"
@@ -41,7 +41,7 @@ class DeleteSnapshot(Applicable):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}snapshot/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         rds = clients.rds.at(self.region)
         of = "Cluster" if self.cluster else ""
@@ -57,7 +57,7 @@ class DeleteSnapshot(Applicable):
                 **{f"DB{of}SnapshotIdentifier": self.name},
             )
 
-        return remove(self, find, delete, patience)
+        return remove(self, find, delete, context)
 
 
 def found_snapshot(described: Described) -> Found:
@@ -65,7 +65,7 @@ def found_snapshot(described: Described) -> Found:
     return Found(as_mapping(described.get("TagList")), str(described.get("Status", "")))
 
 
-def create_snapshot(rds: Reader, plan: Planned[DeleteSnapshot], source: str) -> Described:
+def create_snapshot(rds: RdsReader, plan: Planned[DeleteSnapshot], source: str) -> Described:
     """See `Rds.create_snapshot`."""
     undo = plan.undo
     of = "Cluster" if undo.cluster else ""
@@ -75,7 +75,7 @@ def create_snapshot(rds: Reader, plan: Planned[DeleteSnapshot], source: str) -> 
 
 
 def copy_snapshot(
-    rds: Reader, plan: Planned[DeleteSnapshot], source_arn: str, source_region: str, kms_key: str
+    rds: RdsReader, plan: Planned[DeleteSnapshot], source_arn: str, source_region: str, kms_key: str
 ) -> Described:
     """See `Rds.copy_snapshot`."""
     undo = plan.undo
@@ -92,7 +92,7 @@ def copy_snapshot(
 
 
 def _take(
-    rds: Reader, plan: Planned[DeleteSnapshot], operation: str, params: Mapping[str, Any]
+    rds: RdsReader, plan: Planned[DeleteSnapshot], operation: str, params: Mapping[str, Any]
 ) -> Described:
     undo = plan.undo
     answer_key = "DBClusterSnapshot" if undo.cluster else "DBSnapshot"

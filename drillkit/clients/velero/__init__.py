@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drillkit.clients.undo import Applicable
+from drillkit.clients.undo import UndoAction
 from drillkit.clients.velero.undo import (
     DeleteBackup,
     DeleteRestore,
@@ -13,7 +13,7 @@ from drillkit.clients.velero.undo import (
 )
 from drillkit.clients.velero.velero import Velero
 
-UNDOS: dict[str, type[Applicable]] = {
+UNDOS: dict[str, type[UndoAction]] = {
     cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup)
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drillkit.clients.kube.marks import is_ours, labels
+from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import NETWORK_POLICIES, Object
 from drillkit.clients.retry import patiently
 from drillkit.model.errors import Conflict, NotOurs, UsageError

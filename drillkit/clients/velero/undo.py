@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drillkit.clients.kube.marks import is_ours, labels
+from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.objects import PAUSES_S, SETTLE_S, DeleteObject, remove
-from drillkit.clients.kube.reader import Reader
+from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import NAMESPACES, Object
-from drillkit.clients.undo import Patience
+from drillkit.clients.undo import UndoContext
 from drillkit.clients.velero.resources import BACKUPS, DELETIONS, RESTORES
 from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
 from drillkit.clients.velero.volumes import give_up, of_namespace, wait_until_gone
@@ -35,7 +35,7 @@ class DeleteRestore(DeleteObject):
     kind: ClassVar[str] = "velero.delete-restore"
     rank: ClassVar[int] = 10
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what it waits for."""
         kube = clients.kube
 
@@ -51,7 +51,7 @@ class DeleteRestore(DeleteObject):
                 "it ends, or look at Velero's log, then run `drillkit recover`"
             )
 
-        return _until_gone(kube, self, patience, ask)
+        return _until_gone(kube, self, context, ask)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class DeleteBackup(DeleteObject):
     kind: ClassVar[str] = "velero.delete-backup"
     rank: ClassVar[int] = 30
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what it waits for."""
         kube = clients.kube
 
@@ -71,11 +71,11 @@ class DeleteBackup(DeleteObject):
                 return "Velero was asked to delete it and has not yet"
             return f"it is {phase_of(backup) or 'not begun'}, and Velero deletes no backup that is at work"
 
-        ended = _until_gone(kube, self, patience, ask)
+        ended = _until_gone(kube, self, context, ask)
         self._forget_request(kube)
         return ended
 
-    def _request(self, kube: Reader) -> None:
+    def _request(self, kube: KubeClient) -> None:
         """Ask Velero to delete it, once. Raises Unavailable with Velero's own words when it has refused."""
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is None:
@@ -105,7 +105,7 @@ class DeleteBackup(DeleteObject):
                     f"Velero does not delete {self.resource}: {'; '.join(map(str, said))}"
                 )
 
-    def _forget_request(self, kube: Reader) -> None:
+    def _forget_request(self, kube: KubeClient) -> None:
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is not None and is_ours(there, self.run, self.name):
             with contextlib.suppress(Absent):
@@ -126,9 +126,9 @@ class DeleteScratch(DeleteObject):
     handles: tuple[str, ...] = ()
     """Disks of the original: a volume that names one of these is let go, its disk is never deleted."""
 
-    def apply(self, clients: Clients, patience: Patience) -> Undone:
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what blocks."""
-        kube, uid = clients.kube, patience.identity.get("uid", "")
+        kube, uid = clients.kube, context.identity.get("uid", "")
         there = kube.find(NAMESPACES, self.name)
         was_ours = (
             bool(uid)
@@ -139,15 +139,15 @@ class DeleteScratch(DeleteObject):
         if there is not None and is_ours(there, self.run, self.name, uid):
             # While the namespace stands: once it is gone, nothing tells any more whose its volumes were.
             known = give_up(kube, self)
-        ended = remove(kube, self, patience, propagation="Foreground")
+        ended = remove(kube, self, context, propagation="Foreground")
         if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
             return ended
-        volumes = wait_until_gone(kube, self, patience, known)
+        volumes = wait_until_gone(kube, self, context, known)
         if not volumes:
             return ended
         return Undone("undone", f"{ended.detail}; gone with it: {', '.join(volumes)}")
 
-    def _left(self, kube: Reader) -> bool:
+    def _left(self, kube: KubeClient) -> bool:
         """Whether an attempt before this one has given up volumes: then the namespace was ours."""
         return any(is_ours(volume, self.run, self.name) for volume in of_namespace(kube, self.name))
 
@@ -170,10 +170,10 @@ def scratch_undo(
 
 
 def _until_gone(
-    kube: Reader, undo: DeleteObject, patience: Patience, ask: Callable[[Object], str]
+    kube: KubeClient, undo: DeleteObject, context: UndoContext, ask: Callable[[Object], str]
 ) -> Undone:
     """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises DeadlineOver with that."""
-    uid, asked = patience.identity.get("uid", ""), False
+    uid, asked = context.identity.get("uid", ""), False
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
         obj = kube.find(undo.of, undo.name, undo.namespace)
         if obj is not None and is_ours(obj, undo.run, undo.name, uid):
@@ -181,13 +181,13 @@ def _until_gone(
                 "it is on its way out" if obj["metadata"].get("deletionTimestamp") else ask(obj)
             )
             asked = True
-            if patience.deadline.over:
+            if context.deadline.over:
                 raise DeadlineOver(f"{undo.resource} is still there: {blocks}")
-        elif obj is not None and patience.gone_for_good(SETTLE_S):
+        elif obj is not None and context.gone_for_good(SETTLE_S):
             return _not_ours(undo, obj, asked, uid)
-        elif patience.gone_for_good(SETTLE_S):
+        elif context.gone_for_good(SETTLE_S):
             return _gone(undo, asked, uid)
-        patience.pause(pause_s)
+        context.pause(pause_s)
     raise AssertionError("pauses never end")
 
 
@@ -208,7 +208,7 @@ def _not_ours(undo: DeleteObject, obj: Object, asked: bool, uid: str) -> Undone:
     return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
 
 
-def _delete(kube: Reader, undo: DeleteObject, obj: Object, *, version: bool = False) -> None:
+def _delete(kube: KubeClient, undo: DeleteObject, obj: Object, *, version: bool = False) -> None:
     meta = obj["metadata"]
     only = {"uid": meta["uid"], **({"resourceVersion": meta["resourceVersion"]} if version else {})}
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}

@@ -36,7 +36,7 @@ from drillkit.model.errors import Absent, TargetError
 
 
 class Velero:
-    """One installation of Velero. Reads raise CallError, changes also Refused when the gate is closed."""
+    """One installation of Velero. Reads raise CallError, changes also Refused when the fence is closed."""
 
     def __init__(self, kube: Kube, namespace: str = NAMESPACE) -> None:
         self.kube = kube

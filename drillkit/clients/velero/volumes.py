@@ -11,11 +11,11 @@ import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from drillkit.clients.kube.marks import labels
+from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.objects import PAUSES_S
-from drillkit.clients.kube.reader import MERGE_PATCH, Reader
+from drillkit.clients.kube.ownership import labels
 from drillkit.clients.kube.resources import PERSISTENT_VOLUMES, Object
-from drillkit.clients.undo import Patience
+from drillkit.clients.undo import UndoContext
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import Absent, Conflict
 
@@ -32,7 +32,7 @@ _HANDLES = {
 }
 
 
-def of_namespace(kube: Reader, namespace: str) -> list[Object]:
+def of_namespace(kube: KubeClient, namespace: str) -> list[Object]:
     """The volumes that claims of a namespace are or were bound to. Raises CallError."""
     return [pv for pv in kube.list(PERSISTENT_VOLUMES) if _claim(pv).get("namespace") == namespace]
 
@@ -49,7 +49,7 @@ def handle_of(volume: Object) -> str:
     )
 
 
-def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
+def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
     """Have the disks of a scratch namespace go with it, except those of the original. What is there now.
 
     Raises CallError.
@@ -80,7 +80,7 @@ def give_up(kube: Reader, undo: DeleteScratch) -> list[Object]:
 
 
 def wait_until_gone(
-    kube: Reader, undo: DeleteScratch, patience: Patience, known: Iterable[Object]
+    kube: KubeClient, undo: DeleteScratch, context: UndoContext, known: Iterable[Object]
 ) -> list[str]:
     """After the namespace: wait until none of its volumes is left. Names of all that are gone, the `known` ones too.
 
@@ -95,15 +95,15 @@ def wait_until_gone(
                 _let_go(kube, volume)
         if not left:
             return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
-        if patience.deadline.over:
+        if context.deadline.over:
             raise DeadlineOver(
                 f"volumes of {undo.resource} are still there: {', '.join(_states(left))}"
             )
-        patience.pause(pause_s)
+        context.pause(pause_s)
     raise AssertionError("pauses never end")
 
 
-def _let_go(kube: Reader, volume: Object) -> None:
+def _let_go(kube: KubeClient, volume: Object) -> None:
     """Delete the volume's object alone; with a policy of Retain its disk stays."""
     meta = volume["metadata"]
     if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get(

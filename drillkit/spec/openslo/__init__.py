@@ -31,11 +31,11 @@ from drillkit.spec.document import (
     read_bytes,
 )
 from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
+from drillkit.spec.interpolation import parts
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
 from drillkit.spec.openslo.queries import PROBER
 from drillkit.spec.openslo.resolve import Document, Library, resolve
-from drillkit.spec.refs import parts
 
 __all__ = [
     "FoundSlo",

@@ -66,7 +66,7 @@ def _bare(text: str, counter: bool, complain: Callable[[str], None]) -> Query | 
     return None
 
 
-def _unfit(seen: promql.Seen) -> str:
+def _unfit(seen: promql.QueryShape) -> str:
     if seen.fixed:
         return "some of its windows are written out; every one must be `[{{.window}}]`"
     if seen.subquery:

@@ -13,7 +13,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, NotOurs
 from drillkit.model.evidence import Note
 from drillkit.steps.base import Act
-from drillkit.steps.restoring import expires
+from drillkit.steps.rds.restore import expires
 from drillkit.steps.velero.names import file_name, named
 
 FETCH_S = 60.0

@@ -1,4 +1,4 @@
-"""One request, once, behind the gate; and what its errors are called."""
+"""One request, once, behind the fence; and what its errors are called."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from botocore.exceptions import (
 )
 
 from drillkit.clients.aws import Exists, NoCapacity, NoKey, NotRestorable, Quota, WrongState
+from drillkit.clients.aws.describe_cache import SharedLook
 from drillkit.clients.aws.errors import refusal, transport_error
-from drillkit.clients.aws.shared import SharedLook
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.model.errors import (
     Absent,
     CallError,
@@ -39,9 +39,9 @@ def nothing(region: str, action: str, params: Mapping[str, Any]) -> Mapping[str,
 
 
 def test_a_closed_gate_lets_looks_through_and_stops_changes_before_they_leave() -> None:
-    wire, gate = Wire(nothing), Gate()
-    door = wire.connect(gate=gate).door("rds")
-    gate.close("aborted")
+    wire, fence = Wire(nothing), Fence()
+    door = wire.connect(fence=fence).door("rds")
+    fence.close("aborted")
     door.read("DescribeDBInstances", "look")
     with pytest.raises(Refused, match="aborted"):
         door.send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
@@ -49,14 +49,14 @@ def test_a_closed_gate_lets_looks_through_and_stops_changes_before_they_leave() 
 
 
 def test_every_attempt_passes_the_gate_so_that_a_retry_after_an_abort_never_leaves() -> None:
-    gate = Gate()
+    fence = Fence()
 
     def trouble(sent: Sent) -> None:
-        gate.close("aborted meanwhile")
+        fence.close("aborted meanwhile")
         raise Fault("InternalFailure", "later", 503)
 
     wire = Wire(nothing, before=trouble)
-    door = wire.connect(gate=gate).door("rds")
+    door = wire.connect(fence=fence).door("rds")
     with pytest.raises(Refused):
         door.change("ModifyDBInstance", "change it", DBInstanceIdentifier="x")
     assert len(wire.sent) == 1

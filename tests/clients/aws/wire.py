@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from botocore.awsrequest import AWSResponse
 
 from drillkit.clients.aws import Aws
-from drillkit.clock import Clock, Gate, SystemClock
+from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.model.drill import AwsTarget
 from drillkit.sandbox.aws.wire import Fault, QueryProtocol
 
@@ -70,7 +70,9 @@ class Wire:
     after: Callable[[Sent], None] = lambda sent: None
     """Called once it has taken effect; raises when its answer is lost."""
 
-    def connect(self, clock: Clock | None = None, gate: Gate | None = None, **changes: Any) -> Aws:
+    def connect(
+        self, clock: Clock | None = None, fence: Fence | None = None, **changes: Any
+    ) -> Aws:
         """An account whose requests come here."""
         wire = self
 
@@ -82,7 +84,7 @@ class Wire:
                 )
                 return door
 
-        return Wired(target(**changes), clock or SystemClock(), gate or Gate())
+        return Wired(target(**changes), clock or SystemClock(), fence or Fence())
 
     def respond(self, service: str, region: str, request: Any) -> AWSResponse:
         body = request.body.decode() if isinstance(request.body, bytes) else str(request.body)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from drillkit.clients.kube import Answer, Kube
-from drillkit.clients.undo import Patience
-from drillkit.clock import Deadline, Gate
+from drillkit.clients.kube import Kube, Response
+from drillkit.clients.undo import UndoContext
+from drillkit.clock import Deadline, Fence
 from drillkit.sandbox.kube.faults import Faults
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
 from drillkit.sandbox.kube.seed import seed
@@ -30,11 +30,11 @@ def stage() -> Stage:
     return Stage.open(Cluster(), Fate(random.Random(1)))
 
 
-def patience(
+def context(
     stage: Stage, *, confirmed: bool = True, limit_s: float = 120.0, **identity: str
-) -> Patience:
-    """The patience of a clean-up that begins now."""
-    return Patience(
+) -> UndoContext:
+    """The context of a clean-up that begins now."""
+    return UndoContext(
         stage.clock, Deadline.after(limit_s, stage.clock), stage.clock.mono(), confirmed, identity
     )
 
@@ -54,7 +54,7 @@ class Sent:
 class Script:
     """A transport that answers as it was told to, in this order."""
 
-    answers: list[Answer | Exception]
+    answers: list[Response | Exception]
     sent: list[Sent] = field(default_factory=list)
 
     def send(
@@ -65,7 +65,7 @@ class Script:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float = 15.0,
-    ) -> Answer:
+    ) -> Response:
         self.sent.append(Sent(method, path, dict(query), body, content_type))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -92,14 +92,14 @@ class Ticks:
         return wake is not None and wake.is_set()
 
 
-def said(status: int, body: Any, **headers: str) -> Answer:
+def said(status: int, body: Any, **headers: str) -> Response:
     """An answer with JSON."""
-    return Answer(
+    return Response(
         status, {k.replace("_", "-"): v for k, v in headers.items()}, json.dumps(body).encode()
     )
 
 
-def refused(status: int, message: str, *, details: Any = None, **headers: str) -> Answer:
+def refused(status: int, message: str, *, details: Any = None, **headers: str) -> Response:
     """A Status that says no."""
     body = {
         "kind": "Status",
@@ -111,10 +111,10 @@ def refused(status: int, message: str, *, details: Any = None, **headers: str) -
     return said(status, body, **headers)
 
 
-def scripted(*answers: Answer | Exception) -> tuple[Kube, Script, Ticks]:
+def scripted(*answers: Response | Exception) -> tuple[Kube, Script, Ticks]:
     """A cluster that answers so."""
     script, ticks = Script(list(answers)), Ticks()
-    return Kube(script, ticks, Gate(), "user ann (context prod)"), script, ticks
+    return Kube(script, ticks, Fence(), "user ann (context prod)"), script, ticks
 
 
 @dataclass

@@ -17,13 +17,13 @@ from drillkit.clients.kube import (
     RestoreFields,
     Uncordon,
     changed,
-    fields,
+    field_patch,
     objects,
     uncordon_of,
 )
-from drillkit.clients.kube.marks import OF, RUN, UNDO, own_name
+from drillkit.clients.kube.client import LANDING_S
 from drillkit.clients.kube.objects import DeleteObject
-from drillkit.clients.kube.reader import LANDING_S
+from drillkit.clients.kube.ownership import OF, RUN, UNDO, own_name
 from drillkit.clients.kube.resources import (
     DEPLOYMENTS,
     EVENTS,
@@ -38,7 +38,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
 from drillkit.model.effects import Undo
 from drillkit.model.errors import Absent, Blocked, Conflict, NotOurs, Refused, Unanswered
-from tests.clients.kube.conftest import patience, refused, said, scripted
+from tests.clients.kube.conftest import context, refused, said, scripted
 from tests.crash.scenarios import latency
 from tests.crash.world import Stage
 
@@ -69,13 +69,13 @@ def scaled(stage: Stage, replicas: int = 0) -> RestoreFields:
     return undo
 
 
-# The gate and the receipt
+# The fence and the receipt
 
 
 def test_a_closed_gate_lets_no_change_out_and_every_read(stage: Stage) -> None:
     undo = uncordon_of(stage.kube.get(NODES, "node-1"), run=stage.run)
     plan = planned(stage, undo)
-    stage.journal.gate.close("an abort")
+    stage.journal.fence.close("an abort")
     with pytest.raises(Refused, match="an abort"):
         stage.kube.cordon(plan)
     assert not stage.kube.get(NODES, "node-1")["spec"].get("unschedulable")
@@ -86,7 +86,7 @@ def test_every_attempt_passes_the_gate_anew() -> None:
     original = kube.clock.sleep
 
     def abort(seconds: float, wake: Any = None) -> bool:
-        kube.gate.close("an abort")
+        kube.fence.close("an abort")
         return original(seconds, wake)
 
     kube.clock.sleep = abort  # type: ignore[method-assign]
@@ -108,7 +108,7 @@ def test_the_server_is_asked_to_drop_a_change_that_it_cannot_make_in_time() -> N
         {},
         {},
     ]
-    assert min(objects.SETTLE_S, fields.SETTLE_S) > LANDING_S
+    assert min(objects.SETTLE_S, field_patch.SETTLE_S) > LANDING_S
 
 
 class Receipt:
@@ -143,7 +143,7 @@ def test_a_refused_change_is_confirmed_without_a_uid_so_that_its_undo_need_not_w
         stage.kube.create(plan, {"spec": latency()})
     assert confirmations(stage) == [{"of": plan.n}]
     before = stage.clock.mono()
-    assert plan.undo.apply(stage.clients, patience(stage)).outcome == "never-happened"
+    assert plan.undo.apply(stage.clients, context(stage)).outcome == "never-happened"
     assert stage.clock.mono() == before
 
 
@@ -158,7 +158,7 @@ def test_a_cordon_is_marked_on_the_node_and_taken_back(stage: Stage) -> None:
     notes = [v for k, v in node["metadata"]["annotations"].items() if k.startswith(f"{UNDO}-")]
     assert json.loads(notes[0])["undo"] == "kubectl uncordon node-1"
     uid = node["metadata"]["uid"]
-    assert undo.apply(stage.clients, patience(stage, uid=uid)).outcome == "undone"
+    assert undo.apply(stage.clients, context(stage, uid=uid)).outcome == "undone"
     node = stage.kube.get(NODES, "node-1")
     assert not node["spec"].get("unschedulable")
     assert not node["metadata"].get("annotations")
@@ -175,7 +175,7 @@ def test_a_node_cordoned_by_somebody_between_look_and_deed_stays_cordoned(stage:
     edit(stage, NODES, "node-1", "", {"spec": {"unschedulable": True}})
     with pytest.raises(Conflict, match="read it again"):
         stage.kube.cordon(planned(stage, undo))
-    assert undo.apply(stage.clients, patience(stage)).outcome == "never-happened"
+    assert undo.apply(stage.clients, context(stage)).outcome == "never-happened"
     assert stage.kube.get(NODES, "node-1")["spec"]["unschedulable"] is True
 
 
@@ -184,7 +184,7 @@ def test_a_node_that_somebody_uncordoned_is_already_undone(stage: Stage) -> None
     undo = uncordon_of(node, run=stage.run)
     stage.kube.cordon(planned(stage, undo))
     edit(stage, NODES, "node-1", "", {"spec": {"unschedulable": None}})
-    undone = undo.apply(stage.clients, patience(stage, uid=node["metadata"]["uid"]))
+    undone = undo.apply(stage.clients, context(stage, uid=node["metadata"]["uid"]))
     assert undone.outcome == "already-undone"
     assert not stage.kube.get(NODES, "node-1")["metadata"].get("annotations")
 
@@ -192,7 +192,7 @@ def test_a_node_that_somebody_uncordoned_is_already_undone(stage: Stage) -> None
 def test_a_node_that_was_replaced_is_left_alone(stage: Stage) -> None:
     undo = Uncordon("node-1", stage.run, uid="another")
     edit(stage, NODES, "node-1", "", {"spec": {"unschedulable": True}})
-    assert undo.apply(stage.clients, patience(stage)).outcome == "already-undone"
+    assert undo.apply(stage.clients, context(stage)).outcome == "already-undone"
     assert stage.kube.get(NODES, "node-1")["spec"]["unschedulable"] is True
 
 
@@ -212,7 +212,7 @@ def test_fields_are_set_and_restored_with_a_mark_that_tells_how_to_undo_by_hand(
     assert "kubectl edit deployment web -n shop: /spec/replicas -> 3" in told["undo"]
     stage.cluster.advance(30)
     assert stage.cluster.inventory()["ready pods"].get("web") is None
-    undone = undo.apply(stage.clients, patience(stage, uid=undo.uid))
+    undone = undo.apply(stage.clients, context(stage, uid=undo.uid))
     assert (undone.outcome, undone.detail) == ("undone", "/spec/replicas is 3 again")
     stage.cluster.advance(60)
     assert stage.cluster.inventory() == before
@@ -221,7 +221,7 @@ def test_fields_are_set_and_restored_with_a_mark_that_tells_how_to_undo_by_hand(
 def test_a_value_that_somebody_changed_since_stays_theirs(stage: Stage) -> None:
     undo = scaled(stage)
     edit(stage, DEPLOYMENTS, "web", "shop", {"spec": {"replicas": 5}})
-    undone = undo.apply(stage.clients, patience(stage, uid=undo.uid))
+    undone = undo.apply(stage.clients, context(stage, uid=undo.uid))
     assert undone.outcome == "already-undone"
     assert "/spec/replicas is 5" in undone.detail
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
@@ -232,7 +232,7 @@ def test_a_value_that_somebody_changed_since_stays_theirs(stage: Stage) -> None:
 def test_fields_that_are_still_ours_go_back_even_when_the_mark_was_wiped(stage: Stage) -> None:
     undo = scaled(stage)
     edit(stage, DEPLOYMENTS, "web", "shop", {"metadata": {"annotations": {undo.mark: None}}})
-    assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
+    assert undo.apply(stage.clients, context(stage, uid=undo.uid)).outcome == "undone"
     assert stage.kube.get(DEPLOYMENTS, "web", "shop")["spec"]["replicas"] == 3
 
 
@@ -243,7 +243,7 @@ def test_the_same_value_without_our_mark_is_not_ours_when_our_change_may_never_h
     undo = changed(DEPLOYMENTS, web, {"/spec/replicas": 0}, run=stage.run)
     edit(stage, DEPLOYMENTS, "web", "shop", {"spec": {"replicas": 0}})
     began = stage.clock.mono()
-    undone = undo.apply(stage.clients, patience(stage, confirmed=False))
+    undone = undo.apply(stage.clients, context(stage, confirmed=False))
     assert undone.outcome == "never-happened"
     assert stage.clock.mono() - began >= 15
     assert stage.kube.get(DEPLOYMENTS, "web", "shop")["spec"]["replicas"] == 0
@@ -257,7 +257,7 @@ def test_an_object_made_anew_is_left_alone(stage: Stage) -> None:
     stage.cluster.store.create(
         ("apps", "deployments"), {"metadata": {"name": "web"}, "spec": web["spec"]}, "shop"
     )
-    undone = undo.apply(stage.clients, patience(stage, uid=undo.uid))
+    undone = undo.apply(stage.clients, context(stage, uid=undo.uid))
     assert (undone.outcome, "made anew" in undone.detail) == ("already-undone", True)
     assert stage.kube.get(DEPLOYMENTS, "web", "shop")["spec"]["replicas"] == 0
 
@@ -266,7 +266,7 @@ def test_an_object_that_is_gone_needs_no_undo(stage: Stage) -> None:
     undo = scaled(stage)
     stage.cluster.store.delete(("apps", "deployments"), "shop", "web")
     stage.cluster.advance(30)
-    assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "already-undone"
+    assert undo.apply(stage.clients, context(stage, uid=undo.uid)).outcome == "already-undone"
 
 
 def test_a_field_that_changed_since_it_was_read_is_not_overwritten(stage: Stage) -> None:
@@ -301,7 +301,7 @@ def test_a_change_beside_ours_in_the_same_moment_is_not_lost(stage: Stage) -> No
     made = stage.kube.get(DEPLOYMENTS, "web", "shop")
     assert made["metadata"]["annotations"]["somebody"] == "here"
     assert made["spec"]["replicas"] == 0
-    assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
+    assert undo.apply(stage.clients, context(stage, uid=undo.uid)).outcome == "undone"
     assert (
         stage.kube.get(DEPLOYMENTS, "web", "shop")["metadata"]["annotations"]["somebody"] == "here"
     )
@@ -329,7 +329,7 @@ def test_a_fault_of_a_route_is_found_again_when_routes_moved(stage: Stage) -> No
     stage.kube.set_fields(planned(stage, undo))
     http = stage.kube.get(VIRTUAL_SERVICES, "orders", "shop")["spec"]["http"]
     edit(stage, VIRTUAL_SERVICES, "orders", "shop", {"spec": {"http": [http[1], http[0]]}})
-    assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
+    assert undo.apply(stage.clients, context(stage, uid=undo.uid)).outcome == "undone"
     after = stage.kube.get(VIRTUAL_SERVICES, "orders", "shop")["spec"]["http"]
     assert [(each["name"], "fault" in each) for each in after] == [("b", False), ("a", False)]
 
@@ -343,7 +343,7 @@ def test_annotations_of_others_survive_setting_and_restoring_ours(stage: Stage) 
     edit(
         stage, VIRTUAL_SERVICES, "orders", "shop", {"metadata": {"annotations": {"their": "note"}}}
     )
-    assert undo.apply(stage.clients, patience(stage, uid=undo.uid)).outcome == "undone"
+    assert undo.apply(stage.clients, context(stage, uid=undo.uid)).outcome == "undone"
     after = stage.kube.get(VIRTUAL_SERVICES, "orders", "shop")
     assert after["metadata"]["annotations"] == {"their": "note"}
     assert "timeout" not in after["spec"]["http"][0]
@@ -395,7 +395,7 @@ def test_deleting_a_fault_waits_until_its_controller_has_let_go(stage: Stage) ->
     uid = stage.kube.create(plan, {"spec": latency()})["metadata"]["uid"]
     stage.cluster.advance(5)
     assert stage.kube.get(NETWORK_CHAOS, "slow", "shop")["metadata"]["finalizers"]
-    assert plan.undo.apply(stage.clients, patience(stage, uid=uid)).outcome == "undone"
+    assert plan.undo.apply(stage.clients, context(stage, uid=uid)).outcome == "undone"
     assert stage.kube.find(NETWORK_CHAOS, "slow", "shop") is None
 
 
@@ -404,7 +404,7 @@ def test_a_fault_that_its_controller_does_not_release_says_what_holds_it(stage: 
     uid = stage.kube.create(plan, {"spec": latency()})["metadata"]["uid"]
     edit(stage, NETWORK_CHAOS, "slow", "shop", {"metadata": {"finalizers": ["example.com/stuck"]}})
     with pytest.raises(DeadlineOver, match=r"still there: .*held by .*example.com/stuck"):
-        plan.undo.apply(stage.clients, patience(stage, uid=uid, limit_s=20))
+        plan.undo.apply(stage.clients, context(stage, uid=uid, limit_s=20))
 
 
 def test_a_name_that_somebody_else_has_is_not_taken_and_not_cleaned(stage: Stage) -> None:
@@ -413,7 +413,7 @@ def test_a_name_that_somebody_else_has_is_not_taken_and_not_cleaned(stage: Stage
     plan = fault(stage)
     with pytest.raises(NotOurs, match="left alone"):
         stage.kube.create(plan, {"spec": latency()})
-    assert plan.undo.apply(stage.clients, patience(stage)).outcome == "not-ours"
+    assert plan.undo.apply(stage.clients, context(stage)).outcome == "not-ours"
     assert stage.kube.find(NETWORK_CHAOS, "slow", "shop") is not None
 
 
@@ -423,14 +423,14 @@ def test_a_copy_that_inherited_our_labels_is_not_ours(stage: Stage) -> None:
         "spec": latency(),
     }
     stage.cluster.store.create(("chaos-mesh.org", "networkchaos"), body, "shop")
-    assert fault(stage).undo.apply(stage.clients, patience(stage)).outcome == "not-ours"
+    assert fault(stage).undo.apply(stage.clients, context(stage)).outcome == "not-ours"
     assert stage.kube.find(NETWORK_CHAOS, "slow", "shop") is not None
 
 
 def test_another_object_of_our_name_and_labels_but_another_uid_is_not_ours(stage: Stage) -> None:
     plan = fault(stage)
     stage.kube.create(plan, {"spec": latency()})
-    undone = plan.undo.apply(stage.clients, patience(stage, uid="uid-of-ours"))
+    undone = plan.undo.apply(stage.clients, context(stage, uid="uid-of-ours"))
     assert (undone.outcome, "another one has its name" in undone.detail) == ("already-undone", True)
     assert stage.kube.find(NETWORK_CHAOS, "slow", "shop") is not None
 
@@ -454,7 +454,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(stage: Stage) -> None:
     plan = planned(stage, DeleteObject(NAMESPACES, "dr-1", stage.run))
     uid = stage.kube.create(plan, {})["metadata"]["uid"]
     stage.cluster.store.create(("", "configmaps"), {"metadata": {"name": "a"}}, "dr-1")
-    assert plan.undo.apply(stage.clients, patience(stage, uid=uid)).outcome == "undone"
+    assert plan.undo.apply(stage.clients, context(stage, uid=uid)).outcome == "undone"
     assert stage.kube.find(NAMESPACES, "dr-1") is None
 
 
@@ -474,7 +474,7 @@ def test_a_namespace_that_cannot_go_says_what_is_left_in_it(stage: Stage) -> Non
     with pytest.raises(
         DeadlineOver, match=r"NamespaceFinalizersRemaining: example.com/keep in 1 instance"
     ):
-        plan.undo.apply(stage.clients, patience(stage, uid=uid, limit_s=20))
+        plan.undo.apply(stage.clients, context(stage, uid=uid, limit_s=20))
 
 
 # What cannot be undone

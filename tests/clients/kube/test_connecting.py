@@ -20,7 +20,7 @@ from drillkit.clients.kube import Kube, open_kube
 from drillkit.clients.kube import config as configuring
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.kube.wire import PoolTransport
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.errors import Denied, Refused, TargetError, Unanswered, Unreachable
 from drillkit.sandbox.kube.faults import Fault
@@ -39,7 +39,7 @@ PROXIES = [n for p in ("http", "https", "all", "no") for n in (f"{p}_proxy", f"{
 
 def opened(path: Path | str | None = None, context: str | None = None, clock: Any = None) -> Kube:
     target = KubernetesTarget(kubeconfig=None if path is None else str(path), context=context)
-    return open_kube(target, clock or SystemClock(), Gate())
+    return open_kube(target, clock or SystemClock(), Fence())
 
 
 def written(
@@ -438,13 +438,13 @@ def test_a_proxy_of_the_environment_is_left_to_the_official_client(
 
 def test_two_gates_share_one_connection_to_a_cluster(served: Served) -> None:
     closed, target = (
-        Gate(),
+        Fence(),
         Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig))),
     )
     closed.close("the run is over")
     clients = Clients(target, SystemClock(), closed)
-    others = clients.behind(Gate())
+    others = clients.behind(Fence())
     assert others.kube._transport is clients.kube._transport
-    others.kube.gate.check()
+    others.kube.fence.check()
     with pytest.raises(Refused, match="the run is over"):
-        clients.kube.gate.check()
+        clients.kube.fence.check()

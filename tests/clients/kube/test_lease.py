@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from drillkit.clients.kube import ReleaseLease
-from drillkit.clients.kube.marks import STOP
+from drillkit.clients.kube.ownership import STOP
 from drillkit.clients.kube.resources import LEASES
 from drillkit.model.errors import NotOurs, Refused, TargetError
-from tests.clients.kube.conftest import patience
+from tests.clients.kube.conftest import context
 from tests.crash.world import Stage
 
 
@@ -26,7 +26,7 @@ def test_a_lock_is_taken_kept_and_given_back(stage: Stage) -> None:
     assert stage.kube.renew_lease(plan) == ""
     stage.cluster.advance(50)
     assert stage.kube.renew_lease(plan) == ""
-    assert plan.undo.apply(stage.clients, patience(stage)).outcome == "undone"
+    assert plan.undo.apply(stage.clients, context(stage)).outcome == "undone"
     assert stage.kube.find(LEASES, "drillkit", "drillkit") is None
 
 
@@ -45,7 +45,7 @@ def test_a_dead_runs_lock_is_taken_over_and_its_undo_leaves_the_new_one_alone(st
     held(stage, "run-2")
     with pytest.raises(NotOurs, match="run-2 by ann@host holds it now"):
         stage.kube.renew_lease(first)
-    assert first.undo.apply(stage.clients, patience(stage)).outcome == "not-ours"
+    assert first.undo.apply(stage.clients, context(stage)).outcome == "not-ours"
     assert stage.kube.find(LEASES, "drillkit", "drillkit") is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drillkit.clients.kube import NotServed
-from drillkit.clients.kube.reader import READ_ATTEMPTS
+from drillkit.clients.kube.client import READ_ATTEMPTS
 from drillkit.clients.kube.resources import (
     DEPLOYMENTS,
     NETWORK_CHAOS,
@@ -122,7 +122,7 @@ def test_a_clock_that_is_ahead_is_measured() -> None:
 
 def test_permissions_are_asked_for_without_passing_the_gate(stage: Stage) -> None:
     stage.cluster.store.policy = lambda access: access.verb != "delete"
-    stage.kube.gate.close("the run is over")
+    stage.kube.fence.close("the run is over")
     assert stage.kube.can_i("create", PODS, subresource="eviction", namespace="shop")
     assert not stage.kube.can_i("delete", PODS, namespace="shop")
 
@@ -136,9 +136,9 @@ def test_a_log_is_read_as_text(stage: Stage) -> None:
 
 
 def test_something_else_than_an_api_server_is_told_apart() -> None:
-    from drillkit.clients.kube import Answer
+    from drillkit.clients.kube import Response
 
-    page = Answer(200, {}, b"<html>Sign in</html>")
+    page = Response(200, {}, b"<html>Sign in</html>")
     kube, _, _ = scripted(page, page, page, page)
     with pytest.raises(Unanswered, match="is a proxy in between"):
         kube.get(NODES, "n1")

@@ -83,8 +83,8 @@ def test_throttling_carries_the_servers_wish() -> None:
 
 
 def test_a_refusal_without_json_is_told_as_it_is() -> None:
-    from drillkit.clients.kube import Answer
+    from drillkit.clients.kube import Response
 
-    error = refusal(Answer(502, {}, b"<h1>Bad gateway</h1>"), "list pods", "user ann")
+    error = refusal(Response(502, {}, b"<h1>Bad gateway</h1>"), "list pods", "user ann")
     assert isinstance(error, Unavailable)
     assert "Bad gateway" in str(error)

@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from drillkit.model.slo import Counter, Ratio, Slices, Slo, Threshold, Windowed
-from drillkit.sampler.counting import Count, Counting, Cumulative
-from drillkit.sampler.standing import stand
+from drillkit.slo.counts import Count, Counting, Cumulative
+from drillkit.slo.status import stand
 
 from .conftest import Exporter, Running, wait
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.clients.kube import Answer, Transport
+from drillkit.clients.kube import Response, Transport
 from drillkit.clients.velero import Velero
 from drillkit.sandbox.velero import VeleroController
 from tests.crash.velero import with_velero
@@ -31,7 +31,7 @@ class Recorder:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float = 15.0,
-    ) -> Answer:
+    ) -> Response:
         if method == "POST":
             self.made.append(body)
         return self.inner.send(method, path, query, body, content_type, timeout_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.clients.undo import Patience
+from drillkit.clients.undo import UndoContext
 from drillkit.clients.velero import DeleteRestore, backup_undo, restore_undo, scratch_undo
 from drillkit.clients.velero.specs import backup_spec, restore_spec
 from drillkit.clock import Deadline, DeadlineOver
@@ -17,9 +17,9 @@ from tests.clients.velero.conftest import World
 from tests.crash.velero import COPY, handles, restore
 
 
-def patience(world: World, limit_s: float = 120.0, **identity: str) -> Patience:
+def context(world: World, limit_s: float = 120.0, **identity: str) -> UndoContext:
     clock = world.stage.clock
-    return Patience(clock, Deadline.after(limit_s, clock), clock.mono(), True, identity)
+    return UndoContext(clock, Deadline.after(limit_s, clock), clock.mono(), True, identity)
 
 
 def uid(world: World, gvr: Any, namespace: str, name: str) -> str:
@@ -30,7 +30,7 @@ def test_a_restore_that_waits_is_withdrawn_before_it_begins(world: World) -> Non
     world.server.knobs.slow_s["Restore.New"] = 600.0
     restore(world.stage, 1.0)
     undone = restore_undo("r1", "velero", world.stage.run).apply(
-        world.stage.clients, patience(world)
+        world.stage.clients, context(world)
     )
     assert undone.outcome == "undone"
     assert world.store.get(RESTORES, "velero", "r1") is None
@@ -41,7 +41,7 @@ def test_a_restore_that_runs_is_waited_for_and_the_deadline_says_why_it_stays(wo
     restore(world.stage, 5.0)
     with pytest.raises(DeadlineOver, match="blocks all later ones"):
         restore_undo("r1", "velero", world.stage.run).apply(
-            world.stage.clients, patience(world, 30.0)
+            world.stage.clients, context(world, 30.0)
         )
     assert world.store.need(RESTORES, "velero", "r1")["metadata"].get("deletionTimestamp") is None
 
@@ -52,7 +52,7 @@ def test_a_restore_whose_location_is_away_stays_and_says_so(world: World) -> Non
     world.stage.cluster.advance(1)
     with pytest.raises(DeadlineOver, match=r"on its way out|storage location"):
         restore_undo("r1", "velero", world.stage.run).apply(
-            world.stage.clients, patience(world, 20.0)
+            world.stage.clients, context(world, 20.0)
         )
 
 
@@ -63,7 +63,7 @@ def test_a_restore_of_the_same_name_that_is_not_ours_is_left_alone(world: World)
     }
     world.store.create(RESTORES, body, "velero")
     undone = DeleteRestore(*_fields(restore_undo("r1", "velero", world.stage.run))).apply(
-        world.stage.clients, patience(world)
+        world.stage.clients, context(world)
     )
     assert undone.outcome == "not-ours"
     assert world.store.get(RESTORES, "velero", "r1") is not None
@@ -84,10 +84,10 @@ def test_a_backup_that_velero_will_not_delete_is_told_in_its_own_words(world: Wo
     stage.cluster.advance(1)
     undo = backup_undo("fresh", "velero", stage.run)
     with pytest.raises(Unavailable, match="Unavailable status"):
-        undo.apply(stage.clients, patience(world))
+        undo.apply(stage.clients, context(world))
     world.server.knobs.location_unavailable = ""
     stage.cluster.advance(2)
-    assert undo.apply(stage.clients, patience(world)).outcome == "undone"
+    assert undo.apply(stage.clients, context(world)).outcome == "undone"
     assert world.store.get(BACKUPS, "velero", "fresh") is None
     assert not world.server._desk.blobs.list("backups/fresh/")
 
@@ -98,8 +98,8 @@ def test_disks_of_a_copy_go_with_its_namespace_though_velero_retained_them(world
     copies = [v for v in world.store.list(VOLUMES) if v["spec"]["claimRef"]["namespace"] == COPY]
     assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in copies} == {"Retain"}
     undo = scratch_undo(COPY, stage.run, handles(stage)[:1])
-    restore_undo("r1", "velero", stage.run).apply(stage.clients, patience(world))
-    ended = undo.apply(stage.clients, patience(world, uid=uid(world, ("", "namespaces"), "", COPY)))
+    restore_undo("r1", "velero", stage.run).apply(stage.clients, context(world))
+    ended = undo.apply(stage.clients, context(world, uid=uid(world, ("", "namespaces"), "", COPY)))
     assert ended.outcome == "undone"
     assert f"persistentvolume/{copies[0]['metadata']['name']}" in ended.detail
     assert not [v for v in world.store.list(VOLUMES) if v["spec"]["claimRef"]["namespace"] == COPY]
@@ -132,7 +132,7 @@ def test_the_originals_own_disk_is_let_go_and_never_deleted(world: World) -> Non
             else None
         )
     )
-    ended = plan.undo.apply(stage.clients, patience(world))
+    ended = plan.undo.apply(stage.clients, context(world))
     assert ended.outcome == "undone"
     assert "its disk is the original's and stays" in ended.detail
     assert policies[-1] == "Retain"
@@ -144,11 +144,11 @@ def test_a_second_look_finds_what_the_first_left_behind(world: World) -> None:
     stage = world.stage
     restore(stage)
     undo = scratch_undo(COPY, stage.run, handles(stage)[:1])
-    restore_undo("r1", "velero", stage.run).apply(stage.clients, patience(world))
+    restore_undo("r1", "velero", stage.run).apply(stage.clients, context(world))
     with pytest.raises(DeadlineOver):
-        undo.apply(stage.clients, patience(world, 0.05))
+        undo.apply(stage.clients, context(world, 0.05))
     stage.cluster.advance(60)
-    undone = undo.apply(stage.clients, patience(world))
+    undone = undo.apply(stage.clients, context(world))
     assert undone.outcome in ("undone", "already-undone", "never-happened")
     assert not [v for v in world.store.list(VOLUMES) if v["spec"]["claimRef"]["namespace"] == COPY]
 

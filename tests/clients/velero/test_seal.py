@@ -8,7 +8,7 @@ from drillkit.clients.kube.resources import NETWORK_POLICIES
 from drillkit.clients.velero import scratch_undo
 from drillkit.clients.velero.seal import POLICY, opening, policy, probe, stands
 from drillkit.model.errors import NotOurs, UsageError
-from drillkit.steps.velero.sealing import sealing
+from drillkit.steps.velero.isolation import sealing
 from tests.clients.velero.conftest import World
 
 

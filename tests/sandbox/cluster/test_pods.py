@@ -140,9 +140,10 @@ def test_images_that_cannot_be_pulled_and_missing_settings_are_said_to_be_so(tmp
         missing = {"configMapKeyRef": {"name": "settings", "key": "colour"}}
         store.create(PODS, pod("nowhere", image="registry/unknown:1"), "lab")
         store.create(PODS, pod("unset", env=[{"name": "COLOUR", "valueFrom": missing}]), "lab")
-        waiting = lambda name: (
-            container(store, name).get("state", {}).get("waiting", {}).get("reason")
-        )  # noqa: E731
+
+        def waiting(name: str) -> object:
+            return container(store, name).get("state", {}).get("waiting", {}).get("reason")
+
         await until(lambda: waiting("nowhere") == "ImagePullBackOff")
         await until(lambda: waiting("unset") == "CreateContainerConfigError")
         store.create(

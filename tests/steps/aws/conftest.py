@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from drillkit.clients import Clients
-from drillkit.clock import Gate, SystemClock
+from drillkit.clock import Fence, SystemClock
 from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import AwsTarget, Drill, Objectives, Step, StepCheck, Target
 from drillkit.model.evidence import Evidence
 from drillkit.model.verdict import Verdict
 from drillkit.runner.execute import Request, execute
-from drillkit.runner.opening import new_names
+from drillkit.runner.run_start import new_names
 from drillkit.sandbox.aws import AwsHandle, start_aws
 from drillkit.sandbox.aws.postgres.tools import PostgresMissing, find_postgres
 from drillkit.steps.base import kind_named
@@ -142,7 +142,7 @@ class Lab:
 
     def clients(self) -> Clients:
         """Connections for looking."""
-        return Clients(self.target, SystemClock(), Gate())
+        return Clients(self.target, SystemClock(), Fence())
 
     def inventory(self) -> dict[str, list[str]]:
         """Everything that a run could have left, by region and kind; automated backups come and go by themselves."""

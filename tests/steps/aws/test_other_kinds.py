@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.clients import resp
+from drillkit.clients import redis
 from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.evidence import Check, Comparison
 from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
@@ -106,7 +106,7 @@ def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None
     group = lab.clients().elasticache.group(source)
     assert group is not None
     endpoint = group["NodeGroups"][0]["PrimaryEndpoint"]
-    with resp.session(resp.Cache(endpoint["Address"], endpoint["Port"]), None, 5) as session:
+    with redis.session(redis.Cache(endpoint["Address"], endpoint["Port"]), None, 5) as session:
         there = session.ask("DBSIZE")
     assert there == 200
     restored = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=())

@@ -11,12 +11,15 @@ import json
 import signal
 import sys
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 from drillkit.sandbox.cluster.proxy.http import HEAD_LIMIT, plain_answer, read_head
 from drillkit.sandbox.cluster.proxy.mesh import Mesh
 from drillkit.sandbox.cluster.proxy.table import Table
+
+Serve = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 CONTROL_LINE_LIMIT = 64 * 1024 * 1024
 BACKLOG = 1024
@@ -47,10 +50,10 @@ class Proxy:
             if new:
                 self._tell()
 
-    async def _listen(self, key: str, serve: object) -> None:
+    async def _listen(self, key: str, serve: Serve) -> None:
         self.servers[key] = await asyncio.start_server(
             serve, HOST, 0, limit=HEAD_LIMIT, backlog=BACKLOG
-        )  # type: ignore[arg-type]
+        )
 
     def _tell(self) -> None:
         ports = {key: server.sockets[0].getsockname()[1] for key, server in self.servers.items()}

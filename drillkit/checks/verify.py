@@ -1,0 +1,161 @@
+"""Running a restore's checks: each is tried until it passes or its time is over, and its last look is evidence."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from drillkit.checks.context import Context, Copy
+from drillkit.checks.expectation import parse_expectation
+from drillkit.checks.kinds import key_of, kind_of
+from drillkit.clients.aws.polling import poll
+from drillkit.clock import DeadlineOver
+from drillkit.judge.evidence import passes
+from drillkit.model.drill import StepCheck
+from drillkit.model.errors import (
+    Absent,
+    CallError,
+    Denied,
+    DrillError,
+    Invalid,
+    Refused,
+    StepFailed,
+    StepUnknown,
+    UsageError,
+)
+from drillkit.model.evidence import Check, Evidence
+
+RETRY_CAP_S = 5.0
+Purpose: TypeAlias = Literal["restored-data", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a check ended."""
+
+    check: Check
+    more: tuple[Evidence, ...]
+
+    @property
+    def passed(self) -> bool | None:
+        """None: nobody could look."""
+        return passes(self.check)
+
+
+def verify(host: Context, copy: Copy, purpose: Purpose = "restored-data") -> None:
+    """Run the step's checks on what it restored; when all have passed, its RTO ends (mark `verified`).
+
+    `purpose`: `step` where nothing was restored, as after a failover.
+
+    Raises StepFailed naming the checks that found something else, StepUnknown naming those that nobody could read,
+    Refused when the run is aborted.
+    """
+    results = [_run(host, copy, check, name, purpose) for check, name in named(host.checks)]
+    if results and all(r.passed for r in results):
+        host.mark("verified")
+    if missed := [r.check for r in results if r.passed is False]:
+        raise StepFailed(
+            "; ".join(f"{c.name}: expected {c.op} {c.expected}, found {c.found}" for c in missed)
+        )
+    if unread := [r.check for r in results if r.passed is None]:
+        raise StepUnknown(
+            "; ".join(f"{c.name} could not be read: {c.why or c.found}" for c in unread)
+        )
+
+
+def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
+    """Checks with their names in the report, each name once."""
+    taken: set[str] = set()
+    for check in checks:
+        name = base = check.name or kind_of(check).said(check)
+        for number in range(2, len(checks) + 2):
+            if name not in taken:
+                break
+            name = f"{base} ({number})"
+        taken.add(name)
+        yield check, name
+
+
+def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> Result:
+    kind = kind_of(check)
+    expected = parse_expectation(check.expect) if check.expect is not None else kind.default
+    op, value = expected.op, expected.value
+    last = Result(Check(name, purpose, value, op, None, "its time was over before it began"), ())
+
+    def look(_: float) -> Result | None:
+        nonlocal last
+        try:
+            found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
+            wanted = found.instead or expected
+            last = Result(
+                Check(name, purpose, wanted.value, wanted.op, found.found, found.why), found.more
+            )
+        except Refused:
+            raise
+        except DrillError as error:
+            last = Result(Check(name, purpose, value, op, None, str(error)), ())
+            lasting = isinstance(error, Denied | Invalid) or (
+                isinstance(error, Absent) and kind.reads_database
+            )
+            return last if lasting or not isinstance(error, CallError) else None
+        # Restored data does not change by itself: what was read stands. A service may still come up.
+        return last if last.passed or kind.reads_database else None
+
+    deadline = host.deadline.sooner(check.within.total_seconds())
+    with contextlib.suppress(DeadlineOver):  # the last look stands
+        poll(
+            look,
+            clock=host.clock,
+            deadline=deadline,
+            fence=host.fence,
+            what=name,
+            cap_s=RETRY_CAP_S,
+        )
+    for evidence in last.more:
+        host.observe(evidence)
+    host.observe(last.check)
+    host.say(f"check {name}: {_told(last)}")
+    return last
+
+
+def _told(result: Result) -> str:
+    check = result.check
+    if check.found is None:
+        return f"could not be read: {check.why}"
+    return f"{'passed' if result.passed else 'missed'}: found {check.found}, expected {check.op} {check.expected}"
+
+
+def problems_of(
+    checks: Sequence[StepCheck], login: str, has_cluster: bool, own: Collection[str] = ()
+) -> list[str]:
+    """What is wrong with a restore's checks before it begins. `own`: keys of `Copy.looks`."""
+    found: list[str] = []
+    for check, name in named(checks):
+        try:
+            kind = kind_of(check)
+            if check.expect is not None:
+                parse_expectation(check.expect)
+        except UsageError as error:
+            found.append(f"check {name}: {error}")
+            continue
+        if kind.reads_database and not login and key_of(check) not in own:
+            found.append(
+                f"check {name}: the target names no credentials of the database under `databases`"
+            )
+        if check.from_ == "cluster" and not has_cluster:
+            found.append(f"check {name}: `from: cluster` needs `kubernetes:` in the target")
+    return found
+
+
+def permissions_of(checks: Sequence[StepCheck], namespace: str) -> tuple[str, ...]:
+    """Permissions of the cluster that the checks need."""
+    if not any(check.from_ == "cluster" for check in checks):
+        return ()
+    made = [
+        f"{verb} {what} {namespace}"
+        for what in ("jobs.batch", "secrets")
+        for verb in ("create", "get", "delete")
+    ]
+    return (*made, f"list pods {namespace}", f"get pods/log {namespace}")

@@ -1,0 +1,1 @@
+"""The heartbeat whose newest beat in restored data tells up to when that data reaches, and its installation."""

@@ -1,0 +1,233 @@
+"""Reading a cluster, and the one `send` that every change goes through."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from drillkit.clients.kube.errors import NotServed, refusal
+from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
+from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport
+from drillkit.clients.retry import patiently
+from drillkit.clock import Clock, Fence
+from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
+
+READ_ATTEMPTS = 4
+READ_LIMIT_S = 20.0
+"""No further attempt of a read begins after this."""
+LANDING_S = 14
+"""A change that the API server has not made within this time it drops: we ask it to. Undos settle a little longer."""
+PAGES = 2000
+"""More pages than this mean that the other side counts wrong."""
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class KubeClient:
+    """One cluster, looked at. Everything that changes it is in `Kube`."""
+
+    def __init__(self, transport: Transport, clock: Clock, fence: Fence, who: str = "") -> None:
+        """`who`: how we are known there, for messages."""
+        self._transport = transport
+        self.clock = clock
+        self.fence = fence
+        self.who = who or "this client"
+        self._served: dict[str, frozenset[str]] = {}
+
+    # One attempt
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        harmless: bool = False,
+        timeout_s: float = READ_S,
+    ) -> Response:
+        """One request, once; a changing one passes the fence right before it leaves.
+
+        `asked` says for people what is asked: `delete pod/shop/web-1`; `harmless` marks a POST that changes nothing.
+        Raises Refused when the fence is closed, CallError for whatever is no success.
+        """
+        asks = dict(query or {})
+        if method in EFFECTS and not harmless:
+            asks["timeout"] = f"{LANDING_S}s"
+            if method != "DELETE":
+                asks["fieldManager"] = "drillkit"
+            self.fence.check()
+        answer = self._transport.send(method, path, asks, body, content_type, timeout_s)
+        if not 200 <= answer.status < 300:
+            raise refusal(answer, asked, self.who)
+        return answer
+
+    def _read(
+        self,
+        path: str,
+        asked: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
+    ) -> Response:
+        return patiently(
+            lambda: self.send(method, path, asked, query=query, body=body, harmless=True),
+            self.clock,
+            attempts=READ_ATTEMPTS,
+            limit_s=READ_LIMIT_S,
+        )
+
+    # Objects
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """The object. Raises Absent, CallError."""
+        found: Object = self._read(
+            resource.path(name, namespace), f"get {resource.said(name, namespace)}"
+        ).json()
+        return found
+
+    def find(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+        """The object, or None where there is none. Raises CallError."""
+        try:
+            return self.get(resource, name, namespace)
+        except Absent:
+            return None
+
+    def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        selector: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> builtins.list[Object]:
+        """All objects that match, read in pages of `limit`; namespace '' means every namespace.
+
+        Raises CallError: NotServed where the cluster has no such resource, Absent never for an empty list.
+        """
+        try:
+            return self._pages(resource, namespace, selector, fields, limit)
+        except (
+            Conflict
+        ):  # 410: the list changed for so long that its next page is gone; take it in one piece
+            return self._pages(resource, namespace, selector, fields, 0)
+
+    def _pages(
+        self, resource: Resource, namespace: str, selector: str, fields: str, limit: int
+    ) -> builtins.list[Object]:
+        asked = f"list {resource.plural}" + (f" in {namespace}" if namespace else "")
+        query = {"limit": str(limit)} if limit else {}
+        if selector:
+            query["labelSelector"] = selector
+        if fields:
+            query["fieldSelector"] = fields
+        found: builtins.list[Object] = []
+        for _ in range(PAGES):
+            page = self._read(resource.path(namespace=namespace), asked, query).json()
+            found += page.get("items") or []
+            if not (token := (page.get("metadata") or {}).get("continue")):
+                return found
+            query["continue"] = token
+        raise Unavailable(f"cannot {asked}: no end after {PAGES} pages of {limit}")
+
+    def log(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        container: str = "",
+        tail: int = 200,
+        previous: bool = False,
+        limit_bytes: int = 256 * 1024,
+    ) -> str:
+        """The last lines of a container's log. Raises CallError."""
+        query = {"tailLines": str(tail), "limitBytes": str(limit_bytes)}
+        if container:
+            query["container"] = container
+        if previous:
+            query["previous"] = "true"
+        said = PODS.said(name, namespace)
+        return self._read(
+            PODS.path(name, namespace, "log"), f"read the log of {said}", query
+        ).content.decode(errors="replace")
+
+    def ask_service(
+        self, name: str, namespace: str, path: str, *, port: str = "", timeout_s: float = READ_S
+    ) -> Response:
+        """What a Service answers to a GET through the API server, whatever its status.
+
+        `port` by number or name; '' where the Service has one only. Raises CallError when the API server itself says
+        no: no such Service (Absent), no ready pod behind it (Unavailable), not allowed (Denied).
+        """
+        said = SERVICES.said(name, namespace)
+        place = SERVICES.path(f"{name}:{port}" if port else name, namespace, "proxy")
+        where, _, query = path.lstrip("/").partition("?")
+        place = f"{place}/{quote(where)}"
+        answer = self._transport.send("GET", place, dict(parse_qsl(query)), timeout_s=timeout_s)
+        if not 200 <= answer.status < 300 and b'"kind":"Status"' in answer.content.replace(
+            b" ", b""
+        ):
+            raise refusal(answer, f"ask {said} for /{where}", self.who)
+        return answer
+
+    # The cluster
+
+    def cluster_uid(self) -> str:
+        """UID of the namespace kube-system, which stands for the cluster's. Raises CallError."""
+        return str(self.get(NAMESPACES, "kube-system")["metadata"]["uid"])
+
+    def server_version(self) -> str:
+        """Such as `v1.32.1`. Raises CallError."""
+        return str(
+            self._read("/version", "read the server's version").json().get("gitVersion", "unknown")
+        )
+
+    def clock_offset_s(self) -> float:
+        """Seconds that the API server's clock is ahead of ours. Its Date header tells whole seconds: +/- 0.5 s.
+
+        Raises CallError, TargetError when it sends no date.
+        """
+        before = self.clock.now()
+        date = self._read("/version", "read the server's clock").headers.get("date")
+        if date is None:
+            raise TargetError(
+                "expected a Date header from the API server, found none; is it a proxy that answers?"
+            )
+        return parsedate_to_datetime(date).timestamp() + 0.5 - (before + self.clock.now()) / 2
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the cluster knows the resource (is its CRD installed?). Raises CallError."""
+        version = resource.api_version
+        if resource.plural not in self._served.get(version, ()):
+            path = f"/apis/{version}" if resource.group else f"/api/{version}"
+            try:
+                found = self._read(path, f"discover {version}").json()
+            except NotServed:
+                return False
+            self._served[version] = frozenset(r["name"] for r in found.get("resources") or [])
+        return resource.plural in self._served[version]
+
+    def can_i(
+        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = ""
+    ) -> bool:
+        """Whether our credentials may do that. Asks only; changes nothing. Raises CallError."""
+        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        if subresource:
+            attributes["subresource"] = subresource
+        if namespace:
+            attributes["namespace"] = namespace
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._read(path, "ask for our own permissions", method="POST", body=review).json()
+        return bool((answer.get("status") or {}).get("allowed"))

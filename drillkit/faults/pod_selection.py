@@ -1,0 +1,188 @@
+"""Who is hit: exact pods, by what the selector matches now, by readiness, by the target's caps."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
+
+from drillkit.clients.kube.pods import controller_kind, is_going, is_mirror, is_ready
+from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object
+from drillkit.model.drill import Target
+from drillkit.model.errors import Refused, StepFailed
+from drillkit.model.units import Amount
+
+if TYPE_CHECKING:
+    from drillkit.clients.kube.client import KubeClient
+
+Order: TypeAlias = Literal["alphabetic", "oldest", "random"]
+_TOOLS: tuple[tuple[str, str, str], ...] = (
+    # (label, value, what of it the drill depends on)
+    ("app.kubernetes.io/name", "velero", "Velero restores backups"),
+    ("deploy", "velero", "Velero restores backups"),
+    ("app.kubernetes.io/part-of", "chaos-mesh", "Chaos Mesh ends its faults"),
+    ("app.kubernetes.io/name", "chaos-mesh", "Chaos Mesh ends its faults"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Victims:
+    """Pods chosen among those that match."""
+
+    chosen: tuple[Object, ...]
+    ready: int
+    """How many of the selector were ready."""
+    known: frozenset[str]
+    """UIDs of all pods that matched."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(said(pod) for pod in self.chosen)
+
+
+def said(pod: Object) -> str:
+    """A pod for people."""
+    return PODS.said(pod["metadata"]["name"], pod["metadata"]["namespace"])
+
+
+def ready_pods(
+    kube: KubeClient, target: Target, namespace: str, selector: str, *, daemonsets: bool = False
+) -> tuple[list[Object], list[Object]]:
+    """(pods that may be hit, all that match). Raises StepFailed when there is no such namespace or nothing to hit."""
+    if not namespace or not selector:
+        raise Refused(
+            "expected a namespace and a label selector: drillkit never hits everything by default"
+        )
+    pods = kube.list(PODS, namespace, selector=selector)
+    if not pods and kube.find(NAMESPACES, namespace) is None:
+        raise StepFailed(f"expected namespace {namespace}, the cluster has none of that name")
+    depends = dependencies(kube, target)
+    able = [
+        p
+        for p in pods
+        if is_ready(p) and not is_mirror(p) and (daemonsets or controller_kind(p) != "DaemonSet")
+    ]
+    if able and (whys := {why for pod in able if (why := depends(pod))}):
+        raise Refused(
+            f"selector {selector} in {namespace} matches pods that the drill itself needs: {'; '.join(whys)}"
+        )
+    if not able:
+        raise StepFailed(
+            f"expected ready pods of {selector} in namespace {namespace}, found none: {_census(pods, daemonsets)}"
+        )
+    return able, pods
+
+
+def _census(pods: Iterable[Object], daemonsets: bool) -> str:
+    counts: dict[str, int] = {}
+    for pod in pods:
+        if is_going(pod):
+            what = "terminating"
+        elif is_mirror(pod):
+            what = "mirror pods"
+        elif is_ready(pod) and controller_kind(pod) == "DaemonSet" and not daemonsets:
+            what = "of a DaemonSet (not asked for)"
+        else:
+            phase = (pod.get("status") or {}).get("phase") or "Unknown"
+            what = "running but not ready" if phase == "Running" else str(phase).lower()
+        counts[what] = counts.get(what, 0) + 1
+    return (
+        ", ".join(f"{n} {what}" for what, n in counts.items()) or "no pod matches; check the labels"
+    )
+
+
+def choose_pods(
+    kube: KubeClient,
+    target: Target,
+    namespace: str,
+    selector: str,
+    count: int | str,
+    *,
+    order: str = "alphabetic",
+    seed: int | None = None,
+    daemonsets: bool = False,
+) -> Victims:
+    """The pods to hit. Raises StepFailed, Refused (a cap, a dependency of the drill), CallError."""
+    able, pods = ready_pods(kube, target, namespace, selector, daemonsets=daemonsets)
+    number = how_many(
+        count, len(able), target.caps.pods, f"pods of {selector} in {namespace}", target, "pods"
+    )
+    return Victims(
+        tuple(ordered(able, order, seed)[:number]),
+        len(able),
+        frozenset(p["metadata"]["uid"] for p in pods),
+    )
+
+
+def how_many(count: int | str, total: int, cap: str, what: str, target: Target, key: str) -> int:
+    """The number that `count` is of `total`. Raises Refused above the cap, StepFailed when there are not so many."""
+    try:
+        number = Amount.parse(str(count)).of(total)
+    except ValueError as error:
+        raise Refused(f"count: {error}") from error
+    if number > total:
+        raise StepFailed(f"expected {number} {what}, found {total} that are ready")
+    allowed = Amount.parse(cap).of(total)
+    if number > allowed:
+        raise Refused(
+            f"{number} of {total} {what} are more than target `{target.name}` allows at once ({cap}, that is "
+            f"{allowed}); ask for fewer, or raise `caps.{key}` of the target"
+        )
+    return number
+
+
+def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Object]:
+    """By name, by age, or shuffled by a seed. Raises Refused for another order, or `random` without a seed."""
+    by_name = sorted(
+        objects, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"])
+    )
+    match order:
+        case "alphabetic":
+            return by_name
+        case "oldest":
+            return sorted(by_name, key=lambda o: str(o["metadata"].get("creationTimestamp", "")))
+        case "random":
+            if seed is None:
+                raise Refused(
+                    "order `random` needs a `seed`: the same drill must be able to hit the same again"
+                )
+            random.Random(int(seed)).shuffle(by_name)
+            return by_name
+    raise Refused(f"order: expected one of {', '.join(get_args(Order))}, found {order!r}")
+
+
+def dependencies(
+    kube: KubeClient, target: Target, environment: Mapping[str, str] = os.environ
+) -> Callable[[Object], str]:
+    """What tells of a pod why the drill depends on it, or ''."""
+    service = _prometheus(kube, target)
+    own = environment.get("HOSTNAME", "") if environment.get("KUBERNETES_SERVICE_HOST") else ""
+
+    def why(pod: Object) -> str:
+        meta = pod["metadata"]
+        labels = meta.get("labels") or {}
+        if own and meta["name"] == own:
+            return f"{said(pod)} runs the drill"
+        if service and meta["namespace"] == service[0] and service[1].items() <= labels.items():
+            return f"{said(pod)} is the Prometheus that the drill reads"
+        for label, value, what in _TOOLS:
+            if labels.get(label) == value:
+                return f"{said(pod)}: {what}"
+        return ""
+
+    return why
+
+
+def _prometheus(kube: KubeClient, target: Target) -> tuple[str, Mapping[str, str]] | None:
+    """Namespace and selector of the Service that the target's Prometheus URL names, if it is one of the cluster."""
+    if target.prometheus is None:
+        return None
+    parts = (urlsplit(target.prometheus.url).hostname or "").split(".")
+    if len(parts) < 2 or (len(parts) > 2 and parts[2] != "svc"):
+        return None
+    service = kube.find(SERVICES, parts[0], parts[1])
+    selector = ((service or {}).get("spec") or {}).get("selector") or {}
+    return (parts[1], selector) if selector else None

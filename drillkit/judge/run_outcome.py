@@ -1,0 +1,97 @@
+"""How a run ended, apart from what it measured: refused, aborted, crashed, dirty, unreadable."""
+
+from __future__ import annotations
+
+from drillkit.judge.gate_verdicts import Gated
+from drillkit.judge.run_history import RunRead
+from drillkit.model.verdict import Holds, Judged, UndoState
+
+_PROVING_ABORTS = ("guard", "bound")
+"""Who aborts because the service suffers; everybody else's abort only leaves things unproven."""
+
+
+def touched(run: RunRead) -> bool:
+    """Whether any step did or may have done anything."""
+    return any(step.touched for step in run.steps.values())
+
+
+def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
+    """Why nothing was touched: the start guard or the gate before that did not hold; '' if it was otherwise."""
+    if touched(run) or run.aborts:
+        return ""
+    for gated in guards:
+        if gated.judged.about.startswith("guard/start/") and gated.judged.holds is not Holds.MET:
+            return gated.judged.observed
+    for gated in gates:
+        if gated.judged.about.startswith("before/") and gated.judged.holds is not Holds.MET:
+            name = gated.judged.about.partition("/")[2]
+            return (
+                f"{name} before: expected {gated.judged.expected}, observed {gated.judged.observed}"
+            )
+    return ""
+
+
+def aborted(run: RunRead) -> Judged | None:
+    """The abort and what it means: violated when a declared bound or guard stopped the run, else unknown."""
+    if not run.aborts:
+        return None
+    record = run.aborts[0]
+    by, why = str(record.data["by"]), str(record.data["why"])
+    holds = Holds.UNKNOWN
+    if by in _PROVING_ABORTS:
+        said = [Holds(r.data["holds"]) for r in run.guards if r.data["place"] == "abort"]
+        # A guard that stopped because nobody could see any more has proven nothing.
+        blind = bool(said) and Holds.VIOLATED not in said
+        holds = Holds.UNKNOWN if blind else Holds.VIOLATED
+    return Judged(
+        about="abort",
+        holds=holds,
+        expected="the drill runs to its end",
+        observed=f"aborted by {by}: {why}",
+        records=(record.n,),
+    )
+
+
+def shortcomings(
+    run: RunRead, undos: tuple[UndoState, ...], proofs: int, refused: str
+) -> list[Judged]:
+    """What makes any verdict at least unknown."""
+    found = []
+    if run.crashed:
+        seen = "recovered afterwards" if run.recovered else "not recovered yet"
+        found.append(_unknown("run", "the run ends by itself", f"the run was cut off, {seen}"))
+    if run.drill is None:
+        found.append(
+            _unknown("run/opened", "record 1 with the drill", "no drill that this version can read")
+        )
+    if run.unreadable:
+        first = "; ".join(why for _, why in run.unreadable[:3])
+        more = f" and {len(run.unreadable) - 3} more" if len(run.unreadable) > 3 else ""
+        found.append(
+            Judged(
+                about="journal",
+                holds=Holds.UNKNOWN,
+                expected="records that this version understands",
+                observed=f"not understood: {first}{more}",
+                records=tuple(n for n, _ in run.unreadable[:20]),
+            )
+        )
+    found += [
+        Judged(
+            about=f"cleanup/{undo.resource}",
+            holds=Holds.UNKNOWN,
+            expected="undone",
+            observed=f"its undo is open{': ' + undo.detail if undo.detail else ''}",
+            records=(undo.record,),
+        )
+        for undo in undos
+        if undo.outcome == "open"
+    ]
+    if not proofs and not refused:
+        why = "nothing declared that could be proven: no bound, objective, check or gate after was decided"
+        found.append(_unknown("drill", "a bound, objective or check", why))
+    return found
+
+
+def _unknown(about: str, expected: str, observed: str) -> Judged:
+    return Judged(about=about, holds=Holds.UNKNOWN, expected=expected, observed=observed)

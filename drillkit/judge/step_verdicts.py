@@ -1,0 +1,164 @@
+"""One verdict per step: its outcome, its evidence, its objectives and its own bounds.
+
+A step that failed is violated (the restore did not come, the workload did not heal), unless the reason is that the
+experiment was not carried out (an action failed or hit nothing, a condition was missing): then nothing was learnt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from drillkit.judge.evidence import PROVING_PURPOSES, is_restore, judge_evidence, read_restored_data
+from drillkit.judge.objectives import Measured, measure
+from drillkit.judge.run_history import RunRead, StepRun
+from drillkit.judge.sample_stats import Samples
+from drillkit.model.evidence import Activity, Check
+from drillkit.model.verdict import Holds, Judged, StepVerdict
+
+Outcome = Literal["ok", "failed", "unknown", "skipped", "cut"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepJudged:
+    """A step's verdict and what it rests on."""
+
+    verdict: StepVerdict
+    proofs: tuple[Judged, ...] = ()
+    not_proven: tuple[str, ...] = ()
+
+
+def judge_steps(run: RunRead, samples: Samples, bounds: list[Judged]) -> list[StepJudged]:
+    """Every declared step, those that were never reached too. `bounds`: all bounds; a step's own are put into it."""
+    return [_judge(run, samples, step, bounds) for step in run.steps.values()]
+
+
+def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) -> StepJudged:
+    about = f"step/{step.name}"
+    if not step.touched:
+        why = step.why or "the run ended before it"
+        verdict = StepVerdict(
+            name=step.name,
+            uses=step.uses,
+            holds=Holds.UNKNOWN,
+            outcome="skipped",
+            why=why,
+            started=step.started,
+            ended=step.ended,
+            group=step.group,
+            judged=(_outcome_judged(step, "skipped", why, Holds.UNKNOWN),),
+        )
+        return StepJudged(verdict, not_proven=(f"step {step.name} was skipped: {why}",))
+    proofs, conditions = judge_evidence(about, step.evidence)
+    times = measure(run, step, samples)
+    proofs += times.judged
+    own = [bound for bound in bounds if bound.about.startswith(f"{about}/during/")]
+    outcome = _outcome(step)
+    everything = [*proofs, *conditions, *own, *_lacking(step)]
+    why = _why(step, outcome)
+    if outcome != "ok":
+        everything.append(_outcome_judged(step, outcome, why, _of_outcome(outcome, conditions)))
+    verdict = _verdict(step, outcome, why, everything, times)
+    return StepJudged(verdict, tuple(proofs), _not_proven(step, times))
+
+
+def _outcome(step: StepRun) -> Outcome:
+    return cast(Outcome, step.outcome) if step.outcome in get_args(Outcome) else "unknown"
+
+
+def _outcome_judged(step: StepRun, outcome: Outcome, why: str, holds: Holds) -> Judged:
+    observed = f"{outcome}: {why}" if why else outcome
+    return Judged(
+        about=f"step/{step.name}",
+        holds=holds,
+        expected="ok",
+        observed=observed,
+        records=step.records,
+    )
+
+
+def _of_outcome(outcome: Outcome, conditions: list[Judged]) -> Holds:
+    """What a step that did not end well says by itself."""
+    explained = any(judged.holds is not Holds.MET for judged in conditions)
+    return Holds.VIOLATED if outcome == "failed" and not explained else Holds.UNKNOWN
+
+
+def _lacking(step: StepRun) -> list[Judged]:
+    """Declared checks that did not run, and a restore whose data nobody read."""
+    found = []
+    declared = len(step.declared.checks) if step.declared else 0
+    ran = {
+        s.what.name
+        for s in step.evidence
+        if isinstance(s.what, Check) and s.what.purpose in PROVING_PURPOSES
+    }
+    if len(ran) < declared:
+        missing = Judged(
+            about=f"step/{step.name}/checks",
+            holds=Holds.UNKNOWN,
+            expected=f"{declared} declared checks run",
+            observed=f"{len(ran)} ran; a skipped check proves nothing",
+        )
+        found.append(missing)
+    if is_restore(step) and not read_restored_data(step):
+        unread = Judged(
+            about=f"step/{step.name}/restored-data",
+            holds=Holds.UNKNOWN,
+            expected="a passing check that read restored data",
+            observed="nobody read the restored data",
+        )
+        found.append(unread)
+    return found
+
+
+def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
+    activities = [s.what for s in step.evidence if isinstance(s.what, Activity)]
+    loose = sorted({a.name for a in activities if not a.undo_guaranteed})
+    found = [
+        f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
+    ]
+    found += [
+        f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption was simulated"
+        for judged in times.judged
+        if "simulated disruption" in judged.note
+    ]
+    return tuple(found)
+
+
+def _why(step: StepRun, outcome: Outcome) -> str:
+    if not step.outcome:
+        return "it did not end: the run was cut off"
+    return (
+        step.why
+        if outcome == step.outcome
+        else f"an outcome that this version does not know: {step.outcome}"
+    )
+
+
+def _verdict(
+    step: StepRun, outcome: Outcome, why: str, everything: list[Judged], times: Measured
+) -> StepVerdict:
+    hit = [
+        t
+        for s in step.evidence
+        if isinstance(s.what, Activity) and s.what.kind == "action"
+        for t in s.what.targets
+    ]
+    holds = Holds.worst(judged.holds for judged in everything) if everything else Holds.MET
+    return StepVerdict(
+        name=step.name,
+        uses=step.uses,
+        holds=holds,
+        outcome=outcome,
+        why=why,
+        started=step.started,
+        ended=step.ended,
+        judged=tuple(everything),
+        group=step.group,
+        hit=tuple(dict.fromkeys(hit)),
+        recovery_s=times.recovery_s,
+        detect_s=times.detect_s,
+        rto_s=times.rto_s,
+        rpo_s=times.rpo_s,
+        split_s=times.split_s,
+    )

@@ -1,0 +1,251 @@
+"""A history as a report tells it: facts, spans, moments, series and evidence. Pure; everything comes from the journal.
+
+Whatever the judge takes, this takes: what cannot be read is left out here, and the judge has listed it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
+from drillkit.model.evidence import Evidence, Mark
+from drillkit.model.records import History
+from drillkit.model.units import format_duration
+from drillkit.model.verdict import Verdict
+from drillkit.report.series import Series, series_of
+from drillkit.report.timeline import Moment, moments
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something that lasted, in seconds since the run began."""
+
+    name: str
+    start_s: float
+    end_s: float
+    tone: str
+    """`ok`, `failed`, `unknown`, `skipped`, `cut`, `phase`, `part` or `group`."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A row of the chart: a step, or a group above its steps."""
+
+    name: str
+    spans: tuple[Span, ...]
+    """None: it was not reached."""
+    parts: tuple[Span, ...] = ()
+    """What its recovery time was made of."""
+    depth: int = 0
+    """1 inside a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A moment that deserves a mark in the chart."""
+
+    at_s: float
+    text: str
+    cuts: bool = False
+    """The run was cut short here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Record 1, as far as it can be read. What is missing is '-' or empty."""
+
+    description: str
+    owner: str
+    protected: bool
+    emulated: tuple[str, ...]
+    operator: str
+    trigger: str
+    host: str
+    platform: str
+    cluster_uid: str
+    clocks: Mapping[str, float]
+    """Seconds by which another system's clock is ahead, by its name."""
+    versions: Mapping[str, str]
+    digests: Mapping[str, str]
+    drill: Mapping[str, Any]
+    target: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the templates need besides the verdict."""
+
+    facts: Facts
+    began: str
+    ended: str
+    lasted: str
+    length_s: float
+    begin: float
+    """Where the run's monotonic axis begins."""
+    begin_at: float
+    """The same as a date."""
+    records: int
+    recovered: str
+    """Who cleaned up after it and when, or ''."""
+    phases: tuple[Span, ...]
+    lanes: tuple[Lane, ...]
+    events: tuple[Event, ...]
+    moments: tuple[Moment, ...]
+    series: tuple[Series, ...]
+    evidence: tuple[tuple[str, EvidenceAt], ...]
+    """Everything but samples, with the step it belongs to, in order."""
+
+    def of(self, *kinds: type[Evidence]) -> list[tuple[str, Any]]:
+        """Evidence of these kinds with the name of its step."""
+        return [(step, seen.what) for step, seen in self.evidence if isinstance(seen.what, kinds)]
+
+
+def tell(history: History, verdict: Verdict) -> Story:
+    """The story of a run of which at least one record is there."""
+    run, first = read_run(history), history[0]
+    length_s = max(run.end - first.mono, 1.0) if math.isfinite(run.end - first.mono) else 1.0
+    evidence = [("", seen) for seen in run.evidence]
+    evidence += [(step.name, seen) for step in run.steps.values() for seen in step.evidence]
+    return Story(
+        facts=_facts(run.opened),
+        began=_date(first.at),
+        ended=_date(first.at + run.end - first.mono),
+        lasted=format_duration(round(run.end - first.mono, 1)),
+        length_s=length_s,
+        begin=first.mono,
+        begin_at=first.at,
+        records=len(history),
+        recovered=_recovered(history),
+        phases=_phases(run, first.mono, length_s),
+        lanes=_lanes(run, verdict, first.mono),
+        events=_events(run, verdict, first.mono),
+        moments=moments(history, run, verdict),
+        series=series_of(history, run, verdict, first.mono, length_s),
+        evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),
+    )
+
+
+def _date(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "at a date that cannot be"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any, otherwise: str = "-") -> str:
+    return value if isinstance(value, str) and value else otherwise
+
+
+def _facts(opened: Mapping[str, Any]) -> Facts:
+    target, drill = _mapping(opened.get("target")), _mapping(opened.get("drill"))
+    vantage, identities = _mapping(opened.get("vantage")), _mapping(opened.get("identities"))
+    emulated = target.get("emulated")
+    clocks = _mapping(opened.get("clock_offsets")) or _mapping(identities.get("clock_offset_s"))
+    return Facts(
+        description=_text(drill.get("description"), ""),
+        owner=_text(drill.get("owner"), ""),
+        protected=target.get("protected") is True,
+        emulated=tuple(str(text) for text in emulated)
+        if isinstance(emulated, list | tuple)
+        else (),
+        operator=_text(opened.get("operator")),
+        trigger=_text(opened.get("trigger")),
+        host=_text(vantage.get("host")),
+        platform=_text(vantage.get("platform")),
+        cluster_uid=_text(identities.get("cluster_uid"), ""),
+        clocks={str(name): s for name, s in clocks.items() if isinstance(s, int | float)},
+        versions={str(k): str(v) for k, v in _mapping(opened.get("versions")).items()},
+        digests={str(k): str(v) for k, v in _mapping(opened.get("digests")).items()},
+        drill=drill,
+        target={key: value for key, value in target.items() if key != "emulated"},
+    )
+
+
+def _recovered(history: History) -> str:
+    for record in history:
+        if record.kind == "run.recovered":
+            return f"{_text(_mapping(record.data).get('by'), 'somebody')} on {_date(record.at)}"
+    return ""
+
+
+def _phases(run: RunRead, begin: float, length_s: float) -> tuple[Span, ...]:
+    spans = [
+        Span(str(name), start - begin, min(end - begin, length_s), "phase")
+        for name, (start, end) in run.phases.items()
+        if start - begin < length_s  # a recovery has a clean-up of its own, days later
+    ]
+    return tuple(sorted(spans, key=lambda span: span.start_s))
+
+
+def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
+    """Steps in order of the drill; a group's own lane above its first."""
+    lanes: list[Lane] = []
+    groups: set[str] = set()
+    for step in verdict.steps:
+        group = str(step.group)
+        if group and group not in groups:
+            groups.add(group)
+            inside = [s for s in verdict.steps if str(s.group) == group and s.started is not None]
+            whole: tuple[Span, ...] = ()
+            if inside:
+                first = min(s.started or 0.0 for s in inside)
+                last = max(run.end if s.ended is None else s.ended for s in inside)
+                whole = (Span(group, first - begin, last - begin, "group"),)
+            lanes.append(Lane(group, whole))
+        spans: tuple[Span, ...] = ()
+        if step.started is not None:
+            end = run.end if step.ended is None else step.ended
+            spans = (
+                Span(
+                    str(step.name), step.started - begin, end - begin, step.outcome, str(step.why)
+                ),
+            )
+        lanes.append(
+            Lane(
+                str(step.name), spans, _parts(run, step.name, step.split_s, begin), int(bool(group))
+            )
+        )
+    return tuple(lanes)
+
+
+def _marks(run: RunRead) -> list[tuple[str, Mark]]:
+    return [
+        (step.name, s.what)
+        for step in run.steps.values()
+        for s in step.evidence
+        if isinstance(s.what, Mark)
+    ]
+
+
+def _parts(run: RunRead, step: str, split_s: Mapping[str, float], begin: float) -> tuple[Span, ...]:
+    disrupted = [
+        mark.at for name, mark in _marks(run) if name == step and mark.moment == "disrupted"
+    ]
+    if not disrupted or not split_s:
+        return ()
+    at, spans = min(disrupted) - begin, []
+    for part, length_s in split_s.items():
+        spans.append(Span(part, at, at + length_s, "part", format_duration(round(length_s, 2))))
+        at += length_s
+    return tuple(spans)
+
+
+def _events(run: RunRead, verdict: Verdict, begin: float) -> tuple[Event, ...]:
+    several = len(verdict.steps) > 1
+    found = [
+        Event(mark.at - begin, f"{step}: {mark.moment}" if several else mark.moment)
+        for step, mark in _marks(run)
+    ]
+    found += [Event(record.mono - begin, "aborted", cuts=True) for record in run.aborts[:1]]
+    if verdict.crashed:
+        found.append(Event(run.end - begin, "cut off", cuts=True))
+    return tuple(sorted(found, key=lambda event: event.at_s))

@@ -1,0 +1,280 @@
+"""What happened when, as a list: what an incident's timeline would hold, from records and from outages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from drillkit.judge.evidence import passes
+from drillkit.judge.run_history import RunRead
+from drillkit.model.codec import decode_evidence
+from drillkit.model.evidence import (
+    Activity,
+    Alert,
+    Attachment,
+    Check,
+    Comparison,
+    Mark,
+    Measure,
+    Note,
+    Reading,
+    RecoveryPoint,
+    Sample,
+)
+from drillkit.model.records import History, Record
+from drillkit.model.units import format_duration
+from drillkit.model.verdict import Outage, Verdict
+
+TOGETHER_S = 2.0
+"""The same thing done to several objects within this is one moment."""
+NAMED = 3
+"""Objects of one moment that are named."""
+SHORT_S = 10.0
+"""A shorter outage is one moment, a longer one two."""
+OUTAGES = 10
+"""Outages of one probe that are told, the longest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, in seconds since the run began."""
+
+    at_s: float
+    date: str
+    """The same as a time of day, UTC."""
+    what: str
+    objects: tuple[str, ...] = ()
+    """What it was done to."""
+    tone: str = "plain"
+    """`plain` (may be left out first), `step`, `bad` or `good`."""
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        if not self.objects:
+            return self.what
+        more = f" and {len(self.objects) - NAMED} more" if len(self.objects) > NAMED else ""
+        return f"{self.what} {', '.join(self.objects[:NAMED])}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    what: str
+    objects: tuple[str, ...] = ()
+    tone: str = "plain"
+    at: float | None = None
+    """Another time than that of the record, on the run's axis."""
+
+
+def moments(history: History, run: RunRead, verdict: Verdict) -> tuple[Moment, ...]:
+    """Every moment, in order of time."""
+    first = history[0]
+
+    def moment(said: _Said, at_s: float) -> Moment:
+        return Moment(at_s, _time_of_day(first.at + at_s), said.what, said.objects, said.tone)
+
+    found = [moment(said, at_s) for said, at_s in _from_records(history)]
+    found += [moment(said, (said.at or 0.0) - first.mono) for said in _from_outages(verdict)]
+    if verdict.crashed:
+        found.append(
+            moment(
+                _Said("the run was cut off here: nothing is written after this", tone="bad"),
+                run.end - first.mono,
+            )
+        )
+    return tuple(_together(sorted(found, key=lambda m: m.at_s)))
+
+
+def shortened(several: tuple[Moment, ...], most: int) -> tuple[tuple[Moment, ...], int]:
+    """(at most so many, how many are left out): what is routine is left out first."""
+    if len(several) <= most:
+        return several, 0
+    telling = [m for m in several if m.tone != "plain"]
+    kept = set(map(id, telling[:most]))
+    for m in several:
+        if len(kept) < most and id(m) not in kept:
+            kept.add(id(m))
+    shown = tuple(m for m in several if id(m) in kept)
+    return shown, len(several) - len(shown)
+
+
+def _time_of_day(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
+def _from_records(history: History) -> Iterator[tuple[_Said, float]]:
+    first, recovered = history[0], False
+    resources: dict[int, str] = {}
+    for record in history:
+        recovered = recovered or record.kind in ("run.recovered", "journal.torn")
+        # The monotonic clock of a recovery may be another boot's: its dates are all there is.
+        at_s = record.at - first.at if recovered else record.mono - first.mono
+        try:
+            said = _said(record, resources)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue  # the judge has listed it
+        if said is not None:
+            yield said, at_s if said.at is None else said.at - first.mono
+
+
+def _said(record: Record, resources: dict[int, str]) -> _Said | None:
+    if record.kind == "evidence":
+        return _observed(record)
+    teller = _TELLERS.get(record.kind)
+    return teller(record, record.data, resources) if teller else None
+
+
+def _undo_planned(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    resources[record.n] = str(data["resource"])
+    return _Said(f"{_whose(record)}undo on disk, before the effect:", (str(data["resource"]),))
+
+
+def _irreversible(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    verb = str(data["effect"]).rpartition(".")[2].replace("-", " ")
+    return _Said(f"{_whose(record)}{verb}:", (str(data["resource"]),), "step")
+
+
+def _undo_ended(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    outcome = str(data["outcome"]).replace("-", " ")
+    return _Said(f"{outcome}:", (resources.get(data["of"], f"effect {data['of']}"),), "good")
+
+
+def _undo_failed(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    return _Said(f"NOT undone: {resources.get(data['of'], data['of'])}: {data['why']}", tone="bad")
+
+
+def _gate(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    held = {"met": "holds", "violated": "does not hold"}.get(str(data["holds"]), "cannot be told")
+    tone = "plain" if data["holds"] == "met" else "bad"
+    return _Said(
+        f"steady state {data['place']}: {data['sli']} {held} ({data.get('why', '')})", tone=tone
+    )
+
+
+def _guard(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    if data["holds"] == "met":
+        return _Said(f"guard holds: {data['guard']}")
+    return _Said(f"guard {data['guard']} says stop: {data['why']}", tone="bad")
+
+
+def _step_ended(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
+    why = f": {data['why']}" if data.get("why") else ""
+    return _Said(
+        f"{record.step}: ended, {data['outcome']}{why}",
+        tone="step" if data["outcome"] == "ok" else "bad",
+    )
+
+
+def _whose(record: Record) -> str:
+    return f"{record.step}: " if record.step else ""
+
+
+_TELLERS: Mapping[str, Callable[[Record, Mapping[str, Any], dict[int, str]], _Said | None]] = {
+    "step.started": lambda record, data, _: _Said(f"{record.step}: started", tone="step"),
+    "step.ended": _step_ended,
+    "gate.decided": _gate,
+    "guard.decided": _guard,
+    "undo.planned": _undo_planned,
+    "effect.irreversible": _irreversible,
+    "undo.ended": _undo_ended,
+    "undo.failed": _undo_failed,
+    "abort": lambda _, data, __: _Said(f"ABORTED by {data['by']}: {data['why']}", tone="bad"),
+    "run.recovered": lambda _, data, __: _Said(
+        f"recovery begins, by {data.get('by', 'somebody')}", tone="good"
+    ),
+    "journal.torn": lambda _, data, __: _Said(
+        f"a torn last line of {data['bytes']} bytes was cut off", tone="bad"
+    ),
+    "phase.started": lambda _, data, __: (
+        _Said("clean-up begins") if data["phase"] == "cleanup" else None
+    ),
+    "run.closed": lambda *_: _Said("run closed"),
+}
+
+
+def _observed(record: Record) -> _Said | None:
+    if record.data["type"] == "Sample":
+        return None
+    match decode_evidence(record.data):
+        case Mark() as mark:
+            simulated = " (simulated)" if mark.simulated else ""
+            return _Said(f"{_whose(record)}{mark.moment}{simulated}", tone="step", at=mark.at)
+        case Activity() as activity if (
+            activity.outcome != "succeeded" or activity.tolerated is False
+        ):
+            error = f": {activity.error}" if activity.error else ""
+            outcome = "out of tolerance" if activity.outcome == "succeeded" else activity.outcome
+            return _Said(f"{_whose(record)}{activity.name} {outcome}{error}", tone="bad")
+        case Activity() as activity if activity.kind == "action":
+            return _Said(
+                f"{_whose(record)}{activity.name} succeeded in {format_duration(activity.took_s)}"
+            )
+        case Check() as check if passes(check) is not True:
+            found = (
+                f"could not be read: {check.why}" if check.found is None else f"found {check.found}"
+            )
+            return _Said(f"{_whose(record)}{check.name}: {found}", tone="bad")
+        case Alert() as alert:
+            expected = " (expected)" if alert.expected else ""
+            return _Said(f"alert {alert.name} {alert.state}{expected}", tone="step")
+        case Note() as note:
+            return _Said(f"{note.by}: {note.text}", tone="step")
+        case Reading() as reading if reading.total is None:
+            return _Said(f"{reading.sli} could not be read: {reading.why}", tone="bad")
+        case (
+            Activity()
+            | Check()
+            | Reading()
+            | Sample()
+            | RecoveryPoint()
+            | Comparison()
+            | Measure()
+            | Attachment()
+        ):
+            return None  # routine, or told in a table of its own
+        case other:
+            assert_never(other)
+
+
+def _from_outages(verdict: Verdict) -> Iterator[_Said]:
+    for sli in verdict.slis:
+        if sli.phase != "all":
+            continue
+        for outage in sorted(sli.outages, key=lambda o: -o.most_s)[:OUTAGES]:
+            if outage.ended and outage.most_s < SHORT_S:
+                words = f"{sli.sli} fails: {outage.bad:,} bad, an outage of {bracket(outage)}"
+                yield _Said(words, tone="bad", at=outage.first_bad)
+                continue
+            yield _Said(f"{sli.sli} begins to fail", tone="bad", at=outage.first_bad)
+            if outage.ended:
+                words = f"{sli.sli} fails for the last time: {outage.bad:,} bad, an outage of {bracket(outage)}"
+                yield _Said(words, tone="good", at=outage.last_bad)
+
+
+def bracket(outage: Outage) -> str:
+    """`3.45 s to 3.55 s`: it lasted at least the one and at most the other."""
+    least, most = (
+        format_duration(round(outage.least_s, 2)),
+        format_duration(round(outage.most_s, 2)),
+    )
+    return most if least == most else f"{least} to {most}"
+
+
+def _together(several: Iterable[Moment]) -> list[Moment]:
+    """The same thing done to several objects at once becomes one moment."""
+    found: list[Moment] = []
+    last: dict[str, int] = {}
+    for moment in several:
+        at = last.get(moment.what)
+        if at is not None and moment.objects and moment.at_s - found[at].at_s <= TOGETHER_S:
+            old = found[at]
+            found[at] = Moment(old.at_s, old.date, old.what, old.objects + moment.objects, old.tone)
+            continue
+        last[moment.what] = len(found)
+        found.append(moment)
+    return found

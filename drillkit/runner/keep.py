@@ -1,0 +1,201 @@
+"""Keeping a restored copy: in a real disaster the drill's copy may be the best there is.
+
+A request is a file in the run's folder, so that a run that is still at work finds it, and one that died as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drillkit.cleanup import OpenUndo, open_undos
+from drillkit.clients import Clients
+from drillkit.clock import Clock, Fence
+from drillkit.journal.file import Journal, read
+from drillkit.journal.runs import JOURNAL, RunLock, unregister
+from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
+from drillkit.model.records import History
+
+FOLDER = "keep"
+"""In a run's folder: one file per thing to keep."""
+
+
+class Writer(Protocol):
+    """What is written to."""
+
+    def append(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came of asking."""
+
+    resource: str
+    detail: str
+    done: bool
+    """False: the run is at work, and leaves it alone when it cleans up."""
+
+
+def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
+    """Keep one thing of a run: at once when the run is over, else when it cleans up.
+
+    `name` is a resource as the report shows it, or its last part. Raises UsageError naming what there is to keep,
+    Absent, NotOurs, CallError.
+    """
+    history = read(folder / JOURNAL)
+    undo = chosen(open_undos(history), name, history)
+    lock = RunLock.take(folder)
+    if lock is None:
+        if _cleaning(history):
+            raise UsageError(
+                f"run {folder.name} is cleaning up already: what is left then can be kept afterwards"
+            )
+        _ask(folder, undo.resource, by)
+        return Kept(undo.resource, "the run leaves it alone when it cleans up", False)
+    try:
+        return _keep_now(folder, history, undo, by, clock)
+    finally:
+        lock.release()
+
+
+def chosen(opens: Iterable[OpenUndo], name: str, history: History) -> OpenUndo:
+    """The open undo of what is meant. Raises UsageError naming those that there are."""
+    everything = [undo for undo in opens if undo.phase == "remove"]
+    found = [u for u in everything if u.resource == name] or [
+        u for u in everything if u.resource.endswith(f"/{name}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    there = (
+        ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
+    )
+    gone = [
+        r
+        for r in history
+        if r.kind == "undo.planned" and str(r.data.get("resource", "")).endswith(name)
+    ]
+    why = (
+        "it was removed"
+        if gone and not found
+        else "it is not among what this run made"
+        if not found
+        else "name one"
+    )
+    raise UsageError(f"{name}: {why}; to keep there is {there}")
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """Undos that must not be applied, and who said so."""
+
+    undos: tuple[tuple[OpenUndo, str], ...]
+    left: tuple[OpenUndo, ...]
+    """The others."""
+
+    def hand_over(self, clients: Clients, book: Writer) -> None:
+        """Take their marks off and write it down. After clean-up: users first. Raises nothing."""
+        for undo, by in self.undos:
+            _hand_over(undo, clients, book, by)
+
+
+def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
+    """Set aside what somebody asked to keep, with what it lives on. Reads the run's folder only."""
+    left, kept = tuple(opens), []
+    for resource, by in _asked(folder).items():
+        wanted = next(
+            (undo for undo in left if undo.resource == resource and undo.phase == "remove"), None
+        )
+        if wanted is not None:
+            together = _companions(wanted, left)
+            kept += [(undo, by) for undo in together]
+            left = tuple(undo for undo in left if undo not in together)
+    return Spared(tuple(kept), left)
+
+
+def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Clock) -> Kept:
+    from drillkit.runner.recover import target_of
+
+    clients = Clients(target_of(history), clock, Fence())
+    journal = Journal(folder / JOURNAL, clock=clock)
+    try:
+        opens = open_undos(history)
+        kept = _companions(undo, opens)
+        details = [_hand_over(each, clients, journal, by, strict=True) for each in kept]
+    finally:
+        journal.close()
+        clients.close()
+    if len(kept) == len(opens):
+        unregister(folder.name)
+    more = f" (with {', '.join(each.resource for each in kept[1:])})" if len(kept) > 1 else ""
+    return Kept(undo.resource, f"{details[0]}{more}", True)
+
+
+def _companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
+    from drillkit.clients.leftovers.handover import TOGETHER
+
+    kinds = TOGETHER.get(undo.kind, frozenset())
+    return [undo, *(each for each in opens if each.step == undo.step and each.kind in kinds)]
+
+
+def _hand_over(
+    undo: OpenUndo, clients: Clients, book: Writer, by: str, *, strict: bool = False
+) -> str:
+    """Take its marks off and write it down. `strict`: what is not there or not ours is an error, not kept."""
+    from drillkit.clients.leftovers import hand_over
+
+    try:
+        detail = hand_over(clients, undo.load(), undo.identity.get("uid", ""))
+    except (Absent, NotOurs, UsageError):
+        if strict:
+            raise
+        detail = "there was nothing of ours to hand over"
+    except DrillError as error:
+        if strict:
+            raise
+        # Whoever asked needs it: better a copy with our marks on than none.
+        detail = (
+            f"its marks could not be taken off ({error}); do it by hand, or a sweep may remove it"
+        )
+    data = {
+        "of": undo.record,
+        "outcome": "kept",
+        "detail": f"kept for {by}: {detail}",
+        "attempts": 1,
+        "took_s": 0.0,
+    }
+    with contextlib.nullcontext() if strict else contextlib.suppress(JournalLost):
+        book.append("undo.ended", data, step=undo.step)
+    return detail
+
+
+def _cleaning(history: History) -> bool:
+    return any(r.kind == "phase.started" and r.data.get("phase") == "cleanup" for r in history)
+
+
+def _ask(folder: Path, resource: str, by: str) -> None:
+    place = folder / FOLDER
+    place.mkdir(exist_ok=True)
+    name = hashlib.sha256(resource.encode()).hexdigest()[:16]
+    draft = place / f".{name}.{os.getpid()}"
+    draft.write_text(json.dumps({"resource": resource, "by": by}), encoding="utf-8")
+    draft.rename(place / f"{name}.json")
+
+
+def _asked(folder: Path) -> dict[str, str]:
+    """Resource to who asked. What cannot be read was not written by us."""
+    found: dict[str, str] = {}
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            found[str(data["resource"])] = str(data["by"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found

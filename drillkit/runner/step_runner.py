@@ -1,0 +1,177 @@
+"""Runs the steps: in order, siblings of a group at the same time, each in a thread of its own.
+
+The main thread only waits, so that signals are heard at once. A step that does not end after it was cut is left to
+itself: its mutating calls stand before a closed fence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
+from drillkit.journal.book import Book, step_of_record
+from drillkit.model.drill import Group, Step
+from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
+from drillkit.model.evidence import Scalar
+from drillkit.steps.base import Act, kind_named
+
+Outcome: TypeAlias = Literal["ok", "failed", "unknown", "skipped", "cut"]
+OVERDUE_S = 20.0
+"""A step that does not end by itself so long after its limit (a blocked call is cut after 15 s) ends the run."""
+CUT_GRACE_S = 5.0
+"""How long a cut step may take to end before it is left behind its closed fence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    outcome: Outcome
+    why: str = ""
+
+
+class StepRunner:
+    """Runs one drill's steps against one journal."""
+
+    def __init__(
+        self,
+        book: Book,
+        clock: Clock,
+        fence: Fence,
+        act_of: Callable[[Step, Deadline], Act],
+        steady_before: Callable[[Step], str],
+        relieve: Callable[[str], None],
+        bind: Callable[[Step, Mapping[str, Mapping[str, Scalar]]], object],
+        overdue: Callable[[str], None],
+        look: Callable[[Step], None],
+    ) -> None:
+        """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else why not;
+        `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's arguments, with the outputs
+        of earlier steps; `overdue` aborts the run because a step would not end at its limit;
+        `look` keeps what is to be seen after a step that did not succeed."""
+        self._book, self._clock, self._fence = book, clock, fence
+        self._act_of, self._steady_before, self._relieve, self._bind = (
+            act_of,
+            steady_before,
+            relieve,
+            bind,
+        )
+        self._overdue, self._look = overdue, look
+        self._results: dict[str, Result] = {}
+        self._finishing = threading.Lock()
+        self._outputs: dict[str, Mapping[str, Scalar]] = {}
+        self._disturbed = False
+        self._shaken = ""
+        """Why no disturbing step may run any more, or ''."""
+
+    def run(self, entries: tuple[Step | Group, ...], deadline: Deadline) -> None:
+        """Run them all. Never raises for what a step does: that is in the journal."""
+        stopped = ""
+        for entry in entries:
+            steps = entry.parallel if isinstance(entry, Group) else (entry,)
+            if self._fence.closed.is_set():
+                stopped = stopped or f"not reached: {self._fence.why}"
+            group = entry.name if isinstance(entry, Group) else ""
+            results = self._side_by_side(steps, group, deadline.sooner(_seconds(entry)), stopped)
+            bad = [r for r in results if r.outcome not in ("ok", "skipped")]
+            if bad and entry.on_failure == "stop" and not stopped:
+                stopped = f"an earlier step did not succeed ({entry.name}): not proven"
+
+    def _side_by_side(
+        self, steps: tuple[Step, ...], group: str, deadline: Deadline, stopped: str
+    ) -> list[Result]:
+        running: list[tuple[Step, Deadline, threading.Thread]] = []
+        for step in steps:
+            why = stopped or self._why_not(step)
+            self._started(step, group)
+            if why:
+                self._finish(step, Result("skipped", why))
+                continue
+            end = deadline.sooner(_seconds(step))
+            thread = threading.Thread(
+                target=contextvars.copy_context().run,
+                args=(self._run, step, end),
+                name=f"step {step.name}",
+                daemon=True,
+            )
+            running.append((step, end, thread))
+        if any(kind_named(step.uses).disturbs == "users" for step, _, _ in running):
+            self._disturbed = True
+        for _, _, thread in running:
+            thread.start()
+        for step, end, thread in running:
+            self._await(step, end, thread)
+        return [self._results[step.name] for step in steps]
+
+    def _run(self, step: Step, deadline: Deadline) -> None:
+        result = self.act(step, deadline)
+        self._relieve(step.name)
+        if result.outcome in ("failed", "unknown") and not self._fence.closed.is_set():
+            self._look(step)
+        self._finish(step, result)
+
+    def _await(self, step: Step, deadline: Deadline, thread: threading.Thread) -> None:
+        while thread.is_alive() and not self._fence.closed.is_set():
+            thread.join(0.05)
+            if deadline.over and self._clock.mono() > deadline.at + OVERDUE_S:
+                self._overdue(step.name)
+        thread.join(CUT_GRACE_S)
+        if thread.is_alive():
+            self._finish(
+                step,
+                Result("cut", f"{self._fence.why}; a call that never answered was left behind"),
+            )
+
+    def _finish(self, step: Step, result: Result) -> None:
+        """Write a step's end down, once."""
+        with self._finishing:
+            if step.name in self._results:
+                return
+            self._results[step.name] = result
+        with contextlib.suppress(JournalLost):
+            self._book.append(
+                "step.ended", {"outcome": result.outcome, "why": result.why}, step=step.name
+            )
+
+    def _why_not(self, step: Step) -> str:
+        if kind_named(step.uses).disturbs == "none":
+            return ""
+        if not self._shaken and self._disturbed:
+            self._shaken = self._steady_before(step)
+        return self._shaken
+
+    def _started(self, step: Step, group: str) -> None:
+        with contextlib.suppress(JournalLost):
+            data = {"uses": step.uses, "disturbs": kind_named(step.uses).disturbs, "group": group}
+            self._book.append("step.started", data, step=step.name)
+
+    def act(self, step: Step, deadline: Deadline) -> Result:
+        """Run one step, here and now."""
+        with step_of_record(step.name):
+            try:
+                arguments = self._bind(step, self._outputs)
+                act = self._act_of(step, deadline)
+                kind_named(step.uses).run(arguments, act)
+                self._outputs[step.name] = dict(act.outputs)
+            except Refused as why:
+                return Result("cut" if self._fence.closed.is_set() else "unknown", str(why))
+            except (StepFailed, DeadlineOver) as why:
+                return Result("failed", str(why))
+            except DrillError as why:
+                # A call that went wrong, a drill that does not fit, a lost journal: the step has shown nothing.
+                return Result("unknown", str(why))
+            except Exception as bug:
+                # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls it met.
+                self._book.append(
+                    "progress", {"text": traceback.format_exc(limit=8)}, durable=False
+                )
+                return Result("unknown", f"a bug in the step: {type(bug).__name__}: {bug}")
+        return Result("ok")
+
+
+def _seconds(entry: Step | Group) -> float | None:
+    return entry.limit.total_seconds() if entry.limit else None

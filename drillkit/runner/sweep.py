@@ -1,0 +1,94 @@
+"""Expired leftovers of any machine's runs: listed, and removed as their own run would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from drillkit.clients import Clients
+from drillkit.clients.leftovers import (
+    Leftover,
+    leftovers_of_elasticache,
+    leftovers_of_kube,
+    leftovers_of_rds,
+)
+from drillkit.clients.undo import UndoContext
+from drillkit.clock import Clock, Deadline
+from drillkit.journal.runs import RunLock, open_runs
+from drillkit.model.effects import Undone
+from drillkit.model.errors import Denied, DrillError
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of one leftover."""
+
+    leftover: Leftover
+    undone: Undone | None
+    why: str = ""
+    """Why it is still there."""
+
+
+def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
+    """(everything at the target whose time is over in the order in which it must go, where nobody could look and why).
+
+    What a run of this machine is at work with is not among it. Raises CallError, TargetError.
+    """
+    places: list[Callable[[], Iterable[Leftover]]] = []
+    if clients.target.kubernetes is not None:
+        places.append(lambda: leftovers_of_kube(clients.kube))
+    if clients.target.aws is not None:
+        places += [lambda: leftovers_of_rds(clients), lambda: leftovers_of_elasticache(clients)]
+    found: list[Leftover] = []
+    unread: list[str] = []
+    for look in places:
+        try:
+            found += look()
+        except Denied as error:
+            unread.append(str(error))
+    at_work = _at_work()
+    over = [
+        each
+        for each in found
+        if each.expires.timestamp() <= clock.now() and each.run not in at_work
+    ]
+    over.sort(
+        key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource)
+    )
+    return over, unread
+
+
+def _at_work() -> set[str]:
+    """Ids of the runs of this machine whose processes live."""
+    found = set()
+    for run in open_runs():
+        if not run.folder.is_dir():
+            continue
+        if (lock := RunLock.take(run.folder)) is None:
+            found.add(run.id)
+        else:
+            lock.release()
+    return found
+
+
+def sweep(
+    leftovers: Iterable[Leftover],
+    clients: Clients,
+    clock: Clock,
+    limit_s: float,
+    tell: Callable[[Swept], None],
+) -> list[Swept]:
+    """Remove them one after the other, within `limit_s` seconds; one that cannot be removed holds up nobody."""
+    deadline = Deadline.after(limit_s, clock)
+    done: list[Swept] = []
+    for each in leftovers:
+        context = UndoContext(
+            clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid}
+        )
+        try:
+            swept = Swept(each, each.undo.apply(clients, context))
+        except DrillError as error:
+            swept = Swept(each, None, str(error))
+        done.append(swept)
+        tell(swept)
+    return done

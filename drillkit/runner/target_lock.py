@@ -1,0 +1,72 @@
+"""The run's lock in the target cluster, kept for as long as the run lasts, its clean-up included."""
+
+from __future__ import annotations
+
+import threading
+
+from drillkit.clients import Clients
+from drillkit.clients.kube import ReleaseLease
+from drillkit.clock import Clock, Deadline, Fence
+from drillkit.journal.book import Book, Planned
+from drillkit.model.errors import CallError, NotOurs, Refused
+from drillkit.runner.abort import Stopper
+
+LEASE = "drillkit"
+TTL_S = 60
+"""A lock that is not renewed for so long may be taken by another run."""
+FLAG_EVERY_S = 1.0
+"""How often the stop flag is read: an abort by `kubectl annotate` is promised within two seconds."""
+RETRY_S = 2.0
+
+
+class TargetLock:
+    """One drill at a time on a cluster."""
+
+    def __init__(self, clients: Clients, clock: Clock, stopper: Stopper) -> None:
+        # A fence of its own: the lock is renewed while the clean-up works behind the run's closed fence.
+        self._clients = clients.behind(Fence())
+        self._clock, self._stopper = clock, stopper
+        self._plan: Planned[ReleaseLease] | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="target-lock", daemon=True)
+
+    def take(self, book: Book, run: str, holder: str, wait_s: float, fence: Fence) -> None:
+        """Take the lock and keep it. Raises Refused naming the holder when it is not free within `wait_s`."""
+        kubernetes = self._clients.target.kubernetes
+        assert kubernetes is not None
+        deadline = Deadline.after(wait_s, self._clock)
+        plan = book.plan(ReleaseLease(LEASE, kubernetes.namespace, run))
+        while True:
+            try:
+                self._clients.kube.acquire_lease(plan, holder=holder, ttl_s=TTL_S)
+                break
+            except Refused as why:
+                if deadline.over:
+                    hint = "" if wait_s else "; --wait 30m waits for it"
+                    raise Refused(f"{why}{hint}") from why
+                if self._clock.sleep(min(RETRY_S, deadline.left()), fence.closed):
+                    raise Refused(f"stopped while waiting for the lock: {fence.why}") from why
+        self._plan = plan
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more renewals: the clean-up is about to release it."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def _keep(self) -> None:
+        assert self._plan is not None
+        while not self._clock.sleep(FLAG_EVERY_S, self._over):
+            try:
+                flag = self._clients.kube.renew_lease(self._plan)
+            except NotOurs as why:
+                self._stopper.abort("guard", f"the lock on the target was lost: {why}")
+                return
+            except (
+                CallError
+            ):  # a cluster in trouble is a drill's normal weather; the lock outlives 60 s of it
+                continue
+            if flag:
+                self._stopper.abort("operator", f"stop flag on the Lease: {flag}")
+                return

@@ -1,0 +1,168 @@
+"""What restores of Aurora clusters have in common: the cluster first, its members when it is there. No kind itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.aws.polling import poll
+from drillkit.clients.rds import DeleteCluster, DeleteInstance, Rds, plans
+from drillkit.clients.rds.states import check_alive, is_usable
+from drillkit.journal.book import Planned
+from drillkit.model.errors import StepFailed
+from drillkit.model.evidence import RecoveryPoint
+from drillkit.steps.base import Act
+from drillkit.steps.rds.restore import (
+    Original,
+    RestoreArguments,
+    await_instance,
+    aws_of,
+    copied_group,
+    expires,
+    read,
+    refusals_fail,
+    resource_name,
+)
+
+PASSES = (
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBClusterParameters",
+    "rds:DescribeDBClusterParameterGroups",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeDBSubnetGroups",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeEvents",
+    "rds:ListTagsForResource",
+    "rds:AddTagsToResource",
+    "sts:GetCallerIdentity",
+)
+COPIES = (
+    "rds:CopyDBClusterParameterGroup",
+    "rds:CreateDBClusterParameterGroup",
+    "rds:ModifyDBClusterParameterGroup",
+    "rds:DeleteDBClusterParameterGroup",
+    "rds:CreateDBInstance",
+    "rds:ModifyDBCluster",
+    "rds:ModifyDBInstance",
+    "rds:DeleteDBInstance",
+    "rds:DeleteDBCluster",
+)
+OTHERWISE = ("MultiAZ", "PreferredMaintenanceWindow", "AllocatedStorage")
+"""Of no matter for a copy that lives an hour: fewer members, another window, storage that grows by itself."""
+QUOTAS = {"DBClusters": 1, "DBClusterParameterGroups": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuroraArguments(RestoreArguments):
+    members: int = 1
+    """Instances of the restored cluster, the writer among them."""
+
+
+@dataclass(slots=True)
+class AuroraRestore:
+    """One restore of a cluster, from the decision to the last check."""
+
+    act: Act
+    rds: Rds
+    arguments: AuroraArguments
+    original: Original
+    disrupted: datetime
+    promised: RecoveryPoint
+
+    def run(
+        self,
+        launch: Callable[[Planned[DeleteCluster], Mapping[str, Any]], Described],
+        *,
+        exact: bool,
+    ) -> None:
+        """Restore the cluster, wait, add members, wait, compare, read. `launch` makes the restore call.
+
+        `exact`: to a point in time; that call takes engine and version from its source. Raises StepFailed, StepUnknown.
+        """
+        act, rds, arguments = self.act, self.rds, self.arguments
+        if arguments.members < 1:
+            raise StepFailed("expected at least one member: a cluster without any answers nobody")
+        there = plans.network(aws_of(act), rds.region)
+        name = resource_name(act)
+        members = [resource_name(act, str(number)) for number in range(1, arguments.members + 1)]
+        rds.admit(members, act.target.caps.instances)
+        act.observe(self.promised)
+        act.mark("decided")
+        source_group = arguments.parameter_group or str(
+            self.original.described.get("DBClusterParameterGroup") or ""
+        )
+        with refusals_fail():
+            group = copied_group(act, rds, self.original, source_group, cluster=True)
+            settings = plans.cluster_settings(
+                self.original.described, there, group, point_in_time=exact
+            )
+            plan = act.book.plan(DeleteCluster(name, act.run.id, rds.region, expires(act)))
+            act.say(f"restoring {self.original.name} as {name}")
+            launch(plan, settings)
+        act.mark("queued")
+        self._await(name, seen=lambda: act.mark("started"))
+        # A member can only join a cluster that is available.
+        pattern = self._pattern()
+        zones = rds.zones(there.subnet_group)
+        with refusals_fail():
+            for member in members:
+                undo = DeleteInstance(member, act.run.id, rds.region, expires(act))
+                rds.create_member(act.book.plan(undo), cluster=name, settings=pattern, zones=zones)
+        for member in members:
+            await_instance(act, rds, member)
+        act.mark("restored")
+        copy = self._await(name)
+        act.observe(plans.compare(self.original.described, copy, OTHERWISE))
+        read(
+            act, self.original, copy, f"rds cluster/{rds.region}/{name}", self.disrupted, arguments
+        )
+
+    def _await(self, name: str, seen: Callable[[], None] | None = None) -> Described:
+        rds, unseen = self.rds, seen
+
+        def look(fresh_s: float) -> Described | None:
+            found = rds.cluster(name, fresh_s)
+            if found is None:
+                return None  # descriptions lag behind
+            nonlocal unseen
+            if unseen is not None:
+                unseen()
+                unseen = None
+            status = str(found.get("Status", ""))
+            check_alive(status, f"rds cluster/{rds.region}/{name}")
+            return found if is_usable(status) else None
+
+        act = self.act
+        with rds.clusters.watching(name):
+            what = f"rds cluster/{name} to be available"
+            return poll(look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=what)
+
+    def _pattern(self) -> dict[str, Any]:
+        """Settings of a member: those of the original's writer, if it is still there."""
+        wishes = self.arguments.wishes
+        writer: Described = {}
+        for member in self.original.described.get("DBClusterMembers") or []:
+            if member.get("IsClusterWriter"):
+                writer = self.rds.instance(str(member["DBInstanceIdentifier"])) or {}
+        found = plans.member_settings(writer, self.original.engine, "", wishes)
+        if "DBInstanceClass" not in found:
+            raise StepFailed(
+                f"nothing tells of which class the members of {self.original.name} were; say `instance_class`"
+            )
+        return found
+
+
+def original_cluster(rds: Rds, source: str, otherwise: Described | None) -> Original:
+    """The cluster, or what a backup or snapshot tells of it when it is gone. Raises StepFailed for neither."""
+    described = rds.cluster(source)
+    if described is not None:
+        return Original(source, described, True, str(described.get("DbClusterResourceId", "")))
+    if otherwise is None:
+        raise StepFailed(
+            f"there is no rds cluster {source} in {rds.region}, and no automated backup of it is kept"
+        )
+    return Original(source, otherwise, False, str(otherwise.get("DbClusterResourceId", "")))

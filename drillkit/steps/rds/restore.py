@@ -1,0 +1,475 @@
+"""What the restores of databases have in common: names, network, caps, waiting, settings, reading. No kind itself."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from drillkit.checks import Copy, permissions_of, problems_of, verify, warm
+from drillkit.checks.warm import answers
+from drillkit.clients.aws import NoCapacity, NoKey, NotRestorable, Quota
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.aws.polling import poll
+from drillkit.clients.rds import DeleteInstance, DeleteParameterGroup, Rds, plans
+from drillkit.clients.rds.groups import user_values
+from drillkit.clients.rds.states import check_alive, is_usable
+from drillkit.clock import DeadlineOver, utc
+from drillkit.journal.book import Planned
+from drillkit.model.drill import AwsTarget
+from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
+from drillkit.model.evidence import Note, RecoveryPoint
+from drillkit.model.units import format_duration
+from drillkit.steps.base import Act, Prospect
+
+NAME_LIMIT = 63
+LIVES_ON = timedelta(hours=2)
+"""Between a step's limit and the moment at which its copies may be swept: clean-up has its own limit."""
+ANSWER_S = 60.0
+"""A copy that is available takes connections within this time, or cannot be reached from here."""
+PASSES = (
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBParameters",
+    "rds:DescribeDBParameterGroups",
+    "rds:DescribeEvents",
+    "rds:DescribeDBSubnetGroups",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeDBEngineVersions",
+    "rds:ListTagsForResource",
+    "rds:AddTagsToResource",
+    "sts:GetCallerIdentity",
+)
+COPIES = (
+    "rds:CopyDBParameterGroup",
+    "rds:CreateDBParameterGroup",
+    "rds:ModifyDBParameterGroup",
+    "rds:DeleteDBParameterGroup",
+    "rds:ModifyDBInstance",
+    "rds:RebootDBInstance",
+    "rds:DeleteDBInstance",
+)
+KEYS = (
+    "kms:Decrypt",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreArguments:
+    source: str
+    """Identifier of the original; it may be deleted already."""
+    instance_class: str = ""
+    """Class of the copy. Default: the original's."""
+    multi_az: bool | None = None
+    """Whether the copy gets a standby. Default: as the original."""
+    parameter_group: str = ""
+    """Parameter group to copy. Default: the original's; needed where that is gone."""
+    disrupted: datetime | None = None
+    """When the disaster was. Default: the moment the step begins, and the disruption counts as simulated."""
+    warm: timedelta = timedelta(minutes=10)
+    """How long reading all restored data once may take, after which it is left; `0` does not read."""
+
+    @property
+    def wishes(self) -> plans.Wishes:
+        """What the copy has otherwise than its original."""
+        return plans.Wishes(self.instance_class, self.multi_az)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What is restored from: described by itself, or by the backup that outlived it."""
+
+    name: str
+    described: Described
+    alive: bool
+    uid: str = ""
+
+    @property
+    def engine(self) -> str:
+        return str(self.described.get("Engine", ""))
+
+
+def aws_of(act: Act) -> AwsTarget:
+    """The target's account. Raises UsageError."""
+    if act.target.aws is None:
+        raise UsageError(
+            f"target `{act.target.name}` has no `aws:`; add account and region to targets.yaml"
+        )
+    return act.target.aws
+
+
+def resource_name(act: Act, suffix: str = "", limit: int = NAME_LIMIT) -> str:
+    """A name for what the step makes: letters, digits and single dashes, the same whenever it is asked for."""
+    step = re.sub(r"[^a-z0-9]+", "-", act.name.lower()).strip("-")
+    name = "-".join(part for part in ("dr", act.run.id, step, suffix) if part)
+    if step == act.name and len(name) <= limit:
+        return name
+    digest = hashlib.sha256(act.name.encode()).hexdigest()[:6]
+    kept = f"dr-{act.run.id}-{step}"[: limit - len(digest) - len(suffix) - 2].rstrip("-")
+    return "-".join(part for part in (kept, digest, suffix) if part)
+
+
+def expires(act: Act) -> str:
+    """Until when what the step makes is meant to live."""
+    return (utc(act.clock.now() + act.deadline.left()) + LIVES_ON).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def refusals_fail() -> Iterator[None]:
+    """What AWS refuses because nothing can be restored is a failed restore, not a call that went wrong."""
+    try:
+        yield
+    except (NotRestorable, Quota, NoCapacity, NoKey) as why:
+        raise StepFailed(str(why)) from why
+
+
+def begin(act: Act, disrupted: datetime | None) -> datetime:
+    """Mark the disruption, now or at its declared time; that time."""
+    now = act.clock.now()
+    act.outputs["disrupted"] = (disrupted or utc(now)).isoformat()
+    if disrupted is None:
+        act.mark("disrupted", simulated=True)
+        return utc(now)
+    if disrupted.timestamp() > now:
+        raise StepFailed(f"expected `disrupted` in the past, found {disrupted.isoformat()}")
+    # One that an earlier step of the run declared is as simulated as that step's.
+    simulated = disrupted >= act.run.started
+    act.mark("disrupted", at=act.clock.mono() - (now - disrupted.timestamp()), simulated=simulated)
+    return disrupted
+
+
+def copied_group(
+    act: Act,
+    rds: Rds,
+    original: Original,
+    source_group: str,
+    *,
+    home: Rds | None = None,
+    cluster: bool = False,
+) -> str:
+    """Name of a parameter group for the copy: the original's, with what works on its own switched off.
+
+    `home`: where the original's group is, when that is another region.
+    """
+    family, values = "", {}
+    custom = bool(source_group) and not source_group.startswith("default.")
+    if not custom or home is not None:
+        family = rds.parameter_family(
+            original.engine, str(original.described.get("EngineVersion", ""))
+        )
+    if custom and home is not None:
+        values = user_values(home.parameters(source_group, cluster=cluster))
+    name = resource_name(act, "cpg" if cluster else "pg")
+    plan = act.book.plan(DeleteParameterGroup(name, act.run.id, rds.region, expires(act), cluster))
+    rds.copy_parameter_group(
+        plan, source="" if home is not None else source_group, family=family, values=values
+    )
+    return name
+
+
+def await_instance(
+    act: Act,
+    rds: Rds,
+    name: str,
+    so: Callable[[Described], bool] = lambda described: True,
+    *,
+    what: str = "be available",
+    seen: Callable[[], None] = lambda: None,
+) -> Described:
+    """The instance once it serves and is `so`. Raises StepFailed with advice for a status that ends all hope."""
+
+    def look(fresh_s: float) -> Described | None:
+        described = rds.instance(name, fresh_s)
+        if described is None:
+            return None  # descriptions lag behind
+        seen()
+        status = str(described.get("DBInstanceStatus", ""))
+        _check_alive(rds, status, name)
+        return described if is_usable(status) and so(described) else None
+
+    with rds.instances.watching(name):
+        return poll(
+            look,
+            clock=act.clock,
+            deadline=act.deadline,
+            fence=act.fence,
+            what=f"rds instance/{name} to {what}",
+        )
+
+
+def _check_alive(rds: Rds, status: str, name: str) -> None:
+    try:
+        check_alive(status, f"rds instance/{rds.region}/{name}")
+    except StepFailed as why:
+        event = ""
+        with contextlib.suppress(CallError):  # the status says enough
+            event = rds.last_event(name)
+        raise StepFailed(f"{why}" + (f" (last event: {event})" if event else "")) from None
+
+
+@dataclass(slots=True)
+class Restore:
+    """One restore of an instance, from the decision to the last check."""
+
+    act: Act
+    rds: Rds
+    arguments: RestoreArguments
+    original: Original
+    disrupted: datetime
+    promised: RecoveryPoint
+    """Up to when the backup reaches, as its provider says."""
+    home: Rds | None = None
+    """Where the original is, when that is another region."""
+    _started: bool = field(default=False, init=False)
+
+    def run(
+        self,
+        launch: Callable[[Planned[DeleteInstance], Mapping[str, Any], Sequence[str]], Described],
+    ) -> None:
+        """Restore, wait, adjust, compare, read. `launch` makes the call. Raises StepFailed, StepUnknown, CallError."""
+        act, rds = self.act, self.rds
+        there = plans.network(aws_of(act), rds.region)
+        name = resource_name(act)
+        rds.admit([name], act.target.caps.instances)
+        act.observe(self.promised)
+        act.mark("decided")
+        source_group = self.arguments.parameter_group or plans.parameter_group_of(
+            self.original.described
+        )
+        with refusals_fail():
+            group = copied_group(act, rds, self.original, source_group, home=self.home)
+            settings = plans.instance_settings(
+                self.original.described,
+                there,
+                group,
+                self.arguments.wishes,
+                abroad=self.home is not None,
+            )
+            zones = [] if settings.get("MultiAZ") else rds.zones(there.subnet_group)
+            plan = act.book.plan(DeleteInstance(name, act.run.id, rds.region, expires(act)))
+            act.say(f"restoring {self.original.name} as {name}")
+            launch(plan, settings, zones)
+        act.mark("queued")
+        copy = await_instance(act, rds, name, seen=self._seen)
+        act.mark("restored")
+        copy = self._adjust(plan, copy)
+        read(
+            act,
+            self.original,
+            copy,
+            f"rds instance/{rds.region}/{name}",
+            self.disrupted,
+            self.arguments,
+        )
+
+    def _seen(self) -> None:
+        if not self._started:
+            self._started = True
+            self.act.mark("started")
+
+    def _adjust(self, plan: Planned[DeleteInstance], copy: Described) -> Described:
+        """What the restore call could not carry over; then what differs is written down."""
+        act, rds, name = self.act, self.rds, plan.undo.name
+        if _pending_reboot(copy):
+            rds.reboot(plan)
+            copy = await_instance(
+                act, rds, name, lambda d: not _pending_reboot(d), what="use its parameter group"
+            )
+        if self.original.alive and (changes := plans.later_changes(self.original.described, copy)):
+            rds.modify(plan, changes=changes)
+            copy = await_instance(
+                act,
+                rds,
+                name,
+                lambda d: (
+                    not d.get("PendingModifiedValues")
+                    and not plans.later_changes(self.original.described, d)
+                ),
+                what="take its last settings",
+            )
+        allowed = (
+            *(("DBInstanceClass",) if self.arguments.instance_class else ()),
+            *(("MultiAZ",) if self.arguments.multi_az is not None else ()),
+            *(("OptionGroup", "KmsKeyId") if self.home is not None else ()),
+        )
+        act.observe(plans.compare(self.original.described, copy, allowed))
+        return copy
+
+
+def _pending_reboot(described: Described) -> bool:
+    groups = described.get("DBParameterGroups") or []
+    return any(group.get("ParameterApplyStatus") == "pending-reboot" for group in groups)
+
+
+def read(
+    act: Act,
+    original: Original,
+    described: Described,
+    said: str,
+    disrupted: datetime,
+    arguments: RestoreArguments,
+) -> None:
+    """Connect to what was restored, read it once, run its checks; then its outputs. Raises StepFailed, StepUnknown."""
+    made_with = str(
+        original.described.get("DBName") or original.described.get("DatabaseName") or ""
+    )
+    database = plans.database_of(described, made_with)
+    copy = Copy(
+        name=said,
+        disrupted=disrupted,
+        database=database,
+        original=plans.database_of(original.described) if original.alive else None,
+        login=act.target.databases.get(original.name, ""),
+    )
+    if database is not None:
+        act.outputs |= {
+            "host": database.host,
+            "port": database.port,
+            "endpoint": f"{database.host}:{database.port}",
+        }
+    if _answers(act, copy):
+        act.mark("ready")
+        warm(act, copy, arguments.warm.total_seconds())
+    else:
+        act.mark("ready")
+    verify(act, copy)
+
+
+def _answers(act: Act, copy: Copy) -> bool:
+    """Whether the copy takes connections from here; if not, why is noted."""
+    why = "the target names no credentials for it"
+    if copy.database is not None and copy.login:
+
+        def look(_: float) -> bool | None:
+            nonlocal why
+            try:
+                return answers(act, copy)
+            except (Denied, UsageError) as error:
+                why = str(error)
+                return False
+            except CallError as error:
+                why = str(error)
+                return None
+
+        with contextlib.suppress(DeadlineOver):
+            deadline = act.deadline.sooner(ANSWER_S)
+            if poll(
+                look,
+                clock=act.clock,
+                deadline=deadline,
+                fence=act.fence,
+                what="an answer",
+                cap_s=2.0,
+            ):
+                return True
+    act.observe(Note("drillkit", f"{copy.name} was not read from here: {why}", "observation"))
+    return False
+
+
+# -- looking ahead -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What a restore would do, gathered piece by piece."""
+
+    act: Act
+    targets: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    permissions: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """What cannot be looked at is a problem."""
+        try:
+            yield
+        except DrillError as why:
+            self.problems.append(str(why))
+
+    def surroundings(self, rds: Rds, source: str, needs: Mapping[str, int]) -> None:
+        """Network, quotas, cap and checks. `needs`: how many of each quota it takes."""
+        act = self.act
+        with self.looking():
+            there = plans.network(aws_of(act), rds.region)
+            if rds.subnet_group(there.subnet_group) is None:
+                self.problems.append(
+                    f"there is no subnet group {there.subnet_group} in {rds.region}"
+                )
+        with self.looking():
+            quotas = rds.quotas()
+            for name, count in needs.items():
+                used, most = quotas.get(name, (0, count))
+                if used + count > most:
+                    self.problems.append(
+                        f"the quota {name} of {rds.region} is {most} and {used} are used; {count} more are needed"
+                    )
+        wanted = needs.get("DBInstances", 0)
+        if wanted > act.target.caps.instances:
+            self.problems.append(
+                f"the target allows {act.target.caps.instances} restored instances at once"
+            )
+        login = act.target.databases.get(source, "")
+        kubernetes = act.target.kubernetes
+        self.problems += problems_of(act.checks, login, kubernetes is not None)
+        self.permissions += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
+        if not act.checks:
+            self.notes.append(
+                "no `checks:` are declared: nobody will read the data, so the verdict will be unknown"
+            )
+
+    def makes(self, what: str, region: str) -> None:
+        """It makes something that its undo deletes."""
+        self.effects.append(
+            f"makes {what} in {region}; deleted at clean-up, and its backups with it"
+        )
+
+    def prospect(self) -> Prospect:
+        """All of it."""
+        return Prospect(
+            tuple(self.targets),
+            tuple(self.effects),
+            tuple(dict.fromkeys(self.permissions)),
+            tuple(self.problems),
+            tuple(self.notes),
+        )
+
+
+def age(point: datetime, act: Act) -> str:
+    """How old a recovery point is, for people."""
+    return format_duration(max(0.0, act.clock.now() - point.timestamp()))
+
+
+def not_there(source: str, region: str) -> StepFailed:
+    """There is neither the source nor a backup of it."""
+    return StepFailed(f"there is no {source} in {region}, and no automated backup of it is kept")
+
+
+__all__ = [
+    "COPIES",
+    "KEYS",
+    "PASSES",
+    "Original",
+    "Outlook",
+    "Refused",
+    "Restore",
+    "RestoreArguments",
+    "age",
+    "await_instance",
+    "aws_of",
+    "begin",
+    "copied_group",
+    "expires",
+    "not_there",
+    "read",
+    "refusals_fail",
+    "resource_name",
+]

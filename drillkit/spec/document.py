@@ -201,6 +201,8 @@ def _syntax(source: str, text: str, error: Exception) -> Mistake:
     if "\t" in indent or line[where.column - 1 : where.column] == "\t":
         return Mistake(str(where), "", "found a tab; YAML is indented with spaces only")
     context = getattr(error, "context", None)
+    if "maximum nesting depth" in str(problem):  # newer PyYAML stops by itself, at a depth of its own
+        return Mistake(str(where), "", f"expected at most {MAX_DEPTH} levels, found more")
     return Mistake(str(where), "", f"not YAML: {problem}{f' {context}' if context else ''}")
 
 

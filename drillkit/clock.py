@@ -79,7 +79,9 @@ class Deadline:
 
 
 class Fence:
-    """Open while effects may begin. Closing it is final; every attempt of a mutating call passes it."""
+    """Open while effects may begin. Closing it is final; every attempt of a mutating call
+    passes it.
+    """
 
     def __init__(self) -> None:
         self.closed = threading.Event()

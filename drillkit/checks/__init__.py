@@ -1,4 +1,6 @@
-"""Checks of what a restore left: the data is read, compared with what was promised, and written down as evidence."""
+"""Checks of what a restore left: the data is read, compared with what was promised, and written
+down as evidence.
+"""
 
 from __future__ import annotations
 

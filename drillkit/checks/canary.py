@@ -1,4 +1,6 @@
-"""The heartbeat in a restored database: its newest beat says how far the data reaches, if the beat is authentic."""
+"""The heartbeat in a restored database: its newest beat says how far the data reaches, if the beat
+is authentic.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ AUTHENTIC = "authentic"
 def examine(host: Context, copy: Copy, check: StepCheck) -> tuple[str, Beat | None]:
     """(`authentic` or what is wrong, the newest beat) of a restored copy.
 
-    It must be signed with the target's key, and be byte for byte what the original holds of that time, as far as that
-    can be asked. Raises CallError, UsageError when nobody can say.
+    It must be signed with the target's key, and be byte for byte what the original holds of that
+    time, as far as that can be asked. Raises CallError, UsageError when nobody can say.
     """
     try:
         found = _beat(host, copy, check, "copy")
@@ -40,7 +42,8 @@ def examine(host: Context, copy: Copy, check: StepCheck) -> tuple[str, Beat | No
     if there is None:
         if not key:
             raise UsageError(
-                f"neither a key (`canary_key` of the target) nor the original tells what the beat should be: {why}"
+                "neither a key (`canary_key` of the target) nor the original tells what the beat "
+                f"should be: {why}"
             )
         return AUTHENTIC, found
     return (AUTHENTIC if there == found else "differs from the original's"), found

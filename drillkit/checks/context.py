@@ -69,6 +69,10 @@ class Copy:
     login: str = ""
     """Reference to `user:password` of both, or ''."""
     looks: Mapping[str, Callable[[Context, Copy, StepCheck], Any]] = field(default_factory=dict)
-    """Kinds of check that this copy answers in a way of its own, by key (`http`, `canary`); each gives a `Look`."""
+    """Kinds of check that this copy answers in a way of its own, by key (`http`, `canary`); each
+    gives a `Look`.
+    """
     urls: Callable[[Mapping[str, Any]], str] | None = None
-    """URL of a restored service (`{service: web, path: /health}`); raises UsageError. None: there are no services."""
+    """URL of a restored service (`{service: web, path: /health}`); raises UsageError. None: there
+    are no services.
+    """

@@ -1,4 +1,5 @@
-"""The questions that checks ask, in the words of PostgreSQL and MySQL. They give whole numbers and text only.
+"""The questions that checks ask, in the words of PostgreSQL and MySQL. They give whole numbers and
+text only.
 
 Times are microseconds since the epoch, so that no driver, time zone or text form can bend them.
 """
@@ -33,7 +34,9 @@ class Dialect:
     postgres: bool
 
     def name(self, identifier: str) -> str:
-        """A quoted name; `schema.table` keeps its two parts. Raises UsageError for what is no name."""
+        """A quoted name; `schema.table` keeps its two parts. Raises UsageError for what is
+        no name.
+        """
         parts = identifier.split(".")
         if len(parts) > 2 or not all(re.fullmatch(r"[A-Za-z_][\w$-]*", part) for part in parts):
             raise UsageError(f"expected the name of a table or column, found `{identifier}`")
@@ -61,7 +64,10 @@ class Dialect:
     def heartbeat(self, table: str, at: int | None = None) -> str:
         """(at, token, signature) of the newest heartbeat, or of that of a time."""
         where = f" where {self.when('at')} = {at}" if at is not None else ""
-        return f"select {self.when('at')}, token, signature from {self.name(table)}{where} order by at desc limit 1"
+        return (
+            f"select {self.when('at')}, token, signature from {self.name(table)}{where} order by "
+            "at desc limit 1"
+        )
 
     def key_range(self, table: str, key: str) -> str:
         return f"select min({self.name(key)}), max({self.name(key)}) from {self.name(table)}"
@@ -71,8 +77,8 @@ class Dialect:
         schema, _, bare = table.rpartition(".")
         where = f"table_schema = '{schema}'" if schema else "table_schema = database()"
         return (
-            f"select column_name from information_schema.columns where {where} and table_name = '{bare}' "
-            "order by ordinal_position"
+            f"select column_name from information_schema.columns where {where} and table_name = "
+            f"'{bare}' order by ordinal_position"
         )
 
     def checksums(self, table: str, key: str, low: int, high: int, columns: list[str]) -> str:
@@ -105,13 +111,14 @@ class Dialect:
         """Every table with data of its own: (schema, name)."""
         if self.postgres:
             return (
-                "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-                "where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema') "
-                "and n.nspname not like 'pg\\_toast%' order by pg_relation_size(c.oid) desc"
+                "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = "
+                "c.relnamespace where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', "
+                "'information_schema') and n.nspname not like 'pg\\_toast%' order by "
+                "pg_relation_size(c.oid) desc"
             )
         return (
-            "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE' "
-            "and table_schema = database() order by data_length desc"
+            "select table_schema, table_name from information_schema.tables where table_type = "
+            "'BASE TABLE' and table_schema = database() order by data_length desc"
         )
 
     def full_read(self, schema: str, table: str) -> list[str]:

@@ -1,7 +1,8 @@
-"""Reading a database from inside the target's cluster: a Job asks, its log answers. For copies the runner can't reach.
+"""Reading a database from inside the target's cluster: a Job asks, its log answers. For copies the
+runner can't reach.
 
-The Job runs `psql` (or `mysql`) of the image in the target's value `check_image`; the password comes from a Secret that
-is made for it. Both are removed with the run's other objects.
+The Job runs `psql` (or `mysql`) of the image in the target's value `check_image`; the password
+comes from a Secret that is made for it. Both are removed with the run's other objects.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class _JobSession:
         self._settings = ["set default_transaction_read_only = on"]
 
     def rows(self, query: str) -> list[list[Any]]:
-        """See `SqlSession.rows`; values come as text. Settings are kept for the queries after them."""
+        """See `SqlSession.rows`; values come as text. Settings are kept for the queries
+        after them.
+        """
         if query.startswith("set "):
             self._settings.append(query)
             return []

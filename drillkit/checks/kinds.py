@@ -56,7 +56,8 @@ def kind_of(check: StepCheck) -> CheckKind:
 def _words(copy: Copy) -> Dialect:
     if copy.database is None:
         raise UsageError(
-            f"{copy.name} is no database: `sql`, `rows`, `newest`, `checksum` and `canary` do not apply"
+            f"{copy.name} is no database: `sql`, `rows`, `newest`, `checksum` and `canary` do "
+            "not apply"
         )
     return dialect(copy.database.engine)
 
@@ -84,7 +85,8 @@ def _rows(host: Context, copy: Copy, check: StepCheck) -> Look:
 def restored_row(host: Context, copy: Copy, check: StepCheck, query: str) -> list[Any] | None:
     """The first row of a query of the copy; None, too, where only the original has such a table.
 
-    Raises Absent when neither has it (the check is wrong, not the backup) or nobody can say, CallError.
+    Raises Absent when neither has it (the check is wrong, not the backup) or nobody can
+    say, CallError.
     """
     try:
         with opened(host, copy, check.from_, "copy", check.database) as session:
@@ -101,7 +103,9 @@ def restored_row(host: Context, copy: Copy, check: StepCheck, query: str) -> lis
 
 
 def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
-    """Age of the newest row at the disruption. What the original held just before it, where that can be asked."""
+    """Age of the newest row at the disruption. What the original held just before it, where that
+    can be asked.
+    """
     words, table, column = _words(copy), _table(check), str(check.newest)
     row = restored_row(host, copy, check, words.newest(table, column))
     if row is None or row[0] in (None, ""):
@@ -110,14 +114,20 @@ def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
             why=f"there is no row in {table}: as old as can be",
         )
     at, lost = moment(row[0]), copy.disrupted
-    why = f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the disruption itself"
+    why = (
+        f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the "
+        "disruption itself"
+    )
     if copy.original is not None:
         try:
             with opened(host, copy, check.from_, "original", check.database) as session:
                 before = one_row(session, words.newest(table, column, copy.disrupted))
             if before is not None and before[0] not in (None, ""):
                 lost = moment(before[0])
-                why = f"newest row of {table}.{column} is of {at:%H:%M:%S} UTC, the original's of {lost:%H:%M:%S} UTC"
+                why = (
+                    f"newest row of {table}.{column} is of {at:%H:%M:%S} UTC, the original's of "
+                    f"{lost:%H:%M:%S} UTC"
+                )
         except DrillError as error:
             why += f" (the original was not asked: {error})"
     age_s = max(0.0, (lost - at).total_seconds())

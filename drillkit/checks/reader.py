@@ -18,10 +18,14 @@ QUERY_S = 60.0
 
 
 class Runner(Protocol):
-    """Opens read-only sessions somewhere. Values may come as text: checks ask for numbers and text only."""
+    """Opens read-only sessions somewhere. Values may come as text: checks ask for numbers and
+    text only.
+    """
 
     def open(self, database: Database, login: str) -> contextlib.AbstractContextManager[SqlSession]:
-        """A session at a database, for the login behind the reference. Raises CallError, UsageError."""
+        """A session at a database, for the login behind the reference. Raises CallError,
+        UsageError.
+        """
 
 
 class Here:
@@ -68,7 +72,8 @@ def opened(
         )
     if not copy.login:
         raise UsageError(
-            f"{copy.name}: the target names no credentials for it; add `databases: {{NAME: file:PATH}}` to the target"
+            f"{copy.name}: the target names no credentials for it; add `databases: {{NAME: "
+            "file:PATH}` to the target"
         )
     with runner(host, place).open(found.named(database), copy.login) as session:
         yield session

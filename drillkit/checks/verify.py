@@ -1,4 +1,6 @@
-"""Running a restore's checks: each is tried until it passes or its time is over, and its last look is evidence."""
+"""Running a restore's checks: each is tried until it passes or its time is over, and its last look
+is evidence.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +47,13 @@ class Result:
 
 
 def verify(host: Context, copy: Copy, purpose: Purpose = "restored-data") -> None:
-    """Run the step's checks on what it restored; when all have passed, its RTO ends (mark `verified`).
+    """Run the step's checks on what it restored; when all have passed, its RTO ends
+    (mark `verified`).
 
     `purpose`: `step` where nothing was restored, as after a failover.
 
-    Raises StepFailed naming the checks that found something else, StepUnknown naming those that nobody could read,
-    Refused when the run is aborted.
+    Raises StepFailed naming the checks that found something else, StepUnknown naming those that
+    nobody could read, Refused when the run is aborted.
     """
     results = [_run(host, copy, check, name, purpose) for check, name in named(host.checks)]
     if results and all(r.passed for r in results):
@@ -100,7 +103,8 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
                 isinstance(error, Absent) and kind.reads_database
             )
             return last if lasting or not isinstance(error, CallError) else None
-        # Restored data does not change by itself: what was read stands. A service may still come up.
+        # Restored data does not change by itself: what was read stands. A service may still
+        # come up.
         return last if last.passed or kind.reads_database else None
 
     deadline = host.deadline.sooner(check.within.total_seconds())
@@ -124,7 +128,10 @@ def _told(result: Result) -> str:
     check = result.check
     if check.found is None:
         return f"could not be read: {check.why}"
-    return f"{'passed' if result.passed else 'missed'}: found {check.found}, expected {check.op} {check.expected}"
+    return (
+        f"{'passed' if result.passed else 'missed'}: found {check.found}, expected "
+        f"{check.op} {check.expected}"
+    )
 
 
 def problems_of(

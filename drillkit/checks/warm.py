@@ -1,4 +1,6 @@
-"""The first full read of a restored database: `available` is not warm, its blocks come from storage when first read."""
+"""The first full read of a restored database: `available` is not warm, its blocks come from storage
+when first read.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def answers(host: Context, copy: Copy) -> bool:
 
 
 def warm(host: Context, copy: Copy, limit_s: float) -> None:
-    """Read every table once, for `limit_s` seconds at most, and mark `warm`. What cannot be read is a note, no failure.
+    """Read every table once, for `limit_s` seconds at most, and mark `warm`. What cannot be read is
+    a note, no failure.
 
     Raises Refused when the run is aborted meanwhile.
     """
@@ -39,7 +42,10 @@ def warm(host: Context, copy: Copy, limit_s: float) -> None:
     host.observe(Measure("first full read", round(host.clock.mono() - began, 3), "s"))
     host.observe(Measure("rows read", float(rows), "rows"))
     if left:
-        text = f"{left} of {tables + left} tables were not read within {limit_s:.0f} s: the copy is not warm"
+        text = (
+            f"{left} of {tables + left} tables were not read within {limit_s:.0f} s: the copy is "
+            "not warm"
+        )
         host.observe(Note("drillkit", text, "observation"))
     else:
         host.mark("warm")

@@ -48,15 +48,15 @@ class OpenUndo:
             cls = undo_class(self.kind)
         except KeyError as error:
             raise UnknownUndo(
-                f"{self.resource}: no undo `{self.kind}` in this version; {writer} wrote it. Recover with that "
-                f"version, or undo it by hand: {dict(self.args)}"
+                f"{self.resource}: no undo `{self.kind}` in this version; {writer} wrote it. "
+                f"Recover with that version, or undo it by hand: {dict(self.args)}"
             ) from error
         try:
             undo: UndoAction = from_data(cls, self.args)
         except (ValueError, TypeError, KeyError) as error:
             raise UnknownUndo(
-                f"{self.resource}: the arguments of `{self.kind}` do not fit this version ({error}); {writer} wrote "
-                "them. Recover with that version, or undo it by hand"
+                f"{self.resource}: the arguments of `{self.kind}` do not fit this version "
+                f"({error}); {writer} wrote them. Recover with that version, or undo it by hand"
             ) from error
         return undo
 

@@ -1,8 +1,8 @@
 """Applying open undos, against a world that resists.
 
-*Relieve* is for people who are suffering: all of it at the same time. *Remove* follows, by rank and in reverse order of
-planning. One that hangs holds up the next for a moment only, one that fails holds up nobody; each is tried until the
-limit.
+*Relieve* is for people who are suffering: all of it at the same time. *Remove* follows, by rank and
+in reverse order of planning. One that hangs holds up the next for a moment only, one that fails
+holds up nobody; each is tried until the limit.
 """
 
 from __future__ import annotations
@@ -103,11 +103,13 @@ def clean(
     skip_remove: threading.Event | None = None,
     at_once: int = AT_ONCE,
 ) -> Cleaned:
-    """Apply open undos of these phases and write down how each ended. Raises nothing for what an undo does.
+    """Apply open undos of these phases and write down how each ended. Raises nothing for what an
+    undo does.
 
     Args:
         clients: connections whose fence is open (the run's own may be closed).
-        limit_s: each is tried once at least, but not again after so many seconds; what is open then stays open.
+        limit_s: each is tried once at least, but not again after so many seconds; what is open then
+            stays open.
         skip_remove: once set, *remove* ends: what is waiting is cut, what has not begun is skipped.
         at_once: how many at the same time; 1 applies one after the other in this thread.
     """
@@ -134,7 +136,8 @@ def _remove(todo: list[OpenUndo], work: _Work, crew: _Crew) -> None:
     """By rank, each rank in reverse order of planning."""
     ranks = sorted({u.rank for u in todo})
     for position, rank in enumerate(ranks):
-        # What is left is shared among the ranks to come, so that a stuck one does not eat the others' time.
+        # What is left is shared among the ranks to come, so that a stuck one does not eat the
+        # others' time.
         share = work.deadline.sooner(work.deadline.left() / (len(ranks) - position))
         for undo in sorted((u for u in todo if u.rank == rank), key=lambda u: -u.record):
             if work.skip.is_set():
@@ -147,7 +150,9 @@ def _remove(todo: list[OpenUndo], work: _Work, crew: _Crew) -> None:
 
 
 class _Crew:
-    """Threads, a bounded number at a time; with one of them, none: the work is done in the caller's."""
+    """Threads, a bounded number at a time; with one of them, none: the work is done in
+    the caller's.
+    """
 
     def __init__(self, at_once: int, clock: Clock) -> None:
         self._inline = at_once <= 1
@@ -173,7 +178,9 @@ class _Crew:
             self._threads[-1].join(limit_s)
 
     def join(self, limit_s: float | None = None) -> None:
-        """Wait for all, `limit_s` seconds at most; without: each ends by itself soon after the clean-up's limit."""
+        """Wait for all, `limit_s` seconds at most; without: each ends by itself soon after the
+        clean-up's limit.
+        """
         end = Deadline.after(limit_s, self._clock) if limit_s is not None else None
         for thread in self._threads:
             thread.join(end.left() if end else None)
@@ -212,7 +219,8 @@ class _Work:
         except DrillError as why:
             self._fail(undo, str(why), attempts.n)
         except Exception as bug:
-            # The last resort: a bug in one undo must not keep the others from users who suffer. It is told as one.
+            # The last resort: a bug in one undo must not keep the others from users who suffer. It
+            # is told as one.
             where = traceback.format_exc(limit=-3)
             self._fail(
                 undo,

@@ -1,4 +1,6 @@
-"""Parses arguments, chooses the exit code, composes the rest; each command imports what it needs."""
+"""Parses arguments, chooses the exit code, composes the rest; each command imports what
+it needs.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """The entry point `drillkit`: ends the process."""
-    # Imports make many objects and no garbage; to look through them again and again would take longer than some.
+    # Imports make many objects and no garbage; to look through them again and again would take
+    # longer than some.
     gc.set_threshold(20_000, 20, 20)
     code = _run()
-    # Taking some hundred modules apart takes as long as many a command. What must be ended was ended by then.
+    # Taking some hundred modules apart takes as long as many a command. What must be ended was
+    # ended by then.
     atexit._run_exitfuncs()
     with contextlib.suppress(BrokenPipeError):  # `drillkit list | head`: nobody reads what is left
         sys.stdout.flush()
@@ -48,7 +52,8 @@ def _run() -> int:
 
         traceback.print_exc()
         click.echo(
-            f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: drillkit recover",
+            f"drillkit: a bug of drillkit's own ({type(bug).__name__}); if a run had begun: "
+            "drillkit recover",
             err=True,
         )
         return 3

@@ -71,7 +71,8 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
         folder = find_run(run, reports_folder(out))
         if not running(folder):
             raise UsageError(
-                f"run {folder.name} is not running; to clean up after it: drillkit recover {folder.name}"
+                f"run {folder.name} is not running; to clean up after it: drillkit "
+                f"recover {folder.name}"
             )
     ask_to_abort(folder, operator(), why)
     click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
@@ -115,7 +116,8 @@ def recover(run: str | None, limit: str) -> int:
         if done.state in ("clean", "dirty") and found.journal.is_file():
             verdict, _ = write_reports(found.folder)
             click.echo(
-                f"  judged again: {verdict.headline} (exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]})"
+                f"  judged again: {verdict.headline} (exit {verdict.exit_code}: "
+                f"{EXIT_TEXT[verdict.exit_code]})"
             )
         worst = max(
             worst, {"clean": 0, "still running": 0, "unreadable": 3, "dirty": 5}[done.state]

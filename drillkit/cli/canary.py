@@ -28,9 +28,10 @@ _SQL = click.option(
 def canary() -> None:
     """A heartbeat beside your data: a signed beat every minute, for good.
 
-    A restore that finds the newest beat in its copy (`checks: [{canary: heartbeat}]`) knows its recovery point to the
-    minute, and that it read real data. In Kubernetes it is a CronJob that signs a ConfigMap; its key is in a Secret
-    that nobody prints. In a database it is a table that a job of yours fills; `--sql` prints both.
+    A restore that finds the newest beat in its copy (`checks: [{canary: heartbeat}]`) knows its
+    recovery point to the minute, and that it read real data. In Kubernetes it is a CronJob that
+    signs a ConfigMap; its key is in a Secret that nobody prints. In a database it is a table that a
+    job of yours fills; `--sql` prints both.
     """
 
 
@@ -85,7 +86,9 @@ def install(
 @_NAMESPACE
 @_NAME
 def status(target: str | None, namespace: str | None, name: str) -> int:
-    """Whether it beats. Ends with 0 when its newest beat is signed and less than three minutes old, else with 1."""
+    """Whether it beats. Ends with 0 when its newest beat is signed and less than three minutes old,
+    else with 1.
+    """
     from drillkit.cli.targets import chosen_target, connected
     from drillkit.clients.canary import install as heartbeat
     from drillkit.model.units import format_duration

@@ -1,4 +1,6 @@
-"""From what was typed to a drill with a target: the part that run, plan, show and validate share."""
+"""From what was typed to a drill with a target: the part that run, plan, show and
+validate share.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ class Asked:
 def ask(
     name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: str | None, *, need: bool
 ) -> Asked:
-    """Find and parse a drill (or wrap an experiment) and choose its target. Raises SpecError, UsageError.
+    """Find and parse a drill (or wrap an experiment) and choose its target. Raises
+    SpecError, UsageError.
 
     `need`: without a target there is nothing to do.
     """
@@ -125,7 +128,8 @@ def binder(drill_label: str) -> Any:
 
 
 def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
-    """Ask whoever is there; without a terminal `--yes` stands for it, but never for a protected target's name.
+    """Ask whoever is there; without a terminal `--yes` stands for it, but never for a protected
+    target's name.
 
     Raises UsageError when nobody can be asked.
     """
@@ -133,8 +137,8 @@ def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
         if not sys.stdin.isatty():
             if not yes or not drill.target:
                 raise UsageError(
-                    f"target `{target.name}` is protected: without a terminal it runs only drills that name it "
-                    f"themselves (`target: {target.name}`) and with --yes"
+                    f"target `{target.name}` is protected: without a terminal it runs only drills "
+                    f"that name it themselves (`target: {target.name}`) and with --yes"
                 )
             return
         typed = click.prompt(
@@ -171,7 +175,9 @@ def digests_of(drill: Drill, find_experiment: Any, slos: Mapping[str, FoundSlo])
 
 
 def without_secrets(target: Target) -> Target:
-    """The target as the journal may hold it. Values are references already; URLs lose what stands before an `@`."""
+    """The target as the journal may hold it. Values are references already; URLs lose what stands
+    before an `@`.
+    """
     return replace(target, urls={name: _bare(url) for name, url in target.urls.items()})
 
 

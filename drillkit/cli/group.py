@@ -107,8 +107,8 @@ def cli() -> None:
     drillkit run pod-delete --target sandbox     a real drill on a local cluster, in seconds
     drillkit plan monthly-dr --target prod       what it would touch, and how each thing is undone
 
-    Exit codes: 0 met, 1 violated, 2 invalid usage or drill, 3 unknown, 4 refused (nothing was touched),
-    5 dirty (something is left: run `drillkit recover`).
+    Exit codes: 0 met, 1 violated, 2 invalid usage or drill, 3 unknown, 4 refused (nothing was
+    touched), 5 dirty (something is left: run `drillkit recover`).
     """
 
 

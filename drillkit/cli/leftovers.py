@@ -21,8 +21,9 @@ def keep(run: str, resource: str, out: Path | None) -> int:
     """Hand a restored copy over, so that nothing removes it.
 
     RUN is a run's id, its folder or DRILL/latest; RESOURCE is what the report calls it, such as
-    `namespace/dr-20261101-030000-x7k2`, or its name. The run's marks are taken off it, the journal says so, and
-    drillkit never touches it again. While the run is at work it is left alone when the run cleans up.
+    `namespace/dr-20261101-030000-x7k2`, or its name. The run's marks are taken off it, the journal
+    says so, and drillkit never touches it again. While the run is at work it is left alone when the
+    run cleans up.
     """
     from drillkit.cli.places import reports_folder
     from drillkit.clock import SystemClock
@@ -42,8 +43,9 @@ def keep(run: str, resource: str, out: Path | None) -> int:
 def sweep(target: str | None, yes: bool, limit: str) -> int:
     """List what runs of any machine left behind and whose time is over; with --yes remove it.
 
-    Only what carries both marks of a run and an expiry in the past (`drillkit.dev/expires`, `drillkit:expires`) is ever
-    touched. Ends with 5 when something is still there, with 3 when something could not be looked at.
+    Only what carries both marks of a run and an expiry in the past (`drillkit.dev/expires`,
+    `drillkit:expires`) is ever touched. Ends with 5 when something is still there, with 3 when
+    something could not be looked at.
     """
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clock import SystemClock, utc

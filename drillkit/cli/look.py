@@ -12,7 +12,9 @@ import click
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def list_(as_json: bool) -> None:
-    """Drills, experiments and targets that are found from this folder, and where each comes from."""
+    """Drills, experiments and targets that are found from this folder, and where each
+    comes from.
+    """
     from drillkit.spec import all_targets, find_roots, list_drills, list_experiments
     from drillkit.spec.files import shown
 
@@ -72,7 +74,9 @@ def show(name: str, sets: tuple[str, ...], var_files: tuple[Path, ...], target: 
 @click.command()
 @click.argument("names", nargs=-1)
 def validate(names: tuple[str, ...]) -> int:
-    """Check drills, experiments and targets; without NAMES, everything found from here. Touches nothing."""
+    """Check drills, experiments and targets; without NAMES, everything found from here.
+    Touches nothing.
+    """
     from drillkit.model.errors import DrillError
     from drillkit.spec import all_targets, find, find_roots, list_drills, list_experiments
 
@@ -148,7 +152,9 @@ def kinds(name: str | None, markdown: bool) -> None:
 @click.command()
 @click.argument("what", type=click.Choice(["drill", "targets", "project"]), default="drill")
 def schema(what: str) -> None:
-    """JSON Schema of a drill (or of targets.yaml, drillkit.yaml), so that editors complete and check it."""
+    """JSON Schema of a drill (or of targets.yaml, drillkit.yaml), so that editors complete and
+    check it.
+    """
     from drillkit.spec.schema import drill_schema, project_schema, targets_schema
 
     made = {"drill": drill_schema, "targets": targets_schema, "project": project_schema}[what]()

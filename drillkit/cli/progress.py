@@ -1,7 +1,8 @@
 """What a person sees while a drill runs. A reader of the journal's records, nothing more.
 
-Three forms of the same: a live view on a terminal, plain lines elsewhere, one JSON object a line with `--json`. None of
-them raises, whatever a record holds and whether or not anybody still reads: abort guards are fed by the same thread.
+Three forms of the same: a live view on a terminal, plain lines elsewhere, one JSON object a line
+with `--json`. None of them raises, whatever a record holds and whether or not anybody still reads:
+abort guards are fed by the same thread.
 """
 
 from __future__ import annotations
@@ -184,7 +185,10 @@ class Sentences:
             case "guard.decided" if data["holds"] != "met":
                 return f"guard {data['guard']}: {data['why']}"
             case "gate.decided":
-                return f"{data['sli']} {data['place']}: {data['holds']} ({data['bad']} bad of {data['total']})"
+                return (
+                    f"{data['sli']} {data['place']}: {data['holds']} ({data['bad']} bad "
+                    f"of {data['total']})"
+                )
             case "step.started":
                 return f"step {step} started ({data['uses']})"
             case "step.ended":
@@ -201,7 +205,10 @@ class Sentences:
             case "undo.failed":
                 return f"{self._resource(data)}: NOT undone: {data['why']}"
             case "effect.irreversible":
-                return f"{step}: {data['effect'].partition('.')[2].replace('-', ' ')} {data['resource']}"
+                return (
+                    f"{step}: {data['effect'].partition('.')[2].replace('-', ' ')} "
+                    f"{data['resource']}"
+                )
             case "abort":
                 return f"aborting ({data['by']}): {data['why']}; {STOPPING}"
             case "progress" if data.get("activity") == "ended" or "ended" in data:
@@ -232,7 +239,10 @@ def _evidence(data: Mapping[str, Any], step: str) -> str:
             targets = f", {len(activity.targets)} targets" if len(activity.targets) > 1 else ""
             error = f": {activity.error}" if activity.error else ""
             outcome = "out of tolerance" if activity.tolerated is False else activity.outcome
-            return f"{step}: {activity.name} {outcome} in {format_duration(activity.took_s)}{targets}{error}"
+            return (
+                f"{step}: {activity.name} {outcome} in "
+                f"{format_duration(activity.took_s)}{targets}{error}"
+            )
         case Check() as check if passes(check) is not True:
             found = (
                 f"could not be read: {check.why}"
@@ -271,7 +281,9 @@ class PlainLines:
 
 
 class Screen:
-    """A live view: the step, elapsed against limit, rates; what happened stands above it and stays."""
+    """A live view: the step, elapsed against limit, rates; what happened stands above it
+    and stays.
+    """
 
     def __init__(self, drill: Drill) -> None:
         from rich.console import Console

@@ -71,7 +71,8 @@ def run(
 ) -> int:
     """Run a drill, or a Chaos Toolkit experiment as a drill of one step.
 
-    NAME is a file, or a name found in this project, the user's configuration or the drills that come with drillkit.
+    NAME is a file, or a name found in this project, the user's configuration or the drills that
+    come with drillkit.
     """
     if dry_run:
         return _plan(name, target, sets, var_files, as_json)

@@ -24,7 +24,8 @@ STOP_S = 10.0
 def sandbox() -> None:
     """A local cluster with real pods under a real proxy; nothing of it leaves this machine.
 
-    `drillkit run ... --target sandbox` uses the one that is up, else starts one for the run and stops it afterwards.
+    `drillkit run ... --target sandbox` uses the one that is up, else starts one for the run and
+    stops it afterwards.
     """
 
 

@@ -41,7 +41,8 @@ def with_target(command: Any) -> Any:
 def slo() -> None:
     """Service level objectives (OpenSLO documents): list, show, check, explain.
 
-    NAME is a file, or the name of an SLO in drills/slos of this project or among those that come with drillkit.
+    NAME is a file, or the name of an SLO in drills/slos of this project or among those that come
+    with drillkit.
     """
 
 
@@ -150,7 +151,9 @@ def check(
 @slo.command()
 @click.argument("name")
 def explain(name: str) -> None:
-    """What an SLO means, what would be asked for it, and when its alerts would come. Asks nobody."""
+    """What an SLO means, what would be asked for it, and when its alerts would come.
+    Asks nobody.
+    """
     from drillkit.cli.slo_text import explained
 
     for line in explained(_find(name)):
@@ -231,7 +234,8 @@ def server_target(
         known = replace(known, url=url) if known is not None else PrometheusTarget(url=url)
     if known is None:
         raise UsageError(
-            f"target `{chosen.name}` has no `prometheus:`; add its URL to targets.yaml, or give --prometheus URL"
+            f"target `{chosen.name}` has no `prometheus:`; add its URL to targets.yaml, or give "
+            "--prometheus URL"
         )
     known = replace(known, scrape_interval=every) if every is not None else known
     return replace(chosen, prometheus=known), known

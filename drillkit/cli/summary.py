@@ -29,7 +29,8 @@ def tell(finished: Finished, *, as_json: bool) -> int:
     except OSError as error:
         verdict, paths = finished.verdict, ()
         _say(
-            f"the report could not be written: {error}; the journal is whole: drillkit report {verdict.run}",
+            f"the report could not be written: {error}; the journal is whole: drillkit "
+            f"report {verdict.run}",
             fg="red",
         )
     if finished.journal_lost:
@@ -83,7 +84,8 @@ def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
     word = "to do" if finding.about == "action-item" else str(finding.holds)
     style = {"fg": _COLORS[finding.holds]} if word != "to do" else {}
     yield (
-        f"  {word}: {title(finding.about)}: expected {finding.expected}, observed {finding.observed}",
+        f"  {word}: {title(finding.about)}: expected {finding.expected}, observed "
+        f"{finding.observed}",
         style,
     )
     if finding.advice:

@@ -16,7 +16,9 @@ YES = click.option("--yes", is_flag=True, help="Do it without asking.")
 
 
 def chosen_target(what: str, option: str | None) -> Target:
-    """The chosen target; one that drillkit launches must be up already. Raises UsageError, SpecError."""
+    """The chosen target; one that drillkit launches must be up already. Raises UsageError,
+    SpecError.
+    """
     from drillkit.model.errors import UsageError
     from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
@@ -33,7 +35,9 @@ def chosen_target(what: str, option: str | None) -> Target:
 
 
 def connected(target: Target) -> Clients:
-    """Connections to a target, after a look at who it is. Raises TargetError when the cluster is another one."""
+    """Connections to a target, after a look at who it is. Raises TargetError when the cluster is
+    another one.
+    """
     from drillkit.clients import Clients
     from drillkit.clock import Fence, SystemClock
     from drillkit.model.errors import TargetError
@@ -42,14 +46,16 @@ def connected(target: Target) -> Clients:
     pinned = target.kubernetes.cluster_uid if target.kubernetes is not None else None
     if pinned and (found := clients.kube.cluster_uid()) != pinned:
         raise TargetError(
-            f"target `{target.name}` is pinned to cluster {pinned}, but this kubeconfig leads to {found}; choose the "
-            "right context, or correct `cluster_uid` in targets.yaml"
+            f"target `{target.name}` is pinned to cluster {pinned}, but this kubeconfig leads to "
+            f"{found}; choose the right context, or correct `cluster_uid` in targets.yaml"
         )
     return clients
 
 
 def confirm(target: Target, what: str, *, yes: bool) -> None:
-    """Ask whoever is there; `--yes` never stands for a protected target's name. Raises UsageError."""
+    """Ask whoever is there; `--yes` never stands for a protected target's name.
+    Raises UsageError.
+    """
     from drillkit.model.errors import UsageError
 
     if target.protected:

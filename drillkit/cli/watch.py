@@ -49,7 +49,8 @@ def watch(
 ) -> int:
     """Watch SLOs for a while, as after a rollout, and judge them like a drill without a fault.
 
-    Ends early, with 1, when the error budget for that time is spent. 0: they held; 3: nobody could see it.
+    Ends early, with 1, when the error budget for that time is spent. 0: they held; 3: nobody could
+    see it.
     """
     from drillkit.cli.slo import _duration, _find
     from drillkit.cli.summary import tell
@@ -65,7 +66,9 @@ def watch(
 
 
 def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) -> Drill:
-    """The drill that only waits: each SLO may burn `burn` times its budget for that time, and must hold at the end."""
+    """The drill that only waits: each SLO may burn `burn` times its budget for that time, and must
+    hold at the end.
+    """
     from datetime import timedelta
 
     from drillkit.model.drill import Bounds, Drill, GateSet, Guard, Guards, Hypothesis, Step
@@ -76,7 +79,8 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) ->
     for each in found:
         if isinstance(each.slo.sli, Probed):
             raise UsageError(
-                f"SLO `{each.slo.name}` is seen by a probe of a drill; `watch` reads a metrics server"
+                f"SLO `{each.slo.name}` is seen by a probe of a drill; `watch` reads a "
+                "metrics server"
             )
     shares = {each.slo.name: Share(min(1.0, burn * (length / each.slo.window))) for each in found}
     return Drill(

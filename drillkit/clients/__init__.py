@@ -1,4 +1,5 @@
-"""One module per outside system. Each mutating call stands beside its undo; foreign errors are mapped once, here.
+"""One module per outside system. Each mutating call stands beside its undo; foreign errors are
+mapped once, here.
 
 `Clients` opens a connection when it is first used, so a drill without AWS never imports boto3.
 """
@@ -34,21 +35,27 @@ class Clients:
         self.clock = clock
         self.fence = fence
         self.hold: tuple[int, ...] = ()
-        """Descriptors that processes started for this target inherit: the run's lock, so that it outlasts them."""
+        """Descriptors that processes started for this target inherit: the run's lock, so that it
+        outlasts them.
+        """
         self.prestarted: Prestarted | None = None
         """A process for Chaos Toolkit that waits already."""
         self._opening = threading.RLock()
         self._lender: Clients | None = None
 
     def behind(self, fence: Fence) -> Clients:
-        """The same connection to the cluster behind another fence: a plugin that logs in is asked once."""
+        """The same connection to the cluster behind another fence: a plugin that logs in is
+        asked once.
+        """
         others = Clients(self.target, self.clock, fence)
         others.hold, others._lender = self.hold, self
         return others
 
     @functools.cached_property
     def kube(self) -> Kube:
-        """The cluster. Raises UsageError when the target has none, TargetError when it cannot be configured."""
+        """The cluster. Raises UsageError when the target has none, TargetError when it cannot
+        be configured.
+        """
         with self._opening:
             from drillkit.clients.kube import open_kube
 
@@ -56,7 +63,8 @@ class Clients:
                 return self._lender.kube.behind(self.fence)
             if self.target.kubernetes is None:
                 raise UsageError(
-                    f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context to targets.yaml"
+                    f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context "
+                    "to targets.yaml"
                 )
             return open_kube(self.target.kubernetes, self.clock, self.fence)
 
@@ -68,7 +76,8 @@ class Clients:
 
             if self.target.aws is None:
                 raise UsageError(
-                    f"target `{self.target.name}` has no `aws:`; add account and region to targets.yaml"
+                    f"target `{self.target.name}` has no `aws:`; add account and region "
+                    "to targets.yaml"
                 )
             return Aws(self.target.aws, self.clock, self.fence)
 
@@ -76,7 +85,8 @@ class Clients:
     def rds(self) -> Rds:
         """RDS in the target's region; `rds.at(region)` in another.
 
-        Raises UsageError when the target has no AWS account, TargetError when the credentials lead to another one.
+        Raises UsageError when the target has no AWS account, TargetError when the credentials lead
+        to another one.
         """
         with self._opening:
             from drillkit.clients.rds import Rds
@@ -107,7 +117,8 @@ class Clients:
 
 
 def undo_class(kind: str) -> type[UndoAction]:
-    """The class of an undo kind such as `kube.uncordon`: module `drillkit.clients.kube`, its table `UNDOS`.
+    """The class of an undo kind such as `kube.uncordon`: module `drillkit.clients.kube`, its
+    table `UNDOS`.
 
     Raises KeyError for a kind that this version does not know.
     """

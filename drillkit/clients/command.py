@@ -28,7 +28,9 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True)
 class UndoCommand(UndoAction):
-    """Run the command that the drill declares as the undo. It must tolerate that the command never ran."""
+    """Run the command that the drill declares as the undo. It must tolerate that the command
+    never ran.
+    """
 
     kind: ClassVar[str] = "command.undo"
     phase: ClassVar[Phase] = "remove"
@@ -97,7 +99,9 @@ def start(
     clock: Clock,
     on_start: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
 ) -> Ended:
-    """Run a command whose undo is on disk. `on_start` is handed what ends it. Raises UsageError when it can't start."""
+    """Run a command whose undo is on disk. `on_start` is handed what ends it. Raises UsageError
+    when it can't start.
+    """
     assert plan.n
     return run(command, folder, env, deadline, clock, on_start)
 
@@ -158,7 +162,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def resolved(env: Mapping[str, str]) -> dict[str, str]:
-    """Environment with its references (`env:NAME`, `file:PATH`) put in. Raises UsageError; never shows a value."""
+    """Environment with its references (`env:NAME`, `file:PATH`) put in. Raises UsageError; never
+    shows a value.
+    """
     found: dict[str, str] = {}
     for name, value in env.items():
         scheme, _, rest = value.partition(":")

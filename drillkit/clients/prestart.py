@@ -1,8 +1,8 @@
 """The process of a worker before it is known what for.
 
-Chaos Toolkit takes longer to import than a drill takes to read, so `drillkit run` starts a process for it first of all.
-That process touches nothing: where it may work, the journal and what it must hold come with its job, over its standard
-input. Nothing heavy here: everything imported delays it.
+Chaos Toolkit takes longer to import than a drill takes to read, so `drillkit run` starts a process
+for it first of all. That process touches nothing: where it may work, the journal and what it must
+hold come with its job, over its standard input. Nothing heavy here: everything imported delays it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Prestarted:
 
 @contextlib.contextmanager
 def prestarted() -> Iterator[Prestarted | None]:
-    """One for as long as this lasts; None where no process can be started: whoever needs one will say so."""
+    """One for as long as this lasts; None where no process can be started: whoever needs one will
+    say so.
+    """
     try:
         process = Prestarted()
     except OSError:

@@ -1,6 +1,8 @@
-"""One HTTP or TCP probe without its sockets: where it aims, what it sends, how the answer reads, why it was bad.
+"""One HTTP or TCP probe without its sockets: where it aims, what it sends, how the answer reads,
+why it was bad.
 
-No I/O but reading secrets and certificates before the first probe. Who sends when is the sampler's business.
+No I/O but reading secrets and certificates before the first probe. Who sends when is the
+sampler's business.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _REFERENCE = re.compile(r"(env|file):(.+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """A probe with its URL taken apart and checked, as plain data: what the sampler's process is told."""
+    """A probe with its URL taken apart and checked, as plain data: what the sampler's process
+    is told.
+    """
 
     name: str
     host: str
@@ -151,7 +155,8 @@ def parse_statuses(at: str, text: str) -> tuple[tuple[int, int], ...]:
 
 
 def request(aim: Aim) -> bytes:
-    """The bytes of an HTTP probe's request, secrets included: they go to the socket and nowhere else.
+    """The bytes of an HTTP probe's request, secrets included: they go to the socket and
+    nowhere else.
 
     Raises UsageError for a reference that cannot be read.
     """
@@ -184,7 +189,8 @@ def _header_value(probe: str, header: str, declared: str) -> str:
         if kind == "env":
             if place not in os.environ:
                 raise UsageError(
-                    f"{at}: expected a value in the environment variable {place}, found none; set it"
+                    f"{at}: expected a value in the environment variable {place}, found none; "
+                    "set it"
                 )
             value = os.environ[place]
         else:
@@ -202,7 +208,9 @@ def _header_value(probe: str, header: str, declared: str) -> str:
 
 
 def tls_context(aim: Aim) -> ssl.SSLContext:
-    """Trust of an https probe: the system's authorities and `ca_file`. Raises UsageError for an unreadable one."""
+    """Trust of an https probe: the system's authorities and `ca_file`. Raises UsageError for an
+    unreadable one.
+    """
     import ssl
 
     context = ssl.create_default_context()

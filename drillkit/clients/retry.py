@@ -22,9 +22,11 @@ def patiently(
     limit_s: float,
     on: tuple[type[CallError], ...] = PASSING,
 ) -> T:
-    """What `work` gives, tried again on passing errors: `attempts` times at most, none begun after `limit_s` seconds.
+    """What `work` gives, tried again on passing errors: `attempts` times at most, none begun after
+    `limit_s` seconds.
 
-    Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the last attempt raised.
+    Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the
+    last attempt raised.
     """
     from tenacity import (
         RetryCallState,

@@ -1,4 +1,6 @@
-"""References to secrets (`env:NAME`, `file:PATH`, `aws-secret:ID`), resolved at the last moment. No value is shown."""
+"""References to secrets (`env:NAME`, `file:PATH`, `aws-secret:ID`), resolved at the last moment. No
+value is shown.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Login:
 
 
 def reveal(reference: str, what: str, aws: Callable[[], Aws]) -> str:
-    """The value behind a reference. `what` is named in errors; `aws` opens the account where it is needed.
+    """The value behind a reference. `what` is named in errors; `aws` opens the account where it
+    is needed.
 
     Raises UsageError for what is no reference or leads nowhere, CallError when AWS refuses.
     """
@@ -49,7 +52,9 @@ def reveal(reference: str, what: str, aws: Callable[[], Aws]) -> str:
 
 
 def login(reference: str, what: str, aws: Callable[[], Aws]) -> Login:
-    """Name and password behind a reference: `user:password`, or JSON as RDS keeps it. Raises UsageError, CallError."""
+    """Name and password behind a reference: `user:password`, or JSON as RDS keeps it. Raises
+    UsageError, CallError.
+    """
     value = reveal(reference, what, aws).strip()
     if value.startswith("{"):
         try:

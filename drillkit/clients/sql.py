@@ -1,4 +1,6 @@
-"""Reading a database: PostgreSQL by pg8000, MySQL by PyMySQL; in read-only transactions, under a time limit."""
+"""Reading a database: PostgreSQL by pg8000, MySQL by PyMySQL; in read-only transactions, under a
+time limit.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ class SqlSession(Protocol):
 def session(database: Database, login: Login, limit_s: float) -> Iterator[SqlSession]:
     """A session in which every transaction is read-only; each query may take `limit_s` seconds.
 
-    Raises Unreachable, Denied, Absent (no such database), Unanswered, UsageError for an engine nobody can speak to.
+    Raises Unreachable, Denied, Absent (no such database), Unanswered, UsageError for an engine
+    nobody can speak to.
     """
     if database.is_postgres:
         opened: _Postgres | _MySql = _postgres(database, login, limit_s)
@@ -66,7 +69,8 @@ def session(database: Database, login: Login, limit_s: float) -> Iterator[SqlSes
         opened = _mysql(database, login, limit_s)
     else:
         raise UsageError(
-            f"drillkit does not speak to {database.engine}; check it with `command:`, or from the cluster"
+            f"drillkit does not speak to {database.engine}; check it with `command:`, or from "
+            "the cluster"
         )
     try:
         yield opened
@@ -95,7 +99,8 @@ def _postgres(database: Database, login: Login, limit_s: float) -> _Postgres:
         opened = socket.create_connection((database.host, database.port), CONNECT_S)
         opened.settimeout(limit_s + CONNECT_S)
         try:
-            # TLS where the server has it: RDS' certificates are not in the system's trust, SCRAM protects the password.
+            # TLS where the server has it: RDS' certificates are not in the system's trust, SCRAM
+            # protects the password.
             connection = pg8000.native.Connection(
                 login.user,
                 host=database.host,

@@ -25,7 +25,9 @@ class UndoContext:
     confirmed: bool
     """The effect was seen and every attempt was answered: 'not found' means gone."""
     identity: Mapping[str, str] = field(default_factory=dict)
-    """What was confirmed about the effect, such as its `uid`; empty: it is not known to have happened."""
+    """What was confirmed about the effect, such as its `uid`; empty: it is not known to
+    have happened.
+    """
 
     observe: Callable[[Evidence], None] = lambda evidence: None
     """Writes down what an undo sees that the report must show: the rollbacks of an experiment."""
@@ -33,8 +35,9 @@ class UndoContext:
     def gone_for_good(self, settle_s: float) -> bool:
         """Whether 'not found' may be believed now.
 
-        An unanswered create may still land: without confirmation it must have stayed absent for `settle_s` seconds,
-        counted from the start of clean-up (the plan's own time may lie hours back, in another boot).
+        An unanswered create may still land: without confirmation it must have stayed absent for
+        `settle_s` seconds, counted from the start of clean-up (the plan's own time may lie hours
+        back, in another boot).
         """
         return self.confirmed or self.clock.mono() - self.began >= settle_s
 
@@ -51,9 +54,10 @@ class UndoAction(Undo):
     """An undo of a client: data plus the one method that applies it."""
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and 'still creating'.
+        """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and
+        'still creating'.
 
-        Raises CallError when the other side will not have it now (the caller tries again within the limit),
-        NotOurs never: that is the outcome `not-ours`.
+        Raises CallError when the other side will not have it now (the caller tries again within the
+        limit), NotOurs never: that is the outcome `not-ours`.
         """
         raise NotImplementedError

@@ -1,4 +1,6 @@
-"""What a runbook would look at when something failed, taken down at once, before it heals or goes away."""
+"""What a runbook would look at when something failed, taken down at once, before it heals or
+goes away.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,12 @@ def capture(
     name: str = "diagnostics",
     limit_s: float = LIMIT_S,
 ) -> None:
-    """Attach what is to be seen of the pods that `selector` matches: overview, describe, logs, events, usage.
+    """Attach what is to be seen of the pods that `selector` matches: overview, describe, logs,
+    events, usage.
 
-    What cannot be read says so in its place: raises no CallError. No further question is asked after `limit_s` seconds.
-    Values of environment variables are left out, and whatever else looks like a secret is redacted.
+    What cannot be read says so in its place: raises no CallError. No further question is asked
+    after `limit_s` seconds. Values of environment variables are left out, and whatever else looks
+    like a secret is redacted.
     """
     look = _Look(kube, clock, Deadline.after(limit_s, clock), namespace, selector)
     for part, make in (
@@ -56,7 +60,9 @@ def capture(
 
 
 class _Look:
-    """One look at the pods. Nothing is asked again once the cluster has stopped answering or the time is over."""
+    """One look at the pods. Nothing is asked again once the cluster has stopped answering or the
+    time is over.
+    """
 
     def __init__(
         self, kube: Kube, clock: Clock, deadline: Deadline, namespace: str, selector: str
@@ -107,7 +113,8 @@ class _Look:
                 for previous in (True, False) if again else (False,):
                     which = "its previous run, " if previous else ""
                     parts.append(
-                        f"==> {meta['name']}/{container['name']} ({which}last {LOG_LINES} lines) <=="
+                        f"==> {meta['name']}/{container['name']} ({which}last {LOG_LINES} "
+                        "lines) <=="
                     )
                     parts.append(
                         self.attempt(functools.partial(self._log, meta, container, previous))

@@ -1,6 +1,7 @@
 """Takes values out of text that somebody may have put a secret into. Pure.
 
-What a pattern cannot know it cannot take out: attachments stay with the run's folder for that reason.
+What a pattern cannot know it cannot take out: attachments stay with the run's folder for
+that reason.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # password=abc, "apiKey": "abc", --token abc, DB_PASSWORD: abc
     (
         re.compile(
-            # No open-ended run before the word: on a megabyte without spaces that would take for ever.
+            # No open-ended run before the word: on a megabyte without spaces that would take
+            # for ever.
             rf"(?P<before>{_WORDS}[\w-]{{0,40}}[\"']?\s{{0,8}}[=:]\s{{0,8}}|--[\w-]{{0,40}}{_WORDS}[\w-]{{0,40}}\s{{1,8}})"
             r"(?P<quote>[\"']?)(?!<redacted>)[^\s\"',;&}]+(?P=quote)",
             re.I,

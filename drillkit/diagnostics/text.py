@@ -1,4 +1,6 @@
-"""Kubernetes objects as text for people, about as kubectl tells them. Pure; values of variables stay out."""
+"""Kubernetes objects as text for people, about as kubectl tells them. Pure; values of variables
+stay out.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +206,10 @@ def _conditions(pod: Object) -> Iterator[str]:
     yield "Conditions:"
     for each in found:
         why = ": ".join(str(each[k]) for k in ("reason", "message") if each.get(k))
-        yield f"  {each.get('type')}={each.get('status')} since {each.get('lastTransitionTime', '?')} {why}".rstrip()
+        yield (
+            f"  {each.get('type')}={each.get('status')} since "
+            f"{each.get('lastTransitionTime', '?')} {why}"
+        ).rstrip()
 
 
 def _events_of(pod: Object, events: Iterable[Object], now: float) -> Iterator[str]:

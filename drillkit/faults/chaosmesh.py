@@ -1,7 +1,9 @@
-"""A fault that Chaos Mesh makes: created with an end of its own, watched while it lasts, removed afterwards.
+"""A fault that Chaos Mesh makes: created with an end of its own, watched while it lasts,
+removed afterwards.
 
-Chaos Mesh ends it after `duration` by itself, so it does not outlive a runner that dies. The targets are named one by
-one: what the selector matched when it was looked at is what is hit, and no more.
+Chaos Mesh ends it after `duration` by itself, so it does not outlive a runner that dies. The
+targets are named one by one: what the selector matched when it was looked at is what is hit, and
+no more.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ class Fault:
         found = seconds(self.duration, "duration")
         if found < SHORTEST_S:
             raise Refused(
-                f"duration: expected at least {SHORTEST_S:g} s, found {self.duration}: nobody could watch it"
+                f"duration: expected at least {SHORTEST_S:g} s, found {self.duration}: nobody "
+                "could watch it"
             )
         return found
 
@@ -76,8 +79,8 @@ class Fault:
 def inject(session: WorkerSession, fault: Fault) -> dict[str, Any]:
     """Make the fault, see it in effect as long as it should be, and see it gone.
 
-    Raises StepFailed when there is nothing to hit or Chaos Mesh is missing, StepUnknown when it was not in effect,
-    Refused above a cap.
+    Raises StepFailed when there is nothing to hit or Chaos Mesh is missing, StepUnknown when it was
+    not in effect, Refused above a cap.
     """
     duration_s = fault.duration_s
     victims = _look(session.clients.kube, session.target, fault)
@@ -208,7 +211,9 @@ def _effect(session: WorkerSession, planned: Planned[DeleteFault]) -> tuple[bool
 def _await_recovery(
     session: WorkerSession, fault: Fault, planned: Planned[DeleteFault], end: float
 ) -> None:
-    """Wait until Chaos Mesh has let go of every target. Raises StepFailed: the undo then removes it."""
+    """Wait until Chaos Mesh has let go of every target. Raises StepFailed: the undo then
+    removes it.
+    """
     last: list[Object] = []
 
     def over() -> bool | None:
@@ -236,8 +241,9 @@ def foresee(kube: Kube, target: Target, fault: Fault) -> Foreseen:
     return Foreseen(
         targets=tuple(names),
         effects=(
-            f"{fault.what} on {len(names)} of {victims.ready} ready pods of {fault.selector} in {namespace} for "
-            f"{length}; Chaos Mesh ends it by itself, and it is deleted when the step ends",
+            f"{fault.what} on {len(names)} of {victims.ready} ready pods of {fault.selector} in "
+            f"{namespace} for {length}; Chaos Mesh ends it by itself, and it is deleted when the "
+            "step ends",
         ),
         permissions=tuple(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
     )

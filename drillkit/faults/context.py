@@ -24,7 +24,9 @@ POLL_S = 0.2
 
 
 def here() -> WorkerSession:
-    """The session of this process: the worker's, or under plain `chaos run` one with a local journal."""
+    """The session of this process: the worker's, or under plain `chaos run` one with a
+    local journal.
+    """
     session = current_session()
     if session is None:
         from drillkit.faults.standalone import open_local
@@ -113,7 +115,8 @@ def wait(
 ) -> T:
     """Ask `until` again and again until it gives something.
 
-    `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused when the fence closes.
+    `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused
+    when the fence closes.
     """
     clock = session.clock
     end = min(clock.mono() + limit_s, session.deadline.at)
@@ -133,9 +136,11 @@ def hold(
     name: str,
     every_s: float = 1.0,
 ) -> str:
-    """Keep a fault up until the monotonic time `until`, looking once a second whether it is in effect.
+    """Keep a fault up until the monotonic time `until`, looking once a second whether it is
+    in effect.
 
-    Each change is written down, and one reading at least. '' when it was there all the time, else when and why not.
+    Each change is written down, and one reading at least. '' when it was there all the time, else
+    when and why not.
     """
     clock = session.clock
     before: bool | None = None
@@ -163,7 +168,8 @@ def _looked(look: Callable[[], tuple[bool, str]]) -> tuple[bool | None, str]:
 
 
 def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float) -> str:
-    """Undo a fault because its time is over, and write that down. Where it fails, the undo stays open for clean-up.
+    """Undo a fault because its time is over, and write that down. Where it fails, the undo stays
+    open for clean-up.
 
     What was seen at the end. Raises CallError, DeadlineOver.
     """
@@ -189,5 +195,7 @@ def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float
 
 
 def expires(session: WorkerSession, after_s: float) -> str:
-    """The date so many seconds from now, for the annotation that says until when something is meant to last."""
+    """The date so many seconds from now, for the annotation that says until when something is meant
+    to last.
+    """
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.clock.now() + after_s))

@@ -29,11 +29,12 @@ def fail_dns(
     order: str = "alphabetic",
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """Make look-ups of names fail (`how: error`) or give random addresses (`how: random`), for `duration`.
+    """Make look-ups of names fail (`how: error`) or give random addresses (`how: random`),
+    for `duration`.
 
-    `patterns` are names, with `*` at their end as wildcard, in a list or separated by commas; `count` (a number or a
-    percentage) of the ready pods of `selector` are hit, through Chaos Mesh (DNSChaos, which needs its DNS server).
-    Raises as `drillkit.faults.network.add_latency` does.
+    `patterns` are names, with `*` at their end as wildcard, in a list or separated by commas;
+    `count` (a number or a percentage) of the ready pods of `selector` are hit, through Chaos Mesh
+    (DNSChaos, which needs its DNS server). Raises as `drillkit.faults.network.add_latency` does.
 
     chaostoolkit-kubernetes has no such action.
     """

@@ -61,7 +61,10 @@ def sort_pods(pods: Iterable[Object], rules: Rules, depends: Callable[[Object], 
                 f"{said(pod)} stands alone: nothing would bring it back (set force)"
             )
         elif (volumes := local_storage(pod)) and not rules.delete_emptydir_data:
-            why = f"{said(pod)} has emptyDir data that would be lost: {', '.join(volumes)} (set delete_emptydir_data)"
+            why = (
+                f"{said(pod)} has emptyDir data that would be lost: {', '.join(volumes)} "
+                "(set delete_emptydir_data)"
+            )
             found.in_the_way.append(why)
         else:
             found.evict.append(pod)

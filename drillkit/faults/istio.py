@@ -1,4 +1,6 @@
-"""A delay that Istio's sidecars add to HTTP requests, through a VirtualService that is there already."""
+"""A delay that Istio's sidecars add to HTTP requests, through a VirtualService that is
+there already.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ def delay_requests(
 ) -> dict[str, Any]:
     """Delay `percent` of the requests of every HTTP route by `latency`, for `duration`.
 
-    Istio knows no end of a fault, so it is taken back here, by the journal's undo, or by whoever reads the annotation.
-    Raises StepFailed without such a VirtualService or HTTP routes, Refused where a route has a delay already,
-    StepUnknown when somebody took it away meanwhile.
+    Istio knows no end of a fault, so it is taken back here, by the journal's undo, or by whoever
+    reads the annotation. Raises StepFailed without such a VirtualService or HTTP routes, Refused
+    where a route has a delay already, StepUnknown when somebody took it away meanwhile.
     """
     kube, duration_s = session.clients.kube, seconds(duration, "duration")
     service = _read(kube, namespace, name)
@@ -56,7 +58,8 @@ def _read(kube: Kube, namespace: str, name: str) -> Object:
         )
     if not kube.serves(VIRTUAL_SERVICES):
         raise StepFailed(
-            "expected Istio in the cluster: it knows no virtualservices.networking.istio.io; install it"
+            "expected Istio in the cluster: it knows no virtualservices.networking.istio.io; "
+            "install it"
         )
     found = kube.find(VIRTUAL_SERVICES, name, namespace)
     if found is None:
@@ -75,7 +78,8 @@ def _places(service: Object) -> list[str]:
     places = [pointer("spec", "http", index, "fault", "delay") for index in range(len(routes))]
     if taken := [path for path in places if at(service, path) is not ABSENT]:
         raise Refused(
-            f"{said} has a delay already at {', '.join(taken)}: it is somebody else's, and left alone"
+            f"{said} has a delay already at {', '.join(taken)}: it is somebody else's, and "
+            "left alone"
         )
     return places
 
@@ -111,8 +115,8 @@ def foresee_delay(
     return Foreseen(
         targets=(VIRTUAL_SERVICES.said(name, namespace),),
         effects=(
-            f"delays {percent} of the requests of {routes} HTTP routes by {latency} for {length}; taken back when the "
-            "time is over, those fields only that still hold the value",
+            f"delays {percent} of the requests of {routes} HTTP routes by {latency} for {length}; "
+            "taken back when the time is over, those fields only that still hold the value",
         ),
         permissions=(f"get {plural} {namespace}", f"patch {plural} {namespace}"),
     )

@@ -35,14 +35,16 @@ def add_latency(
 ) -> dict[str, Any]:
     """Delay traffic for `duration`, and see that it really was delayed all that time.
 
-    `mechanism` `chaos-mesh`: packets that `count` (a number or a percentage) of the ready pods of `selector` send, by
-    `latency` plus or minus `jitter` (NetworkChaos). `istio`: `percent` of the requests of every HTTP route of
-    `virtual_service`, by `latency`. Raises StepUnknown when the delay was not in effect, StepFailed when there is
-    nothing to delay or the mechanism is not installed, Refused above the target's cap.
+    `mechanism` `chaos-mesh`: packets that `count` (a number or a percentage) of the ready pods of
+    `selector` send, by `latency` plus or minus `jitter` (NetworkChaos). `istio`: `percent` of the
+    requests of every HTTP route of `virtual_service`, by `latency`. Raises StepUnknown when the
+    delay was not in effect, StepFailed when there is nothing to delay or the mechanism is not
+    installed, Refused above the target's cap.
 
-    Unlike chaosk8s.chaosmesh.network.actions.add_latency it sets `duration`, so that the fault ends when the runner
-    dies; delays all that the pods send and not only what goes to one random other pod; takes an object of that name
-    that exists already for an error; and waits until the delay is there, and until it is gone.
+    Unlike chaosk8s.chaosmesh.network.actions.add_latency it sets `duration`, so that the fault ends
+    when the runner dies; delays all that the pods send and not only what goes to one random other
+    pod; takes an object of that name that exists already for an error; and waits until the delay is
+    there, and until it is gone.
     """
     session = here()
     if mechanism == ISTIO:
@@ -66,8 +68,8 @@ def add_loss(
 ) -> dict[str, Any]:
     """Lose a share of the packets that pods send, for `duration`.
 
-    `mechanism` is `chaos-mesh`; `loss` a percentage; the rest as in `add_latency`, which also tells the difference to
-    the actions of chaosk8s.chaosmesh.network.
+    `mechanism` is `chaos-mesh`; `loss` a percentage; the rest as in `add_latency`, which also tells
+    the difference to the actions of chaosk8s.chaosmesh.network.
     """
     return chaosmesh.inject(
         here(), _loss(mechanism, namespace, selector, count, loss, duration, order, seed)

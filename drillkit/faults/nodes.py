@@ -79,16 +79,19 @@ def drain_nodes(
 ) -> dict[str, Any]:
     """Cordon nodes, evict their pods, and wait until these are ready elsewhere.
 
-    The nodes: the one called `node`; or `count` (a number or a percentage) of those that match `node_selector`; or of
-    those that run pods of `pod_selector` in `pod_namespace`. `force`, `delete_emptydir_data`, `ignore_daemonsets` and
-    `grace_period_s` as in `kubectl drain`. `hold` is how long the nodes stay empty afterwards; `limit` bounds the
-    evictions and, again, the waiting for replacements. Raises StepFailed naming the PodDisruptionBudget that blocked,
-    or the pods that did not come back; Refused for a pod in the way or above the target's cap: then no node was
-    touched. The nodes are uncordoned by the journal's undo, those only that were cordoned here.
+    The nodes: the one called `node`; or `count` (a number or a percentage) of those that match
+    `node_selector`; or of those that run pods of `pod_selector` in `pod_namespace`. `force`,
+    `delete_emptydir_data`, `ignore_daemonsets` and `grace_period_s` as in `kubectl drain`. `hold`
+    is how long the nodes stay empty afterwards; `limit` bounds the evictions and, again, the
+    waiting for replacements. Raises StepFailed naming the PodDisruptionBudget that blocked, or the
+    pods that did not come back; Refused for a pod in the way or above the target's cap: then no
+    node was touched. The nodes are uncordoned by the journal's undo, those only that were
+    cordoned here.
 
-    Unlike chaosk8s.node.actions.drain_nodes it never drains by default, draws without replacement, looks at every pod
-    before it cordons, retries an eviction that a budget blocks, does not skip pods with emptyDir volumes in silence,
-    takes a pod that is gone for evicted, and looks five times a second.
+    Unlike chaosk8s.node.actions.drain_nodes it never drains by default, draws without replacement,
+    looks at every pod before it cordons, retries an eviction that a budget blocks, does not skip
+    pods with emptyDir volumes in silence, takes a pod that is gone for evicted, and looks five
+    times a second.
     """
     ways = {"node": node, "node_selector": node_selector, "pod_selector": pod_selector}
     if sum(bool(value) for value in ways.values()) != 1 or bool(pod_selector) != bool(
@@ -121,8 +124,8 @@ def evacuate_zone(
 ) -> dict[str, Any]:
     """Cordon every node of a zone, evict their pods, and keep the zone empty for `hold`.
 
-    `zone` is the value of the label topology.kubernetes.io/zone; the rest as in `drain_nodes`. Raises StepFailed as it
-    does; Refused when no other zone could take the pods.
+    `zone` is the value of the label topology.kubernetes.io/zone; the rest as in `drain_nodes`.
+    Raises StepFailed as it does; Refused when no other zone could take the pods.
 
     chaostoolkit-kubernetes has no such action.
     """
@@ -137,7 +140,7 @@ def evacuate_zone(
     return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
 
 
-# -- looking -----------------------------------------------------------------------------------------------------------
+# -- looking ---------------------------------------------------------------------------------------
 
 
 def is_schedulable(node: Object) -> bool:
@@ -186,7 +189,8 @@ def _of_zone(kube: KubeClient, target: Target, zone: str) -> list[Object]:
     chosen = [node for node in everything if _zone(node) == zone and is_schedulable(node)]
     if not chosen:
         raise StepFailed(
-            f"expected schedulable nodes in zone {zone}, found none; zones: {', '.join(zones) or 'none'}"
+            f"expected schedulable nodes in zone {zone}, found none; zones: "
+            f"{', '.join(zones) or 'none'}"
         )
     if not any(is_schedulable(node) and _zone(node) != zone for node in everything):
         raise Refused(
@@ -226,7 +230,7 @@ def _look(
     return _Plan(tuple(nodes), pods)
 
 
-# -- doing -------------------------------------------------------------------------------------------------------------
+# -- doing -----------------------------------------------------------------------------------------
 
 
 def _evacuate(
@@ -374,7 +378,7 @@ def _await_elsewhere(
     achieved(session, name, found, total)
 
 
-# -- foreseeing --------------------------------------------------------------------------------------------------------
+# -- foreseeing ------------------------------------------------------------------------------------
 
 
 def _foreseen(plan: _Plan) -> Foreseen:
@@ -382,7 +386,8 @@ def _foreseen(plan: _Plan) -> Foreseen:
         targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
         effects=(
             f"cordons {', '.join(plan.names)}; uncordoned when the step ends",
-            f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make others elsewhere",
+            f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make "
+            "others elsewhere",
         ),
         permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
         notes=tuple(

@@ -51,7 +51,9 @@ def said(pod: Object) -> str:
 def ready_pods(
     kube: KubeClient, target: Target, namespace: str, selector: str, *, daemonsets: bool = False
 ) -> tuple[list[Object], list[Object]]:
-    """(pods that may be hit, all that match). Raises StepFailed when there is no such namespace or nothing to hit."""
+    """(pods that may be hit, all that match). Raises StepFailed when there is no such namespace or
+    nothing to hit.
+    """
     if not namespace or not selector:
         raise Refused(
             "expected a namespace and a label selector: drillkit never hits everything by default"
@@ -67,11 +69,13 @@ def ready_pods(
     ]
     if able and (whys := {why for pod in able if (why := depends(pod))}):
         raise Refused(
-            f"selector {selector} in {namespace} matches pods that the drill itself needs: {'; '.join(whys)}"
+            f"selector {selector} in {namespace} matches pods that the drill itself "
+            f"needs: {'; '.join(whys)}"
         )
     if not able:
         raise StepFailed(
-            f"expected ready pods of {selector} in namespace {namespace}, found none: {_census(pods, daemonsets)}"
+            f"expected ready pods of {selector} in namespace {namespace}, found "
+            f"none: {_census(pods, daemonsets)}"
         )
     return able, pods
 
@@ -118,7 +122,9 @@ def choose_pods(
 
 
 def how_many(count: int | str, total: int, cap: str, what: str, target: Target, key: str) -> int:
-    """The number that `count` is of `total`. Raises Refused above the cap, StepFailed when there are not so many."""
+    """The number that `count` is of `total`. Raises Refused above the cap, StepFailed when there
+    are not so many.
+    """
     try:
         number = Amount.parse(str(count)).of(total)
     except ValueError as error:
@@ -128,14 +134,16 @@ def how_many(count: int | str, total: int, cap: str, what: str, target: Target, 
     allowed = Amount.parse(cap).of(total)
     if number > allowed:
         raise Refused(
-            f"{number} of {total} {what} are more than target `{target.name}` allows at once ({cap}, that is "
-            f"{allowed}); ask for fewer, or raise `caps.{key}` of the target"
+            f"{number} of {total} {what} are more than target `{target.name}` allows at once "
+            f"({cap}, that is {allowed}); ask for fewer, or raise `caps.{key}` of the target"
         )
     return number
 
 
 def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Object]:
-    """By name, by age, or shuffled by a seed. Raises Refused for another order, or `random` without a seed."""
+    """By name, by age, or shuffled by a seed. Raises Refused for another order, or `random` without
+    a seed.
+    """
     by_name = sorted(
         objects, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"])
     )
@@ -147,7 +155,8 @@ def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Obj
         case "random":
             if seed is None:
                 raise Refused(
-                    "order `random` needs a `seed`: the same drill must be able to hit the same again"
+                    "order `random` needs a `seed`: the same drill must be able to hit the "
+                    "same again"
                 )
             random.Random(int(seed)).shuffle(by_name)
             return by_name
@@ -177,7 +186,9 @@ def dependencies(
 
 
 def _prometheus(kube: KubeClient, target: Target) -> tuple[str, Mapping[str, str]] | None:
-    """Namespace and selector of the Service that the target's Prometheus URL names, if it is one of the cluster."""
+    """Namespace and selector of the Service that the target's Prometheus URL names, if it is one of
+    the cluster.
+    """
     if target.prometheus is None:
         return None
     parts = (urlsplit(target.prometheus.url).hostname or "").split(".")

@@ -47,15 +47,16 @@ def delete_pods(
 ) -> dict[str, Any]:
     """Delete ready pods, and wait until as many are ready again and the deleted ones have ended.
 
-    `count` is a number or a percentage of the ready pods that match `selector`; `order` says which of them
-    (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills at once, below 0 leaves it to the pod, as
-    kubectl has it;
-    `recovery_limit` is how long the replacements may take. Raises StepFailed when nothing matches, when all were gone
-    before they could be deleted, or when the replacements do not come; Refused above the target's cap.
+    `count` is a number or a percentage of the ready pods that match `selector`; `order` says which
+    of them (`alphabetic`, `oldest`, `random` with a `seed`); `grace_period_s` 0 kills at once,
+    below 0 leaves it to the pod, as kubectl has it;
+    `recovery_limit` is how long the replacements may take. Raises StepFailed when nothing matches,
+    when all were gone before they could be deleted, or when the replacements do not come; Refused
+    above the target's cap.
 
-    Unlike chaosk8s.pod.actions.terminate_pods it never picks by default, takes zero matches for a failure, leaves
-    Pending, Completed, Terminating, mirror and DaemonSet pods alone, deletes by UID, tells what it deleted when it
-    fails half-way, and waits for replacements.
+    Unlike chaosk8s.pod.actions.terminate_pods it never picks by default, takes zero matches for a
+    failure, leaves Pending, Completed, Terminating, mirror and DaemonSet pods alone, deletes by
+    UID, tells what it deleted when it fails half-way, and waits for replacements.
     """
     session = here()
     limit_s = seconds(recovery_limit, "recovery_limit")
@@ -107,7 +108,9 @@ def _await_replacements(
     gone: Sequence[Object],
     limit_s: float,
 ) -> list[str]:
-    """Names of the pods that are ready now and were not before; raises StepFailed when they do not come in time."""
+    """Names of the pods that are ready now and were not before; raises StepFailed when they do not
+    come in time.
+    """
     lost = {pod["metadata"]["uid"] for pod in gone}
     # A pod that stands alone is not replaced by anybody.
     wanted = victims.ready - sum(1 for pod in gone if not controller_kind(pod))
@@ -192,8 +195,8 @@ def _foresee_delete(kube: Kube, target: Target, arguments: Mapping[str, Any]) ->
     return Foreseen(
         targets=victims.names,
         effects=(
-            f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in {namespace}; nothing takes "
-            "that back, their controller makes others",
+            f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in "
+            f"{namespace}; nothing takes that back, their controller makes others",
         ),
         permissions=(f"list pods {namespace}", f"delete pods {namespace}"),
         notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),

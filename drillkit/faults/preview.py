@@ -22,4 +22,6 @@ class Foreseen:
 
 
 Table: TypeAlias = Mapping[str, "Callable[[Kube, Target, Mapping[str, object]], Foreseen]"]
-"""By function: called with the cluster, the target and the arguments. Raises DrillError for why it cannot work."""
+"""By function: called with the cluster, the target and the arguments. Raises DrillError for why it
+cannot work.
+"""

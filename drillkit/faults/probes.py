@@ -1,4 +1,6 @@
-"""What is there: probes for steady-state hypotheses. They look at readiness, never take nothing for a success."""
+"""What is there: probes for steady-state hypotheses. They look at readiness, never take nothing for
+a success.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from drillkit.model.errors import Refused, StepFailed
 def count_ready_pods(namespace: str, selector: str) -> int:
     """How many pods of the selector are ready (running, not being deleted, Ready condition true).
 
-    chaosk8s.pod.probes counts pods of a phase: a container that crashes again and again is Running, too.
+    chaosk8s.pod.probes counts pods of a phase: a container that crashes again and again is
+    Running, too.
     """
     if not namespace or not selector:
         raise Refused("expected a namespace and a label selector")
@@ -21,9 +24,11 @@ def count_ready_pods(namespace: str, selector: str) -> int:
 
 
 def all_pods_ready(namespace: str, selector: str, at_least: int = 1) -> bool:
-    """Whether all pods of the selector are ready, and there are `at_least` so many; those that end do not count.
+    """Whether all pods of the selector are ready, and there are `at_least` so many; those that end
+    do not count.
 
-    chaosk8s.pod.probes.all_pods_healthy looks at phases, and calls it healthy when there is no pod at all.
+    chaosk8s.pod.probes.all_pods_healthy looks at phases, and calls it healthy when there is no pod
+    at all.
     """
     if not namespace or not selector:
         raise Refused("expected a namespace and a label selector")
@@ -33,7 +38,8 @@ def all_pods_ready(namespace: str, selector: str, at_least: int = 1) -> bool:
 
 
 def workload_ready(namespace: str, name: str, kind: str = "Deployment") -> bool:
-    """Whether every pod that a workload wants is of its newest template and ready. One that wants none is not ready.
+    """Whether every pod that a workload wants is of its newest template and ready. One that wants
+    none is not ready.
 
     Raises StepFailed where there is no such workload.
     """
@@ -42,7 +48,9 @@ def workload_ready(namespace: str, name: str, kind: str = "Deployment") -> bool:
 
 
 def count_schedulable_nodes(selector: str = "") -> int:
-    """How many nodes are ready and not cordoned. Raises StepFailed when the selector matches no node."""
+    """How many nodes are ready and not cordoned. Raises StepFailed when the selector matches
+    no node.
+    """
     nodes = here().clients.kube.list(NODES, selector=selector)
     if not nodes:
         raise StepFailed(f"expected nodes{f' of {selector}' if selector else ''}, found none")

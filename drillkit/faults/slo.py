@@ -1,8 +1,10 @@
-"""Service levels as probes: an experiment's own steady-state hypothesis can be an SLO, under plain `chaos run`, too.
+"""Service levels as probes: an experiment's own steady-state hypothesis can be an SLO, under plain
+`chaos run`, too.
 
-They ask as `drillkit slo check` does, in a process of its own, and never take missing data for a success: nothing
-known is a failed activity and no value. Which metrics server is asked: the argument `prometheus` (a URL) or `target`
-(a name of targets.yaml), else the drill's target, else what `drillkit slo check` would choose (DRILLKIT_TARGET).
+They ask as `drillkit slo check` does, in a process of its own, and never take missing data for a
+success: nothing known is a failed activity and no value. Which metrics server is asked: the
+argument `prometheus` (a URL) or `target` (a name of targets.yaml), else the drill's target, else
+what `drillkit slo check` would choose (DRILLKIT_TARGET).
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ LIMIT_S = 60.0
 def slo_holds(
     slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None
 ) -> bool:
-    """Whether an SLO (a name, or a file with one) held over the last `over`: at least its target of events were good.
+    """Whether an SLO (a name, or a file with one) held over the last `over`: at least its target of
+    events were good.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """
@@ -33,7 +36,8 @@ def slo_holds(
 def good_percent(
     slo: str, over: str = "5m", target: str | None = None, prometheus: str | None = None
 ) -> float:
-    """Good events of an SLO over the last `over`, in percent, for a tolerance of your own: `range: [99.5, 100]`.
+    """Good events of an SLO over the last `over`, in percent, for a tolerance of your
+    own: `range: [99.5, 100]`.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """
@@ -44,7 +48,8 @@ def good_percent(
 def budget_left_percent(
     slo: str, target: str | None = None, prometheus: str | None = None
 ) -> float:
-    """What is left of an SLO's error budget over its own window, in percent; below 0 it is overspent.
+    """What is left of an SLO's error budget over its own window, in percent; below 0 it
+    is overspent.
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """

@@ -1,4 +1,6 @@
-"""A session for plain `chaos run`: its journal is a local folder, opened when something is planned first."""
+"""A session for plain `chaos run`: its journal is a local folder, opened when something is
+planned first.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ PODS_VARIABLE, NODES_VARIABLE = "DRILLKIT_CAP_PODS", "DRILLKIT_CAP_NODES"
 
 
 class LocalBook:
-    """A journal that comes into being with the first line: a run of probes leaves nothing behind."""
+    """A journal that comes into being with the first line: a run of probes leaves
+    nothing behind.
+    """
 
     def __init__(self, run: str, target: Target, fence: Fence) -> None:
         self._run, self._target, self._fence = run, target, fence
@@ -57,8 +61,8 @@ class LocalBook:
                 self._journal = Journal(folder / JOURNAL, fence=self._fence)
             except OSError as error:
                 raise JournalLost(
-                    f"{folder}: {error.strerror}: no effect may begin whose undo cannot be kept. Set DRILLKIT_HOME to "
-                    "a folder that can be written"
+                    f"{folder}: {error.strerror}: no effect may begin whose undo cannot be kept. "
+                    "Set DRILLKIT_HOME to a folder that can be written"
                 ) from error
             atexit.register(self.settle)
             opened = {
@@ -122,7 +126,9 @@ def open_local() -> WorkerSession:
 
 
 def _cluster(env: Mapping[str, str]) -> KubernetesTarget:
-    """The cluster that this process speaks to, named so that `drillkit recover` finds the same one another day."""
+    """The cluster that this process speaks to, named so that `drillkit recover` finds the same one
+    another day.
+    """
     named = [part for part in env.get("KUBECONFIG", "").split(os.pathsep) if part]
     default = os.path.expanduser("~/.kube/config")
     files = os.pathsep.join(os.path.abspath(part) for part in named) or (

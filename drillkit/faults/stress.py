@@ -29,11 +29,12 @@ def stress_cpu(
 ) -> dict[str, Any]:
     """Keep CPU busy inside containers, for `duration`, through Chaos Mesh (StressChaos).
 
-    `workers` threads of `load_percent` each, in the container named `container` (default: the first) of `count` (a
-    number or a percentage) of the ready pods of `selector`. Raises as `drillkit.faults.network.add_latency` does.
+    `workers` threads of `load_percent` each, in the container named `container` (default: the
+    first) of `count` (a number or a percentage) of the ready pods of `selector`. Raises as
+    `drillkit.faults.network.add_latency` does.
 
-    Unlike chaosk8s.chaosmesh.stress.actions it sets `duration`, names the pods one by one, and waits until the stress
-    is there, and until it is gone.
+    Unlike chaosk8s.chaosmesh.stress.actions it sets `duration`, names the pods one by one, and
+    waits until the stress is there, and until it is gone.
     """
     return chaosmesh.inject(
         here(),
@@ -55,8 +56,8 @@ def stress_memory(
 ) -> dict[str, Any]:
     """Occupy memory inside containers, for `duration`, through Chaos Mesh (StressChaos).
 
-    `size` is what each of `workers` takes: `256MB`, or a percentage of the memory that there is; the rest as in
-    `stress_cpu`.
+    `size` is what each of `workers` takes: `256MB`, or a percentage of the memory that there is;
+    the rest as in `stress_cpu`.
     """
     return chaosmesh.inject(
         here(), _memory(namespace, selector, count, workers, size, duration, container, order, seed)

@@ -10,7 +10,8 @@ from drillkit.model.errors import StepFailed
 
 
 def undo_all() -> dict[str, Any]:
-    """Undo what this process' faults left open. Under `drillkit run` the run's own journal does this instead.
+    """Undo what this process' faults left open. Under `drillkit run` the run's own journal does
+    this instead.
 
     What was undone, by resource. Raises StepFailed naming what is still there.
     """

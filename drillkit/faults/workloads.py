@@ -47,12 +47,14 @@ UNDO_LIMIT_S = 60.0
 def restart(
     namespace: str, name: str, kind: str = "Deployment", limit: str = "5m"
 ) -> dict[str, Any]:
-    """Have a workload replace all its pods, as `kubectl rollout restart` does, and wait until that is done.
+    """Have a workload replace all its pods, as `kubectl rollout restart` does, and wait until that
+    is done.
 
-    `kind`: Deployment, StatefulSet or DaemonSet. Raises StepFailed when it is not complete within `limit`, or has no
-    pods.
+    `kind`: Deployment, StatefulSet or DaemonSet. Raises StepFailed when it is not complete within
+    `limit`, or has no pods.
 
-    Unlike chaosk8s.deployment.actions.rollout_deployment it waits for the rollout, and says how long it took.
+    Unlike chaosk8s.deployment.actions.rollout_deployment it waits for the rollout, and says how
+    long it took.
     """
     session, limit_s = here(), seconds(limit, "limit")
     of = resource_of(kind)
@@ -75,14 +77,16 @@ def restart(
 def scale_to_zero(
     namespace: str, name: str, kind: str = "Deployment", duration: str = "30s", limit: str = "2m"
 ) -> dict[str, Any]:
-    """Take all pods of a workload away for `duration`, then bring them back and wait until they are ready.
+    """Take all pods of a workload away for `duration`, then bring them back and wait until they
+    are ready.
 
-    `kind`: Deployment or StatefulSet. `limit` bounds the going and, again, the coming. Raises StepUnknown when
-    somebody (an operator, GitOps) scaled it up meanwhile, StepFailed when it has no pods or does not come back, Refused
-    above the target's cap.
+    `kind`: Deployment or StatefulSet. `limit` bounds the going and, again, the coming. Raises
+    StepUnknown when somebody (an operator, GitOps) scaled it up meanwhile, StepFailed when it has
+    no pods or does not come back, Refused above the target's cap.
 
-    Unlike chaosk8s.deployment.actions.scale_deployment it remembers what the workload had, puts that back only while
-    nobody else has changed it, watches that it stays at zero, and waits for the pods.
+    Unlike chaosk8s.deployment.actions.scale_deployment it remembers what the workload had, puts
+    that back only while nobody else has changed it, watches that it stays at zero, and waits for
+    the pods.
     """
     session, limit_s, duration_s = here(), seconds(limit, "limit"), seconds(duration, "duration")
     of = resource_of(kind)
@@ -143,7 +147,9 @@ def _ready(workload: Object) -> int:
 
 
 def is_rolled_out(workload: Object) -> bool:
-    """Every pod is of the newest template, ready, and no older one is left: `kubectl rollout status`' own question."""
+    """Every pod is of the newest template, ready, and no older one is left:
+    `kubectl rollout status`' own question.
+    """
     status, wanted = workload.get("status") or {}, wanted_pods(workload)
     if int(status.get("observedGeneration") or 0) < int(
         workload["metadata"].get("generation") or 0
@@ -175,7 +181,8 @@ def _await_rollout(
             done,
             limit_s=limit_s,
             what=lambda: (
-                f"expected {said_} rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} pods ready"
+                f"expected {said_} rolled out, found {_ready(last[0])} of {wanted_pods(last[0])} "
+                "pods ready"
             ),
         )
     except DeadlineOver as late:
@@ -258,7 +265,8 @@ def _foresee_restart(kube: Kube, target: Target, arguments: Mapping[str, Any]) -
     return Foreseen(
         targets=(of.said(name, namespace),),
         effects=(
-            f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing takes that back",
+            f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing "
+            "takes that back",
         ),
         permissions=(
             f"get {of.plural}.{of.group} {namespace}",
@@ -274,7 +282,8 @@ def _foresee_scale(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> 
     return Foreseen(
         targets=tuple(victims),
         effects=(
-            f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, and back",
+            f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, "
+            "and back",
         ),
         permissions=(
             f"get {of.plural}.{of.group} {namespace}",

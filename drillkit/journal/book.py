@@ -1,6 +1,7 @@
 """What may be written to, whoever does the writing.
 
-Two makers: `Journal`, the file, in the runner; `Remote`, a pipe to it, in the processes that the runner started.
+Two makers: `Journal`, the file, in the runner; `Remote`, a pipe to it, in the processes that the
+runner started.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def current_step() -> str:
 class Planned(Generic[E_co]):
     """Receipt for an undo (or for the admission that there is none) that is on disk.
 
-    Made by a Book only, in the process that will act; never sent. A mutating client call takes one and takes the
-    identity of what it makes from it, so the effect and its undo cannot differ.
+    Made by a Book only, in the process that will act; never sent. A mutating client call takes one
+    and takes the identity of what it makes from it, so the effect and its undo cannot differ.
     """
 
     __slots__ = ("_book", "identity", "n", "undo")
@@ -70,13 +71,16 @@ class Book(Protocol):
     def append(
         self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
     ) -> int:
-        """Append a record; durable: it is on disk when this returns. Its number (0 where not durable and remote).
+        """Append a record; durable: it is on disk when this returns. Its number (0 where not
+        durable and remote).
 
         Raises JournalLost when the journal takes no more lines.
         """
 
     def plan(self, effect: E) -> Planned[E]:
-        """Put an effect's undo on disk. Raises Refused when the fence is closed, JournalLost when it can't be kept."""
+        """Put an effect's undo on disk. Raises Refused when the fence is closed, JournalLost when
+        it can't be kept.
+        """
 
 
 def observe(

@@ -1,8 +1,9 @@
-"""The journal: append-only JSON lines, each with its number, its times and the hash of the line before.
+"""The journal: append-only JSON lines, each with its number, its times and the hash of the
+line before.
 
-One process writes it, the runner; the others ask it (`wire.py`). The order of lines is the order of numbers and the
-hash chain, kept by one lock. Durability is a second one: whoever holds it syncs for everybody who wrote before, so
-many threads share one fsync without a thread of its own.
+One process writes it, the runner; the others ask it (`wire.py`). The order of lines is the order of
+numbers and the hash chain, kept by one lock. Durability is a second one: whoever holds it syncs for
+everybody who wrote before, so many threads share one fsync without a thread of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ TORN_KEPT = 4096
 
 
 class JournalDamaged(DrillError):
-    """A journal whose lines do not follow from each other: changed, reordered or cut in the middle."""
+    """A journal whose lines do not follow from each other: changed, reordered or cut in
+    the middle.
+    """
 
     exit_code = 2
 
@@ -38,9 +41,11 @@ class Journal:
     def __init__(
         self, disk: Disk | Path, *, clock: Clock | None = None, fence: Fence | None = None
     ) -> None:
-        """Opens (or continues) a journal. A torn last line is cut and kept in a `journal.torn` record.
+        """Opens (or continues) a journal. A torn last line is cut and kept in a
+        `journal.torn` record.
 
-        Raises OSError when the file cannot be made, JournalDamaged when what is there is no journal.
+        Raises OSError when the file cannot be made, JournalDamaged when what is there is
+        no journal.
         """
         self._disk = FileDisk(disk) if isinstance(disk, Path) else disk
         self._clock = clock or SystemClock()
@@ -71,7 +76,9 @@ class Journal:
         return self._why_lost
 
     def subscribe(self, reader: Callable[[Record], None]) -> Callable[[], None]:
-        """Call `reader` with every record from now on, in order; it must be quick and not raise. Gives back the end."""
+        """Call `reader` with every record from now on, in order; it must be quick and not raise.
+        Gives back the end.
+        """
         with self._order:
             self._readers.append(reader)
         return lambda: self._readers.remove(reader)
@@ -85,7 +92,9 @@ class Journal:
         step: str | None = None,
         by: str = "runner",
     ) -> int:
-        """Append one record and give its number; durable: it is on disk when this returns. Raises JournalLost."""
+        """Append one record and give its number; durable: it is on disk when this returns.
+        Raises JournalLost.
+        """
         with self._order:
             n = self._write(kind, data, by, current_step() if step is None else step)
         if durable:
@@ -137,7 +146,9 @@ class Journal:
         return record.n
 
     def _retry_in_reserve(self, line: bytes, first: OSError) -> None:
-        """A full disk: no new effects from now on, but what was planned gets its clean-up written down."""
+        """A full disk: no new effects from now on, but what was planned gets its clean-up
+        written down.
+        """
         with contextlib.suppress(OSError):
             self._disk.cut(self._end)
         if not self._disk.release_reserve():
@@ -164,7 +175,8 @@ class Journal:
         try:
             self._disk.sync()
         except OSError as error:
-            # After a failed fsync nothing is known about the pages (the kernel may have dropped them): stop.
+            # After a failed fsync nothing is known about the pages (the kernel may have dropped
+            # them): stop.
             self._lose(error)
         else:
             self._synced = upto
@@ -218,7 +230,8 @@ def _last(whole: bytes) -> tuple[int, str]:
 
 
 def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
-    """The records of a journal's bytes. A torn last line is left out: it was never acknowledged, so nothing followed.
+    """The records of a journal's bytes. A torn last line is left out: it was never acknowledged, so
+    nothing followed.
 
     Raises JournalDamaged naming the first line that does not follow from the one before it.
     """
@@ -229,7 +242,8 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
             raw = json.loads(line)
             if raw["prev"] != prev or raw["n"] != number:
                 raise JournalDamaged(
-                    f"{name}:{number}: this line does not follow from the one before it; the journal was changed"
+                    f"{name}:{number}: this line does not follow from the one before it; the "
+                    "journal was changed"
                 )
             record = Record(
                 raw["n"],

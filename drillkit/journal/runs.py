@@ -1,7 +1,8 @@
-"""Where runs are: a folder each, a lock that its processes share, and the list of those that are open.
+"""Where runs are: a folder each, a lock that its processes share, and the list of those that
+are open.
 
-The lock is a flock on an inherited descriptor: it lasts until the last process of the run is gone, so `recover`
-begins only when nobody can act any more.
+The lock is a flock on an inherited descriptor: it lasts until the last process of the run is gone,
+so `recover` begins only when nobody can act any more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pipe between the journal's one writer and the processes that it started.
 
-One JSON line per message. Durable messages are answered after the sync, the others are not answered. End of file on
-either side is death: the child does nothing more, the parent notes it.
+One JSON line per message. Durable messages are answered after the sync, the others are not
+answered. End of file on either side is death: the child does nothing more, the parent notes it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def _answer(journal: JournalSink, message: Mapping[str, Any], by: str) -> dict[s
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the parent's thread that started it ends (Linux).
 
-    Elsewhere the end of the pipe must do. `parent` is the pid the starter had; if it is gone already, end now.
+    Elsewhere the end of the pipe must do. `parent` is the pid the starter had; if it is gone
+    already, end now.
     """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1

@@ -10,7 +10,8 @@ __all__ = ["judge"]
 
 def judge(history: History) -> Verdict:
     """The verdict on a run; see `drillkit.judge.verdict`. Never raises for what is in a history."""
-    # Here, so that the sampler's process, which needs the buckets only, starts without the rest of the room.
+    # Here, so that the sampler's process, which needs the buckets only, starts without the rest of
+    # the room.
     from drillkit.judge.verdict import judge as decide
 
     return decide(history)

@@ -1,7 +1,8 @@
 """Abort guards and live figures, second by second, from samples and readings as they stream in.
 
-Pure: the caller brings the time. Guards look at what happened since `begin` (the first step); a guard fires once.
-Wall-clock guards (`alerts`, `freeze`) are not about samples and are the runner's own.
+Pure: the caller brings the time. Guards look at what happened since `begin` (the first step); a
+guard fires once. Wall-clock guards (`alerts`, `freeze`) are not about samples and are the
+runner's own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ LIVE_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A guard that says stop. Its fields are those of a `guard.decided` record, and who the abort is by."""
+    """A guard that says stop. Its fields are those of a `guard.decided` record, and who the abort
+    is by.
+    """
 
     guard: str
     """The guard as a drill writes it."""
@@ -82,7 +85,9 @@ class LiveBounds:
 
     @property
     def unwatched(self) -> list[str]:
-        """Guards that can never fire because nothing is known of their SLO: refuse to start with these."""
+        """Guards that can never fire because nothing is known of their SLO: refuse to start
+        with these.
+        """
         return [
             guard_text(g)
             for g in self._open
@@ -90,7 +95,9 @@ class LiveBounds:
         ]
 
     def begin(self, at: float) -> None:
-        """The steps begin at `at` (monotonic seconds): guards count from here on, blindness is measured from here."""
+        """The steps begin at `at` (monotonic seconds): guards count from here on, blindness is
+        measured from here.
+        """
         self._began = self._seen = at
 
     def add(self, sample: Sample, at: float) -> list[Fired]:
@@ -123,7 +130,9 @@ class LiveBounds:
         return self._decide(at)
 
     def tick(self, at: float) -> list[Fired]:
-        """Nothing came: the guards that fire at `at` because of that. Call it about once a second."""
+        """Nothing came: the guards that fire at `at` because of that. Call it about once
+        a second.
+        """
         return self._decide(at)
 
     def now(self) -> list[Now]:
@@ -138,7 +147,9 @@ class LiveBounds:
         return Now(sli, sent, sent - good, good / sent if sent else None, p95, failing)
 
     def _charge(self, slo: SloTerms, sample: Sample, at: float) -> None:
-        """A budget is spent by the drill alone; a burn rate looks back over its window, the time before it too."""
+        """A budget is spent by the drill alone; a burn rate looks back over its window, the time
+        before it too.
+        """
         failed = bad_of(sample, slo.slow_s)
         if self._began is not None:
             bad, sent, seconds = self._spending.get(slo.name, (0, 0, 0))

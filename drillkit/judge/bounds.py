@@ -1,6 +1,7 @@
 """What is tolerated while steps run: declared bounds against what probes and metrics saw.
 
-Facts, not inference: a fault is a treatment, not a sample of thirty days, and failures come in bursts.
+Facts, not inference: a fault is a treatment, not a sample of thirty days, and failures come
+in bursts.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class _Scope:
 
 
 def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
-    """Every declared bound of the drill and of its steps that ran. None when no step touched anything."""
+    """Every declared bound of the drill and of its steps that ran. None when no step
+    touched anything.
+    """
     touched = [step for step in run.steps.values() if step.touched]
     if run.drill is None or not touched:
         return []
@@ -167,7 +170,8 @@ def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
     if scope.tally.spacing > limit_s:
         holds = Holds.UNKNOWN
         doubts.append(
-            f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise the rate"
+            f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise "
+            "the rate"
         )
     if gap_s > limit_s + ROUNDING_S:
         holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
@@ -224,7 +228,9 @@ def _value_at_s(tally: SampleTally, rank: int) -> float | None:
 
 
 def _recovery(scope: _Scope, limit: timedelta) -> Judged:
-    """From the end of each step's fault to the first good request of the rest; the slowest step decides."""
+    """From the end of each step's fault to the first good request of the rest; the slowest
+    step decides.
+    """
     expected = f"at most {format_duration(limit)}"
     faults = [(step, end) for step in scope.steps if (end := fault_end(step)) is not None]
     if not faults:
@@ -255,7 +261,9 @@ def _recovery(scope: _Scope, limit: timedelta) -> Judged:
 
 
 def fault_end(step: StepRun) -> float | None:
-    """When a step's fault was over: its last relief or irreversible effect; without any, its `disrupted` mark."""
+    """When a step's fault was over: its last relief or irreversible effect; without any, its
+    `disrupted` mark.
+    """
     if step.fault_ends:
         return max(step.fault_ends)
     marks = [
@@ -280,7 +288,9 @@ def readings(run: RunRead, sli: str, place: str) -> list[tuple[EvidenceAt, Readi
 def _from_metrics(
     run: RunRead, about: str, slo: SloTerms, bounds: Bounds, start: float, end: float
 ) -> Iterator[Judged]:
-    """The last reading of place `during` covers everything since the first step, so it alone decides."""
+    """The last reading of place `during` covers everything since the first step, so it
+    alone decides.
+    """
     taken = readings(run, slo.sli, "during")
     for bound in _declared(bounds):
         expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""

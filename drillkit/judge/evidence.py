@@ -73,7 +73,8 @@ def judge_evidence(about: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Jud
 
 
 def _activity(about: str, activity: Activity, n: int) -> Judged:
-    """An action that failed or hit nothing: the experiment was not carried out, so nothing is known.
+    """An action that failed or hit nothing: the experiment was not carried out, so nothing
+    is known.
 
     A hypothesis probe missed before: the same. Missed while or after: violated.
     """
@@ -100,7 +101,9 @@ def _activity(about: str, activity: Activity, n: int) -> Judged:
 
 
 def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judged, str]]:
-    """The last attempt of each check counts; of `in-effect`, which is read again and again, every one."""
+    """The last attempt of each check counts; of `in-effect`, which is read again and again,
+    every one.
+    """
     by_name: dict[tuple[str, str], list[tuple[Check, int]]] = {}
     for check, n in checks:
         by_name.setdefault((check.purpose, check.name), []).append((check, n))
@@ -112,7 +115,10 @@ def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judge
         missed = [(c, n) for c, n in attempts if passes(c) is not True]
         check, n = missed[0] if missed else attempts[-1]
         found = _check(f"{about}/in-effect/{name}", check, n)
-        observed = f"{found.observed} ({len(attempts) - len(missed)} of {len(attempts)} readings were as expected)"
+        observed = (
+            f"{found.observed} ({len(attempts) - len(missed)} of {len(attempts)} readings were "
+            "as expected)"
+        )
         yield (
             Judged(
                 about=found.about,
@@ -179,7 +185,9 @@ def _compare(op: str, found: Scalar, expected: Scalar) -> bool:
 
 
 def _numbers(found: Scalar, expected: Scalar) -> tuple[float, float] | None:
-    """Text beside a number: a command's output or a SQL driver's decimal. None where one is no number."""
+    """Text beside a number: a command's output or a SQL driver's decimal. None where one is
+    no number.
+    """
     try:
         return float(found), float(expected)
     except ValueError:
@@ -222,7 +230,9 @@ def read_restored_data(step: StepRun) -> bool:
 
 
 def is_restore(step: StepRun) -> bool:
-    """Whether a step restored something: it says so by an objective, a recovery point or a check of restored data."""
+    """Whether a step restored something: it says so by an objective, a recovery point or a check of
+    restored data.
+    """
     objectives = step.declared.objectives if step.declared else None
     if objectives is not None and (objectives.rto is not None or objectives.rpo is not None):
         return True

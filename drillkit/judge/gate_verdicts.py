@@ -1,4 +1,6 @@
-"""Gates and guards as the journal tells them, decided again where the samples or readings behind them are there."""
+"""Gates and guards as the journal tells them, decided again where the samples or readings behind
+them are there.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def _gate(run: RunRead, samples: Samples, record: Record) -> Gated:
 
 
 def _again(run: RunRead, samples: Samples, record: Record) -> GateAnswer | None:
-    """The gate's answer by the evidence before it; None: there is none of a kind the judge could use."""
+    """The gate's answer by the evidence before it; None: there is none of a kind the judge
+    could use.
+    """
     if record.n in samples.answers:
         return samples.answers[record.n]
     slo = run.slos.get(record.data["sli"])

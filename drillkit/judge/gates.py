@@ -1,7 +1,8 @@
 """Gates: does the steady state hold, by declared counts (`bad <= k of n` over the last n probes)?
 
-Used live by the runner and again by the judge on the same samples. The exact one-sided test is printed beside the
-count and decides only where a confidence is declared: at 20/s for 30 s it would call most healthy services unknown.
+Used live by the runner and again by the judge on the same samples. The exact one-sided test is
+printed beside the count and decides only where a confidence is declared: at 20/s for 30 s it would
+call most healthy services unknown.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class GateAnswer:
 
 
 def slo_gate(target: float, confidence: Gate | None = None) -> Gate:
-    """The gate that an SLO (objective such as 0.995) makes of probes: as many as allow one bad one, at least 200."""
+    """The gate that an SLO (objective such as 0.995) makes of probes: as many as allow one bad one,
+    at least 200.
+    """
     tolerated = 1 - target
     total = max(LEAST_PROBES, math.ceil(1 / tolerated - 1e-9))
     share = confidence.confidence if confidence else None
@@ -60,10 +63,13 @@ def window_of(gate: Gate) -> int:
 
 
 class GateWindow:
-    """The last probes of one SLI, as many as a gate needs, and those of the control probes beside them."""
+    """The last probes of one SLI, as many as a gate needs, and those of the control probes
+    beside them.
+    """
 
     def __init__(self, gate: Gate, *, slow_s: float | None = None, sli: str = "") -> None:
-        """`slow_s`: the probe's latency threshold; a tenth of it is what the prober's own lateness may be.
+        """`slow_s`: the probe's latency threshold; a tenth of it is what the prober's own lateness
+        may be.
         `sli`: the SLI's name, needed only where the gate is about a control probe itself."""
         self._gate, self._slow_s, self._sli = gate, slow_s, sli
         self._need = window_of(gate)
@@ -87,7 +93,9 @@ class GateWindow:
         self._sent = 0
 
     def answer(self, now: float | None = None) -> GateAnswer:
-        """Does the gate hold over the last probes? `now`: monotonic seconds; without it age does not matter."""
+        """Does the gate hold over the last probes? `now`: monotonic seconds; without it age does
+        not matter.
+        """
         tally, tracker, control = SampleTally(), OutageTracker(), OutageTracker()
         for n, sample in self._samples:
             tally.add(sample, n)
@@ -105,7 +113,9 @@ class GateWindow:
 
 
 def decide(gate: Gate, samples: Iterable[Sample], *, slow_s: float | None = None) -> GateAnswer:
-    """Does a gate hold over the last probes of these samples (one SLI and, if any, the controls), in order?"""
+    """Does a gate hold over the last probes of these samples (one SLI and, if any, the controls),
+    in order?
+    """
     window = GateWindow(gate, slow_s=slow_s)
     for sample in samples:
         window.add(sample)
@@ -120,7 +130,8 @@ def decide_ratio(
     confidence: float | None = None,
     why: str = "",
 ) -> GateAnswer:
-    """Does an objective such as 0.995 hold by a metrics server's counts? No data, or none that can be: unknown.
+    """Does an objective such as 0.995 hold by a metrics server's counts? No data, or none that can
+    be: unknown.
 
     `confidence`: decide by the exact test at it; `why`: what came instead of data.
     """
@@ -163,8 +174,8 @@ def exact_words(
         Holds.UNKNOWN: "neither shown nor refuted",
     }[found.holds]
     return (
-        f"exact test at {confidence * 100:g} %: bad share between {percent(found.lower)} and {percent(found.upper)}, "
-        f"so at most {percent(tolerated)} is {said}"
+        f"exact test at {confidence * 100:g} %: bad share between {percent(found.lower)} and "
+        f"{percent(found.upper)}, so at most {percent(tolerated)} is {said}"
     )
 
 

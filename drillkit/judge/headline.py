@@ -57,7 +57,9 @@ def headline(
     undos: tuple[UndoState, ...],
     bounded: bool,
 ) -> str:
-    """The verdict as a sentence or two. `judged`: everything that decided, the worst need not stand first."""
+    """The verdict as a sentence or two. `judged`: everything that decided, the worst need not
+    stand first.
+    """
     prefix = _dirty(undos)
     if refused:
         return " ".join(f"{prefix}refused: {refused}; nothing was touched".split())
@@ -93,7 +95,8 @@ def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: 
     if holds is Holds.MET:
         return []
     worst = [j for j in judged if j.holds is holds and not j.about.startswith("cleanup/")]
-    # A skipped step follows from something else; so does everything that an end before its time left undecided.
+    # A skipped step follows from something else; so does everything that an end before its time
+    # left undecided.
     causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
     if ending and holds is Holds.UNKNOWN:
         causes = [j for j in ending if j.holds is holds] or causes
@@ -145,7 +148,10 @@ def _activity(about: str, judged: Judged) -> str:
     place, _, name = about.partition("/activity/")[2].partition("/")
     where = {"before": " before the experiment", "after": " after the experiment"}.get(place, "")
     if judged.expected == "within its tolerance":
-        return f"\u201c{name}\u201d {'held' if judged.holds is Holds.MET else 'was ' + judged.observed}{where}"
+        return (
+            f"\u201c{name}\u201d "
+            f"{'held' if judged.holds is Holds.MET else 'was ' + judged.observed}{where}"
+        )
     return f"\u201c{name}\u201d {judged.observed}"
 
 
@@ -250,7 +256,8 @@ def not_proven(
     watched = any(s.phase == "during" and not s.control for s in slis)
     if not bounded and watched:
         found.append(
-            "that users were served well enough while steps ran: without a bound it was only observed"
+            "that users were served well enough while steps ran: without a bound it was "
+            "only observed"
         )
     if (
         not watched
@@ -261,6 +268,7 @@ def not_proven(
     if run.slos:
         names = ", ".join(sorted(run.slos))
         found.append(
-            f"compliance with {names} over its window: a drill is minutes of it, and a fault is no sample"
+            f"compliance with {names} over its window: a drill is minutes of it, and a fault is "
+            "no sample"
         )
     return tuple(found)

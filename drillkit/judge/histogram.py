@@ -1,7 +1,7 @@
 """Latency buckets: log-linear, 64 to an octave, so that none is wider than 1.6 % of its values.
 
-A histogram maps a bucket's upper bound to a count. A failed probe has no latency, so it is in none; where a bound
-says "95 of 100 requests faster than", the failed ones are counted as slow beside it.
+A histogram maps a bucket's upper bound to a count. A failed probe has no latency, so it is in none;
+where a bound says "95 of 100 requests faster than", the failed ones are counted as slow beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ RELATIVE_ERROR = 1 / (1 << _STEPS_BITS)
 
 
 def bucket_us(latency_us: int) -> int:
-    """Upper bound (inclusive, microseconds) of the bucket that a latency belongs to; exact below 128 us.
+    """Upper bound (inclusive, microseconds) of the bucket that a latency belongs to; exact below
+    128 us.
 
     The bound is in its own bucket: `bucket_us(bucket_us(x)) == bucket_us(x)`.
     """
@@ -47,7 +48,8 @@ def merged(several: Iterable[Mapping[int, int]]) -> dict[int, int]:
 
 
 def percentile_s(histogram: Mapping[int, int], share: float) -> float | None:
-    """Latency in seconds that `share` (0..1) of the values do not exceed, by nearest rank; None of no values.
+    """Latency in seconds that `share` (0..1) of the values do not exceed, by nearest rank; None of
+    no values.
 
     The bucket's upper bound: at most 1.6 % (`RELATIVE_ERROR`) above the true value, never below it.
     """
@@ -71,7 +73,9 @@ class Slower:
 
 
 def slower_than(histogram: Mapping[int, int], threshold_s: float) -> Slower:
-    """Number of values above `threshold_s` seconds. The bucket it lies in can belong to either side."""
+    """Number of values above `threshold_s` seconds. The bucket it lies in can belong to
+    either side.
+    """
     threshold_us = threshold_s * 1e6
     least = most = 0
     for bucket, count in histogram.items():

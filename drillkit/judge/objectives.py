@@ -21,7 +21,9 @@ from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged
 
 ALERTS_SLI = "alerts"
-"""`sli` of the Readings that show that alerts could be read at all (`total`: how many were firing)."""
+"""`sli` of the Readings that show that alerts could be read at all (`total`: how many
+were firing).
+"""
 _PARTS = (
     ("decided", "decide"),
     ("started", "queue"),
@@ -179,7 +181,8 @@ def _recovery(run: RunRead, step: StepRun, samples: Samples, marks: _Marks) -> _
     if doubt:
         return _Time(None, doubt, records=records)
     if recovered is None:
-        # Only a step that watched and gave up knows that it was not whole; others may never have looked.
+        # Only a step that watched and gave up knows that it was not whole; others may never
+        # have looked.
         watched = max(0.0, end - disrupted) if step.outcome == "failed" else None
         return _Time(None, "it was not seen whole again", beyond_s=watched, records=records)
     if math.isinf(served):
@@ -255,9 +258,9 @@ def _rpo(
 ) -> tuple[float | None, Judged | None]:
     """From the newest record found in the restored data to the disruption.
 
-    A heartbeat (canary) is exact. The newest row is only a lower bound of the recovery point: nothing may have been
-    written after it, so a miss proves nothing. What a provider promises bounds the loss from below, so it can prove a
-    miss and nothing else.
+    A heartbeat (canary) is exact. The newest row is only a lower bound of the recovery point:
+    nothing may have been written after it, so a miss proves nothing. What a provider promises
+    bounds the loss from below, so it can prove a miss and nothing else.
     """
     points = [(seen.what, seen.n) for seen in step.evidence if isinstance(seen.what, RecoveryPoint)]
     best = next(

@@ -1,5 +1,5 @@
-"""Outages from probes. Each is a bracket: it lasted at least from the first failed probe to the last, and at most from
-the last good one before to the first good one after; the truth lies between.
+"""Outages from probes. Each is a bracket: it lasted at least from the first failed probe to the
+last, and at most from the last good one before to the first good one after; the truth lies between.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from drillkit.model.evidence import Sample
 from drillkit.model.verdict import Outage
 
 KEPT = 2_000
-"""Outages of one SLI that are kept, the longest ones: flapping all day long must not fill the memory."""
+"""Outages of one SLI that are kept, the longest ones: flapping all day long must not fill
+the memory.
+"""
 
 
 @dataclass(slots=True)
@@ -79,7 +81,8 @@ class OutageTracker:
             if good:
                 self._up(start, end)
             else:
-                # A sample counts its bad probes, not those of each run: with several they are counted by the clock.
+                # A sample counts its bad probes, not those of each run: with several they are
+                # counted by the clock.
                 self._down(
                     start,
                     end,
@@ -136,7 +139,9 @@ def longest_gap_s(brackets: Iterable[Bracket]) -> float:
 
 
 def coincide(some: Sequence[Bracket], others: Sequence[Bracket], slack_s: float) -> bool:
-    """Whether any of `some` was there at the same time (within `slack_s`) as any of `others`; both in order of time."""
+    """Whether any of `some` was there at the same time (within `slack_s`) as any of `others`; both
+    in order of time.
+    """
     i = j = 0
     while i < len(some) and j < len(others):
         if some[i].last_bad + slack_s < others[j].first_bad:

@@ -1,6 +1,7 @@
 """A history made ready to be judged: phases, steps, effects and evidence, each found once.
 
-Samples are not among them: `observing` streams these. What this version cannot read is listed, never skipped.
+Samples are not among them: `observing` streams these. What this version cannot read is listed,
+never skipped.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def read_run(history: History) -> RunRead:
 
 
 class _Axis:
-    """Monotonic times of another boot (a recovery after a reboot) are moved onto the run's own axis by their dates."""
+    """Monotonic times of another boot (a recovery after a reboot) are moved onto the run's own axis
+    by their dates.
+    """
 
     def __init__(self) -> None:
         self._offset: float | None = None
@@ -134,7 +137,8 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
         case "run.recovered":
             run.recovered = axis.moved = True
         case "journal.torn":
-            axis.moved = True  # whoever opens a journal after a crash writes this first, maybe after a reboot
+            # whoever opens a journal after a crash writes this first, maybe after a reboot
+            axis.moved = True
         case "phase.started":
             run.phases[data["phase"]] = (mono, math.inf)
         case "phase.ended":
@@ -168,7 +172,9 @@ _OPTIONAL = {"why": str, "expected": str, "test": str, "bad": int, "total": int,
 
 
 def _need(data: Mapping[str, Any], *keys: str) -> None:
-    """Raises ValueError unless these are there, and text, and what may be there is what it should be."""
+    """Raises ValueError unless these are there, and text, and what may be there is what it
+    should be.
+    """
     missing = [key for key in keys if not isinstance(data.get(key), str)]
     wrong = [
         key for key, kind in _OPTIONAL.items() if key in data and not isinstance(data[key], kind)

@@ -16,7 +16,9 @@ def touched(run: RunRead) -> bool:
 
 
 def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
-    """Why nothing was touched: the start guard or the gate before that did not hold; '' if it was otherwise."""
+    """Why nothing was touched: the start guard or the gate before that did not hold; '' if it
+    was otherwise.
+    """
     if touched(run) or run.aborts:
         return ""
     for gated in guards:
@@ -32,7 +34,9 @@ def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
 
 
 def aborted(run: RunRead) -> Judged | None:
-    """The abort and what it means: violated when a declared bound or guard stopped the run, else unknown."""
+    """The abort and what it means: violated when a declared bound or guard stopped the run,
+    else unknown.
+    """
     if not run.aborts:
         return None
     record = run.aborts[0]
@@ -88,7 +92,10 @@ def shortcomings(
         if undo.outcome == "open"
     ]
     if not proofs and not refused:
-        why = "nothing declared that could be proven: no bound, objective, check or gate after was decided"
+        why = (
+            "nothing declared that could be proven: no bound, objective, check or gate after "
+            "was decided"
+        )
         found.append(_unknown("drill", "a bound, objective or check", why))
     return found
 

@@ -1,4 +1,5 @@
-"""One pass over a history's samples: sums per SLI and phase, outages, and the answers of the gates on the way.
+"""One pass over a history's samples: sums per SLI and phase, outages, and the answers of the gates
+on the way.
 
 Keeps sums and outages, no samples, so that a day costs no more memory than an hour.
 """
@@ -63,7 +64,9 @@ class Samples:
     def doubts(
         self, sli: str, tally: SampleTally, brackets: list[Bracket], slow_s: float | None
     ) -> Doubts:
-        """What spoils a window of an SLI: the prober's own faults, and a control probe that failed together with it."""
+        """What spoils a window of an SLI: the prober's own faults, and a control probe that failed
+        together with it.
+        """
         found = tally.doubts(slow_s)
         if not self.slis[sli].control and coincide(brackets, self.control, CONTROL_SLACK_S):
             found.grave.append(
@@ -73,7 +76,9 @@ class Samples:
 
 
 def observe_samples(history: History, run: RunRead) -> Samples:
-    """Go through the samples and gates of a history; samples that cannot be read are added to `run.unreadable`."""
+    """Go through the samples and gates of a history; samples that cannot be read are added
+    to `run.unreadable`.
+    """
     slis: dict[str, Observed] = {}
     answers: dict[int, GateAnswer] = {}
     windows = _windows(run)
@@ -95,7 +100,9 @@ def observe_samples(history: History, run: RunRead) -> Samples:
 
 
 def declared_gate(run: RunRead, record: Record) -> Gate | None:
-    """The gate of the drill (or of the record's step) that a `gate.decided` answers, with an SLO's own count."""
+    """The gate of the drill (or of the record's step) that a `gate.decided` answers, with an SLO's
+    own count.
+    """
     hypothesis = hypothesis_of(run, record.step)
     if hypothesis is None:
         return None
@@ -124,7 +131,9 @@ def sli_of(run: RunRead, name: str) -> str:
 
 
 def latency_limit_s(run: RunRead, name: str, bounds: Iterable[Bounds] = ()) -> float | None:
-    """The tightest latency that matters for a probe or SLO: its own `slow`, its SLO's, its bounds' percentiles."""
+    """The tightest latency that matters for a probe or SLO: its own `slow`, its SLO's, its
+    bounds' percentiles.
+    """
     sli = sli_of(run, name)
     limits = [slo.slow_s for slo in run.slos.values() if slo.sli == sli and slo.slow_s]
     probe = run.drill.probes.get(sli) if run.drill else None
@@ -137,7 +146,9 @@ def latency_limit_s(run: RunRead, name: str, bounds: Iterable[Bounds] = ()) -> f
 
 @dataclass(slots=True)
 class _SliWindow:
-    """A gate's window, fed with its own SLI and the controls, up to the last record that its answer rests on."""
+    """A gate's window, fed with its own SLI and the controls, up to the last record that its answer
+    rests on.
+    """
 
     sli: str
     window: GateWindow
@@ -189,7 +200,8 @@ def _count(
     goes_on = seen.tracker.open is not None and sample.flips and not sample.flips[0][1]
     lasting = seen.tracker.open.first_bad if seen.tracker.open and goes_on else math.inf
     begin, over = run.during
-    # An outage that began while steps ran belongs to them to its end, so that its last requests are not forgiven.
+    # An outage that began while steps ran belongs to them to its end, so that its last requests are
+    # not forgiven.
     phase: Phase = (
         "before" if last < begin else "during" if first < over or lasting <= over else "after"
     )
@@ -227,7 +239,9 @@ def summaries(samples: Samples, run: RunRead) -> tuple[SliSummary, ...]:
 
 
 def _phase_of(bracket: Bracket, spans: Mapping[Phase, tuple[float, float]]) -> Phase:
-    """The phase that an outage belongs to: what touches the steps is theirs, as in `brackets_of`."""
+    """The phase that an outage belongs to: what touches the steps is theirs, as
+    in `brackets_of`.
+    """
     begin, over = spans["during"]
     if bracket.last_bad < begin:
         return "before"

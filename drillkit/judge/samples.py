@@ -1,4 +1,6 @@
-"""From a record's data to a Sample, fast: an hour has thousands, and the general codec is made for dozens."""
+"""From a record's data to a Sample, fast: an hour has thousands, and the general codec is made
+for dozens.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def is_sample(data: Mapping[str, Any]) -> bool:
 
 
 def sample_of(data: Mapping[str, Any]) -> Sample:
-    """The Sample of a record's data. Raises ValueError for what this version does not know or cannot be."""
+    """The Sample of a record's data. Raises ValueError for what this version does not know or
+    cannot be.
+    """
     if not data.keys() <= _FIELDS:
         raise ValueError(f"Sample has no field {', '.join(sorted(data.keys() - _FIELDS))}")
     try:
@@ -78,7 +82,9 @@ def ends(sample: Sample) -> float | None:
 
 
 def bad_of(sample: Sample, slow_s: float | None) -> int:
-    """How many failed, or surely took longer than `slow_s` seconds where that is tighter than the probe's own."""
+    """How many failed, or surely took longer than `slow_s` seconds where that is tighter than the
+    probe's own.
+    """
     failed = sample.sent - sample.good
     if slow_s is None:
         return failed

@@ -1,7 +1,8 @@
-"""What the judge knows of an SLO: its terms, as record 1 carries them, and how much of its budget a drill used.
+"""What the judge knows of an SLO: its terms, as record 1 carries them, and how much of its budget a
+drill used.
 
-Probe failures are nobody's requests, so a prober's SLO is charged by time, an estimate; a metrics server's by events,
-where the number of events in its window is known.
+Probe failures are nobody's requests, so a prober's SLO is charged by time, an estimate; a metrics
+server's by events, where the number of events in its window is known.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Spent:
 
 
 def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
-    """The terms in one entry of record 1. Raises ValueError for what this version does not know or cannot be."""
+    """The terms in one entry of record 1. Raises ValueError for what this version does not know or
+    cannot be.
+    """
     try:
         found = SloTerms(name=name, **data)
         tolerated(found.target)
@@ -77,7 +80,9 @@ def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
 
 
 def spent(slo: SloTerms, bad: float, total: float, length_s: float) -> Spent | None:
-    """Budget consumed by `bad` of `total` over `length_s` seconds; None where nothing was counted."""
+    """Budget consumed by `bad` of `total` over `length_s` seconds; None where nothing
+    was counted.
+    """
     if not (math.isfinite(bad) and math.isfinite(total)) or total <= 0 or not 0 <= bad <= total:
         return None
     events = None

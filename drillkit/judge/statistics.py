@@ -1,10 +1,11 @@
 """Exact statements about proportions and quantiles, in pure Python.
 
-One-sided Clopper-Pearson bounds: with k bad of n, the upper bound at confidence c solves P(Bin(n, p) <= k) = 1 - c,
-the lower one P(Bin(n, p) >= k) = 1 - c (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934), 404-413). A binomial tail
-is its first term times a sum of positive ratios, so nothing cancels; the term itself follows C. Loader, "Fast and
-Accurate Computation of Binomial Probabilities" (2000). Agrees with scipy to about 1e-13; a bound for ten million
-trials takes milliseconds.
+One-sided Clopper-Pearson bounds: with k bad of n, the upper bound at confidence c solves P(Bin(n,
+p) <= k) = 1 - c, the lower one P(Bin(n, p) >= k) = 1 - c (C. J. Clopper, E. S. Pearson, Biometrika
+26 (1934), 404-413). A binomial tail is its first term times a sum of positive ratios, so nothing
+cancels; the term itself follows C. Loader, "Fast and Accurate Computation of Binomial
+Probabilities" (2000). Agrees with scipy to about 1e-13; a bound for ten million trials
+takes milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class ExactTest:
     """What k bad of n say about a tolerated bad share."""
 
     holds: Holds
-    """Met: the upper bound is within the tolerated share; violated: the lower one is above it; else unknown."""
+    """Met: the upper bound is within the tolerated share; violated: the lower one is above it;
+    else unknown.
+    """
     lower: float
     upper: float
     tolerated: float
@@ -34,7 +37,9 @@ class ExactTest:
 
 
 def upper_bound(bad: int, total: int, confidence: float = DEFAULT_CONFIDENCE) -> float:
-    """Largest bad share that `bad` of `total` do not refute at one-sided `confidence`. Raises ValueError."""
+    """Largest bad share that `bad` of `total` do not refute at one-sided `confidence`.
+    Raises ValueError.
+    """
     _check(bad, total, confidence)
     if bad == total:
         return 1.0
@@ -49,7 +54,9 @@ def upper_bound(bad: int, total: int, confidence: float = DEFAULT_CONFIDENCE) ->
 
 
 def lower_bound(bad: int, total: int, confidence: float = DEFAULT_CONFIDENCE) -> float:
-    """Smallest bad share that `bad` of `total` do not refute at one-sided `confidence`. Raises ValueError."""
+    """Smallest bad share that `bad` of `total` do not refute at one-sided `confidence`.
+    Raises ValueError.
+    """
     _check(bad, total, confidence)
     if bad == 0:
         return 0.0
@@ -66,7 +73,8 @@ def lower_bound(bad: int, total: int, confidence: float = DEFAULT_CONFIDENCE) ->
 def exact_test(
     bad: int, total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> ExactTest:
-    """The one-sided exact test of `bad` of `total` against a tolerated bad share (0.005 for 99.5 %).
+    """The one-sided exact test of `bad` of `total` against a tolerated bad share (0.005 for
+    99.5 %).
 
     Raises ValueError for counts or shares that cannot be.
     """
@@ -78,7 +86,9 @@ def exact_test(
 def most_bad_to_pass(
     total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> int | None:
-    """Largest number of bad ones of `total` with which the test passes; None: not even with none."""
+    """Largest number of bad ones of `total` with which the test passes; None: not even
+    with none.
+    """
     alpha = 1 - confidence
     passing = _first(lambda k: at_most(k, total, tolerated) > alpha, 0, total)
     return passing - 1 if passing else None
@@ -87,7 +97,9 @@ def most_bad_to_pass(
 def least_bad_to_fail(
     total: int, tolerated: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> int | None:
-    """Smallest number of bad ones of `total` with which the test fails; None: not even with all of them bad."""
+    """Smallest number of bad ones of `total` with which the test fails; None: not even with all of
+    them bad.
+    """
     alpha = 1 - confidence
     if at_least(total, total, tolerated) >= alpha:
         return None
@@ -113,9 +125,11 @@ def trials_needed(tolerated: float, bad: int = 0, confidence: float = DEFAULT_CO
 def quantile_ranks(
     total: int, quantile: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> tuple[int, int] | None:
-    """Ranks (from 1, ascending) of the order statistics that enclose a quantile at two-sided `confidence`.
+    """Ranks (from 1, ascending) of the order statistics that enclose a quantile at
+    two-sided `confidence`.
 
-    Distribution-free: P(r <= Bin(n, q) < s) >= confidence, half of the rest on each side. None: too few values.
+    Distribution-free: P(r <= Bin(n, q) < s) >= confidence, half of the rest on each side. None: too
+    few values.
     """
     if total < 1 or not 0 < quantile < 1:
         raise ValueError(
@@ -214,7 +228,9 @@ def _deviance(x: float, mean: float) -> float:
 
 
 def _solve(tail: Callable[[float], tuple[float, float]], alpha: float, start: float) -> float:
-    """The p with tail(p) = alpha, by Newton's method on the logarithm, kept inside a bracket; `tail` is monotone."""
+    """The p with tail(p) = alpha, by Newton's method on the logarithm, kept inside a bracket;
+    `tail` is monotone.
+    """
     low, high, p = 0.0, 1.0, start
     for _ in range(200):
         value, slope = tail(p)
@@ -233,7 +249,9 @@ def _solve(tail: Callable[[float], tuple[float, float]], alpha: float, start: fl
 
 
 def _first(true_from: Callable[[int], bool], low: int, high: int) -> int:
-    """Smallest whole number in low..high from which on `true_from` is true; `high` if it is nowhere earlier."""
+    """Smallest whole number in low..high from which on `true_from` is true; `high` if it is
+    nowhere earlier.
+    """
     while low < high:
         middle = (low + high) // 2
         if true_from(middle):

@@ -1,7 +1,8 @@
 """One verdict per step: its outcome, its evidence, its objectives and its own bounds.
 
-A step that failed is violated (the restore did not come, the workload did not heal), unless the reason is that the
-experiment was not carried out (an action failed or hit nothing, a condition was missing): then nothing was learnt.
+A step that failed is violated (the restore did not come, the workload did not heal), unless the
+reason is that the experiment was not carried out (an action failed or hit nothing, a condition was
+missing): then nothing was learnt.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class StepJudged:
 
 
 def judge_steps(run: RunRead, samples: Samples, bounds: list[Judged]) -> list[StepJudged]:
-    """Every declared step, those that were never reached too. `bounds`: all bounds; a step's own are put into it."""
+    """Every declared step, those that were never reached too. `bounds`: all bounds; a step's own
+    are put into it.
+    """
     return [_judge(run, samples, step, bounds) for step in run.steps.values()]
 
 
@@ -118,7 +121,8 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
         f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
     ]
     found += [
-        f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption was simulated"
+        f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption "
+        "was simulated"
         for judged in times.judged
         if "simulated disruption" in judged.note
     ]

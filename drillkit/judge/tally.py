@@ -1,4 +1,6 @@
-"""Counts of one SLI over one window, and what keeps them from being believed. Memory does not grow with the window."""
+"""Counts of one SLI over one window, and what keeps them from being believed. Memory does not grow
+with the window.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +149,9 @@ class SampleTally:
         return unanswered + slower.least, unanswered + slower.most
 
     def lateness_p99_s(self) -> float:
-        """99th percentile of sending too late, as if in each second all probes were as late as its 99th percentile."""
+        """99th percentile of sending too late, as if in each second all probes were as late as its
+        99th percentile.
+        """
         rank, passed = math.ceil(0.99 * self.sent), 0
         for late in sorted(self._lateness):
             passed += self._lateness[late][1]
@@ -156,7 +160,9 @@ class SampleTally:
         return 0.0
 
     def lateness_doubt(self, threshold_s: float | None) -> str:
-        """Why the probes' own lateness spoils the window, or ''. `threshold_s`: tightest latency that matters."""
+        """Why the probes' own lateness spoils the window, or ''. `threshold_s`: tightest latency
+        that matters.
+        """
         limit_s = LATENESS_S if threshold_s is None else LATENESS_SHARE * threshold_s
         worst = max(self._lateness, default=0) / 1e6
         if worst >= STALL_S:
@@ -166,13 +172,16 @@ class SampleTally:
         )
         if late >= 2 and late > LATE_SECONDS * self.seconds:
             return (
-                f"probes were sent more than {format_duration(limit_s)} late in {late} of {self.seconds} seconds "
-                f"(worst {format_duration(worst)}): give the prober a quieter machine or a lower rate"
+                f"probes were sent more than {format_duration(limit_s)} late in {late} of "
+                f"{self.seconds} seconds (worst {format_duration(worst)}): give the prober a "
+                "quieter machine or a lower rate"
             )
         return ""
 
     def holes(self, start: float, end: float) -> float:
-        """Seconds between `start` and `end` (finite) that no probe covers; short edges are no holes."""
+        """Seconds between `start` and `end` (finite) that no probe covers; short edges are
+        no holes.
+        """
         edge = 1.5 + 2 * self.spacing
         if self.first is None or self.last is None:
             return max(0.0, end - start)

@@ -14,7 +14,9 @@ _ENDED = frozenset(get_args(get_type_hints(Undone)["outcome"]))
 
 
 def undo_states(run: RunRead) -> tuple[UndoState, ...]:
-    """Every effect in the order of the journal. An end that this version does not know leaves it open."""
+    """Every effect in the order of the journal. An end that this version does not know leaves
+    it open.
+    """
     states: dict[int, UndoState] = {}
     for record in run.undos:
         try:

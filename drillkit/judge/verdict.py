@@ -20,9 +20,9 @@ from drillkit.model.verdict import ExitCode, Holds, Judged, Verdict
 def judge(history: History) -> Verdict:
     """The verdict on a run: pure, and the same for the same history on any machine at any time.
 
-    `met < unknown < violated`; the worst of everything that decides wins. Exit codes: 0 met, 1 violated, 3 unknown,
-    4 refused with nothing touched, 5 undos are open (outranks the rest). Never raises for what is in a history: what
-    cannot be read makes the verdict unknown.
+    `met < unknown < violated`; the worst of everything that decides wins. Exit codes: 0 met, 1
+    violated, 3 unknown, 4 refused with nothing touched, 5 undos are open (outranks the rest). Never
+    raises for what is in a history: what cannot be read makes the verdict unknown.
     """
     run = read_run(history)
     samples = observe_samples(history, run)
@@ -75,7 +75,9 @@ def _name(run: RunRead) -> str:
 
 
 def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judged]:
-    """Gates and guards with the weight they have in the verdict; an abort guard speaks through the abort."""
+    """Gates and guards with the weight they have in the verdict; an abort guard speaks through
+    the abort.
+    """
     found = []
     for gated in (*gates, *guards):
         judged = gated.judged

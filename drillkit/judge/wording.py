@@ -1,4 +1,6 @@
-"""Names and counts in words, for whoever reads a verdict: the headline, the reports, the terminal."""
+"""Names and counts in words, for whoever reads a verdict: the headline, the reports,
+the terminal.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ _CAUSES = {
 
 
 def title(about: str, *, step: str = "") -> str:
-    """What a Judged or Finding is about, for people: `during/web/p95` is `web during the steps: p95`.
+    """What a Judged or Finding is about, for people: `during/web/p95` is `web during the
+    steps: p95`.
 
     `step`: its name is left out, where everything around is of that step.
     """
@@ -111,12 +114,16 @@ def latency(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """`219,900`, `0.25`: at most six digits behind a small one's point, all of a large one's before it."""
+    """`219,900`, `0.25`: at most six digits behind a small one's point, all of a large one's
+    before it.
+    """
     return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.6g}"
 
 
 def lost(bad: Mapping[str, int], sent: int) -> str:
-    """`7 of 2,400 requests lost`; slow and throttled ones were answered, so they are called what they are."""
+    """`7 of 2,400 requests lost`; slow and throttled ones were answered, so they are called what
+    they are.
+    """
     failed = sum(bad.values())
     parts = {"slow": bad.get("slow", 0), "throttled": bad.get("throttled", 0)}
     gone = failed - sum(parts.values())

@@ -11,7 +11,9 @@ _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 
 
 def began(window: Calendar, at: datetime) -> datetime:
-    """When the window that `at` (with its zone) lies in began; the first begin when it has not begun yet."""
+    """When the window that `at` (with its zone) lies in began; the first begin when it has not
+    begun yet.
+    """
     local = at.astimezone(window.start.tzinfo)
     if local < window.start:
         return window.start

@@ -23,9 +23,11 @@ _TEXT: Mapping[type, typing.Callable[[str], Any]] = {
 
 
 def to_data(value: Any) -> Any:
-    """Plain data (dict, list, str, number, bool, None) of a value; fields that hold their default are left out.
+    """Plain data (dict, list, str, number, bool, None) of a value; fields that hold their default
+    are left out.
 
-    Durations become text as a drill writes them, dates ISO 8601. Raises TypeError for a type it does not know.
+    Durations become text as a drill writes them, dates ISO 8601. Raises TypeError for a type it
+    does not know.
     """
     if value is None or isinstance(value, str | int | float | bool):
         return value
@@ -49,7 +51,9 @@ def to_data(value: Any) -> Any:
 
 
 def from_data(want: Any, data: Any) -> Any:
-    """The value of type `want` that `data` is the plain data of. Raises ValueError where it does not fit."""
+    """The value of type `want` that `data` is the plain data of. Raises ValueError where it does
+    not fit.
+    """
     origin, args = get_origin(want), get_args(want)
     if want is Any:
         return data
@@ -136,7 +140,9 @@ def encode_evidence(evidence: Evidence) -> dict[str, Any]:
 
 
 def decode_evidence(data: Mapping[str, Any]) -> Evidence:
-    """The evidence of a record's data. Raises ValueError for a type or field this version does not know."""
+    """The evidence of a record's data. Raises ValueError for a type or field this version does
+    not know.
+    """
     cls = EVIDENCE.get(data.get("type", ""))
     if cls is None:
         raise ValueError(f"unknown evidence {data.get('type')!r}")

@@ -1,6 +1,8 @@
-"""A drill as it stands in a YAML file. Fields are the schema; the text under a field is its reference.
+"""A drill as it stands in a YAML file. Fields are the schema; the text under a field is
+its reference.
 
-A trailing underscore in a field's name is not part of its key (`with_` is `with`); an underscore inside is kept.
+A trailing underscore in a field's name is not part of its key (`with_` is `with`); an underscore
+inside is kept.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Probe:
     ca_file: str | None = None
     """Certificate authority of an https URL, besides the system's."""
     control: bool = False
-    """A probe of something that the drill should not affect: when it fails too, the drill is blind, not the service."""
+    """A probe of something that the drill should not affect: when it fails too, the drill is blind,
+    not the service.
+    """
 
     def __post_init__(self) -> None:
         if (self.http is None) == (self.tcp is None):
@@ -54,7 +58,9 @@ class Gate:
     """What must hold of one probe or SLO before or after."""
 
     bad: OutOf | None = None
-    """At most so many bad of so many: `2 of 200`. The window is as long as that many probes take."""
+    """At most so many bad of so many: `2 of 200`. The window is as long as that many
+    probes take.
+    """
     within: timedelta | None = None
     """How long it may take until the gate holds; default: the phase's."""
     confidence: Share | None = None
@@ -115,7 +121,9 @@ class Detect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    """What a step must achieve. A missed one is violated; one that cannot be measured is unknown."""
+    """What a step must achieve. A missed one is violated; one that cannot be measured
+    is unknown.
+    """
 
     rto: timedelta | None = None
     """Recovery time objective: declared disruption to the last passing check."""
@@ -129,16 +137,22 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCheck:
-    """A check on what a step left. Exactly one of `sql`, `rows`, `newest`, `checksum`, `canary`, `http`, `command`."""
+    """A check on what a step left. Exactly one of `sql`, `rows`, `newest`, `checksum`, `canary`,
+    `http`, `command`.
+    """
 
     sql: str | None = None
     """A query that gives one value. Run in a read-only transaction."""
     rows: bool = False
     """Count the rows of `table`; default expectation: `> 0`."""
     newest: str | None = None
-    """A timestamp column of `table`: the age of its newest row at the disruption (`expect: "< 10m"`)."""
+    """A timestamp column of `table`: the age of its newest row at the disruption
+    (`expect: "< 10m"`).
+    """
     checksum: str | None = None
-    """A whole-number key of `table`: the rows of `keys` must be equal in the original and in the copy."""
+    """A whole-number key of `table`: the rows of `keys` must be equal in the original and in
+    the copy.
+    """
     keys: str | None = None
     """Key range of `checksum`, such as `1..5000`. Default: all keys of the copy."""
     http: str | Mapping[str, Scalar] | None = None
@@ -152,7 +166,9 @@ class StepCheck:
     name: str | None = None
     """Name in the report. Default: made from the check itself."""
     from_: Literal["here", "cluster"] = "here"
-    """`cluster`: run by a Job inside the target's cluster, when the runner cannot reach the copy."""
+    """`cluster`: run by a Job inside the target's cluster, when the runner cannot reach
+    the copy.
+    """
     database: str | None = None
     """Database to connect to. Default: the one that the instance was made with."""
     table: str | None = None
@@ -188,7 +204,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Steps at the same time. Siblings finish unless an abort fires; the group takes the worst result."""
+    """Steps at the same time. Siblings finish unless an abort fires; the group takes the
+    worst result.
+    """
 
     name: str = ""
     """Name in the report. Default: `parallel-N`."""
@@ -213,7 +231,9 @@ class Guard:
     spent: Share | None = None
     """With `budget`, abort: stop when the drill has spent more."""
     slo: str | None = None
-    """Name of an SLO that must not be violated (start), or whose burn is watched (abort with `burn`)."""
+    """Name of an SLO that must not be violated (start), or whose burn is watched (abort
+    with `burn`).
+    """
     burn: float | None = None
     """With `slo`, abort: lower bound of the burn rate over `window` above this."""
     window: timedelta | None = None
@@ -276,7 +296,9 @@ class StartWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """A rehearsal of a disaster: who owns it, what must hold, when to refuse or stop, and its steps in order."""
+    """A rehearsal of a disaster: who owns it, what must hold, when to refuse or stop, and its steps
+    in order.
+    """
 
     drill: str
     """Name: lower-case letters, digits and dashes."""
@@ -319,7 +341,9 @@ class KubernetesTarget:
     context: str | None = None
     """Context of that file. Default: its current one."""
     cluster_uid: str | None = None
-    """UID of the namespace kube-system: a run refuses when it is another. Required on protected targets."""
+    """UID of the namespace kube-system: a run refuses when it is another. Required on
+    protected targets.
+    """
     namespace: str = "drillkit"
     """Where the run's Lease lives."""
 
@@ -397,7 +421,9 @@ class Launch:
     """A target that drillkit starts for the run and stops afterwards."""
 
     module: str
-    """Python module to run; its first line of output is JSON: kubeconfig, urls, aws, prometheus, cluster_uid."""
+    """Python module to run; its first line of output is JSON: kubeconfig, urls, aws,
+    prometheus, cluster_uid.
+    """
     arguments: tuple[str, ...] = ()
     """Arguments."""
 
@@ -419,7 +445,9 @@ class Target:
     urls: Mapping[str, str] = field(default_factory=dict)
     """URLs that drills use as `${target.urls.NAME}`."""
     databases: Mapping[str, str] = field(default_factory=dict)
-    """Credentials of databases by instance, as references (`env:`, `file:`, `aws-secret:`) to `user:password`."""
+    """Credentials of databases by instance, as references (`env:`, `file:`, `aws-secret:`)
+    to `user:password`.
+    """
     canary_key: str | None = None
     """Reference (`env:`, `file:`, `aws-secret:`) to the key that heartbeats are signed with."""
     caps: Caps = Caps()

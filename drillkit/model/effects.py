@@ -1,6 +1,7 @@
 """What an effect must leave on disk before it happens: its undo, or the reason why there is none.
 
-Both are data, kind and arguments, never code: they are read back by another version on another machine.
+Both are data, kind and arguments, never code: they are read back by another version on
+another machine.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ Phase: TypeAlias = Literal["relieve", "remove"]
 
 @dataclass(frozen=True)
 class Undo:
-    """Base of every undo. Subclasses stand beside the client call they reverse and add fields of plain data.
+    """Base of every undo. Subclasses stand beside the client call they reverse and add fields of
+    plain data.
 
-    `kind` is `<module of clients>.<what>`, such as `kube.uncordon`: its first word finds the module again.
+    `kind` is `<module of clients>.<what>`, such as `kube.uncordon`: its first word finds the
+    module again.
     """
 
     kind: ClassVar[str]

@@ -1,7 +1,7 @@
 """Everything drillkit raises on purpose.
 
-A message says what was expected, what was found and what to do next; `CallError` is what a foreign system answered,
-mapped once at the edge (in `clients/`).
+A message says what was expected, what was found and what to do next; `CallError` is what a foreign
+system answered, mapped once at the edge (in `clients/`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Mistake:
 
 
 class SpecError(DrillError):
-    """A drill, an experiment, a target or an SLO that does not say what it means. Nothing was touched."""
+    """A drill, an experiment, a target or an SLO that does not say what it means. Nothing
+    was touched.
+    """
 
     exit_code = 2
 
@@ -65,11 +67,15 @@ class NotOurs(DrillError):
 
 
 class JournalLost(DrillError):
-    """The journal takes no more lines: no further effect may start; clean-up goes on from memory."""
+    """The journal takes no more lines: no further effect may start; clean-up goes on
+    from memory.
+    """
 
 
 class StepFailed(DrillError):
-    """A step did not do what it is for: its activity, its objective's premise or its check failed."""
+    """A step did not do what it is for: its activity, its objective's premise or its
+    check failed.
+    """
 
 
 class StepUnknown(DrillError):

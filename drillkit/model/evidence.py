@@ -1,8 +1,9 @@
-"""Evidence: what was observed. A closed set; judge and report match on it and end in `assert_never`.
+"""Evidence: what was observed. A closed set; judge and report match on it and end
+in `assert_never`.
 
-Number, date, monotonic time, writer and step stand in the record around it, so no class repeats them. Times inside
-are seconds on the run's monotonic axis, unless they come from the other side (datetime, UTC). Outages, RTO, RPO, burn
-and percentiles are not here: the judge derives them.
+Number, date, monotonic time, writer and step stand in the record around it, so no class repeats
+them. Times inside are seconds on the run's monotonic axis, unless they come from the other side
+(datetime, UTC). Outages, RTO, RPO, burn and percentiles are not here: the judge derives them.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ class Sample:
     sent: int
     good: int
     bad: Mapping[str, int]
-    """Cause to count: refused, timeout, reset, 5xx, 4xx, slow, dns, tls, body, throttled (403, 429),
-    unreachable (no route), status (another that was not expected)."""
+    """Cause to count: refused, timeout, reset, 5xx, 4xx, slow, dns, tls, body, throttled (403,
+    429), unreachable (no route), status (another that was not expected)."""
     latency_us: Mapping[int, int]
-    """Upper bound of a bucket in microseconds (log-linear, at most 2 % wide) to count; from the intended
-    send. Good and slow ones only: a failed one has no latency, the judge counts it as slower than any."""
+    """Upper bound of a bucket in microseconds (log-linear, at most 2 % wide) to count; from the
+    intended send. Good and slow ones only: a failed one has no latency, the judge counts it as
+    slower than any."""
     flips: tuple[tuple[float, bool], ...]
     """(intended send, good) of the first probe and of each that differs from the one before it."""
     last: tuple[tuple[float, bool], ...]
-    """(intended send, good) of the probe just before each flip after the first, and of the last one of the second."""
+    """(intended send, good) of the probe just before each flip after the first, and of the last one
+    of the second.
+    """
     lateness_p99_us: int
     """99th percentile of actual minus intended send."""
     dropped: int
@@ -65,14 +69,18 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One activity of a Chaos Toolkit experiment, judged by us and not by the experiment's status."""
+    """One activity of a Chaos Toolkit experiment, judged by us and not by the experiment's
+    status.
+    """
 
     name: str
     place: Literal["before", "method", "during", "after", "rollback"]
     kind: Literal["action", "probe"]
     outcome: Literal["succeeded", "failed", "cut", "skipped"]
     hit: int | None
-    """Targets touched; 0 of an action that should touch some is a failure; None: the activity cannot say."""
+    """Targets touched; 0 of an action that should touch some is a failure; None: the activity
+    cannot say.
+    """
     tolerated: bool | None
     """Whether a hypothesis probe met its tolerance; None: no tolerance."""
     took_s: float
@@ -80,16 +88,22 @@ class Activity:
     targets: tuple[str, ...] = ()
     """What was touched, such as `pod/shop/web-5d9c-x7k2p`."""
     undo_guaranteed: bool = True
-    """False for an action of a foreign extension: its rollbacks run at least once, no more is known."""
+    """False for an action of a foreign extension: its rollbacks run at least once, no more
+    is known.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`found OP expected`, compared by the judge. `found` None: it could not be read, so nothing is proven."""
+    """`found OP expected`, compared by the judge. `found` None: it could not be read, so nothing
+    is proven.
+    """
 
     name: str
     purpose: Literal["guard", "prerequisite", "in-effect", "step", "restored-data"]
-    """`in-effect`: was the fault there while it should have been; a no makes the step unknown, not violated."""
+    """`in-effect`: was the fault there while it should have been; a no makes the step unknown,
+    not violated.
+    """
     expected: Scalar
     op: Literal["==", "!=", ">", "<", ">=", "<=", "matches"]
     found: Scalar | None
@@ -98,7 +112,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences of marks."""
+    """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences
+    of marks.
+    """
 
     moment: Literal[
         "disrupted",
@@ -136,7 +152,9 @@ class RecoveryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Settings of a copy, objects of a namespace, checksums of key ranges: what differs, out of how much."""
+    """Settings of a copy, objects of a namespace, checksums of key ranges: what differs, out of
+    how much.
+    """
 
     of: Literal["settings", "objects", "checksums"]
     subject: str

@@ -1,6 +1,6 @@
-"""A service level objective as drillkit understands it: what an OpenSLO document says once all its references are
-followed. Where an SLI is read from is a kind of its own: counters of a metrics server, a threshold on one of its
-values, or a probe of the drill.
+"""A service level objective as drillkit understands it: what an OpenSLO document says once all its
+references are followed. Where an SLI is read from is a kind of its own: counters of a metrics
+server, a threshold on one of its values, or a probe of the drill.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ Operator: TypeAlias = Literal["lt", "lte", "gt", "gte"]
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A counter's selector such as `http_requests_total{job="web"}`: summed, and counted over any window."""
+    """A counter's selector such as `http_requests_total{job="web"}`: summed, and counted over
+    any window.
+    """
 
     selector: str
 
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
-    """A query that the server evaluates over a window: `{{.window}}` stands where its length goes."""
+    """A query that the server evaluates over a window: `{{.window}}` stands where its
+    length goes.
+    """
 
     template: str
     per_second: bool = False
@@ -99,7 +103,9 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class BurnAlert:
-    """An alert of an AlertCondition: it fires while the budget burns faster than `threshold` over `lookback`."""
+    """An alert of an AlertCondition: it fires while the budget burns faster than `threshold`
+    over `lookback`.
+    """
 
     name: str
     severity: str

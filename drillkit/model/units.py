@@ -11,7 +11,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: str) -> timedelta:
-    """`90s`, `10m`, `1h30m`, `250ms` as a timedelta. Raises ValueError for anything else, a bare number included."""
+    """`90s`, `10m`, `1h30m`, `250ms` as a timedelta. Raises ValueError for anything else, a bare
+    number included.
+    """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"expected a duration such as 90s, 10m or 1h30m, found {text!r}")
@@ -19,7 +21,9 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(length: timedelta | float) -> str:
-    """Shortest honest form of a duration (timedelta or seconds): `0.35 s`, `12.4 s`, `2 min`, `1 h 30 min`."""
+    """Shortest honest form of a duration (timedelta or seconds): `0.35 s`, `12.4 s`,
+    `2 min`, `1 h 30 min`.
+    """
     seconds = length.total_seconds() if isinstance(length, timedelta) else length
     if seconds < 0:
         return f"-{format_duration(-seconds)}"
@@ -104,7 +108,9 @@ class OutOf:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How many of those that match: a number, or a percentage of them (rounded down, but at least one)."""
+    """How many of those that match: a number, or a percentage of them (rounded down, but at
+    least one).
+    """
 
     count: int | None = None
     share: Share | None = None

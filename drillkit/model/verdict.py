@@ -45,7 +45,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A time in which probes failed, as a bracket: it lasted at least `least_s` and at most `most_s`."""
+    """A time in which probes failed, as a bracket: it lasted at least `least_s` and at
+    most `most_s`.
+    """
 
     sli: str
     first_bad: float

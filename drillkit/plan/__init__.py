@@ -1,4 +1,6 @@
-"""Resolves a drill against its target without touching anything: victims, effects, permissions, problems."""
+"""Resolves a drill against its target without touching anything: victims, effects,
+permissions, problems.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def survey(
 ) -> Plan:
     """Look at everything the drill would touch. Reads only.
 
-    `bind` gives the arguments of a step's kind, or None when they depend on outputs of earlier steps. What cannot be
-    looked at is a problem: planning fails closed.
+    `bind` gives the arguments of a step's kind, or None when they depend on outputs of earlier
+    steps. What cannot be looked at is a problem: planning fails closed.
     """
     plans: list[StepPlan] = []
     problems: list[str] = []
@@ -76,7 +78,9 @@ def _prospect(
 
 
 def _missing_permissions(prospect: Prospect, target: Target, clients: Clients) -> list[str]:
-    """Permissions of the cluster that the operator lacks. `rds:...` and its like are checked by the calls' dry runs."""
+    """Permissions of the cluster that the operator lacks. `rds:...` and its like are checked by the
+    calls' dry runs.
+    """
     if target.kubernetes is None:
         return []
     missing: list[str] = []

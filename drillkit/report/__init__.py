@@ -1,4 +1,6 @@
-"""Renders a verdict from a journal: Markdown, HTML, JSON, JUnit XML. Offline, on any machine, years later."""
+"""Renders a verdict from a journal: Markdown, HTML, JSON, JUnit XML. Offline, on any machine,
+years later.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ LATEST = "latest"
 
 
 def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
-    """Judge the journal in `folder` and write `verdict.json`, `report.md`, `report.html` and `junit.xml` beside it.
+    """Judge the journal in `folder` and write `verdict.json`, `report.md`, `report.html` and
+    `junit.xml` beside it.
 
     In a folder of reports, DRILL/latest leads to the newest run from then on.
     Raises OSError, JournalDamaged; UsageError for a journal without a first record.
@@ -74,7 +77,9 @@ def render(history: History, verdict: Verdict, last_hash: str) -> dict[str, str]
 
 
 def point_latest(folder: Path, verdict: Verdict) -> None:
-    """Let DRILL/latest lead to this run; not where it leads to a newer one, or the folder is none of that drill."""
+    """Let DRILL/latest lead to this run; not where it leads to a newer one, or the folder is none
+    of that drill.
+    """
     if folder.name != verdict.run or folder.parent.name != verdict.drill:
         return
     link = folder.parent / LATEST

@@ -94,7 +94,8 @@ def timeline(story: Story) -> str:
 
 
 _DEFINITIONS = (
-    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)">'
     '<line class="hatching" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>'
 )
 
@@ -106,7 +107,8 @@ def described(story: Story) -> str:
         if not lane.spans:
             said.append(f"{lane.name} was not reached.")
         said += [
-            f"{span.name}: {format_duration(round(span.start_s, 1))} to {format_duration(round(span.end_s, 1))}"
+            f"{span.name}: {format_duration(round(span.start_s, 1))} to "
+            f"{format_duration(round(span.end_s, 1))}"
             f"{'' if span.tone == 'group' else ', ' + span.tone}."
             for span in lane.spans
         ]
@@ -122,7 +124,10 @@ def _text(x: float, y: float, kind: str, text: str, anchor: str = "start") -> st
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float, more: str = "") -> str:
-    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(0.0, height):.1f}"{more}/>'
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+        f'height="{max(0.0, height):.1f}"{more}/>'
+    )
 
 
 def _titled(title: str, *shapes: str) -> str:
@@ -196,7 +201,9 @@ def _box(axis: Axis, span: Span, y: float) -> str:
 
 
 def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float]:
-    """Marks with their words, in as many of three rows as they need; and where the next thing may stand."""
+    """Marks with their words, in as many of three rows as they need; and where the next thing
+    may stand.
+    """
     if not events:
         return "", y
     rows: list[float] = []
@@ -207,7 +214,10 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
         begin = x if right else x - width
         row = next((i for i, until in enumerate(rows) if until < begin), len(rows))
         top = y + 14 * min(row, 2)
-        mark = f'<path class="{"mark cuts" if event.cuts else "mark"}" d="M{x - 4:.1f} {top + 2:.1f}h8l-4 8z"/>'
+        mark = (
+            f'<path class="{"mark cuts" if event.cuts else "mark"}" d="M{x - 4:.1f} '
+            f'{top + 2:.1f}h8l-4 8z"/>'
+        )
         shapes = [mark]
         if row < 3:
             rows[row : row + 1] = [begin + width]
@@ -225,7 +235,9 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
 
 
 def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> str:
-    """Events drawn through everything: what cut the run short, and the rest where it is not too much."""
+    """Events drawn through everything: what cut the run short, and the rest where it is not
+    too much.
+    """
     shown = events if len(events) <= 12 else [event for event in events if event.cuts]
     return "".join(
         f'<line class="{"cutting" if event.cuts else "through"}" x1="{axis.x(event.at_s):.1f}" '
@@ -255,12 +267,15 @@ def _scale(y: float, most: str, unit: str) -> str:
         _text(LEFT - 8, y + 8, "scale", most, "end")
         + _text(LEFT - 8, y + PANEL / 2 + 4, "unit", unit, "end")
         + _text(LEFT - 8, y + PANEL, "scale", "0", "end")
-        + f'<line class="base" x1="{LEFT}" y1="{y + PANEL:.1f}" x2="{WIDTH - RIGHT}" y2="{y + PANEL:.1f}"/>'
+        + f'<line class="base" x1="{LEFT}" y1="{y + PANEL:.1f}" x2="{WIDTH - RIGHT}" '
+        f'y2="{y + PANEL:.1f}"/>'
     )
 
 
 def _traffic(axis: Axis, series: Series, begin: float, y: float) -> str:
-    """Requests a second: good ones above, bad ones from the bottom; outages over them, unwatched times between."""
+    """Requests a second: good ones above, bad ones from the bottom; outages over them, unwatched
+    times between.
+    """
     most = _round_up(max((b.per_s for b in series.bins), default=1.0))
     parts = [_scale(y, f"{most:g}", "requests/s")]
     parts += [_gap(axis, start, end, y) for start, end in series.gaps]
@@ -318,7 +333,9 @@ def _bar(axis: Axis, b: Bin, most: float, y: float) -> str:
 
 
 def _latency(axis: Axis, series: Series, y: float) -> str:
-    """p95 of answered requests, in milliseconds; broken where nobody looked or nothing was answered."""
+    """p95 of answered requests, in milliseconds; broken where nobody looked or nothing
+    was answered.
+    """
     bound = series.bound_p95_ms
     most = _round_up(
         max(

@@ -1,6 +1,7 @@
 """The verdict as JUnit XML, which pipelines read: one test case for each judged thing.
 
-Violated is a failure, unknown an error (nobody knows), and what a refused drill did not do is skipped.
+Violated is a failure, unknown an error (nobody knows), and what a refused drill did not do
+is skipped.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def _timestamp(at: float) -> str:
 
 
 def _cases(verdict: Verdict) -> list[Element]:
-    """Gates, guards, bounds, what each step was judged by, every effect's undo, and what else was found."""
+    """Gates, guards, bounds, what each step was judged by, every effect's undo, and what else
+    was found.
+    """
     cases: list[Element] = []
     told: set[str] = set()
     refused = bool(verdict.refused)

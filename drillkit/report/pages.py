@@ -1,4 +1,6 @@
-"""The pages: templates filled with a story and a verdict. Every text is escaped, in SVG and Markdown too."""
+"""The pages: templates filled with a story and a verdict. Every text is escaped, in SVG and
+Markdown too.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +138,9 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 
 def prepare() -> None:
-    """Compile the templates, which takes ten times as long as filling them: for whoever has time before."""
+    """Compile the templates, which takes ten times as long as filling them: for whoever has
+    time before.
+    """
     _environment(html=False).get_template("report.md.j2")
     _environment(html=True).get_template("report.html.j2")
 

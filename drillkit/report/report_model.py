@@ -1,6 +1,8 @@
-"""A history as a report tells it: facts, spans, moments, series and evidence. Pure; everything comes from the journal.
+"""A history as a report tells it: facts, spans, moments, series and evidence. Pure; everything
+comes from the journal.
 
-Whatever the judge takes, this takes: what cannot be read is left out here, and the judge has listed it.
+Whatever the judge takes, this takes: what cannot be read is left out here, and the judge has
+listed it.
 """
 
 from __future__ import annotations

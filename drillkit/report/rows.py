@@ -1,4 +1,6 @@
-"""What a step was judged by, as rows of a table: each judged thing once, with what its evidence adds."""
+"""What a step was judged by, as rows of a table: each judged thing once, with what its
+evidence adds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Samples as series of a chart: a bin for each second, or longer ones of a round length where there are too many."""
+"""Samples as series of a chart: a bin for each second, or longer ones of a round length where there
+are too many.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,8 @@ def series_of(
 
 def _put(found: _Growing, sample: Sample, record: Record, begin: float, bin_s: int) -> None:
     first, last = begins(sample), ends(sample)
-    # A record is written when its second's answers are in: the intended times say which second that was.
+    # A record is written when its second's answers are in: the intended times say which second
+    # that was.
     start = (record.mono - 1.0 if first is None else first) - begin
     over = max(start, (record.mono if last is None else last) - begin)
     end = over + (over - start) / max(sample.sent - 1, 1) if sample.sent > 1 else start + 1.0

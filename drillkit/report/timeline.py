@@ -1,4 +1,6 @@
-"""What happened when, as a list: what an incident's timeline would hold, from records and from outages."""
+"""What happened when, as a list: what an incident's timeline would hold, from records and
+from outages.
+"""
 
 from __future__ import annotations
 
@@ -252,7 +254,10 @@ def _from_outages(verdict: Verdict) -> Iterator[_Said]:
                 continue
             yield _Said(f"{sli.sli} begins to fail", tone="bad", at=outage.first_bad)
             if outage.ended:
-                words = f"{sli.sli} fails for the last time: {outage.bad:,} bad, an outage of {bracket(outage)}"
+                words = (
+                    f"{sli.sli} fails for the last time: {outage.bad:,} bad, an outage "
+                    f"of {bracket(outage)}"
+                )
                 yield _Said(words, tone="good", at=outage.last_bad)
 
 

@@ -1,7 +1,7 @@
 """Everything that ends a run early, and what happens at once when it does.
 
-An abort closes the gate (no new effect), is written down, and cuts what is running. Clean-up follows in the runner's
-own time. The first reason stays.
+An abort closes the gate (no new effect), is written down, and cuts what is running. Clean-up
+follows in the runner's own time. The first reason stays.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Stopper:
         """Set by a second Ctrl-C: leave *remove* to `drillkit recover`."""
 
     def abort(self, by: AbortedBy, why: str) -> None:
-        """Stop the run. Returns when the gate is closed and everything that runs was told to end."""
+        """Stop the run. Returns when the gate is closed and everything that runs was told
+        to end.
+        """
         with self._lock:
             if self.aborted is not None or self._cleaning:
                 return
@@ -55,7 +57,9 @@ class Stopper:
             self._journal.append("abort", {"by": by, "why": why})
 
     def cut(self, stop: Callable[[], None]) -> Callable[[], None]:
-        """Call `stop` when the run is aborted (at once if it is already). Gives back the unregistering."""
+        """Call `stop` when the run is aborted (at once if it is already). Gives back
+        the unregistering.
+        """
         with self._lock:
             key = self._next
             self._next += 1
@@ -70,12 +74,16 @@ class Stopper:
             self._cuts.pop(key, None)
 
     def cleaning(self) -> None:
-        """Clean-up has begun: from now on nothing is aborted, a signal can only shorten the clean-up."""
+        """Clean-up has begun: from now on nothing is aborted, a signal can only shorten
+        the clean-up.
+        """
         with self._lock:
             self._cleaning = True
 
     def on_signal(self, name: str) -> None:
-        """One signal came: the first aborts, a later one (or one during clean-up) skips *remove*."""
+        """One signal came: the first aborts, a later one (or one during clean-up)
+        skips *remove*.
+        """
         with self._lock:
             first = self.aborted is None and not self._cleaning
         if first:
@@ -88,7 +96,8 @@ class Stopper:
                 self._journal.append(
                     "progress",
                     {
-                        "text": "second Ctrl-C: users are relieved, removing our own resources is left to `recover`"
+                        "text": "second Ctrl-C: users are relieved, removing our own resources is "
+                        "left to `recover`"
                     },
                     durable=False,
                 )
@@ -98,8 +107,8 @@ class Stopper:
 def signals_stop(stopper: Stopper) -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP go to the stopper while inside. Main thread only.
 
-    The work happens in a thread of its own: a handler runs between two instructions of the main thread, which may
-    hold any lock, the journal's included.
+    The work happens in a thread of its own: a handler runs between two instructions of the main
+    thread, which may hold any lock, the journal's included.
     """
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ours, theirs = socket.socketpair()

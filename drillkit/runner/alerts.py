@@ -1,4 +1,6 @@
-"""Alerts while a run goes on: written down when they begin and end, and an abort when one fires that nobody expects."""
+"""Alerts while a run goes on: written down when they begin and end, and an abort when one fires
+that nobody expects.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from drillkit.runner.run_start import each_step
 
 
 class Alerts:
-    """The alerts that a drill is about: those its guards select, those it expects, those it wants to be detected by."""
+    """The alerts that a drill is about: those its guards select, those it expects, those it wants
+    to be detected by.
+    """
 
     def __init__(self, drill: Drill) -> None:
         """Raises ValueError for matchers that cannot be read."""

@@ -1,4 +1,6 @@
-"""When something fails: keep what a runbook would look at, while it is still to be seen. Users are relieved first."""
+"""When something fails: keep what a runbook would look at, while it is still to be seen. Users are
+relieved first.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ SCOPES = 3
 
 
 def scopes(plan: Plan, step: str) -> tuple[tuple[str, str], ...]:
-    """(namespace, selector) of what a step touches: as its configuration says, else the namespaces of its targets."""
+    """(namespace, selector) of what a step touches: as its configuration says, else the namespaces
+    of its targets.
+    """
     found: dict[tuple[str, str], None] = {}
     for planned in plan.steps:
         if planned.step.name != step:

@@ -39,7 +39,9 @@ def plan_only(
     bind: Callable[[Step, None], object | None],
     find_experiment: Callable[[str], Experiment],
 ) -> Plan:
-    """What the drill would do to the target. Touches nothing: the fence of its clients is closed."""
+    """What the drill would do to the target. Touches nothing: the fence of its clients
+    is closed.
+    """
     clock, fence = SystemClock(), Fence()
     fence.close("this only looks")
     clients = Clients(target, clock, fence)

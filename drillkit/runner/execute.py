@@ -169,7 +169,9 @@ class _Run:
             self.stopper.abort("blind", died)
 
     def go(self) -> None:
-        """Everything before clean-up. What goes wrong is in the journal afterwards, not in the caller's hands."""
+        """Everything before clean-up. What goes wrong is in the journal afterwards, not in the
+        caller's hands.
+        """
         self.watching.start()
         self.watch.start()
         try:
@@ -295,8 +297,9 @@ class _Run:
         found = self.clients.kube.cluster_uid()
         if kubernetes.cluster_uid and kubernetes.cluster_uid != found:
             raise TargetError(
-                f"target `{self.request.target.name}` is pinned to cluster {kubernetes.cluster_uid}, but this "
-                f"kubeconfig leads to {found}; choose the right context, or correct `cluster_uid` in targets.yaml"
+                f"target `{self.request.target.name}` is pinned to cluster "
+                f"{kubernetes.cluster_uid}, but this kubeconfig leads to {found}; choose the right "
+                "context, or correct `cluster_uid` in targets.yaml"
             )
 
     def _check_plan(self) -> None:

@@ -69,8 +69,9 @@ class AbortGuards:
 def check_start(
     drill: Drill, journal: Journal, clock: Clock, by_metrics: Callable[[Guard], tuple[Holds, str]]
 ) -> None:
-    """Decide the window and the guards of `guards.start`. Raises Refused for the first that says no, and for one that
-    nobody can decide. `by_metrics` decides what is read from a metrics server."""
+    """Decide the window and the guards of `guards.start`. Raises Refused for the first that says
+    no, and for one that nobody can decide. `by_metrics` decides what is read from a metrics server.
+    """
     now = utc(clock.now())
     if drill.window is not None:
         why = outside(drill.window, now)
@@ -96,7 +97,9 @@ def _decide(journal: Journal, guard: str, holds: Holds, why: str) -> None:
 
 
 def outside(window: StartWindow, now: datetime) -> str:
-    """Why a drill may not begin at `now` (aware), or ''. A window may cross midnight; its day is that of its start."""
+    """Why a drill may not begin at `now` (aware), or ''. A window may cross midnight; its day is
+    that of its start.
+    """
     local = now.astimezone(ZoneInfo(window.timezone))
     first, last = (time.fromisoformat(part) for part in window.hours.split("-"))
     at = local.time().replace(tzinfo=None)
@@ -111,7 +114,9 @@ def outside(window: StartWindow, now: datetime) -> str:
 
 
 def frozen(freeze: str, today: date) -> str:
-    """Why `today` is frozen by `YYYY-MM-DD..YYYY-MM-DD` (both inclusive), or ''. Raises Refused when unreadable."""
+    """Why `today` is frozen by `YYYY-MM-DD..YYYY-MM-DD` (both inclusive), or ''. Raises Refused
+    when unreadable.
+    """
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", freeze)
     if not found:
         raise Refused(f"freeze `{freeze}` cannot be read: expected YYYY-MM-DD..YYYY-MM-DD")

@@ -1,6 +1,7 @@
 """Keeping a restored copy: in a real disaster the drill's copy may be the best there is.
 
-A request is a file in the run's folder, so that a run that is still at work finds it, and one that died as well.
+A request is a file in the run's folder, so that a run that is still at work finds it, and one that
+died as well.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Kept:
 def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
     """Keep one thing of a run: at once when the run is over, else when it cleans up.
 
-    `name` is a resource as the report shows it, or its last part. Raises UsageError naming what there is to keep,
-    Absent, NotOurs, CallError.
+    `name` is a resource as the report shows it, or its last part. Raises UsageError naming what
+    there is to keep, Absent, NotOurs, CallError.
     """
     history = read(folder / JOURNAL)
     undo = chosen(open_undos(history), name, history)
@@ -56,7 +57,8 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
     if lock is None:
         if _cleaning(history):
             raise UsageError(
-                f"run {folder.name} is cleaning up already: what is left then can be kept afterwards"
+                f"run {folder.name} is cleaning up already: what is left then can be "
+                "kept afterwards"
             )
         _ask(folder, undo.resource, by)
         return Kept(undo.resource, "the run leaves it alone when it cleans up", False)
@@ -148,7 +150,9 @@ def _companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
 def _hand_over(
     undo: OpenUndo, clients: Clients, book: Writer, by: str, *, strict: bool = False
 ) -> str:
-    """Take its marks off and write it down. `strict`: what is not there or not ours is an error, not kept."""
+    """Take its marks off and write it down. `strict`: what is not there or not ours is an error,
+    not kept.
+    """
     from drillkit.clients.leftovers import hand_over
 
     try:

@@ -1,7 +1,9 @@
-"""What a metrics server says during a run: gates, readings of objectives, alerts, guards of the start.
+"""What a metrics server says during a run: gates, readings of objectives, alerts, guards of
+the start.
 
-One thread asks, so that nobody waits for a slow server: a gate gets the last answer there is. Windows end one scrape
-interval before now, when every target has surely been scraped and stored; times are the server's.
+One thread asks, so that nobody waits for a slow server: a gate gets the last answer there is.
+Windows end one scrape interval before now, when every target has surely been scraped and stored;
+times are the server's.
 """
 
 from __future__ import annotations
@@ -101,10 +103,12 @@ class Metrics:
         """Scrape interval in seconds."""
         return self._server.scrape_interval_s if self._server is not None else 15.0
 
-    # --- before the run ----------------------------------------------------------------------------------------------
+    # --- before the run ---------------------------------------------------------------------------
 
     def open(self) -> dict[str, Any]:
-        """Connect and learn what record 1 holds: the terms of the SLOs. Never raises: `check` says what is wrong."""
+        """Connect and learn what record 1 holds: the terms of the SLOs. Never raises: `check` says
+        what is wrong.
+        """
         if self.needed:
             self._connect()
         asking = self._server is not None and not self._why
@@ -119,7 +123,8 @@ class Metrics:
                     try:
                         data |= {"n_window": events_in_window(self._server, slo, self._now())}
                     except CallError:
-                        asking = False  # budgets are charged by time then; whether it answers, gates will tell
+                        # budgets are charged by time then; whether it answers, gates will tell
+                        asking = False
             self.terms[name] = slo_terms(name, data)
         return {name: _plain(terms) for name, terms in self.terms.items()}
 
@@ -140,7 +145,9 @@ class Metrics:
             self._why = str(error)
 
     def start(self) -> None:
-        """Begin to ask for alerts and gates. Raises Refused when something is read from a server that cannot be."""
+        """Begin to ask for alerts and gates. Raises Refused when something is read from a server
+        that cannot be.
+        """
         if not self.needed:
             return
         if self._why:
@@ -150,7 +157,9 @@ class Metrics:
         self._thread.start()
 
     def check(self) -> None:
-        """Every objective's total must match something, else nobody would see anything. Raises Refused."""
+        """Every objective's total must match something, else nobody would see anything.
+        Raises Refused.
+        """
         for name, slo in self._slos.items():
             deadline = self._clock.mono() + READY_INTERVALS * self.interval_s
             while why := self._unmatched(slo):
@@ -170,7 +179,9 @@ class Metrics:
         return ""
 
     def start_guard(self, guard: Guard) -> tuple[Holds, str]:
-        """Whether a guard of the start lets the drill begin, and what was found. Never raises CallError."""
+        """Whether a guard of the start lets the drill begin, and what was found. Never
+        raises CallError.
+        """
         slo = self._all.get(guard.budget or guard.slo or "")
         if slo is not None and isinstance(slo.sli, Probed):
             return (
@@ -203,7 +214,7 @@ class Metrics:
         said = f"{found.remaining * 100:.3g} % of its error budget is left"
         return (Holds.MET if found.remaining >= guard.left.of_one else Holds.VIOLATED), said
 
-    # --- a source of the steady state --------------------------------------------------------------------------------
+    # --- a source of the steady state -------------------------------------------------------------
 
     def knows(self, sli: str) -> bool:
         return sli in self._slos
@@ -247,7 +258,7 @@ class Metrics:
             return decide_ratio(None, None, target, confidence=confidence)
         return decide_ratio(count.good, count.total, target, confidence=confidence, why=count.why)
 
-    # --- while it runs -----------------------------------------------------------------------------------------------
+    # --- while it runs ----------------------------------------------------------------------------
 
     def begin(self) -> None:
         """The steps begin."""
@@ -345,7 +356,9 @@ class Metrics:
             self._stopper.abort("guard", f"{guard}: {why}")
 
     def _read_during(self, counting: Counting, sums: dict[str, Cumulative]) -> None:
-        """Everything since the first step, until the last reading holds all that happened while steps ran."""
+        """Everything since the first step, until the last reading holds all that happened while
+        steps ran.
+        """
         if self._began is None or self._final.is_set():
             return
         now = self._now() - self.interval_s
@@ -366,7 +379,9 @@ class Metrics:
             self._final.set()
 
     def _last_end(self, slo: Slo) -> float | None:
-        """Where the last window of the steps ends: one interval after them, or with the slice that they ended in."""
+        """Where the last window of the steps ends: one interval after them, or with the slice that
+        they ended in.
+        """
         if self._began is None or self._ended is None:
             return None
         if slo.slices is not None:
@@ -402,7 +417,10 @@ def _exact(count: Count) -> Count:
     if count.exact:
         return count
     edges = count.edges or ("", "")
-    why = f"the limit lies between the buckets {edges[0]} and {edges[1]}; use one of them as the limit"
+    why = (
+        f"the limit lies between the buckets {edges[0]} and {edges[1]}; use one of them as "
+        "the limit"
+    )
     return replace(count, good=None, good_most=None, why=why)
 
 

@@ -1,4 +1,6 @@
-"""A run that reads nothing from a metrics server: what stands in for `Metrics`, without its imports."""
+"""A run that reads nothing from a metrics server: what stands in for `Metrics`, without
+its imports.
+"""
 
 from __future__ import annotations
 

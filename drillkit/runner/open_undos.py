@@ -1,4 +1,6 @@
-"""The run's effects and what became of them, in memory: clean-up goes on from here when the disk is gone."""
+"""The run's effects and what became of them, in memory: clean-up goes on from here when the disk
+is gone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reads the journal as it is written: feeds the steady state, watches the abort bounds, shows the run to people."""
+"""Reads the journal as it is written: feeds the steady state, watches the abort bounds, shows the
+run to people.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ TICK_S = 0.5
 
 
 class RecordDispatch:
-    """One thread that hands every record to its readers, in order. The journal's writers never wait for them."""
+    """One thread that hands every record to its readers, in order. The journal's writers never wait
+    for them.
+    """
 
     def __init__(
         self,

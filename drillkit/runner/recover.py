@@ -1,4 +1,5 @@
-"""Cleans up after runs that could not do it themselves: killed, powered off, or told to leave the rest.
+"""Cleans up after runs that could not do it themselves: killed, powered off, or told to leave
+the rest.
 
 A crashed drill is never resumed: its open undos are applied and it is judged again.
 """
@@ -50,7 +51,9 @@ def leftovers(target: str, runs: Iterable[OpenRun] | None = None) -> list[OpenRu
 
 
 def nothing_left(run: OpenRun) -> bool:
-    """Whether the target of a run ended with it, so that closing it touches nothing outside its journal."""
+    """Whether the target of a run ended with it, so that closing it touches nothing outside
+    its journal.
+    """
     try:
         return bool(launched_and_gone(read(run.journal)))
     except (OSError, DrillError):
@@ -124,7 +127,9 @@ def target_of(history: History) -> Target:
 
 
 def launched_and_gone(history: History) -> str:
-    """Why there is nothing left to undo, when the run's target was started for it and ended with it; else ''."""
+    """Why there is nothing left to undo, when the run's target was started for it and ended with
+    it; else ''.
+    """
     pid = history[0].data["identities"].get("launched_pid") if history else None
     if pid is None:
         return ""

@@ -1,4 +1,6 @@
-"""Names, folder, lock, registration and record 1 of a run: everything before it looks at the world."""
+"""Names, folder, lock, registration and record 1 of a run: everything before it looks at
+the world.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Place:
 
 
 def open_place(reports: Path, names: RunNames, target: str, owner: str) -> Place:
-    """Make the run's folder, lock it and note the run as open. Raises UsageError when that cannot be written."""
+    """Make the run's folder, lock it and note the run as open. Raises UsageError when that cannot
+    be written.
+    """
     folder = reports / names.drill / names.id
     try:
         folder.mkdir(parents=True)
@@ -61,8 +65,9 @@ def open_place(reports: Path, names: RunNames, target: str, owner: str) -> Place
 def cannot_be_written(where: Path, error: OSError) -> UsageError:
     """What to tell whoever chose that place."""
     return UsageError(
-        f"the run's folder cannot be written: {getattr(error, 'filename', None) or where}: {error.strerror}. "
-        "Nothing was touched. Choose another place with --out, or set DRILLKIT_HOME"
+        f"the run's folder cannot be written: {getattr(error, 'filename', None) or where}: "
+        f"{error.strerror}. Nothing was touched. Choose another place with --out, or "
+        "set DRILLKIT_HOME"
     )
 
 

@@ -1,4 +1,6 @@
-"""Objectives that a probe of the drill sees: its samples, counted as the judge will count them again."""
+"""Objectives that a probe of the drill sees: its samples, counted as the judge will count
+them again.
+"""
 
 from __future__ import annotations
 

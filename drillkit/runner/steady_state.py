@@ -1,7 +1,7 @@
 """The steady state while a run is going on: does the hypothesis hold now, and within how long?
 
-Sources of SLIs (the sampler's probes; a metrics server) are asked the same question; each gate's answer goes into
-the journal with the records it rests on.
+Sources of SLIs (the sampler's probes; a metrics server) are asked the same question; each gate's
+answer goes into the journal with the records it rests on.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Source(Protocol):
 
 
 class ProbeSource:
-    """The sampler's probes, in a process of their own whose samples come back through the journal."""
+    """The sampler's probes, in a process of their own whose samples come back through
+    the journal.
+    """
 
     def __init__(self, drill: Drill, journal: Journal, clock: Clock) -> None:
         self._drill, self._journal, self._clock = drill, journal, clock
@@ -53,7 +55,9 @@ class ProbeSource:
         self._thread: threading.Thread | None = None
 
     def start(self, lock_fd: int) -> None:
-        """Start sampling, if the drill has probes. Main thread only. Raises UsageError, DrillError."""
+        """Start sampling, if the drill has probes. Main thread only. Raises UsageError,
+        DrillError.
+        """
         if not self._drill.probes:
             return
         from drillkit.sampler.process import Sampler
@@ -115,8 +119,8 @@ class SteadyState:
     def hold(self, place: str, gates: GateSet, *, default_within: timedelta) -> str:
         """Wait until all gates hold, each within its time, and write down what came of each.
 
-        '' when they hold, else why not. One flaky sample decides nothing: a gate is asked again until its time is
-        over. Raises Refused when the run is aborted meanwhile.
+        '' when they hold, else why not. One flaky sample decides nothing: a gate is asked again
+        until its time is over. Raises Refused when the run is aborted meanwhile.
         """
         wanted: Mapping[str, Expectation] = {
             **{name: Expectation() for name in gates.slo},

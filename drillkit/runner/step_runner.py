@@ -1,7 +1,7 @@
 """Runs the steps: in order, siblings of a group at the same time, each in a thread of its own.
 
-The main thread only waits, so that signals are heard at once. A step that does not end after it was cut is left to
-itself: its mutating calls stand before a closed fence.
+The main thread only waits, so that signals are heard at once. A step that does not end after it was
+cut is left to itself: its mutating calls stand before a closed fence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from drillkit.steps.base import Act, kind_named
 
 Outcome: TypeAlias = Literal["ok", "failed", "unknown", "skipped", "cut"]
 OVERDUE_S = 20.0
-"""A step that does not end by itself so long after its limit (a blocked call is cut after 15 s) ends the run."""
+"""A step that does not end by itself so long after its limit (a blocked call is cut after 15 s)
+ends the run.
+"""
 CUT_GRACE_S = 5.0
 """How long a cut step may take to end before it is left behind its closed fence."""
 
@@ -49,9 +51,10 @@ class StepRunner:
         overdue: Callable[[str], None],
         look: Callable[[Step], None],
     ) -> None:
-        """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else why not;
-        `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's arguments, with the outputs
-        of earlier steps; `overdue` aborts the run because a step would not end at its limit;
+        """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else
+        why not; `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's
+        arguments, with the outputs of earlier steps; `overdue` aborts the run because a step would
+        not end at its limit;
         `look` keeps what is to be seen after a step that did not succeed."""
         self._book, self._clock, self._fence = book, clock, fence
         self._act_of, self._steady_before, self._relieve, self._bind = (
@@ -162,10 +165,12 @@ class StepRunner:
             except (StepFailed, DeadlineOver) as why:
                 return Result("failed", str(why))
             except DrillError as why:
-                # A call that went wrong, a drill that does not fit, a lost journal: the step has shown nothing.
+                # A call that went wrong, a drill that does not fit, a lost journal: the step has
+                # shown nothing.
                 return Result("unknown", str(why))
             except Exception as bug:
-                # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls it met.
+                # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls
+                # it met.
                 self._book.append(
                     "progress", {"text": traceback.format_exc(limit=8)}, durable=False
                 )

@@ -30,7 +30,8 @@ class Swept:
 
 
 def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
-    """(everything at the target whose time is over in the order in which it must go, where nobody could look and why).
+    """(everything at the target whose time is over in the order in which it must go, where nobody
+    could look and why).
 
     What a run of this machine is at work with is not among it. Raises CallError, TargetError.
     """
@@ -78,7 +79,9 @@ def sweep(
     limit_s: float,
     tell: Callable[[Swept], None],
 ) -> list[Swept]:
-    """Remove them one after the other, within `limit_s` seconds; one that cannot be removed holds up nobody."""
+    """Remove them one after the other, within `limit_s` seconds; one that cannot be removed holds
+    up nobody.
+    """
     deadline = Deadline.after(limit_s, clock)
     done: list[Swept] = []
     for each in leftovers:

@@ -1,4 +1,6 @@
-"""The run's lock in the target cluster, kept for as long as the run lasts, its clean-up included."""
+"""The run's lock in the target cluster, kept for as long as the run lasts, its clean-up
+included.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ LEASE = "drillkit"
 TTL_S = 60
 """A lock that is not renewed for so long may be taken by another run."""
 FLAG_EVERY_S = 1.0
-"""How often the stop flag is read: an abort by `kubectl annotate` is promised within two seconds."""
+"""How often the stop flag is read: an abort by `kubectl annotate` is promised within
+two seconds.
+"""
 RETRY_S = 2.0
 
 
@@ -23,7 +27,8 @@ class TargetLock:
     """One drill at a time on a cluster."""
 
     def __init__(self, clients: Clients, clock: Clock, stopper: Stopper) -> None:
-        # A fence of its own: the lock is renewed while the clean-up works behind the run's closed fence.
+        # A fence of its own: the lock is renewed while the clean-up works behind the run's
+        # closed fence.
         self._clients = clients.behind(Fence())
         self._clock, self._stopper = clock, stopper
         self._plan: Planned[ReleaseLease] | None = None
@@ -31,7 +36,9 @@ class TargetLock:
         self._thread = threading.Thread(target=self._keep, name="target-lock", daemon=True)
 
     def take(self, book: Book, run: str, holder: str, wait_s: float, fence: Fence) -> None:
-        """Take the lock and keep it. Raises Refused naming the holder when it is not free within `wait_s`."""
+        """Take the lock and keep it. Raises Refused naming the holder when it is not free
+        within `wait_s`.
+        """
         kubernetes = self._clients.target.kubernetes
         assert kubernetes is not None
         deadline = Deadline.after(wait_s, self._clock)

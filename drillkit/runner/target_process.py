@@ -1,4 +1,6 @@
-"""A target that drillkit starts for a run: its process, and the endpoints that its first line of output names."""
+"""A target that drillkit starts for a run: its process, and the endpoints that its first line of
+output names.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ ENDPOINTS = "endpoints.json"
 
 
 def standing(target: Target) -> Mapping[str, Any] | None:
-    """Endpoints of a launchable target that somebody started before and that still runs (`drillkit sandbox up`)."""
+    """Endpoints of a launchable target that somebody started before and that still
+    runs (`drillkit sandbox up`).
+    """
     file = home() / target.name / ENDPOINTS
     try:
         endpoints: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -43,10 +47,11 @@ def standing(target: Target) -> Mapping[str, Any] | None:
 def launched(
     target: Target, more_arguments: tuple[str, ...] = ()
 ) -> Iterator[tuple[Target, int | None]]:
-    """The target with its endpoints and its process, started for as long as this lasts; any other target as it is.
+    """The target with its endpoints and its process, started for as long as this lasts; any other
+    target as it is.
 
-    Main thread only: on Linux the kernel ends the process with the thread that started it. Raises TargetError with
-    the process's own words when it does not come up.
+    Main thread only: on Linux the kernel ends the process with the thread that started it. Raises
+    TargetError with the process's own words when it does not come up.
     """
     if target.launch is None:
         yield target, None
@@ -86,14 +91,16 @@ def start(
             stdin=subprocess.PIPE if with_us else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is ours to handle: clean-up needs the target
+            # Ctrl-C in the terminal is ours to handle: clean-up needs the target
+            start_new_session=True,
         )
     line = _first_line(process)
     if not line:
         end(process)
         words = log_path.read_text(errors="replace").strip().splitlines()[-5:]
         raise TargetError(
-            f"target `{target.name}` did not come up within {READY_S:.0f} s; it said: {' / '.join(words) or 'nothing'}"
+            f"target `{target.name}` did not come up within {READY_S:.0f} s; it "
+            f"said: {' / '.join(words) or 'nothing'}"
         )
     return process, json.loads(line)
 

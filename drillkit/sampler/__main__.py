@@ -1,7 +1,8 @@
-"""`python -m drillkit.sampler PARENT`: the sampler's process, started by the runner and by nobody else.
+"""`python -m drillkit.sampler PARENT`: the sampler's process, started by the runner and by
+nobody else.
 
-Standard input: one JSON line `{"aims": [...]}`, then commands. Standard output: one JSON line, `{"start": ...}` or
-`{"error": ...}`. Samples go to the runner's journal through the inherited pipe.
+Standard input: one JSON line `{"aims": [...]}`, then commands. Standard output: one JSON line,
+`{"start": ...}` or `{"error": ...}`. Samples go to the runner's journal through the inherited pipe.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def _refuse(why: str) -> int:
 
 
 def _first_line() -> bytes | None:
-    """The configuration; None if the parent ended first. Byte by byte, so that commands stay in the pipe."""
+    """The configuration; None if the parent ended first. Byte by byte, so that commands stay in
+    the pipe.
+    """
     line = bytearray()
     while not line.endswith(b"\n"):
         if len(line) > _CONFIG_BYTES or not (byte := os.read(sys.stdin.fileno(), 1)):
@@ -76,14 +79,16 @@ def _make_room(aims: list[Aim]) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
         raise UsageError(
-            f"the probes may need {need} open files (2 x rate x timeout), but only {hard} are allowed: "
-            "lower a rate or a timeout, or raise `ulimit -n`"
+            f"the probes may need {need} open files (2 x rate x timeout), but only {hard} are "
+            "allowed: lower a rate or a timeout, or raise `ulimit -n`"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
 
 def _be_punctual() -> None:
-    """Take away what makes a process late: the timer's slack, its neighbours, the collector, its own threads."""
+    """Take away what makes a process late: the timer's slack, its neighbours, the collector, its
+    own threads.
+    """
     if sys.platform == "linux":
         pr_set_timerslack = 29
         ctypes.CDLL(None).prctl(pr_set_timerslack, 1)

@@ -34,7 +34,9 @@ NAMING, CONNECTING, SHAKING, SENDING, READING, IDLE, CLOSED = range(7)
 
 
 class ProbePlan:
-    """What all connections of a probe share: its aim, the request's bytes, trust, and known addresses."""
+    """What all connections of a probe share: its aim, the request's bytes, trust, and
+    known addresses.
+    """
 
     __slots__ = ("addresses", "aim", "body", "patience_s", "request", "tls")
 
@@ -48,8 +50,9 @@ class ProbePlan:
         """Of a host that is an address already; empty: look the name up each time."""
         self.body = aim.body.encode() if aim.body is not None else None
         self.patience_s = max(0.02, min(aim.slow_s or aim.timeout_s, aim.timeout_s) / 10)
-        """How late a probe may leave, or how long we may have slept, before its latency says more about us than about
-        the service: a tenth of its threshold, but no less than what an ordinary machine does to a process at times."""
+        """How late a probe may leave, or how long we may have slept, before its latency says more
+        about us than about the service: a tenth of its threshold, but no less than what an ordinary
+        machine does to a process at times."""
 
 
 class Ticket:
@@ -118,7 +121,9 @@ class Connection:
             resolver.ask(self._plan.aim.host, self._plan.aim.port, self._named)
 
     def reuse(self) -> bool:
-        """Send the next request on this idle connection; False (and closed) if the other side has ended it."""
+        """Send the next request on this idle connection; False (and closed) if the other side has
+        ended it.
+        """
         assert self._stage == IDLE
         if not self._alive():
             self.close()
@@ -288,7 +293,9 @@ class Connection:
         self._owner.finished(self, cause)
 
     def _alive(self) -> bool:
-        """Whether an idle connection is still open. Bytes on it, other than TLS's own, end it too."""
+        """Whether an idle connection is still open. Bytes on it, other than TLS's own, end
+        it too.
+        """
         assert self._sock is not None
         try:
             self._sock.recv(1)

@@ -29,7 +29,8 @@ class Engine:
     def __init__(
         self, aims: Sequence[Aim], book: Book, commands_fd: int, book_fd: int | None
     ) -> None:
-        """`commands_fd`: one JSON line per command, `{"stop": true}`; its end stops at once, as does `book_fd`'s.
+        """`commands_fd`: one JSON line per command, `{"stop": true}`; its end stops at once, as
+        does `book_fd`'s.
 
         Raises UsageError for a secret or a certificate that cannot be read.
         """
@@ -61,11 +62,14 @@ class Engine:
         return self._start
 
     def run(self) -> bool:
-        """Sample until stopped. False if nobody was left to stop it. Raises JournalLost when samples cannot be kept."""
+        """Sample until stopped. False if nobody was left to stop it. Raises JournalLost when
+        samples cannot be kept.
+        """
         before = time.monotonic()
         while not self._done():
             wait = max(0.0, self._next() - time.monotonic())
-            # select's time-out is in microseconds where epoll's is in milliseconds; a selector is itself selectable.
+            # select's time-out is in microseconds where epoll's is in milliseconds; a selector is
+            # itself selectable.
             select.select([self._selector.fileno()], (), (), wait)
             now = time.monotonic()
             for lane in self._lanes:

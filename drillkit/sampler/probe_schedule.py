@@ -16,7 +16,9 @@ from drillkit.sampler.tally import ProbeTally
 
 
 def most_connections(aim: Aim) -> int:
-    """Connections that may be open at once: all that leave within one timeout, and a few that are late or idle."""
+    """Connections that may be open at once: all that leave within one timeout, and a few that are
+    late or idle.
+    """
     return int(aim.per_s * aim.timeout_s * 1.1) + 2
 
 
@@ -24,7 +26,9 @@ class Lane:
     """Sends probe i at `first + i / rate`, whatever became of those before it."""
 
     def __init__(self, aim: Aim, selector: BaseSelector, resolver: Resolver) -> None:
-        """Reads the probe's secrets and certificates. Raises UsageError for those that cannot be read."""
+        """Reads the probe's secrets and certificates. Raises UsageError for those that cannot
+        be read.
+        """
         self._plan = ProbePlan(
             aim,
             request(aim),
@@ -43,7 +47,9 @@ class Lane:
         """When the next probe leaves."""
 
     def begin(self, start: float, phase: float) -> None:
-        """Seconds are counted from `start` (monotonic); the first probe leaves `phase` of an interval later."""
+        """Seconds are counted from `start` (monotonic); the first probe leaves `phase` of an
+        interval later.
+        """
         self._tally = ProbeTally(self._aim.name, self._aim.control, start)
         self._first = self.due = start + phase / self._aim.per_s
 
@@ -58,7 +64,9 @@ class Lane:
         return bool(self._in_flight)
 
     def send(self) -> None:
-        """Let the probe that is due leave; if that comes too late to say anything about the service, drop it."""
+        """Let the probe that is due leave; if that comes too late to say anything about the
+        service, drop it.
+        """
         intended = self.due
         self._count += 1
         self.due = self._first + self._count / self._aim.per_s
@@ -119,7 +127,9 @@ class Lane:
             self.finished(connection, cause)
 
     def slept(self, gap_s: float) -> None:
-        """We did not look for `gap_s`: when answers came meanwhile is not known, so nothing is of those in flight."""
+        """We did not look for `gap_s`: when answers came meanwhile is not known, so nothing is of
+        those in flight.
+        """
         if gap_s <= self._plan.patience_s:
             return
         for ticket in self._in_flight:

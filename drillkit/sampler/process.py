@@ -46,15 +46,17 @@ class Sampler:
         keep_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
     ) -> Sampler:
-        """Start sampling; returns when the schedule is fixed, a few milliseconds before the first probe.
+        """Start sampling; returns when the schedule is fixed, a few milliseconds before the
+        first probe.
 
-        `book_fd`: the child's end of a socketpair whose other end is served to the journal (`journal.wire.serve`);
-        close it here afterwards. `keep_fds`: inherited as they are, such as the run's lock. `env`: where `env:`
-        references of headers are read; default: this process's own.
+        `book_fd`: the child's end of a socketpair whose other end is served to the journal
+        (`journal.wire.serve`); close it here afterwards. `keep_fds`: inherited as they are, such as
+        the run's lock. `env`: where `env:` references of headers are read; default: this
+        process's own.
 
-        Call it from the main thread: on Linux the kernel kills the child when the thread that started it ends.
-        Raises UsageError for a probe that cannot be, or a secret or certificate that cannot be read; DrillError when
-        the process does not start.
+        Call it from the main thread: on Linux the kernel kills the child when the thread that
+        started it ends. Raises UsageError for a probe that cannot be, or a secret or certificate
+        that cannot be read; DrillError when the process does not start.
         """
         aims = [aim_at(name, probe) for name, probe in probes.items()]
         if not aims:
@@ -99,8 +101,8 @@ class Sampler:
     def stop(self, timeout_s: float | None = None) -> bool:
         """Send nothing more, wait until probes in flight have ended and their samples are written.
 
-        `timeout_s`: when to kill it instead; default: its longest probe's timeout and two seconds. True if it ended
-        by itself and in order.
+        `timeout_s`: when to kill it instead; default: its longest probe's timeout and two seconds.
+        True if it ended by itself and in order.
         """
         limit_s = self._longest_s + 2.0 if timeout_s is None else timeout_s
         try:
@@ -144,7 +146,8 @@ class Sampler:
 
 
 def _environment(base: Mapping[str, str], book_fd: int) -> dict[str, str]:
-    # `-P` keeps the current folder off the path (somebody's `socket.py`); this package must be found all the same.
+    # `-P` keeps the current folder off the path (somebody's `socket.py`); this package must be
+    # found all the same.
     package = str(Path(drillkit.__file__).parents[1])
     path = os.pathsep.join(p for p in (package, base.get("PYTHONPATH", "")) if p)
     return {**base, FD_VARIABLE: str(book_fd), STEP_VARIABLE: "", "PYTHONPATH": path}

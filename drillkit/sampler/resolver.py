@@ -1,4 +1,6 @@
-"""Name look-ups beside the sending thread: the system's resolver blocks, and a dead one blocks for long."""
+"""Name look-ups beside the sending thread: the system's resolver blocks, and a dead one blocks
+for long.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ class Resolver:
 
 
 def resolve(host: str, port: int, *, literal: bool = False) -> tuple[Address, ...]:
-    """Addresses of a name; none if it does not resolve. `literal`: only if it is an address already, no look-up."""
+    """Addresses of a name; none if it does not resolve. `literal`: only if it is an address
+    already, no look-up.
+    """
     flags = socket.AI_NUMERICHOST if literal else 0
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)

@@ -46,7 +46,9 @@ class Second:
         return len(self._states) - 1
 
     def answered(self, place: int, cause: str | None, latency_s: float) -> None:
-        """A probe came to its end. Good and slow ones have a latency; of the others no answer was of use."""
+        """A probe came to its end. Good and slow ones have a latency; of the others no answer was
+        of use.
+        """
         self.pending -= 1
         self._states[place] = cause is None
         if cause is not None:
@@ -109,9 +111,11 @@ class ProbeTally:
         return self._open[-1]
 
     def closed(self, until: float) -> Iterator[Sample]:
-        """Samples of the seconds that lie before `until`, one after the other, as long as nothing is pending in them.
+        """Samples of the seconds that lie before `until`, one after the other, as long as nothing
+        is pending in them.
 
-        In order, because the runs of two seconds can only be joined if nothing is missing between them.
+        In order, because the runs of two seconds can only be joined if nothing is missing
+        between them.
         """
         while True:
             if not self._open:
@@ -121,7 +125,9 @@ class ProbeTally:
             yield self._open.popleft().sample(self._sli, self._control)
 
     def rest(self) -> Iterator[Sample]:
-        """Samples of whatever was counted and not yet handed out. Call it when nothing is pending."""
+        """Samples of whatever was counted and not yet handed out. Call it when nothing
+        is pending.
+        """
         while self._open:
             sample = self._open.popleft().sample(self._sli, self._control)
             if sample.sent or sample.dropped:

@@ -1,4 +1,6 @@
-"""``python -m drillkit.sandbox --state DIR``: prints one line of JSON when everything is ready, then serves."""
+"""``python -m drillkit.sandbox --state DIR``: prints one line of JSON when everything is ready,
+then serves.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ AWS_READY_S = 55.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parses the arguments and serves until SIGTERM, SIGINT or the end of the parent; answers the exit code."""
+    """Parses the arguments and serves until SIGTERM, SIGINT or the end of the parent; answers the
+    exit code.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(words)
     from drillkit.sandbox.serve import Options, run
@@ -37,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m drillkit.sandbox",
-        description="A Kubernetes API with real pods on 127.0.0.1; AWS on demand. Prints one line of JSON when ready.",
+        description="A Kubernetes API with real pods on 127.0.0.1; AWS on demand. Prints one line "
+        "of JSON when ready.",
     )
     parser.add_argument(
         "--state", type=Path, required=True, metavar="DIR", help="folder for everything it writes"

@@ -1,4 +1,6 @@
-"""Starting and stopping the parts beside the Kubernetes API. Imported only when they are asked for."""
+"""Starting and stopping the parts beside the Kubernetes API. Imported only when they are
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ async def start_cluster(
 class Aws:
     """AWS in a process of its own, started from a thread that lives as long as that process.
 
-    The kernel ties a child to the thread that started it; were the starting to block the main thread, the cluster
-    would have to wait for it.
+    The kernel ties a child to the thread that started it; were the starting to block the main
+    thread, the cluster would have to wait for it.
     """
 
     def __init__(self, folder: Path, *, aurora: bool) -> None:
@@ -88,7 +90,9 @@ class Aws:
         return await asyncio.shield(self._ready)
 
     async def stop(self) -> None:
-        """Ends the process and its databases. One that still starts ends with this process: the kernel sees to it."""
+        """Ends the process and its databases. One that still starts ends with this process: the
+        kernel sees to it.
+        """
         self._stop.set()
         if not self._ready.done():
             return
@@ -98,7 +102,9 @@ class Aws:
 
 
 def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
-    """What a caller needs to use AWS here. Passwords stay in files (``user:password``), of which it gets the paths."""
+    """What a caller needs to use AWS here. Passwords stay in files (``user:password``), of which it
+    gets the paths.
+    """
     return {
         "endpoint_url": handle.endpoint,
         "account": handle.account,
@@ -136,7 +142,9 @@ def _login(name: str, entry: dict[str, Any], folder: Path) -> Path:
 
 
 class Velero:
-    """Velero's controller in this process; its bucket is S3's where AWS is served, else a folder."""
+    """Velero's controller in this process; its bucket is S3's where AWS is served, else
+    a folder.
+    """
 
     def __init__(self, store: Store, folder: Path, aws: AwsHandle | None) -> None:
         from drillkit.sandbox.velero import VeleroController, demo, install, run_velero

@@ -44,7 +44,9 @@ class Options:
     state: Path
     """Folder for everything the sandbox writes; made if absent. One sandbox per folder."""
     arguments: tuple[str, ...] = ()
-    """The command line, told in the endpoints so that a caller can see whether a standing sandbox suits it."""
+    """The command line, told in the endpoints so that a caller can see whether a standing sandbox
+    suits it.
+    """
     cluster: bool = True
     """Whether nodes, controllers and pods run; without them the API stands alone."""
     shop: bool = True
@@ -94,7 +96,9 @@ class Running:
         self._stops.append((name, stop))
 
     async def stop(self) -> None:
-        """Stops all parts; one that fails or takes too long doesn't keep the others from being stopped."""
+        """Stops all parts; one that fails or takes too long doesn't keep the others from
+        being stopped.
+        """
         deadline = asyncio.get_running_loop().time() + STOP_LIMIT_S
         while self._stops:
             name, stop = self._stops.pop()
@@ -121,7 +125,9 @@ def run(options: Options) -> int:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Holds the folder; the lock ends with the process. Raises StartError if another sandbox has it."""
+    """Holds the folder; the lock ends with the process. Raises StartError if another sandbox
+    has it.
+    """
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +141,9 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _die_with_parent() -> None:
-    """Asks the kernel to end this process when its parent's thread ends (Linux; elsewhere standard input tells)."""
+    """Asks the kernel to end this process when its parent's thread ends (Linux; elsewhere standard
+    input tells).
+    """
     if sys.platform == "linux":
         import ctypes
 
@@ -238,7 +246,9 @@ def _stop_on_signals(stopped: asyncio.Event) -> None:
 
 
 def _stop_on_end_of_input(stopped: asyncio.Event) -> None:
-    """Stops when the parent's end of the pipe on standard input is closed; nothing happens where it is no pipe."""
+    """Stops when the parent's end of the pipe on standard input is closed; nothing happens where it
+    is no pipe.
+    """
     mode = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return

@@ -1,1 +1,3 @@
-"""What an objective says, read from a metrics server: counts over a window, budget left, burn rate."""
+"""What an objective says, read from a metrics server: counts over a window, budget left,
+burn rate.
+"""

@@ -1,7 +1,8 @@
 """How many events of an objective were good over a window, read from a metrics server.
 
-Counters are reduced from their raw samples where the window is short enough, else by the server's `increase()`. What
-comes back is a count or the reason why there is none; times are seconds since the epoch by the server's clock.
+Counters are reduced from their raw samples where the window is short enough, else by the server's
+`increase()`. What comes back is a count or the reason why there is none; times are seconds since
+the epoch by the server's clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ LEAST_INTERVALS = 4
 RAW_S = 7200.0
 """Longer windows are counted by the server."""
 LOOKBACK_INTERVALS, LOOKBACK_S = 20, 300.0
-"""How far before a window a series is looked for, before it counts as born inside it: the longer of the two."""
+"""How far before a window a series is looked for, before it counts as born inside it: the longer of
+the two.
+"""
 HOLE_INTERVALS = 4.5
 """Longer stretches without samples may hide a pod that came and went."""
 RECENT_S = 86_400.0
@@ -83,9 +86,9 @@ class Counting:
     ) -> Count:
         """Good and total events over `(start, end]`; slices, where the objective is about these.
 
-        `partial`: data that reach back only to some point inside the window count for the whole of it. `piece`: it
-        is a piece of a longer window, so it may be short. Never raises CallError: what the server answered is the
-        reason then.
+        `partial`: data that reach back only to some point inside the window count for the whole of
+        it. `piece`: it is a piece of a longer window, so it may be short. Never raises CallError:
+        what the server answered is the reason then.
         """
         asked = _Asked()
         try:
@@ -96,7 +99,8 @@ class Counting:
             ):
                 least = format_duration(LEAST_INTERVALS * self.interval_s)
                 raise NoData(
-                    f"{format_duration(end - start)} are too short a window: {least} are needed to count in"
+                    f"{format_duration(end - start)} are too short a window: {least} are needed to "
+                    "count in"
                 )
             found = self._counted(slo, start, end, partial, asked)
         except (CallError, NoData, ValueError) as error:  # ValueError: a counter that cannot be
@@ -123,7 +127,7 @@ class Counting:
             return self._raw_count(sli, start, end, partial, asked)
         return self._server_count(sli, start, end, asked)
 
-    # --- raw samples -------------------------------------------------------------------------------------------------
+    # --- raw samples ------------------------------------------------------------------------------
 
     def _raw_count(
         self, ratio: Ratio, start: float, end: float, partial: bool, asked: _Asked
@@ -133,7 +137,8 @@ class Counting:
         if ratio.bad is not None:
             if raw.edges is not None:
                 raise NoData(
-                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them"
+                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use "
+                    "one of them"
                 )
             return _checked(total - raw.least.total, total, None, None, asked)
         if raw.edges is None:
@@ -187,7 +192,9 @@ class Counting:
         series: Sequence[Series],
         of: Selector,
     ) -> float:
-        """The window's begin (later, if `partial`), when samples cover it. Raises NoData where they do not."""
+        """The window's begin (later, if `partial`), when samples cover it. Raises NoData where they
+        do not.
+        """
         if not times:
             raise NoData(self._nothing(of, end))
         if times[0] > start + 1.5 * self.interval_s:
@@ -201,14 +208,18 @@ class Counting:
         begin, length = hole(times, start, end)
         if length > HOLE_INTERVALS * self.interval_s:
             raise NoData(
-                f"no sample of {of} for {format_duration(round(length, 1))}, from {begin - start:.0f} s into the window"
+                f"no sample of {of} for {format_duration(round(length, 1))}, from "
+                f"{begin - start:.0f} s into the window"
             )
         return start
 
     def _nothing(self, of: Selector, end: float) -> str:
         """Why a selector gave no samples at all."""
         if self._seen(of, end):
-            return f"no sample of {of} in the window, though it matched within the last day: is it still scraped?"
+            return (
+                f"no sample of {of} in the window, though it matched within the last day: is it "
+                "still scraped?"
+            )
         return (
             f"{of} matched nothing within the last day; is the selector right, and is it scraped?"
         )
@@ -225,7 +236,9 @@ class Counting:
         good: bool,
         asked: _Asked,
     ) -> None:
-        """A part without any series is zero only where it could have matched. Raises NoData otherwise."""
+        """A part without any series is zero only where it could have matched. Raises
+        NoData otherwise.
+        """
         if whole is not None and not good:
             wanted = {matcher.label for matcher in set(part.matchers) - set(whole.matchers)}
             if all(any(label in each.labels for each in series) for label in wanted):
@@ -242,7 +255,9 @@ class Counting:
     def _buckets(
         self, part: Selector, end: float, reach_s: float, asked: _Asked
     ) -> list[tuple[str, tuple[Series, ...]]]:
-        """Samples of a selector; of one whose `le` is no bucket's edge, those of the two buckets around it."""
+        """Samples of a selector; of one whose `le` is no bucket's edge, those of the two buckets
+        around it.
+        """
         limit = next((m for m in part.matchers if m.label == "le" and m.op == "="), None)
         if limit is None:
             return [("", self._samples(part, end, reach_s, asked))]
@@ -273,7 +288,7 @@ class Counting:
         last = max(moments(part, end), default=end)
         return last if 0 < times[-1] - last <= 1.5 * self.interval_s else min(end, times[-1])
 
-    # --- counted by the server ---------------------------------------------------------------------------------------
+    # --- counted by the server --------------------------------------------------------------------
 
     def _server_count(self, ratio: Ratio, start: float, end: float, asked: _Asked) -> Count:
         window_s = end - start
@@ -306,7 +321,7 @@ class Counting:
         text, factor = over(query, window_s)
         return _number_of(_sound(self._ask(text, end, asked)), text, factor)
 
-    # --- slices ------------------------------------------------------------------------------------------------------
+    # --- slices -----------------------------------------------------------------------------------
 
     def _slices(
         self, slo: Slo, start: float, end: float, partial: bool, asked: _Asked
@@ -361,7 +376,8 @@ class Counting:
             raw = self._raw(ratio, start, end, partial, asked)
             if raw.edges is not None:
                 raise NoData(
-                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use one of them"
+                    f"the limit lies between the buckets {raw.edges[0]} and {raw.edges[1]}; use "
+                    "one of them"
                 )
             totals: Sequence[float | None] = raw.total.slices(start, length_s, count)
             parts: Sequence[float | None] = raw.least.slices(start, length_s, count)
@@ -399,7 +415,9 @@ class Counting:
 
 
 class Cumulative:
-    """One objective from a moment on: asks only for what is new, so that a day costs no more than an hour."""
+    """One objective from a moment on: asks only for what is new, so that a day costs no more than
+    an hour.
+    """
 
     def __init__(self, counting: Counting, slo: Slo, began: float) -> None:
         """`began`: seconds since the epoch, by the server's clock."""
@@ -408,8 +426,8 @@ class Cumulative:
         self._sum: Count | None = None
 
     def read(self, end: float) -> Count:
-        """Everything from the begin to `end` (or, of slices, to the last whole one). A piece that could not be read
-        is asked for again the next time, with all that came since."""
+        """Everything from the begin to `end` (or, of slices, to the last whole one). A piece that
+        could not be read is asked for again the next time, with all that came since."""
         sli, slices = self._slo.sli, self._slo.slices
         if slices is not None:
             length_s = slices.length.total_seconds()

@@ -1,4 +1,6 @@
-"""How an objective stands at a moment: its budget, how fast it burns, and when each page would come."""
+"""How an objective stands at a moment: its budget, how fast it burns, and when each page
+would come.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Burning:
     """Burn rate over the short window (the only one, where there is no other)."""
     long: float | None
     fires_in_s: float | None
-    """Seconds until it fires if the short window's rate goes on; 0: it fires now; None: never at that rate."""
+    """Seconds until it fires if the short window's rate goes on; 0: it fires now; None: never at
+    that rate.
+    """
     outage_s: float | None
     """Seconds of a full outage after a clean past until it fires; None: never."""
     why: str = ""
@@ -89,7 +93,8 @@ def alarms_of(slo: Slo) -> tuple[Alarm, ...]:
 
 
 def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) -> SloStatus:
-    """How an objective stood at `at` (seconds since the epoch, the server's clock). What could not be read says why.
+    """How an objective stood at `at` (seconds since the epoch, the server's clock). What could not
+    be read says why.
 
     `burns`: ask for the burn rates, too.
     """
@@ -118,11 +123,16 @@ def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) ->
 
 def _between(count: Count) -> str:
     edges = count.edges or ("", "")
-    return f"the limit lies between the buckets {edges[0]} and {edges[1]}, which disagree; use one of them as the limit"
+    return (
+        f"the limit lies between the buckets {edges[0]} and {edges[1]}, which disagree; use one of "
+        "them as the limit"
+    )
 
 
 def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
-    """How far before `at` an objective's total has data, in seconds, at most to `start`. Raises CallError."""
+    """How far before `at` an objective's total has data, in seconds, at most to `start`.
+    Raises CallError.
+    """
     selectors = selectors_of(slo)
     if not selectors:
         return 0.0
@@ -142,7 +152,8 @@ def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
 
 
 def events_in_window(prometheus: Prometheus, slo: Slo, at: float) -> float | None:
-    """Events in a whole window of an objective, from real traffic; None where less than a day of it is known.
+    """Events in a whole window of an objective, from real traffic; None where less than a day of it
+    is known.
 
     Raises CallError.
     """
@@ -157,7 +168,9 @@ def events_in_window(prometheus: Prometheus, slo: Slo, at: float) -> float | Non
 
 
 def _consumed(slo: Slo, count: Count, covered_s: float) -> float | None:
-    """Burn over what there is, times its share of the window; before that nothing is known and nothing charged."""
+    """Burn over what there is, times its share of the window; before that nothing is known and
+    nothing charged.
+    """
     if not count.total or count.bad is None:
         return None
     return burn_rate(count.bad, count.total, slo.target) * min(

@@ -1,7 +1,8 @@
-"""Trees to frozen dataclasses. Types decide what a scalar means, so YAML 1.1's guesses (`no`, `10:30`, `1e3`) never
-happen; all mistakes are collected.
+"""Trees to frozen dataclasses. Types decide what a scalar means, so YAML 1.1's guesses (`no`,
+`10:30`, `1e3`) never happen; all mistakes are collected.
 
-A text that still holds references is accepted wherever a scalar is, and stands in the result as an `Unresolved`.
+A text that still holds references is accepted wherever a scalar is, and stands in the result as
+an `Unresolved`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ _SCALAR = {str, int, float, bool}
 
 
 class Unresolved(str):
-    """A text with references that are not known yet, standing where a value of some other type will."""
+    """A text with references that are not known yet, standing where a value of some other
+    type will.
+    """
 
     __slots__ = ()
 
@@ -198,7 +201,10 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
 
 def _missing(key: Key, cls: Any, candidates: list[Any]) -> str:
     others = [k.key for c in candidates if c is not cls for k in keys_of(c) if k.required]
-    return f"`{key.key}` is missing{''.join(f' (or `{other}`)' for other in others)}: expected {title(key.want)}"
+    return (
+        f"`{key.key}` is missing{''.join(f' (or `{other}`)' for other in others)}: "
+        f"expected {title(key.want)}"
+    )
 
 
 def _built(cls: Any, got: Mapping[str, Any], node: Map, mistakes: Mistakes, path: Trail) -> Any:
@@ -217,7 +223,9 @@ def _built(cls: Any, got: Mapping[str, Any], node: Map, mistakes: Mistakes, path
 
 
 def _loose(cls: Any, got: Mapping[str, Any]) -> bool:
-    """Whether a rule between fields may have failed only because a reference stands for a value of another type."""
+    """Whether a rule between fields may have failed only because a reference stands for a value of
+    another type.
+    """
     wants = {k.field: alternatives(k.want) for k in keys_of(cls)}
     return any(
         isinstance(value, Unresolved) and str not in wants[name] for name, value in got.items()

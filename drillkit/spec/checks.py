@@ -1,7 +1,7 @@
 """What the fields of a drill must agree on, beyond their types.
 
-Each check yields `(path, what)`; the place is looked up in the tree afterwards. Values that still hold references are
-left to the second stage.
+Each check yields `(path, what)`; the place is looked up in the tree afterwards. Values that still
+hold references are left to the second stage.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
 
 
 class SliNames:
-    """Names that a hypothesis or guard may use. Files of SLOs are read only when a name is neither probe nor inline."""
+    """Names that a hypothesis or guard may use. Files of SLOs are read only when a name is neither
+    probe nor inline.
+    """
 
     def __init__(self, drill: Drill, parsed: Parsed) -> None:
         self.probes: Mapping[str, Any] = drill.probes
@@ -125,7 +127,8 @@ def _named(name: str, path: Trail, what: str) -> Iterator[Complaint]:
     if not isinstance(name, Unresolved) and not _NAME.fullmatch(name):
         yield (
             path,
-            f"expected a name of {what} of letters, digits, `-` and `_` (at most 63), found {quoted(name)}",
+            f"expected a name of {what} of letters, digits, `-` and `_` (at most 63), "
+            f"found {quoted(name)}",
         )
 
 
@@ -135,7 +138,8 @@ def _head(drill: Drill) -> Iterator[Complaint]:
     ):
         yield (
             ("drill",),
-            f"expected lower-case letters, digits and dashes (at most 63), found {quoted(drill.drill)}",
+            "expected lower-case letters, digits and dashes (at most 63), found "
+            f"{quoted(drill.drill)}",
         )
     if drill.window is not None:
         yield from _window(drill.window, ("window",))
@@ -284,7 +288,8 @@ def _gate(
             found = f"{gate.bad.total} probes at {probe.rate} take {format_duration(needed)}"
             yield (
                 path,
-                f"{found}, longer than the {format_duration(limit)} allowed; raise `within` or lower the count",
+                f"{found}, longer than the {format_duration(limit)} allowed; raise `within` or "
+                "lower the count",
             )
 
 
@@ -347,7 +352,8 @@ def _outputs(drill: Drill) -> Iterator[Complaint]:
             elif not _before(order[name], path[1]):
                 yield (
                     inner,
-                    f"`{ref}`: step `{name}` has not ended by then; only outputs of earlier steps can be used",
+                    f"`{ref}`: step `{name}` has not ended by then; only outputs of earlier steps "
+                    "can be used",
                 )
 
 
@@ -381,5 +387,8 @@ def _experiments(drill: Drill, parsed: Parsed) -> Iterator[Complaint]:
         given = item.with_.get("configuration")
         for key in given if isinstance(given, Mapping) else ():
             if key not in declared:
-                what = f"experiment `{experiment.name}` has no configuration {quoted(key)}{nearest(key, declared)}"
+                what = (
+                    f"experiment `{experiment.name}` has no configuration "
+                    f"{quoted(key)}{nearest(key, declared)}"
+                )
                 yield (*path, "with", "configuration", key), what

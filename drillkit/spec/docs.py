@@ -12,7 +12,9 @@ from typing import Any
 
 @functools.cache
 def field_docs(cls: Any) -> Mapping[str, str]:
-    """Reference of each field of a class, inherited ones too, by the field's name. Fields without one are left out."""
+    """Reference of each field of a class, inherited ones too, by the field's name. Fields without
+    one are left out.
+    """
     inherited = [base for base in getattr(cls, "__bases__", ()) if base is not object]
     found = {name: text for base in reversed(inherited) for name, text in field_docs(base).items()}
     return {**found, **_own_docs(cls)}

@@ -1,7 +1,7 @@
 """YAML text to a small tree with positions. No guess about what a scalar means is made here.
 
-Built from the parser's events and not with a loader, so that depth, aliases and size stay bounded and every mistake
-has a place. The rest of the room sees `Text`, `Seq` and `Map`, never PyYAML.
+Built from the parser's events and not with a loader, so that depth, aliases and size stay bounded
+and every mistake has a place. The rest of the room sees `Text`, `Seq` and `Map`, never PyYAML.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Text:
 
     text: str
     plain: bool
-    """Not quoted, so that YAML's core rules may see a number, a boolean or null in it where no type says otherwise."""
+    """Not quoted, so that YAML's core rules may see a number, a boolean or null in it where no type
+    says otherwise.
+    """
     where: Where
     open: bool = False
     """It still holds references that nobody can resolve yet."""
@@ -126,7 +128,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file somebody wrote. Raises SpecError when it cannot be read or is too large."""
+    """The content of a file somebody wrote. Raises SpecError when it cannot be read or is
+    too large.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -140,8 +144,8 @@ def read_bytes(path: Path) -> bytes:
 def read_one(source: str, raw: bytes | str, mistakes: Mistakes | None = None) -> Node:
     """The tree of the one document in `raw`. `source` names it in messages.
 
-    Raises SpecError for what is no YAML, or too large. What leaves a tree all the same (a key given twice, a tag) is
-    added to `mistakes`, or raised when that is None.
+    Raises SpecError for what is no YAML, or too large. What leaves a tree all the same (a key given
+    twice, a tag) is added to `mistakes`, or raised when that is None.
     """
     documents = read_all(source, raw, mistakes)
     if len(documents) > 1:
@@ -201,7 +205,8 @@ def _syntax(source: str, text: str, error: Exception) -> Mistake:
     if "\t" in indent or line[where.column - 1 : where.column] == "\t":
         return Mistake(str(where), "", "found a tab; YAML is indented with spaces only")
     context = getattr(error, "context", None)
-    if "maximum nesting depth" in str(problem):  # newer PyYAML stops by itself, at a depth of its own
+    # newer PyYAML stops by itself, at a depth of its own
+    if "maximum nesting depth" in str(problem):
         return Mistake(str(where), "", f"expected at most {MAX_DEPTH} levels, found more")
     return Mistake(str(where), "", f"not YAML: {problem}{f' {context}' if context else ''}")
 
@@ -273,7 +278,9 @@ class _Composer:
             )
 
     def _plain(self, event: Any, where: Where) -> bool:
-        """Whether a scalar may be read by YAML's core rules. Tags other than `!!str` are refused."""
+        """Whether a scalar may be read by YAML's core rules. Tags other than `!!str`
+        are refused.
+        """
         tag = event.tag
         if tag not in (None, "!", "tag:yaml.org,2002:str"):
             self._mistakes.add(where, (), f"tag {quoted(tag)} is not understood; remove it")
@@ -322,7 +329,9 @@ def is_null(node: Node) -> bool:
 
 
 def core(text: str, plain: bool) -> Scalar | None:
-    """What a scalar is by YAML 1.2's core rules, when no type decides. Raises ValueError for what JSON cannot hold."""
+    """What a scalar is by YAML 1.2's core rules, when no type decides. Raises ValueError for what
+    JSON cannot hold.
+    """
     if not plain:
         return text
     if text in _NULL:
@@ -344,7 +353,9 @@ def core(text: str, plain: bool) -> Scalar | None:
 
 
 def of_data(data: Any, where: Where, depth: int = 0) -> Node:
-    """The tree of plain data, as if it stood at `where`. Raises ValueError for what is no plain data."""
+    """The tree of plain data, as if it stood at `where`. Raises ValueError for what is no
+    plain data.
+    """
     if depth > MAX_DEPTH:
         raise ValueError(f"expected at most {MAX_DEPTH} levels, found more")
     if isinstance(data, str):

@@ -1,8 +1,8 @@
 """A drill's text to a `Drill`, in two stages.
 
-`parse` does what needs no target: structure, names, types. `Parsed.resolve` puts in variables, target and run, binds
-the rest and checks what fields must agree on. Outputs of earlier steps stay references in `Step.with_` until the
-runner calls `bind_arguments`.
+`parse` does what needs no target: structure, names, types. `Parsed.resolve` puts in variables,
+target and run, binds the rest and checks what fields must agree on. Outputs of earlier steps stay
+references in `Step.with_` until the runner calls `bind_arguments`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def source_of(found: Found, roots: Roots) -> Source:
 
 
 def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
-    """Structure, names and types of a drill, as far as no target is needed. Raises SpecError with every mistake."""
+    """Structure, names and types of a drill, as far as no target is needed. Raises SpecError with
+    every mistake.
+    """
     if not isinstance(source, Source):
         source = Source("drill", source, find_roots())
     mistakes = Mistakes()
@@ -159,7 +161,9 @@ class Parsed:
         return {name: _scalar(node) for name, node in given.items()}
 
     def target_name(self, sets: Sets | None = None) -> str | None:
-        """The target that the drill itself names. Raises SpecError when it depends on the target."""
+        """The target that the drill itself names. Raises SpecError when it depends on
+        the target.
+        """
         node = self.tree.get("target") if isinstance(self.tree, Map) else None
         if node is None or is_null(node):
             return None
@@ -178,8 +182,8 @@ class Parsed:
     ) -> Drill:
         """The drill with everything put in and checked. Raises SpecError with every mistake.
 
-        Without a target (or run) its references stay as they are and only what needs none is checked: good for
-        validating and showing, not for running.
+        Without a target (or run) its references stay as they are and only what needs none is
+        checked: good for validating and showing, not for running.
         """
         mistakes = Mistakes()
         scope = _scope({}, target, run)
@@ -263,7 +267,9 @@ def steps_of(tree: Node) -> Iterator[tuple[Trail, Map]]:
 
 
 def _bind(tree: Node, parsed: Parsed, scope: Scope, mistakes: Mistakes) -> Any:
-    """The drill of a tree, or BAD. Arguments of steps are bound for their mistakes and kept as plain data."""
+    """The drill of a tree, or BAD. Arguments of steps are bound for their mistakes and kept as
+    plain data.
+    """
     filled = substitute(tree, scope, mistakes)
     drill = bind(Drill, filled, mistakes)
     arguments = {

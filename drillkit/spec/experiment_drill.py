@@ -18,8 +18,8 @@ from drillkit.spec.overrides import Sets, as_text
 def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:
     """A one-step drill of an experiment, whose configuration `--set` can replace.
 
-    Configuration that Chaos Toolkit itself looks up (`type: env`, a vault) stays its own, unless `sets` gives it.
-    Raises SpecError when the experiment cannot be read.
+    Configuration that Chaos Toolkit itself looks up (`type: env`, a vault) stays its own, unless
+    `sets` gives it. Raises SpecError when the experiment cannot be read.
     """
     experiment = read_experiment(found)
     defaults = _variables(experiment.data, sets or {})

@@ -1,6 +1,7 @@
 """Chaos Toolkit experiments as data. Nothing of Chaos Toolkit is imported.
 
-Their YAML is read by PyYAML's own rules (YAML 1.1), because `chaos run` reads it so and both must see the same.
+Their YAML is read by PyYAML's own rules (YAML 1.1), because `chaos run` reads it so and both must
+see the same.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Checked:
 
 
 def read_experiment(found: Found) -> Experiment:
-    """The experiment in a file, by its digest. Raises SpecError when it is no YAML or JSON mapping."""
+    """The experiment in a file, by its digest. Raises SpecError when it is no YAML or
+    JSON mapping.
+    """
     from drillkit.steps.base import Experiment
 
     raw = read_bytes(found.path)
@@ -81,7 +84,9 @@ def read_experiment(found: Found) -> Experiment:
 
 
 def experiment_finder(parsed: Parsed) -> Callable[[str], Experiment]:
-    """What finds the experiments of a drill: names in its roots, paths beside it. It raises UsageError, SpecError."""
+    """What finds the experiments of a drill: names in its roots, paths beside it. It raises
+    UsageError, SpecError.
+    """
     roots: Roots = parsed.source.roots
     folder = parsed.source.folder
     return lambda name: read_experiment(find_experiment(name, roots, folder))
@@ -147,7 +152,9 @@ def _plain(data: Any, source: str, depth: int = 0) -> Any:
 
 
 def activities(data: Mapping[str, Any]) -> tuple[Outline, ...]:
-    """The activities of an experiment in their order; malformed ones are left out (`check_experiment` tells them)."""
+    """The activities of an experiment in their order; malformed ones are left out
+    (`check_experiment` tells them).
+    """
     return tuple(
         _outline(activity, place)
         for place, _, activity in _entries(data)
@@ -199,7 +206,9 @@ def configuration(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def check_experiment(experiment: Experiment) -> Checked:
-    """What is wrong with an experiment, as far as its file alone tells. Modules are not imported."""
+    """What is wrong with an experiment, as far as its file alone tells. Modules are
+    not imported.
+    """
     complaints = list(_complaints(experiment.data))
     mistakes = Mistakes()
     place = _places(experiment) if complaints else lambda path: Where(shown(experiment.path))
@@ -269,7 +278,8 @@ def _activity(
         if activity["ref"] not in names:
             yield (
                 (*path, "ref"),
-                f"no activity is called {quoted(str(activity['ref']))}{nearest(str(activity['ref']), names)}",
+                "no activity is called "
+                f"{quoted(str(activity['ref']))}{nearest(str(activity['ref']), names)}",
             )
         return
     if activity.get("type") not in ("action", "probe"):
@@ -324,7 +334,10 @@ def _notes(data: Mapping[str, Any]) -> Iterator[str]:
         if activity.provider == "python" and re.fullmatch(r"[\w.]+", activity.module):
             package = activity.module.partition(".")[0]
             if package and importlib.util.find_spec(package) is None:
-                yield f"activity `{activity.name}`: the Python package `{package}` is not installed here"
+                yield (
+                    f"activity `{activity.name}`: the Python package `{package}` is not "
+                    "installed here"
+                )
         elif activity.provider == "process" and activity.what and not _is_there(activity.what):
             yield f"activity `{activity.name}`: there is no program {quoted(activity.what)} here"
 

@@ -1,8 +1,9 @@
 """Where drills, experiments, SLOs and targets are found.
 
-A name is a path, else looked for in the *roots*, first hit wins: the project (nearest folder upwards with
-`drillkit.yaml`), the user's configuration folder (`drillkit` in the XDG configuration folder), the drills that ship
-with drillkit. What a drill refers to is looked for in the drill's own root first.
+A name is a path, else looked for in the *roots*, first hit wins: the project (nearest folder
+upwards with `drillkit.yaml`), the user's configuration folder (`drillkit` in the XDG configuration
+folder), the drills that ship with drillkit. What a drill refers to is looked for in the drill's own
+root first.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ Sort: TypeAlias = Literal["drill", "experiment"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """`drillkit.yaml`: marks the folder that drills, experiments and targets belong to. It may be empty."""
+    """`drillkit.yaml`: marks the folder that drills, experiments and targets belong to. It may
+    be empty.
+    """
 
     target: str | None = None
     """Target of drills that name none, when neither `--target` nor DRILLKIT_TARGET is given."""
@@ -145,7 +148,9 @@ def _above(folder: Path) -> Root | None:
 
 
 def package_root() -> Root | None:
-    """The drills and experiments that ship with drillkit: package data, or the top folders of a source checkout."""
+    """The drills and experiments that ship with drillkit: package data, or the top folders of a
+    source checkout.
+    """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "data", package.parent):
         if (folder / "drills").is_dir():
@@ -164,7 +169,9 @@ def user_root() -> Root | None:
 
 
 def find_roots(start: Path | None = None) -> Roots:
-    """The roots as seen from a folder (default: the working folder). Raises SpecError for a broken `drillkit.yaml`."""
+    """The roots as seen from a folder (default: the working folder). Raises SpecError for a
+    broken `drillkit.yaml`.
+    """
     found = (_above((start or Path.cwd()).resolve()), user_root(), package_root())
     several: list[Root] = []
     for root in found:
@@ -174,7 +181,9 @@ def find_roots(start: Path | None = None) -> Roots:
 
 
 def find(name: str, roots: Roots) -> Found:
-    """The drill of that name or path, else the experiment. Raises UsageError (with near names), SpecError."""
+    """The drill of that name or path, else the experiment. Raises UsageError (with near
+    names), SpecError.
+    """
     if is_path(name):
         return _by_path(Path(os.path.expanduser(name)).absolute(), roots)
     for sort in ("drill", "experiment"):
@@ -190,7 +199,9 @@ def find(name: str, roots: Roots) -> Found:
 
 
 def find_experiment(name: str, roots: Roots, beside: Path | None = None) -> Found:
-    """The experiment of that name, or at that path (relative to `beside`, a folder). Raises UsageError."""
+    """The experiment of that name, or at that path (relative to `beside`, a folder).
+    Raises UsageError.
+    """
     if is_path(name, beside):
         path = (beside or Path.cwd()) / os.path.expanduser(name)
         if not path.is_file():
@@ -243,7 +254,9 @@ def _sort_of(path: Path) -> Sort:
 
 
 def _root_of(path: Path, roots: Roots) -> Root:
-    """The root that a file belongs to: the nearest project above it, one of the roots, else its own folder."""
+    """The root that a file belongs to: the nearest project above it, one of the roots, else its
+    own folder.
+    """
     if root := _above(path.parent):
         return root
     for known in roots:
@@ -300,7 +313,9 @@ def _listed(roots: Roots, sort: Sort) -> list[Found]:
 
 
 def slo_files(roots: Roots) -> dict[str, Path]:
-    """Files of OpenSLO documents by the names of the SLOs in them; the first root wins. Raises SpecError."""
+    """Files of OpenSLO documents by the names of the SLOs in them; the first root wins.
+    Raises SpecError.
+    """
     found: dict[str, Path] = {}
     for root in roots:
         try:

@@ -87,7 +87,10 @@ def _subject(
         try:
             matchers_of(guard.alerts)
         except ValueError as error:
-            what = 'expected matchers of alerts such as severity="critical" (without any, Watchdog always fires)'
+            what = (
+                'expected matchers of alerts such as severity="critical" (without any, Watchdog '
+                "always fires)"
+            )
             yield (*path, "alerts"), f"{what}, found {quoted(guard.alerts)}: {error}"
     for key in ("budget", "slo"):
         if name := getattr(guard, key):

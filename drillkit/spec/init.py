@@ -87,9 +87,11 @@ def first_drill(name: str = "first") -> str:
 
 
 def write_first(folder: Path, name: str = "first") -> list[Path]:
-    """Write `drillkit.yaml`, `drills/targets.yaml` and the drill; existing files of a project stay as they are.
+    """Write `drillkit.yaml`, `drills/targets.yaml` and the drill; existing files of a project stay
+    as they are.
 
-    Gives the files written. Raises UsageError when the drill exists or the folder cannot be written.
+    Gives the files written. Raises UsageError when the drill exists or the folder cannot
+    be written.
     """
     drill = folder / "drills" / f"{name}.yaml"
     texts = {

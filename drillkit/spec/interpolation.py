@@ -1,8 +1,8 @@
 """`${...}`: what a text refers to, and putting the values in.
 
-A reference reaches vars, target, run and outputs of earlier steps, nothing else. `${name}` is short for
-`${vars.name}`; a lone reference keeps its value's type; `$${` is a literal `${`. Trees stay templates all along:
-values put in are escaped, and whoever reads a text last calls `plain_text`.
+A reference reaches vars, target, run and outputs of earlier steps, nothing else. `${name}` is short
+for `${vars.name}`; a lone reference keeps its value's type; `$${` is a literal `${`. Trees stay
+templates all along: values put in are escaped, and whoever reads a text last calls `plain_text`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _SECRET = {
     "kubeconfig",
     "profile",
 }
-"""Fields of a target that hold secrets, references to them or paths of one machine: no drill may read them."""
+"""Fields of a target that hold secrets, references to them or paths of one machine: no drill may
+read them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class Ref:
 
 
 def parts(text: str) -> tuple[str | Ref, ...]:
-    """Literal texts (unescaped, never two in a row) and references. Raises ValueError for a malformed reference."""
+    """Literal texts (unescaped, never two in a row) and references. Raises ValueError for a
+    malformed reference.
+    """
     found: list[str | Ref] = []
     literal, at = "", 0
     for token in _TOKEN.finditer(text):
@@ -69,13 +73,16 @@ def _ref(inside: str) -> Ref:
         NAME.fullmatch(s) or (i and re.fullmatch(r"[A-Za-z0-9_-]+", s)) for i, s in enumerate(steps)
     ):
         raise ValueError(
-            f"expected a name in `${{...}}`, found {quoted(inside)}; write `$${{` for a literal `${{`"
+            f"expected a name in `${{...}}`, found {quoted(inside)}; write `$${{` for a "
+            "literal `${`"
         )
     return Ref(".".join(steps) if len(steps) > 1 else f"vars.{steps[0]}")
 
 
 def render(found: tuple[str | Ref, ...]) -> str:
-    """The template of parts: the inverse of `parts`. Raises ValueError where none can be written."""
+    """The template of parts: the inverse of `parts`. Raises ValueError where none can
+    be written.
+    """
     texts: list[str] = []
     for i, part in enumerate(found):
         if isinstance(part, Ref):
@@ -144,7 +151,8 @@ class Scope:
         known = [name.removeprefix("vars.") for name in self.values]
         if root not in ROOTS:
             raise Unknown(
-                f"`{ref}` is unknown: references begin with {', '.join(ROOTS)}, or are a variable's name"
+                f"`{ref}` is unknown: references begin with {', '.join(ROOTS)}, or are a "
+                "variable's name"
             )
         same = [name for name in known if name.startswith(f"{root}.")] if root != "vars" else known
         if root == "target" and self.open_target:
@@ -263,7 +271,9 @@ def resolve_vars(given: Mapping[str, Text], scope: Scope, mistakes: Mistakes) ->
 
 
 def target_values(target: Target) -> Mapping[str, Text]:
-    """What drills may read of a target: its scalars, but no secret, no reference to one and no local path."""
+    """What drills may read of a target: its scalars, but no secret, no reference to one and no
+    local path.
+    """
     where = Where(f"target {target.name}")
     found: dict[str, Text] = {}
 

@@ -1,4 +1,6 @@
-"""Which service levels and alerts a drill mentions. Most mention none, and then nothing about them is imported."""
+"""Which service levels and alerts a drill mentions. Most mention none, and then nothing about them
+is imported.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from drillkit.spec.files import shown
 from drillkit.spec.interpolation import escaped
 
 Sets: TypeAlias = Mapping[str, "Text | Scalar"]
-"""Values by the names of variables. A `Text` remembers how it was written (`1.10` stays `1.10` where text is wanted)
-and where, for messages."""
+"""Values by the names of variables. A `Text` remembers how it was written (`1.10` stays `1.10`
+where text is wanted) and where, for messages."""
 
 
 def parse_sets(

@@ -1,4 +1,6 @@
-"""Reference of step kinds, for `drillkit kinds` and the documentation. Read from the kinds' own classes."""
+"""Reference of step kinds, for `drillkit kinds` and the documentation. Read from the kinds'
+own classes.
+"""
 
 from __future__ import annotations
 

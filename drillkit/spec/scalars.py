@@ -1,4 +1,6 @@
-"""One row per scalar type: how text becomes a value, what to call it, and what JSON Schema says of it."""
+"""One row per scalar type: how text becomes a value, what to call it, and what JSON Schema says
+of it.
+"""
 
 from __future__ import annotations
 
@@ -129,4 +131,6 @@ LEAVES: Mapping[Any, Leaf] = {
     ),
     date: Leaf(_date, "a date such as 2026-11-01", {"type": "string", "format": "date"}),
 }
-"""What a field may be typed as, besides Literal, tuple, Mapping, dataclasses and unions of these."""
+"""What a field may be typed as, besides Literal, tuple, Mapping, dataclasses and unions
+of these.
+"""

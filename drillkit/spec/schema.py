@@ -1,4 +1,6 @@
-"""JSON Schema (2020-12) of a drill and of targets.yaml, made from the same dataclasses that read them."""
+"""JSON Schema (2020-12) of a drill and of targets.yaml, made from the same dataclasses that
+read them.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ class Chosen:
 
 
 def read_targets(file: Path) -> dict[str, Target]:
-    """The targets of a file by name: a mapping of names to targets. Raises SpecError with every mistake."""
+    """The targets of a file by name: a mapping of names to targets. Raises SpecError with
+    every mistake.
+    """
     source = shown(file)
     return bind_targets(read_one(source, read_bytes(file)))
 
@@ -102,7 +104,8 @@ def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
         yield (
             (name,),
-            f"expected a name of letters, digits, `-`, `_` and `.` (at most 63), found {quoted(name)}",
+            "expected a name of letters, digits, `-`, `_` and `.` (at most 63), "
+            f"found {quoted(name)}",
         )
     if target.kubernetes is None and target.aws is None and target.launch is None:
         yield (name,), "expected `kubernetes`, `aws` or `launch`: a target must say where it is"
@@ -166,12 +169,14 @@ def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
         if reference is not None and not _REFERENCE.fullmatch(reference):
             yield (
                 path,
-                "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not stand here",
+                "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not "
+                "stand here",
             )
 
 
 def all_targets(roots: Roots) -> dict[str, tuple[Target, Path]]:
-    """Targets by name with their file; the first root wins, but what ships never hides a project's own.
+    """Targets by name with their file; the first root wins, but what ships never hides a
+    project's own.
 
     Raises SpecError.
     """
@@ -196,10 +201,12 @@ def choose_target(
     own: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Chosen:
-    """The target of a run: `--target`, the drill's own, DRILLKIT_TARGET, the project's default; never a guess.
+    """The target of a run: `--target`, the drill's own, DRILLKIT_TARGET, the project's default;
+    never a guess.
 
-    `drill` is what the user typed (for the line to type), `option` the value of `--target`, `own` the target that the
-    drill names. Raises UsageError when none is named or it is unknown, SpecError for a broken targets.yaml.
+    `drill` is what the user typed (for the line to type), `option` the value of `--target`, `own`
+    the target that the drill names. Raises UsageError when none is named or it is unknown,
+    SpecError for a broken targets.yaml.
     """
     default = roots.default_target
     candidates: tuple[tuple[str | None, str], ...] = (
@@ -213,8 +220,9 @@ def choose_target(
     if not name:
         example = "sandbox" if "sandbox" in known or not known else next(iter(known))
         raise UsageError(
-            f"no target: expected --target, `target:` in the drill, {VARIABLE} or a default in drillkit.yaml; "
-            f"known targets: {', '.join(known) or 'none'}\ntype: drillkit run {drill} --target {example}"
+            f"no target: expected --target, `target:` in the drill, {VARIABLE} or a default in "
+            f"drillkit.yaml; known targets: {', '.join(known) or 'none'}\n"
+            f"type: drillkit run {drill} --target {example}"
         )
     if name not in known:
         files = ", ".join(shown(root.targets) for root in _in_order(roots))

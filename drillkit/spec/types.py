@@ -29,7 +29,9 @@ class Key:
 
 @functools.cache
 def keys_of(cls: Any) -> tuple[Key, ...]:
-    """The keys of a dataclass, in order. A trailing underscore of a field is not part of its key."""
+    """The keys of a dataclass, in order. A trailing underscore of a field is not part of
+    its key.
+    """
     hints = typing.get_type_hints(cls)
     found = []
     for f in dataclasses.fields(cls):

@@ -13,8 +13,8 @@ from drillkit.spec.interpolation import escaped
 def as_written(drill: Drill) -> dict[str, Any]:
     """Plain data that, written as YAML, reads as this drill again.
 
-    Gates stand beside `within`, as people write them. References that are still open stay references; what is literal
-    is escaped.
+    Gates stand beside `within`, as people write them. References that are still open stay
+    references; what is literal is escaped.
     """
     data = to_data(drill)
     written: dict[str, Any] = {

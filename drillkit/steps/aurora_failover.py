@@ -23,7 +23,8 @@ class AuroraFailoverArguments(FailoverArguments):
 class AuroraFailover(Kind[AuroraFailoverArguments]):
     """Fail an Aurora cluster over to another member, and wait until that one writes.
 
-    Connections break, and the cluster endpoint follows within seconds. Nothing undoes it: the new writer stays.
+    Connections break, and the cluster endpoint follows within seconds. Nothing undoes it: the new
+    writer stays.
     """
 
     name = "aurora.failover"
@@ -43,7 +44,8 @@ class AuroraFailover(Kind[AuroraFailoverArguments]):
             found = with_readers(rds, arguments)
             outlook.targets.append(f"rds cluster/{rds.region}/{arguments.source}")
             outlook.effects.append(
-                f"makes {arguments.to or 'another member'} the writer instead of {writer_of(found)}; not undone"
+                f"makes {arguments.to or 'another member'} the writer instead of "
+                f"{writer_of(found)}; not undone"
             )
         return outlook.prospect()
 

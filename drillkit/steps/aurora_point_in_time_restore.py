@@ -29,7 +29,8 @@ class AuroraPointInTimeArguments(AuroraArguments):
 
 
 class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
-    """Restore an Aurora cluster to a point in time with a member, read it, and remove it: members first.
+    """Restore an Aurora cluster to a point in time with a member, read it, and remove it:
+    members first.
 
     Always a full copy: a clone shares its original's storage and proves nothing about backups.
     """
@@ -55,7 +56,8 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
                 f"rds cluster/{rds.region}/{arguments.source} (its backups; it is not touched)"
             )
             outlook.notes.append(
-                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
+                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC "
+                f"({age(window.latest, act)} ago)"
             )
         outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)
         return outlook.prospect()
@@ -81,7 +83,9 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
 
 
 def find_window(rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
-    """Between which times a cluster can be restored, alive or deleted. Raises StepFailed when it cannot."""
+    """Between which times a cluster can be restored, alive or deleted. Raises StepFailed when
+    it cannot.
+    """
     kept = next(iter(rds.automated_backups(source, cluster=True)), None)
     original = original_cluster(rds, source, kept)
     if original.alive:

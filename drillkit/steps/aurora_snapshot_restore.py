@@ -21,13 +21,17 @@ from drillkit.steps.rds.restore import KEYS, Outlook, age, begin
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuroraSnapshotArguments(AuroraArguments):
     from_: snapshots.From = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before the disruption."""
+    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
+    the disruption.
+    """
     snapshot: str = ""
     """A cluster snapshot by its name instead."""
 
 
 class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
-    """Restore an Aurora cluster from a snapshot with a member, read it, and remove it: members first."""
+    """Restore an Aurora cluster from a snapshot with a member, read it, and remove it:
+    members first.
+    """
 
     name = "aurora.snapshot-restore"
     disturbs = "none"

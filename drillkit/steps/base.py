@@ -1,7 +1,8 @@
 """What a step kind is, and what a step is handed when it runs.
 
-A new kind is one module in this folder (`velero.restore` is `velero_restore.py`) that ends in `KIND = MyKind()`, or a
-plug-in of entry-point group `drillkit.steps`. It writes evidence; it never judges.
+A new kind is one module in this folder (`velero.restore` is `velero_restore.py`) that ends in
+`KIND = MyKind()`, or a plug-in of entry-point group `drillkit.steps`. It writes evidence; it
+never judges.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ class RunNames:
     """Names that a run gives to things."""
 
     id: str
-    """`20261101-030000-x7k2`: lower-case letters, digits and dashes, so it fits labels and RDS names."""
+    """`20261101-030000-x7k2`: lower-case letters, digits and dashes, so it fits labels and
+    RDS names.
+    """
     drill: str
     started: datetime
 
     def label(self) -> Mapping[str, str]:
-        """Labels that mark a Kubernetes object as this run's. The object's own name goes beside them (`of`)."""
+        """Labels that mark a Kubernetes object as this run's. The object's own name goes beside
+        them (`of`).
+        """
         return {"drillkit.dev/run": self.id}
 
 
@@ -85,9 +90,13 @@ class Act:
     outputs: dict[str, Scalar] = field(default_factory=dict)
     """What later steps may use as `${steps.NAME.outputs.KEY}`."""
     cut: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None
-    """Register what an abort calls to cut the step at once (it must return quickly); gives back the unregistering."""
+    """Register what an abort calls to cut the step at once (it must return quickly); gives back
+    the unregistering.
+    """
     lock_fd: int | None = None
-    """The run's lock: a process that acts inherits it (`pass_fds`), so `recover` waits until that process is gone."""
+    """The run's lock: a process that acts inherits it (`pass_fds`), so `recover` waits until that
+    process is gone.
+    """
 
     def observe(self, evidence: Evidence) -> None:
         """Write down what was seen."""
@@ -115,8 +124,8 @@ class Act:
     ) -> T:
         """Ask `until` again and again until it gives something.
 
-        `every_s` seconds between questions, `limit_s` seconds in all (None: what is left of the step). Raises
-        DeadlineOver naming `what`, Refused when the run is aborted meanwhile.
+        `every_s` seconds between questions, `limit_s` seconds in all (None: what is left of the
+        step). Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile.
         """
         deadline = self.deadline.sooner(limit_s)
         while True:
@@ -130,7 +139,9 @@ class Act:
 
 
 class Kind(Generic[A]):
-    """A kind of step. Its docstring is its reference; the fields of `Arguments` are the keys of `with`."""
+    """A kind of step. Its docstring is its reference; the fields of `Arguments` are the keys
+    of `with`.
+    """
 
     name: ClassVar[str]
     disturbs: ClassVar[Literal["users", "none"]]
@@ -140,11 +151,14 @@ class Kind(Generic[A]):
     """What a target must have: `kubernetes`, `aws`."""
 
     def prospect(self, arguments: A, act: Act) -> Prospect:
-        """What it would do. Reads only; `act.book` takes no plans here. Raises CallError, SpecError."""
+        """What it would do. Reads only; `act.book` takes no plans here. Raises CallError,
+        SpecError.
+        """
         raise NotImplementedError
 
     def warm(self, arguments: A, act: Act) -> None:
-        """Get ready for `run` without touching the target or waiting. Called in the main thread, before the guards.
+        """Get ready for `run` without touching the target or waiting. Called in the main thread,
+        before the guards.
 
         Raises SpecError, OSError; `run` works without it, only later.
         """

@@ -52,10 +52,11 @@ class ChaosToolkitArguments:
 class ChaosToolkit(Kind[ChaosToolkitArguments]):
     """Run a Chaos Toolkit experiment in a process of its own.
 
-    Each activity is judged for itself. The step fails when an action fails, touches nothing, or the experiment's own
-    steady state is missed afterwards; it is unknown when that was missed before (the method is then not run), when a
-    fault was not in effect, or when the worker died. Its rollbacks are run whatever happens, once at least. Effects of
-    `drillkit.faults` are undone one by one; those of other extensions only as far as the rollbacks go.
+    Each activity is judged for itself. The step fails when an action fails, touches nothing, or the
+    experiment's own steady state is missed afterwards; it is unknown when that was missed before
+    (the method is then not run), when a fault was not in effect, or when the worker died. Its
+    rollbacks are run whatever happens, once at least. Effects of `drillkit.faults` are undone one
+    by one; those of other extensions only as far as the rollbacks go.
     """
 
     name = "chaostoolkit"
@@ -142,7 +143,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         _conclude(experiment.name, ended.status, ended.why, ended.activities, ended.unproven)
 
 
-# -- the experiment ----------------------------------------------------------------------------------------------------
+# -- the experiment --------------------------------------------------------------------------------
 
 
 def merged(experiment: Experiment, configuration: Mapping[str, Scalar]) -> dict[str, Any]:
@@ -179,11 +180,16 @@ def _missing_environment(document: Mapping[str, Any]) -> Iterator[str]:
     for part in ("configuration", "secrets"):
         for path, reference in _environment_references(document.get(part) or {}, part):
             if reference.get("key") not in os.environ and "default" not in reference:
-                yield f"{path}: expected the environment variable {reference.get('key')}, it is not set"
+                yield (
+                    f"{path}: expected the environment variable {reference.get('key')}, it is "
+                    "not set"
+                )
 
 
 def _unreadable_kubeconfig(document: Mapping[str, Any], target: Target) -> Iterator[str]:
-    """chaostoolkit-kubernetes takes a list of files for one name, finds nothing there, and goes to http://localhost."""
+    """chaostoolkit-kubernetes takes a list of files for one name, finds nothing there, and goes
+    to http://localhost.
+    """
     named = (target.kubernetes.kubeconfig if target.kubernetes else None) or os.environ.get(
         "KUBECONFIG", ""
     )
@@ -192,7 +198,10 @@ def _unreadable_kubeconfig(document: Mapping[str, Any], target: Target) -> Itera
         for _, a in activities_of(document)
     )
     if uses and os.pathsep in named:
-        yield f"expected one kubeconfig for chaostoolkit-kubernetes, found several ({named}); merge them into one file"
+        yield (
+            f"expected one kubeconfig for chaostoolkit-kubernetes, found several ({named}); merge "
+            "them into one file"
+        )
 
 
 def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -210,20 +219,26 @@ def _unplayable(activity: Mapping[str, Any]) -> Iterator[str]:
     if provider.get("type") == "python":
         top = str(provider.get("module") or "").split(".")[0]
         if top and importlib.util.find_spec(top) is None and not Path(top + ".py").exists():
-            yield f"activity `{name}`: there is no Python module {provider['module']}; install the package that has it"
+            yield (
+                f"activity `{name}`: there is no Python module {provider['module']}; install the "
+                "package that has it"
+            )
     if provider.get("type") == "process" and "${" not in (path := str(provider.get("path"))):
         program = os.path.expanduser(path)
         if shutil.which(program) is None:
             yield f"activity `{name}`: `{path}` is not on the PATH"
 
 
-# -- what it would do --------------------------------------------------------------------------------------------------
+# -- what it would do ------------------------------------------------------------------------------
 
 
 def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act) -> Prospect:
     name = str(activity.get("name"))
     if not is_own(activity):
-        why = f"action `{name}` ({provider_of(activity)}): undo not guaranteed, only the experiment's rollbacks run"
+        why = (
+            f"action `{name}` ({provider_of(activity)}): undo not guaranteed, only the "
+            "experiment's rollbacks run"
+        )
         refused = (
             (f"{why}; target `{act.target.name}` is protected",) if act.target.protected else ()
         )
@@ -281,7 +296,7 @@ def _joined(one: Prospect, two: Prospect) -> Prospect:
     )
 
 
-# -- what came of it ---------------------------------------------------------------------------------------------------
+# -- what came of it -------------------------------------------------------------------------------
 
 
 def _skipped(document: Mapping[str, Any], seen: tuple[Activity, ...], act: Act) -> None:

@@ -18,7 +18,9 @@ class CommandArguments:
     run: tuple[str, ...]
     """The program and its arguments; no shell is involved."""
     undo: tuple[str, ...] = ()
-    """What undoes it. Runs at clean-up whether or not `run` succeeded, so it must tolerate that nothing happened."""
+    """What undoes it. Runs at clean-up whether or not `run` succeeded, so it must tolerate that
+    nothing happened.
+    """
     folder: str = "."
     """Where both run."""
     env: Mapping[str, str] = field(default_factory=dict)

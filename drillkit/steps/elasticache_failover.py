@@ -21,10 +21,11 @@ class CacheFailoverArguments:
 
 
 class ElastiCacheFailover(Kind[CacheFailoverArguments]):
-    """Fail a node group of an ElastiCache replication group over to a replica (AWS' own TestFailover).
+    """Fail a node group of an ElastiCache replication group over to a replica (AWS'
+    own TestFailover).
 
-    Connections break, and writes that were not replicated are lost. It has recovered when another node is the primary
-    and the group is available again. Nothing undoes it.
+    Connections break, and writes that were not replicated are lost. It has recovered when another
+    node is the primary and the group is available again. Nothing undoes it.
     """
 
     name = "elasticache.failover"
@@ -70,7 +71,8 @@ def able(cache: ElastiCache, arguments: CacheFailoverArguments) -> Described:
         raise StepFailed(f"there is no replication group {arguments.source} in {cache.region}")
     if found.get("AutomaticFailover") != "enabled":
         raise StepFailed(
-            f"automatic failover of {arguments.source} is {found.get('AutomaticFailover')}: enable it"
+            f"automatic failover of {arguments.source} is {found.get('AutomaticFailover')}: "
+            "enable it"
         )
     if found.get("Status") != "available":
         raise StepFailed(
@@ -79,7 +81,8 @@ def able(cache: ElastiCache, arguments: CacheFailoverArguments) -> Described:
     if not primary_of(found, arguments.node_group):
         known = ", ".join(str(g.get("NodeGroupId")) for g in found.get("NodeGroups") or [])
         raise StepFailed(
-            f"{arguments.source} has no node group {arguments.node_group} with a primary; it has {known}"
+            f"{arguments.source} has no node group {arguments.node_group} with a primary; it "
+            f"has {known}"
         )
     return found
 

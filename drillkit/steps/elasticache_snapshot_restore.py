@@ -36,17 +36,22 @@ class CacheRestoreArguments:
     source: str
     """Identifier of the replication group; it may be deleted already."""
     from_: Literal["automated", "manual", "fresh"] = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before the disruption."""
+    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
+    the disruption.
+    """
     keys: int = 1
     """So many keys at least must be in the copy."""
     disrupted: datetime | None = None
-    """When the disaster was. Default: the moment the step begins, and the disruption counts as simulated."""
+    """When the disaster was. Default: the moment the step begins, and the disruption counts
+    as simulated.
+    """
 
 
 class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
     """Restore an ElastiCache replication group from a snapshot, count its keys, and remove it.
 
-    One node per shard, without replicas; in the target's `cache_subnet_group` and `security_groups`.
+    One node per shard, without replicas; in the target's `cache_subnet_group` and
+    `security_groups`.
     """
 
     name = "elasticache.snapshot-restore"
@@ -119,8 +124,9 @@ def network(act: Act) -> Mapping[str, Any]:
     aws = aws_of(act)
     if not aws.cache_subnet_group or not aws.security_groups:
         raise Refused(
-            "the target names no drill network for caches: add `cache_subnet_group` and `security_groups` (without "
-            "egress) to its `aws:`. A copy never joins its original's network"
+            "the target names no drill network for caches: add `cache_subnet_group` and "
+            "`security_groups` (without egress) to its `aws:`. A copy never joins its "
+            "original's network"
         )
     return {
         "CacheSubnetGroupName": aws.cache_subnet_group,

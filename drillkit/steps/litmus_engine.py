@@ -43,10 +43,10 @@ class LitmusEngineArguments:
 class LitmusEngine(Kind[LitmusEngineArguments]):
     """Apply a LitmusChaos ChaosEngine, wait for its ChaosResults, judge them, remove the engine.
 
-    Verdict `Pass` is met, `Fail` violated; anything else, and a `Fail` before the chaos began, proves nothing. The
-    engine gets a name of the run's own, so one that is there already is left alone; its ChaosResults are attached, and
-    stay in the cluster as Litmus leaves them. What Litmus did it takes back itself, also when the engine is deleted
-    half-way; protected targets refuse it.
+    Verdict `Pass` is met, `Fail` violated; anything else, and a `Fail` before the chaos began,
+    proves nothing. The engine gets a name of the run's own, so one that is there already is left
+    alone; its ChaosResults are attached, and stay in the cluster as Litmus leaves them. What Litmus
+    did it takes back itself, also when the engine is deleted half-way; protected targets refuse it.
     """
 
     name = "litmus.engine"
@@ -71,7 +71,8 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
                 PODS.said(p["metadata"]["name"], p["metadata"]["namespace"]) for p in pods
             ),
             effects=(
-                f"runs the Litmus experiments {names}; Litmus takes back what they did, the engine is deleted",
+                f"runs the Litmus experiments {names}; Litmus takes back what they did, the engine "
+                "is deleted",
             ),
             permissions=(
                 *(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
@@ -152,12 +153,14 @@ def _problems(kube: Kube, engine: Object) -> list[str]:
     namespace, spec = engine["metadata"]["namespace"], engine["spec"]
     if not kube.serves(CHAOS_ENGINES):
         return [
-            "expected LitmusChaos in the cluster: it knows no chaosengines.litmuschaos.io; install it"
+            "expected LitmusChaos in the cluster: it knows no chaosengines.litmuschaos.io; "
+            "install it"
         ]
     if kube.find(NAMESPACES, namespace) is None:
         return [f"expected namespace {namespace}, the cluster has none of that name"]
     found = [
-        f"expected ChaosExperiment {e['name']} in namespace {namespace}, found none; install it from Litmus' hub"
+        f"expected ChaosExperiment {e['name']} in namespace {namespace}, found none; install it "
+        "from Litmus' hub"
         for e in spec["experiments"]
         if kube.find(CHAOS_EXPERIMENTS, e["name"], namespace) is None
     ]
@@ -165,7 +168,8 @@ def _problems(kube: Kube, engine: Object) -> list[str]:
     if info.get("applabel") and not _matching(kube, info, namespace):
         where = info.get("appns") or namespace
         found.append(
-            f"expected ready pods of {info['applabel']} in namespace {where}, found none: nothing to hit"
+            f"expected ready pods of {info['applabel']} in namespace {where}, found none: nothing "
+            "to hit"
         )
     return found
 

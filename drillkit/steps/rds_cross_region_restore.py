@@ -12,10 +12,12 @@ from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, ori
 
 
 class RdsCrossRegionRestore(Kind[SnapshotArguments]):
-    """Copy a snapshot of an RDS instance to the target's DR region, restore it there, read it, and remove both.
+    """Copy a snapshot of an RDS instance to the target's DR region, restore it there, read it, and
+    remove both.
 
-    Both calls are made in the DR region. An encrypted snapshot needs the target's `dr_kms_key`. Parameters that the
-    original's group sets are set in a new group there; its option group stays behind.
+    Both calls are made in the DR region. An encrypted snapshot needs the target's `dr_kms_key`.
+    Parameters that the original's group sets are set in a new group there; its option group
+    stays behind.
     """
 
     name = "rds.cross-region-restore"
@@ -44,7 +46,8 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
             describe(outlook, home, arguments.source, found)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
                 outlook.problems.append(
-                    f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the target's `aws:`"
+                    f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the "
+                    "target's `aws:`"
                 )
             outlook.makes(
                 f"a copy of that snapshot, a copy of {arguments.source} and a parameter group",

@@ -22,8 +22,8 @@ class FailoverArguments:
 class RdsFailover(Kind[FailoverArguments]):
     """Reboot a Multi-AZ RDS instance with failover, and wait until its standby serves.
 
-    Connections break, and new ones are refused for half a minute or two. Nothing undoes it and nothing needs to: the
-    instance then runs in its other zone.
+    Connections break, and new ones are refused for half a minute or two. Nothing undoes it and
+    nothing needs to: the instance then runs in its other zone.
     """
 
     name = "rds.failover"

@@ -1,4 +1,6 @@
-"""`rds.freshness`: are the backups of an instance or cluster there, and recent enough? Reads only."""
+"""`rds.freshness`: are the backups of an instance or cluster there, and recent enough?
+Reads only.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ class FreshnessArguments:
 
 
 class RdsFreshness(Kind[FreshnessArguments]):
-    """Look at the backups of an RDS instance or Aurora cluster: retention, latest restorable time, newest snapshot.
+    """Look at the backups of an RDS instance or Aurora cluster: retention, latest restorable time,
+    newest snapshot.
 
-    Nothing is restored, so it proves that backups are taken, not that they can be used. Fit for a daily schedule.
+    Nothing is restored, so it proves that backups are taken, not that they can be used. Fit for a
+    daily schedule.
     """
 
     name = "rds.freshness"
@@ -49,7 +53,8 @@ class RdsFreshness(Kind[FreshnessArguments]):
             rds = act.clients.rds
             found, cluster = find(rds, arguments.source)
             outlook.targets.append(
-                f"rds {'cluster' if cluster else 'instance'}/{rds.region}/{arguments.source} (read only)"
+                f"rds {'cluster' if cluster else 'instance'}/{rds.region}/{arguments.source} "
+                "(read only)"
             )
             outlook.notes.append(
                 f"backup window {found.get('PreferredBackupWindow', 'unknown')} UTC, "
@@ -89,7 +94,9 @@ class RdsFreshness(Kind[FreshnessArguments]):
 
 
 def find(rds: Rds, source: str) -> tuple[Described, bool]:
-    """(description, whether it is a cluster) of a source. Raises StepFailed when it is not there."""
+    """(description, whether it is a cluster) of a source. Raises StepFailed when it is
+    not there.
+    """
     instance = rds.instance(source)
     if instance is not None and not instance.get("DBClusterIdentifier"):
         return instance, False
@@ -108,7 +115,9 @@ def _age(act: Act, name: str, most: timedelta, at: datetime | None) -> str:
 
 
 def _check(act: Act, name: str, expected: float, op: str, found: float | None) -> str:
-    """Write a check down; what is wrong, or ''. No backup at all is a finding, not a thing nobody could read."""
+    """Write a check down; what is wrong, or ''. No backup at all is a finding, not a thing nobody
+    could read.
+    """
     shown: float | str = "none" if found is None else found
     if found is None:
         act.observe(Check(name, "step", "none", "!=", shown))

@@ -34,8 +34,9 @@ class PointInTimeArguments(RestoreArguments):
 class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
     """Restore an RDS instance to a point in time, read it, and remove it.
 
-    A source that was deleted restores from the automated backup that it left. The copy has the original's settings,
-    the target's drill network, and a copy of the parameter group in which schedulers and subscriptions are off.
+    A source that was deleted restores from the automated backup that it left. The copy has the
+    original's settings, the target's drill network, and a copy of the parameter group in which
+    schedulers and subscriptions are off.
     """
 
     name = "rds.point-in-time-restore"
@@ -60,7 +61,10 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
             outlook.targets.append(
                 f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)"
             )
-            until = f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC ({age(window.latest, act)} ago)"
+            until = (
+                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC "
+                f"({age(window.latest, act)} ago)"
+            )
             outlook.notes.append(
                 until if point is None else f"{until}; restores to {point.isoformat()}"
             )
@@ -88,14 +92,17 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
 
 
 def find_window(rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
-    """Between which times a source can be restored, alive or deleted. Raises StepFailed when it cannot."""
+    """Between which times a source can be restored, alive or deleted. Raises StepFailed when
+    it cannot.
+    """
     described = rds.instance(source)
     backups = rds.automated_backups(source)
     if described is not None:
         latest = described.get("LatestRestorableTime")
         if latest is None:
             raise StepFailed(
-                f"{source} has no automated backups: its retention is {described.get('BackupRetentionPeriod')} days"
+                f"{source} has no automated backups: its retention is "
+                f"{described.get('BackupRetentionPeriod')} days"
             )
         uid = str(described.get("DbiResourceId", ""))
         own = next((b for b in backups if b.get("DbiResourceId") == uid), {})

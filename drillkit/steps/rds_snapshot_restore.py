@@ -25,7 +25,9 @@ from drillkit.steps.rds.restore import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotArguments(RestoreArguments):
     from_: snapshots.From = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before the disruption."""
+    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
+    the disruption.
+    """
     snapshot: str = ""
     """A snapshot by its name instead."""
 
@@ -33,8 +35,8 @@ class SnapshotArguments(RestoreArguments):
 class RdsSnapshotRestore(Kind[SnapshotArguments]):
     """Restore an RDS instance from a snapshot, read it, and remove it.
 
-    The source may be gone. The copy has the original's settings, the target's drill network, and a copy of the
-    parameter group in which schedulers and subscriptions are off.
+    The source may be gone. The copy has the original's settings, the target's drill network, and a
+    copy of the parameter group in which schedulers and subscriptions are off.
     """
 
     name = "rds.snapshot-restore"

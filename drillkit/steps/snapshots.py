@@ -1,4 +1,6 @@
-"""Choosing, taking, copying and awaiting snapshots, of instances and of clusters. No kind itself."""
+"""Choosing, taking, copying and awaiting snapshots, of instances and of clusters. No
+kind itself.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ From: TypeAlias = Literal["automated", "manual", "fresh"]
 
 
 def database_time(snapshot: Described) -> datetime | None:
-    """Up to when a snapshot reaches: its creation time changes when it is copied, so that is no answer."""
+    """Up to when a snapshot reaches: its creation time changes when it is copied, so that is
+    no answer.
+    """
     return (
         snapshot.get("SnapshotDatabaseTime")
         or snapshot.get("OriginalSnapshotCreateTime")
@@ -42,7 +46,9 @@ def arn_of(snapshot: Described) -> str:
 
 
 def newest(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> dict[str, Any]:
-    """The newest usable snapshot of a source, which may be gone. Raises StepFailed when there is none."""
+    """The newest usable snapshot of a source, which may be gone. Raises StepFailed when there
+    is none.
+    """
     found = [
         s
         for s in rds.snapshots(source, kind, cluster=cluster)
@@ -79,12 +85,14 @@ def fresh(act: Act, rds: Rds, source: str, *, cluster: bool = False) -> Describe
 def copied(
     act: Act, rds: Rds, snapshot: Described, home: Rds, kms_key: str, *, cluster: bool = False
 ) -> Described:
-    """A copy of another region's snapshot in this one. Raises StepFailed for an encrypted one without a key."""
+    """A copy of another region's snapshot in this one. Raises StepFailed for an encrypted one
+    without a key.
+    """
     encrypted = snapshot.get("StorageEncrypted" if cluster else "Encrypted")
     if encrypted and not kms_key:
         raise StepFailed(
-            f"{name_of(snapshot)} is encrypted: a copy in {rds.region} needs a key of that region; add `dr_kms_key` to "
-            "the target's `aws:`"
+            f"{name_of(snapshot)} is encrypted: a copy in {rds.region} needs a key of that region; "
+            "add `dr_kms_key` to the target's `aws:`"
         )
     name = resource_name(act, "copy")
     plan = act.book.plan(DeleteSnapshot(name, act.run.id, rds.region, expires(act), cluster))
@@ -124,7 +132,9 @@ def chosen(
     cluster: bool = False,
     take: bool = True,
 ) -> Described | None:
-    """The snapshot that a step's arguments mean; with `take`, a fresh one is taken, else None stands for it."""
+    """The snapshot that a step's arguments mean; with `take`, a fresh one is taken, else None
+    stands for it.
+    """
     choices: dict[str, Callable[[], Described]] = {
         "automated": lambda: newest(rds, source, "automated", cluster=cluster),
         "manual": lambda: newest(rds, source, "manual", cluster=cluster),

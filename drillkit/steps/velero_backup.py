@@ -1,4 +1,6 @@
-"""`velero.backup`: a backup taken now, so that a later step can restore what stands at this moment."""
+"""`velero.backup`: a backup taken now, so that a later step can restore what stands at
+this moment.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,11 @@ class VeleroBackupArguments:
 
 
 class VeleroBackup(Kind[VeleroBackupArguments]):
-    """Take a Velero backup of some namespaces. It must end Completed; it is deleted with its data when the drill ends.
+    """Take a Velero backup of some namespaces. It must end Completed; it is deleted with its data
+    when the drill ends.
 
-    A later `velero.restore` takes it with `backup: ${steps.NAME.outputs.backup}`. Velero's results and log are kept.
+    A later `velero.restore` takes it with `backup: ${steps.NAME.outputs.backup}`. Velero's results
+    and log are kept.
     """
 
     name = "velero.backup"

@@ -1,4 +1,6 @@
-"""`velero.freshness`: whether backups are made at all, and how old the last good one is. Touches nothing."""
+"""`velero.freshness`: whether backups are made at all, and how old the last good one is.
+Touches nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,17 @@ from drillkit.steps.base import Act, Kind, Prospect
 
 READ = ("backups", "schedules", "backupstoragelocations")
 SEEN_LIMIT = timedelta(minutes=10)
-"""The server looks at a storage location every minute; one that it has not seen for so long has no server."""
+"""The server looks at a storage location every minute; one that it has not seen for so long has
+no server.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VeleroFreshnessArguments:
     max_age: timedelta
-    """The last good backup of each schedule may be so old: its interval, and the time that a backup takes."""
+    """The last good backup of each schedule may be so old: its interval, and the time that a
+    backup takes.
+    """
     schedules: tuple[str, ...] = ()
     """Names of schedules. Default: all; none at all is a failure."""
     velero: str = NAMESPACE
@@ -33,8 +39,9 @@ class VeleroFreshnessArguments:
 class VeleroFreshness(Kind[VeleroFreshnessArguments]):
     """Look at schedules, storage locations and the last good backup of each schedule.
 
-    Touches nothing: fit for a daily cron. A schedule that is paused or invalid, a location that is away, a backup that
-    is older than `max_age` or a newer one that only partly succeeded: each is a check of its own.
+    Touches nothing: fit for a daily cron. A schedule that is paused or invalid, a location that is
+    away, a backup that is older than `max_age` or a newer one that only partly succeeded: each is a
+    check of its own.
     """
 
     name = "velero.freshness"

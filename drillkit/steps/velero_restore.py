@@ -1,4 +1,6 @@
-"""`velero.restore`: a backup restored beside the original, sealed off, read, measured and removed."""
+"""`velero.restore`: a backup restored beside the original, sealed off, read, measured
+and removed.
+"""
 
 from __future__ import annotations
 
@@ -41,27 +43,33 @@ NAMESPACE_LIMIT = 63
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VeleroRestoreArguments:
     namespaces: Mapping[str, str]
-    """What to restore where: `{shop: "dr-${run.id}"}`. The second ones are made for the run and removed after it."""
+    """What to restore where: `{shop: "dr-${run.id}"}`. The second ones are made for the run and
+    removed after it.
+    """
     backup: str | None = None
     """Name of a backup, or `${steps.NAME.outputs.backup}` of one that the drill just took."""
     schedule: str | None = None
     """Name of a schedule: its newest Completed backup. Exactly one of `backup` and `schedule`."""
     kinds: tuple[str, ...] = ()
-    """More kinds to restore than those of core, apps and batch, such as `ingresses.networking.k8s.io`."""
+    """More kinds to restore than those of core, apps and batch, such as
+    `ingresses.networking.k8s.io`.
+    """
     volumes: bool = True
     """Restore persistent volumes. With `false` claims come back empty."""
     disrupted: datetime | None = None
-    """When the disaster was, such as `${steps.NAME.outputs.disrupted}` of an earlier step: one RTO over all. Default:
-    the moment the namespaces stand, and the disruption counts as simulated."""
+    """When the disaster was, such as `${steps.NAME.outputs.disrupted}` of an earlier step: one RTO
+    over all. Default: the moment the namespaces stand, and the disruption counts as simulated."""
     ready: tuple[str, ...] = ()
     """Workloads that must get ready: `web`, `statefulset/db`. Default: all that are restored."""
     within: timedelta = timedelta(minutes=15)
     """How long they may take."""
     allow: tuple[str, ...] = ()
-    """What restored pods may reach outside their namespace: `dns`, `HOST:PORT` of a restored database."""
+    """What restored pods may reach outside their namespace: `dns`, `HOST:PORT` of a
+    restored database.
+    """
     reach: str = API
-    """What must be out of their reach, as the proof of the seal: `HOST:PORT` that pods outside reach, or `api`, the
-    cluster's API server (which a node that also runs it may let through)."""
+    """What must be out of their reach, as the proof of the seal: `HOST:PORT` that pods outside
+    reach, or `api`, the cluster's API server (which a node that also runs it may let through)."""
     image: str = "busybox:1.37"
     """Image with `sh` and `nc` for the probes of the seal."""
     differs: tuple[str, ...] = ()
@@ -73,15 +81,17 @@ class VeleroRestoreArguments:
 class VeleroRestore(Kind[VeleroRestoreArguments]):
     """Restore a Velero backup into namespaces of its own, beside the original, and read it back.
 
-    Each namespace is sealed by a NetworkPolicy that denies egress before anything is restored into it, and proven
-    sealed: a pod in it must fail to reach what a pod outside reaches, else the step refuses. CronJobs come back
-    suspended, LoadBalancers as ClusterIP, pods off the node's network. A volume that the backup skipped and whose
-    policy is Retain would come back as the original's own disk: refused.
+    Each namespace is sealed by a NetworkPolicy that denies egress before anything is restored into
+    it, and proven sealed: a pod in it must fail to reach what a pod outside reaches, else the step
+    refuses. CronJobs come back suspended, LoadBalancers as ClusterIP, pods off the node's network.
+    A volume that the backup skipped and whose policy is Retain would come back as the original's
+    own disk: refused.
 
-    The disruption is simulated: it is declared when namespaces and seal stand, so that RTO counts choosing, queueing,
-    restoring, getting ready and the checks. Velero's results, warnings and log are kept with the run before anything is
-    deleted. What the backup lists is compared with what is there. `http` checks (`{service: web, path: /health}`) go
-    through the API server; `canary` reads the heartbeat that came back (`drillkit canary install`).
+    The disruption is simulated: it is declared when namespaces and seal stand, so that RTO counts
+    choosing, queueing, restoring, getting ready and the checks. Velero's results, warnings and log
+    are kept with the run before anything is deleted. What the backup lists is compared with what is
+    there. `http` checks (`{service: web, path: /health}`) go through the API server; `canary` reads
+    the heartbeat that came back (`drillkit canary install`).
     """
 
     name = "velero.restore"
@@ -171,7 +181,8 @@ class _Restoring:
             seen = looks(act.clients.kube, self.arguments.namespaces)
             verify(act, Copy(f"namespace/{', '.join(self.scratches)}", self.disrupted, looks=seen))
         finally:
-            # Nobody waits for these in a real disaster, so they come last; but before anything is deleted.
+            # Nobody waits for these in a real disaster, so they come last; but before anything
+            # is deleted.
             self._keep(restore)
             still_sealed(act, self.velero, self.scratches)
 
@@ -188,7 +199,9 @@ class _Restoring:
         act.mark("decided")
 
     def _restore(self) -> State:
-        """Restore, with a second try after a restart of the server. Raises StepFailed with Velero's own errors."""
+        """Restore, with a second try after a restart of the server. Raises StepFailed with Velero's
+        own errors.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             suffix = str(attempt) if attempt > 1 else ""
             ended = self._attempt(suffix)
@@ -264,8 +277,8 @@ class _Restoring:
             )
         except DeadlineOver as late:
             raise StepFailed(
-                f"restored workloads were not ready within {format_duration(self.arguments.within)}: "
-                f"{'; '.join(left[:5])}"
+                "restored workloads were not ready within "
+                f"{format_duration(self.arguments.within)}: {'; '.join(left[:5])}"
             ) from late
 
     def _keep(self, restore: State) -> None:
@@ -303,14 +316,19 @@ def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
     targets = list(arguments.namespaces.values())
     for source, scratch in arguments.namespaces.items():
         if scratch in arguments.namespaces:
-            yield f"namespaces: {source} would be restored into the original {scratch}; restore into a new namespace"
+            yield (
+                f"namespaces: {source} would be restored into the original {scratch}; restore into "
+                "a new namespace"
+            )
         for name in (source, scratch):
             if len(name) > NAMESPACE_LIMIT or not re.fullmatch(
                 r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name
             ):
                 yield f"namespaces: expected the name of a namespace, found `{name}`"
         if targets.count(scratch) > 1:
-            yield f"namespaces: {scratch} is named twice; restore each namespace into one of its own"
+            yield (
+                f"namespaces: {scratch} is named twice; restore each namespace into one of its own"
+            )
     for kind in arguments.kinds:
         if OPENING in kind.lower():
             yield f"kinds: a restored {kind} could open the seal of the copy; leave it out"
@@ -344,7 +362,8 @@ def _contents(
     there = {item.partition("/")[0] for items in listed.values() for item in items}
     if missing := sorted(set(arguments.namespaces) - there):
         raise StepFailed(
-            f"backup {backup} holds nothing of namespace {', '.join(missing)}: nothing would come back"
+            f"backup {backup} holds nothing of namespace {', '.join(missing)}: nothing would "
+            "come back"
         )
     return listed
 
@@ -366,7 +385,8 @@ def _disks(
         ) from error
     if content is None:
         raise Refused(
-            f"{what}: it is older than Velero 1.13. A skipped volume may be the original's disk; {advice}"
+            f"{what}: it is older than Velero 1.13. A skipped volume may be the original's "
+            f"disk; {advice}"
         )
     ours = [i for i in infos if i.get("pvcNamespace") in arguments.namespaces]
     kept = [
@@ -379,8 +399,9 @@ def _disks(
             f"{i.get('pvcNamespace')}/{i.get('pvcName')} ({i.get('pvName')})" for i in kept
         )
         raise Refused(
-            f"backup {backup} skipped volumes whose policy is Retain: {names}. Velero would restore them as they are: "
-            f"the copy would attach the original's disk. Back them up, or leave volumes out: {advice}"
+            f"backup {backup} skipped volumes whose policy is Retain: {names}. Velero would "
+            "restore them as they are: the copy would attach the original's disk. Back them up, "
+            f"or leave volumes out: {advice}"
         )
     handles = {str((i.get("pvInfo") or {}).get("volumeHandle") or "") for i in infos}
     return tuple(sorted(handles - {""}))
@@ -389,8 +410,8 @@ def _disks(
 def _effects(arguments: VeleroRestoreArguments) -> Iterator[str]:
     for source, scratch in arguments.namespaces.items():
         yield (
-            f"creates namespace {scratch}, sealed, and restores {source} into it; undone by deleting it with all its "
-            "volumes"
+            f"creates namespace {scratch}, sealed, and restores {source} into it; undone by "
+            "deleting it with all its volumes"
         )
     yield "creates a Restore in Velero; deleted once it has ended, after its results were kept"
     yield "creates probe pods that show the seal to hold; deleted"

@@ -17,7 +17,9 @@ class WaitArguments:
 
 
 class Wait(Kind[WaitArguments]):
-    """Wait, so that a fault before or beside it lasts, or a system settles. Touches nothing and proves nothing."""
+    """Wait, so that a fault before or beside it lasts, or a system settles. Touches nothing and
+    proves nothing.
+    """
 
     name = "wait"
     disturbs = "none"

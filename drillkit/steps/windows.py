@@ -22,7 +22,9 @@ class RestorableWindow:
 def chosen(
     to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: RestorableWindow
 ) -> datetime | None:
-    """The time to restore to, None for the latest. Raises StepFailed outside of what can be restored."""
+    """The time to restore to, None for the latest. Raises StepFailed outside of what can
+    be restored.
+    """
     if to == "latest" or (to == "before" and disrupted is None):
         return None
     if isinstance(to, datetime):

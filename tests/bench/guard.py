@@ -1,7 +1,8 @@
 """From a guard's condition to the first undo, in one run: python tests/bench/guard.py [runs]
 
-Deployment `web` is scaled to zero under a probe; the guard allows no bad request. Prints, from the journals alone, how
-long after the first bad request the guard had fired, the fence was closed and the first undo had ended.
+Deployment `web` is scaled to zero under a probe; the guard allows no bad request. Prints, from the
+journals alone, how long after the first bad request the guard had fired, the fence was closed and
+the first undo had ended.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ steps:
 
 
 def figures(history: History) -> tuple[float, float, float]:
-    """Seconds from the first bad request to: the guard's decision, the abort, the first undo's end."""
+    """Seconds from the first bad request to: the guard's decision, the abort, the first
+    undo's end.
+    """
     bad = next(
         at
         for record in history
@@ -64,7 +67,8 @@ def main() -> None:
             )
             if ended.returncode != 1:
                 raise SystemExit(
-                    f"expected the guard to abort the run (1), found {ended.returncode}:\n{ended.stderr}"
+                    f"expected the guard to abort the run (1), found {ended.returncode}:\n"
+                    f"{ended.stderr}"
                 )
             found.append(figures(read(next(folder.glob("reports/guarded/2*/journal.jsonl")))))
     for what, values in zip(
@@ -72,11 +76,13 @@ def main() -> None:
     ):
         middle, worst = statistics.median(values), max(values)
         print(
-            f"{what:18} {middle:.3f} s after the first bad request at the median, {worst:.3f} s at worst"
+            f"{what:18} {middle:.3f} s after the first bad request at the median, {worst:.3f} s "
+            "at worst"
         )
     worst = max(undone for _, _, undone in found)
     print(
-        f"bound: one sample interval and 250 ms, {BOUND_S:.2f} s; worst of {runs}: {worst / BOUND_S:.2f} of it"
+        f"bound: one sample interval and 250 ms, {BOUND_S:.2f} s; worst of {runs}: "
+        f"{worst / BOUND_S:.2f} of it"
     )
 
 

@@ -1,9 +1,11 @@
-"""An hour of samples at 100 a second, judged and charted; and what a day of them takes of memory while it runs.
+"""An hour of samples at 100 a second, judged and charted; and what a day of them takes of memory
+while it runs.
 
 Run it as `python tests/bench/hour.py`; it takes about 20 s and needs nothing else. Prints
 
 - seconds to read, judge and render a journal of one hour (bound: 2 s in all);
-- how much the live side (abort guards, gates, live figures) grows over 24 simulated hours (bound: 1 MB).
+- how much the live side (abort guards, gates, live figures) grows over 24 simulated hours (bound:
+  1 MB).
 
 Ends with 1 when a figure misses its bound.
 """
@@ -94,7 +96,9 @@ def drill() -> Drill:
 
 
 def samples(seconds: int, start: float) -> Iterator[Sample]:
-    """One a second, with latencies as services have them and an outage of two seconds every ten minutes."""
+    """One a second, with latencies as services have them and an outage of two seconds every
+    ten minutes.
+    """
     chance = random.Random(1)
     for second in range(seconds):
         at = start + second
@@ -164,7 +168,8 @@ def hour() -> bool:
         render_s = time.perf_counter() - began
     total = read_s + judge_s + render_s
     print(
-        f"an hour at {RATE}/s        {len(history):,} records, {size / 1e6:.1f} MB; {verdict.headline}"
+        f"an hour at {RATE}/s        {len(history):,} records, {size / 1e6:.1f} "
+        f"MB; {verdict.headline}"
     )
     print(
         f"read {read_s:.2f} s, judge {judge_s:.2f} s, render {render_s:.2f} s "
@@ -198,7 +203,8 @@ def day() -> bool:
     tracemalloc.stop()
     bound = f"bound +{BOUND_BYTES / 1e3:.0f}"
     print(
-        f"24 hours live            {grown / 1e3:+.0f} kB between the first hour and the last ({bound})"
+        f"24 hours live            {grown / 1e3:+.0f} kB between the first hour and the "
+        f"last ({bound})"
     )
     return grown <= BOUND_BYTES
 

@@ -1,6 +1,8 @@
-"""The main job beside what it is measured against, in one run: python tests/bench/main_job.py [pairs]
+"""The main job beside what it is measured against, in one run: python tests/bench/main_job.py
+[pairs]
 
-Prints whole-process times as ratios of medians, pair by pair in turn, so that a machine that slows down slows both.
+Prints whole-process times as ratios of medians, pair by pair in turn, so that a machine that slows
+down slows both.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ def wall_s(
     took = time.perf_counter() - began
     if ended.returncode != expected:
         raise SystemExit(
-            f"{command} ended with {ended.returncode}:\n{ended.stdout.decode()}{ended.stderr.decode()}"
+            f"{command} ended with {ended.returncode}:\n"
+            f"{ended.stdout.decode()}{ended.stderr.decode()}"
         )
     return took
 
@@ -86,7 +89,8 @@ def main() -> None:
         run, chaos = [str(BIN / "python"), "-m", "drillkit"], str(BIN / "chaos")
         ours, theirs, ratio = in_turn([*run, "--help"], [chaos, "--help"], folder, env, pairs)
         print(
-            f"--help            drillkit {ours:.3f} s, chaos {theirs:.3f} s, ratio {ratio:.2f} (bound 0.5)",
+            f"--help            drillkit {ours:.3f} s, chaos {theirs:.3f} s, ratio {ratio:.2f} "
+            "(bound 0.5)",
             flush=True,
         )
         ready = []
@@ -107,7 +111,8 @@ def main() -> None:
                 pairs,
             )
             print(
-                f"pod-delete        drillkit run {ours:.2f} s, chaos run {theirs:.2f} s, ratio {ratio:.2f} (bound 1.0)"
+                f"pod-delete        drillkit run {ours:.2f} s, chaos run {theirs:.2f} s, ratio "
+                f"{ratio:.2f} (bound 1.0)"
             )
             before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
             wall_s([*run, "run", "pod-delete", "-t", "sandbox"], folder, env)

@@ -2,9 +2,11 @@
 
 Run it as `python tests/bench/prober.py`; it takes about 40 s and needs nothing but loopback. Prints
 
-- the schedule error (actual minus intended send): p99 of the median and of the worst second, beside the same figures of
-  a bare loop that only sleeps until its times come, before and after (the machine's own timer);
-- outages of known length: whether the bracket holds the truth, and the error of the estimate in the bracket's middle.
+- the schedule error (actual minus intended send): p99 of the median and of the worst second, beside
+  the same figures of a bare loop that only sleeps until its times come, before and after (the
+  machine's own timer);
+- outages of known length: whether the bracket holds the truth, and the error of the estimate in the
+  bracket's middle.
 
 Ends with 1 when a figure misses its bound.
 """
@@ -45,15 +47,17 @@ def main() -> int:
     print(f"machine's timer, before  {_p99s(before)}")
     late, dropped, bad = schedule_error()
     print(
-        f"prober at {RATE}/s        {_p99s(late)}; {dropped} dropped, {bad} bad of {RATE * len(late)}"
+        f"prober at {RATE}/s        {_p99s(late)}; {dropped} dropped, {bad} bad "
+        f"of {RATE * len(late)}"
     )
     after = timer_error()
     print(f"machine's timer, after   {_p99s(after)}")
     timer_us = statistics.median(before + after)
     ours_us = statistics.median(late)
     print(
-        f"schedule error p99       {ours_us / 1000:.2f} ms, {ours_us / timer_us:.1f} x the timer's, "
-        f"{(ours_us - timer_us) / 1000:+.2f} ms beyond it (bound +{BEYOND_TIMER_US / 1000:g} ms)"
+        f"schedule error p99       {ours_us / 1000:.2f} ms, {ours_us / timer_us:.1f} x the "
+        f"timer's, {(ours_us - timer_us) / 1000:+.2f} ms beyond it (bound "
+        f"+{BEYOND_TIMER_US / 1000:g} ms)"
     )
     fine = ours_us - timer_us <= BEYOND_TIMER_US and dropped == 0
     for rate in (20, 100):
@@ -69,7 +73,9 @@ def _p99s(per_second_us: list[int]) -> str:
 
 
 def timer_error() -> list[int]:
-    """p99 in microseconds, second by second, of a loop that does nothing but wait for its next time."""
+    """p99 in microseconds, second by second, of a loop that does nothing but wait for its
+    next time.
+    """
     code = f"from tests.bench.prober import bare_loop; bare_loop({RATE}, {SECONDS // 2})"
     root = Path(__file__).parents[2]
     out = subprocess.run(
@@ -109,7 +115,9 @@ def _web(port: int, rate: int) -> Probe:
 
 
 def outages(rate: int) -> bool:
-    """Whether every bracket held the truth, and every estimate was within one interval and 10 ms."""
+    """Whether every bracket held the truth, and every estimate was within one interval and
+    10 ms.
+    """
     with server() as (port, ask), sampling({"web": _web(port, rate)}) as samples:
         time.sleep(0.5)
         truths = []
@@ -136,7 +144,8 @@ def outages(rate: int) -> bool:
         fine = fine and good
         print(
             f"outage at {rate}/s: truth {truth:.3f} s, bracket {low:.3f} to {high:.3f} s, "
-            f"error {error * 1000:+.1f} ms (bound {bound * 1000:.0f} ms){'' if good else '  MISSED'}"
+            f"error {error * 1000:+.1f} ms (bound {bound * 1000:.0f} "
+            f"ms){'' if good else '  MISSED'}"
         )
     return fine
 
@@ -180,7 +189,9 @@ def sampling(probes: dict[str, Probe]) -> Iterator[list[Sample]]:
 
 @contextlib.contextmanager
 def server() -> Iterator[tuple[int, Any]]:
-    """A server process: its port, and a call that takes it down for so many seconds and tells the truth about it."""
+    """A server process: its port, and a call that takes it down for so many seconds and tells the
+    truth about it.
+    """
     process = subprocess.Popen(
         [sys.executable, __file__, "--serve"],
         stdin=subprocess.PIPE,

@@ -1,4 +1,5 @@
-"""What a drill costs over the bare calls for the same restore, and fifty restores at once from one process.
+"""What a drill costs over the bare calls for the same restore, and fifty restores at once from
+one process.
 
 python -m tests.bench.restores            both, about two minutes
 python -m tests.bench.restores overhead   against the sandbox's AWS with real PostgreSQL
@@ -66,7 +67,9 @@ def drill(target: Target, folder: Path, source: str, steps: int) -> Verdict:
 
 
 def bare(client: Any, network: Mapping[str, Any]) -> None:
-    """The same restore with the SDK alone: a parameter group, the restore, its end, and everything deleted."""
+    """The same restore with the SDK alone: a parameter group, the restore, its end, and
+    everything deleted.
+    """
     tags = [{"Key": "bench", "Value": "bench"}]
     client.create_db_parameter_group(
         DBParameterGroupName="bare-pg",
@@ -127,7 +130,8 @@ def overhead(folder: Path) -> None:
             "DBSubnetGroupName": aws.subnet_group,
             "VpcSecurityGroupIds": [aws.security_group],
         }
-        # The sandbox restores in half a second; AWS in twenty minutes. At least some seconds, to be fair to both.
+        # The sandbox restores in half a second; AWS in twenty minutes. At least some seconds, to be
+        # fair to both.
         aws.settings(slow_s={"instance.creating": 5.0, "instance.deleting": 1.0})
         drill(target, folder / "warm-up", SOURCE, 1)
         took = {
@@ -182,8 +186,8 @@ def parallel(folder: Path) -> None:
     looks = until.count("DescribeDBInstances")
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
     print(
-        f"{AT_ONCE} restores of {RESTORE_S:.0f} s at once: all there after {restored - began:.1f} s, all gone after "
-        f"{time.monotonic() - began:.1f} s; {grown_mb:.0f} MB more memory"
+        f"{AT_ONCE} restores of {RESTORE_S:.0f} s at once: all there after {restored - began:.1f} "
+        f"s, all gone after {time.monotonic() - began:.1f} s; {grown_mb:.0f} MB more memory"
     )
     a_minute = looks / (restored - began) * 60
     print(

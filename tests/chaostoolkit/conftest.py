@@ -1,4 +1,6 @@
-"""A bench on which experiments are run for real: worker process, journal on disk, clean-up; no cluster."""
+"""A bench on which experiments are run for real: worker process, journal on disk, clean-up;
+no cluster.
+"""
 
 from __future__ import annotations
 

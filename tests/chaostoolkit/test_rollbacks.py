@@ -1,4 +1,6 @@
-"""An experiment's rollbacks are an undo: planned first, played by us, each whatever becomes of the others."""
+"""An experiment's rollbacks are an undo: planned first, played by us, each whatever becomes of
+the others.
+"""
 
 from __future__ import annotations
 

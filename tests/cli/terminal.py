@@ -1,4 +1,6 @@
-"""A terminal for tests: a program runs in a pseudo-terminal, and what it writes lands on a screen of cells."""
+"""A terminal for tests: a program runs in a pseudo-terminal, and what it writes lands on a screen
+of cells.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _SEQUENCE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 
 
 class Cells:
-    """A screen that scrolls. Knows what a line-based live view needs: CR, LF, erase, cursor up; no colours."""
+    """A screen that scrolls. Knows what a line-based live view needs: CR, LF, erase, cursor up;
+    no colours.
+    """
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -111,7 +115,9 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def until(self, seen: Callable[[list[str]], bool], limit_s: float = 30.0) -> list[str]:
-        """Read until the screen shows it. Raises AssertionError with the screen when it never does."""
+        """Read until the screen shows it. Raises AssertionError with the screen when it
+        never does.
+        """
         end = time.monotonic() + limit_s
         while not seen(self.cells.lines):
             assert self._read(end - time.monotonic()), "never seen; the screen was:\n" + "\n".join(

@@ -1,4 +1,6 @@
-"""What a person sees while a drill runs, on a real (pseudo) terminal, through a pipe, and as JSON."""
+"""What a person sees while a drill runs, on a real (pseudo) terminal, through a pipe, and
+as JSON.
+"""
 
 from __future__ import annotations
 
@@ -213,7 +215,8 @@ def test_json_mode_ends_with_the_verdict_and_writes_nothing_else_to_stdout(
     drillkit: CommandLine,
 ) -> None:
     (drillkit.folder / "rest.yaml").write_text(
-        "drill: rest\nowner: me@example.com\nlimit: 1m\nsteps: [{name: rest, uses: wait, with: {for: 100ms}}]\n"
+        "drill: rest\nowner: me@example.com\nlimit: 1m\n"
+        "steps: [{name: rest, uses: wait, with: {for: 100ms}}]\n"
     )
     (drillkit.folder / "targets.yaml").write_text("bare: {urls: {}}\n")
     ran = drillkit("run", "./rest.yaml", "-t", "sandbox", "--json", "--yes")

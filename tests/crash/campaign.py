@@ -27,7 +27,9 @@ from tests.crash.world import (
 
 @dataclass(frozen=True)
 class Rules:
-    """How the world and the code under test behave. The defaults are the real ones; controls break one of them."""
+    """How the world and the code under test behave. The defaults are the real ones; controls break
+    one of them.
+    """
 
     syncs: bool = True
     book: Callable[[Journal], Book] = lambda journal: journal
@@ -72,7 +74,9 @@ def rehearsed(scenario: Scenario) -> Fate:
 def exhaustive(
     scenario: Scenario, rules: Rules = LAWFUL, doors: Iterable[int] = ()
 ) -> Iterator[Trial]:
-    """The process ends at every door in turn (or at `doors`); what was not synced is lost or kept altogether."""
+    """The process ends at every door in turn (or at `doors`); what was not synced is lost or
+    kept altogether.
+    """
     for end_at in doors or range(1, rehearsed(scenario).n + 1):
         for keep in (False, True):
             trial = _trial(scenario, rules, Fate(random.Random(end_at), end_at), keep=keep)
@@ -82,7 +86,9 @@ def exhaustive(
 
 
 def telling_doors(scenario: Scenario) -> list[int]:
-    """Numbers of the doors without those of a wait that looks again and again while nothing is written or changed."""
+    """Numbers of the doors without those of a wait that looks again and again while nothing is
+    written or changed.
+    """
     found: list[int] = []
     seen: set[str] = set()
     for number, name in enumerate(rehearsed(scenario).doors, 1):
@@ -107,7 +113,9 @@ def each_mishap(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
 
 
 def by_seed(scenario: Scenario, seed: int, rules: Rules = LAWFUL) -> Trial:
-    """Calls go wrong by chance, the process ends anywhere or not at all, and so does up to twice the recovery."""
+    """Calls go wrong by chance, the process ends anywhere or not at all, and so does up to twice
+    the recovery.
+    """
     rng = random.Random(seed)
     end_at = rng.randint(1, int(rehearsed(scenario).n * 1.3))
     fate = Fate(rng, rng.choice((0, end_at, end_at)), trouble=rng.choice((0.0, 0.1, 0.3)))
@@ -132,7 +140,8 @@ def _trial(
     content = _found(stage, keep)
     trial = Trial(fate.where, [], unsynced=stage.disk.unsynced)
     for end_at in [*(deaths or []), 0] if rules.recovers else []:
-        # Whoever recovers comes at some time, often at once: calls of the dead process may still be on their way.
+        # Whoever recovers comes at some time, often at once: calls of the dead process may still be
+        # on their way.
         cluster.advance(0.0 if soon else fate.rng.choice((0.0, 0.0, 3.0, 100.0)))
         content = _recover(cluster, fate, end_at, content, trial)
     cluster.advance(120)

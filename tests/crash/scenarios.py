@@ -1,4 +1,5 @@
-"""What the campaign does to the world before it ends the process: every mutating call with an undo, and more by need.
+"""What the campaign does to the world before it ends the process: every mutating call with an undo,
+and more by need.
 
 A scenario is a function of a `Stage`; registering it here is all it takes.
 """

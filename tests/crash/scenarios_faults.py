@@ -1,7 +1,8 @@
-"""The campaign's scenarios of faults: the actions of every shipped experiment, played by the real functions.
+"""The campaign's scenarios of faults: the actions of every shipped experiment, played by the
+real functions.
 
-An experiment that is added to `experiments/` is in the campaign; so are the other mechanisms, ChaosEngines, and any
-two at once.
+An experiment that is added to `experiments/` is in the campaign; so are the other mechanisms,
+ChaosEngines, and any two at once.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def route(cluster: Cluster) -> None:
 
 
 def forgive_restart(inventory: dict[str, Any]) -> None:
-    """A rollout leaves its date in the template and an older ReplicaSet behind: RestartWorkload says so."""
+    """A rollout leaves its date in the template and an older ReplicaSet behind: RestartWorkload
+    says so.
+    """
     web = inventory["deployments/shop/web"]
     template = dict(web["spec"]["template"])
     template["metadata"] = {k: v for k, v in template["metadata"].items() if k != "annotations"}
@@ -159,7 +162,9 @@ def run_engine(session: WorkerSession) -> None:
 
 ISTIO = {"mechanism": "istio", "virtual_service": "web"}
 NOTHING_STAYS: frozenset[str] = frozenset({"pod-delete", "deployment-restart"})
-"""Experiments that change nothing which an undo could take back: a controller replaces what they take."""
+"""Experiments that change nothing which an undo could take back: a controller replaces what
+they take.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""Restores in AWS: a crash at any door, a call that goes wrong in any way; afterwards nothing is left that was made.
+"""Restores in AWS: a crash at any door, a call that goes wrong in any way; afterwards nothing is
+left that was made.
 
-The code under test is the real one, botocore included; requests end in a small RDS in memory with its own time.
+The code under test is the real one, botocore included; requests end in a small RDS in memory with
+its own time.
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ def unanswered() -> Exception:
 
 @functools.cache
 def _opened(key: str) -> tuple[Wire, Rds]:
-    """Clients are slow to make and keep no state of a run: one pair for all trials, its wire turned to each."""
+    """Clients are slow to make and keep no state of a run: one pair for all trials, its wire turned
+    to each.
+    """
     wire = Wire(lambda region, action, params: {})
     aws = wire.connect()
     return wire, Rds(aws)
@@ -208,7 +212,9 @@ def await_available(stage: Stage, name: str) -> None:
 
 
 def somebody_elses(world: FakeRds) -> None:
-    """An instance with our very name, and the run's tag but another's name in the other one: a copy of a copy."""
+    """An instance with our very name, and the run's tag but another's name in the other one: a copy
+    of a copy.
+    """
     inherited = [{"Key": "drillkit:run", "Value": RUN}, {"Key": "drillkit:of", "Value": "another"}]
     world.instances["dr-copy"] = {
         **world.instances["prod"],

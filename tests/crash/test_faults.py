@@ -1,5 +1,5 @@
-"""Every fault that ships: a crash at any door, a call that goes wrong in any way, two at once; then the world equals
-the start.
+"""Every fault that ships: a crash at any door, a call that goes wrong in any way, two at once; then
+the world equals the start.
 """
 
 from __future__ import annotations

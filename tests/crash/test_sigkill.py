@@ -89,7 +89,8 @@ def test_a_killed_process_leaves_nothing_behind_after_recovery(
             _until_hit(fault)
         finally:
             victim.send_signal(signal.SIGKILL)
-    # The API server drops what it has not done after LANDING_S; here calls are late by less than a second.
+    # The API server drops what it has not done after LANDING_S; here calls are late by less than
+    # a second.
     monkeypatch.setattr(objects, "SETTLE_S", 1.0)
     monkeypatch.setattr(field_patch, "SETTLE_S", 1.0)
     journal = Journal(path)

@@ -1,4 +1,6 @@
-"""A crash before and after every append and every call of Velero's client: afterwards the world equals the start."""
+"""A crash before and after every append and every call of Velero's client: afterwards the world
+equals the start.
+"""
 
 from __future__ import annotations
 

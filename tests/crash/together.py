@@ -1,7 +1,8 @@
-"""Several acts at once in one process, in an order that the seed decides: exactly one runs at a time.
+"""Several acts at once in one process, in an order that the seed decides: exactly one runs at
+a time.
 
-They take turns at their doors (never at the disk's: there a lock is held) and where they sleep. Time passes only when
-all of them sleep, so schedules are as repeatable as those of a single act.
+They take turns at their doors (never at the disk's: there a lock is held) and where they sleep.
+Time passes only when all of them sleep, so schedules are as repeatable as those of a single act.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ def _take(turn: threading.Semaphore) -> None:
 
 
 def together(stage: Stage, *works: Callable[[], None]) -> None:
-    """Run all of them to their ends. Raises Dead when the process ended, else what the first of them raised."""
+    """Run all of them to their ends. Raises Dead when the process ended, else what the first of
+    them raised.
+    """
     baton = _Baton(stage, works)
     door, sleep = stage.fate.door, stage.clock.sleep
 

@@ -1,4 +1,6 @@
-"""Velero in the campaign's world: its server beside the controllers, and what a run may do with it."""
+"""Velero in the campaign's world: its server beside the controllers, and what a run may do
+with it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""A whole world in memory: a cluster, a disk, a clock, and one seed that decides what goes wrong at their doors.
+"""A whole world in memory: a cluster, a disk, a clock, and one seed that decides what goes wrong at
+their doors.
 
-The code under test is the real one, journal, clients and clean-up. It reaches the world by three doors only (disk,
-clock, wire). Each passage is a point where the process may end; after its end every door stays shut, so that a
-`finally` runs but reaches nothing, as under SIGKILL. What was not synced may be lost.
+The code under test is the real one, journal, clients and clean-up. It reaches the world by three
+doors only (disk, clock, wire). Each passage is a point where the process may end; after its end
+every door stays shut, so that a `finally` runs but reaches nothing, as under SIGKILL. What was not
+synced may be lost.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from drillkit.sandbox.kube.wire import Request
 
 RUN = "20260101-000000-x7k2"
 LATEST_LANDING_S = 14.0
-"""A call without an answer takes effect within this time or never: the settle time of an undo is longer."""
+"""A call without an answer takes effect within this time or never: the settle time of an undo
+is longer.
+"""
 CALM_AFTER_S = 90.0
 """A recovery meets trouble for so long; then the world is quiet, so that it can end."""
 KEPT_CHANGES = 200
@@ -110,7 +114,9 @@ class Fate:
 
 
 class Cluster:
-    """The sandbox's cluster, controllers and all, with its own time; and calls that are still on their way to it."""
+    """The sandbox's cluster, controllers and all, with its own time; and calls that are still on
+    their way to it.
+    """
 
     def __init__(self, seed: int = 1) -> None:
         self.at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,7 +141,9 @@ class Cluster:
         return f"uid-{self._uids.getrandbits(64):016x}"
 
     def fork(self) -> Cluster:
-        """A copy in the same state, much cheaper than a new one: stored objects never change, so both share them."""
+        """A copy in the same state, much cheaper than a new one: stored objects never change, so
+        both share them.
+        """
         log = self.store.log
         log.forget(KEPT_CHANGES)
         shared: dict[int, Any] = {
@@ -168,7 +176,9 @@ class Cluster:
         self._coming.append((self.at + timedelta(seconds=seconds), request))
 
     def inventory(self) -> dict[str, Any]:
-        """What must be equal before and after: every object's wishes and marks, and how many pods of each are ready."""
+        """What must be equal before and after: every object's wishes and marks, and how many pods
+        of each are ready.
+        """
         found: dict[str, Any] = {}
         for gvr in self.store.state.tables():
             if gvr[1] in _UNSTABLE:
@@ -260,7 +270,9 @@ class MemoryDisk:
         pass
 
     def after_power_loss(self, kept: int | None = None) -> bytes:
-        """What a new process finds: all that was synced, and as much of the rest as fate (or `kept`) lets it."""
+        """What a new process finds: all that was synced, and as much of the rest as fate (or
+        `kept`) lets it.
+        """
         return (
             self._synced
             + self._cache[: self._fate.rng.randint(0, len(self._cache)) if kept is None else kept]
@@ -268,7 +280,9 @@ class MemoryDisk:
 
 
 class Wire:
-    """`Transport` into the cluster's API core, without sockets: every way in which a call can go wrong, by chance."""
+    """`Transport` into the cluster's API core, without sockets: every way in which a call can go
+    wrong, by chance.
+    """
 
     def __init__(self, fate: Fate, cluster: Cluster, *, calm_at: datetime | None = None) -> None:
         self._fate, self._cluster, self._calm_at = fate, cluster, calm_at
@@ -394,6 +408,8 @@ class Stage:
 
 
 def recover(stage: Stage, limit_s: float = 900.0) -> Cleaned:
-    """What `drillkit recover` does, in a process of its own: read the journal, apply what is open."""
+    """What `drillkit recover` does, in a process of its own: read the journal, apply what
+    is open.
+    """
     history = tuple(parse(stage.journal._disk.content()))
     return clean(open_undos(history), stage.clients, stage.journal, stage.clock, limit_s, at_once=1)

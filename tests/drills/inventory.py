@@ -1,4 +1,6 @@
-"""What a sandbox holds, asked of its API without drillkit's clients: every object's wishes and marks, by name."""
+"""What a sandbox holds, asked of its API without drillkit's clients: every object's wishes and
+marks, by name.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The contract of a step kind: whoever adds one in `drillkit/steps/` adds nothing here.
 
-Crashes: the kinds that act on a cluster are in the campaign of `tests/crash`; databases have their own beside their
-clients. What a prospect does not touch is seen with real servers by the plans of `test_shipped.py`.
+Crashes: the kinds that act on a cluster are in the campaign of `tests/crash`; databases have their
+own beside their clients. What a prospect does not touch is seen with real servers by the plans
+of `test_shipped.py`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ WORDS = ("x", "90s", "2", "50%", "1 of 2", "5/s", "true", "2026-11-01", "2026-11
 
 
 def arguments(cls: type, nth: int) -> Any:
-    """The kind's arguments: with its defaults (0), or everything set, each key to its nth alternative."""
+    """The kind's arguments: with its defaults (0), or everything set, each key to its
+    nth alternative.
+    """
     hints = typing.get_type_hints(cls)
     given = {
         f.name: sample(hints[f.name], nth)

@@ -1,4 +1,6 @@
-"""Every drill and experiment that ships, whatever lies in the folders: checked, foreseen, run, and nothing is left."""
+"""Every drill and experiment that ships, whatever lies in the folders: checked, foreseen, run, and
+nothing is left.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A fault's surroundings: the whole sandbox cluster in memory, a real journal, and time that moves when it sleeps."""
+"""A fault's surroundings: the whole sandbox cluster in memory, a real journal, and time that moves
+when it sleeps.
+"""
 
 from __future__ import annotations
 

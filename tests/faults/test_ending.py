@@ -1,4 +1,6 @@
-"""A fault that takes itself back knows what it knows: whether its effect was answered, and what it was done to."""
+"""A fault that takes itself back knows what it knows: whether its effect was answered, and what it
+was done to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Faults through Chaos Mesh and Istio: in effect as long as they should be, or nothing is proven."""
+"""Faults through Chaos Mesh and Istio: in effect as long as they should be, or nothing
+is proven.
+"""
 
 from __future__ import annotations
 

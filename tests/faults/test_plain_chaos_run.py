@@ -1,4 +1,6 @@
-"""Every shipped experiment under plain `chaos run`, without drillkit's runner, against a sandbox."""
+"""Every shipped experiment under plain `chaos run`, without drillkit's runner, against
+a sandbox.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""SLOs as probes of an experiment: never a success for want of data, and asked of the right server."""
+"""SLOs as probes of an experiment: never a success for want of data, and asked of the
+right server.
+"""
 
 from __future__ import annotations
 

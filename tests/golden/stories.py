@@ -115,7 +115,9 @@ def tolerated(name: str, place: Any, held: bool = True) -> Activity:
 
 
 def met() -> Tape:
-    """Law 1: what cannot be undone was written down before it happened; everything else is undone and shown."""
+    """Law 1: what cannot be undone was written down before it happened; everything else is undone
+    and shown.
+    """
     of = drill(
         description="One of three web pods is deleted while users are served.",
         probes={"web": WEB},
@@ -188,7 +190,9 @@ def violated() -> Tape:
 
 
 def not_believed() -> Tape:
-    """Law 4: a control probe that fails too, and a fault that was healed by somebody, leave nothing proven."""
+    """Law 4: a control probe that fails too, and a fault that was healed by somebody, leave
+    nothing proven.
+    """
     of = drill(
         probes={"web": WEB, "cache": {**WEB, "control": True}}, hypothesis=HYPOTHESIS, steps=[KILL]
     )
@@ -212,7 +216,9 @@ def not_believed() -> Tape:
 
 
 def refused() -> Tape:
-    """Law 6: a selector that matches nothing is no success. Law 9: a secret is a reference here, too."""
+    """Law 6: a selector that matches nothing is no success. Law 9: a secret is a reference
+    here, too.
+    """
     of = drill(probes={"web": WEB}, hypothesis=HYPOTHESIS, steps=[KILL], target="prod")
     tape = opened(of, PROD, trigger="cron").add(
         0.3,
@@ -222,7 +228,10 @@ def refused() -> Tape:
         holds="met",
         why="",
     )
-    why = "step `kill`: expected ready pods of app=nope in namespace shop, found none: no pod matches; check the labels"
+    why = (
+        "step `kill`: expected ready pods of app=nope in namespace shop, found none: no pod "
+        "matches; check the labels"
+    )
     tape.add(0.4, "guard.decided", place="start", guard="start", holds="violated", why=why)
     return ended(tape, 0.6)
 
@@ -269,7 +278,9 @@ def aborted() -> Tape:
 
 
 def recovered() -> Tape:
-    """Laws 3 and 5: killed in the middle of a line, cleaned up after the machine was restarted, never called met."""
+    """Laws 3 and 5: killed in the middle of a line, cleaned up after the machine was restarted,
+    never called met.
+    """
     of = drill(probes={"web": WEB}, hypothesis=HYPOTHESIS, steps=[KILL])
     tape = opened(of).phase("before", 0.5, 8).gate(7.9, "before", "web", total=50).phase("steps", 8)
     tape.probe("web", 0, 12, rate=10, bad=[(9.3, 9.6)]).step("kill", 8).undo(
@@ -348,7 +359,9 @@ def date(at: float) -> datetime:
 
 
 def restore() -> Tape:
-    """A restore: RTO in its parts, RPO by what was found, a budget by time and by events, what people noted."""
+    """A restore: RTO in its parts, RPO by what was found, a budget by time and by events, what
+    people noted.
+    """
     steps = [
         {
             "name": "database",
@@ -422,7 +435,9 @@ def restore() -> Tape:
 
 
 def newer() -> Tape:
-    """Laws 3 and 4: written by a later version; what it understands is shown, and it says what it did not."""
+    """Laws 3 and 4: written by a later version; what it understands is shown, and it says what it
+    did not.
+    """
     tape = (
         met()
         .add(20, "evidence", type="Hologram", of="a pod", colour="blue")
@@ -442,7 +457,9 @@ def newer() -> Tape:
 
 
 def unwatched() -> Tape:
-    """A wrapped experiment: nobody asked what users felt, and the report does not pretend to know."""
+    """A wrapped experiment: nobody asked what users felt, and the report does not pretend
+    to know.
+    """
     of = drill(
         drill="my-experiment", owner="", steps=[{"name": "my-experiment", "uses": "chaostoolkit"}]
     )
@@ -511,7 +528,9 @@ def evil() -> Tape:
 
 
 def long() -> Tape:
-    """Twenty-five minutes: bars of five seconds, a minute in which nobody looked, an outage every few minutes."""
+    """Twenty-five minutes: bars of five seconds, a minute in which nobody looked, an outage every
+    few minutes.
+    """
     of = drill(
         probes={"web": WEB},
         hypothesis={"during": {"web": {"bad": 200, "longest_gap": "5s"}}},

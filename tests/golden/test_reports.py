@@ -33,7 +33,8 @@ def same(stored: Path, found: str, *, updating: bool) -> None:
         )
         shown = "\n".join(line[:300] for line in list(lines)[:60])
         pytest.fail(
-            f"the report has changed; if that is meant: pytest tests/golden --update-golden\n{shown}"
+            "the report has changed; if that is meant: pytest tests/golden --update-golden\n"
+            f"{shown}"
         )
 
 

@@ -1,4 +1,5 @@
-"""Histories as literals: a tape that things are put on at a time, in any order, and read as the journal would be.
+"""Histories as literals: a tape that things are put on at a time, in any order, and read as the
+journal would be.
 
 tape = Tape(drill)
 tape.phase("steps", 10, 20)
@@ -50,7 +51,9 @@ class Tape:
             )
 
     def add(self, at: float, kind: str, /, *, on: str = "", key: str = "", **data: Any) -> Tape:
-        """A record. `on`: the step it belongs to; `key`: a name that a later `of` may use instead of the number."""
+        """A record. `on`: the step it belongs to; `key`: a name that a later `of` may use instead
+        of the number.
+        """
         self._lines.append((at, len(self._lines), kind, on, key, data))
         return self
 
@@ -124,9 +127,11 @@ class Tape:
         dropped: Mapping[int, int] | None = None,
         late_us: Mapping[int, int] | None = None,
     ) -> Tape:
-        """Samples of whole seconds from `start` to `end`: probes intended within a span of `bad` fail.
+        """Samples of whole seconds from `start` to `end`: probes intended within a span of
+        `bad` fail.
 
-        `slow`: latencies by the intended time at which they begin to apply; `dropped`, `late_us`: by second.
+        `slow`: latencies by the intended time at which they begin to apply; `dropped`, `late_us`:
+        by second.
         """
         for second in range(round(start), round(end)):
             times = [round(second + i / rate, 6) for i in range(rate)]
@@ -219,7 +224,9 @@ def pod_delete(
     until: float = 60.0,
     **probe: Any,
 ) -> Tape:
-    """The design's example: before 0-20 s, a pod deleted at 21 s, whole again at 23.1 s, after from 40 s on."""
+    """The design's example: before 0-20 s, a pod deleted at 21 s, whole again at 23.1 s, after from
+    40 s on.
+    """
     tape = Tape(
         of
         or drill(

@@ -101,7 +101,8 @@ def test_a_budget_cap_of_metrics_is_charged_by_events() -> None:
 
 @pytest.mark.parametrize(("bad_s", "fires"), [(0.4, False), (1.0, False), (2.0, True)])
 def test_a_burn_rate_fires_by_its_lower_bound(bad_s: float, fires: bool) -> None:
-    # 60 s at 20/s: 1 % is a burn of 2; the lower bound of 20 of 1,200 burns at 2.2, that of 8 at 0.7.
+    # 60 s at 20/s: 1 % is a burn of 2; the lower bound of 20 of 1,200 burns at 2.2, that of 8
+    # at 0.7.
     slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30, kind="probe", probe="web")}
     bounds = live({"slo": "api", "burn": 3, "window": "1m"}, slos=slos)
     tape = Tape(None).probe("web", 0, 120, bad=[(70.0, 70.0 + bad_s)])

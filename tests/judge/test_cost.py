@@ -12,7 +12,9 @@ from tests.judge.histories import HYPOTHESIS, KILL, Tape, drill
 
 
 def long_run(seconds: int, rate: int) -> History:
-    """A run of that many seconds whose samples are one minute's, over and over, moved along in time."""
+    """A run of that many seconds whose samples are one minute's, over and over, moved along
+    in time.
+    """
     of = drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=HYPOTHESIS, steps=[KILL])
     minute = Tape(None).probe("web", 0, 60, rate=rate, bad=[(30, 30.1)]).history()
     frame = (

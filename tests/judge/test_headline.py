@@ -1,4 +1,6 @@
-"""The verdict as a sentence: what is broken first, why something is not believed, what was not watched."""
+"""The verdict as a sentence: what is broken first, why something is not believed, what was
+not watched.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,18 @@ def two_probes(pages_bad: list[tuple[float, float]], **probe: Any) -> Tape:
 
 def test_what_is_broken_stands_first_and_what_held_behind_it_by_probe() -> None:
     assert judge(two_probes([(21, 24)]).history()).headline == (
-        "violated: pages longest gap 3.05 s (bound 1 s). Held: web 0 of 400 requests lost (bound 20), "
-        "longest gap 0 s (bound 5 s); kill recovered in 3 s (bound 2 min)"
+        "violated: pages longest gap 3.05 s (bound 1 s). Held: web 0 of 400 requests lost (bound "
+        "20), longest gap 0 s (bound 5 s); kill recovered in 3 s (bound 2 min)"
     )
 
 
 def test_what_is_not_believed_says_why() -> None:
     tape = two_probes([(21, 24)]).probe("other", 0, 60, bad=[(22, 23)], control=True)
     assert judge(tape.history()).headline == (
-        "unknown: pages longest gap 3.05 s (bound 1 s), but the control probe failed at the same time: the fault may "
-        "not be the service's; kill recovery not measured: the control probe failed together with pages. "
-        "Held: web 0 of 400 requests lost (bound 20), longest gap 0 s (bound 5 s)"
+        "unknown: pages longest gap 3.05 s (bound 1 s), but the control probe failed at the same "
+        "time: the fault may not be the service's; kill recovery not measured: the control probe "
+        "failed together with pages. Held: web 0 of 400 requests lost (bound 20), longest gap 0 s "
+        "(bound 5 s)"
     )
 
 
@@ -42,14 +45,16 @@ def test_an_abort_is_the_reason_and_not_everything_that_follows_from_it() -> Non
     history = (*(r for r in lines if r.mono < 30), cut)
     assert judge(history).headline.startswith(
         "unknown: aborted by operator: customers complain, the run was cut off, not recovered yet. "
-        "Held until then: 6 of 180 requests lost (bound 20), longest gap 0.35 s (bound 5 s), recovered in 2.1 s"
+        "Held until then: 6 of 180 requests lost (bound 20), longest gap 0.35 s (bound 5 s), "
+        "recovered in 2.1 s"
     )
 
 
 def test_a_weakness_that_was_found_before_an_abort_stands_first() -> None:
     tape = pod_delete(bad=[(21, 29)]).add(30.0, "abort", by="operator", why="enough")
     assert judge(tape.history()).headline.startswith(
-        "violated: 160 of 400 requests lost (bound 20), longest gap 8.05 s (bound 5 s); aborted by operator: enough"
+        "violated: 160 of 400 requests lost (bound 20), longest gap 8.05 s (bound 5 s); aborted by "
+        "operator: enough"
     )
 
 
@@ -65,8 +70,8 @@ def test_a_wrapped_experiment_is_told_in_a_sentence() -> None:
     tape.see(3, Check("ready pods of app=web in shop", "step", 3, ">=", 3), step="pods")
     verdict = judge(tape.closed(10).history())
     assert verdict.headline == (
-        "met: “all pods are ready” held after the experiment, ready pods of app=web in shop: 3 (expected at least 3); "
-        "what users felt was not watched"
+        "met: “all pods are ready” held after the experiment, ready pods of app=web in shop: 3 "
+        "(expected at least 3); what users felt was not watched"
     )
     assert "that users were served while steps ran: no probe watched it" in verdict.not_proven
 

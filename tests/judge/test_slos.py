@@ -1,4 +1,6 @@
-"""SLOs in a drill: gates by a metrics server's counts, budgets by events and by time, two sources side by side."""
+"""SLOs in a drill: gates by a metrics server's counts, budgets by events and by time, two sources
+side by side.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ def test_bounds_are_clopper_pearsons(counts: tuple[int, int], confidence: float)
     bad, total = counts
     upper = beta.ppf(confidence, bad + 1, total - bad) if bad < total else 1.0
     lower = beta.ppf(1 - confidence, bad, total - bad + 1) if bad else 0.0
-    # scipy's own quantile is off by up to 1e-10 for a single bad one among millions, so counts stay below that.
+    # scipy's own quantile is off by up to 1e-10 for a single bad one among millions, so counts stay
+    # below that.
     assert upper_bound(bad, total, confidence) == pytest.approx(upper, rel=2e-13)
     assert lower_bound(bad, total, confidence) == pytest.approx(lower, rel=2e-13)
 

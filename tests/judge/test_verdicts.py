@@ -69,7 +69,10 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         return SliSummary(sli="web", phase=phase, sent=sent, good=good, **plain)
 
     lost = {"bad": {"refused": 6}, "outages": (gap,), "longest_gap_s": pytest.approx(0.35)}
-    undecided = "exact test at 95 %: bad share between 0 % and 1.49 %, so at most 1 % is neither shown nor refuted"
+    undecided = (
+        "exact test at 95 %: bad share between 0 % and 1.49 %, so at most 1 % is neither shown "
+        "nor refuted"
+    )
     gate = {
         "holds": MET,
         "expected": "at most 2 of 200 bad",
@@ -193,7 +196,8 @@ def test_undeclared_during_is_observed_not_judged_and_the_headline_says_so() -> 
     verdict = judge(pod_delete(web(during={})).history())
     assert verdict.exit_code == 0
     assert verdict.headline == (
-        "met: recovered in 2.1 s (bound 2 min); observed, not judged: 6 of 400 requests lost, longest gap 0.35 s"
+        "met: recovered in 2.1 s (bound 2 min); observed, not judged: 6 of 400 requests lost, "
+        "longest gap 0.35 s"
     )
     assert any("only observed" in words for words in verdict.not_proven)
 

@@ -1,4 +1,6 @@
-"""A real browser without a window, spoken to over a pipe (Chrome DevTools Protocol): what it says, it really drew."""
+"""A real browser without a window, spoken to over a pipe (Chrome DevTools Protocol): what it says,
+it really drew.
+"""
 
 from __future__ import annotations
 
@@ -153,7 +155,9 @@ class Browser:
         return found["result"].get("value")
 
     def complaints(self) -> list[str]:
-        """What the console says since the page was opened, and what it tried to fetch besides itself."""
+        """What the console says since the page was opened, and what it tried to fetch
+        besides itself.
+        """
         said = []
         for event in self.events:
             method, params = event.get("method"), event.get("params", {})

@@ -1,4 +1,6 @@
-"""What the picture shows: nothing that was not looked at as good, nothing bad so small that it is not seen."""
+"""What the picture shows: nothing that was not looked at as good, nothing bad so small that it is
+not seen.
+"""
 
 from __future__ import annotations
 

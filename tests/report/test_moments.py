@@ -1,4 +1,6 @@
-"""What happened when: the same thing at the same time is one line, and what is routine is left out first."""
+"""What happened when: the same thing at the same time is one line, and what is routine is left
+out first.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def test_the_order_is_that_of_the_events_and_not_of_the_lines() -> None:
 
 def test_nine_pods_are_one_line() -> None:
     assert [line for line in lines("violated") if "delete pod:" in line] == [
-        "kill: delete pod: pod/shop/orders-7f6b-0, pod/shop/orders-7f6b-1, pod/shop/orders-7f6b-2 and 6 more"
+        "kill: delete pod: pod/shop/orders-7f6b-0, pod/shop/orders-7f6b-1, pod/shop/orders-7f6b-2 "
+        "and 6 more"
     ]
 
 

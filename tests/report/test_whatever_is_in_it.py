@@ -100,7 +100,9 @@ def test_a_damaged_history_is_rendered(
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(max_size=60))
 def test_a_text_anywhere_stays_a_text(text: str) -> None:
-    """Put into every place at once where a drill, a cluster or a person brings text of their own."""
+    """Put into every place at once where a drill, a cluster or a person brings text of
+    their own.
+    """
     history = tuple(replace(r, data=_said(r.data, text + SCRIPT)) for r in HISTORIES["evil"])
     rendered(history)
 

@@ -1,4 +1,6 @@
-"""The lives of a run: cut short, killed, doubled, out of disk. Whatever happens, the cluster is as it was."""
+"""The lives of a run: cut short, killed, doubled, out of disk. Whatever happens, the cluster is as
+it was.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a run does with its metrics server: gates, readings, alerts, guards of the start; time runs fast."""
+"""What a run does with its metrics server: gates, readings, alerts, guards of the start; time
+runs fast.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class FastClock:
 
 @dataclass
 class Server:
-    """A metrics server that scrapes once a second: 10 good requests a second, and bad ones between two moments."""
+    """A metrics server that scrapes once a second: 10 good requests a second, and bad ones between
+    two moments.
+    """
 
     clock: FastClock
     fail: Exception | None = None

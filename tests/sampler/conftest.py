@@ -226,7 +226,9 @@ class Watch:
 
 @contextlib.contextmanager
 def watching(probes: Mapping[str, Probe], env: Mapping[str, str] | None = None) -> Iterator[Watch]:
-    """A sampler over real probes; when the block ends it has been stopped in order and every sample is there."""
+    """A sampler over real probes; when the block ends it has been stopped in order and every sample
+    is there.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
         watch = Watch(Sampler.start(probes, theirs.fileno(), env=env))

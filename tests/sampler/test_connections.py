@@ -145,7 +145,9 @@ def test_a_lane_says_when_it_is_out_of_files(
 
 @pytest.fixture
 def loop_of() -> Any:
-    """A lane driven by a small loop in this process, so that its surroundings can be bent; its one sample."""
+    """A lane driven by a small loop in this process, so that its surroundings can be bent; its
+    one sample.
+    """
     import selectors
 
     def run(probe: Probe, seconds: float) -> Any:

@@ -92,7 +92,8 @@ def test_a_prober_that_was_stopped_says_so_and_blames_nobody(service: Any, watch
         assert 40 <= total.dropped < 65
         assert [s.sent + s.dropped for s in watch.samples(name)[:2]] == [50, 50]
         assert max(total.latency_us) < 600_000
-    # Those that were in flight when it fell asleep are among the dropped: nobody saw when their answers came.
+    # Those that were in flight when it fell asleep are among the dropped: nobody saw when their
+    # answers came.
     assert watch.total("lag").dropped > watch.total("web").dropped
 
 

@@ -9,7 +9,9 @@ START = 100.0
 
 
 def counted(outcomes: str, rate: int = 10) -> list[Sample]:
-    """`.` good, `x` refused, `-` dropped, `?` not watched, from the start at `rate`; all seconds that are over."""
+    """`.` good, `x` refused, `-` dropped, `?` not watched, from the start at `rate`; all seconds
+    that are over.
+    """
     tally = ProbeTally("web", False, START)
     for n, outcome in enumerate(outcomes):
         intended = START + n / rate

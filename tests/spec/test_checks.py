@@ -72,7 +72,8 @@ SLO = "slos: [{kind: SLO, metadata: {name: api}}]\n"
         ),
         (
             PROBES + "hypothesis: {after: {web: {bad: 2 of 200, within: 5s}}}",
-            "after.web: 200 probes at 20/s take 10 s, longer than the 5 s allowed; raise `within` or lower the count",
+            "after.web: 200 probes at 20/s take 10 s, longer than the 5 s allowed; raise `within` "
+            "or lower the count",
         ),
         (
             "hypothesis: {before: {slo: [apj]}}\n" + SLO,
@@ -150,7 +151,10 @@ def test_a_guard_needs_its_companions_and_its_place(spec: Spec, guards: str, wha
 def test_sound_guards_pass(spec: Spec) -> None:
     (spec.folder / "holidays.ics").write_text("BEGIN:VCALENDAR")
     start = """{alerts: 'severity="critical"'}, {budget: api, left: 20%}, {slo: api}, {freeze: holidays.ics}"""
-    abort = "{budget: api, spent: 2%}, {slo: api, burn: 14.4, window: 5m}, {probe: web, bad: 9}, {blind: 10s}"
+    abort = (
+        "{budget: api, spent: 2%}, {slo: api, burn: 14.4, window: 5m}, {probe: web, bad: 9}, "
+        "{blind: 10s}"
+    )
     drill = spec.drill(f"{HEAD}{PROBES}{SLO}guards: {{start: [{start}], abort: [{abort}]}}\n")
     assert [guard.subject for guard in drill.guards.start] == ["alerts", "budget", "slo", "freeze"]
     assert [guard.subject for guard in drill.guards.abort] == ["budget", "slo", "probe", "blind"]
@@ -181,7 +185,8 @@ def test_slos_are_found_in_the_files_of_the_project(spec: Spec) -> None:
             "steps[0].name: expected a name of a step",
         ),
         (
-            "[{name: a, uses: velero.restore, with: {source: s}}, {name: a, uses: velero.restore, with: {source: s}}]",
+            "[{name: a, uses: velero.restore, with: {source: s}}, {name: a, uses: velero.restore, "
+            "with: {source: s}}]",
             "steps[1].name: `a` is the name of step 1 already",
         ),
         (
@@ -206,7 +211,8 @@ def test_slos_are_found_in_the_files_of_the_project(spec: Spec) -> None:
         ),
         (
             "[{uses: chaostoolkit, with: {experiment: pod-delete, configuration: {selektor: x}}}]",
-            "selektor: experiment `pod-delete` has no configuration 'selektor'; did you mean `selector`?",
+            "selektor: experiment `pod-delete` has no configuration 'selektor'; did you "
+            "mean `selector`?",
         ),
     ],
 )

@@ -116,7 +116,8 @@ def test_what_is_no_json_experiment_is_a_spec_error(tmp_path: Path, text: str | 
     [
         (
             "title: t",
-            "e.yaml:1:1: expected a list of activities as `method` (it may be empty), found nothing",
+            "e.yaml:1:1: expected a list of activities as `method` (it may be empty), "
+            "found nothing",
         ),
         (
             "title: t\ndescription: d\nmethod: x",
@@ -145,7 +146,8 @@ def test_what_is_no_json_experiment_is_a_spec_error(tmp_path: Path, text: str | 
             "steady-state-hypothesis: `title` is missing",
         ),
         (
-            "title: t\ndescription: d\nmethod: []\nsteady-state-hypothesis: {title: t, probes: [{type: action}]}",
+            "title: t\ndescription: d\nmethod: []\n"
+            "steady-state-hypothesis: {title: t, probes: [{type: action}]}",
             "expected a probe: a hypothesis only looks",
         ),
     ],
@@ -196,7 +198,10 @@ def test_sets_win_over_files_and_later_files_over_earlier_ones(tmp_path: Path, s
     one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
     one.write_text("a: 1\nb: 2\n")
     two.write_text("b: no\nc: 'x'\n")
-    text = "drill: d\nvars: {a: 0, b: 0, c: 0, d: 0}\nsteps: [{uses: velero.restore, with: {source: s}}]"
+    text = (
+        "drill: d\nvars: {a: 0, b: 0, c: 0, d: 0}\n"
+        "steps: [{uses: velero.restore, with: {source: s}}]"
+    )
     sets = parse_sets(["a=5", "d='7'"], [one, two])
     assert spec.drill(text, sets).vars == {"a": 5, "b": "no", "c": "x", "d": "7"}
     assert spec.drill(text, parse_sets(["a=", "b=x=y", "c=1e3", "d=true"])).vars == {

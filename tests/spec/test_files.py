@@ -224,7 +224,10 @@ def test_targets_are_checked(text: str, what: str) -> None:
 
 
 def test_a_secret_in_a_targets_file_is_refused_without_being_repeated() -> None:
-    text = "a: {kubernetes: {}, prometheus: {url: http://p, bearer: hunter2}, databases: {db: 'u:hunter2'}}"
+    text = (
+        "a: {kubernetes: {}, prometheus: {url: http://p, bearer: hunter2}, databases: "
+        "{db: 'u:hunter2'}}"
+    )
     with pytest.raises(SpecError) as caught:
         bind_targets(read_one("targets.yaml", text))
     assert "a.prometheus.bearer: expected a reference such as env:NAME" in str(caught.value)

@@ -1,4 +1,6 @@
-"""OpenSLO documents: what is accepted, and what each refusal says: where, why, what to write instead."""
+"""OpenSLO documents: what is accepted, and what each refusal says: where, why, what to
+write instead.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,8 @@ def test_an_unquoted_start_of_a_calendar_is_a_date_all_the_same(read):
     text = changed(
         (
             "{duration: 30d, isRolling: true}",
-            "{duration: 1w, isRolling: false, calendar: {startTime: 2026-01-05 00:00:00, timeZone: UTC}}",
+            "{duration: 1w, isRolling: false, calendar: {startTime: 2026-01-05 00:00:00, "
+            "timeZone: UTC}}",
         ),
     )
 
@@ -408,8 +411,9 @@ def test_each_refusal_says_where_why_and_what_to_write_instead(read, edit, path,
 )
 def test_alert_conditions_that_make_no_sense_are_refused(read, condition, words):
     policy = (
-        "alertPolicies: [{kind: AlertPolicy, metadata: {name: p}, spec: {conditions: [{kind: AlertCondition, "
-        f"metadata: {{name: c}}, spec: {{severity: page, condition: {condition}}}}}]}}}}]\n  {OBJECTIVE}"
+        "alertPolicies: [{kind: AlertPolicy, metadata: {name: p}, spec: {conditions: [{kind: "
+        "AlertCondition, metadata: {name: c}, spec: {severity: page, condition: "
+        f"{condition}}}}}]}}}}]\n  {OBJECTIVE}"
     )
     with pytest.raises(SpecError, match=words):
         read(changed((OBJECTIVE, policy)))

@@ -23,8 +23,8 @@ def with_(spec: Spec, text: str) -> Restore:
 
 def test_types_decide_what_a_scalar_means_and_not_yaml(spec: Spec) -> None:
     drill = spec.drill(
-        HEAD
-        + "owner: no\ndescription: 10:30\nvars: {a: no, b: 1e3, c: 10:30, d: 012, e: 1.10, f: '1'}\n"
+        HEAD + "owner: no\ndescription: 10:30\nvars: {a: no, b: 1e3, c: 10:30, d: 012, e: 1.10, "
+        "f: '1'}\n"
     )
     assert (drill.owner, drill.description) == ("no", "10:30")
     assert drill.vars == {"a": "no", "b": 1000.0, "c": "10:30", "d": 12, "e": 1.1, "f": "1"}
@@ -49,8 +49,8 @@ def test_each_scalar_type_reads_what_people_write(spec: Spec) -> None:
 
 def test_a_gate_is_named_by_any_key_that_is_no_field(spec: Spec) -> None:
     text = (
-        HEAD
-        + "probes: {web: {http: http://h/, rate: 600/m}}\nhypothesis: {before: {within: 1m, web: {bad: 2 of 200}}}\n"
+        HEAD + "probes: {web: {http: http://h/, rate: 600/m}}\n"
+        "hypothesis: {before: {within: 1m, web: {bad: 2 of 200}}}\n"
     )
     drill = spec.drill(text)
     assert drill.probes["web"].rate == Rate(10.0)
@@ -163,8 +163,8 @@ def test_an_unknown_kind_is_suggested_and_a_broken_one_is_no_traceback(spec: Spe
         "drill: d\nsteps: [{uses: velero.restor}, {uses: broken}, {uses: ../x}]\n"
     )
     assert (
-        "d.yaml:2:16: steps[0].uses: no kind of step is called 'velero.restor'; did you mean `velero.restore`?"
-        in found
+        "d.yaml:2:16: steps[0].uses: no kind of step is called 'velero.restor'; did you "
+        "mean `velero.restore`?" in found
     )
     assert "steps[1].uses: the kind 'broken' cannot be loaded: No module named 'left_pad'" in found
     assert "steps[2].uses: no kind of step is called '../x'" in found

@@ -27,7 +27,10 @@ TARGET = Target(
 
 def drill_text(arguments: str, head: str = "") -> str:
     one = "- {name: one, uses: velero.restore, with: {source: s}}"
-    return f"drill: d\n{head}\nsteps:\n{one}\n- {{name: two, uses: velero.restore, with: {{{arguments}}}}}\n"
+    return (
+        f"drill: d\n{head}\nsteps:\n{one}\n- {{name: two, uses: velero.restore, "
+        f"with: {{{arguments}}}}}\n"
+    )
 
 
 def step(spec: Spec, text: str, **more: object) -> Step:
@@ -71,7 +74,8 @@ def test_an_unknown_set_is_suggested(spec: Spec) -> None:
 
 def test_a_set_of_the_wrong_type_names_the_key_it_went_to(spec: Spec) -> None:
     found = spec.mistakes(
-        "drill: d\nvars: {l: 5m}\nlimit: '${l}'\nsteps: [{uses: velero.restore, with: {source: s}}]",
+        "drill: d\nvars: {l: 5m}\nlimit: '${l}'\n"
+        "steps: [{uses: velero.restore, with: {source: s}}]",
         {"l": 5},
     )
     assert (
@@ -153,7 +157,8 @@ def test_outputs_stay_text_until_the_step_begins(spec: Spec) -> None:
     got = step(
         spec,
         drill_text(
-            'source: "${steps.one.outputs.id}", wait: "${steps.one.outputs.wait}", nested: {size: 2}'
+            'source: "${steps.one.outputs.id}", wait: "${steps.one.outputs.wait}", nested: '
+            "{size: 2}"
         ),
     )
     assert got.with_["source"] == "${steps.one.outputs.id}"

@@ -1,4 +1,6 @@
-"""What ships is sound: every drill with the real step kinds, every experiment, the schema over all of them."""
+"""What ships is sound: every drill with the real step kinds, every experiment, the schema over all
+of them.
+"""
 
 from __future__ import annotations
 

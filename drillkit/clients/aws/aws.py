@@ -13,7 +13,9 @@ from drillkit.model.errors import TargetError
 
 
 class Aws:
-    """One account. Nothing but its own id is asked for before that id is the one the target pins."""
+    """One account. Nothing but its own id is asked for before that id is the one the
+    target pins.
+    """
 
     def __init__(self, target: AwsTarget, clock: Clock, fence: Fence) -> None:
         self.target = target
@@ -29,7 +31,8 @@ class Aws:
     def door(self, service: str, region: str = "") -> Door:
         """The door to a service (`rds`) in a region (default: the target's).
 
-        Raises TargetError when these credentials lead to another account than the target's, or to none.
+        Raises TargetError when these credentials lead to another account than the target's, or
+        to none.
         """
         region = region or self.target.region
         with self._opening:
@@ -39,7 +42,9 @@ class Aws:
             return self._doors[service, region]
 
     def check_account(self) -> str:
-        """The account's id, asked once. Raises TargetError when it is not the pinned one, CallError."""
+        """The account's id, asked once. Raises TargetError when it is not the pinned
+        one, CallError.
+        """
         with self._opening:
             if not self._account:
                 before = self.clock.now()
@@ -53,8 +58,9 @@ class Aws:
                 found = str(answer["Account"])
                 if found != self.target.account:
                     raise TargetError(
-                        f"the target is pinned to AWS account {self.target.account}, but these credentials lead to "
-                        f"{found} ({answer.get('Arn', 'unknown')}); choose the right profile, or correct `account`"
+                        f"the target is pinned to AWS account {self.target.account}, but these "
+                        f"credentials lead to {found} ({answer.get('Arn', 'unknown')}); choose the "
+                        "right profile, or correct `account`"
                     )
                 self._account = found
             return self._account
@@ -78,7 +84,8 @@ class Aws:
             )
         except (BotoCoreError, ValueError) as error:
             raise TargetError(
-                f"AWS cannot be reached as the target says ({error}); look at its profile, region and endpoint_url"
+                f"AWS cannot be reached as the target says ({error}); look at its profile, region "
+                "and endpoint_url"
             ) from error
         return Door(client, self.clock, self.fence)
 

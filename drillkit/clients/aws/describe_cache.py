@@ -22,7 +22,9 @@ class SharedLook:
     def __init__(
         self, fetch: Callable[[frozenset[str]], Mapping[str, Described]], clock: Clock
     ) -> None:
-        """`fetch` describes resources by their names; those that do not exist are missing from what it gives."""
+        """`fetch` describes resources by their names; those that do not exist are missing from what
+        it gives.
+        """
         self._fetch, self._clock = fetch, clock
         self._ready = threading.Condition()
         self._watched: Counter[str] = Counter()
@@ -43,7 +45,8 @@ class SharedLook:
                 self._watched[name] -= 1
 
     def look(self, name: str, fresh_s: float = 0.0) -> Described | None:
-        """The resource, or None where there is none, as it was at most `fresh_s` seconds before this call.
+        """The resource, or None where there is none, as it was at most `fresh_s` seconds before
+        this call.
 
         Raises CallError.
         """

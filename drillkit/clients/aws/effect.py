@@ -1,4 +1,6 @@
-"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can land late."""
+"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can
+land late.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,11 @@ def make(
     once: Callable[[Attempts], T],
     identity: Callable[[T], Mapping[str, str]],
 ) -> T:
-    """Do `once` until it is answered, and confirm the plan if every attempt was, with AWS' request id.
+    """Do `once` until it is answered, and confirm the plan if every attempt was, with AWS'
+    request id.
 
-    `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what was refused for good
-    is confirmed as never having happened. Raises what the last attempt raised.
+    `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what
+    was refused for good is confirmed as never having happened. Raises what the last attempt raised.
     """
     attempts = Attempts(door)
     try:

@@ -1,7 +1,8 @@
 """What AWS' refusals mean. The only place where its error codes become drillkit's errors.
 
-Whether an error passes by itself decides who tries again: `Throttled`, `Unavailable`, `Unreachable` and `Unanswered`
-are retried by the caller; `WrongState` only where a transition is known to end; the others never.
+Whether an error passes by itself decides who tries again: `Throttled`, `Unavailable`, `Unreachable`
+and `Unanswered` are retried by the caller; `WrongState` only where a transition is known to end;
+the others never.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from drillkit.model.errors import (
 
 
 class Exists(Conflict):
-    """Something of that name is there already. AWS has no client token for it: adopt it only if the tags are ours."""
+    """Something of that name is there already. AWS has no client token for it: adopt it only if the
+    tags are ours.
+    """
 
 
 class WrongState(Conflict):
@@ -92,7 +95,9 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 
 
 def refusal(response: Mapping[str, Any], asked: str) -> CallError:
-    """The error of an answer that is no success. `asked` for people: `restore rds instance/dr-x`."""
+    """The error of an answer that is no success. `asked` for people: `restore rds
+    instance/dr-x`.
+    """
     error = response.get("Error") or {}
     code, said = (
         str(error.get("Code") or "Unknown"),
@@ -111,7 +116,8 @@ def _kind(code: str, status: int, said: str, text: str, advice: str) -> CallErro
         return Throttled(f"{text}. Too many calls in this account; other tools share its limits")
     if "KMS" in code:
         return NoKey(
-            f"{text}. Grant Decrypt, GenerateDataKey*, ReEncrypt*, DescribeKey and CreateGrant on the key"
+            f"{text}. Grant Decrypt, GenerateDataKey*, ReEncrypt*, DescribeKey and CreateGrant on "
+            "the key"
         )
     if _QUOTA.search(code):
         return Quota(f"{text}. Raise this quota in Service Quotas, or remove what is not needed")
@@ -135,7 +141,9 @@ def _kind(code: str, status: int, said: str, text: str, advice: str) -> CallErro
 
 
 def transport_error(error: Exception, asked: str, where: str) -> CallError:
-    """The error of a request without an answer: whether it can have arrived decides what it is called."""
+    """The error of a request without an answer: whether it can have arrived decides what it
+    is called.
+    """
     from botocore import exceptions as they
 
     why = str(error).strip() or type(error).__name__
@@ -148,7 +156,8 @@ def transport_error(error: Exception, asked: str, where: str) -> CallError:
         )
     if isinstance(error, they.TokenRetrievalError | they.SSOError | they.UnauthorizedSSOTokenError):
         return Denied(
-            f"cannot {asked}: the single sign-on session has ended ({why}); run `aws sso login` and retry"
+            f"cannot {asked}: the single sign-on session has ended ({why}); run `aws sso login` "
+            "and retry"
         )
     if isinstance(
         error, they.ParamValidationError | they.UnknownParameterError | they.MissingParametersError
@@ -158,7 +167,8 @@ def transport_error(error: Exception, asked: str, where: str) -> CallError:
         error, they.EndpointConnectionError | they.ConnectTimeoutError | they.ProxyConnectionError
     ):
         return Unreachable(
-            f"cannot {asked}: {where} cannot be reached ({why}); is the network or a proxy in the way?"
+            f"cannot {asked}: {where} cannot be reached ({why}); is the network or a proxy in "
+            "the way?"
         )
     if isinstance(error, they.SSLError):
         return Unreachable(

@@ -1,7 +1,7 @@
 """What marks an AWS resource as a run's own.
 
-Two tags decide together: the run's id, and the resource's own name. Restores and copies inherit tags, so the run's id
-alone would make a copy of a copy look like ours.
+Two tags decide together: the run's id, and the resource's own name. Restores and copies inherit
+tags, so the run's id alone would make a copy of a copy look like ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ EXPIRES = "drillkit:expires"
 
 
 def tags(run: str, name: str, expires: str) -> list[dict[str, str]]:
-    """Tags of a resource that a run creates, as AWS takes them. `expires`: until when it is meant to live (ISO)."""
+    """Tags of a resource that a run creates, as AWS takes them. `expires`: until when it is meant
+    to live (ISO).
+    """
     found = {RUN: run, OF: name, **({EXPIRES: expires} if expires else {})}
     return [{"Key": key, "Value": value} for key, value in found.items()]
 

@@ -26,9 +26,9 @@ def poll(
 ) -> T:
     """What `look` gives once it is not None.
 
-    `look` is told how many seconds old an answer may be (half the pause before it), so that looks can be shared.
-    Pauses grow from 0.5 s to `cap_s`. Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile, and
-    whatever `look` raises.
+    `look` is told how many seconds old an answer may be (half the pause before it), so that looks
+    can be shared. Pauses grow from 0.5 s to `cap_s`. Raises DeadlineOver naming `what`, Refused
+    when the run is aborted meanwhile, and whatever `look` raises.
     """
     from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
 

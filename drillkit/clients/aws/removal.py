@@ -1,4 +1,6 @@
-"""Removing what a run made in AWS: found again by its tags, deleted, and waited for until it is gone."""
+"""Removing what a run made in AWS: found again by its tags, deleted, and waited for until it
+is gone.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent
 
 SETTLE_S = 30.0
-"""What was asked for and not seen appears within this time or never: a call lasts 18 s at most, and descriptions may
-lag behind by seconds."""
+"""What was asked for and not seen appears within this time or never: a call lasts 18 s at most, and
+descriptions may lag behind by seconds."""
 FIRST_S = 0.3
 FACTOR = 1.4
 CAP_S = 10.0
@@ -57,8 +59,8 @@ def remove(
 ) -> Undone:
     """Delete what the run made and wait until it is gone.
 
-    `delete` may raise WrongState (it is still being made, or something uses it): it is asked again. Raises CallError,
-    DeadlineOver saying what blocks.
+    `delete` may raise WrongState (it is still being made, or something uses it): it is asked again.
+    Raises CallError, DeadlineOver saying what blocks.
     """
     uid = context.identity.get("uid", "")
     seen, blocked = False, ""
@@ -91,8 +93,8 @@ def _delete(delete: Callable[[Found], None], found: Found) -> str:
 def _believable(context: UndoContext, seen: bool, uid: str, found: Found | None) -> bool:
     """Whether 'not there' (or 'not ours') may be believed now.
 
-    What was confirmed and never seen may be hidden for some seconds: AWS' descriptions lag behind its own answers. Tags
-    may, too.
+    What was confirmed and never seen may be hidden for some seconds: AWS' descriptions lag behind
+    its own answers. Tags may, too.
     """
     if found is not None and uid and found.uid and found.uid != uid:
         return True

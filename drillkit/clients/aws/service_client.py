@@ -1,4 +1,6 @@
-"""The one door to a service of AWS in a region: a request goes out once, behind the fence; errors are mapped here."""
+"""The one door to a service of AWS in a region: a request goes out once, behind the fence; errors
+are mapped here.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ CONNECT_S = 3.0
 READ_S = 15.0
 READ_ATTEMPTS = 5
 READ_LIMIT_S = 60.0
-"""No further attempt of a read begins after this: throttling passes within a minute or not at all."""
+"""No further attempt of a read begins after this: throttling passes within a minute or not
+at all.
+"""
 PAGES = 500
 """More pages than this mean that the other side counts wrong."""
 LOOKS = ("Describe", "List", "Get", "Head")
@@ -44,7 +48,8 @@ class Door:
     def send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """One request, once. `operation` as AWS calls it; `asked` says for people what is asked.
 
-        Raises Refused when it would change something and the fence is closed, CallError for whatever is no success.
+        Raises Refused when it would change something and the fence is closed, CallError for
+        whatever is no success.
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError

@@ -1,1 +1,3 @@
-"""The heartbeat whose newest beat in restored data tells up to when that data reaches, and its installation."""
+"""The heartbeat whose newest beat in restored data tells up to when that data reaches, and
+its installation.
+"""

@@ -1,8 +1,9 @@
-"""The heartbeat: a signed beat every minute, whose newest one in restored data tells up to when that data reaches.
+"""The heartbeat: a signed beat every minute, whose newest one in restored data tells up to when
+that data reaches.
 
-A beat is `(at, token, signature)`: a row of the table `drillkit_<name>`, or the keys of the ConfigMap
-`drillkit-<name>`. The signature is the HMAC-SHA256, in lower-case hexadecimal, of `<microseconds since the
-epoch>:<token>`.
+A beat is `(at, token, signature)`: a row of the table `drillkit_<name>`, or the keys of the
+ConfigMap `drillkit-<name>`. The signature is the HMAC-SHA256, in lower-case hexadecimal, of
+`<microseconds since the epoch>:<token>`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def table_of(name: str) -> str:
 
 
 def object_of(name: str) -> str:
-    """Name of its ConfigMap, of the Secret with its key, of the CronJob and the rest in Kubernetes."""
+    """Name of its ConfigMap, of the Secret with its key, of the CronJob and the rest
+    in Kubernetes.
+    """
     return f"drillkit-{name}"
 
 

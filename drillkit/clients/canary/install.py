@@ -1,8 +1,8 @@
-"""A permanent heartbeat in a namespace: a CronJob that signs a ConfigMap every minute, so that what a restore brings
-back says by itself up to when it reaches.
+"""A permanent heartbeat in a namespace: a CronJob that signs a ConfigMap every minute, so that what
+a restore brings back says by itself up to when it reaches.
 
-It is no effect of a run: it stays until somebody removes it. It is marked by labels of its own, and what has its names
-without them is left alone.
+It is no effect of a run: it stays until somebody removes it. It is marked by labels of its own, and
+what has its names without them is left alone.
 """
 
 from __future__ import annotations
@@ -75,13 +75,16 @@ def install(
     key: bytes | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Make the heartbeat, or bring one that is there up to date; its key stays unless another one is given.
+    """Make the heartbeat, or bring one that is there up to date; its key stays unless another one
+    is given.
 
-    Raises TargetError without the namespace, NotOurs where something else has one of its names, CallError.
+    Raises TargetError without the namespace, NotOurs where something else has one of its
+    names, CallError.
     """
     if kube.find(NAMESPACES, namespace) is None:
         raise TargetError(
-            f"expected namespace {namespace}, found none; a heartbeat belongs beside what is backed up"
+            f"expected namespace {namespace}, found none; a heartbeat belongs beside what is "
+            "backed up"
         )
     called = object_of(name)
     there = kube.find(SECRETS, called, namespace)
@@ -89,7 +92,8 @@ def install(
     secret = key or kept or secrets.token_hex(32).encode()
     for resource, body in _bodies(kube, namespace, name, image, secret).items():
         tell(
-            f"{resource.said(called, namespace)}: {_put(kube, resource, called, namespace, name, body)}"
+            f"{resource.said(called, namespace)}: "
+            f"{_put(kube, resource, called, namespace, name, body)}"
         )
 
 
@@ -144,7 +148,9 @@ def remove(
 
 
 def sql(name: str) -> str:
-    """The table of a heartbeat, and the statement that a job must run every minute, for PostgreSQL."""
+    """The table of a heartbeat, and the statement that a job must run every minute,
+    for PostgreSQL.
+    """
     table = table_of(name)
     return f"""-- Once, by the owner of the database:
 {create_table(name)};
@@ -252,7 +258,8 @@ def _put(
     there = kube.find(resource, called, namespace)
     if there is not None and not _is_ours(there, name):
         raise NotOurs(
-            f"{said} is there and no part of a heartbeat `{name}`: left alone. Choose another --name, or remove it"
+            f"{said} is there and no part of a heartbeat `{name}`: left alone. Choose another "
+            "--name, or remove it"
         )
     if there is None:
         meta = {"name": called, "namespace": namespace, "labels": {**MANAGED, CANARY: name}}
@@ -267,7 +274,8 @@ def _put(
         return "made"
     if resource is BINDINGS and there.get("roleRef") != body["roleRef"]:
         raise Invalid(
-            f"{said} refers to another role, which cannot be changed; run `drillkit canary remove` first"
+            f"{said} refers to another role, which cannot be changed; run `drillkit canary remove` "
+            "first"
         )
     if resource is CONFIGMAPS:
         return "there"

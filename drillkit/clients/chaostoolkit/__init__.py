@@ -1,4 +1,5 @@
-"""Chaos Toolkit: experiments run in a worker process each, what happens there is streamed into the journal.
+"""Chaos Toolkit: experiments run in a worker process each, what happens there is streamed into
+the journal.
 
 Nothing here imports Chaos Toolkit before a worker runs.
 """

@@ -1,4 +1,6 @@
-"""The environment of a worker: how Chaos Toolkit's Kubernetes extension is led to the drill's target."""
+"""The environment of a worker: how Chaos Toolkit's Kubernetes extension is led to the
+drill's target.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Worker's side: turns what happens inside Chaos Toolkit into journal lines, while it happens.
 
-Chaos Toolkit swallows the exceptions of a handler, but not SystemExit: an activity whose start could not be written
-down does not start, and none after it.
+Chaos Toolkit swallows the exceptions of a handler, but not SystemExit: an activity whose start
+could not be written down does not start, and none after it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ HARSH = 30
 """SystemExit with this code makes Chaos Toolkit leave without waiting for background activities."""
 OUTPUT_KEPT = 2_000
 OUTPUT_READ = 64 * 1024
-"""Characters of an output that are looked at; a secret cut in two at this place is behind what is kept."""
+"""Characters of an output that are looked at; a secret cut in two at this place is behind what
+is kept.
+"""
 ERROR_KEPT = 1_500
 BROKEN_OFF = "broken off"
 
@@ -63,8 +65,8 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         has_rollbacks: bool,
         before_first: Callable[[Mapping[str, Any]], None] = lambda configuration: None,
     ) -> None:
-        """`before_first` is called with the resolved configuration, before the first activity; it may raise
-        JournalLost or Refused, and then there is none."""
+        """`before_first` is called with the resolved configuration, before the first activity; it
+        may raise JournalLost or Refused, and then there is none."""
         self._session, self._redactor, self._place = session, redactor, place
         self._has_rollbacks, self._before_first = has_rollbacks, before_first
         self._configuration: Any = {}
@@ -197,7 +199,9 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         return "cut" if self.stopping and error == BROKEN_OFF else "failed"
 
     def missing(self, activity: Mapping[str, Any], play: Callable[[], object]) -> None:
-        """Play a rollback, and write it down as failed when it did not even start (a control stopped it)."""
+        """Play a rollback, and write it down as failed when it did not even start (a control
+        stopped it).
+        """
         before = self._number
         play()
         self.flush()
@@ -218,7 +222,8 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def _tell_end(self, number: int, over: _Over) -> None:
         ended = over.run.get("status") or BROKEN_OFF
         data: dict[str, Any] = {
-            "text": f"{over.activity['type']} {self._name(over.activity)} {ended} after {format_duration(over.took)}",
+            "text": f"{over.activity['type']} {self._name(over.activity)} {ended} "
+            f"after {format_duration(over.took)}",
             ACTIVITY_KEY: "ended",
             "id": number,
         }
@@ -241,9 +246,12 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
 
 
 def _raised(run: Mapping[str, Any]) -> str:
-    """What an activity raised. Chaos Toolkit writes down only what it expects; the rest is passing by right now."""
+    """What an activity raised. Chaos Toolkit writes down only what it expects; the rest is passing
+    by right now.
+    """
     if lines := run.get("exception"):
-        # The last one is the exception itself; the way it came is in the log, for whoever wrote the activity.
+        # The last one is the exception itself; the way it came is in the log, for whoever wrote
+        # the activity.
         return str(lines[-1]).strip()
     error = sys.exc_info()[1]
     if error is None or isinstance(error, SystemExit | KeyboardInterrupt):

@@ -1,4 +1,6 @@
-"""Worker's side: the calls into Chaos Toolkit. Importing this is what takes the time of a worker's start."""
+"""Worker's side: the calls into Chaos Toolkit. Importing this is what takes the time of a
+worker's start.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,11 @@ class _Started(RunEventHandler):  # type: ignore[misc]
 def run_experiment(
     job: Job, streaming: Streaming, on_started: Callable[[], object]
 ) -> tuple[str, str]:
-    """(status, why): Chaos Toolkit's own status, or `invalid` (nothing was touched), `stopped` (the journal or an
-    abort said no), `broken` (Chaos Toolkit could not go on).
+    """(status, why): Chaos Toolkit's own status, or `invalid` (nothing was touched), `stopped` (the
+    journal or an abort said no), `broken` (Chaos Toolkit could not go on).
 
-    `on_started` is called once Chaos Toolkit has put its signal handlers in place. Rollbacks are not run here.
+    `on_started` is called once Chaos Toolkit has put its signal handlers in place. Rollbacks are
+    not run here.
     """
     experiment: dict[str, Any] = copy.deepcopy(dict(job.experiment))
     settings = load_settings() or {}
@@ -88,7 +91,8 @@ def _strategy(job: Job, experiment: dict[str, Any], settings: dict[str, Any]) ->
 
 
 def run_rollbacks(job: Job, streaming: Streaming) -> tuple[str, str]:
-    """Play every rollback, whatever becomes of the others; one declared for the background waits its turn like all.
+    """Play every rollback, whatever becomes of the others; one declared for the background waits
+    its turn like all.
 
     (status, why): `completed`, or `invalid` when configuration or secrets cannot be had.
     """
@@ -129,7 +133,9 @@ def run_rollbacks(job: Job, streaming: Streaming) -> tuple[str, str]:
 
 
 def _guarded(call: Callable[[], object]) -> None:
-    """One that fails never keeps the others from running; its failure is written down by the streaming."""
+    """One that fails never keeps the others from running; its failure is written down by
+    the streaming.
+    """
     try:
         call()
     except InterruptExecution as why:

@@ -1,4 +1,6 @@
-"""The admission that goes to the journal before an action that is not ours: nobody knows how to undo it."""
+"""The admission that goes to the journal before an action that is not ours: nobody knows how to
+undo it.
+"""
 
 from __future__ import annotations
 

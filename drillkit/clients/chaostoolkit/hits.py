@@ -1,4 +1,6 @@
-"""What an action's result tells beyond "it returned": how many targets it touched, and whether it really worked."""
+"""What an action's result tells beyond "it returned": how many targets it touched, and whether it
+really worked.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ def hit_of(
 ) -> Found:
     """(number of targets, or None when the action cannot say; their names).
 
-    `arguments`: those of the provider, resolved. `output` None: it failed. An action of ours notes each target as it
-    touches it, so it is known of a failed one too.
+    `arguments`: those of the provider, resolved. `output` None: it failed. An action of ours notes
+    each target as it touches it, so it is known of a failed one too.
     """
     if is_own(activity):
         if notes.counted or notes.touched:
@@ -32,8 +34,8 @@ def hit_of(
 def failure_of(activity: Mapping[str, Any], output: Any) -> str:
     """Why an action that returned did not work all the same, or ''.
 
-    Chaos Toolkit takes an action for done whatever its command ended with or its server answered. A probe's result is
-    left to its tolerance.
+    Chaos Toolkit takes an action for done whatever its command ended with or its server answered. A
+    probe's result is left to its tolerance.
     """
     if activity["type"] != "action":
         return ""

@@ -61,7 +61,9 @@ class Pump:
         os.write(self._file, text.encode())
 
     def drain(self) -> None:
-        """Let go of the streams and wait (briefly: a background process may hold them) until all is written."""
+        """Let go of the streams and wait (briefly: a background process may hold them) until all
+        is written.
+        """
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)

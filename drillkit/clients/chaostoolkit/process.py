@@ -1,7 +1,9 @@
-"""Runner's side: starts workers, hears what they say, and ends them together with everything they started.
+"""Runner's side: starts workers, hears what they say, and ends them together with everything
+they started.
 
-Each worker leads nothing: a tiny guard (`sh`) leads the process group and kills it as soon as the runner's end of its
-pipe is closed, by us or by the runner's death. So commands that an experiment started do not outlive the run either.
+Each worker leads nothing: a tiny guard (`sh`) leads the process group and kills it as soon as the
+runner's end of its pipe is closed, by us or by the runner's death. So commands that an experiment
+started do not outlive the run either.
 """
 
 from __future__ import annotations
@@ -43,13 +45,15 @@ class Ended:
 
     outcome: Literal["done", "cut", "died"]
     status: str = ""
-    """When done: Chaos Toolkit's (completed, deviated, failed, aborted, interrupted), or `invalid`, `stopped`,
-    `broken`."""
+    """When done: Chaos Toolkit's (completed, deviated, failed, aborted, interrupted), or `invalid`,
+    `stopped`, `broken`."""
     why: str = ""
     activities: tuple[Activity, ...] = ()
     """All that were written down, those that were cut last."""
     unproven: tuple[str, ...] = ()
-    """Names of activities of ours that failed because they could not prove anything (StepUnknown)."""
+    """Names of activities of ours that failed because they could not prove anything
+    (StepUnknown).
+    """
 
 
 @dataclass(slots=True)
@@ -140,8 +144,8 @@ class Worker:
     ) -> None:
         """Takes a process that was started before, or starts one.
 
-        Start it from a thread that lives as long as it shall: Linux kills it when that thread ends. `hold`: descriptors
-        that it is handed with its job, such as the run's lock. Raises OSError.
+        Start it from a thread that lives as long as it shall: Linux kills it when that thread ends.
+        `hold`: descriptors that it is handed with its job, such as the run's lock. Raises OSError.
         """
         self._target, self._hold = target, tuple(hold)
         self._cut = ""
@@ -291,7 +295,8 @@ class Workers:
         self._lock = threading.Lock()
 
     def prepare(self, warm: Sequence[str] = ()) -> None:
-        """Start a worker ahead of its job, importing the modules `warm`; where one waits already, it must do.
+        """Start a worker ahead of its job, importing the modules `warm`; where one waits already,
+        it must do.
 
         Main thread only: a worker ends with the thread that started it. Raises OSError.
         """
@@ -313,8 +318,9 @@ class Workers:
     ) -> Ended:
         """Do a job in a prepared worker, or a new one.
 
-        `by` is the writer of its records. It ends at the deadline, when one activity takes longer than `each_s`
-        seconds, or when what was registered with `cut` is called. Raises OSError when no process can be started.
+        `by` is the writer of its records. It ends at the deadline, when one activity takes longer
+        than `each_s` seconds, or when what was registered with `cut` is called. Raises OSError when
+        no process can be started.
         """
         with self._lock:
             worker = self._idle.pop(0) if self._idle else None

@@ -1,4 +1,6 @@
-"""What the runner tells a worker and what comes back. Plain data; imported by both sides, so nothing heavy here."""
+"""What the runner tells a worker and what comes back. Plain data; imported by both sides, so
+nothing heavy here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ ENDED_KEY = "ended"
 OWN_MODULES = "drillkit.faults."
 """Activities in these modules plan their own undo and say what they touched."""
 OWN_UNDO = "drillkit.faults.undo"
-"""What shipped experiments list as rollback for plain `chaos run`; under drillkit the journal does it."""
+"""What shipped experiments list as rollback for plain `chaos run`; under drillkit the journal
+does it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,9 @@ class Job:
     name: str
     """Name of the experiment, for people."""
     origin: str = ""
-    """File it came from: beside it lie the modules and files it names, and the literals that no journal may hold."""
+    """File it came from: beside it lie the modules and files it names, and the literals that no
+    journal may hold.
+    """
     sha256: str = ""
     """Digest of that file."""
     given: tuple[str, ...] = ()
@@ -85,7 +91,9 @@ def is_own(activity: Mapping[str, Any]) -> bool:
 
 
 def provider_of(activity: Mapping[str, Any]) -> str:
-    """What runs it, for people: `chaosk8s.pod.actions.terminate_pods`, `process kubectl`, `http POST`."""
+    """What runs it, for people: `chaosk8s.pod.actions.terminate_pods`, `process kubectl`,
+    `http POST`.
+    """
     provider = activity.get("provider") or {}
     match provider.get("type"):
         case "python":
@@ -99,7 +107,9 @@ def provider_of(activity: Mapping[str, Any]) -> str:
 
 
 def resolve(activity: Mapping[str, Any], experiment: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The activity that a `ref` names (among method and hypothesis, as Chaos Toolkit has it), or itself."""
+    """The activity that a `ref` names (among method and hypothesis, as Chaos Toolkit has it),
+    or itself.
+    """
     ref = activity.get("ref")
     if not ref:
         return activity
@@ -112,6 +122,8 @@ def resolve(activity: Mapping[str, Any], experiment: Mapping[str, Any]) -> Mappi
 
 
 def rollbacks_of(experiment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The rollbacks that Chaos Toolkit itself must run: without those that the journal's undos replace."""
+    """The rollbacks that Chaos Toolkit itself must run: without those that the journal's
+    undos replace.
+    """
     found = [resolve(activity, experiment) for activity in experiment.get("rollbacks") or []]
     return [a for a in found if str((a.get("provider") or {}).get("module") or "") != OWN_UNDO]

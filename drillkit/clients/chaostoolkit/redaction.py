@@ -1,7 +1,8 @@
 """Keeps secrets out of what is written down.
 
-Two needs: text that people read (output, errors, log lines) loses the values; a document that will be run again (the
-rollbacks in the journal) holds, instead of a literal, where in the experiment's file it stands.
+Two needs: text that people read (output, errors, log lines) loses the values; a document that will
+be run again (the rollbacks in the journal) holds, instead of a literal, where in the experiment's
+file it stands.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ SECRET_NAME = re.compile(
 )
 """Names whose values are taken for secrets."""
 SHORTEST = 4
-"""Characters: shorter values are no secrets worth the name, and hiding them would garble every text."""
+"""Characters: shorter values are no secrets worth the name, and hiding them would garble
+every text.
+"""
 MARKER = "drillkit.from-file"
 HIDDEN = "[secret]"
 _USERINFO = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
@@ -35,7 +38,9 @@ class Redactor:
         self.learn(values)
 
     def learn(self, values: Iterable[str]) -> None:
-        """Hide these from now on, in plain, URL-encoded and base64 form, and each line of one with many."""
+        """Hide these from now on, in plain, URL-encoded and base64 form, and each line of one
+        with many.
+        """
         for value in values:
             for part in {value, *value.splitlines()}:
                 if len(part.strip()) >= SHORTEST:
@@ -60,7 +65,9 @@ class Redactor:
 def secret_values(
     experiment: Mapping[str, Any], environment: Mapping[str, str] = os.environ
 ) -> set[str]:
-    """Values that an experiment's `secrets` give (literals and environment), and literals under names of secrets."""
+    """Values that an experiment's `secrets` give (literals and environment), and literals under
+    names of secrets.
+    """
     found = set(_given(experiment.get("secrets") or {}, environment))
     configuration = experiment.get("configuration") or {}
     for key, value in configuration.items():
@@ -117,7 +124,9 @@ def withheld(document: Any) -> bool:
 
 
 def fill(document: Any, original: Mapping[str, Any]) -> Any:
-    """The inverse of `withhold`, given the file's content. Raises KeyError for a place that is not there."""
+    """The inverse of `withhold`, given the file's content. Raises KeyError for a place that is
+    not there.
+    """
     if isinstance(document, Mapping):
         if MARKER in document:
             return _at(original, document[MARKER])

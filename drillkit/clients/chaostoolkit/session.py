@@ -1,4 +1,6 @@
-"""What the faults find when they run inside a worker: its journal, its clients, and where to say what they touched."""
+"""What the faults find when they run inside a worker: its journal, its clients, and where to say
+what they touched.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class WorkerSession:
 
 @dataclass(slots=True)
 class Notes:
-    """What an activity of ours says about itself while it runs, so that it is known even when it fails or is cut."""
+    """What an activity of ours says about itself while it runs, so that it is known even when it
+    fails or is cut.
+    """
 
     touched: list[str] = field(default_factory=list)
     counted: bool = False

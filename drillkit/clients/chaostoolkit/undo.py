@@ -1,4 +1,6 @@
-"""An experiment's rollbacks as an undo: planned before its first activity, played by us in a worker of their own."""
+"""An experiment's rollbacks as an undo: planned before its first activity, played by us in a worker
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,14 @@ class Rollbacks(UndoAction):
     experiment: str
     """Its name."""
     origin: str
-    """Its file: literals that look like secrets are not here but read from it, as long as it is the same."""
+    """Its file: literals that look like secrets are not here but read from it, as long as it is
+    the same.
+    """
     sha256: str
     document: Mapping[str, Any] = field(default_factory=dict)
-    """An experiment with nothing but configuration (resolved), references to secrets, controls and rollbacks."""
+    """An experiment with nothing but configuration (resolved), references to secrets, controls
+    and rollbacks.
+    """
 
     @property
     def resource(self) -> str:
@@ -117,15 +123,18 @@ class Rollbacks(UndoAction):
         original = read_experiment(path)
         if hashlib.sha256(path.read_bytes()).hexdigest() != self.sha256:
             raise Invalid(
-                f"expected {path} as it was when the drill ran: it holds literal secrets that the rollbacks need, and "
-                "it was changed since. Put it back, or play the rollbacks by hand"
+                f"expected {path} as it was when the drill ran: it holds literal secrets that the "
+                "rollbacks need, and it was changed since. Put it back, or play the rollbacks "
+                "by hand"
             )
         filled: dict[str, Any] = fill(self.document, original)
         return filled
 
 
 class _Listener:
-    """Takes what the worker says and passes on what happened. Clean-up goes on even where that cannot be kept."""
+    """Takes what the worker says and passes on what happened. Clean-up goes on even where that
+    cannot be kept.
+    """
 
     def __init__(self, context: UndoContext) -> None:
         self._patience = context
@@ -157,7 +166,10 @@ def read_experiment(path: Path) -> Mapping[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML, too
     except (OSError, yaml.YAMLError) as error:
-        why = f"{path}: {error}; the rollbacks need its literal secrets. Put it back, or play them by hand"
+        why = (
+            f"{path}: {error}; the rollbacks need its literal secrets. Put it back, or play them "
+            "by hand"
+        )
         raise Invalid(why) from error
     if not isinstance(data, Mapping):
         raise Invalid(f"{path}: expected an experiment, found {type(data).__name__}")
@@ -165,7 +177,9 @@ def read_experiment(path: Path) -> Mapping[str, Any]:
 
 
 def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
-    """The undo of a job's experiment. `configuration` is the resolved one: a rollback sees what the method saw."""
+    """The undo of a job's experiment. `configuration` is the resolved one: a rollback sees what the
+    method saw.
+    """
     safe = withhold(job.experiment, set(job.given))
     secrets = secret_values(job.experiment)
     document: dict[str, Any] = {
@@ -188,7 +202,9 @@ def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
 
 
 def _needed(secrets: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    """The secrets that rollbacks may ask for, by the name of their group or of one of them; all where controls may."""
+    """The secrets that rollbacks may ask for, by the name of their group or of one of them; all
+    where controls may.
+    """
     if document.get("controls"):
         return dict(secrets)
     text = json.dumps([document["rollbacks"], document["configuration"]], default=str)
@@ -206,7 +222,9 @@ def _needed(secrets: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
 def _resolved(
     key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool
 ) -> Any:
-    """The value that the method sees; the reference where that is a secret or cannot be written down."""
+    """The value that the method sees; the reference where that is a secret or cannot be
+    written down.
+    """
     if key not in configuration or withheld(declared):
         return declared
     value = configuration[key]

@@ -1,7 +1,8 @@
 """The process that runs one experiment, or the rollbacks of one.
 
-Chaos Toolkit wants the main thread and keeps module globals, so each experiment has a process of its own. The job comes
-on standard input, together with a pipe to the runner's journal; everything printed goes to a log file.
+Chaos Toolkit wants the main thread and keeps module globals, so each experiment has a process of
+its own. The job comes on standard input, together with a pipe to the runner's journal; everything
+printed goes to a log file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ DESCRIPTORS = 16
 
 
 def main(parent: int) -> None:
-    """Wait for a job of process `parent`, do it, end. Input that ends without a job: nobody needs this process."""
+    """Wait for a job of process `parent`, do it, end. Input that ends without a job: nobody needs
+    this process.
+    """
     die_with_parent(parent)
     _import_chaostoolkit()
     runner = _Runner()
@@ -143,7 +146,8 @@ def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
     streaming = Streaming(session, redactor, place, has_rollbacks, before_first)
 
     def terminate(number: int, frame: object) -> None:
-        # Not Chaos Toolkit's own handler: its exception is taken for the failure of one activity, the next one runs.
+        # Not Chaos Toolkit's own handler: its exception is taken for the failure of one activity,
+        # the next one runs.
         streaming.stopping = True
         fence.close("the step is cut")
         raise SystemExit(HARSH)

@@ -1,4 +1,6 @@
-"""ElastiCache: reads (in `ElastiCacheReader`), and the mutating calls, each of which takes the receipt of its undo."""
+"""ElastiCache: reads (in `ElastiCacheReader`), and the mutating calls, each of which takes the
+receipt of its undo.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from drillkit.journal.book import Planned
 
 
 class ElastiCache(ElastiCacheReader):
-    """ElastiCache in one region. Every mutating call raises Refused when the fence is closed, NotOurs, CallError."""
+    """ElastiCache in one region. Every mutating call raises Refused when the fence is closed,
+    NotOurs, CallError.
+    """
 
     def __init__(self, aws: Aws, region: str = "") -> None:
         super().__init__(aws, region)

@@ -28,7 +28,10 @@ class FailOverGroup(Irreversible):
 
     @property
     def reason(self) -> str:
-        return "connections that a failover cuts stay cut, and writes that were not replicated are lost"
+        return (
+            "connections that a failover cuts stay cut, and writes that were not replicated "
+            "are lost"
+        )
 
     @property
     def wait_for(self) -> str:

@@ -88,8 +88,9 @@ def restore_group(
                 raise
             if not found.is_of(undo, ""):
                 raise NotOurs(
-                    f"expected to make {undo.resource}, found one that this run did not make; it is left alone. "
-                    "Choose another name for the step, or delete it if nobody needs it"
+                    f"expected to make {undo.resource}, found one that this run did not make; it "
+                    "is left alone. Choose another name for the step, or delete it if nobody "
+                    "needs it"
                 ) from None
             return there
 

@@ -12,7 +12,9 @@ from drillkit.model.errors import Absent
 
 
 class ElastiCacheReader:
-    """One region's ElastiCache, looked at. All methods raise CallError and, the first time, TargetError."""
+    """One region's ElastiCache, looked at. All methods raise CallError and, the first
+    time, TargetError.
+    """
 
     def __init__(self, aws: Aws, region: str = "") -> None:
         self.region = region or aws.target.region
@@ -32,7 +34,9 @@ class ElastiCacheReader:
         return next(iter(answer.get("ReplicationGroups") or []), None)
 
     def member(self, name: str) -> Described | None:
-        """A cache cluster of a replication group, or None: it tells of engine version, parameters and network."""
+        """A cache cluster of a replication group, or None: it tells of engine version, parameters
+        and network.
+        """
         try:
             answer = self.door.read(
                 "DescribeCacheClusters", f"look at cache cluster {name}", CacheClusterId=name
@@ -66,7 +70,9 @@ class ElastiCacheReader:
         )
 
     def marked(self, described: Described, status: str) -> Found | None:
-        """What decides whose something is; its tags are not in its description. None when it went meanwhile."""
+        """What decides whose something is; its tags are not in its description. None when it
+        went meanwhile.
+        """
         try:
             answer = self.door.read(
                 "ListTagsForResource",

@@ -80,7 +80,8 @@ def create_snapshot(
                 raise
             if not found.is_of(undo, ""):
                 raise NotOurs(
-                    f"expected to make {undo.resource}, found one that this run did not make; it is left alone"
+                    f"expected to make {undo.resource}, found one that this run did not make; it "
+                    "is left alone"
                 ) from None
             return there
 

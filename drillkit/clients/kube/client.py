@@ -19,7 +19,9 @@ READ_ATTEMPTS = 4
 READ_LIMIT_S = 20.0
 """No further attempt of a read begins after this."""
 LANDING_S = 14
-"""A change that the API server has not made within this time it drops: we ask it to. Undos settle a little longer."""
+"""A change that the API server has not made within this time it drops: we ask it to. Undos settle a
+little longer.
+"""
 PAGES = 2000
 """More pages than this mean that the other side counts wrong."""
 JSON_PATCH = "application/json-patch+json"
@@ -53,8 +55,9 @@ class KubeClient:
     ) -> Response:
         """One request, once; a changing one passes the fence right before it leaves.
 
-        `asked` says for people what is asked: `delete pod/shop/web-1`; `harmless` marks a POST that changes nothing.
-        Raises Refused when the fence is closed, CallError for whatever is no success.
+        `asked` says for people what is asked: `delete pod/shop/web-1`; `harmless` marks a POST that
+        changes nothing. Raises Refused when the fence is closed, CallError for whatever is
+        no success.
         """
         asks = dict(query or {})
         if method in EFFECTS and not harmless:
@@ -110,7 +113,8 @@ class KubeClient:
     ) -> builtins.list[Object]:
         """All objects that match, read in pages of `limit`; namespace '' means every namespace.
 
-        Raises CallError: NotServed where the cluster has no such resource, Absent never for an empty list.
+        Raises CallError: NotServed where the cluster has no such resource, Absent never for an
+        empty list.
         """
         try:
             return self._pages(resource, namespace, selector, fields, limit)
@@ -163,8 +167,9 @@ class KubeClient:
     ) -> Response:
         """What a Service answers to a GET through the API server, whatever its status.
 
-        `port` by number or name; '' where the Service has one only. Raises CallError when the API server itself says
-        no: no such Service (Absent), no ready pod behind it (Unavailable), not allowed (Denied).
+        `port` by number or name; '' where the Service has one only. Raises CallError when the API
+        server itself says no: no such Service (Absent), no ready pod behind it (Unavailable), not
+        allowed (Denied).
         """
         said = SERVICES.said(name, namespace)
         place = SERVICES.path(f"{name}:{port}" if port else name, namespace, "proxy")
@@ -190,7 +195,8 @@ class KubeClient:
         )
 
     def clock_offset_s(self) -> float:
-        """Seconds that the API server's clock is ahead of ours. Its Date header tells whole seconds: +/- 0.5 s.
+        """Seconds that the API server's clock is ahead of ours. Its Date header tells whole
+        seconds: +/- 0.5 s.
 
         Raises CallError, TargetError when it sends no date.
         """
@@ -198,7 +204,8 @@ class KubeClient:
         date = self._read("/version", "read the server's clock").headers.get("date")
         if date is None:
             raise TargetError(
-                "expected a Date header from the API server, found none; is it a proxy that answers?"
+                "expected a Date header from the API server, found none; is it a proxy "
+                "that answers?"
             )
         return parsedate_to_datetime(date).timestamp() + 0.5 - (before + self.clock.now()) / 2
 

@@ -1,4 +1,6 @@
-"""From a target to connections and credentials, by the official client's own loader, without process-global state."""
+"""From a target to connections and credentials, by the official client's own loader, without
+process-global state.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PLUGIN_S = 30.0
-"""How long an exec plugin (`aws eks get-token`) may take; the library itself would wait for ever."""
+"""How long an exec plugin (`aws eks get-token`) may take; the library itself would wait
+for ever.
+"""
 DEFAULT_FILE = "~/.kube/config"
 CONNECTIONS = 16
 """Kept open at most."""
@@ -43,7 +47,9 @@ class Connected:
 
 
 def connect(target: KubernetesTarget) -> Connected:
-    """Raises TargetError for everything that a kubeconfig can have wrong, saying what to do about it."""
+    """Raises TargetError for everything that a kubeconfig can have wrong, saying what to do
+    about it.
+    """
     files = _files(target)
     if files is not None and (found := _plainly(files, target.context)) is not None:
         from urllib3 import PoolManager
@@ -71,7 +77,9 @@ def connect(target: KubernetesTarget) -> Connected:
 
 
 def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
-    """Modules that connecting to the target imports, for whoever has time before. Never raises for what is wrong."""
+    """Modules that connecting to the target imports, for whoever has time before. Never raises for
+    what is wrong.
+    """
     try:
         files = _files(target)
     except TargetError:
@@ -81,7 +89,9 @@ def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
 
 
 def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
-    """What is to be known without the official client, and who we are; None where that is needed."""
+    """What is to be known without the official client, and who we are; None where that
+    is needed.
+    """
     import yaml
 
     from drillkit.clients.kube.kubeconfig import plain
@@ -126,8 +136,8 @@ def _files(target: KubernetesTarget) -> str | None:
         there = [path for path in paths if path.exists()]
         if not there:
             raise TargetError(
-                f"expected a kubeconfig at {', '.join(map(str, paths))} (from {origin}), found no file. "
-                "Correct the path, or have your cluster's tool write it"
+                f"expected a kubeconfig at {', '.join(map(str, paths))} (from {origin}), found no "
+                "file. Correct the path, or have your cluster's tool write it"
             )
         return os.pathsep.join(map(str, there))
     default = Path(DEFAULT_FILE).expanduser()
@@ -136,8 +146,8 @@ def _files(target: KubernetesTarget) -> str | None:
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return None
     raise TargetError(
-        f"expected a kubeconfig: the target names none, KUBECONFIG is not set, {default} does not exist and this is "
-        "no pod. Set `kubernetes.kubeconfig` of the target"
+        f"expected a kubeconfig: the target names none, KUBECONFIG is not set, {default} does not "
+        "exist and this is no pod. Set `kubernetes.kubeconfig` of the target"
     )
 
 
@@ -147,8 +157,8 @@ def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
     load: Any = load_incluster_config
     if target.context:
         raise TargetError(
-            f"expected context `{target.context}`, but there is no kubeconfig here: a pod's own service account has "
-            "no contexts. Leave `context` out, or mount a kubeconfig"
+            f"expected context `{target.context}`, but there is no kubeconfig here: a pod's own "
+            "service account has no contexts. Leave `context` out, or mount a kubeconfig"
         )
     try:
         load(client_configuration=configuration)
@@ -160,7 +170,9 @@ def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
 
 
 def _load_files(configuration: Any, files: str, context: str | None) -> tuple[str, str]:
-    """Load into `configuration`. Gives who we are, and the exec plugin's command if there is one."""
+    """Load into `configuration`. Gives who we are, and the exec plugin's command if there
+    is one.
+    """
     import yaml
     from kubernetes.config import ConfigException, load_kube_config
 
@@ -173,7 +185,8 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
         who = _who(user, chosen)
         if command and shutil.which(command) is None:
             raise TargetError(
-                f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; install it"
+                f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; "
+                "install it"
             )
         with _said_to_log() as said:
             bounded(
@@ -202,7 +215,9 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
 
 
 def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping[str, Any]], str]:
-    """Contexts by name, and the current one. The first file that names a thing wins, as kubectl has it."""
+    """Contexts by name, and the current one. The first file that names a thing wins, as kubectl
+    has it.
+    """
     known: dict[str, Mapping[str, Any]] = {}
     current = ""
     for data in documents:
@@ -250,7 +265,9 @@ def _user(documents: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) ->
 
 
 def _choose_proxy(configuration: Any) -> None:
-    """A kubeconfig's `proxy-url` wins; else the environment's, except for loopback and what NO_PROXY names."""
+    """A kubeconfig's `proxy-url` wins; else the environment's, except for loopback and what
+    NO_PROXY names.
+    """
     from urllib.request import getproxies
 
     if not configuration.proxy or configuration.proxy in getproxies().values():
@@ -303,7 +320,9 @@ def bounded(work: Callable[[], T], limit_s: float, late: Exception) -> T:
 
 @contextlib.contextmanager
 def _said_to_log() -> Iterator[list[str]]:
-    """The library only logs why an exec plugin failed (and would set up logging for that): catch it."""
+    """The library only logs why an exec plugin failed (and would set up logging for that):
+    catch it.
+    """
     said: list[str] = []
 
     class Listener(logging.Handler):

@@ -1,4 +1,6 @@
-"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can land late."""
+"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can
+land late.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ def make(
 ) -> T:
     """Do `once` until it is answered, and confirm the plan if every attempt was.
 
-    `once` must tolerate that an earlier attempt of its own has landed. Raises what the last attempt raised.
+    `once` must tolerate that an earlier attempt of its own has landed. Raises what the last
+    attempt raised.
     """
     attempts = Attempts(kube)
     try:

@@ -23,7 +23,9 @@ NO_SUCH_RESOURCE = "the server could not find the requested resource"
 
 
 def refusal(answer: Response, asked: str, who: str) -> CallError:
-    """The error of an answer that is no success. `asked`: `delete pod/shop/web-1`; `who`: how we are known there."""
+    """The error of an answer that is no success. `asked`: `delete pod/shop/web-1`; `who`: how we
+    are known there.
+    """
     status = _status(answer)
     said = str(
         status.get("message") or answer.content[:200].decode(errors="replace") or "no reason given"
@@ -48,8 +50,8 @@ def _unauthorized(
     answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     return Denied(
-        f"cannot {asked}: {who} is not known to the API server (401: {said}); the token or certificate is missing or "
-        "has expired. Log in again and retry"
+        f"cannot {asked}: {who} is not known to the API server (401: {said}); the token or "
+        "certificate is missing or has expired. Log in again and retry"
     )
 
 
@@ -120,8 +122,8 @@ def _other(
         )
     if 300 <= answer.status < 400:
         return Invalid(
-            f"cannot {asked}: redirected to {answer.headers.get('location', 'nowhere')}; the server in the kubeconfig "
-            "is not the API server itself"
+            f"cannot {asked}: redirected to {answer.headers.get('location', 'nowhere')}; the "
+            "server in the kubeconfig is not the API server itself"
         )
     return Invalid(f"cannot {asked}: unexpected answer {answer.status}: {said}")
 

@@ -1,8 +1,9 @@
-"""Changes of fields of objects that are not ours, each with what stood there before, and the way back.
+"""Changes of fields of objects that are not ours, each with what stood there before, and the
+way back.
 
-A change writes a mark beside itself (an annotation that says who, and how to undo it by hand). The mark tells our value
-from the same value set by somebody else; both go in one patch that is pinned to the version that was read, so nothing
-that others do in between is lost.
+A change writes a mark beside itself (an annotation that says who, and how to undo it by hand). The
+mark tells our value from the same value set by somebody else; both go in one patch that is pinned
+to the version that was read, so nothing that others do in between is lost.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 SETTLE_S = 15.0
-"""An unanswered patch has landed by then or never will: the API server drops it earlier (`LANDING_S`)."""
+"""An unanswered patch has landed by then or never will: the API server drops it
+earlier (`LANDING_S`).
+"""
 RACES = 5
 """How often a change is tried again when the object changed between read and patch."""
 PAUSE_S = 0.5
@@ -72,7 +75,9 @@ def _holds(obj: Object, path: str, text: str) -> bool:
 
 @dataclass(frozen=True)
 class RestoreFields(UndoAction):
-    """Puts back fields of an object, those that still hold the run's value; what somebody changed since stays."""
+    """Puts back fields of an object, those that still hold the run's value; what somebody changed
+    since stays.
+    """
 
     kind: ClassVar[str] = "kube.restore-fields"
     phase: ClassVar[Phase] = "relieve"
@@ -112,11 +117,12 @@ class RestoreFields(UndoAction):
 def changed(
     resource: Resource, obj: Object, new: Mapping[str, Any], *, run: str, expires: str = ""
 ) -> RestoreFields:
-    """The undo of setting the fields `new` (JSON pointer -> value, or ABSENT to remove it) of `obj` as it was read.
+    """The undo of setting the fields `new` (JSON pointer -> value, or ABSENT to remove it) of `obj`
+    as it was read.
 
-    Where a parent of a field is missing, the change is that of its topmost missing parent (annotations and labels
-    excepted: others write there too). Raises ValueError for a pointer that leads nowhere, or fields that hold these
-    values already.
+    Where a parent of a field is missing, the change is that of its topmost missing parent
+    (annotations and labels excepted: others write there too). Raises ValueError for a pointer that
+    leads nowhere, or fields that hold these values already.
     """
     wrapped: dict[str, Any] = {}
     for path, value in new.items():
@@ -201,15 +207,15 @@ def _must_be_as_read(obj: Object, undo: RestoreFields) -> None:
     for change in undo.changes:
         if not _holds(obj, change.path, change.prior):
             raise Conflict(
-                f"{undo.resource}: expected {change.path} = {change.prior or 'nothing'} as it was read, found "
-                f"{_text(at(obj, change.path)) or 'nothing'}; read it again"
+                f"{undo.resource}: expected {change.path} = {change.prior or 'nothing'} as it was "
+                f"read, found {_text(at(obj, change.path)) or 'nothing'}; read it again"
             )
     paths = {change.path for change in undo.changes}
     for key, text in _annotations(obj).items():
         if key.startswith(f"{UNDO}-") and (taken := paths & _fields_of_mark(text)):
             raise Conflict(
-                f"{undo.resource}: {', '.join(sorted(taken))} is changed by another step or run already ({key}); "
-                "run `drillkit recover`, or wait until it is undone"
+                f"{undo.resource}: {', '.join(sorted(taken))} is changed by another step or run "
+                f"already ({key}); run `drillkit recover`, or wait until it is undone"
             )
 
 

@@ -72,7 +72,9 @@ class EvictPod(Irreversible):
 
 @dataclass(frozen=True)
 class RestartWorkload(Irreversible):
-    """A Deployment, StatefulSet or DaemonSet replaces all its pods, as `kubectl rollout restart` asks it to."""
+    """A Deployment, StatefulSet or DaemonSet replaces all its pods, as `kubectl rollout restart`
+    asks it to.
+    """
 
     kind: ClassVar[str] = "kube.restart"
 
@@ -87,7 +89,10 @@ class RestartWorkload(Irreversible):
 
     @property
     def reason(self) -> str:
-        return "replaced pods do not come back, and taking the annotation back would replace them once more"
+        return (
+            "replaced pods do not come back, and taking the annotation back would replace them "
+            "once more"
+        )
 
     @property
     def wait_for(self) -> str:
@@ -241,7 +246,8 @@ def _reference(about: Object | None, namespace: str) -> Mapping[str, str]:
             "namespace": namespace,
         }
     meta = about["metadata"]
-    # The API wants an Event in the namespace that its reference names, even where the thing itself has none.
+    # The API wants an Event in the namespace that its reference names, even where the thing itself
+    # has none.
     return {
         "apiVersion": about["apiVersion"],
         "kind": about["kind"],

@@ -41,7 +41,8 @@ def at(obj: Any, path: str) -> Any:
 
 
 def topmost_missing(obj: Any, path: str, value: Any) -> tuple[str, Any]:
-    """The pointer of the first missing parent, with `value` wrapped as it must stand there; else both as given.
+    """The pointer of the first missing parent, with `value` wrapped as it must stand there; else
+    both as given.
 
     Raises ValueError where a list would have to be made up.
     """
@@ -85,7 +86,9 @@ def operation(obj: Any, path: str, value: Any) -> dict[str, Any]:
 
 
 def pinned(obj: Any) -> dict[str, Any]:
-    """The operation that makes a patch fail with 409 unless the object is still the one that was read."""
+    """The operation that makes a patch fail with 409 unless the object is still the one that
+    was read.
+    """
     return {
         "op": "replace",
         "path": "/metadata/resourceVersion",

@@ -1,4 +1,6 @@
-"""A cluster: reads (in `KubeClient`), and the mutating calls, each of which takes the receipt of its undo."""
+"""A cluster: reads (in `KubeClient`), and the mutating calls, each of which takes the receipt of
+its undo.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from drillkit.model.drill import KubernetesTarget
 
 
 def open_kube(target: KubernetesTarget, clock: Clock, fence: Fence) -> Kube:
-    """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot be configured."""
+    """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot
+    be configured.
+    """
     found = connect(target)
     return Kube(PoolTransport(found.host, found.pool, found.credentials), clock, fence, found.who)
 
@@ -38,25 +42,31 @@ class Kube(KubeClient):
         return irreversible.delete_pod(self, plan)
 
     def evict_pod(self, plan: Planned[EvictPod]) -> bool:
-        """Evict that very pod. False when it was gone before we came. Raises Blocked naming the PodDisruptionBudget."""
+        """Evict that very pod. False when it was gone before we came. Raises Blocked naming
+        the PodDisruptionBudget.
+        """
         return irreversible.evict_pod(self, plan)
 
     def cordon(self, plan: Planned[Uncordon]) -> Object:
-        """Make a node unschedulable. Raises Conflict when it is already: then it is not ours to uncordon."""
+        """Make a node unschedulable. Raises Conflict when it is already: then it is not ours
+        to uncordon.
+        """
         return nodes.cordon(self, plan)
 
     def create(self, plan: Planned[DeleteFault] | Planned[DeleteObject], body: Object) -> Object:
-        """Create the object that the plan names, marked as ours; name and namespace come from the plan.
+        """Create the object that the plan names, marked as ours; name and namespace come from
+        the plan.
 
-        Raises NotOurs when another object has that name, Absent when there is no such namespace, NotServed when the
-        cluster knows no such resource.
+        Raises NotOurs when another object has that name, Absent when there is no such namespace,
+        NotServed when the cluster knows no such resource.
         """
         return objects.create(self, plan, body)
 
     def set_fields(self, plan: Planned[RestoreFields]) -> Object:
         """Make the changes that the plan lists (`changed` makes it from an object as it was read).
 
-        Raises Conflict when a field no longer holds what it held when it was read, or is changed by another run.
+        Raises Conflict when a field no longer holds what it held when it was read, or is changed by
+        another run.
         """
         return field_patch.set_fields(self, plan)
 
@@ -86,7 +96,9 @@ class Kube(KubeClient):
         lease.acquire_lease(self, plan, holder=holder, ttl_s=ttl_s)
 
     def renew_lease(self, plan: Planned[ReleaseLease]) -> str:
-        """Keep the lock, and give the stop flag's text ('' while nobody set it). Raises NotOurs when it was lost."""
+        """Keep the lock, and give the stop flag's text ('' while nobody set it). Raises NotOurs
+        when it was lost.
+        """
         return lease.renew_lease(self, plan)
 
     def stop_flag(self, name: str, namespace: str) -> str:

@@ -1,7 +1,9 @@
-"""Kubeconfigs that need nothing of the official client: a server, its authority, a token or files of a certificate.
+"""Kubeconfigs that need nothing of the official client: a server, its authority, a token or files
+of a certificate.
 
-Importing that client takes longer than everything else that a command does. Whatever is not known here word by word
-(plugins, proxies, certificates that must be written to a file first) is left to it, and so is telling what is wrong.
+Importing that client takes longer than everything else that a command does. Whatever is not known
+here word by word (plugins, proxies, certificates that must be written to a file first) is left to
+it, and so is telling what is wrong.
 """
 
 from __future__ import annotations

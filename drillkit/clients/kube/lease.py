@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 CLOCK_MARGIN_S = 5.0
-"""A Lease counts as expired only so long after its end: clocks differ, and dates come in whole seconds."""
+"""A Lease counts as expired only so long after its end: clocks differ, and dates come in
+whole seconds.
+"""
 RACES = 3
 
 
@@ -97,8 +99,9 @@ def _make(
         ).json()
     except Absent as error:
         raise TargetError(
-            f"expected namespace `{undo.namespace}` for the run's lock, found none. Make it (`kubectl create namespace "
-            f"{undo.namespace}`), or name another as `kubernetes.namespace` of the target"
+            f"expected namespace `{undo.namespace}` for the run's lock, found none. Make it "
+            f"(`kubectl create namespace {undo.namespace}`), or name another as "
+            "`kubernetes.namespace` of the target"
         ) from error
     except Conflict:
         there = kube.find(LEASES, undo.name, undo.namespace)
@@ -122,9 +125,10 @@ def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
     if age_s > ttl_s + CLOCK_MARGIN_S:
         return
     raise Refused(
-        f"{holder} holds the lock {said} (renewed {format_duration(max(0.0, age_s))} ago). Wait for it to end "
-        f"(`--wait 30m`); if that run is dead, its lock expires in {format_duration(ttl_s + CLOCK_MARGIN_S - age_s)}, "
-        "and `drillkit recover` cleans up after it"
+        f"{holder} holds the lock {said} (renewed {format_duration(max(0.0, age_s))} ago). Wait "
+        "for it to end (`--wait 30m`); if that run is dead, its lock expires in "
+        f"{format_duration(ttl_s + CLOCK_MARGIN_S - age_s)}, and `drillkit recover` cleans up "
+        "after it"
     )
 
 

@@ -34,7 +34,9 @@ class Uncordon(UndoAction):
     expires: str = ""
     """Until when it should be cordoned (ISO 8601), for whoever reads the annotation."""
     prior: str = ""
-    """What `spec.unschedulable` was, as JSON; '' for no such field, which is what API servers send for `false`."""
+    """What `spec.unschedulable` was, as JSON; '' for no such field, which is what API servers send
+    for `false`.
+    """
 
     @property
     def resource(self) -> str:
@@ -52,11 +54,14 @@ class Uncordon(UndoAction):
 
 
 def uncordon_of(node: Object, *, run: str, expires: str = "") -> Uncordon:
-    """The undo of cordoning a node as it was read. Raises Conflict when it is cordoned already: not ours to undo."""
+    """The undo of cordoning a node as it was read. Raises Conflict when it is cordoned already: not
+    ours to undo.
+    """
     meta, spec = node["metadata"], node.get("spec") or {}
     if spec.get("unschedulable"):
         raise Conflict(
-            f"{NODES.said(meta['name'])} is cordoned already, and not by this run; leave it or uncordon it"
+            f"{NODES.said(meta['name'])} is cordoned already, and not by this run; leave it or "
+            "uncordon it"
         )
     prior = "false" if "unschedulable" in spec else ""
     return Uncordon(meta["name"], run, meta["uid"], expires, prior)

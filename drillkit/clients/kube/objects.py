@@ -1,4 +1,6 @@
-"""Objects that a run creates, and their removal: a fault (relieve), or a resource of its own (remove)."""
+"""Objects that a run creates, and their removal: a fault (relieve), or a resource of its
+own (remove).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 SETTLE_S = 15.0
-"""An unanswered create has landed by then or never will: the API server drops it earlier (`LANDING_S`)."""
+"""An unanswered create has landed by then or never will: the API server drops it
+earlier (`LANDING_S`).
+"""
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -43,7 +47,9 @@ class Made(Protocol):
 
 @dataclass(frozen=True)
 class DeleteFault(UndoAction):
-    """Deletes a fault's object (a NetworkChaos, say) and waits until its controller has really let go."""
+    """Deletes a fault's object (a NetworkChaos, say) and waits until its controller has really
+    let go.
+    """
 
     kind: ClassVar[str] = "kube.delete-fault"
     phase: ClassVar[Phase] = "relieve"
@@ -67,7 +73,9 @@ class DeleteFault(UndoAction):
 
 @dataclass(frozen=True)
 class DeleteObject(UndoAction):
-    """Deletes an object that the run made for itself (a namespace, a Job, an engine) and waits until it is gone."""
+    """Deletes an object that the run made for itself (a namespace, a Job, an engine) and waits
+    until it is gone.
+    """
 
     kind: ClassVar[str] = "kube.delete-object"
     phase: ClassVar[Phase] = "remove"
@@ -108,8 +116,8 @@ def create(
                 raise  # not about the name: the namespace is being deleted, say
             if not is_ours(there, undo.run, undo.name):
                 raise NotOurs(
-                    f"expected to create {undo.resource}, found one that this run did not make; it is left alone. "
-                    "Choose another name, or delete it if nobody needs it"
+                    f"expected to create {undo.resource}, found one that this run did not make; it "
+                    "is left alone. Choose another name, or delete it if nobody needs it"
                 ) from None
             if there["metadata"].get("deletionTimestamp"):
                 raise
@@ -129,14 +137,19 @@ def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
         meta["namespace"] = undo.namespace
     meta["labels"] = {**(meta.get("labels") or {}), **labels(undo.run, undo.name)}
     where = f" -n {undo.namespace}" if undo.of.namespaced else ""
-    by_hand = f"kubectl delete {undo.of.plural}{f'.{undo.of.group}' if undo.of.group else ''} {undo.name}{where}"
+    by_hand = (
+        f"kubectl delete {undo.of.plural}{f'.{undo.of.group}' if undo.of.group else ''} "
+        f"{undo.name}{where}"
+    )
     expires = {EXPIRES: undo.expires} if undo.expires else {}
     meta["annotations"] = {**(meta.get("annotations") or {}), UNDO: by_hand, **expires}
     return obj
 
 
 def remove(kube: KubeClient, undo: Made, context: UndoContext, *, propagation: str) -> Undone:
-    """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying what blocks."""
+    """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying
+    what blocks.
+    """
     uid = context.identity.get("uid", "")
     deleted = False
     # Most things are gone when the delete is answered: the second look comes at once.

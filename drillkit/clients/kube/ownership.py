@@ -1,7 +1,8 @@
-"""What marks an object as a run's own, and how somebody with nothing but kubectl learns the way back.
+"""What marks an object as a run's own, and how somebody with nothing but kubectl learns the
+way back.
 
-Two marks decide together: the run's id, and the object's own name. Restores and copies inherit labels, so the run's id
-alone would make a copy of a fault look like the fault.
+Two marks decide together: the run's id, and the object's own name. Restores and copies inherit
+labels, so the run's id alone would make a copy of a fault look like the fault.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ OF = "drillkit.dev/of"
 UNDO = "drillkit.dev/undo"
 EXPIRES = "drillkit.dev/expires"
 STOP = "drillkit.dev/stop"
-"""Set on the run's Lease, it aborts the run: `kubectl annotate lease ... drillkit.dev/stop=reason`."""
+"""Set on the run's Lease, it aborts the run: `kubectl annotate lease ...
+drillkit.dev/stop=reason`.
+"""
 LABEL_LIMIT = 63
 
 
@@ -35,7 +38,9 @@ def labels(run: str, name: str) -> dict[str, str]:
 
 
 def is_ours(obj: Object, run: str, name: str, uid: str = "") -> bool:
-    """Whether an object that stands where ours should stand is ours. `uid` as far as it is known."""
+    """Whether an object that stands where ours should stand is ours. `uid` as far as it
+    is known.
+    """
     meta = obj["metadata"]
     found = meta.get("labels") or {}
     if uid and meta.get("uid") != uid:
@@ -44,7 +49,9 @@ def is_ours(obj: Object, run: str, name: str, uid: str = "") -> bool:
 
 
 def change_key(run: str, paths: tuple[str, ...]) -> str:
-    """Name of the annotation that marks a change of fields of an object that is not ours. One per change."""
+    """Name of the annotation that marks a change of fields of an object that is not ours. One
+    per change.
+    """
     digest = hashlib.sha256("\n".join((run, *paths)).encode()).hexdigest()[:10]
     return f"{UNDO}-{digest}"
 

@@ -17,7 +17,9 @@ def is_running(pod: Object) -> bool:
 
 
 def is_ready(pod: Object) -> bool:
-    """Running, not being deleted, and its Ready condition is true: what a Service sends requests to."""
+    """Running, not being deleted, and its Ready condition is true: what a Service sends
+    requests to.
+    """
     return is_running(pod) and (condition(pod, "Ready") or {}).get("status") == "True"
 
 
@@ -54,9 +56,11 @@ def controller_kind(pod: Object) -> str:
 
 
 def workload(pod: Object, replicaset: Callable[[str, str], Object | None]) -> tuple[str, str]:
-    """(kind, name) of the workload at the end of the chain of controllers, ('', '') for a pod that stands alone.
+    """(kind, name) of the workload at the end of the chain of controllers, ('', '') for a pod that
+    stands alone.
 
-    `replicaset` finds a ReplicaSet by name and namespace: a pod names its ReplicaSet, only that names the Deployment.
+    `replicaset` finds a ReplicaSet by name and namespace: a pod names its ReplicaSet, only that
+    names the Deployment.
     """
     owner = controller(pod)
     if owner is None:
@@ -95,7 +99,8 @@ def local_storage(pod: Object) -> list[str]:
 def selector_of(workload: Object) -> str:
     """The label selector of a Deployment, StatefulSet, Service, ... as the API takes it.
 
-    Raises ValueError for an expression it does not know, or for a selector that would match everything.
+    Raises ValueError for an expression it does not know, or for a selector that would
+    match everything.
     """
     found = (workload.get("spec") or {}).get("selector") or {}
     if "matchLabels" in found or "matchExpressions" in found:

@@ -31,7 +31,9 @@ class Resource:
         return (self.kind or self.plural).lower()
 
     def path(self, name: str = "", namespace: str = "", subresource: str = "") -> str:
-        """Path of the collection or of one object. Raises ValueError for a namespaced object without a namespace."""
+        """Path of the collection or of one object. Raises ValueError for a namespaced object
+        without a namespace.
+        """
         if name and self.namespaced and not namespace:
             raise ValueError(
                 f"{self.word}/{name} needs a namespace: drillkit never assumes `default`"

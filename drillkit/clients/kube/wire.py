@@ -30,13 +30,16 @@ class Response:
     content: bytes
 
     def json(self) -> Any:
-        """The content as data. Raises Unanswered when it is no JSON: something else than an API server spoke."""
+        """The content as data. Raises Unanswered when it is no JSON: something else than an API
+        server spoke.
+        """
         try:
             return json.loads(self.content)
         except ValueError as error:
             text = self.content[:120].decode(errors="replace").strip()
             raise Unanswered(
-                f"expected JSON from the API server, found {text!r} (status {self.status}); is a proxy in between?"
+                f"expected JSON from the API server, found {text!r} (status {self.status}); is a "
+                "proxy in between?"
             ) from error
 
 
@@ -54,8 +57,9 @@ class Transport(Protocol):
     ) -> Response:
         """The answer, whatever its status.
 
-        `path` is encoded already, `query` is not; `body` is data or None. Raises Unreachable when the request never
-        arrived, Unanswered when it may have, Denied when there are no credentials to send it with.
+        `path` is encoded already, `query` is not; `body` is data or None. Raises Unreachable when
+        the request never arrived, Unanswered when it may have, Denied when there are no credentials
+        to send it with.
         """
 
 
@@ -65,7 +69,9 @@ class PoolTransport:
     def __init__(
         self, host: str, pool: PoolManager, credentials: Callable[[], Mapping[str, str]]
     ) -> None:
-        """`credentials` gives the request headers that prove who we are, refreshed as needed; raises Denied."""
+        """`credentials` gives the request headers that prove who we are, refreshed as needed;
+        raises Denied.
+        """
         self._host = host
         self._pool = pool
         self._credentials = credentials
@@ -148,12 +154,14 @@ def _tls(text: str, host: str) -> Unreachable | Denied:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         why = text.split("certificate verify failed:")[-1].split("(_ssl")[0].strip()
         return Unreachable(
-            f"{host}: its certificate is not trusted ({why}); expected one signed by the certificate-authority of the "
-            "kubeconfig. Was the cluster made anew, or is a proxy opening TLS?"
+            f"{host}: its certificate is not trusted ({why}); expected one signed by the "
+            "certificate-authority of the kubeconfig. Was the cluster made anew, or is a proxy "
+            "opening TLS?"
         )
     if "ALERT" in text.upper() and "CERTIFICATE" in text.upper():
         return Denied(
-            f"{host}: it refused our client certificate ({text}); has it expired? Get a new kubeconfig"
+            f"{host}: it refused our client certificate ({text}); has it expired? Get a "
+            "new kubeconfig"
         )
     return Unreachable(f"{host}: TLS failed ({text})")
 

@@ -1,4 +1,6 @@
-"""Handing a thing over: the run's marks are taken off, so that no undo and no sweep touches it again."""
+"""Handing a thing over: the run's marks are taken off, so that no undo and no sweep touches
+it again.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,16 @@ TOGETHER: Mapping[str, frozenset[str]] = {
     "rds.delete-cluster": frozenset({"rds.delete-instance", "rds.delete-parameter-group"}),
     "elasticache.delete-replication-group": frozenset(),
 }
-"""What else of the same step must be kept, since the kept thing lives on it: kind of undo to kinds of undo."""
+"""What else of the same step must be kept, since the kept thing lives on it: kind of undo to kinds
+of undo.
+"""
 
 
 def hand_over(clients: Clients, undo: UndoAction, uid: str = "") -> str:
     """Take the run's marks off; what to know about it from now on.
 
-    Raises UsageError for what cannot be kept, Absent when it is not there, NotOurs when it is not the run's, CallError.
+    Raises UsageError for what cannot be kept, Absent when it is not there, NotOurs when it is not
+    the run's, CallError.
     """
     if isinstance(undo, DeleteObject):
         return _object(clients, undo, uid)
@@ -76,7 +81,10 @@ def _object(clients: Clients, undo: DeleteObject, uid: str) -> str:
     patiently(once, kube.clock, attempts=3, limit_s=20.0)
     sealed = undo.of == NAMESPACES and kube.find(NETWORK_POLICIES, POLICY, undo.name) is not None
     if sealed:
-        return f"its marks are off; it is still sealed: kubectl delete networkpolicy {POLICY} -n {undo.name}"
+        return (
+            f"its marks are off; it is still sealed: kubectl delete networkpolicy {POLICY} "
+            f"-n {undo.name}"
+        )
     return "its marks are off"
 
 

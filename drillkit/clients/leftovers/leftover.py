@@ -26,7 +26,9 @@ class Leftover:
 
 
 def expiry(text: str | None) -> datetime | None:
-    """The time in an expiry mark; None where there is none that can be read, so that nothing is guessed."""
+    """The time in an expiry mark; None where there is none that can be read, so that nothing
+    is guessed.
+    """
     if not text:
         return None
     try:

@@ -21,12 +21,14 @@ from drillkit.clients.undo import UndoAction
 from drillkit.model.errors import Absent
 
 OWN_PREFIX = "dr-"
-"""Runs name what they make so. Where descriptions have no tags, asking for those of everything else would cost a call
-each."""
+"""Runs name what they make so. Where descriptions have no tags, asking for those of everything else
+would cost a call each."""
 
 
 def leftovers_of_rds(clients: Clients) -> Iterator[Leftover]:
-    """Everything of RDS in the target's regions that carries both tags of a run and an expiry. Raises CallError."""
+    """Everything of RDS in the target's regions that carries both tags of a run and an expiry.
+    Raises CallError.
+    """
     for region in _regions(clients):
         rds = clients.rds.at(region)
         yield from _instances(rds)

@@ -31,7 +31,9 @@ OBJECTS = (PODS, JOBS, CONFIGMAPS, SECRETS, SERVICES, CHAOS_ENGINES, DOWNLOADS)
 
 
 def leftovers_of_kube(kube: Kube) -> Iterator[Leftover]:
-    """Everything that carries both marks of a run and an expiry, whatever that says. Raises CallError."""
+    """Everything that carries both marks of a run and an expiry, whatever that says.
+    Raises CallError.
+    """
     for resource in (*FAULTS, *OBJECTS, RESTORES, NAMESPACES, BACKUPS):
         try:
             found = kube.list(resource, selector=RUN)

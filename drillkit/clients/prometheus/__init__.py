@@ -1,6 +1,8 @@
-"""A metrics server that speaks Prometheus' query API: Prometheus, Mimir, Thanos, Amazon Managed Prometheus. Reads only.
+"""A metrics server that speaks Prometheus' query API: Prometheus, Mimir, Thanos, Amazon Managed
+Prometheus. Reads only.
 
-`Prometheus` answers with data or raises a CallError that says what came instead; `counters` reduces raw samples.
+`Prometheus` answers with data or raises a CallError that says what came instead; `counters` reduces
+raw samples.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Prometheus:
         return self._wire.where
 
     def instant(self, query: str, at: float) -> QueryAnswer:
-        """Evaluate a query at a moment (seconds since the epoch, the server's clock). Raises CallError.
+        """Evaluate a query at a moment (seconds since the epoch, the server's clock).
+        Raises CallError.
 
         `selector[range]` gives the raw samples.
         """
@@ -45,11 +48,12 @@ class Prometheus:
         return answer_of(self._wire.post("/api/v1/query", form, "query"), self.where, "query")
 
     def range(self, query: str, start: float, end: float, step_s: float) -> QueryAnswer:
-        """Evaluate a query from `start` to `end` every `step_s` seconds. Raises CallError, ValueError when that is
-        more than MAX_POINTS."""
+        """Evaluate a query from `start` to `end` every `step_s` seconds. Raises CallError,
+        ValueError when that is more than MAX_POINTS."""
         if step_s <= 0 or (end - start) / step_s > MAX_POINTS:
             raise ValueError(
-                f"expected at most {MAX_POINTS:,} points, asked for {end - start:g} s every {step_s:g} s"
+                f"expected at most {MAX_POINTS:,} points, asked for {end - start:g} s every "
+                f"{step_s:g} s"
             )
         form = {
             "query": query,
@@ -67,7 +71,9 @@ class Prometheus:
     def series(
         self, selectors: Sequence[str], start: float, end: float
     ) -> tuple[Mapping[str, str], ...]:
-        """Labels of series that had samples between two moments, of at most MAX_FOUND. Raises CallError."""
+        """Labels of series that had samples between two moments, of at most MAX_FOUND.
+        Raises CallError.
+        """
         form = {
             "match[]": list(selectors),
             "start": f"{start:.3f}",
@@ -109,8 +115,8 @@ class Prometheus:
 def open_prometheus(target: PrometheusTarget, clock: Clock, total_s: float = TOTAL_S) -> Prometheus:
     """A client for a target; nothing is sent yet.
 
-    `total_s`: seconds that one request may take. Raises UsageError for a reference that cannot be resolved, Denied
-    when there is nothing to sign with.
+    `total_s`: seconds that one request may take. Raises UsageError for a reference that cannot be
+    resolved, Denied when there is nothing to sign with.
     """
     known = credentials(target)
     alertmanager = None

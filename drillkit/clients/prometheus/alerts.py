@@ -37,7 +37,9 @@ def selected(alerts: Iterable[Firing], matchers: Sequence[Matcher]) -> list[Firi
 
 
 def from_prometheus(alerts: bytes, rules: bytes, where: str) -> list[Firing]:
-    """Firing alerts of `/api/v1/alerts`. `rules` (`/api/v1/rules`) tells how long each waited before it fired."""
+    """Firing alerts of `/api/v1/alerts`. `rules` (`/api/v1/rules`) tells how long each waited
+    before it fired.
+    """
     data, _ = payload(alerts, where, "read alerts")
     pending = _waits(payload(rules, where, "read rules")[0])
     try:
@@ -58,7 +60,9 @@ def from_prometheus(alerts: bytes, rules: bytes, where: str) -> list[Firing]:
 
 
 def from_alertmanager(content: bytes, where: str) -> list[Firing]:
-    """Alerts of an Alertmanager's `/api/v2/alerts` that reach somebody: silenced and inhibited ones do not."""
+    """Alerts of an Alertmanager's `/api/v2/alerts` that reach somebody: silenced and inhibited ones
+    do not.
+    """
     try:
         data = json.loads(content)
     except ValueError as error:
@@ -82,7 +86,9 @@ def from_alertmanager(content: bytes, where: str) -> list[Firing]:
 
 
 def _waits(data: Any) -> dict[str, float]:
-    """`for` in seconds by the name of the alert. Of several rules of one name the shortest: never dated too late."""
+    """`for` in seconds by the name of the alert. Of several rules of one name the shortest: never
+    dated too late.
+    """
     found: dict[str, float] = {}
     try:
         for group in data["groups"]:

@@ -14,7 +14,9 @@ MAX_SERIES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series: labels and samples (seconds since the epoch, value), oldest first. Values may be NaN or infinite."""
+    """One series: labels and samples (seconds since the epoch, value), oldest first. Values may be
+    NaN or infinite.
+    """
 
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
@@ -26,13 +28,16 @@ class QueryAnswer:
 
     series: tuple[Series, ...]
     warnings: tuple[str, ...] = ()
-    """What the server warns of (partial answers of Thanos, for example): nothing may be concluded then."""
+    """What the server warns of (partial answers of Thanos, for example): nothing may be
+    concluded then.
+    """
 
 
 def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...]]:
     """`data` and `warnings` of a successful answer.
 
-    Raises NotPrometheus (HTML, other JSON), HalfAnswer (JSON that breaks off), QueryRejected (`status: error`).
+    Raises NotPrometheus (HTML, other JSON), HalfAnswer (JSON that breaks off), QueryRejected
+    (`status: error`).
     """
     text = content.lstrip()[:1]
     try:
@@ -59,7 +64,9 @@ def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...
 
 
 def answer_of(content: bytes, where: str, asked: str) -> QueryAnswer:
-    """The answer of an instant or range query. Raises as `payload`, and NotPrometheus for a shape that is none."""
+    """The answer of an instant or range query. Raises as `payload`, and NotPrometheus for a shape
+    that is none.
+    """
     data, warnings = payload(content, where, asked)
     try:
         kind, result = data["resultType"], data["result"]
@@ -68,8 +75,8 @@ def answer_of(content: bytes, where: str, asked: str) -> QueryAnswer:
         elif kind in ("vector", "matrix"):
             if len(result) > MAX_SERIES:
                 raise QueryRejected(
-                    f"cannot {asked} at {where}: {len(result):,} series came back; expected at most {MAX_SERIES:,}. "
-                    "Narrow the selector"
+                    f"cannot {asked} at {where}: {len(result):,} series came back; expected at "
+                    f"most {MAX_SERIES:,}. Narrow the selector"
                 )
             series = tuple(_series(entry) for entry in result)
         else:

@@ -1,9 +1,10 @@
 """How much counters grew, from their raw samples. Pure.
 
-Prometheus' `increase()` extrapolates, and misses the first value of a series that begins inside the window, exactly
-when a pod is replaced (prometheus/prometheus issues 1673 and 3886). Here every difference between neighbouring
-samples is added, a drop counts as a reset to zero, and a series that was born inside the window counts from zero.
-Windows that meet (a to b, b to c) add up to the whole.
+Prometheus' `increase()` extrapolates, and misses the first value of a series that begins inside the
+window, exactly when a pod is replaced (prometheus/prometheus issues 1673 and 3886). Here every
+difference between neighbouring samples is added, a drop counts as a reset to zero, and a series
+that was born inside the window counts from zero. Windows that meet (a to b, b to c) add up to
+the whole.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Growth:
     """What came of several series over a window `(start, end]`."""
 
     steps: tuple[tuple[float, float], ...] = ()
-    """(moment of the sample, by how much its series had grown since the one before), in order of time."""
+    """(moment of the sample, by how much its series had grown since the one before), in order
+    of time.
+    """
     resets: int = 0
     born: int = 0
     """Series that began inside the window, counted from zero."""
@@ -46,10 +49,12 @@ class Growth:
 def grown(
     samples: Sequence[tuple[float, float]], start: float, end: float, *, born_after: float
 ) -> tuple[list[tuple[float, float]], int, bool]:
-    """Steps of one series over `(start, end]` (seconds since the epoch), its resets, and whether it was born there.
+    """Steps of one series over `(start, end]` (seconds since the epoch), its resets, and whether it
+    was born there.
 
-    `born_after`: a series without any sample up to then, whose first one lies inside the window, was born: it counts
-    from zero. Raises ValueError for a counter that is negative, infinite or not a number.
+    `born_after`: a series without any sample up to then, whose first one lies inside the window,
+    was born: it counts from zero. Raises ValueError for a counter that is negative, infinite or not
+    a number.
     """
     steps: list[tuple[float, float]] = []
     resets, born = 0, False

@@ -1,4 +1,6 @@
-"""What a metrics server's refusals mean. The only place where its statuses become drillkit's errors."""
+"""What a metrics server's refusals mean. The only place where its statuses become
+drillkit's errors.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +36,20 @@ class QueryRejected(Invalid):
 def refusal(
     status: int, content: bytes, retry_after: str | None, asked: str, where: str
 ) -> CallError:
-    """The error of an answer that is no success. `asked`: what was asked for; `where`: the server, without secrets."""
+    """The error of an answer that is no success. `asked`: what was asked for; `where`: the server,
+    without secrets.
+    """
     said = _said(content)
     if status == 401:
         return Denied(
-            f"cannot {asked} at {where}: not authenticated (401: {said}); the token, password or signature is missing, "
-            "wrong or expired. Check `bearer`, `basic` or `sigv4_region` of the target"
+            f"cannot {asked} at {where}: not authenticated (401: {said}); the token, password or "
+            "signature is missing, wrong or expired. Check `bearer`, `basic` or `sigv4_region` of "
+            "the target"
         )
     if status == 403:
         return Denied(
-            f"cannot {asked} at {where}: not allowed (403: {said}); may this account read this tenant?"
+            f"cannot {asked} at {where}: not allowed (403: {said}); may this account read "
+            "this tenant?"
         )
     if status == 429:
         error = Throttled(f"cannot {asked} at {where} now: too many queries (429: {said})")
@@ -57,19 +63,20 @@ def refusal(
         )
     if status == 404:
         return Absent(
-            f"cannot {asked} at {where}: there is no such API (404); expected the base URL without `/api/v1` "
-            "(Mimir: with `/prometheus`)"
+            f"cannot {asked} at {where}: there is no such API (404); expected the base URL without "
+            "`/api/v1` (Mimir: with `/prometheus`)"
         )
     if status in (502, 503, 504):
         return Unavailable(
-            f"cannot {asked} at {where}: it is not there or overloaded ({status}: {said}); look at its own state first"
+            f"cannot {asked} at {where}: it is not there or overloaded ({status}: {said}); look at "
+            "its own state first"
         )
     if status >= 500:
         return Unavailable(f"cannot {asked} at {where}: it is in trouble ({status}: {said})")
     if 300 <= status < 400:
         return NotPrometheus(
-            f"cannot {asked} at {where}: redirected ({status}), probably to a login; redirects are not followed. Give "
-            "the URL of the API itself and its credentials"
+            f"cannot {asked} at {where}: redirected ({status}), probably to a login; redirects are "
+            "not followed. Give the URL of the API itself and its credentials"
         )
     return NotPrometheus(
         f"cannot {asked} at {where}: expected Prometheus' API, found status {status}: {said}"

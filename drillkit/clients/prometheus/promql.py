@@ -21,7 +21,9 @@ class Matcher:
     value: str
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a series or alert has it. Raises ValueError for an expression that cannot be read."""
+        """Whether a series or alert has it. Raises ValueError for an expression that cannot
+        be read.
+        """
         found = labels.get(self.label, "")
         if self.op == "=":
             return found == self.value
@@ -59,7 +61,9 @@ class Selector:
         return Selector(self.name, (*self.matchers, *more))
 
     def is_part_of(self, other: Selector) -> bool:
-        """Whether everything it selects is selected by `other` for sure: the same metric, and all its matchers."""
+        """Whether everything it selects is selected by `other` for sure: the same metric, and all
+        its matchers.
+        """
         return (
             self.name == other.name
             and bool(self.name)
@@ -95,7 +99,9 @@ def template(query: str) -> str | None:
 
 
 def selector_of(query: str) -> Selector:
-    """The selector that a counter's query is, or sums. Raises ValueError saying what was found instead."""
+    """The selector that a counter's query is, or sums. Raises ValueError saying what was
+    found instead.
+    """
     import promql_parser as ql
 
     tree = _bare(parse(query))
@@ -116,7 +122,8 @@ def selector_of(query: str) -> Selector:
             "a window is given already; write the selector alone, or `[{{.window}}]` as the window"
         )
     raise ValueError(
-        f'expected a selector such as http_requests_total{{job="web"}} or its sum, found {query[:60]!r}'
+        'expected a selector such as http_requests_total{job="web"} or its sum, '
+        f"found {query[:60]!r}"
     )
 
 
@@ -154,7 +161,9 @@ _OPS: Mapping[str, Literal["=", "!=", "=~", "!~"]] = {
 
 
 def matchers_of(text: str) -> tuple[Matcher, ...]:
-    """Matchers of alerts such as `severity="critical"`. Raises ValueError; at least one must exclude something."""
+    """Matchers of alerts such as `severity="critical"`. Raises ValueError; at least one must
+    exclude something.
+    """
     inner = text.strip().removeprefix("ALERTS").strip()
     inner = inner[1:-1] if inner.startswith("{") and inner.endswith("}") else inner
     found = selector_of(f"ALERTS{{{inner}}}").matchers
@@ -186,7 +195,9 @@ class QueryShape:
 
 
 def look(query: str) -> QueryShape:
-    """Take a query apart; holes for the window are allowed. Raises ValueError where it cannot be parsed."""
+    """Take a query apart; holes for the window are allowed. Raises ValueError where it cannot
+    be parsed.
+    """
     import promql_parser as ql
 
     made = template(query)

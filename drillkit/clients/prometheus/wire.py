@@ -47,7 +47,9 @@ class Credentials:
 
 
 def credentials(target: PrometheusTarget) -> Credentials:
-    """Resolve a target's references. Raises UsageError naming the field and what is missing, never a value."""
+    """Resolve a target's references. Raises UsageError naming the field and what is missing, never
+    a value.
+    """
     wanted = {f"headers.{name}": value for name, value in target.headers.items()}
     if target.bearer is not None:
         wanted["bearer"] = target.bearer
@@ -97,7 +99,8 @@ class Wire:
         """`total_s`: seconds that a request may take from the connection to the last byte."""
         if not re.match(r"https?://[^/]", url):
             raise UsageError(
-                f"prometheus: expected a URL such as https://prometheus.example.com, found {url[:60]!r}"
+                "prometheus: expected a URL such as https://prometheus.example.com, "
+                f"found {url[:60]!r}"
             )
         parts = urlsplit(url)
         if "@" in parts.netloc:
@@ -162,7 +165,8 @@ class Wire:
             left = ends - time.monotonic()
             if left <= 0:
                 raise Unanswered(
-                    f"cannot {asked} at {self.where}: the answer was not complete in {self.total_s:g} s"
+                    f"cannot {asked} at {self.where}: the answer was not complete in "
+                    f"{self.total_s:g} s"
                 )
             connection = response.raw.connection
             if connection is not None and connection.sock is not None:
@@ -182,7 +186,8 @@ class Wire:
             size += len(chunk)
             if size > MAX_BYTES:
                 raise QueryRejected(
-                    f"cannot {asked} at {self.where}: more than {MAX_BYTES // 2**20} MiB came back; narrow the selector"
+                    f"cannot {asked} at {self.where}: more than {MAX_BYTES // 2**20} MiB came "
+                    "back; narrow the selector"
                 )
         expected = response.headers.get("Content-Length")
         if (
@@ -220,7 +225,9 @@ def _no_netrc(request: PreparedRequest) -> PreparedRequest:
 
 
 def _signer(region: str) -> Any:
-    """A function that signs a prepared request for Amazon Managed Prometheus (SigV4, service `aps`)."""
+    """A function that signs a prepared request for Amazon Managed Prometheus (SigV4,
+    service `aps`).
+    """
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError

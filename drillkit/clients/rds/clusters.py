@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeleteCluster(UndoAction):
-    """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which come first."""
+    """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which
+    come first.
+    """
 
     kind: ClassVar[str] = "rds.delete-cluster"
     phase: ClassVar[Phase] = "remove"

@@ -103,5 +103,6 @@ def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Describ
 def _same(found: object, uid: str, said: str) -> None:
     if found != uid:
         raise Absent(
-            f"{said} is not the one that was looked at before (expected {uid}, found {found or 'none'})"
+            f"{said} is not the one that was looked at before (expected {uid}, "
+            f"found {found or 'none'})"
         )

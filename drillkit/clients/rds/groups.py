@@ -1,7 +1,7 @@
 """Parameter groups for copies: the source's, with everything switched off that works on its own.
 
-A restored copy has the jobs and subscriptions of its original. Left on, pg_cron mails customers again and a
-subscription takes the original's replication slot.
+A restored copy has the jobs and subscriptions of its original. Left on, pg_cron mails customers
+again and a subscription takes the original's replication slot.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""DB instances that a run makes: restored copies and members of restored clusters; and their removal."""
+"""DB instances that a run makes: restored copies and members of restored clusters; and
+their removal.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeleteInstance(UndoAction):
-    """Deletes an instance that the run made, with its automated backups and without a last snapshot."""
+    """Deletes an instance that the run made, with its automated backups and without a
+    last snapshot.
+    """
 
     kind: ClassVar[str] = "rds.delete-instance"
     phase: ClassVar[Phase] = "remove"
@@ -138,7 +142,9 @@ def _launch(
 def _somewhere(
     attempts: Attempts, operation: str, asked: str, params: Mapping[str, Any], zones: Sequence[str]
 ) -> Described:
-    """Where AWS likes; where it has no capacity, in each of the zones in turn. All of it is one plan's attempt."""
+    """Where AWS likes; where it has no capacity, in each of the zones in turn. All of it is one
+    plan's attempt.
+    """
     try:
         made: Described = attempts.send(operation, asked, **params)["DBInstance"]
         return made
@@ -165,7 +171,9 @@ def adopted(
     ours: Callable[[Described], bool],
     said: str,
 ) -> Described:
-    """What `create` gives; where the name is taken by this very run, what is there. Raises NotOurs, Exists."""
+    """What `create` gives; where the name is taken by this very run, what is there. Raises
+    NotOurs, Exists.
+    """
     try:
         return create()
     except Exists:
@@ -174,8 +182,8 @@ def adopted(
             raise
         if not ours(there):
             raise NotOurs(
-                f"expected to make {said}, found one that this run did not make; it is left alone. Choose another "
-                "name for the step, or delete it if nobody needs it"
+                f"expected to make {said}, found one that this run did not make; it is left alone. "
+                "Choose another name for the step, or delete it if nobody needs it"
             ) from None
         return there
 

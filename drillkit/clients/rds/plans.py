@@ -1,7 +1,7 @@
 """From the description of a source to the parameters of its restore: pure, no call is made here.
 
-Settings are carried over, the network never is: a copy lives where the target says, cannot be reached from outside,
-is unprotected, keeps no backups of its own and is marked.
+Settings are carried over, the network never is: a copy lives where the target says, cannot be
+reached from outside, is unprotected, keeps no backups of its own and is marked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Network:
 
 
 def network(target: AwsTarget, region: str) -> Network:
-    """The drill network of a region. Raises Refused when the target names none: the original's is never used."""
+    """The drill network of a region. Raises Refused when the target names none: the original's is
+    never used.
+    """
     elsewhere = region != target.region
     group = target.dr_subnet_group if elsewhere else target.subnet_group
     security = target.dr_security_groups if elsewhere else target.security_groups
@@ -41,8 +43,8 @@ def network(target: AwsTarget, region: str) -> Network:
             else "`subnet_group` and `security_groups`"
         )
         raise Refused(
-            f"the target names no drill network for {region}: add {keys} (without egress) to its `aws:`. A copy never "
-            "joins its original's network"
+            f"the target names no drill network for {region}: add {keys} (without egress) to its "
+            "`aws:`. A copy never joins its original's network"
         )
     return Network(group, security, (target.dr_kms_key or "") if elsewhere else "")
 
@@ -60,8 +62,9 @@ def instance_settings(
 ) -> dict[str, Any]:
     """Parameters of a restore of an instance, for either of its two calls.
 
-    `source`: an instance, a deleted one's automated backup, or a snapshot; `group`: the copied parameter group, '' to
-    leave the default; `abroad`: in another region, where the source's option group does not exist.
+    `source`: an instance, a deleted one's automated backup, or a snapshot; `group`: the copied
+    parameter group, '' to leave the default; `abroad`: in another region, where the source's option
+    group does not exist.
     """
     carried: dict[str, Any] = {}
     _take(
@@ -155,7 +158,9 @@ def parameter_group_of(source: Described) -> str:
 def cluster_settings(
     source: Described, there: Network, group: str, *, point_in_time: bool
 ) -> dict[str, Any]:
-    """Parameters of a restore of an Aurora cluster; the engine is asked for by a snapshot's restore only."""
+    """Parameters of a restore of an Aurora cluster; the engine is asked for by a snapshot's
+    restore only.
+    """
     carried: dict[str, Any] = {}
     _take(carried, source, "NetworkType", "EngineMode")
     if str(source.get("StorageType", "")).startswith("aurora-"):
@@ -197,7 +202,9 @@ def member_settings(source: Described, engine: str, group: str, wishes: Wishes) 
 
 
 def later_changes(source: Described, copy: Described) -> dict[str, Any]:
-    """What only a modification carries over: monitoring, Performance Insights, the maintenance window."""
+    """What only a modification carries over: monitoring, Performance Insights, the
+    maintenance window.
+    """
     changes: dict[str, Any] = {}
     if source.get("MonitoringInterval") and source["MonitoringInterval"] != copy.get(
         "MonitoringInterval"

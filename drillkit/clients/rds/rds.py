@@ -1,4 +1,6 @@
-"""RDS and Aurora: reads (in `RdsReader`), and the mutating calls, each of which takes the receipt of its undo."""
+"""RDS and Aurora: reads (in `RdsReader`), and the mutating calls, each of which takes the receipt
+of its undo.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ from drillkit.model.errors import Refused
 
 
 class Rds(RdsReader):
-    """RDS in one region. Every mutating call raises Refused when the fence is closed, and CallError.
+    """RDS in one region. Every mutating call raises Refused when the fence is closed,
+    and CallError.
 
-    Names come from the plan, and so do the tags that make a resource ours. A name that this run has taken already is
-    adopted, any other's is refused (NotOurs).
+    Names come from the plan, and so do the tags that make a resource ours. A name that this run has
+    taken already is adopted, any other's is refused (NotOurs).
     """
 
     def __init__(self, aws: Aws, region: str = "") -> None:
@@ -56,9 +59,9 @@ class Rds(RdsReader):
             taken = there | self._admitted
             if len(taken | set(names)) > most:
                 raise Refused(
-                    f"the target allows {most} restored instances at once (`caps.instances`) and {len(taken)} are "
-                    f"there ({', '.join(sorted(taken)) or 'none'}); {len(names)} more would be too many. "
-                    "Raise the cap, or remove what older runs left"
+                    f"the target allows {most} restored instances at once (`caps.instances`) and "
+                    f"{len(taken)} are there ({', '.join(sorted(taken)) or 'none'}); {len(names)} "
+                    "more would be too many. Raise the cap, or remove what older runs left"
                 )
             self._admitted |= set(names)
 
@@ -70,7 +73,9 @@ class Rds(RdsReader):
         settings: Mapping[str, Any],
         zones: Sequence[str] = (),
     ) -> Described:
-        """Restore a snapshot beside the original. `zones`: where to try when there is no capacity."""
+        """Restore a snapshot beside the original. `zones`: where to try when there is
+        no capacity.
+        """
         return instances.restore_from_snapshot(self, plan, snapshot, settings, zones)
 
     def restore_to_point_in_time(
@@ -81,7 +86,9 @@ class Rds(RdsReader):
         settings: Mapping[str, Any],
         zones: Sequence[str] = (),
     ) -> Described:
-        """Restore to a point in time. `source` says which and when: `SourceDBInstanceIdentifier`, `RestoreTime`."""
+        """Restore to a point in time. `source` says which and when: `SourceDBInstanceIdentifier`,
+        `RestoreTime`.
+        """
         return instances.restore_to_point_in_time(self, plan, source, settings, zones)
 
     def create_member(
@@ -108,7 +115,9 @@ class Rds(RdsReader):
         source: Mapping[str, Any],
         settings: Mapping[str, Any],
     ) -> Described:
-        """Restore an Aurora cluster, without members, to a point in time; a full copy, never a clone."""
+        """Restore an Aurora cluster, without members, to a point in time; a full copy, never
+        a clone.
+        """
         return clusters.restore_cluster_to_point_in_time(self, plan, source, settings)
 
     def create_snapshot(self, plan: Planned[DeleteSnapshot], *, source: str) -> Described:
@@ -123,7 +132,9 @@ class Rds(RdsReader):
         source_region: str,
         kms_key: str = "",
     ) -> Described:
-        """Copy a snapshot into this region. An encrypted one from elsewhere needs a key of this region."""
+        """Copy a snapshot into this region. An encrypted one from elsewhere needs a key of
+        this region.
+        """
         return snapshots.copy_snapshot(self, plan, source_arn, source_region, kms_key)
 
     def copy_parameter_group(
@@ -136,8 +147,8 @@ class Rds(RdsReader):
     ) -> Described:
         """Copy a parameter group and switch off schedulers and subscriptions in it.
 
-        A default group cannot be copied, nor one of another region: without a `source` one of the `family` is made
-        instead, with the `values` that the other one sets.
+        A default group cannot be copied, nor one of another region: without a `source` one of the
+        `family` is made instead, with the `values` that the other one sets.
         """
         return groups.copy_parameter_group(self, plan, source, family, values or {})
 

@@ -101,7 +101,8 @@ class RdsReader:
     def snapshots(
         self, source: str = "", kind: str = "", *, cluster: bool = False
     ) -> list[dict[str, Any]]:
-        """Snapshots of one instance or cluster (of all where `source` is ''); `kind`: automated or manual.
+        """Snapshots of one instance or cluster (of all where `source` is ''); `kind`: automated
+        or manual.
 
         Those of a source that is gone are found by its name, too.
         """
@@ -115,7 +116,9 @@ class RdsReader:
         )
 
     def automated_backups(self, source: str, *, cluster: bool = False) -> list[dict[str, Any]]:
-        """Automated backups of a source by its name, also of one that is deleted (`Status: retained`), newest first."""
+        """Automated backups of a source by its name, also of one that is deleted
+        (`Status: retained`), newest first.
+        """
         of = "Cluster" if cluster else "Instance"
         try:
             found = list(
@@ -160,7 +163,9 @@ class RdsReader:
         return next(iter(answer.get(f"DB{of}ParameterGroups") or []), None)
 
     def parameter_family(self, engine: str, version: str) -> str:
-        """The family of parameter groups that fit an engine's version, such as `postgres16`. Raises Absent."""
+        """The family of parameter groups that fit an engine's version, such as `postgres16`.
+        Raises Absent.
+        """
         answer = self.door.read(
             "DescribeDBEngineVersions",
             f"look up {engine} {version}",

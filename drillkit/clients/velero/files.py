@@ -1,4 +1,5 @@
-"""Files of a backup or a restore, fetched as Velero's own client does it: a DownloadRequest, then a URL.
+"""Files of a backup or a restore, fetched as Velero's own client does it: a DownloadRequest, then
+a URL.
 
 The URL is signed and so a secret of ten minutes: it stands in no message.
 """
@@ -52,8 +53,9 @@ def fetch(
 ) -> bytes | None:
     """A file of the backup or restore `of`, unpacked; None where there is none.
 
-    `limit_s` seconds for everything: a request for a location that is away stays New for ever. Raises DeadlineOver,
-    CallError (Unreachable where the URL leads to where we cannot go: an address inside the cluster, say).
+    `limit_s` seconds for everything: a request for a location that is away stays New for ever.
+    Raises DeadlineOver, CallError (Unreachable where the URL leads to where we cannot go: an
+    address inside the cluster, say).
     """
     request = plan.undo
     deadline = Deadline.after(limit_s, kube.clock)
@@ -90,7 +92,9 @@ def _pause(clock: Clock, seconds: float) -> None:
 
 
 def _get(url: str) -> bytes | None:
-    """The content behind a signed URL, None for 404. Raises CallError without the URL's signature in it."""
+    """The content behind a signed URL, None for 404. Raises CallError without the URL's signature
+    in it.
+    """
     import urllib.error
     import urllib.request
     from urllib.parse import urlsplit
@@ -109,8 +113,8 @@ def _get(url: str) -> bytes | None:
     except (urllib.error.URLError, OSError) as error:
         why = getattr(error, "reason", error)
         raise Unreachable(
-            f"the storage at {host} cannot be reached from here: {why}; is it an address inside the cluster? Give the "
-            "storage location a publicUrl"
+            f"the storage at {host} cannot be reached from here: {why}; is it an address inside "
+            "the cluster? Give the storage location a publicUrl"
         ) from error
     if len(content) > PACKED_LIMIT:
         raise Unavailable(

@@ -22,7 +22,9 @@ LABEL_LIMIT = 63
 
 
 def label_value(name: str) -> str:
-    """A name as the value of Velero's labels: cut to 57 characters and six digits of its SHA-256 where it is longer."""
+    """A name as the value of Velero's labels: cut to 57 characters and six digits of its SHA-256
+    where it is longer.
+    """
     if len(name) <= LABEL_LIMIT:
         return name
     return name[: LABEL_LIMIT - 6] + hashlib.sha256(name.encode()).hexdigest()[:6]

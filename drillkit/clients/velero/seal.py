@@ -1,7 +1,8 @@
-"""The seal of a scratch namespace: nothing in it reaches anything outside, except what the drill allows.
+"""The seal of a scratch namespace: nothing in it reaches anything outside, except what the
+drill allows.
 
-A cluster's network may ignore NetworkPolicies, so a seal counts only once a pod in the namespace has failed to reach
-what a pod outside reaches at the same time.
+A cluster's network may ignore NetworkPolicies, so a seal counts only once a pod in the namespace
+has failed to reach what a pod outside reaches at the same time.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Opening:
 
 
 def opening(text: str) -> Opening:
-    """`dns`, or `HOST:PORT` with a name, an address or a CIDR; a name is looked up now. Raises UsageError."""
+    """`dns`, or `HOST:PORT` with a name, an address or a CIDR; a name is looked up now.
+    Raises UsageError.
+    """
     if text == "dns":
         return Opening((), DNS_PORT)
     host, _, port = text.rpartition(":")
@@ -84,7 +87,9 @@ def _addresses(host: str) -> tuple[str, ...]:
 
 
 def policy(openings: Iterable[Opening]) -> Object:
-    """The NetworkPolicy: the namespace's pods reach each other and the openings, and nothing else."""
+    """The NetworkPolicy: the namespace's pods reach each other and the openings, and
+    nothing else.
+    """
     rules: list[Object] = [{"to": [{"podSelector": {}}]}]
     for each in openings:
         to: list[Object] = [{"ipBlock": {"cidr": block}} for block in each.blocks]
@@ -100,7 +105,8 @@ def policy(openings: Iterable[Opening]) -> Object:
 
 
 def open_scratch(kube: Kube, plan: Planned[DeleteScratch], openings: Iterable[Opening]) -> Object:
-    """Create the namespace and seal it; the namespace's undo takes the policy with it. The namespace as it was made.
+    """Create the namespace and seal it; the namespace's undo takes the policy with it. The
+    namespace as it was made.
 
     Raises NotOurs when another namespace has that name, CallError.
     """
@@ -136,7 +142,8 @@ def stands(kube: Kube, namespace: str, run: str) -> bool:
 
 
 def probe(image: str, where: str, *, reach: bool, tries: int = 10, patience_s: int = 3) -> Object:
-    """A pod that succeeds once it has reached `where` (`HOST:PORT`, or `api`), or with `reach` False once it has not.
+    """A pod that succeeds once it has reached `where` (`HOST:PORT`, or `api`), or with `reach`
+    False once it has not.
 
     It tries again every second: a policy takes a moment to arrive in the cluster's network.
     """

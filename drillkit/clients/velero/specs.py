@@ -30,10 +30,13 @@ KINDS = (
     "volumesnapshots.snapshot.storage.k8s.io",
     "volumesnapshotcontents.snapshot.storage.k8s.io",
 )
-"""What a drill restores unless more is listed: core (no Endpoints: they name the original's pods), apps and batch, and
-the snapshots that claims come back from. No Ingress, no certificates, nothing that an operator would act upon."""
+"""What a drill restores unless more is listed: core (no Endpoints: they name the original's pods),
+apps and batch, and the snapshots that claims come back from. No Ingress, no certificates, nothing
+that an operator would act upon."""
 OPENING = "networkpolic"
-"""In the name of every kind that could open the seal: policies add up, one may allow what ours forbids."""
+"""In the name of every kind that could open the seal: policies add up, one may allow what
+ours forbids.
+"""
 _TEMPLATES = {
     "pods": ("spec",),
     "replicationcontrollers": ("spec", "template", "spec"),
@@ -58,7 +61,9 @@ _OF_LOAD_BALANCERS = (
 def backup_spec(
     namespaces: Sequence[str], *, ttl: timedelta, location: str = "", volumes: bool | None = None
 ) -> Object:
-    """Spec of a Backup of some namespaces, which Velero itself deletes after `ttl`. `volumes` None: as Velero does."""
+    """Spec of a Backup of some namespaces, which Velero itself deletes after `ttl`. `volumes` None:
+    as Velero does.
+    """
     spec: Object = {"includedNamespaces": list(namespaces), "ttl": go_duration(ttl)}
     if location:
         spec["storageLocation"] = location
@@ -78,7 +83,8 @@ def restore_spec(
 ) -> Object:
     """Spec of a Restore of a backup's namespaces into others. It never touches what exists already.
 
-    `operations`: how long item operations (data movers) may take; without `volumes` claims come back empty.
+    `operations`: how long item operations (data movers) may take; without `volumes` claims come
+    back empty.
     """
     spec: Object = {
         "backupName": backup,
@@ -116,10 +122,11 @@ def go_duration(duration: timedelta) -> str:
 
 
 def safe_modifiers() -> Mapping[str, str]:
-    """Data of the ConfigMap whose rules make a copy harmless: nothing scheduled, nothing exposed, nothing unsealed.
+    """Data of the ConfigMap whose rules make a copy harmless: nothing scheduled, nothing exposed,
+    nothing unsealed.
 
-    CronJobs are suspended; Services of type LoadBalancer become ClusterIP; pods leave the node's own network, to which
-    no NetworkPolicy applies.
+    CronJobs are suspended; Services of type LoadBalancer become ClusterIP; pods leave the node's
+    own network, to which no NetworkPolicy applies.
     """
     plain: dict[str, Any] = dict.fromkeys(_OF_LOAD_BALANCERS)
     rules = [

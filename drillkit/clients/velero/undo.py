@@ -1,7 +1,9 @@
-"""The undos of a Backup, a Restore and the namespace that it restored into, in the order in which they must go.
+"""The undos of a Backup, a Restore and the namespace that it restored into, in the order in which
+they must go.
 
-The Restore goes first, once it has ended: one that is deleted while it runs keeps the server's only worker for ever.
-Then the namespace with what was restored, and its volumes. The Backup, which they came from, last.
+The Restore goes first, once it has ended: one that is deleted while it runs keeps the server's only
+worker for ever. Then the namespace with what was restored, and its volumes. The Backup, which they
+came from, last.
 """
 
 from __future__ import annotations
@@ -45,10 +47,14 @@ class DeleteRestore(DeleteObject):
                 _delete(kube, self, restore, version=True)
             elif phase_of(restore) in ENDED:
                 _delete(kube, self, restore)
-                return "its finalizer erases its results; is Velero up and its storage location available?"
+                return (
+                    "its finalizer erases its results; is Velero up and its storage "
+                    "location available?"
+                )
             return (
-                f"it is {phase_of(restore)}; a Restore that is deleted while it runs blocks all later ones. Wait until "
-                "it ends, or look at Velero's log, then run `drillkit recover`"
+                f"it is {phase_of(restore)}; a Restore that is deleted while it runs blocks all "
+                "later ones. Wait until it ends, or look at Velero's log, then "
+                "run `drillkit recover`"
             )
 
         return _until_gone(kube, self, context, ask)
@@ -69,14 +75,19 @@ class DeleteBackup(DeleteObject):
             if phase_of(backup) in ENDED or phase_of(backup) == "Deleting":
                 self._request(kube)
                 return "Velero was asked to delete it and has not yet"
-            return f"it is {phase_of(backup) or 'not begun'}, and Velero deletes no backup that is at work"
+            return (
+                f"it is {phase_of(backup) or 'not begun'}, and Velero deletes no backup that is "
+                "at work"
+            )
 
         ended = _until_gone(kube, self, context, ask)
         self._forget_request(kube)
         return ended
 
     def _request(self, kube: KubeClient) -> None:
-        """Ask Velero to delete it, once. Raises Unavailable with Velero's own words when it has refused."""
+        """Ask Velero to delete it, once. Raises Unavailable with Velero's own words when it
+        has refused.
+        """
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is None:
             body = {
@@ -124,7 +135,9 @@ class DeleteScratch(DeleteObject):
     rank: ClassVar[int] = 20
 
     handles: tuple[str, ...] = ()
-    """Disks of the original: a volume that names one of these is let go, its disk is never deleted."""
+    """Disks of the original: a volume that names one of these is let go, its disk is
+    never deleted.
+    """
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what blocks."""
@@ -137,7 +150,8 @@ class DeleteScratch(DeleteObject):
         )
         known: list[Object] = []
         if there is not None and is_ours(there, self.run, self.name, uid):
-            # While the namespace stands: once it is gone, nothing tells any more whose its volumes were.
+            # While the namespace stands: once it is gone, nothing tells any more whose its
+            # volumes were.
             known = give_up(kube, self)
         ended = remove(kube, self, context, propagation="Foreground")
         if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
@@ -172,7 +186,9 @@ def scratch_undo(
 def _until_gone(
     kube: KubeClient, undo: DeleteObject, context: UndoContext, ask: Callable[[Object], str]
 ) -> Undone:
-    """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises DeadlineOver with that."""
+    """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises
+    DeadlineOver with that.
+    """
     uid, asked = context.identity.get("uid", ""), False
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
         obj = kube.find(undo.of, undo.name, undo.namespace)

@@ -1,4 +1,6 @@
-"""Velero, over the cluster it lives in. Reads, and the mutating calls, each of which takes the receipt of its undo."""
+"""Velero, over the cluster it lives in. Reads, and the mutating calls, each of which takes the
+receipt of its undo.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ from drillkit.model.errors import Absent, TargetError
 
 
 class Velero:
-    """One installation of Velero. Reads raise CallError, changes also Refused when the fence is closed."""
+    """One installation of Velero. Reads raise CallError, changes also Refused when the fence
+    is closed.
+    """
 
     def __init__(self, kube: Kube, namespace: str = NAMESPACE) -> None:
         self.kube = kube
@@ -48,8 +52,8 @@ class Velero:
         """Raises TargetError when Velero is not installed there."""
         if not self.kube.serves(RESTORES) or not self.kube.list(LOCATIONS, self.namespace):
             raise TargetError(
-                f"expected Velero in namespace {self.namespace}, found no storage location of it there; is it "
-                "installed in another namespace? Name that one with `velero:`"
+                f"expected Velero in namespace {self.namespace}, found no storage location of it "
+                "there; is it installed in another namespace? Name that one with `velero:`"
             )
 
     def backup(self, name: str) -> State:
@@ -98,8 +102,8 @@ class Velero:
         raise Absent(f"expected storage location {name or 'marked as default'}; there are {known}")
 
     def busy(self) -> list[str]:
-        """Restores that have not ended: `name (phase)`. The server has one worker, so another would wait, or delay
-        somebody's emergency."""
+        """Restores that have not ended: `name (phase)`. The server has one worker, so another would
+        wait, or delay somebody's emergency."""
         found = self.kube.list(RESTORES, self.namespace)
         return [
             f"{r['metadata']['name']} ({phase_of(r) or 'New'})"
@@ -132,7 +136,9 @@ class Velero:
     def fetch(
         self, plan: Planned[DeleteObject], kind: FileKind, of: str, limit_s: float
     ) -> bytes | None:
-        """A file of the backup or restore `of`, unpacked; None where there is none. Raises DeadlineOver."""
+        """A file of the backup or restore `of`, unpacked; None where there is none.
+        Raises DeadlineOver.
+        """
         return files.fetch(self.kube, plan, kind, of, limit_s)
 
     # Undos

@@ -1,7 +1,8 @@
-"""Persistent volumes of a restored namespace, and their disks: the part of a restore that outlives its namespace.
+"""Persistent volumes of a restored namespace, and their disks: the part of a restore that outlives
+its namespace.
 
-Velero puts the source's reclaim policy back on what it restored, so a policy of Retain keeps the copy's disk (and its
-bill) when the namespace goes.
+Velero puts the source's reclaim policy back on what it restored, so a policy of Retain keeps the
+copy's disk (and its bill) when the namespace goes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def handle_of(volume: Object) -> str:
 
 
 def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
-    """Have the disks of a scratch namespace go with it, except those of the original. What is there now.
+    """Have the disks of a scratch namespace go with it, except those of the original. What is
+    there now.
 
     Raises CallError.
     """
@@ -82,7 +84,8 @@ def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
 def wait_until_gone(
     kube: KubeClient, undo: DeleteScratch, context: UndoContext, known: Iterable[Object]
 ) -> list[str]:
-    """After the namespace: wait until none of its volumes is left. Names of all that are gone, the `known` ones too.
+    """After the namespace: wait until none of its volumes is left. Names of all that are gone, the
+    `known` ones too.
 
     Raises CallError, DeadlineOver.
     """

@@ -1,4 +1,6 @@
-"""AWS on 127.0.0.1: RDS with real PostgreSQL servers, ElastiCache, and by moto S3, STS, Secrets Manager and EC2."""
+"""AWS on 127.0.0.1: RDS with real PostgreSQL servers, ElastiCache, and by moto S3, STS, Secrets
+Manager and EC2.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`python -m drillkit.sandbox.aws --state DIR [--demo]`: prints one JSON line when ready, then serves."""
+"""`python -m drillkit.sandbox.aws --state DIR [--demo]`: prints one JSON line when ready,
+then serves.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _die_with_parent(stop: threading.Event) -> None:
-    """SIGTERM from the kernel on Linux; elsewhere, or if the parent was quicker, the end of standard input tells."""
+    """SIGTERM from the kernel on Linux; elsewhere, or if the parent was quicker, the end of
+    standard input tells.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

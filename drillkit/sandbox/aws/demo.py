@@ -1,4 +1,6 @@
-"""The demo shop's database: an instance with orders in it, somebody who keeps ordering, and a signed heartbeat."""
+"""The demo shop's database: an instance with orders in it, somebody who keeps ordering, and a
+signed heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def _common(password: str) -> dict[str, Any]:
 
 
 def instance_request(password: str) -> dict[str, Any]:
-    """The CreateDBInstance that makes the shop's database: Multi-AZ, protected, backed up, not public."""
+    """The CreateDBInstance that makes the shop's database: Multi-AZ, protected, backed up,
+    not public.
+    """
     return _common(password) | {
         "DBInstanceIdentifier": INSTANCE,
         "Engine": "postgres",
@@ -113,11 +117,16 @@ def beat(key: bytes) -> dict[str, Any]:
     return {"micros": micros, "token": token, "signature": signature}
 
 
-INSERT_BEAT = f"insert into {HEARTBEAT} values (timestamptz 'epoch' + :micros * interval '1 microsecond', :token, :signature)"
+INSERT_BEAT = (
+    f"insert into {HEARTBEAT} values (timestamptz 'epoch' + :micros * interval '1 microsecond', "
+    ":token, :signature)"
+)
 
 
 def fill(key: str, server: PgServer) -> None:
-    """Makes the shop's tables with their first rows, the newest of them a moment old, and the first heartbeat."""
+    """Makes the shop's tables with their first rows, the newest of them a moment old, and the
+    first heartbeat.
+    """
     connection = server.connect(DATABASE)
     try:
         for statement in SCHEMA.split(";"):
@@ -129,7 +138,8 @@ def fill(key: str, server: PgServer) -> None:
 
 
 class Writer:
-    """Places a few orders a second, each in a transaction of its own, as long as the database answers.
+    """Places a few orders a second, each in a transaction of its own, as long as the
+    database answers.
 
     Once a second it leaves a heartbeat, signed with `key`.
     """
@@ -173,7 +183,8 @@ class Writer:
             try:
                 connection = connection or self._connect()
                 connection.run(
-                    "insert into orders (customer_id, item, quantity) values (1 + :n % 200, :item, 1)",
+                    "insert into orders (customer_id, item, quantity) values (1 + :n % 200, "
+                    ":item, 1)",
                     n=number,
                     item=ITEMS[number % len(ITEMS)],
                 )

@@ -1,7 +1,9 @@
-"""The one door: every request is recognised, counted, possibly spoiled on purpose, and handed to its service.
+"""The one door: every request is recognised, counted, possibly spoiled on purpose, and handed to
+its service.
 
-RDS and ElastiCache are served here; moto serves the rest (S3, STS, Secrets Manager, EC2).  Signatures are not verified,
-but the access key must be the sandbox's own, and presigned URLs expire.  `/_sandbox/` is the private way to the knobs.
+RDS and ElastiCache are served here; moto serves the rest (S3, STS, Secrets Manager, EC2).
+Signatures are not verified, but the access key must be the sandbox's own, and presigned URLs
+expire.  `/_sandbox/` is the private way to the knobs.
 """
 
 from __future__ import annotations
@@ -196,7 +198,9 @@ def _xml(status: int, text: str, start_response: StartResponse) -> Iterable[byte
 
 
 def _dropped(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Breaks the connection without an answer: the client cannot know what became of its request."""
+    """Breaks the connection without an answer: the client cannot know what became of
+    its request.
+    """
     connection: socket.socket | None = environ.get("werkzeug.socket")
     if connection is not None:
         with contextlib.suppress(OSError):

@@ -22,7 +22,9 @@ class AwsFailed(RuntimeError):
 
 @dataclass
 class AwsHandle:
-    """A running AWS sandbox.  `databases` maps identifiers to host, port, database, user, password_file, secret_arn."""
+    """A running AWS sandbox.  `databases` maps identifiers to host, port, database, user,
+    password_file, secret_arn.
+    """
 
     process: subprocess.Popen[str]
     endpoint: str
@@ -55,7 +57,9 @@ class AwsHandle:
         }
 
     def control(self, method: str, path: str, values: dict[str, Any] | None = None) -> Any:
-        """One request to the private path (see `control`); raises ValueError with the reason it was refused."""
+        """One request to the private path (see `control`); raises ValueError with the reason it
+        was refused.
+        """
         body = json.dumps(values).encode() if values is not None else None
         request = urllib.request.Request(
             f"{self.endpoint}/_sandbox{path}",
@@ -127,12 +131,14 @@ def start_aws(
     ship_interval_s: float = 5.0,
     timeout_s: float = 60.0,
 ) -> AwsHandle:
-    """Starts the AWS sandbox and returns when it is ready; it dies with this process, even by SIGKILL.
+    """Starts the AWS sandbox and returns when it is ready; it dies with this process, even
+    by SIGKILL.
 
-    `state_dir` gets databases, backups and logs.  `demo` boots the shop's database with a writer, `aurora` a cluster
-    beside it.  `ship_interval_s` is the time between two shipments of WAL, which bounds the loss of a point-in-time
-    restore.  Call it from a thread that outlives the sandbox: the kernel ties the child to the thread that started it.
-    Raises AwsFailed with what the process said, for instance how to install PostgreSQL.
+    `state_dir` gets databases, backups and logs.  `demo` boots the shop's database with a writer,
+    `aurora` a cluster beside it.  `ship_interval_s` is the time between two shipments of WAL, which
+    bounds the loss of a point-in-time restore.  Call it from a thread that outlives the sandbox:
+    the kernel ties the child to the thread that started it.  Raises AwsFailed with what the process
+    said, for instance how to install PostgreSQL.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     command = [
@@ -170,7 +176,8 @@ def start_aws(
         said = errors.read_text(encoding="utf-8").strip()[-1500:]
         raise AwsFailed(
             said
-            or f"the AWS sandbox was not ready within {timeout_s:.0f} s; see {state_dir / 'aws.log'}"
+            or f"the AWS sandbox was not ready within {timeout_s:.0f} s; see "
+            f"{state_dir / 'aws.log'}"
         )
     return AwsHandle(process=process, **json.loads(line))
 

@@ -1,6 +1,8 @@
-"""What can be broken or slowed on purpose: rules about API calls, and settings of the databases' behaviour.
+"""What can be broken or slowed on purpose: rules about API calls, and settings of the
+databases' behaviour.
 
-Both are set over a private HTTP path (see `server`), never through AWS's own API, so that a drill cannot tell.
+Both are set over a private HTTP path (see `server`), never through AWS's own API, so that a drill
+cannot tell.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ T = TypeVar("T")
 class CallRule:
     """Spoils the next `times` calls that match (0: every one).
 
-    `service` and `action` are shell patterns; `match` holds patterns of parameters.  `error` answers `code` with
-    `status` without doing anything; `throttle` is the error Throttling; `delay` waits `seconds` and goes on; `hang`
-    waits `seconds` and then drops the connection; `drop-request` drops it at once; `drop-answer` does what was asked
-    and drops the connection instead of answering.
+    `service` and `action` are shell patterns; `match` holds patterns of parameters.  `error`
+    answers `code` with `status` without doing anything; `throttle` is the error Throttling; `delay`
+    waits `seconds` and goes on; `hang` waits `seconds` and then drops the connection;
+    `drop-request` drops it at once; `drop-answer` does what was asked and drops the connection
+    instead of answering.
     """
 
     effect: Effect
@@ -56,7 +59,8 @@ class CallRule:
 class FailNext:
     """Makes the next `times` pieces of work that match end in `status` instead of succeeding.
 
-    `kind`: instance, cluster or snapshot; `match`: a pattern of the identifier of what is being made.
+    `kind`: instance, cluster or snapshot; `match`: a pattern of the identifier of what is
+    being made.
     """
 
     status: str
@@ -69,9 +73,10 @@ class FailNext:
 class Damage:
     """Spoils backups whose snapshot identifier, or source instance or cluster, matches `backup`.
 
-    `sql` runs `sql` in `database` on whatever is restored from them, before anybody can look: the same as a backup with
-    those rows missing or changed.  `wal-gone` destroys the archived WAL of an automated backup.  `files` destroys the
-    files of a snapshot, or of an automated backup's base backups.  The last two are done once, at once.
+    `sql` runs `sql` in `database` on whatever is restored from them, before anybody can look: the
+    same as a backup with those rows missing or changed.  `wal-gone` destroys the archived WAL of an
+    automated backup.  `files` destroys the files of a snapshot, or of an automated backup's base
+    backups.  The last two are done once, at once.
     """
 
     backup: str
@@ -82,7 +87,9 @@ class Damage:
 
 @dataclass
 class Hide:
-    """Hides resources whose identifier matches from every Describe call for `seconds`, as eventual consistency may."""
+    """Hides resources whose identifier matches from every Describe call for `seconds`, as eventual
+    consistency may.
+    """
 
     match: str
     seconds: float
@@ -93,8 +100,9 @@ class Hide:
 class Settings:
     """Behaviour that stays until it is changed.
 
-    `slow_s` holds the least time a state lasts, by `<kind>.<state>` (e.g. `instance.creating`, `snapshot.creating`,
-    `cluster.creating`, `instance.backing-up`, `instance.rebooting`, `instance.deleting`).
+    `slow_s` holds the least time a state lasts, by `<kind>.<state>` (e.g. `instance.creating`,
+    `snapshot.creating`, `cluster.creating`, `instance.backing-up`, `instance.rebooting`,
+    `instance.deleting`).
     """
 
     slow_s: dict[str, float] = field(default_factory=dict)
@@ -109,7 +117,9 @@ class Settings:
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Builds one of the classes above from JSON; raises ValueError naming an unknown or missing key."""
+    """Builds one of the classes above from JSON; raises ValueError naming an unknown or
+    missing key.
+    """
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:

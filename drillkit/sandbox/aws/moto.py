@@ -1,4 +1,6 @@
-"""moto, for the services that need no more than it has: imported late, spoken to from inside, seeded."""
+"""moto, for the services that need no more than it has: imported late, spoken to from
+inside, seeded.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ SHOP_SECURITY_GROUP = "sg-0a11ed0a11ed0a11e"
 class LazyMoto:
     """moto's application, imported when first needed (it takes half a second) or ahead of time.
 
-    EC2 takes a second and a half more, and drills ask it for little: it comes, with its two security groups, with the
-    first request to it.
+    EC2 takes a second and a half more, and drills ask it for little: it comes, with its two
+    security groups, with the first request to it.
     """
 
     def __init__(self, account: str, regions: tuple[str, ...]) -> None:
@@ -43,7 +45,9 @@ class LazyMoto:
             return self._application
 
     def _seed_ec2(self) -> None:
-        """Two security groups with identifiers known beforehand; the drills' own lets nothing out."""
+        """Two security groups with identifiers known beforehand; the drills' own lets
+        nothing out.
+        """
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         from moto.ec2.models import ec2_backends
 
@@ -66,13 +70,16 @@ class LazyMoto:
     def request(
         self, service: str, region: str, access_key: str, body: bytes, **headers: str
     ) -> bytes:
-        """One request from inside, as any client would send it; raises RuntimeError for an error answer."""
+        """One request from inside, as any client would send it; raises RuntimeError for an
+        error answer.
+        """
         from werkzeug.test import Client
 
         stamp = time.strftime("%Y%m%d", time.gmtime())
         scope = f"{access_key}/{stamp}/{region}/{service}/aws4_request"
         sent = {
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, "
+            "Signature=0",
             **headers,
         }
         method, path = sent.pop("method", "POST"), sent.pop("path", "/")

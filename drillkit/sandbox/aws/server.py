@@ -1,4 +1,6 @@
-"""Puts the AWS sandbox together: databases, services, knobs and the HTTP server, started and stopped as one."""
+"""Puts the AWS sandbox together: databases, services, knobs and the HTTP server, started and
+stopped as one.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ log = logging.getLogger("drillkit.sandbox.aws")
 
 @dataclass(frozen=True)
 class Options:
-    """What to start.  `aurora` adds a cluster with two members to the demo, which takes a second more."""
+    """What to start.  `aurora` adds a cluster with two members to the demo, which takes a
+    second more.
+    """
 
     state: Path
     region: str = "eu-central-1"
@@ -74,7 +78,9 @@ class AwsSandbox:
         self._http: Any = None
 
     def start(self) -> dict[str, Any]:
-        """Starts everything and returns what clients need; with `demo`, when its database is restorable."""
+        """Starts everything and returns what clients need; with `demo`, when its database
+        is restorable.
+        """
         from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Quiet(WSGIRequestHandler):
@@ -132,7 +138,9 @@ class AwsSandbox:
         return action(self.rds, damage.backup)
 
     def make_secret(self, region: str, name: str, password: str) -> str:
-        """Keeps a password in Secrets Manager, in the form RDS uses, and returns the secret's ARN."""
+        """Keeps a password in Secrets Manager, in the form RDS uses, and returns the
+        secret's ARN.
+        """
         value = json.dumps({"username": demo.USER, "password": password})
         body = json.dumps(
             {"Name": name, "SecretString": value, "ClientRequestToken": secrets.token_hex(16)}

@@ -1,7 +1,8 @@
-"""AWS's query protocol, driven by the service models that ship with botocore: forms in, XML out, nothing invented.
+"""AWS's query protocol, driven by the service models that ship with botocore: forms in, XML out,
+nothing invented.
 
-A parameter the service does not know is refused, and so is a missing required one: a client that misspells a parameter
-learns it here rather than in production.
+A parameter the service does not know is refused, and so is a missing required one: a client that
+misspells a parameter learns it here rather than in production.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def _read(shape: Any, node: Any, where: str) -> Any:
 
 
 def _timestamp(value: datetime) -> str:
-    """Cut to the millisecond, never rounded up: a restorable time must not lie beyond what can be restored."""
+    """Cut to the millisecond, never rounded up: a restorable time must not lie beyond what can
+    be restored.
+    """
     utc = value.astimezone(UTC)
     return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
 
@@ -184,7 +187,8 @@ class QueryProtocol:
             )
             _write(operation.output_shape, self._page(call, operation, dict(result)), wrapper, out)
         return (
-            f'<{call.action}Response xmlns="{self._namespace}">{"".join(out)}<ResponseMetadata><RequestId>'
+            f"<{call.action}Response "
+            f'xmlns="{self._namespace}">{"".join(out)}<ResponseMetadata><RequestId>'
             f"{call.request_id}</RequestId></ResponseMetadata></{call.action}Response>"
         )
 
@@ -219,6 +223,7 @@ class QueryProtocol:
         """The XML of an error answer."""
         kind = "Receiver" if fault.status >= 500 else "Sender"
         return (
-            f'<ErrorResponse xmlns="{self._namespace}"><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>'
+            "<ErrorResponse "
+            f'xmlns="{self._namespace}"><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>'
             f"<Message>{escape(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )

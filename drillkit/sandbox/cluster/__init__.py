@@ -1,4 +1,6 @@
-"""The cluster behind the sandbox's Kubernetes API: controllers, pods as processes, a proxy, a demo shop."""
+"""The cluster behind the sandbox's Kubernetes API: controllers, pods as processes, a proxy, a
+demo shop.
+"""
 
 from __future__ import annotations
 

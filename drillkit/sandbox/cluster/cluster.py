@@ -71,7 +71,9 @@ class Cluster:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where Services answer outside the cluster: by name those of the shop, by `namespace/name` the others."""
+        """Where Services answer outside the cluster: by name those of the shop, by `namespace/name`
+        the others.
+        """
         own = f"{shop.NAMESPACE}/"
         return {key.removeprefix(own): url for key, url in self.mesh.urls().items()}
 
@@ -117,7 +119,8 @@ class Cluster:
             self._prometheus = Prometheus(self.processes, self.view, self._state_dir / "prometheus")
 
     async def ready(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Wait until every workload of the shop serves and the proxy knows it, and Prometheus, if it was asked for.
+        """Wait until every workload of the shop serves and the proxy knows it, and Prometheus, if
+        it was asked for.
 
         Raises TimeoutError, PrometheusMissing.
         """
@@ -165,7 +168,9 @@ class Cluster:
             await asyncio.sleep(BATCH_S)
 
     def _follow_up(self) -> None:
-        """Tell proxy and Prometheus of what the controllers did. An error is logged; the next change tries again."""
+        """Tell proxy and Prometheus of what the controllers did. An error is logged; the next
+        change tries again.
+        """
         try:
             self.mesh.sync()
             if self._prometheus is not None and self._prometheus.url:
@@ -213,17 +218,19 @@ async def start_cluster(
     prometheus: WithPrometheus = "off",
     account: Path | None = None,
 ) -> Cluster:
-    """Start a cluster around `store`: nodes, controllers, proxy, perhaps the demo shop. Call it from the main thread.
+    """Start a cluster around `store`: nodes, controllers, proxy, perhaps the demo shop. Call it
+    from the main thread.
 
     Args:
-        store: an empty store, or one that the caller furnished already; existing objects stay as they are.
+        store: an empty store, or one that the caller furnished already; existing objects stay as
+            they are.
         state_dir: folder for logs and Prometheus' data; created if need be.
         shop: whether to open the demo shop in the namespace `shop`.
         account: folder with `token` and `ca.crt`, with which pods may speak to the API.
         prometheus: `on` needs the program, `auto` takes it if it is installed, `off` goes without.
 
-    Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up, OSError if no process
-    can be started.
+    Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up,
+    OSError if no process can be started.
     """
     cluster = Cluster(store, Path(state_dir))
     cluster.kubelet.account = account

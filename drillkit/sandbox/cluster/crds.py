@@ -1,4 +1,5 @@
-"""Custom resource definitions of the fault injectors: our own, small, with the fields that their controllers require.
+"""Custom resource definitions of the fault injectors: our own, small, with the fields that their
+controllers require.
 
 Fields that nothing here reads are kept as they come, not pruned.
 """

@@ -1,4 +1,6 @@
-"""The cluster's end of the proxy: starts it, keeps its routing table current, learns its addresses."""
+"""The cluster's end of the proxy: starts it, keeps its routing table current, learns
+its addresses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from drillkit.sandbox.cluster.values import controller_of, is_healthy
 from drillkit.sandbox.kube.objects import PODS, REPLICASETS, SERVICES, Object
 
 ENDPOINTS_LAG_S = 0.25
-"""How much later the proxy learns of a change of endpoints, as kube-proxy or Envoy would. Faults act at once."""
+"""How much later the proxy learns of a change of endpoints, as kube-proxy or Envoy would. Faults
+act at once.
+"""
 START_LIMIT_S = 20.0
 
 
@@ -67,7 +71,9 @@ class Mesh:
         }
 
     def sync(self) -> None:
-        """Compare the cluster with what the proxy knows; tell it of faults at once, of endpoints a little later."""
+        """Compare the cluster with what the proxy knows; tell it of faults at once, of endpoints a
+        little later.
+        """
         wanted = routing_table(self.view)
         if wanted != self._wanted:
             self._wanted = wanted

@@ -1,7 +1,7 @@
 """Start the sandbox's children so that none of them outlives it, not even after SIGKILL.
 
-Three ties: each child asks the kernel to die with us (Linux); each has a process group that a reaper kills once our end
-of its pipe closes; and `close()` kills them in an orderly stop.
+Three ties: each child asks the kernel to die with us (Linux); each has a process group that a
+reaper kills once our end of its pipe closes; and `close()` kills them in an orderly stop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Stream = int | IO[bytes]
 
 
 class Processes:
-    """All children of one sandbox. Start them from the main thread: the kernel's tie is to the thread that forked."""
+    """All children of one sandbox. Start them from the main thread: the kernel's tie is to the
+    thread that forked.
+    """
 
     def __init__(self) -> None:
         self._reaper: Process | None = None
@@ -45,7 +47,9 @@ class Processes:
         stderr: Stream = DEVNULL,
         cwd: Path | None = None,
     ) -> Process:
-        """Run `drillkit.sandbox.cluster.MODULE` in a process group of its own. Raises OSError if that is impossible."""
+        """Run `drillkit.sandbox.cluster.MODULE` in a process group of its own. Raises OSError if
+        that is impossible.
+        """
         process = await asyncio.create_subprocess_exec(
             *_argv(os.getpid(), module, *arguments),
             env=dict(os.environ if env is None else env),
@@ -97,5 +101,6 @@ def kill_group(process: Process, number: int) -> None:
 
 
 def _argv(tied_to: int, module: str, *arguments: str) -> list[str]:
-    # Without site-packages (-S) and environment (-E): they double the start of a pod and its programs need neither.
+    # Without site-packages (-S) and environment (-E): they double the start of a pod and its
+    # programs need neither.
     return [sys.executable, "-S", "-E", str(BOOT), str(tied_to), module, *arguments]

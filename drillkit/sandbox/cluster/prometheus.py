@@ -1,4 +1,6 @@
-"""A real Prometheus beside the sandbox: scrapes the proxy and every pod once a second, evaluates a few alerts."""
+"""A real Prometheus beside the sandbox: scrapes the proxy and every pod once a second, evaluates a
+few alerts.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,8 @@ class Prometheus:
             if process.returncode is None:
                 process.kill()
         raise PrometheusMissing(
-            f"`{binary}` did not come up in {ATTEMPTS} attempts; its output is in {self.folder / 'prometheus.log'}"
+            f"`{binary}` did not come up in {ATTEMPTS} attempts; its output is "
+            f"in {self.folder / 'prometheus.log'}"
         )
 
     def sync(self) -> None:

@@ -1,7 +1,8 @@
 """The demo shop: `web` calls `orders`; a cache and an agent on every node stand beside them.
 
-`web` has what a service needs to survive the loss of a pod: three replicas over the zones, a budget, a preStop that
-outlasts the propagation of its endpoints. `orders` has no preStop and no budget, on purpose: a drill can find that.
+`web` has what a service needs to survive the loss of a pod: three replicas over the zones, a
+budget, a preStop that outlasts the propagation of its endpoints. `orders` has no preStop and no
+budget, on purpose: a drill can find that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Small pure readings of Kubernetes values: Go durations, percentages, selectors, the state of a pod."""
+"""Small pure readings of Kubernetes values: Go durations, percentages, selectors, the state of
+a pod.
+"""
 
 from __future__ import annotations
 

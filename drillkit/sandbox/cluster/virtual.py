@@ -1,4 +1,6 @@
-"""A cluster without processes, sockets or clock: the same controllers, on time that moves when told to."""
+"""A cluster without processes, sockets or clock: the same controllers, on time that moves when
+told to.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualCluster:
-    """Deterministic: the same seed and the same calls give the same cluster, UIDs and names included.
+    """Deterministic: the same seed and the same calls give the same cluster, UIDs and
+    names included.
 
     Args:
         seed: of everything left to chance.
@@ -70,8 +73,8 @@ class VirtualCluster:
         return self.time
 
     def fork(self) -> VirtualCluster:
-        """An independent copy in the same state, much cheaper than a new cluster: stored objects never change, so the
-        two share them."""
+        """An independent copy in the same state, much cheaper than a new cluster: stored objects
+        never change, so the two share them."""
         log = self.store.log
         log.forget(KEPT_CHANGES)
         shared: dict[int, Any] = {

@@ -1,1 +1,3 @@
-"""A Kubernetes API: a store without I/O (`store.Store`) and the HTTPS server that exposes it (`server`)."""
+"""A Kubernetes API: a store without I/O (`store.Store`) and the HTTPS server that exposes
+it (`server`).
+"""

@@ -90,8 +90,8 @@ def _authorise(store: Store, call: Call) -> None:
         )
         dotted = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
         message = (
-            f'{dotted}{target} is forbidden: User "{reviews.USER}" cannot {verb} resource "{what}" in API group '
-            f'"{resource.group}"{where}'
+            f'{dotted}{target} is forbidden: User "{reviews.USER}" cannot {verb} resource "{what}" '
+            f'in API group "{resource.group}"{where}'
         )
         details = {"name": call.name, "group": resource.group, "kind": resource.plural}
         raise ApiError(

@@ -1,7 +1,7 @@
 """Who owns which field: managedFields, and server-side apply on top of them.
 
-Simpler than Kubernetes: the lists that merge are those of `patches.merge_key`; every other list, and every list of a
-custom resource, is owned as a whole.
+Simpler than Kubernetes: the lists that merge are those of `patches.merge_key`; every other list,
+and every list of a custom resource, is owned as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _OWNED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 def leaves(obj: Object, *, custom: bool) -> dict[Path, Any]:
-    """The owned fields of an object with their values; an item of a merging list counts itself, too."""
+    """The owned fields of an object with their values; an item of a merging list counts
+    itself, too.
+    """
     found: dict[Path, Any] = {}
     meta = obj.get("metadata") or {}
     _collect(
@@ -149,7 +151,9 @@ def track(
 def applied(
     live: Object | None, config: Object, manager: str, time: str, *, force: bool, custom: bool
 ) -> Object:
-    """``live`` after ``manager`` applied ``config``: its fields set, those it gave up removed. Raises 409."""
+    """``live`` after ``manager`` applied ``config``: its fields set, those it gave up
+    removed. Raises 409.
+    """
     wanted = leaves(config, custom=custom)
     if live is None:
         fresh: Object = clone(config)
@@ -250,7 +254,9 @@ def _merge_items(
 
 
 def _remove(obj: Object, path: Path) -> None:
-    """Takes a field out of ``obj`` (copying what leads to it); nothing happens where it is absent."""
+    """Takes a field out of ``obj`` (copying what leads to it); nothing happens where it
+    is absent.
+    """
     node: Any = obj
     for step in path[:-1]:
         found = _find(node, step)

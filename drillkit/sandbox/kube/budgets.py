@@ -51,8 +51,9 @@ def allowance(
 ) -> Allowance:
     """What ``budget`` allows given its namespace's pods.
 
-    A percentage and ``maxUnavailable`` count from the replicas their controllers want (``lookup`` finds a controller by
-    UID), a plain ``minAvailable`` from the pods there are, as Kubernetes' disruption controller does.
+    A percentage and ``maxUnavailable`` count from the replicas their controllers want (``lookup``
+    finds a controller by UID), a plain ``minAvailable`` from the pods there are, as Kubernetes'
+    disruption controller does.
     """
     spec = budget.get("spec") or {}
     covered = [pod for pod in pods if covers(budget, pod) and not _is_over(pod)]
@@ -81,7 +82,9 @@ def _share(value: int | str | None, total: int) -> int:
 
 
 def _wanted(pods: list[Object], lookup: Callable[[str], Object | None]) -> int:
-    """The replicas that the pods' controllers are meant to have; a ReplicaSet's Deployment counts in its stead."""
+    """The replicas that the pods' controllers are meant to have; a ReplicaSet's Deployment counts
+    in its stead.
+    """
     scales: dict[str, int] = {}
     for pod in pods:
         owner = _controller(pod, lookup)

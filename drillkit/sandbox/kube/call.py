@@ -48,7 +48,8 @@ class Call:
             return None
         if not text.lstrip("-").isdigit():
             raise bad_request(
-                f'strconv.ParseInt: parsing "{text}": invalid syntax: the parameter {name} is a number'
+                f'strconv.ParseInt: parsing "{text}": invalid syntax: the parameter {name} is '
+                "a number"
             )
         return int(text)
 
@@ -89,10 +90,15 @@ def check_dry_run(values: list[str]) -> None:
 
 
 def decode(body: bytes, content_type: str) -> Any:
-    """A body as data; protobuf is refused as the API server of Kubernetes refuses what it cannot read (415)."""
+    """A body as data; protobuf is refused as the API server of Kubernetes refuses what it cannot
+    read (415).
+    """
     if "protobuf" in content_type:
         accepted = "application/json, application/yaml"
-        why = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        why = (
+            "the body of the request was in an unknown format - accepted media types "
+            f"include: {accepted}"
+        )
         raise ApiError(415, "UnsupportedMediaType", why)
     if not body:
         return {}

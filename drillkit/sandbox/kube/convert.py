@@ -20,7 +20,9 @@ _EVENT_FIELDS_BACK = {new: old for old, new in _EVENT_FIELDS.items()}
 
 
 def present(resource: Resource, version: str, obj: Object) -> Object:
-    """A stored object as ``resource`` shows it in ``version``; shares what it can with the original."""
+    """A stored object as ``resource`` shows it in ``version``; shares what it can with
+    the original.
+    """
     api_version = resource.api_version(version)
     if resource.storage is not None:
         obj = {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()}

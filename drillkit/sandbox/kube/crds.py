@@ -1,6 +1,7 @@
 """Custom resource definitions as data, and Velero's.
 
-Their schemas know what clients of restore drills send: required fields, types, enums; other fields are kept.
+Their schemas know what clients of restore drills send: required fields, types, enums; other fields
+are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How objects go: gracefully, with finalizers, with what they own, with their namespace.
 
-Kubernetes does much of this in controllers that lag behind; here it happens at once, which is one of its possible
-schedules.
+Kubernetes does much of this in controllers that lag behind; here it happens at once, which is one
+of its possible schedules.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class Reaper:
             self.remove(PODS, pod)
 
     def settle(self, gvr: Gvr, obj: Object) -> None:
-        """After an update: removes a terminating object that no finalizer (and no running pod) holds any longer."""
+        """After an update: removes a terminating object that no finalizer (and no running pod)
+        holds any longer.
+        """
         meta = obj["metadata"]
         if not is_terminating(obj) or meta.get("finalizers"):
             return

@@ -8,7 +8,9 @@ from drillkit.sandbox.kube.objects import Gvr, Object
 
 
 class ApiError(Exception):
-    """A refusal: HTTP ``code``, machine-readable ``reason``, ``message`` and the ``details`` of a Status."""
+    """A refusal: HTTP ``code``, machine-readable ``reason``, ``message`` and the ``details`` of
+    a Status.
+    """
 
     def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
         super().__init__(message)
@@ -65,7 +67,10 @@ def conflict(gvr: Gvr, name: str, why: str) -> ApiError:
 
 def stale(gvr: Gvr, name: str) -> ApiError:
     """409: the given resourceVersion is not the current one."""
-    why = "the object has been modified; please apply your changes to the latest version and try again"
+    why = (
+        "the object has been modified; please apply your changes to the latest version and "
+        "try again"
+    )
     return conflict(gvr, name, why)
 
 
@@ -83,7 +88,9 @@ def forbidden(gvr: Gvr, name: str, why: str, causes: list[Object] | None = None)
 
 
 def invalid(kind: str, group: str, name: str, causes: list[Object]) -> ApiError:
-    """422: fields with unacceptable values; each cause has ``reason``, ``message`` and ``field``."""
+    """422: fields with unacceptable values; each cause has ``reason``, ``message``
+    and ``field``.
+    """
     told = [f"{cause['field']}: {cause['message']}" for cause in causes]
     text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
     qualified_kind = f"{kind}.{group}" if group else kind

@@ -1,4 +1,6 @@
-"""Faults of the API itself, for tests of clients: refusals, hangs, delays, connections that break after the effect."""
+"""Faults of the API itself, for tests of clients: refusals, hangs, delays, connections that break
+after the effect.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ _REASONS = {
 class Fault:
     """What happens to the next ``times`` requests that match.
 
-    A matching request is first delayed, then hangs (its connection breaks afterwards) or is answered with ``status``;
-    without either it takes effect, and with ``drop`` ``"after"`` the connection breaks instead of an answer
-    (``"before"``: without any effect).
+    A matching request is first delayed, then hangs (its connection breaks afterwards) or is
+    answered with ``status``; without either it takes effect, and with ``drop`` ``"after"`` the
+    connection breaks instead of an answer (``"before"``: without any effect).
     """
 
     method: str = "*"

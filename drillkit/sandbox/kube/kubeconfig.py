@@ -12,7 +12,9 @@ CONTEXT = "drillkit-sandbox"
 
 
 def write_kubeconfig(path: Path, url: str, token: str, authority_pem: bytes) -> None:
-    """Writes a kubeconfig with one context; as JSON, which is YAML. It holds the token: only its owner can read it."""
+    """Writes a kubeconfig with one context; as JSON, which is YAML. It holds the token: only its
+    owner can read it.
+    """
     cluster = {
         "server": url,
         "certificate-authority-data": base64.b64encode(authority_pem).decode(),

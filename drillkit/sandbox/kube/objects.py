@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 Gvr = tuple[str, str]
-"""(API group, plural), e.g. ``("apps", "deployments")`` or ``("", "pods")``; versions share one storage."""
+"""(API group, plural), e.g. ``("apps", "deployments")`` or ``("", "pods")``; versions share
+one storage.
+"""
 
 Object = dict[str, Any]
-"""A JSON object. Those that come out of the store are shared and must not be changed; ``clone`` first."""
+"""A JSON object. Those that come out of the store are shared and must not be changed;
+``clone`` first.
+"""
 
 PODS: Gvr = ("", "pods")
 NODES: Gvr = ("", "nodes")
@@ -35,7 +39,9 @@ class Event:
     """``ADDED``, ``MODIFIED`` or ``DELETED``."""
     gvr: Gvr
     object: Object
-    """The object after the change; for ``DELETED`` its last state with the resource version of the deletion."""
+    """The object after the change; for ``DELETED`` its last state with the resource version of
+    the deletion.
+    """
     resource_version: int
     previous: Object | None = None
     """The object before the change; None for ``ADDED``."""

@@ -28,7 +28,9 @@ _MERGED_PRIMITIVES = ("finalizers", "podCIDRs")
 
 
 def merge_key(field: str, items: list[Any]) -> str:
-    """The key by which Kubernetes' types merge that list, or an empty string if it is replaced as a whole."""
+    """The key by which Kubernetes' types merge that list, or an empty string if it is replaced as
+    a whole.
+    """
     for key in _MERGE_KEYS.get(field, ()):
         if all(isinstance(item, dict) and (key in item or "$patch" in item) for item in items):
             return key
@@ -124,8 +126,8 @@ def _index(step: str, last: int) -> int:
 
 
 def strategic(target: Any, patch: Any) -> Any:
-    """``target`` changed by a strategic merge patch (merge keys, ``$patch``, ``$retainKeys``, ``$setElementOrder``,
-    ``$deleteFromPrimitiveList``); neither argument is altered."""
+    """``target`` changed by a strategic merge patch (merge keys, ``$patch``, ``$retainKeys``,
+    ``$setElementOrder``, ``$deleteFromPrimitiveList``); neither argument is altered."""
     if not isinstance(patch, dict):
         return clone(patch)
     directive = patch.get("$patch")

@@ -54,7 +54,10 @@ def _kind(call: Call) -> str:
     kind = call.header("Content-Type").partition(";")[0].strip()
     kinds = [JSON, MERGE, APPLY] if call.resource.custom else [JSON, MERGE, STRATEGIC, APPLY]
     if kind not in kinds:
-        why = f"the body of the request was in an unknown format - accepted media types include: {', '.join(kinds)}"
+        why = (
+            "the body of the request was in an unknown format - accepted media types "
+            f"include: {', '.join(kinds)}"
+        )
         raise ApiError(415, "UnsupportedMediaType", why)
     return kind
 
@@ -77,7 +80,8 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
         raise bad_request("metadata.managedFields must be nil")
     if meta.setdefault("name", call.name) != call.name:
         raise bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+            f"the name of the object ({meta['name']}) does not match the name on the "
+            f"URL ({call.name})"
         )
     if call.namespace:
         meta.setdefault("namespace", call.namespace)

@@ -1,4 +1,6 @@
-"""What one can do to a pod beside reading and writing it: evict, bind, read its log, run a command."""
+"""What one can do to a pod beside reading and writing it: evict, bind, read its log, run
+a command.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,10 @@ def _ask_budgets(store: Store, pod: Object) -> None:
     if not budgets:
         return
     if len(budgets) > 1:
-        why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        why = (
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does "
+            "not support."
+        )
         raise ApiError(500, "InternalError", why)
     budget = budgets[0]
     numbers = allowance(budget, store.list(PODS, namespace), store.state.lookup)
@@ -113,7 +118,9 @@ def bind(store: Store, call: Call) -> Response:
 
 
 def log(store: Store, call: Call) -> Response:
-    """``GET pods/NAME/log``. Times (sinceSeconds, timestamps) are not kept, so these parameters change nothing."""
+    """``GET pods/NAME/log``. Times (sinceSeconds, timestamps) are not kept, so these parameters
+    change nothing.
+    """
     pod = store.need(PODS, call.namespace, call.name)
     container = _container(pod, call.query.get("container", ""))
     if store.pod_log is None:
@@ -138,7 +145,8 @@ def execute(store: Store, call: Call, pairs: list[tuple[str, str]]) -> Response:
         raise no_such_path()
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         raise bad_request(
-            f"cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
+            "cannot exec into a container in a completed pod; current phase is "
+            f"{pod['status']['phase']}"
         )
     command = tuple(value for key, value in pairs if key == "command")
     if not command:

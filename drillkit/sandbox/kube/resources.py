@@ -1,4 +1,6 @@
-"""Which resources the API serves: the built-in ones and those that custom resource definitions add."""
+"""Which resources the API serves: the built-in ones and those that custom resource
+definitions add.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Resource:
     fields: tuple[str, ...] = ()
     """Field selectors beyond metadata.name and metadata.namespace."""
     storage: Gvr | None = None
-    """Where the objects live if that is another resource's storage (events.k8s.io shares the core events)."""
+    """Where the objects live if that is another resource's storage (events.k8s.io shares the
+    core events).
+    """
     custom: bool = False
     """Whether a custom resource definition made it."""
     schemas: Mapping[str, Object] = field(default_factory=dict, hash=False)

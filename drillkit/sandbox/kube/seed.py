@@ -13,7 +13,8 @@ _NAMESPACES = ("default", "drillkit", "kube-node-lease", "kube-public", "kube-sy
 def seed(store: Store) -> str:
     """Makes the system namespaces and the API's own Service.
 
-    Returns the cluster's UID: that of the namespace kube-system, by which tools tell clusters apart.
+    Returns the cluster's UID: that of the namespace kube-system, by which tools tell
+    clusters apart.
     """
     for name in _NAMESPACES:
         store.create(NAMESPACES, {"metadata": {"name": name}})

@@ -51,7 +51,9 @@ def _requirement(text: str) -> Callable[[Labels], bool]:
 
 
 def selects(selector: Object | None, labels: Labels) -> bool:
-    """Whether a LabelSelector object selects those labels; None selects nothing, an empty one everything."""
+    """Whether a LabelSelector object selects those labels; None selects nothing, an empty
+    one everything.
+    """
     if selector is None:
         return False
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
@@ -94,7 +96,9 @@ def selector_text(selector: Object | None) -> str:
 
 
 def fields_match(resource: Resource, selector: str) -> Callable[[Object], bool]:
-    """What ``fieldSelector`` selects. Raises 400 for a field that this resource cannot be selected by."""
+    """What ``fieldSelector`` selects. Raises 400 for a field that this resource cannot be
+    selected by.
+    """
     tests: list[tuple[tuple[str, ...], bool, str]] = []
     for part in filter(None, (piece.strip() for piece in selector.split(","))):
         wanted = "!=" not in part

@@ -1,4 +1,6 @@
-"""The API over HTTPS on loopback: authentication, faults, watches, logs and commands as they stream."""
+"""The API over HTTPS on loopback: authentication, faults, watches, logs and commands as
+they stream.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class Server:
     Args:
         store: what is served.
         token: the bearer token every request must carry.
-        faults: what goes wrong on purpose; also settable with POST, GET and DELETE on ``/_sandbox/faults``.
+        faults: what goes wrong on purpose; also settable with POST, GET and DELETE
+            on ``/_sandbox/faults``.
     """
 
     def __init__(self, store: Store, token: str, faults: Faults | None = None) -> None:
@@ -55,7 +58,9 @@ class Server:
         self.stopping = asyncio.Event()
 
     async def start(self, folder: Path) -> Identity:
-        """Listens on a free port of 127.0.0.1 with a new certificate kept in ``folder``; sets ``url``."""
+        """Listens on a free port of 127.0.0.1 with a new certificate kept in ``folder``;
+        sets ``url``.
+        """
         identity = issue(folder)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(identity.certificate, identity.key)

@@ -1,7 +1,9 @@
-"""The JSON types of the fields that the API reads, so that a body of wrong types is refused instead of stumbled over.
+"""The JSON types of the fields that the API reads, so that a body of wrong types is refused instead
+of stumbled over.
 
-A shape is a type, a list of one shape, a dict of named shapes (other names are free), or a dict with the single key
-``*``: a map whose values have that shape. Null counts as absent, as it does for Kubernetes.
+A shape is a type, a list of one shape, a dict of named shapes (other names are free), or a dict
+with the single key ``*``: a map whose values have that shape. Null counts as absent, as it does
+for Kubernetes.
 """
 
 from __future__ import annotations

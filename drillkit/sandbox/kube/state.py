@@ -13,7 +13,9 @@ Place = tuple[Gvr, Key]
 
 
 class State:
-    """Every object, by table and key, with an index of owners. Objects are replaced, never changed."""
+    """Every object, by table and key, with an index of owners. Objects are replaced,
+    never changed.
+    """
 
     def __init__(self) -> None:
         self.log = Log()
@@ -96,8 +98,8 @@ class State:
     def change(self) -> Iterator[None]:
         """One operation: listeners hear of its changes when the outermost one is complete.
 
-        A listener may change the store again; others then hear of both in order. If one fails, the rest are told all
-        the same, and the first error is raised at the end.
+        A listener may change the store again; others then hear of both in order. If one fails, the
+        rest are told all the same, and the first error is raised at the end.
         """
         self._depth += 1
         try:

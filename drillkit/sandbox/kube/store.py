@@ -1,4 +1,6 @@
-"""The state of a Kubernetes cluster and the one door to it: no I/O, no threads, no clock but the one given."""
+"""The state of a Kubernetes cluster and the one door to it: no I/O, no threads, no clock but the
+one given.
+"""
 
 from __future__ import annotations
 
@@ -91,8 +93,9 @@ class Access:
 class Store:
     """Every object of one cluster.
 
-    Objects that come out are shared and must be treated as read-only (``objects.clone`` them); each change makes a new
-    object, so one that was handed out is a snapshot. Those that go in are copied.
+    Objects that come out are shared and must be treated as read-only (``objects.clone`` them); each
+    change makes a new object, so one that was handed out is a snapshot. Those that go in
+    are copied.
 
     Args:
         now: the clock.
@@ -115,7 +118,9 @@ class Store:
         self.pod_exec: PodExec | None = None
         """Runs commands in pods; the transport awaits it."""
         self.policy: Callable[[Access], bool] = lambda access: True
-        """Who may do what: answers access reviews and is enforced on requests (403), not on calls in process."""
+        """Who may do what: answers access reviews and is enforced on requests (403), not on calls
+        in process.
+        """
         self._pod_metrics: PodMetrics | None = None
         self._uid = uid
         self._random = random or random_module.Random()
@@ -186,9 +191,11 @@ class Store:
     def create(
         self, gvr: Gvr, obj: Object, namespace: str = "", *, dry_run: bool = False
     ) -> Object:
-        """Adds an object. As in Kubernetes its status is dropped where status is a subresource (nodes excepted).
+        """Adds an object. As in Kubernetes its status is dropped where status is a subresource
+        (nodes excepted).
 
-        Raises 404 or 403 for a namespace that is absent or terminating, 409 if the name is taken, 422 if invalid.
+        Raises 404 or 403 for a namespace that is absent or terminating, 409 if the name is taken,
+        422 if invalid.
         """
         resource = self.resource(gvr)
         new = self._born(resource, obj, namespace)
@@ -240,8 +247,8 @@ class Store:
             return ""
         if given and asked and given != asked:
             raise bad_request(
-                f"the namespace of the provided object does not match the namespace sent on the request: "
-                f"{given!r} and {asked!r}"
+                "the namespace of the provided object does not match the namespace sent on the "
+                f"request: {given!r} and {asked!r}"
             )
         if not (given or asked):
             raise bad_request(
@@ -300,10 +307,12 @@ class Store:
     def update(
         self, gvr: Gvr, obj: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
-        """Replaces an object; 409 when its resourceVersion is given and stale. ``subresource="status"`` writes status.
+        """Replaces an object; 409 when its resourceVersion is given and stale.
+        ``subresource="status"`` writes status.
 
-        What the server owns (identity, times, generation) stays; status stays where it is a subresource. In process,
-        ``subresource="status"`` writes the field status alone of a resource that has no such subresource, too.
+        What the server owns (identity, times, generation) stays; status stays where it is a
+        subresource. In process, ``subresource="status"`` writes the field status alone of a
+        resource that has no such subresource, too.
         """
         resource = self.resource(gvr)
         old = self.need(gvr, *key_of(obj))
@@ -311,7 +320,10 @@ class Store:
         if given.get("resourceVersion") and given["resourceVersion"] != current["resourceVersion"]:
             raise stale(gvr, current["name"])
         if given.get("uid") and given["uid"] != current["uid"]:
-            why = f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {current['uid']}"
+            why = (
+                f"Precondition failed: UID in precondition: {given['uid']}, UID in object "
+                f"meta: {current['uid']}"
+            )
             raise conflict(gvr, current["name"], why)
         new = self._successor(resource, old, clone(obj), subresource)
         if new == old:
@@ -413,18 +425,24 @@ class Store:
     ) -> Object | None:
         """Deletes an object; answers what is left of it while it terminates, or None if it is gone.
 
-        A pod on a node terminates: it stays until ``finalize_pod`` (or a grace of 0). Raises 404, or 409 when ``uid``
-        or ``resource_version`` is given and isn't the object's.
+        A pod on a node terminates: it stays until ``finalize_pod`` (or a grace of 0). Raises 404,
+        or 409 when ``uid`` or ``resource_version`` is given and isn't the object's.
         """
         obj = self.need(gvr, namespace, name)
         meta = obj["metadata"]
         if uid and meta["uid"] != uid:
-            why = f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']})"
+            why = (
+                f"the UID in the precondition ({uid}) does not match the UID in "
+                f"record ({meta['uid']})"
+            )
             raise conflict(
                 gvr, name, f"{why}. The object might have been deleted and then recreated"
             )
         if resource_version and meta["resourceVersion"] != resource_version:
-            why = f"the ResourceVersion in the precondition ({resource_version}) does not match the ResourceVersion"
+            why = (
+                f"the ResourceVersion in the precondition ({resource_version}) does not match "
+                "the ResourceVersion"
+            )
             why = (
                 f"{why} in record ({meta['resourceVersion']}). The object might have been modified"
             )
@@ -437,7 +455,9 @@ class Store:
             return self._reaper.delete(gvr, obj, grace_s=grace_s, propagation=propagation)
 
     def finalize_pod(self, namespace: str, name: str, uid: str) -> None:
-        """The kubelet's last word: the terminating pod's processes are gone. Nothing happens if the pod is too."""
+        """The kubelet's last word: the terminating pod's processes are gone. Nothing happens if the
+        pod is too.
+        """
         pod = self.get(PODS, namespace, name)
         if pod is not None and pod["metadata"]["uid"] == uid and is_terminating(pod):
             with self.state.change():
@@ -458,8 +478,8 @@ class Store:
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Calls back after each change, synchronously, in order; the answer ends it.
 
-        The callback may change the store; when one operation makes several changes (a cascade), listeners hear of all
-        of them once it is complete.
+        The callback may change the store; when one operation makes several changes (a cascade),
+        listeners hear of all of them once it is complete.
         """
         return self.state.subscribe(callback)
 
@@ -471,7 +491,9 @@ class Store:
 
 
 def _desired(resource: Resource, obj: Object) -> Any:
-    """What a generation counts: the spec, or everything but metadata and status of a custom resource."""
+    """What a generation counts: the spec, or everything but metadata and status of a
+    custom resource.
+    """
     if not resource.custom:
         return obj.get("spec")
     apart = ("metadata", "status") if resource.has_status else ("metadata",)

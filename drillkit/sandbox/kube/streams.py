@@ -67,7 +67,9 @@ def _has_ended(store: Store, log: LogFollow) -> bool:
 
 
 class _Channels:
-    """The websocket of one command: channel 0 is standard input, 1 and 2 its output, 3 the result."""
+    """The websocket of one command: channel 0 is standard input, 1 and 2 its output, 3
+    the result.
+    """
 
     def __init__(self, socket: web.WebSocketResponse, *, stdin: bool) -> None:
         self._socket = socket
@@ -103,7 +105,8 @@ async def run_command(store: Store, http: web.BaseRequest, command: Exec) -> web
     run = store.pod_exec
     if run is None or http.headers.get("Upgrade", "").lower() != "websocket":
         raise bad_request(
-            "Upgrade request required: commands are served over websockets (v5 or v4.channel.k8s.io)"
+            "Upgrade request required: commands are served over websockets (v5 "
+            "or v4.channel.k8s.io)"
         )
     socket = web.WebSocketResponse(protocols=_PROTOCOLS)
     await socket.prepare(http)

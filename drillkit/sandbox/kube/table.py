@@ -391,7 +391,9 @@ def _columns(resource: Resource, version: str) -> list[Column]:
 
 
 def _json_path(path: str, kind: str) -> Cell:
-    """A printer column's JSONPath, of which plain steps, indices and ``[?(@.key=="value")]`` are understood."""
+    """A printer column's JSONPath, of which plain steps, indices and ``[?(@.key=="value")]``
+    are understood.
+    """
     steps = re.findall(
         r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]", path
     )

@@ -28,7 +28,8 @@ class Identity:
 def issue(folder: Path) -> Identity:
     """Makes a new authority and a certificate for 127.0.0.1 and localhost, kept in ``folder``.
 
-    The authority's key is thrown away; strict verification (RFC 5280, Python 3.13's default) is satisfied.
+    The authority's key is thrown away; strict verification (RFC 5280, Python 3.13's default)
+    is satisfied.
     """
     now = datetime.now(UTC)
     authority_key = ec.generate_private_key(ec.SECP256R1())

@@ -19,22 +19,22 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PATH_SEGMENT = re.compile(r"[^/%]+")
 _NAMED_LIKE_DNS_LABELS = ("Namespace", "Service")
 _LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 _KEY_RULE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character"
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+    "with an alphanumeric character"
 )
 _PERCENT_RULE = (
-    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
-    "validation is '[0-9]+%')"
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
+    "'93%', regex used for validation is '[0-9]+%')"
 )
 
 
@@ -59,7 +59,9 @@ def forbidden_field(field: str, why: str) -> Object:
 
 
 def check_shape(resource: Resource, version: str, obj: Any) -> None:
-    """Raises 400 unless a body is an object of the expected version and kind (either may be left out)."""
+    """Raises 400 unless a body is an object of the expected version and kind (either may be
+    left out).
+    """
     if not isinstance(obj, dict):
         raise bad_request(
             "the object provided is unrecognized (must be of type Object): expected a JSON object"
@@ -68,7 +70,8 @@ def check_shape(resource: Resource, version: str, obj: Any) -> None:
     given = obj.get("apiVersion") or expected
     if given != expected:
         raise bad_request(
-            f"the API version in the data ({given}) does not match the expected API version ({expected})"
+            f"the API version in the data ({given}) does not match the expected API "
+            f"version ({expected})"
         )
     kind = obj.get("kind") or resource.kind
     if kind != resource.kind:
@@ -81,7 +84,9 @@ def check_shape(resource: Resource, version: str, obj: Any) -> None:
 
 
 def check(resource: Resource, obj: Object, old: Object | None) -> None:
-    """Raises 422 with every cause why ``obj`` cannot be stored in place of ``old``, or 400 for mistyped counts."""
+    """Raises 422 with every cause why ``obj`` cannot be stored in place of ``old``, or 400 for
+    mistyped counts.
+    """
     causes = _metadata(resource, obj)
     if old is not None:
         causes += _finalizers(obj, old)
@@ -143,8 +148,8 @@ def _is_qualified(key: str) -> bool:
 
 def _label_values(labels: Object, field: str) -> list[Object]:
     why = (
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
-        "and end with an alphanumeric character, no more than 63 of them"
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+        "'.', and must start and end with an alphanumeric character, no more than 63 of them"
     )
     return [
         wrong(field, value, why)
@@ -158,7 +163,10 @@ def _finalizers(obj: Object, old: Object) -> list[Object]:
         return []
     known = old["metadata"].get("finalizers") or []
     added = [each for each in obj["metadata"].get("finalizers") or [] if each not in known]
-    why = f"no new finalizers can be added if the object is being deleted, found new finalizers {added}"
+    why = (
+        "no new finalizers can be added if the object is being deleted, found new "
+        f"finalizers {added}"
+    )
     return [forbidden_field("metadata.finalizers", why)] if added else []
 
 
@@ -212,8 +220,8 @@ def _pod(obj: Object, old: Object | None) -> list[Object]:
         ):
             why = (
                 "pod updates may not change fields other than `spec.containers[*].image`,"
-                "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-                "existing tolerations),`spec.terminationGracePeriodSeconds`"
+                "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
+                "(only additions to existing tolerations),`spec.terminationGracePeriodSeconds`"
             )
             causes.append(forbidden_field("spec", why))
         return causes
@@ -288,8 +296,9 @@ def _stateful_change(spec: Object, old: Object) -> list[Object]:
     if all(spec.get(key) == old.get(key) for key in {*spec, *old} - set(free)):
         return []
     why = (
-        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-        "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+        "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+        "'minReadySeconds' are forbidden"
     )
     return [forbidden_field("spec", why)]
 

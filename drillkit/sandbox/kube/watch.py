@@ -45,7 +45,9 @@ class Log:
         return self._events[version - self._first + 1 :]
 
     def rewind(self, gvr: Gvr, current: dict[Key, Object], version: int) -> dict[Key, Object]:
-        """What ``current`` was at an earlier resource version. Raises 410 when that has been forgotten."""
+        """What ``current`` was at an earlier resource version. Raises 410 when that has
+        been forgotten.
+        """
         state = dict(current)
         for event in reversed(self.after(version)):
             if event.gvr == gvr:
@@ -70,14 +72,16 @@ class View(Protocol):
 
 
 class Watch:
-    """A client's view of the changes since a resource version, without I/O: poll it whenever the store changed.
+    """A client's view of the changes since a resource version, without I/O: poll it whenever the
+    store changed.
 
     Args:
         view: the store.
         gvr: what is watched.
         matches: namespace, name and selectors of the request.
         show: how an object is presented (version, Table).
-        bookmark: makes the object of a bookmark at a resource version; None if the client wants none.
+        bookmark: makes the object of a bookmark at a resource version; None if the client
+            wants none.
         since: the version to start after; None starts with everything there is.
         initial_end: whether a bookmark marks the end of the initial objects (WatchList).
         until: when the server ends the stream.
@@ -107,7 +111,9 @@ class Watch:
 
     @property
     def closed(self) -> bool:
-        """Whether the server ends the stream now: its time is over or its position was lost (410 was sent)."""
+        """Whether the server ends the stream now: its time is over or its position was lost (410
+        was sent).
+        """
         return self._closed
 
     def poll(self) -> list[Object]:

@@ -57,7 +57,9 @@ class ExecIo(Protocol):
 
 
 class PodExec(Protocol):
-    """Runs a command in a pod and answers its exit code. Raises ApiError if it cannot be started."""
+    """Runs a command in a pod and answers its exit code. Raises ApiError if it cannot
+    be started.
+    """
 
     def __call__(self, command: Exec, io: ExecIo) -> Awaitable[int]: ...
 
@@ -66,7 +68,8 @@ class PodExec(Protocol):
 class Response:
     """One answer. ``body`` is JSON data, text or bytes, and the receiver's own.
 
-    With ``upgrade`` the answer goes on: the transport (or a test) drives the watch, the log or the command.
+    With ``upgrade`` the answer goes on: the transport (or a test) drives the watch, the log or
+    the command.
     """
 
     status: int

@@ -1,4 +1,6 @@
-"""Velero's server, emulated over the sandbox's Kubernetes store, with real tarballs in Velero's own layout."""
+"""Velero's server, emulated over the sandbox's Kubernetes store, with real tarballs in Velero's
+own layout.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ class Item:
 
 
 def pack(items: Iterable[Item]) -> bytes:
-    """Each object once plainly and once under its API version, as Velero does for API group versions."""
+    """Each object once plainly and once under its API version, as Velero does for API
+    group versions.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
         _add(tar, "metadata/version", (FORMAT_VERSION + "\n").encode())

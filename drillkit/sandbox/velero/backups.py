@@ -115,7 +115,9 @@ def _distinct(desk: Desk) -> list[Resource]:
 
 
 def _cluster_scoped(desk: Desk, wanted: Selection, resource: Resource) -> list[Object]:
-    """All of them when asked for, or when the backup means every namespace; else only what `_related` finds."""
+    """All of them when asked for, or when the backup means every namespace; else only what
+    `_related` finds.
+    """
     everything = wanted.cluster_resources is None and wanted.every_namespace()
     named = group_resource(resource) in wanted.included_resources
     if wanted.cluster_resources or everything or (named and wanted.cluster_resources is not False):
@@ -197,7 +199,10 @@ class BackupDesk:
         for backup in self._desk.all(BACKUPS):
             phase = (backup.get("status") or {}).get("phase")
             if phase in ("InProgress", "WaitingForPluginOperations"):
-                reason = f'found a backup with status "{phase}" during the server starting, mark it as "Failed"'
+                reason = (
+                    f'found a backup with status "{phase}" during the server starting, mark it '
+                    'as "Failed"'
+                )
                 self._desk.status(
                     BACKUPS,
                     backup,
@@ -236,11 +241,13 @@ class BackupDesk:
             )
         elif (found.get("status") or {}).get("phase") == "Unavailable":
             complaints.append(
-                f"backup can't be created because BackupStorageLocation {location} is in Unavailable status"
+                f"backup can't be created because BackupStorageLocation {location} is in "
+                "Unavailable status"
             )
         elif found["spec"].get("accessMode") == "ReadOnly":
             complaints.append(
-                f"backup can't be created because backup storage location {location} is currently in read-only mode"
+                f"backup can't be created because backup storage location {location} is currently "
+                "in read-only mode"
             )
         try:
             go_duration(spec.get("ttl", "720h0m0s"))
@@ -345,7 +352,9 @@ def _claim_of(desk: Desk, volume: Object) -> Object | None:
 
 
 def newest_completed(desk: Desk, schedule: str) -> Object | None:
-    """The backup a restore by schedule takes: newer ones that only partly succeeded are passed over in silence."""
+    """The backup a restore by schedule takes: newer ones that only partly succeeded are passed over
+    in silence.
+    """
     found = [
         backup
         for backup in desk.all(BACKUPS)

@@ -100,7 +100,9 @@ class FolderBlobs:
 
 
 class S3Blobs:
-    """A bucket of the sandbox's own S3, which checks the access key and a URL's expiry but no signature."""
+    """A bucket of the sandbox's own S3, which checks the access key and a URL's expiry but
+    no signature.
+    """
 
     def __init__(self, endpoint: str, bucket: str, region: str, access_key: str) -> None:
         self._base = f"{endpoint.rstrip('/')}/{bucket}"

@@ -1,4 +1,6 @@
-"""Velero's server without I/O of its own: reads and writes the store and the bucket when it is told to."""
+"""Velero's server without I/O of its own: reads and writes the store and the bucket when it is
+told to.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,8 @@ def install(store: Store, bucket: str = "velero", namespace: str = NAMESPACE) ->
 class VeleroController:
     """All of Velero's control loops.
 
-    `reconcile()` takes every object as far as it will go now and answers when time alone will bring the next change.
-    Call it after each change of the store in Velero's namespace, and then.
+    `reconcile()` takes every object as far as it will go now and answers when time alone will bring
+    the next change. Call it after each change of the store in Velero's namespace, and then.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class VeleroController:
         self._due: datetime | None = None
 
     def reconcile(self) -> datetime | None:
-        """Goes on until nothing changes; one part that fails does not stop the others and is tried again."""
+        """Goes on until nothing changes; one part that fails does not stop the others and is
+        tried again.
+        """
         for _ in range(ROUNDS_LIMIT):
             if not self.step():
                 return self.next_due()
@@ -81,7 +85,9 @@ class VeleroController:
         return self._desk.now() + RETRY
 
     def step(self) -> bool:
-        """One round, in which every object takes at most one step; answers whether anything changed."""
+        """One round, in which every object takes at most one step; answers whether
+        anything changed.
+        """
         self._desk.changed = False
         self._desk.next_due()
         self._guard(self._read_knobs)

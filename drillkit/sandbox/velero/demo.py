@@ -1,4 +1,5 @@
-"""The demo shop under Velero's care: a daily schedule, its first backup, and a signed heartbeat in the namespace.
+"""The demo shop under Velero's care: a daily schedule, its first backup, and a signed heartbeat in
+the namespace.
 
 A heartbeat is the ConfigMap `drillkit-heartbeat`; its signature is the HMAC-SHA256 of
 `<microseconds since the epoch>:<token>` under the key in the Secret of the same name.

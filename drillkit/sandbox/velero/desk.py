@@ -1,4 +1,6 @@
-"""What every part of the controller works with: the store, the bucket, the clock, the knobs, and time in a phase."""
+"""What every part of the controller works with: the store, the bucket, the clock, the knobs, and
+time in a phase.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ class Desk:
         return rfc3339(self.now())
 
     def status(self, gvr: Gvr, obj: Object, **fields: Any) -> Object:
-        """Adds fields to an object's status; returns the object as it is now.  None takes a field away."""
+        """Adds fields to an object's status; returns the object as it is now.  None takes a
+        field away.
+        """
         current = self.store.need(gvr, *key_of(obj))
         merged = {**(current.get("status") or {}), **fields}
         kept = {name: value for name, value in merged.items() if value is not None}
@@ -89,7 +93,9 @@ class Desk:
         return changed
 
     def ripe(self, kind: str, obj: Object, phase: str) -> bool:
-        """Whether the object has been in its phase for as long as the knobs want; remembers when it will have been."""
+        """Whether the object has been in its phase for as long as the knobs want; remembers when it
+        will have been.
+        """
         since = self._since.setdefault((obj["metadata"]["uid"], phase), self.now())
         until = since + timedelta(seconds=self.knobs.slow_s.get(f"{kind}.{phase}", 0.0))
         if self.now() >= until:

@@ -13,7 +13,9 @@ BATCH_S = 0.01
 
 
 async def run_velero(store: Store, controller: VeleroController) -> None:
-    """Runs until it is cancelled.  The bucket is read and written within the loop, each time for milliseconds."""
+    """Runs until it is cancelled.  The bucket is read and written within the loop, each time
+    for milliseconds.
+    """
     wake = asyncio.Event()
 
     def hear(event: Event) -> None:

@@ -1,7 +1,8 @@
 """What can be broken or slowed on purpose.
 
-Set in process (`VeleroController.knobs`), or from anywhere by the ConfigMap `sandbox-velero-knobs` in Velero's
-namespace, whose key `knobs.json` holds the fields below; the ConfigMap wins while it exists.
+Set in process (`VeleroController.knobs`), or from anywhere by the ConfigMap `sandbox-velero-knobs`
+in Velero's namespace, whose key `knobs.json` holds the fields below; the ConfigMap wins while
+it exists.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ CONFIG_MAP = "sandbox-velero-knobs"
 class Knobs:
     """Every field may be left out.
 
-    `slow_s`: the least seconds a phase lasts, by `<kind>.<Phase>`, e.g. `Restore.InProgress`, `Backup.Finalizing`,
-    `DownloadRequest.New`, `DeleteBackupRequest.InProgress`.
-    `location_unavailable`: the storage location's message while it is Unavailable; empty: it is Available.
-    `end`: entries `{"kind": "Restore", "match": NAME_PATTERN, "phase": "PartiallyFailed" | "Failed", "reason": TEXT}`:
-    such objects end so.
+    `slow_s`: the least seconds a phase lasts, by `<kind>.<Phase>`, e.g. `Restore.InProgress`,
+    `Backup.Finalizing`, `DownloadRequest.New`, `DeleteBackupRequest.InProgress`.
+    `location_unavailable`: the storage location's message while it is Unavailable; empty: it
+    is Available.
+    `end`: entries `{"kind": "Restore", "match": NAME_PATTERN, "phase": "PartiallyFailed" |
+    "Failed", "reason": TEXT}`: such objects end so.
     `corrupt`: patterns of backups whose tarball cannot be unpacked.
-    `omit`: entries `{"backup": PATTERN, "item": "deployments.apps/shop/web"}` (a pattern): the backup lists such items
-    and holds nothing of them.
-    `alter`: entries `{"backup": PATTERN, "item": PATTERN, "patch": MERGE_PATCH}`: what comes back differs from what was
-    saved.
+    `omit`: entries `{"backup": PATTERN, "item": "deployments.apps/shop/web"}` (a pattern): the
+    backup lists such items and holds nothing of them.
+    `alter`: entries `{"backup": PATTERN, "item": PATTERN, "patch": MERGE_PATCH}`: what comes back
+    differs from what was saved.
     `hang_downloads`: download requests stay New.
     `restarts`: raise it by one to restart the server: whatever runs ends Failed.
     `sync_s`: seconds between two comparisons of bucket and cluster.

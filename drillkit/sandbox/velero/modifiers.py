@@ -1,4 +1,6 @@
-"""Resource modifiers: changes a restore makes to objects on their way in, from a ConfigMap's rules."""
+"""Resource modifiers: changes a restore makes to objects on their way in, from a
+ConfigMap's rules.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def _holds(obj: Object, path: str, value: Any) -> bool:
 
 
 def value_of(text: str) -> Any:
-    """Values are written as text; what reads as a JSON literal is that literal, and quotes keep text text."""
+    """Values are written as text; what reads as a JSON literal is that literal, and quotes keep
+    text text.
+    """
     if text and _LITERAL.match(text):
         try:
             return json.loads(text)
@@ -116,7 +120,9 @@ def read(config_map: Object) -> list[Rule]:
 
 
 def modify(rules: list[Rule], item: Item, obj: Object) -> Object:
-    """`obj`, which came from `item`, after every rule that applies.  Raises ApiError for a patch that does not fit."""
+    """`obj`, which came from `item`, after every rule that applies.  Raises ApiError for a patch
+    that does not fit.
+    """
     for rule in rules:
         if not rule.applies(item):
             continue

@@ -34,7 +34,9 @@ VERSION = "v1.18.0"
 
 
 def label_value(name: str) -> str:
-    """A name as a label's value: as it is up to 63 characters, else the first 57 and six digits of its SHA-256."""
+    """A name as a label's value: as it is up to 63 characters, else the first 57 and six digits of
+    its SHA-256.
+    """
     if len(name) <= 63:
         return name
     return name[:57] + hashlib.sha256(name.encode()).hexdigest()[:6]

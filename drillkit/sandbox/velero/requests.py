@@ -106,10 +106,16 @@ class RequestDesk:
             return "backup storage location not found"
         if (location.get("status") or {}).get("phase") == "Unavailable":
             where = location["metadata"]["name"]
-            return f"cannot delete backup because BackupStorageLocation {where} is in Unavailable status"
+            return (
+                f"cannot delete backup because BackupStorageLocation {where} is in "
+                "Unavailable status"
+            )
         if location["spec"].get("accessMode") == "ReadOnly":
             where = location["metadata"]["name"]
-            return f"cannot delete backup because backup storage location {where} is currently in read-only mode"
+            return (
+                f"cannot delete backup because backup storage location {where} is currently in "
+                "read-only mode"
+            )
         return ""
 
     def _delete(self, request: Object, name: str, backup: Object | None) -> None:

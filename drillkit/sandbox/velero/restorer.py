@@ -1,4 +1,6 @@
-"""One restore at work: items of a backup created in the cluster, in Velero's order, a few at a time."""
+"""One restore at work: items of a backup created in the cluster, in Velero's order, a few at
+a time.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Progress:
 
 
 class Restorer:
-    """Restores item by item; `step` goes on until a share of them is done or something must be waited for."""
+    """Restores item by item; `step` goes on until a share of them is done or something must be
+    waited for.
+    """
 
     def __init__(
         self,
@@ -115,7 +119,9 @@ class Restorer:
         return self.progress.done >= self.total
 
     def step(self, share: float) -> None:
-        """Restores items until `share` (0 to 1) of all is done, or a terminating namespace must be waited for."""
+        """Restores items until `share` (0 to 1) of all is done, or a terminating namespace must be
+        waited for.
+        """
         goal = int(self.total * share + 1e-9)
         while self.progress.done < goal:
             item = self._queue[self.progress.done]
@@ -125,7 +131,9 @@ class Restorer:
             self.progress.done += 1
 
     def _space_ready(self, item: Item) -> bool:
-        """Makes the target namespace if need be; False while one of that name is still on its way out."""
+        """Makes the target namespace if need be; False while one of that name is still on its
+        way out.
+        """
         source = item.name if item.group_resource == "namespaces" else item.namespace
         if not source:
             return True
@@ -259,7 +267,9 @@ class Restorer:
         self.progress.note(created, "created")
 
     def _met(self, gvr: Gvr, item: Item, obj: Object, namespace: str) -> None:
-        """Something of that name is there already: updated if the policy says so, else left with a warning."""
+        """Something of that name is there already: updated if the policy says so, else left with
+        a warning.
+        """
         name = obj["metadata"]["name"]
         existing = self._desk.store.need(gvr, namespace, name)
         if _content(existing) == _content(obj) or item.group_resource in (
@@ -276,7 +286,8 @@ class Restorer:
             return
         self.progress.warnings.add(
             namespace,
-            f'could not restore, {obj["kind"]} "{name}" already exists. Warning: the in-cluster version is different '
+            f'could not restore, {obj["kind"]} "{name}" already exists. Warning: the in-cluster '
+            "version is different "
             f"than the backed-up version",
         )
         self.progress.note(existing, "skipped")
@@ -292,7 +303,9 @@ def _gvr(item: Item) -> Gvr:
 
 
 def _content(obj: Object) -> Any:
-    """What is compared between the cluster and the backup: labels of restores aside, all but status and identity."""
+    """What is compared between the cluster and the backup: labels of restores aside, all but status
+    and identity.
+    """
     meta = obj["metadata"]
     labels = {
         k: v for k, v in (meta.get("labels") or {}).items() if k not in (BACKUP_NAME, RESTORE_NAME)

@@ -54,7 +54,10 @@ class RestoreDesk:
         for restore in self._desk.all(RESTORES):
             phase = (restore.get("status") or {}).get("phase")
             if phase in RUNNING:
-                reason = f'found a restore with status "{phase}" during the server starting, mark it as "Failed"'
+                reason = (
+                    f'found a restore with status "{phase}" during the server starting, mark it '
+                    'as "Failed"'
+                )
                 self._desk.status(
                     RESTORES,
                     restore,
@@ -69,7 +72,8 @@ class RestoreDesk:
         if self._work is not None and self._work.uid not in {
             restore["metadata"]["uid"] for restore in restores
         }:
-            # Deleted while it ran: the real server's worker waits for it for ever, and so do all later restores.
+            # Deleted while it ran: the real server's worker waits for it for ever, and so do all
+            # later restores.
             self._work, self._stuck = None, True
         for restore in restores:
             phase = (restore.get("status") or {}).get("phase", "")
@@ -93,7 +97,9 @@ class RestoreDesk:
                 self._finalize(restore)
 
     def _bury(self, restore: Object, phase: str, mine: bool) -> None:
-        """Removes what a deleted restore left in the bucket, then the finalizer; waits while the bucket is away."""
+        """Removes what a deleted restore left in the bucket, then the finalizer; waits while the
+        bucket is away.
+        """
         desk = self._desk
         if mine and phase in RUNNING:
             self._work, self._stuck = None, True
@@ -126,7 +132,8 @@ class RestoreDesk:
         complaints = invalid_spec(spec)
         if bool(spec.get("backupName")) == bool(spec.get("scheduleName")):
             complaints.append(
-                "Either a backup or schedule must be specified as a source for the restore, but not both"
+                "Either a backup or schedule must be specified as a source for the restore, but "
+                "not both"
             )
             return spec, complaints
         forbidden = sorted(
@@ -153,7 +160,8 @@ class RestoreDesk:
         )
         if location is None or (location.get("status") or {}).get("phase") == "Unavailable":
             complaints.append(
-                f"BackupStorageLocation {backup['spec'].get('storageLocation')} is in Unavailable status"
+                f"BackupStorageLocation {backup['spec'].get('storageLocation')} is in "
+                "Unavailable status"
             )
         return spec, complaints
 
@@ -165,7 +173,8 @@ class RestoreDesk:
         found = self._desk.store.get(CONFIG_MAPS, self._desk.namespace, reference["name"])
         if found is None:
             raise BadModifiers(
-                f"failed to get resource modifiers configmap {self._desk.namespace}/{reference['name']}"
+                "failed to get resource modifiers configmap "
+                f"{self._desk.namespace}/{reference['name']}"
             )
         return read(found)
 
@@ -201,7 +210,9 @@ class RestoreDesk:
         desk.status(RESTORES, restore, progress={"totalItems": restorer.total, "itemsRestored": 0})
 
     def _restorer(self, restore: Object, rules: list[Rule]) -> Restorer:
-        """Downloads and unpacks the backup.  Raises BlobsUnavailable, FileNotFoundError or CorruptBackup."""
+        """Downloads and unpacks the backup.  Raises BlobsUnavailable, FileNotFoundError
+        or CorruptBackup.
+        """
         desk, name = self._desk, restore["spec"]["backupName"]
         packed = desk.blobs.get(backup_key(name, TARBALL))
         if packed is None:

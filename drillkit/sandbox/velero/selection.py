@@ -36,7 +36,9 @@ def group_resource(resource: Resource) -> str:
 
 
 def canonical(names: Iterable[str], registry: Registry) -> set[str]:
-    """User-given resource names (`deploy`, `Deployment`, `deployments`, `deployments.apps`) as group resources."""
+    """User-given resource names (`deploy`, `Deployment`, `deployments`, `deployments.apps`) as
+    group resources.
+    """
     found: set[str] = set()
     for name in names:
         plain = name.partition(".")[0].lower()
@@ -52,7 +54,9 @@ def canonical(names: Iterable[str], registry: Registry) -> set[str]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Includes and excludes of one spec; what is not included by name is included when nothing is named."""
+    """Includes and excludes of one spec; what is not included by name is included when nothing
+    is named.
+    """
 
     included_resources: set[str]
     excluded_resources: set[str]
@@ -122,11 +126,13 @@ def invalid_spec(spec: Object) -> list[str]:
     ):
         both = {*(spec.get(included) or ())} & {*(spec.get(excluded) or ())}
         complaints += [
-            f"Invalid included/excluded {kind} lists: excludes list cannot contain an item in the includes list: {name}"
+            f"Invalid included/excluded {kind} lists: excludes list cannot contain an item in the "
+            f"includes list: {name}"
             for name in sorted(both)
         ]
     if spec.get("labelSelector") and spec.get("orLabelSelectors"):
         complaints.append(
-            "encountered labelSelector as well as orLabelSelectors in spec, only one can be specified"
+            "encountered labelSelector as well as orLabelSelectors in spec, only one can "
+            "be specified"
         )
     return complaints

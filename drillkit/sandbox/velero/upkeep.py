@@ -1,4 +1,6 @@
-"""What Velero does by itself: schedules, storage locations, comparing bucket and cluster, expiry."""
+"""What Velero does by itself: schedules, storage locations, comparing bucket and
+cluster, expiry.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Upkeep:
         self._sync()
 
     def _validate(self, location: Object) -> None:
-        """Available or Unavailable, looked at again every minute and whenever the knob changes it."""
+        """Available or Unavailable, looked at again every minute and whenever the knob
+        changes it.
+        """
         desk, status = self._desk, location.get("status") or {}
         message = desk.knobs.location_unavailable
         phase = "Unavailable" if message else "Available"
@@ -86,7 +90,9 @@ class Upkeep:
         self._fire(schedule)
 
     def _fire(self, schedule: Object) -> None:
-        """One backup for however many firings were missed; none while the last one is still at work."""
+        """One backup for however many firings were missed; none while the last one is still
+        at work.
+        """
         desk, name = self._desk, schedule["metadata"]["name"]
         mine = [
             each
@@ -126,7 +132,9 @@ class Upkeep:
         desk.wake(desk.now() + EXPIRY_CHECK)
 
     def _sync(self) -> None:
-        """Backups found in the bucket come into the cluster; finished ones that are gone from the bucket leave it."""
+        """Backups found in the bucket come into the cluster; finished ones that are gone from the
+        bucket leave it.
+        """
         desk = self._desk
         period = timedelta(seconds=desk.knobs.sync_s)
         if self._synced is not None and desk.now() < self._synced + period:

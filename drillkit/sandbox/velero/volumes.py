@@ -1,6 +1,7 @@
 """Persistent volumes: what a backup saves of them and what a restore makes of that.
 
-What an emulated volume holds is text in an annotation of its PersistentVolume, so restored data can be read back.
+What an emulated volume holds is text in an annotation of its PersistentVolume, so restored data can
+be read back.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def data_of(volume: Object) -> str:
 
 
 class VolumePlan:
-    """How the volumes of one restore come back, from the backup's volume information and saved data."""
+    """How the volumes of one restore come back, from the backup's volume information and
+    saved data.
+    """
 
     def __init__(self, desk: Desk, infos: list[Object], data: dict[str, str], spec: Object) -> None:
         self._desk = desk
@@ -76,12 +79,16 @@ class VolumePlan:
         self._mapping: dict[str, str] = spec.get("namespaceMapping") or {}
         self._restore = spec.get("restorePVs") is not False
         self.renamed: dict[str, str | None] = {}
-        """By the volume's name in the backup: its name now, or None when its claim is provisioned anew."""
+        """By the volume's name in the backup: its name now, or None when its claim is
+        provisioned anew.
+        """
         self.policies: dict[str, str] = {}
         """By the new name: the source's reclaim policy, put back when the restore finalizes."""
 
     def volume(self, item: Item, token: str) -> tuple[Object | None, str]:
-        """The PersistentVolume to create, or None, and what the log says.  `token` makes new names and handles."""
+        """The PersistentVolume to create, or None, and what the log says.  `token` makes new names
+        and handles.
+        """
         source = item.object
         policy = source["spec"].get("persistentVolumeReclaimPolicy", "Delete")
         info = self._infos.get(item.name)
@@ -90,7 +97,8 @@ class VolumePlan:
             self.renamed[item.name] = None
             return (
                 None,
-                f"Dynamically re-provisioning persistent volume {item.name}: it has no snapshot to restore from",
+                f"Dynamically re-provisioning persistent volume {item.name}: it has no snapshot to "
+                "restore from",
             )
         volume = clone(source)
         volume.pop("status", None)
@@ -108,7 +116,8 @@ class VolumePlan:
             self.renamed[item.name] = name
             return (
                 volume,
-                f"Restoring persistent volume {name} as is: it has no snapshot and its policy is {policy}",
+                f"Restoring persistent volume {name} as is: it has no snapshot and its policy "
+                f"is {policy}",
             )
         if self._desk.store.get(VOLUMES, "", name) is not None:
             name = f"velero-clone-{token}"
@@ -138,7 +147,9 @@ class VolumePlan:
         return claim
 
     def finalize(self) -> None:
-        """Puts the sources' reclaim policies back, so that retained disks outlive the restored namespace."""
+        """Puts the sources' reclaim policies back, so that retained disks outlive the
+        restored namespace.
+        """
         for name, policy in self.policies.items():
             if policy != "Delete" and self._desk.store.get(VOLUMES, "", name) is not None:
                 self._desk.store.patch(

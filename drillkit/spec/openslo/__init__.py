@@ -1,4 +1,5 @@
-"""OpenSLO v1 documents to objectives; what is not supported is refused with its place, its reason and what to write.
+"""OpenSLO v1 documents to objectives; what is not supported is refused with its place, its reason
+and what to write.
 
 find_slo("api-availability", roots)     # a name, or a file that holds one SLO
 slos_of(drill, roots)                   # everything that a drill refers to
@@ -48,9 +49,12 @@ __all__ = [
 ]
 
 _OLD = {
-    "openslo/v1alpha": "rewrite it: `objectives` have `target`, `ratioMetrics` became an SLI with `ratioMetric`",
-    "openslo/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` with `counter`",
-    "openslo.com/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` with `counter`",
+    "openslo/v1alpha": "rewrite it: `objectives` have `target`, `ratioMetrics` became an SLI "
+    "with `ratioMetric`",
+    "openslo/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` "
+    "with `counter`",
+    "openslo.com/v2alpha": "write it as openslo/v1: `apiVersion: openslo/v1`, `ratioMetric` "
+    "with `counter`",
 }
 
 
@@ -73,7 +77,8 @@ class FoundSlo:
 def find_slo(name: str, roots: Roots) -> FoundSlo:
     """The objective of that name, or the one in that file.
 
-    Raises UsageError (with near names) when there is none, SpecError with every mistake of its documents.
+    Raises UsageError (with near names) when there is none, SpecError with every mistake of
+    its documents.
     """
     if is_path(name):
         path = Path(name).expanduser().absolute()
@@ -90,7 +95,9 @@ def find_slo(name: str, roots: Roots) -> FoundSlo:
 
 
 def list_slos(roots: Roots) -> tuple[list[FoundSlo], list[SpecError]]:
-    """All objectives that are found from here by name, and what is wrong with those that are refused."""
+    """All objectives that are found from here by name, and what is wrong with those that
+    are refused.
+    """
     found: list[FoundSlo] = []
     wrong: list[SpecError] = []
     try:
@@ -130,12 +137,17 @@ def _unprobed(sli: Probed, drill: Drill) -> str:
         return f"is about a probe {quoted(sli.probe)}{hint}; add it to `probes` of the drill"
     if sli.slow is not None and probe.slow != sli.slow:
         limit = written_duration(sli.slow)
-        return f"calls answers after {limit} bad, but the probe does not: add `slow: {limit}` to `probes.{sli.probe}`"
+        return (
+            f"calls answers after {limit} bad, but the probe does not: add `slow: {limit}` "
+            f"to `probes.{sli.probe}`"
+        )
     return ""
 
 
 def wants_prometheus(drill: Drill, roots: Roots) -> bool:
-    """Whether a drill, whose references may still be open, needs a metrics server. Raises SpecError, UsageError."""
+    """Whether a drill, whose references may still be open, needs a metrics server. Raises
+    SpecError, UsageError.
+    """
     if mentions_alerts(drill):
         return True
     inline = {
@@ -195,7 +207,9 @@ def _slos_in(path: Path, only: str | None = None) -> list[FoundSlo]:
 
 
 def _add_neighbours(path: Path, library: Library) -> None:
-    """Documents of the same folder that this file may refer to; a broken neighbour is its own file's trouble."""
+    """Documents of the same folder that this file may refer to; a broken neighbour is its own
+    file's trouble.
+    """
     others = sorted(
         p
         for p in path.parent.iterdir()
@@ -278,7 +292,10 @@ def _has_references(node: Node, mistakes: Mistakes) -> bool:
     except ValueError:
         literal = False
     if not literal:
-        what = "an SLO takes no `${...}`; write it into `slos:` of a drill to use the drill's variables"
+        what = (
+            "an SLO takes no `${...}`; write it into `slos:` of a drill to use the "
+            "drill's variables"
+        )
         mistakes.add(node.where, (), what)
     return not literal
 

@@ -56,12 +56,13 @@ def _bare(text: str, counter: bool, complain: Callable[[str], None]) -> Query | 
     seen = promql.look(text)
     if seen.fixed:
         complain(
-            "its window is written out, but a drill asks over windows of its own; write `[{{.window}}]` there"
+            "its window is written out, but a drill asks over windows of its own; write "
+            "`[{{.window}}]` there"
         )
     else:
         complain(
-            "without a window this is a value and no count over a time; set `counter: true` if the metric is a "
-            "counter, or write `sum(increase(metric[{{.window}}]))`"
+            "without a window this is a value and no count over a time; set `counter: true` if the "
+            "metric is a counter, or write `sum(increase(metric[{{.window}}]))`"
         )
     return None
 
@@ -70,11 +71,20 @@ def _unfit(seen: promql.QueryShape) -> str:
     if seen.fixed:
         return "some of its windows are written out; every one must be `[{{.window}}]`"
     if seen.subquery:
-        return "increase is taken of a counter, never of a sum: a reset hides in it; sum(increase(metric[{{.window}}]))"
+        return (
+            "increase is taken of a counter, never of a sum: a reset hides in it; "
+            "sum(increase(metric[{{.window}}]))"
+        )
     if seen.grouped:
-        return "it gives one series per group; expected one number, such as `sum(increase(metric[{{.window}}]))`"
+        return (
+            "it gives one series per group; expected one number, such as "
+            "`sum(increase(metric[{{.window}}]))`"
+        )
     if seen.divides:
-        return "it divides: expected a count of events; a ratio is made of `good` (or `bad`) and `total`"
+        return (
+            "it divides: expected a count of events; a ratio is made of `good` (or `bad`) "
+            "and `total`"
+        )
     if not (seen.functions <= _COUNTS or seen.functions == {"rate"}):
         names = ", ".join(sorted(seen.functions))
         return (
@@ -93,7 +103,8 @@ def valued(text: str, complain: Callable[[str], None]) -> str | None:
         return None
     if "histogram_quantile" in seen.calls:
         complain(
-            "`histogram_quantile` guesses inside a bucket, and nothing is decided on a guess; write a ratio whose "
+            "`histogram_quantile` guesses inside a bucket, and nothing is decided on a guess; "
+            "write a ratio whose "
             '`good` counts the bucket of your limit: metric_bucket{le="0.5"}'
         )
         return None

@@ -1,4 +1,6 @@
-"""From documents to a `Slo`: references followed, each refusal with its place, its reason and what to write instead."""
+"""From documents to a `Slo`: references followed, each refusal with its place, its reason and what
+to write instead.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def resolve(document: Document, library: Library, mistakes: Mistakes) -> Slo | N
 
 
 class _Resolving:
-    """One SLO document. `_at` is the document that complaints are about: a reference leads into another."""
+    """One SLO document. `_at` is the document that complaints are about: a reference leads
+    into another.
+    """
 
     def __init__(self, document: Document, library: Library, mistakes: Mistakes) -> None:
         self._document, self._library, self._mistakes = document, library, mistakes
@@ -172,9 +176,15 @@ class _Resolving:
             return target
         found = getattr(objective, key)
         if key == "target" and 1 < found < 100:
-            what = f"expected a share between 0 and 1, found {found:g}; did you mean `targetPercent: {found:g}`?"
+            what = (
+                f"expected a share between 0 and 1, found {found:g}; did you mean "
+                f"`targetPercent: {found:g}`?"
+            )
         elif target == 1:
-            what = "100 % leaves no error budget, so nothing can be judged by it; expected less, such as 0.9999"
+            what = (
+                "100 % leaves no error budget, so nothing can be judged by it; expected less, such "
+                "as 0.9999"
+            )
         else:
             what = f"expected between 0 and 1 (or 0 and 100 with `targetPercent`), found {found:g}"
         self._wrong((*path, key), what)
@@ -201,7 +211,10 @@ class _Resolving:
             return None
         if window.calendar is None:
             if window.isRolling is False:
-                what = "a window that does not roll needs `calendar: {startTime, timeZone}`; or set `isRolling: true`"
+                what = (
+                    "a window that does not roll needs `calendar: {startTime, timeZone}`; or "
+                    "set `isRolling: true`"
+                )
                 self._wrong((*path, 0, "isRolling"), what)
                 return None
             return length, None
@@ -232,7 +245,8 @@ class _Resolving:
         if method == "RatioTimeslices":
             self._wrong(
                 path,
-                "RatioTimeslices averages ratios and forgets how many events there were; use Timeslices",
+                "RatioTimeslices averages ratios and forgets how many events there were; "
+                "use Timeslices",
             )
             return None
         if method != "Timeslices":
@@ -276,7 +290,10 @@ class _Resolving:
         known = self._library.named(kind)
         if name not in known:
             article = "an" if kind[0] in "AS" and kind != "Service" else "a"
-            what = f"{article} {kind} document of this name was expected beside the SLO, found none{nearest(name, known)}"
+            what = (
+                f"{article} {kind} document of this name was expected beside the SLO, "
+                f"found none{nearest(name, known)}"
+            )
             self._wrong(path, what, at)
             return None
         return known[name]
@@ -299,8 +316,8 @@ class _Resolving:
         assert spec.thresholdMetric is not None
         if not sliced:
             what = (
-                "a value is no event to count; use `budgetingMethod: Timeslices` with `timeSliceWindow`, or a "
-                "`ratioMetric`"
+                "a value is no event to count; use `budgetingMethod: Timeslices` with "
+                "`timeSliceWindow`, or a `ratioMetric`"
             )
             self._wrong(("spec", "budgetingMethod"), what)
             return None
@@ -340,7 +357,10 @@ class _Resolving:
             self._notice("`op` has no meaning for a ratio and is ignored")
         for key in ("raw", "rawType"):
             if getattr(ratio, key) is not None:
-                what = "a ratio that is computed already has no counts to judge by; write `good` (or `bad`) and `total`"
+                what = (
+                    "a ratio that is computed already has no counts to judge by; write `good` (or "
+                    "`bad`) and `total`"
+                )
                 self._wrong((*path, key), what, at)
                 return None
         if (ratio.good is None) == (ratio.bad is None) or ratio.total is None:
@@ -417,7 +437,10 @@ class _Resolving:
             self._wrong(path, f"expected `type: Prometheus` or `type: {PROBER}`", at)
             return None
         if found.lower() not in (PROMETHEUS, PROBER):
-            what = f"expected a source of type Prometheus or {PROBER}, found {quoted(found)}; others are not read"
+            what = (
+                f"expected a source of type Prometheus or {PROBER}, found {quoted(found)}; others "
+                "are not read"
+            )
             self._wrong(where, what, at)
             return None
         return found.lower()
@@ -428,12 +451,14 @@ class _Resolving:
             data: DataSourceDocument = known[name].data
             if data.spec.connectionDetails is not None:
                 self._notice(
-                    f"`connectionDetails` of DataSource `{name}` is ignored: the target says where it is"
+                    f"`connectionDetails` of DataSource `{name}` is ignored: the target says where "
+                    "it is"
                 )
             return known[name]
         what = (
-            f"no DataSource document has the name {quoted(name)}{nearest(name, known)}. Add one, or remove the "
-            "reference and write `type: Prometheus`: the target says which server is asked"
+            f"no DataSource document has the name {quoted(name)}{nearest(name, known)}. Add one, "
+            "or remove the reference and write `type: Prometheus`: the target says which server "
+            "is asked"
         )
         self._wrong(path, what, at)
         return None

@@ -1,4 +1,6 @@
-"""What restores of Aurora clusters have in common: the cluster first, its members when it is there. No kind itself."""
+"""What restores of Aurora clusters have in common: the cluster first, its members when it is there.
+No kind itself.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ COPIES = (
     "rds:DeleteDBCluster",
 )
 OTHERWISE = ("MultiAZ", "PreferredMaintenanceWindow", "AllocatedStorage")
-"""Of no matter for a copy that lives an hour: fewer members, another window, storage that grows by itself."""
+"""Of no matter for a copy that lives an hour: fewer members, another window, storage that grows
+by itself.
+"""
 QUOTAS = {"DBClusters": 1, "DBClusterParameterGroups": 1}
 
 
@@ -79,9 +83,11 @@ class AuroraRestore:
         *,
         exact: bool,
     ) -> None:
-        """Restore the cluster, wait, add members, wait, compare, read. `launch` makes the restore call.
+        """Restore the cluster, wait, add members, wait, compare, read. `launch` makes the
+        restore call.
 
-        `exact`: to a point in time; that call takes engine and version from its source. Raises StepFailed, StepUnknown.
+        `exact`: to a point in time; that call takes engine and version from its source. Raises
+        StepFailed, StepUnknown.
         """
         act, rds, arguments = self.act, self.rds, self.arguments
         if arguments.members < 1:
@@ -151,18 +157,22 @@ class AuroraRestore:
         found = plans.member_settings(writer, self.original.engine, "", wishes)
         if "DBInstanceClass" not in found:
             raise StepFailed(
-                f"nothing tells of which class the members of {self.original.name} were; say `instance_class`"
+                f"nothing tells of which class the members of {self.original.name} were; "
+                "say `instance_class`"
             )
         return found
 
 
 def original_cluster(rds: Rds, source: str, otherwise: Described | None) -> Original:
-    """The cluster, or what a backup or snapshot tells of it when it is gone. Raises StepFailed for neither."""
+    """The cluster, or what a backup or snapshot tells of it when it is gone. Raises StepFailed
+    for neither.
+    """
     described = rds.cluster(source)
     if described is not None:
         return Original(source, described, True, str(described.get("DbClusterResourceId", "")))
     if otherwise is None:
         raise StepFailed(
-            f"there is no rds cluster {source} in {rds.region}, and no automated backup of it is kept"
+            f"there is no rds cluster {source} in {rds.region}, and no automated backup of it "
+            "is kept"
         )
     return Original(source, otherwise, False, str(otherwise.get("DbClusterResourceId", "")))

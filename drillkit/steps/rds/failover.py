@@ -24,8 +24,8 @@ def fail_over(
 ) -> T:
     """Force a failover and wait until it has happened; what `moved` then gives.
 
-    `name` of the action for the report, `what` for people (`rds instance/eu-central-1/db`). Raises StepFailed when AWS
-    refuses, DeadlineOver when nothing moves.
+    `name` of the action for the report, `what` for people (`rds instance/eu-central-1/db`). Raises
+    StepFailed when AWS refuses, DeadlineOver when nothing moves.
     """
     began = act.clock.mono()
     act.mark("disrupted", at=began)
@@ -52,7 +52,9 @@ def fail_over(
 
 
 def settled(act: Act, what: str, database: Database | None, login: str) -> None:
-    """Wait until the database answers again where it can be asked, mark `recovered`, and run the step's checks."""
+    """Wait until the database answers again where it can be asked, mark `recovered`, and run the
+    step's checks.
+    """
     copy = Copy(name=what, disrupted=utc(act.clock.now()), database=database, login=login)
     if database is not None and login:
 

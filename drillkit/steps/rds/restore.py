@@ -1,4 +1,6 @@
-"""What the restores of databases have in common: names, network, caps, waiting, settings, reading. No kind itself."""
+"""What the restores of databases have in common: names, network, caps, waiting, settings, reading.
+No kind itself.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ from drillkit.steps.base import Act, Prospect
 
 NAME_LIMIT = 63
 LIVES_ON = timedelta(hours=2)
-"""Between a step's limit and the moment at which its copies may be swept: clean-up has its own limit."""
+"""Between a step's limit and the moment at which its copies may be swept: clean-up has its
+own limit.
+"""
 ANSWER_S = 60.0
 """A copy that is available takes connections within this time, or cannot be reached from here."""
 PASSES = (
@@ -72,9 +76,13 @@ class RestoreArguments:
     parameter_group: str = ""
     """Parameter group to copy. Default: the original's; needed where that is gone."""
     disrupted: datetime | None = None
-    """When the disaster was. Default: the moment the step begins, and the disruption counts as simulated."""
+    """When the disaster was. Default: the moment the step begins, and the disruption counts
+    as simulated.
+    """
     warm: timedelta = timedelta(minutes=10)
-    """How long reading all restored data once may take, after which it is left; `0` does not read."""
+    """How long reading all restored data once may take, after which it is left; `0` does
+    not read.
+    """
 
     @property
     def wishes(self) -> plans.Wishes:
@@ -106,7 +114,9 @@ def aws_of(act: Act) -> AwsTarget:
 
 
 def resource_name(act: Act, suffix: str = "", limit: int = NAME_LIMIT) -> str:
-    """A name for what the step makes: letters, digits and single dashes, the same whenever it is asked for."""
+    """A name for what the step makes: letters, digits and single dashes, the same whenever it is
+    asked for.
+    """
     step = re.sub(r"[^a-z0-9]+", "-", act.name.lower()).strip("-")
     name = "-".join(part for part in ("dr", act.run.id, step, suffix) if part)
     if step == act.name and len(name) <= limit:
@@ -123,7 +133,9 @@ def expires(act: Act) -> str:
 
 @contextlib.contextmanager
 def refusals_fail() -> Iterator[None]:
-    """What AWS refuses because nothing can be restored is a failed restore, not a call that went wrong."""
+    """What AWS refuses because nothing can be restored is a failed restore, not a call that
+    went wrong.
+    """
     try:
         yield
     except (NotRestorable, Quota, NoCapacity, NoKey) as why:
@@ -154,7 +166,8 @@ def copied_group(
     home: Rds | None = None,
     cluster: bool = False,
 ) -> str:
-    """Name of a parameter group for the copy: the original's, with what works on its own switched off.
+    """Name of a parameter group for the copy: the original's, with what works on its own
+    switched off.
 
     `home`: where the original's group is, when that is another region.
     """
@@ -183,7 +196,9 @@ def await_instance(
     what: str = "be available",
     seen: Callable[[], None] = lambda: None,
 ) -> Described:
-    """The instance once it serves and is `so`. Raises StepFailed with advice for a status that ends all hope."""
+    """The instance once it serves and is `so`. Raises StepFailed with advice for a status that ends
+    all hope.
+    """
 
     def look(fresh_s: float) -> Described | None:
         described = rds.instance(name, fresh_s)
@@ -233,7 +248,9 @@ class Restore:
         self,
         launch: Callable[[Planned[DeleteInstance], Mapping[str, Any], Sequence[str]], Described],
     ) -> None:
-        """Restore, wait, adjust, compare, read. `launch` makes the call. Raises StepFailed, StepUnknown, CallError."""
+        """Restore, wait, adjust, compare, read. `launch` makes the call. Raises StepFailed,
+        StepUnknown, CallError.
+        """
         act, rds = self.act, self.rds
         there = plans.network(aws_of(act), rds.region)
         name = resource_name(act)
@@ -316,7 +333,9 @@ def read(
     disrupted: datetime,
     arguments: RestoreArguments,
 ) -> None:
-    """Connect to what was restored, read it once, run its checks; then its outputs. Raises StepFailed, StepUnknown."""
+    """Connect to what was restored, read it once, run its checks; then its outputs. Raises
+    StepFailed, StepUnknown.
+    """
     made_with = str(
         original.described.get("DBName") or original.described.get("DatabaseName") or ""
     )
@@ -373,7 +392,7 @@ def _answers(act: Act, copy: Copy) -> bool:
     return False
 
 
-# -- looking ahead -----------------------------------------------------------------------------------------------------
+# -- looking ahead ---------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -410,7 +429,8 @@ class Outlook:
                 used, most = quotas.get(name, (0, count))
                 if used + count > most:
                     self.problems.append(
-                        f"the quota {name} of {rds.region} is {most} and {used} are used; {count} more are needed"
+                        f"the quota {name} of {rds.region} is {most} and {used} are used; {count} "
+                        "more are needed"
                     )
         wanted = needs.get("DBInstances", 0)
         if wanted > act.target.caps.instances:
@@ -423,7 +443,8 @@ class Outlook:
         self.permissions += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
         if not act.checks:
             self.notes.append(
-                "no `checks:` are declared: nobody will read the data, so the verdict will be unknown"
+                "no `checks:` are declared: nobody will read the data, so the verdict will "
+                "be unknown"
             )
 
     def makes(self, what: str, region: str) -> None:

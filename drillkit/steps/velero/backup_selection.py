@@ -1,4 +1,6 @@
-"""Which backup: a named one, or the newest good one of a schedule; and whether it can be used at all."""
+"""Which backup: a named one, or the newest good one of a schedule; and whether it can be used
+at all.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Chosen:
 
 
 def choose(velero: Velero, backup: str | None, schedule: str | None) -> Chosen:
-    """The backup to restore. Raises StepFailed where there is none that can be: nothing could be recovered from it."""
+    """The backup to restore. Raises StepFailed where there is none that can be: nothing could be
+    recovered from it.
+    """
     try:
         if backup is not None:
             return Chosen(_good(velero.backup(backup)))
@@ -39,13 +43,16 @@ def choose(velero: Velero, backup: str | None, schedule: str | None) -> Chosen:
 def _good(state: State) -> State:
     if not state.good:
         raise StepFailed(
-            f"expected backup {state.name} to be Completed, found {state}; a restore from it would not bring everything"
+            f"expected backup {state.name} to be Completed, found {state}; a restore from it would "
+            "not bring everything"
         )
     return state
 
 
 def within_reach(velero: Velero, chosen: Chosen) -> Location:
-    """The storage location of the backup. Raises StepFailed where it is not available: nothing can be restored now."""
+    """The storage location of the backup. Raises StepFailed where it is not available: nothing can
+    be restored now.
+    """
     try:
         location = velero.location(chosen.backup.location)
     except Absent as error:
@@ -58,9 +65,11 @@ def within_reach(velero: Velero, chosen: Chosen) -> Location:
 
 
 def idle(velero: Velero) -> None:
-    """Raises Refused while another Restore is at work or waits: Velero has one worker, and somebody may need it now."""
+    """Raises Refused while another Restore is at work or waits: Velero has one worker, and somebody
+    may need it now.
+    """
     if busy := velero.busy():
         raise Refused(
-            f"a restore is not finished: {', '.join(busy[:5])}. Velero restores one at a time, so this drill would "
-            "wait for it, or hold up a real emergency; run it again later"
+            f"a restore is not finished: {', '.join(busy[:5])}. Velero restores one at a time, so "
+            "this drill would wait for it, or hold up a real emergency; run it again later"
         )

@@ -37,13 +37,16 @@ def looks(kube: Kube, namespaces: Mapping[str, str]) -> Mapping[str, Looked]:
 
 
 def _http(kube: Kube, scratches: list[str], check: StepCheck) -> Look:
-    """`{service: web, path: /health}`: asked through the API server, which reaches into a sealed namespace."""
+    """`{service: web, path: /health}`: asked through the API server, which reaches into a
+    sealed namespace.
+    """
     assert isinstance(check.http, Mapping)
     unknown = set(check.http) - {"service", "path", "port", "namespace"}
     service = str(check.http.get("service") or "")
     if unknown or not service:
         raise UsageError(
-            f"http: expected service, path, port and namespace, found {', '.join(map(str, check.http))}"
+            "http: expected service, path, port and namespace, found "
+            f"{', '.join(map(str, check.http))}"
         )
     scratch = str(check.http.get("namespace") or scratches[0])
     path, port = str(check.http.get("path") or "/"), str(check.http.get("port") or "")
@@ -57,7 +60,9 @@ def _http(kube: Kube, scratches: list[str], check: StepCheck) -> Look:
 def _canary(
     kube: Kube, namespaces: Mapping[str, str], host: Context, copy: Copy, check: StepCheck
 ) -> Look:
-    """The newest beat in the copy: signed by the key, not younger than the disruption, and so a recovery point."""
+    """The newest beat in the copy: signed by the key, not younger than the disruption, and so a
+    recovery point.
+    """
     name = canary.object_of(str(check.canary))
     for source, scratch in namespaces.items():
         found = kube.find(CONFIGMAPS, name, scratch)
@@ -81,7 +86,9 @@ def _canary(
 
 
 def _differs(kube: Kube, source: str, name: str, beat: Beat) -> str:
-    """The original's beat of the same time must be the same, byte for byte; a later one says nothing."""
+    """The original's beat of the same time must be the same, byte for byte; a later one
+    says nothing.
+    """
     there = kube.find(CONFIGMAPS, name, source)
     try:
         original = beat_of((there or {}).get("data") or {})
@@ -93,7 +100,8 @@ def _differs(kube: Kube, source: str, name: str, beat: Beat) -> str:
 
 
 def _key(kube: Kube, host: Context, source: str, scratch: str, name: str) -> bytes:
-    """What the beat was signed with: the Secret beside the original's, the target's `canary_key`, the restored Secret.
+    """What the beat was signed with: the Secret beside the original's, the target's `canary_key`,
+    the restored Secret.
 
     The restored one comes last: who could forge a backup could forge both.
     """
@@ -108,7 +116,8 @@ def _key(kube: Kube, host: Context, source: str, scratch: str, name: str) -> byt
     if (found := _secret(kube, scratch, name)) is not None:
         return found
     raise Absent(
-        f"expected the heartbeat's key in secret/{source}/{name}; install it: drillkit canary install"
+        f"expected the heartbeat's key in secret/{source}/{name}; install it: drillkit "
+        "canary install"
     )
 
 

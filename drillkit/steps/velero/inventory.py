@@ -34,7 +34,9 @@ COMPARED = (
     DAEMONSETS,
     CRONJOBS,
 )
-"""Kinds that somebody wrote. Pods, ReplicaSets and Jobs are made anew under other names by what controls them."""
+"""Kinds that somebody wrote. Pods, ReplicaSets and Jobs are made anew under other names by what
+controls them.
+"""
 _MADE_BY_THE_CLUSTER = frozenset(
     {"v1/ConfigMap/kube-root-ca.crt", "v1/ConfigMap/openshift-service-ca.crt"}
 )
@@ -50,10 +52,12 @@ def compare(
     namespaces: Mapping[str, str],
     allowed: Iterable[str] = (),
 ) -> Comparison:
-    """Objects of the mapped namespaces: those that the backup lists, and those that stand in the copies.
+    """Objects of the mapped namespaces: those that the backup lists, and those that stand in
+    the copies.
 
-    `backed_up` and `restored` are Velero's own lists (`apps/v1/Deployment` -> `shop/web`; with `(created)` behind it in
-    that of the restore). What Velero says it failed to restore differs whatever its kind. Raises CallError.
+    `backed_up` and `restored` are Velero's own lists (`apps/v1/Deployment` -> `shop/web`; with
+    `(created)` behind it in that of the restore). What Velero says it failed to restore differs
+    whatever its kind. Raises CallError.
     """
     differs: dict[str, tuple[str, str | None, str | None]] = {}
     compared = 0

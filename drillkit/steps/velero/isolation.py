@@ -1,4 +1,6 @@
-"""Scratch namespaces: made, sealed, and shown to be sealed before anything is restored into them."""
+"""Scratch namespaces: made, sealed, and shown to be sealed before anything is restored
+into them.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Sealing:
 
 
 def sealing(allow: Iterable[str], reach: str, image: str) -> Sealing:
-    """Raises UsageError for what cannot be opened, or when what should be out of reach is opened."""
+    """Raises UsageError for what cannot be opened, or when what should be out of reach
+    is opened.
+    """
     openings = tuple(opening(each) for each in allow)
     if reach != API:
         host, _, port = reach.rpartition(":")
@@ -53,7 +57,8 @@ def make(
 ) -> None:
     """Make the namespaces and prove each of them sealed.
 
-    Raises Refused when one is not, or when nobody can tell; NotOurs when somebody else has one of the names.
+    Raises Refused when one is not, or when nobody can tell; NotOurs when somebody else has one of
+    the names.
     """
     for scratch in scratches:
         act.say(f"namespace {scratch}: made and sealed")
@@ -83,8 +88,9 @@ def _prove(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing) -> 
     control, told = ended.pop("")
     if not control:
         raise Refused(
-            f"the seal could not be proven: a pod in {outside} did not reach {how.reach} either ({told}). Name an "
-            "endpoint with `reach: HOST:PORT` that is open to pods there; nothing was restored"
+            f"the seal could not be proven: a pod in {outside} did not reach {how.reach} either "
+            f"({told}). Name an endpoint with `reach: HOST:PORT` that is open to pods there; "
+            "nothing was restored"
         )
     for scratch, (sealed, told) in ended.items():
         found = SEALED if sealed else OPEN
@@ -94,9 +100,11 @@ def _prove(act: Act, velero: Velero, scratches: Sequence[str], how: Sealing) -> 
         )
     if leaks := [scratch for scratch, (sealed, _) in ended.items() if not sealed]:
         raise Refused(
-            f"namespace {', '.join(leaks)} reaches {how.reach} in spite of its NetworkPolicy: this cluster's network "
-            "does not enforce NetworkPolicies, so a restored copy would talk to production. Install a network plugin "
-            "that does, or restore into another cluster; nothing was restored"
+            f"namespace {', '.join(leaks)} reaches {how.reach} in spite of its NetworkPolicy: this "
+            "cluster's network does not enforce NetworkPolicies, so a restored copy would talk "
+            "to production. "
+            "Install a network plugin that does, or restore into another cluster; nothing "
+            "was restored"
         )
 
 

@@ -12,7 +12,9 @@ LIMIT = 63
 
 
 def named(act: Act, *parts: str) -> str:
-    """`<run>-<step>-<part>...`, shortened where it would be too long, as a name in Kubernetes may be."""
+    """`<run>-<step>-<part>...`, shortened where it would be too long, as a name in Kubernetes
+    may be.
+    """
     text = "-".join((act.run.id, act.name, *parts)).lower()
     text = re.sub(r"[^a-z0-9]+", "-", text).strip("-")
     if len(text) <= LIMIT:

@@ -27,13 +27,15 @@ def parse_workload(text: str) -> tuple[Resource, str]:
     resource = WORKLOADS.get(kind.lower() or "deployment")
     if resource is None or not name:
         raise UsageError(
-            f"expected {', '.join(f'{k}/NAME' for k in WORKLOADS)} or the NAME of a Deployment: `{text}`"
+            f"expected {', '.join(f'{k}/NAME' for k in WORKLOADS)} or the NAME of a "
+            f"Deployment: `{text}`"
         )
     return resource, name
 
 
 def waiting_for(kube: Kube, namespaces: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """What is not ready yet, with how far it is; of `wanted` (in any of the namespaces) or of everything there.
+    """What is not ready yet, with how far it is; of `wanted` (in any of the namespaces) or of
+    everything there.
 
     Raises CallError, UsageError.
     """
@@ -71,7 +73,10 @@ def _unready(resource: Resource, found: Sequence[Object]) -> Iterator[str]:
 
 def _unbound(kube: Kube, namespace: str) -> Iterator[str]:
     for claim in kube.list(PERSISTENT_VOLUME_CLAIMS, namespace):
-        # A claim of a class that waits for its first consumer stays Pending until a pod wants it; then pods wait, too.
+        # A claim of a class that waits for its first consumer stays Pending until a pod wants it;
+        # then pods wait, too.
         phase = (claim.get("status") or {}).get("phase")
         if phase == "Lost":
-            yield f"{PERSISTENT_VOLUME_CLAIMS.said(claim['metadata']['name'], namespace)} is {phase}"
+            yield (
+                f"{PERSISTENT_VOLUME_CLAIMS.said(claim['metadata']['name'], namespace)} is {phase}"
+            )

@@ -1,4 +1,6 @@
-"""Velero's own words on a restore or a backup: fetched and kept with the run before anything is deleted."""
+"""Velero's own words on a restore or a backup: fetched and kept with the run before anything
+is deleted.
+"""
 
 from __future__ import annotations
 

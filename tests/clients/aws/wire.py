@@ -1,6 +1,8 @@
-"""An AWS on the other side of the wire that answers from memory: real botocore, real requests, no sockets.
+"""An AWS on the other side of the wire that answers from memory: real botocore, real requests,
+no sockets.
 
-`before-send` handlers see each signed request and answer in its place. What the model would not take never gets here.
+`before-send` handlers see each signed request and answer in its place. What the model would not
+take never gets here.
 """
 
 from __future__ import annotations
@@ -113,7 +115,8 @@ def _http(status: int, text: str) -> AWSResponse:
 
 def _identity(account: str) -> str:
     return (
-        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+        "<GetCallerIdentityResponse "
+        'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         f"<Account>{escape(account)}</Account><Arn>arn:aws:iam::{escape(account)}:user/x</Arn><UserId>x</UserId>"
         "</GetCallerIdentityResult></GetCallerIdentityResponse>"
     )

@@ -1,4 +1,6 @@
-"""Changes: planned, gated, pinned to what was read, marked; and what their undos make of what others did since."""
+"""Changes: planned, gated, pinned to what was read, marked; and what their undos make of what
+others did since.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""From a target to a connection: every kubeconfig that somebody may have, and every network in between."""
+"""From a target to a connection: every kubeconfig that somebody may have, and every network
+in between.
+"""
 
 from __future__ import annotations
 
@@ -342,7 +344,10 @@ def test_connecting_imports_the_official_client_only_when_it_is_opened() -> None
     import sys
 
     heavy = "('kubernetes', 'urllib3', 'tenacity', 'yaml')"
-    code = f"import sys, drillkit.clients.kube, drillkit.cleanup; print([m for m in sys.modules if m in {heavy}])"
+    code = (
+        "import sys, drillkit.clients.kube, drillkit.cleanup; print([m for m in sys.modules if m "
+        f"in {heavy}])"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )

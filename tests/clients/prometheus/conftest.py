@@ -1,4 +1,6 @@
-"""A tiny exporter that a test sets, a real Prometheus that scrapes it every second, and a server that obeys."""
+"""A tiny exporter that a test sets, a real Prometheus that scrapes it every second, and a server
+that obeys.
+"""
 
 from __future__ import annotations
 

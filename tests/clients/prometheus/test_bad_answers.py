@@ -1,4 +1,6 @@
-"""A metrics server that is down, slow, wrong or refuses: each told apart, no secret in any message."""
+"""A metrics server that is down, slow, wrong or refuses: each told apart, no secret in
+any message.
+"""
 
 from __future__ import annotations
 

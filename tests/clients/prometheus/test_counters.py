@@ -73,7 +73,9 @@ events = st.lists(st.integers(0, 50), min_size=1, max_size=60)
 
 @given(events, st.data())
 def test_every_event_between_two_scrapes_is_counted_once_whatever_restarts(happened, data):
-    """A process counts events and restarts right after some scrapes; a scrape sees what it counted since."""
+    """A process counts events and restarts right after some scrapes; a scrape sees what it
+    counted since.
+    """
     restarts = data.draw(st.lists(st.booleans(), min_size=len(happened), max_size=len(happened)))
     seen, value = [(0.0, 0.0)], 0
     for at, (more, restart) in enumerate(zip(happened, restarts, strict=True), 1):
@@ -99,7 +101,9 @@ def test_windows_that_meet_add_up_to_the_whole(values, data):
 
 @given(st.lists(events, min_size=1, max_size=5))
 def test_the_growth_of_a_sum_is_the_sum_of_the_growths_with_pods_replaced_at_any_time(pods):
-    """Each pod lives after the one before it, as a series of its own that begins at its first count."""
+    """Each pod lives after the one before it, as a series of its own that begins at its
+    first count.
+    """
     several, at, truth = [], 10.0, 0
     for i, happened in enumerate(pods):
         counts = list(accumulate(happened))

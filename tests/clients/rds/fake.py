@@ -1,6 +1,8 @@
-"""An RDS in memory, in its own time: states pass as the clock does, tags are inherited, falsy values count.
+"""An RDS in memory, in its own time: states pass as the clock does, tags are inherited, falsy
+values count.
 
-Small on purpose: what a restore asks for, with the refusals that matter. The sandbox's RDS is the thorough one.
+Small on purpose: what a restore asks for, with the refusals that matter. The sandbox's RDS is the
+thorough one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What is asked of RDS, as it leaves: every setting carried over, the network never, all of it valid for the model."""
+"""What is asked of RDS, as it leaves: every setting carried over, the network never, all of it
+valid for the model.
+"""
 
 from __future__ import annotations
 
@@ -273,7 +275,8 @@ def test_a_snapshot_is_copied_in_the_destination_with_its_source_region_and_key(
     assert sent["region"] == "eu-west-1"
     assert sent["SourceDBSnapshotIdentifier"] == arn
     assert sent["KmsKeyId"].endswith(":key/k")
-    # botocore turns SourceRegion into the signed URL that RDS wants, signed for the source's region.
+    # botocore turns SourceRegion into the signed URL that RDS wants, signed for the
+    # source's region.
     assert "SourceRegion" not in sent
     assert "eu-central-1" in sent["PreSignedUrl"]
     assert "DestinationRegion=eu-west-1" in sent["PreSignedUrl"]

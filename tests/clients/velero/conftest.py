@@ -1,4 +1,6 @@
-"""A cluster with Velero in memory, on a clock that jumps; files are read from its bucket, without sockets."""
+"""A cluster with Velero in memory, on a clock that jumps; files are read from its bucket,
+without sockets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is sent to Velero fits Velero's own definitions, which a folder named by DRILLKIT_CRDS holds."""
+"""What is sent to Velero fits Velero's own definitions, which a folder named by
+DRILLKIT_CRDS holds.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ FOLDER = os.environ.get("DRILLKIT_CRDS", "")
 
 
 def strict(schema: Any) -> Any:
-    """A CRD's schema as JSON Schema that takes no unknown fields (the API server would drop them in silence)."""
+    """A CRD's schema as JSON Schema that takes no unknown fields (the API server would drop them
+    in silence).
+    """
     if isinstance(schema, list):
         return [strict(each) for each in schema]
     if not isinstance(schema, dict):

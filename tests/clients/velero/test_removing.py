@@ -140,7 +140,9 @@ def test_the_originals_own_disk_is_let_go_and_never_deleted(world: World) -> Non
 
 
 def test_a_second_look_finds_what_the_first_left_behind(world: World) -> None:
-    """The process ended after the namespace was gone and before its volumes were; nothing was confirmed."""
+    """The process ended after the namespace was gone and before its volumes were; nothing
+    was confirmed.
+    """
     stage = world.stage
     restore(stage)
     undo = scratch_undo(COPY, stage.run, handles(stage)[:1])

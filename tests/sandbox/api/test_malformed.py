@@ -1,4 +1,6 @@
-"""Bodies with something of a wrong type anywhere are answered, whatever it is, and what is stored stays readable."""
+"""Bodies with something of a wrong type anywhere are answered, whatever it is, and what is stored
+stays readable.
+"""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def test_without_a_pipe_the_end_of_input_means_nothing(start):
 def test_it_ends_with_a_parent_that_is_killed(tmp_path):
     script = (
         "import subprocess, sys, time\n"
-        "p = subprocess.Popen([sys.executable, '-m', 'drillkit.sandbox', '--state', sys.argv[1], '--no-cluster',"
+        "p = subprocess.Popen([sys.executable, '-m', 'drillkit.sandbox', '--state', "
+        "sys.argv[1], '--no-cluster',"
         " '--die-with-parent'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)\n"
         "p.stdout.readline(); print(p.pid, flush=True); time.sleep(60)\n"
     )

@@ -39,7 +39,9 @@ def lab(aws: AwsHandle) -> Lab:
 
 
 class Sql:
-    """A connection to one of the sandbox's databases; called with SQL, it gives the first value of the first row."""
+    """A connection to one of the sandbox's databases; called with SQL, it gives the first value of
+    the first row.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -1,4 +1,6 @@
-"""Instances as their users meet them: states, failover, modifications, protection, groups, quotas, pages."""
+"""Instances as their users meet them: states, failover, modifications, protection, groups,
+quotas, pages.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Restores of real PostgreSQL data: snapshots, points in time, other regions, sources that are gone."""
+"""Restores of real PostgreSQL data: snapshots, points in time, other regions, sources that
+are gone.
+"""
 
 from __future__ import annotations
 

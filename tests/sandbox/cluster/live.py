@@ -33,7 +33,9 @@ async def until(true, limit_s=15.0):
 
 
 async def get(url, timeout_s=5.0):
-    """(status, body, seconds) of one request on a fresh connection; status 0 if it was not answered."""
+    """(status, body, seconds) of one request on a fresh connection; status 0 if it was
+    not answered.
+    """
     host, _, rest = url.removeprefix("http://").partition(":")
     port, _, path = rest.partition("/")
     started = time.monotonic()

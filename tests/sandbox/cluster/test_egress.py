@@ -1,4 +1,6 @@
-"""NetworkPolicies for egress: which pods they bind, what they open, and what of it one machine can keep."""
+"""NetworkPolicies for egress: which pods they bind, what they open, and what of it one machine
+can keep.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Chaos Mesh, Istio and LitmusChaos on a virtual clock, and the rules that the proxy gets from them."""
+"""Chaos Mesh, Istio and LitmusChaos on a virtual clock, and the rules that the proxy gets
+from them.
+"""
 
 from __future__ import annotations
 

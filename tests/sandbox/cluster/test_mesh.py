@@ -178,7 +178,8 @@ def test_bodies_of_any_framing_pass_through_the_proxy(tmp_path):
                 answer = await asyncio.wait_for(reader.readuntil(b"ok\n"), 5)
                 assert answer.startswith(b"HTTP/1.1 200")
             writer.write(
-                b"HEAD /health HTTP/1.1\r\nHost: web\r\n\r\nGET /missing HTTP/1.1\r\nHost: web\r\n\r\n"
+                b"HEAD /health HTTP/1.1\r\nHost: web\r\n\r\nGET /missing HTTP/1.1\r\n"
+                b"Host: web\r\n\r\n"
             )
             both = await asyncio.wait_for(reader.readuntil(b"no such page\n"), 5)
             assert both.count(b"HTTP/1.1") == 2

@@ -1,4 +1,6 @@
-"""The official client refuses objects with missing fields; what the controllers write must satisfy it."""
+"""The official client refuses objects with missing fields; what the controllers write must
+satisfy it.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,9 @@ def owned_by(owner: Object) -> list[Object]:
 
 
 def furnish(world: World) -> None:
-    """A small shop: deployment, its replica set and pod, service, settings, secret, schedule, volume, policy."""
+    """A small shop: deployment, its replica set and pod, service, settings, secret, schedule,
+    volume, policy.
+    """
     world.store.create(("", "namespaces"), {"metadata": {"name": SHOP, "labels": {"team": "web"}}})
     labels = {"app": "web"}
     pod_spec = {"containers": [{"name": "web", "image": "shop/web:1"}]}
@@ -171,7 +173,9 @@ def world() -> World:
 
 @pytest.fixture
 def phases(world: World) -> Callable[[Gvr, str], list[str]]:
-    """Starts listening; called with a resource and a name it answers every phase the object went through."""
+    """Starts listening; called with a resource and a name it answers every phase the object
+    went through.
+    """
     seen: list[tuple[Gvr, str, str]] = []
 
     def hear(event: Any) -> None:

@@ -1,4 +1,6 @@
-"""Downloads over real HTTP with an expiry, the server's version, S3, the event loop, Velero's own schemas."""
+"""Downloads over real HTTP with an expiry, the server's version, S3, the event loop, Velero's
+own schemas.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ class Lab:
         self.aws, self.folder = aws, folder
         credentials = folder / "credentials"
         credentials.write_text(
-            f"[default]\naws_access_key_id = {aws.access_key}\naws_secret_access_key = {aws.secret_key}\n"
+            f"[default]\naws_access_key_id = {aws.access_key}\n"
+            f"aws_secret_access_key = {aws.secret_key}\n"
         )
         logins = {}
         for name, access in aws.databases.items():
@@ -145,7 +146,9 @@ class Lab:
         return Clients(self.target, SystemClock(), Fence())
 
     def inventory(self) -> dict[str, list[str]]:
-        """Everything that a run could have left, by region and kind; automated backups come and go by themselves."""
+        """Everything that a run could have left, by region and kind; automated backups come and go
+        by themselves.
+        """
         found: dict[str, list[str]] = {}
         for region in (self.aws.region, self.aws.dr_region):
             rds = self.clients().rds.at(region)

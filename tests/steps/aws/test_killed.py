@@ -1,4 +1,6 @@
-"""A run that is killed while AWS still works for it: `drillkit recover` waits for what is being made and removes it."""
+"""A run that is killed while AWS still works for it: `drillkit recover` waits for what is being
+made and removes it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Aurora, failovers, caches, deleted sources, freshness; and Jobs that read from inside a cluster."""
+"""Aurora, failovers, caches, deleted sources, freshness; and Jobs that read from inside
+a cluster.
+"""
 
 from __future__ import annotations
 

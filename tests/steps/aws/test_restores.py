@@ -1,4 +1,6 @@
-"""Restores of a real PostgreSQL: met, violated each for its own reason, unknown when nobody could look."""
+"""Restores of a real PostgreSQL: met, violated each for its own reason, unknown when nobody
+could look.
+"""
 
 from __future__ import annotations
 

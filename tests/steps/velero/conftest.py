@@ -1,4 +1,6 @@
-"""One sandbox with Velero for all tests of this folder that run in one process; each test breaks it in its own way."""
+"""One sandbox with Velero for all tests of this folder that run in one process; each test breaks it
+in its own way.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Restore drills against the sandbox: what is met, what is violated and why, and that nothing is left."""
+"""Restore drills against the sandbox: what is met, what is violated and why, and that nothing
+is left.
+"""
 
 from __future__ import annotations
 

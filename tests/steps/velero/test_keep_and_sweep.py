@@ -1,4 +1,6 @@
-"""`keep` and `sweep`: a copy that somebody needs stays, what has outlived its run goes, and nothing else does."""
+"""`keep` and `sweep`: a copy that somebody needs stays, what has outlived its run goes, and nothing
+else does.
+"""
 
 from __future__ import annotations
 

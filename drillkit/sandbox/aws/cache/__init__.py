@@ -1,1 +1,3 @@
-"""ElastiCache as it behaves, with a small key-value server that speaks Redis's protocol behind each group."""
+"""ElastiCache as it behaves, with a small key-value server that speaks Redis's protocol behind
+each group.
+"""

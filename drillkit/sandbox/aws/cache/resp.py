@@ -23,7 +23,9 @@ class _Refused(Exception):
 
 
 def _read(stream: BufferedIOBase) -> list[bytes] | None:
-    """One command; None at the end of the connection.  Raises ValueError on anything malformed or too large."""
+    """One command; None at the end of the connection.  Raises ValueError on anything malformed or
+    too large.
+    """
     line = stream.readline(65536)
     if not line:
         return None
@@ -56,7 +58,9 @@ def _encode(value: object) -> bytes:
 
 
 class KeyValueServer:
-    """One data set on one port; `cut` drops every connection and closes the port, `open` opens the same port again."""
+    """One data set on one port; `cut` drops every connection and closes the port, `open` opens the
+    same port again.
+    """
 
     def __init__(self, data: dict[bytes, bytes] | None = None) -> None:
         self.data = dict(data or {})
@@ -182,6 +186,6 @@ class KeyValueServer:
 
     def _info(self, arguments: list[bytes]) -> bytes:
         return (
-            b"# Server\r\nredis_version:7.1.0\r\n# Replication\r\nrole:master\r\n# Keyspace\r\ndb0:keys=%d\r\n"
-            % len(self.data)
+            b"# Server\r\nredis_version:7.1.0\r\n# Replication\r\nrole:master\r\n# Keyspace\r\n"
+            b"db0:keys=%d\r\n" % len(self.data)
         )

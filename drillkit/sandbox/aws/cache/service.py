@@ -1,4 +1,6 @@
-"""Replication groups: create (also from a snapshot), describe, fail over, snapshot, delete; with tags and events."""
+"""Replication groups: create (also from a snapshot), describe, fail over, snapshot, delete; with
+tags and events.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,8 @@ class Cache:
         if action is None:
             raise Fault(
                 "InvalidAction",
-                f"the sandbox's ElastiCache does not serve {call.action}; it serves {', '.join(ACTIONS)}",
+                f"the sandbox's ElastiCache does not serve {call.action}; it serves "
+                f"{', '.join(ACTIONS)}",
             )
         with self.lock:
             return self.protocol.write(call, action(self, call.region, call.params))
@@ -109,7 +112,9 @@ class Cache:
         job: Callable[[], None],
         then: Callable[[], object] | None = None,
     ) -> None:
-        """Does `job` in the background while the state holds, then makes the item available (or lets `then` end it)."""
+        """Does `job` in the background while the state holds, then makes the item available (or
+        lets `then` end it).
+        """
         item.status = state
         kind = "cache" if isinstance(item, Group) else "cache-snapshot"
 

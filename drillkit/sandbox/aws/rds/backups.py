@@ -1,4 +1,6 @@
-"""Automated backups of instances and clusters: taken, shipped, shown, kept after their source is gone."""
+"""Automated backups of instances and clusters: taken, shipped, shown, kept after their source
+is gone.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def take(rds: Rds, item: Instance | Cluster) -> None:
 
 
 def _show_bases(rds: Rds, item: Instance | Cluster) -> None:
-    """One automated snapshot for every base backup there is, and none for those that were pruned."""
+    """One automated snapshot for every base backup there is, and none for those that
+    were pruned.
+    """
     database = item.database
     if database is None or database.archive is None:
         return
@@ -150,7 +154,9 @@ def fill(snapshot: Snapshot, item: Instance | Cluster) -> None:
 
 
 def final_snapshot(rds: Rds, item: Instance | Cluster, name: str) -> None:
-    """The last snapshot before a deletion; raises if it cannot be taken, so that the deletion does not go on."""
+    """The last snapshot before a deletion; raises if it cannot be taken, so that the deletion does
+    not go on.
+    """
     with rds.lock:
         snapshot = new_snapshot(rds, item, name, "manual", {})
     fill(snapshot, item)
@@ -165,7 +171,9 @@ def switch_off(rds: Rds, item: Instance | Cluster) -> None:
 
 
 def source_deleted(rds: Rds, region: str, key: str, keep: bool) -> None:
-    """The source is gone: its automated backup is `retained`, or goes too, with the automated snapshots."""
+    """The source is gone: its automated backup is `retained`, or goes too, with the
+    automated snapshots.
+    """
     with rds.lock:
         there = rds.region(region)
         backup = there.backups.get(key)
@@ -235,7 +243,9 @@ def shown(rds: Rds, backup: Backup) -> dict[str, Any]:
 
 
 def describe_instance_backups(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """Of one source, by its DbiResourceId, ARN or name, or of all; deleted sources are `retained`."""
+    """Of one source, by its DbiResourceId, ARN or name, or of all; deleted sources
+    are `retained`.
+    """
     return {
         "DBInstanceAutomatedBackups": [
             shown(rds, backup)
@@ -293,7 +303,9 @@ def delete_instance_backup(rds: Rds, region: str, params: Params) -> dict[str, A
 
 
 class Shipper:
-    """Ships WAL of every database with an automated backup, again and again, and takes new base backups at times."""
+    """Ships WAL of every database with an automated backup, again and again, and takes new base
+    backups at times.
+    """
 
     def __init__(self, rds: Rds) -> None:
         self._rds = rds
@@ -382,7 +394,9 @@ def _source_name(backup: Backup) -> str:
 
 
 def lose_wal(rds: Rds, pattern: str) -> int:
-    """Destroys the archived WAL of automated backups whose source matches; returns how many were hit."""
+    """Destroys the archived WAL of automated backups whose source matches; returns how many
+    were hit.
+    """
     hit = 0
     with rds.lock:
         for region in rds.regions.values():

@@ -1,7 +1,9 @@
-"""Aurora clusters.  One PostgreSQL server stands behind the writer and the reader endpoint; members are its names.
+"""Aurora clusters.  One PostgreSQL server stands behind the writer and the reader endpoint; members
+are its names.
 
-The cluster answers nobody before its first member is created, as in Aurora, and a failover really restarts the server.
-Replica lag, storage that outlives its server and clones without a copy are not emulated.
+The cluster answers nobody before its first member is created, as in Aurora, and a failover really
+restarts the server. Replica lag, storage that outlives its server and clones without a copy are
+not emulated.
 """
 
 from __future__ import annotations
@@ -323,7 +325,8 @@ def failover_db_cluster(rds: Rds, region: str, params: Params) -> dict[str, Any]
     if cluster.status != "available" or target not in others or cluster.database is None:
         raise rds.fault(
             "InvalidDBClusterStateFault",
-            f"DBCluster {cluster.id} ({cluster.status}) has no reader {target or ''} that could take over",
+            f"DBCluster {cluster.id} ({cluster.status}) has no reader {target or ''} that could "
+            "take over",
         )
     server = cluster.database.server
 

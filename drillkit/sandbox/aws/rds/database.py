@@ -1,4 +1,6 @@
-"""What an instance or a cluster stands on: one PostgreSQL server, its volume and its automated backup."""
+"""What an instance or a cluster stands on: one PostgreSQL server, its volume and its
+automated backup.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ WORK_AT_ONCE = (
     3  # copies, recoveries and base backups in flight; more only makes each of them slower
 )
 
-# Parameters of a parameter group that this PostgreSQL is told about; the rest is kept and shown, but has no effect.
+# Parameters of a parameter group that this PostgreSQL is told about; the rest is kept and shown,
+# but has no effect.
 APPLIED = frozenset(
     {
         "autovacuum",
@@ -81,7 +84,9 @@ class Databases:
             database.server.abandon()
 
     def stop_all(self) -> None:
-        """Stops every server as a crash would, which is quick, and removes folders outside the state folder."""
+        """Stops every server as a crash would, which is quick, and removes folders outside the
+        state folder.
+        """
         for database in list(self._known):
             database.server.stop("immediate", timeout_s=5.0)
         if self.tools.moved:
@@ -101,7 +106,9 @@ class Database:
         self.archive: Archive | None = None
 
     def use_parameters(self, values: dict[str, str]) -> None:
-        """Takes over the parameters of a parameter group that can be had; they hold from the next start."""
+        """Takes over the parameters of a parameter group that can be had; they hold from the
+        next start.
+        """
         self.server.configure(**{name: value for name, value in values.items() if name in APPLIED})
 
     def create(
@@ -112,7 +119,8 @@ class Database:
             self.owner.template.copy_to(self.server.data)
             self.server.start()
             self.server.query(
-                f"create role {identifier(user)} login createdb createrole password {literal(password)}"
+                f"create role {identifier(user)} login createdb createrole password "
+                f"{literal(password)}"
             )
             self.server.query(
                 f"grant pg_monitor, pg_read_all_data, pg_signal_backend to {identifier(user)}"
@@ -142,7 +150,9 @@ class Database:
         self.server.query(f"alter role {identifier(user)} password {literal(password)}")
 
     def back_up(self) -> None:
-        """Switches the automated backup on, or adds a base backup to it; afterwards it can restore to now."""
+        """Switches the automated backup on, or adds a base backup to it; afterwards it can restore
+        to now.
+        """
         with self.owner.work:
             if self.archive is None:
                 self.archive = Archive(
@@ -172,7 +182,9 @@ class Database:
         return folder, at
 
     def remove(self, keep_backup: bool) -> None:
-        """Stops the server and deletes its volume, and its automated backup unless that is to be kept."""
+        """Stops the server and deletes its volume, and its automated backup unless that is to
+        be kept.
+        """
         if (
             keep_backup
             and self.archive is not None

@@ -10,7 +10,8 @@ from drillkit.sandbox.aws.rds.settings import cluster_parameter_group, parameter
 from drillkit.sandbox.aws.rds.state import Group, Params, Rds, subnets_shown, tags_of, where
 from drillkit.sandbox.aws.wire import Fault
 
-# Parameters every group shows with the engine's value, beside those somebody set: (value, type, needs a restart).
+# Parameters every group shows with the engine's value, beside those somebody set: (value, type,
+# needs a restart).
 ENGINE_DEFAULTS = {
     "autovacuum": ("1", "dynamic"),
     "cron.database_name": ("postgres", "static"),
@@ -153,7 +154,8 @@ def _modify(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
         if static and parameter.get("ApplyMethod") != "pending-reboot":
             raise Fault(
                 "InvalidParameterCombination",
-                f"cannot use immediate apply method for static parameter {parameter['ParameterName']}",
+                "cannot use immediate apply method for static parameter "
+                f"{parameter['ParameterName']}",
             )
         group.parameters[parameter["ParameterName"]] = {
             key: parameter[key]
@@ -181,7 +183,8 @@ def _delete(kind: Kind, rds: Rds, region: str, params: Params) -> dict[str, Any]
     if name.startswith("default.") or users:
         raise rds.fault(
             "InvalidDBParameterGroupStateFault",
-            f"the parameter group {name} is in use by {', '.join(users) or 'RDS itself'} and cannot be deleted",
+            f"the parameter group {name} is in use by {', '.join(users) or 'RDS itself'} and "
+            "cannot be deleted",
         )
     del kind.shelf(rds, region)[name]
     return {}

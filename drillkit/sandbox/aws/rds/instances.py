@@ -174,7 +174,9 @@ def create_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 def master_password(
     rds: Rds, region: str, name: str, params: Params
 ) -> tuple[str, dict[str, str] | None]:
-    """The master user's password as given, or a new one kept as a secret and how the API shows that secret."""
+    """The master user's password as given, or a new one kept as a secret and how the API shows
+    that secret.
+    """
     if not params.get("ManageMasterUserPassword"):
         if not params.get("MasterUserPassword"):
             raise Fault(
@@ -230,7 +232,9 @@ def _create_member(
 
 
 def _join(cluster: Cluster) -> None:
-    """The cluster's server listens from its first member on: a cluster without members answers nobody."""
+    """The cluster's server listens from its first member on: a cluster without members
+    answers nobody.
+    """
     with _JOINING:  # members may come two at a time
         if cluster.database is not None and not cluster.database.server.running:
             cluster.database.server.start()
@@ -260,7 +264,9 @@ def describe_db_instances(rds: Rds, region: str, params: Params) -> dict[str, An
 
 
 def modify_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """Some changes hold at once, some wait for `modifying`, and without ApplyImmediately they stay pending."""
+    """Some changes hold at once, some wait for `modifying`, and without ApplyImmediately they
+    stay pending.
+    """
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     if instance.status in BUSY or instance.status.startswith(("failed", "restore-error")):
         raise rds.fault(
@@ -379,13 +385,16 @@ def start_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
 
 
 def delete_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """Deletes it, after a final snapshot if one is wanted; its automated backup stays when that is asked for."""
+    """Deletes it, after a final snapshot if one is wanted; its automated backup stays when that is
+    asked for.
+    """
     instance = rds.instance(region, params["DBInstanceIdentifier"])
     final = params.get("FinalDBSnapshotIdentifier")
     if instance.attrs["DeletionProtection"]:
         raise Fault(
             "InvalidParameterCombination",
-            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
+            "Cannot delete protected DB Instance, please disable deletion protection and "
+            "try again.",
         )
     if instance.status in BUSY:
         raise rds.fault(

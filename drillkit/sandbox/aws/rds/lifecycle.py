@@ -1,4 +1,6 @@
-"""States that follow real work: a thread per operation carries a resource from one state to the next."""
+"""States that follow real work: a thread per operation carries a resource from one state to
+the next.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,8 @@ def run(
 ) -> None:
     """Starts the work in the background; the first state holds from now on.
 
-    The work ends in `final`, in `failure` if any of it raises, or in the state a knob wants.  `then` runs, under the
-    lock, only after all went well.
+    The work ends in `final`, in `failure` if any of it raises, or in the state a knob wants.
+    `then` runs, under the lock, only after all went well.
     """
     with rds.lock:
         item.status = phases[0].status

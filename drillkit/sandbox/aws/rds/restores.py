@@ -15,8 +15,8 @@ from drillkit.sandbox.aws.rds.lifecycle import Phase, run
 from drillkit.sandbox.aws.rds.state import Backup, Instance, Params, Rds, tags_of
 from drillkit.sandbox.aws.wire import Fault
 
-# What a copy takes from its source unless told otherwise.  Everything else falls back to RDS's defaults: Single-AZ,
-# default parameter, option and security groups, no IAM authentication.
+# What a copy takes from its source unless told otherwise.  Everything else falls back to RDS's
+# defaults: Single-AZ, default parameter, option and security groups, no IAM authentication.
 CARRIED = (
     "Engine",
     "EngineVersion",
@@ -38,7 +38,9 @@ CARRIED = (
 
 
 def copied_fields(rds: Rds, region: str, source: dict[str, Any], params: Params) -> dict[str, Any]:
-    """The fields of a copy: defaults, then what is carried over, then what the request says, false and zero too."""
+    """The fields of a copy: defaults, then what is carried over, then what the request says, false
+    and zero too.
+    """
     if params.get("Engine") not in (None, source["Engine"]):
         raise Fault(
             "InvalidParameterCombination",
@@ -61,7 +63,8 @@ def _launch(
     load: Callable[[Database], None],
 ) -> dict[str, Any]:
     fields = copied_fields(rds, region, source, params)
-    # Without tags in the request a copy inherits the source's: tag-driven backup and monitoring then adopt it.
+    # Without tags in the request a copy inherits the source's: tag-driven backup and monitoring
+    # then adopt it.
     instance = new_instance(
         rds, region, name, fields, tags_of(params) if "Tags" in params else inherited
     )
@@ -74,7 +77,9 @@ def _launch(
 
 
 def restore_from_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """A new instance with a snapshot's contents; a snapshot of another region must be copied here first."""
+    """A new instance with a snapshot's contents; a snapshot of another region must be copied
+    here first.
+    """
     if "DBSnapshotIdentifier" not in params:
         raise Fault("InvalidParameterCombination", "DBSnapshotIdentifier must be given")
     snapshot = rds.snapshot(region, params["DBSnapshotIdentifier"], cluster=False)
@@ -109,7 +114,9 @@ def _load_point(
 
 
 def find_backup(rds: Rds, region: str, params: Params) -> Backup:
-    """The automated backup a point-in-time restore starts from; raises the fault for none or more than one source."""
+    """The automated backup a point-in-time restore starts from; raises the fault for none or more
+    than one source.
+    """
     by_name, by_id, by_arn = (
         params.get(key)
         for key in (
@@ -146,7 +153,9 @@ def find_backup(rds: Rds, region: str, params: Params) -> Backup:
 
 
 def check_point(rds: Rds, backup: Backup, wanted: datetime | None, latest: bool) -> datetime:
-    """The time to recover to; raises InvalidRestoreFault outside the window that can really be restored."""
+    """The time to recover to; raises InvalidRestoreFault outside the window that can really
+    be restored.
+    """
     if (wanted is not None) == latest:
         raise Fault(
             "InvalidParameterCombination",
@@ -167,7 +176,9 @@ def check_point(rds: Rds, backup: Backup, wanted: datetime | None, latest: bool)
 
 
 def restore_to_point_in_time(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """A new instance with the contents another had at a time, recovered for real from its base backup and WAL."""
+    """A new instance with the contents another had at a time, recovered for real from its base
+    backup and WAL.
+    """
     if "TargetDBInstanceIdentifier" not in params:
         raise Fault("InvalidParameterCombination", "TargetDBInstanceIdentifier must be given")
     backup = find_backup(rds, region, params)

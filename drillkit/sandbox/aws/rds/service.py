@@ -30,7 +30,8 @@ def answer(rds: Rds, call: Call) -> str:
     if action is None:
         raise Fault(
             "InvalidAction",
-            f"the sandbox's RDS does not serve {call.action}; it serves {', '.join(sorted(ACTIONS))}",
+            f"the sandbox's RDS does not serve {call.action}; it serves "
+            f"{', '.join(sorted(ACTIONS))}",
         )
     with rds.lock:
         result = action(rds, call.region, call.params)

@@ -1,4 +1,6 @@
-"""From request parameters to the fields a resource shows; what is given wins even when it is false, empty or zero."""
+"""From request parameters to the fields a resource shows; what is given wins even when it is false,
+empty or zero.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def plain(params: Params) -> dict[str, Any]:
 
 
 def instance_fields(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """Every field of an instance that `params` speaks of; raises the fault for a group that does not exist."""
+    """Every field of an instance that `params` speaks of; raises the fault for a group that does
+    not exist.
+    """
     fields = plain(params)
     if "VpcSecurityGroupIds" in params:
         fields["VpcSecurityGroups"] = security_groups(params["VpcSecurityGroupIds"])
@@ -138,7 +142,9 @@ def instance_defaults(rds: Rds, region: str, engine: str) -> dict[str, Any]:
 
 
 def finish_network(fields: dict[str, Any], params: Params) -> None:
-    """Public unless said otherwise where the default subnets are used, and a standby zone for Multi-AZ, as in RDS."""
+    """Public unless said otherwise where the default subnets are used, and a standby zone for
+    Multi-AZ, as in RDS.
+    """
     if "PubliclyAccessible" not in params:
         fields["PubliclyAccessible"] = fields["DBSubnetGroup"]["DBSubnetGroupName"] == "default"
     place_standby(fields)

@@ -1,4 +1,6 @@
-"""Manual snapshots of instances and clusters: create, copy (also from another region), describe, delete."""
+"""Manual snapshots of instances and clusters: create, copy (also from another region),
+describe, delete.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,9 @@ def copy_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[str,
 
 
 def _check_presigned(source: Snapshot, region: str, params: Params) -> None:
-    """A copy of an encrypted snapshot from another region needs the signed URL that SourceRegion makes clients send."""
+    """A copy of an encrypted snapshot from another region needs the signed URL that SourceRegion
+    makes clients send.
+    """
     encrypted = source.attrs["StorageEncrypted" if source.cluster else "Encrypted"]
     if source.region != region and encrypted and not params.get("PreSignedUrl"):
         raise Fault(

@@ -43,7 +43,9 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 @dataclass(eq=False)
 class Instance:
-    """A DB instance.  `attrs` holds the fields of the API's DBInstance that we are told rather than derive."""
+    """A DB instance.  `attrs` holds the fields of the API's DBInstance that we are told rather
+    than derive.
+    """
 
     region: str
     attrs: dict[str, Any]
@@ -143,7 +145,9 @@ class Region:
 
 
 class Rds:
-    """The service's state and the means it works with.  Hold `lock` while reading or changing state."""
+    """The service's state and the means it works with.  Hold `lock` while reading or
+    changing state.
+    """
 
     def __init__(
         self, account: str, databases: Databases, knobs: Knobs, protocol: QueryProtocol
@@ -269,7 +273,9 @@ def name_of(identifier: str) -> str:
 
 
 def where(region: str, identifier: str) -> tuple[str, str]:
-    """The region and the name of something given by name or ARN.  An automated snapshot's name has a colon itself."""
+    """The region and the name of something given by name or ARN.  An automated snapshot's name has
+    a colon itself.
+    """
     if not identifier.startswith("arn:"):
         return region, identifier.lower()
     parts = identifier.split(":", 6)

@@ -1,1 +1,3 @@
-"""What runs inside the cluster's child processes; standard library only, started through `boot.py`."""
+"""What runs inside the cluster's child processes; standard library only, started
+through `boot.py`.
+"""

@@ -1,7 +1,9 @@
-"""Start a child of the sandbox: tie its life to the parent's, then run one module. Executed as a script.
+"""Start a child of the sandbox: tie its life to the parent's, then run one module. Executed as
+a script.
 
-`python -S -E boot.py PARENT_PID MODULE [ARGUMENT...]` runs `drillkit.sandbox.cluster.MODULE.main(arguments)`.
-A parent of 0 leaves the child untied: the reaper has work to do when the parent is gone.
+`python -S -E boot.py PARENT_PID MODULE [ARGUMENT...]` runs
+`drillkit.sandbox.cluster.MODULE.main(arguments)`. A parent of 0 leaves the child untied: the reaper
+has work to do when the parent is gone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ SIGKILL = 9
 def tether(parent_pid: int) -> None:
     """Ask the kernel to kill this process when its parent ends; exit if the parent is already gone.
 
-    Linux only; elsewhere the reaper process does it. The parent is checked after the request: it may have died before.
+    Linux only; elsewhere the reaper process does it. The parent is checked after the request: it
+    may have died before.
     """
     if sys.platform == "linux":
         import ctypes
@@ -28,7 +31,9 @@ def tether(parent_pid: int) -> None:
 
 
 def _skip_package_code(cluster_dir: str) -> None:
-    """Register the enclosing packages without running their `__init__`: a pod has to be up in 50 ms."""
+    """Register the enclosing packages without running their `__init__`: a pod has to be up in
+    50 ms.
+    """
     path = cluster_dir
     for name in ("drillkit.sandbox.cluster", "drillkit.sandbox", "drillkit"):
         package = type(sys)(name)

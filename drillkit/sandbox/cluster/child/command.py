@@ -7,7 +7,9 @@ import sys
 
 
 def main(arguments: list[str]) -> None:
-    """Replace this process by `arguments`; exit code 127 if there is no such program, 126 if it cannot be run."""
+    """Replace this process by `arguments`; exit code 127 if there is no such program, 126 if it
+    cannot be run.
+    """
     try:
         os.execvp(arguments[0], arguments)
     except FileNotFoundError:

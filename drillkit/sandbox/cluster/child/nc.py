@@ -1,4 +1,6 @@
-"""`nc [-z] [-w SECONDS] HOST PORT`: succeeds once connected, sends nothing, keeps to the pod's NetworkPolicies."""
+"""`nc [-z] [-w SECONDS] HOST PORT`: succeeds once connected, sends nothing, keeps to the
+pod's NetworkPolicies.
+"""
 
 from __future__ import annotations
 

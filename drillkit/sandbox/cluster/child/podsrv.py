@@ -1,13 +1,18 @@
-"""The program in every emulated image: a small HTTP/1.1 server, one thread a connection, about 10 MB, up in 50 ms.
+"""The program in every emulated image: a small HTTP/1.1 server, one thread a connection, about 10
+MB, up in 50 ms.
 
 Settings come from the container's environment:
 
-- `SANDBOX_BIND`, `SANDBOX_PORT`: address wanted; falls back to a free port, then to 127.0.0.1. The address taken is the
-  first line of output.
-- `SANDBOX_POD`: `namespace/name`. `SANDBOX_MESH`: `host:port` of the mesh, through which other services are called.
-- `SANDBOX_CALLS`: URLs (`http://orders/`) that a page needs; a page fails with 502 when one of them does.
-- `SANDBOX_LATENCY_MS`, `SANDBOX_FAIL_PERCENT`: how slow it is; how many requests it answers with 500, evenly spread.
-- `SANDBOX_STARTUP_MS`: how long it answers 503 at first. `SANDBOX_DRAIN_MS`: how long it still accepts after SIGTERM.
+- `SANDBOX_BIND`, `SANDBOX_PORT`: address wanted; falls back to a free port, then to 127.0.0.1. The
+  address taken is the first line of output.
+- `SANDBOX_POD`: `namespace/name`. `SANDBOX_MESH`: `host:port` of the mesh, through which other
+  services are called.
+- `SANDBOX_CALLS`: URLs (`http://orders/`) that a page needs; a page fails with 502 when one of
+  them does.
+- `SANDBOX_LATENCY_MS`, `SANDBOX_FAIL_PERCENT`: how slow it is; how many requests it answers with
+  500, evenly spread.
+- `SANDBOX_STARTUP_MS`: how long it answers 503 at first. `SANDBOX_DRAIN_MS`: how long it still
+  accepts after SIGTERM.
 - `SANDBOX_EXIT_AFTER_MS`, `SANDBOX_EXIT_CODE`: ends by itself.
 
 Paths: `/health`, `/metrics`, `/status/CODE`, `/missing` (404); everything else is a page.
@@ -173,7 +178,8 @@ class Server:
         answer_head = (
             f"HTTP/1.1 {code} {REASONS.get(code, 'Status')}\r\n"
             f"Content-Type: {content_type}\r\nContent-Length: {len(payload)}\r\n"
-            f"X-Pod: {self.pod.partition('/')[2]}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
+            f"X-Pod: {self.pod.partition('/')[2]}\r\n"
+            f"Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
         )
         if path != "/metrics":
             self.metrics.count(method, code, time.monotonic() - started)
@@ -209,10 +215,15 @@ class Server:
         return 200, "text/plain", f"{self.pod} served {path}\n"
 
     def call(self, url: str) -> tuple[int, str]:
-        """Call another service through the mesh: status (599 when there was no answer) and the reason in words."""
+        """Call another service through the mesh: status (599 when there was no answer) and the
+        reason in words.
+        """
         host, _, path = url.removeprefix("http://").partition("/")
         mesh_host, _, mesh_port = os.environ.get("SANDBOX_MESH", "127.0.0.1:9").partition(":")
-        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nX-Sandbox-Source: {self.pod}\r\nConnection: close\r\n\r\n"
+        request = (
+            f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nX-Sandbox-Source: {self.pod}\r\n"
+            "Connection: close\r\n\r\n"
+        )
         try:
             with socket.create_connection(
                 (mesh_host, int(mesh_port)), timeout=setting_ms("SANDBOX_CALL_TIMEOUT_MS") or 3.0
@@ -239,7 +250,9 @@ class Server:
         sys.stderr.flush()
 
     def drain(self) -> None:
-        """Stop accepting, let idle connections end, wait for the busy ones. The kubelet's SIGKILL bounds the wait."""
+        """Stop accepting, let idle connections end, wait for the busy ones. The kubelet's SIGKILL
+        bounds the wait.
+        """
         time.sleep(setting_ms("SANDBOX_DRAIN_MS"))
         self.draining = True
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,8 @@
 """Kill every process group of a sandbox once its main process is gone, however it ended.
 
-Reads lines from standard input: `+PGID` for a group that began, `-PGID` for one that ended. End of input means that the
-main process is gone. It covers what PR_SET_PDEATHSIG cannot: grandchildren, foreign programs, macOS.
+Reads lines from standard input: `+PGID` for a group that began, `-PGID` for one that ended. End of
+input means that the main process is gone. It covers what PR_SET_PDEATHSIG cannot: grandchildren,
+foreign programs, macOS.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""The control loops of a cluster: synchronous, without I/O, driven by changes of the store and by the clock given."""
+"""The control loops of a cluster: synchronous, without I/O, driven by changes of the store and by
+the clock given.
+"""

@@ -26,7 +26,9 @@ class Controller(Protocol):
         ...
 
     def reconcile(self, view: View, obj: Object) -> datetime | None:
-        """Bring the world nearer to what `obj` asks for; answers when to look again even if nothing changes."""
+        """Bring the world nearer to what `obj` asks for; answers when to look again even if
+        nothing changes.
+        """
         ...
 
 

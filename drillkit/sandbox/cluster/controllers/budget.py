@@ -21,7 +21,9 @@ from drillkit.sandbox.kube.objects import (
 
 @dataclass(frozen=True)
 class Budgets:
-    """minAvailable or maxUnavailable, as numbers or percentages, over the pods that the selector matches."""
+    """minAvailable or maxUnavailable, as numbers or percentages, over the pods that the
+    selector matches.
+    """
 
     name: str = "disruption"
     gvr: Gvr = BUDGETS

@@ -40,14 +40,18 @@ class Schedule:
     months: frozenset[int]
     weekdays: frozenset[int]
     any_day: bool
-    """Whether day of month and day of week must both hold, because one of them is `*`; otherwise one suffices."""
+    """Whether day of month and day of week must both hold, because one of them is `*`; otherwise
+    one suffices.
+    """
 
     def fires(self, moment: datetime) -> bool:
         """Whether it fires in the minute of `moment`."""
         return moment.minute in self.minutes and moment.hour in self.hours and self._on(moment)
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """The first firing later than `moment`, in its time zone; None if there is none within four years."""
+        """The first firing later than `moment`, in its time zone; None if there is none within
+        four years.
+        """
         candidate = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
         end = moment + SEARCH_LIMIT
         while candidate <= end:
@@ -69,7 +73,9 @@ class Schedule:
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule such as `*/5 2-4 * * mon`. Raises ValueError naming the field that is wrong."""
+    """Read a schedule such as `*/5 2-4 * * mon`. Raises ValueError naming the field that
+    is wrong.
+    """
     fields = _MACROS.get(text.strip(), text).split()
     if len(fields) != 5:
         raise ValueError(

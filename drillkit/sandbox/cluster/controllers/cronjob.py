@@ -28,7 +28,9 @@ COMPONENT = "cronjob-controller"
 
 @dataclass(frozen=True)
 class CronJobs:
-    """schedule, timeZone, suspend, concurrencyPolicy, startingDeadlineSeconds and the history limits."""
+    """schedule, timeZone, suspend, concurrencyPolicy, startingDeadlineSeconds and the
+    history limits.
+    """
 
     name: str = "cronjob"
     gvr: Gvr = CRONJOBS
@@ -53,7 +55,9 @@ class CronJobs:
     def _fire(
         self, view: View, obj: Object, running: list[Object]
     ) -> tuple[datetime | None, datetime | None]:
-        """Start the Job of the latest missed time; answers that time, if one was started, and the next one."""
+        """Start the Job of the latest missed time; answers that time, if one was started, and the
+        next one.
+        """
         spec, now = obj["spec"], view.now()
         zone = ZoneInfo(spec.get("timeZone") or "UTC")
         schedule = cron.parse(spec["schedule"])

@@ -108,7 +108,9 @@ class Deployments:
     def _scale_down_old(
         self, view: View, obj: Object, new: Object, running: list[Object], min_available: int
     ) -> None:
-        """Take old pods away: first those that serve nobody, then as many as availability allows."""
+        """Take old pods away: first those that serve nobody, then as many as availability
+        allows.
+        """
         total = replicas(new) + sum(map(replicas, running))
         new_unavailable = replicas(new) - available(new)
         allowance = total - min_available - new_unavailable
@@ -130,7 +132,10 @@ class Deployments:
         if replicas(rs) == wanted:
             return rs
         direction = "up" if wanted > replicas(rs) else "down"
-        message = f"Scaled {direction} replica set {rs['metadata']['name']} from {replicas(rs)} to {wanted}"
+        message = (
+            f"Scaled {direction} replica set {rs['metadata']['name']} from {replicas(rs)} "
+            f"to {wanted}"
+        )
         view.event(obj, "ScalingReplicaSet", message, component=COMPONENT)
         return view.patch(REPLICASETS, rs, {"spec": {"replicas": wanted}})
 

@@ -27,7 +27,9 @@ COMPONENT = "job-controller"
 
 @dataclass(frozen=True)
 class Jobs:
-    """completions, parallelism, backoffLimit, activeDeadlineSeconds, suspend and ttlSecondsAfterFinished."""
+    """completions, parallelism, backoffLimit, activeDeadlineSeconds, suspend and
+    ttlSecondsAfterFinished.
+    """
 
     name: str = "job"
     gvr: Gvr = JOBS

@@ -1,4 +1,6 @@
-"""Runs every controller whose inputs changed or whose time has come, until nothing changes any more."""
+"""Runs every controller whose inputs changed or whose time has come, until nothing changes
+any more.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ class Failure:
 class Controllers:
     """All control loops of a cluster, and its kubelet.
 
-    `reconcile()` after each change of the store or of the clock brings the cluster to rest; `next_due()` says when time
-    alone will bring the next change.
+    `reconcile()` after each change of the store or of the clock brings the cluster to rest;
+    `next_due()` says when time alone will bring the next change.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Controllers:
         self.kubelet = kubelet(self.view)
 
     def reconcile(self) -> int:
-        """Run until nothing changes; answers the number of rounds. A controller that raises does not stop the rest."""
+        """Run until nothing changes; answers the number of rounds. A controller that raises does
+        not stop the rest.
+        """
         rounds = 0
         while rounds < ROUNDS_LIMIT:
             changed, self.view.changed = self.view.changed, set()
@@ -126,7 +130,8 @@ class Controllers:
         try:
             due = call()
         except ApiError as error:
-            # A refusal is an answer: the object changed meanwhile, or its namespace is going away. Look again later.
+            # A refusal is an answer: the object changed meanwhile, or its namespace is going away.
+            # Look again later.
             log.info("%s: %s", name, error)
             due = self.now() + timedelta(seconds=RETRY_S)
         except Exception as error:  # one broken object must not stop the cluster

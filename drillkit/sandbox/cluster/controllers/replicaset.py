@@ -79,7 +79,9 @@ class ReplicaSets:
 
 
 def usefulness(pod: Object) -> tuple[bool, int, bool, str]:
-    """Sorts pods so that the ones to delete first come first: unbound, pending, not ready, youngest by name last."""
+    """Sorts pods so that the ones to delete first come first: unbound, pending, not ready, youngest
+    by name last.
+    """
     order = {"Pending": 0, "Unknown": 1, "Running": 2}
     return (
         bool(pod["spec"].get("nodeName")),

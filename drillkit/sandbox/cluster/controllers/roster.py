@@ -21,7 +21,9 @@ from drillkit.sandbox.cluster.faults.litmus import Litmus
 
 
 def all_controllers(random: random_module.Random, litmus: Litmus) -> list[Controller]:
-    """Fresh controllers; `random` makes every choice that Kubernetes or Chaos Mesh leaves to chance."""
+    """Fresh controllers; `random` makes every choice that Kubernetes or Chaos Mesh leaves
+    to chance.
+    """
     return [
         DefaultAccounts(),
         NodeTaints(),

@@ -1,4 +1,6 @@
-"""Binds pods to nodes: filters as Kubernetes' default scheduler does, then spreads over zones and nodes."""
+"""Binds pods to nodes: filters as Kubernetes' default scheduler does, then spreads over zones
+and nodes.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +206,9 @@ def _too_skewed(
 
 
 def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:
-    """The node whose zone, then which itself, has fewest pods of the same controller, then fewest pods."""
+    """The node whose zone, then which itself, has fewest pods of the same controller, then
+    fewest pods.
+    """
     owner = (controller_of(pod) or {}).get("uid")
     zones = _domain(nodes, ZONE)
     siblings = [

@@ -125,7 +125,9 @@ def subsets(service: Object, pods: list[Object]) -> list[Object]:
 
 
 def endpoint_slice(view: View, service: Object, pods: list[Object]) -> Object:
-    """The content of an EndpointSlice; pods on another port than the first one's are left to Endpoints."""
+    """The content of an EndpointSlice; pods on another port than the first one's are left
+    to Endpoints.
+    """
     port = serving_port(pods[0]) if pods else None
     endpoints = []
     for pod in pods:

@@ -26,7 +26,9 @@ COMPONENT = "statefulset-controller"
 
 @dataclass(frozen=True)
 class StatefulSets:
-    """Ordinals rise one by one, each waiting for the one before to be ready, unless the policy is Parallel."""
+    """Ordinals rise one by one, each waiting for the one before to be ready, unless the policy
+    is Parallel.
+    """
 
     name: str = "statefulset"
     gvr: Gvr = STATEFULSETS

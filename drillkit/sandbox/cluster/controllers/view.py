@@ -1,4 +1,6 @@
-"""What a controller sees and the few ways in which it acts: an index over the store, status writes, events."""
+"""What a controller sees and the few ways in which it acts: an index over the store, status
+writes, events.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ class Recorder:
 
 
 class View:
-    """The store's objects by resource and by controlling owner, always up to date; and the writes controllers share."""
+    """The store's objects by resource and by controlling owner, always up to date; and the writes
+    controllers share.
+    """
 
     def __init__(self, store: Store, now: Callable[[], datetime], *, events: bool = True) -> None:
         self.store = store
@@ -141,7 +145,9 @@ class View:
         return [self._tables[gvr][key] for place, key in places if place == gvr]
 
     def claim(self, gvr: Gvr, owner: Object, selector: Object | None) -> list[Object]:
-        """The owner's objects, after adopting orphans that its selector matches and releasing those it doesn't."""
+        """The owner's objects, after adopting orphans that its selector matches and releasing those
+        it doesn't.
+        """
         kept = []
         for obj in self.owned(gvr, owner):
             if matches(selector, obj) or is_terminating(obj):

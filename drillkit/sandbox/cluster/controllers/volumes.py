@@ -1,4 +1,6 @@
-"""Claims are bound at once to volumes that hold nothing; a namespace gets its default service account."""
+"""Claims are bound at once to volumes that hold nothing; a namespace gets its default
+service account.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Claims:
 
 @dataclass(frozen=True)
 class Volumes:
-    """A volume follows its claim: bound while it lives, then deleted or released by its reclaim policy."""
+    """A volume follows its claim: bound while it lives, then deleted or released by its
+    reclaim policy.
+    """
 
     name: str = "volume-reclaimer"
     gvr: Gvr = VOLUMES

@@ -1,4 +1,5 @@
-"""Chaos Mesh's life cycle of a fault: select once, inject, recover after the duration, on a pause or on deletion.
+"""Chaos Mesh's life cycle of a fault: select once, inject, recover after the duration, on a pause
+or on deletion.
 
 What is in force is told by the records in the status alone; `rules.py` reads it there.
 """
@@ -96,7 +97,9 @@ class ChaosMesh:
         ]
 
     def _drive(self, view: View, obj: Object, record: Object, desired: str) -> None:
-        """One record towards the desired phase. A pod that is gone cannot be injected, and needs no recovery."""
+        """One record towards the desired phase. A pod that is gone cannot be injected, and needs
+        no recovery.
+        """
         if (desired == RUN) == (record["phase"] == INJECTED):
             return
         at, pod = rfc3339(view.now()), _pod_of(view, record["id"])
@@ -153,7 +156,8 @@ def desired_phase(obj: Object, now: datetime) -> tuple[str, datetime | None]:
                 obj["spec"]["duration"]
             )
         except ValueError:
-            ends = None  # as Chaos Mesh does: it logs the mistake and the fault stays until it is deleted
+            # as Chaos Mesh does: it logs the mistake and the fault stays until it is deleted
+            ends = None
         if ends is not None and ends <= now:
             return STOP, None
     return (STOP if is_paused(obj) else RUN), ends
@@ -165,7 +169,9 @@ def is_paused(obj: Object) -> bool:
 
 
 def conditions(obj: Object, records: list[Object] | None) -> list[Object]:
-    """Selected, AllInjected, AllRecovered and Paused, as Chaos Mesh derives them from the records."""
+    """Selected, AllInjected, AllRecovered and Paused, as Chaos Mesh derives them from
+    the records.
+    """
     known = records is not None
     values = {
         "Selected": known,

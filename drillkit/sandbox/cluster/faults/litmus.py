@@ -1,6 +1,7 @@
 """A LitmusChaos operator in small: runs a ChaosEngine's experiments and writes their ChaosResults.
 
-Known experiments: pod-delete and pod-network-latency. Unlike the real operator it needs no runner pod, no account.
+Known experiments: pod-delete and pod-network-latency. Unlike the real operator it needs no runner
+pod, no account.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ ENGINES: Gvr = (GROUP, "chaosengines")
 EXPERIMENTS: Gvr = (GROUP, "chaosexperiments")
 RESULTS: Gvr = (GROUP, "chaosresults")
 RECOVERY_LIMIT = timedelta(seconds=180)
-"""How long the application may take to be healthy again afterwards, as the default status check of Litmus."""
+"""How long the application may take to be healthy again afterwards, as the default status check
+of Litmus.
+"""
 COMPONENT = "litmus"
 
 
@@ -44,7 +47,9 @@ class Injection:
 
 
 class Litmus:
-    """The operator and its experiments. Injections live in memory, as they live in Litmus' own pods."""
+    """The operator and its experiments. Injections live in memory, as they live in Litmus'
+    own pods.
+    """
 
     name = "litmus"
     gvr = ENGINES

@@ -75,7 +75,9 @@ def network_rules(obj: Object) -> list[PacketRule]:
 
 
 def packet_effect(spec: Object) -> dict[str, Any]:
-    """Delay, jitter and loss of a NetworkChaos, or the partition. Duplicates and bandwidth have no effect here."""
+    """Delay, jitter and loss of a NetworkChaos, or the partition. Duplicates and bandwidth have no
+    effect here.
+    """
     action = spec.get("action", "delay")
     if action == "partition":
         return {"drop": True}
@@ -137,7 +139,9 @@ def name_rule(obj: Object) -> NameRule | None:
 
 
 def route_rules(obj: Object) -> list[HttpRule]:
-    """A VirtualService's HTTP routes in order, those without a fault too: they shield what comes after them."""
+    """A VirtualService's HTTP routes in order, those without a fault too: they shield what comes
+    after them.
+    """
     namespace = obj["metadata"]["namespace"]
     hosts = tuple(
         host if "." in host or host == "*" else f"{host}.{namespace}.svc.cluster.local"

@@ -126,7 +126,9 @@ class ContainerRunner:
             kill_group(self.process, signal.SIGKILL)
 
     async def execute(self, command: list[str]) -> int:
-        """Run a command beside the container, in its environment; its exit code. Cancelling kills it."""
+        """Run a command beside the container, in its environment; its exit code. Cancelling
+        kills it.
+        """
         process = await self.around.processes.run(command, env=self.env)
         try:
             return await process.wait()

@@ -1,7 +1,8 @@
 """What a pod's commands may reach: NetworkPolicies for egress, as far as one machine can keep them.
 
-A command that may reach nothing runs in a network namespace of its own, where the machine has such. One that may reach
-some addresses shares the machine's network, and only the `nc` of the sandbox keeps to them.
+A command that may reach nothing runs in a network namespace of its own, where the machine has such.
+One that may reach some addresses shares the machine's network, and only the `nc` of the sandbox
+keeps to them.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
 POLICIES: Gvr = ("networking.k8s.io", "networkpolicies")
 CONFIGMAPS: Gvr = ("", "configmaps")
 KNOBS = ("kube-system", "sandbox-cluster-knobs")
-"""A ConfigMap; its key `network-policies` set to `ignored` makes a cluster whose network knows no policies."""
+"""A ConfigMap; its key `network-policies` set to `ignored` makes a cluster whose network knows
+no policies.
+"""
 VARIABLE = "SANDBOX_EGRESS"
 ANYWHERE = ("0.0.0.0/0", 0)
 TRIAL_S = 5.0
 
 
 def openings(store: Store, pod: Object) -> list[tuple[str, int]] | None:
-    """(CIDR, port) that a pod may reach, port 0 for all; None where no policy is about its egress."""
+    """(CIDR, port) that a pod may reach, port 0 for all; None where no policy is about
+    its egress.
+    """
     knobs = store.get(CONFIGMAPS, *KNOBS)
     if ((knobs or {}).get("data") or {}).get("network-policies") == "ignored":
         return None

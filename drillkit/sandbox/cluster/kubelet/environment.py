@@ -67,7 +67,8 @@ def _from(store: Store, pod: Object, source: Object) -> str | None:
             data = _data(store, gvr, pod["metadata"]["namespace"], ref)
             if ref["key"] not in data and not ref.get("optional"):
                 raise Unresolved(
-                    f"couldn't find key {ref['key']} in {gvr[1][:-1]} {pod['metadata']['namespace']}/{ref['name']}"
+                    f"couldn't find key {ref['key']} in {gvr[1][:-1]} "
+                    f"{pod['metadata']['namespace']}/{ref['name']}"
                 )
             return data.get(ref["key"])
     return ""

@@ -43,12 +43,17 @@ class Hooks:
         runner = self.kubelet.of(pod).runner(container)
         path = runner.log_file(previous=previous)
         if previous and (runner.container.restarts == 0 or not path.exists()):
-            told = f'previous terminated container "{container}" in pod "{pod["metadata"]["name"]}" not found'
+            told = (
+                f'previous terminated container "{container}" in pod "{pod["metadata"]["name"]}" '
+                "not found"
+            )
             raise ApiError(400, "BadRequest", told)
         return tail(path, tail_lines)
 
     async def execute(self, command: Exec, io: ExecIo) -> int:
-        """Run a command on this machine with the container's environment; its exit code. Cancelling kills it."""
+        """Run a command on this machine with the container's environment; its exit code. Cancelling
+        kills it.
+        """
         runner = self.kubelet.of(command.pod).runner(command.container)
         if runner.process is None or runner.process.returncode is not None:
             raise ApiError(400, "BadRequest", f"container {command.container} is not running")
@@ -75,7 +80,9 @@ class Hooks:
             kill_group(process, SIGKILL)
 
     def metrics(self, pod: Object) -> dict[str, tuple[float, int]]:
-        """Container to (cores, bytes), measured from its process; emulated stress is added to the first."""
+        """Container to (cores, bytes), measured from its process; emulated stress is added to
+        the first.
+        """
         runner = self.kubelet.pods.get(pod["metadata"]["uid"])
         found: dict[str, tuple[float, int]] = {}
         for each in runner.main if runner is not None else []:
@@ -112,7 +119,8 @@ class Hooks:
 
 
 def guarded(argv: list[str], pid: int) -> list[str]:
-    """The command as it may run on this machine: process 1 means the container's own, as it would inside it.
+    """The command as it may run on this machine: process 1 means the container's own, as it would
+    inside it.
 
     Raises ApiError 403 for commands that would reach beyond the container here.
     """

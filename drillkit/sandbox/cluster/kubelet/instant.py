@@ -1,4 +1,6 @@
-"""A kubelet without processes: pods start and stop after set times of the clock given, so that tests repeat exactly."""
+"""A kubelet without processes: pods start and stop after set times of the clock given, so that
+tests repeat exactly.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ NEVER_READY = "sandbox.drillkit.dev/never-ready"
 
 @dataclass
 class InstantKubelet:
-    """Pods are ready `start` after they were bound and gone `stop` after their deletion (or earlier, by their grace).
+    """Pods are ready `start` after they were bound and gone `stop` after their deletion (or
+    earlier, by their grace).
 
     A pod of an image that runs commands ends after `run`. Annotations of a pod steer it:
-    `sandbox.drillkit.dev/exit-code`, `sandbox.drillkit.dev/run-seconds`, `sandbox.drillkit.dev/never-ready`.
+    `sandbox.drillkit.dev/exit-code`, `sandbox.drillkit.dev/run-seconds`,
+    `sandbox.drillkit.dev/never-ready`.
     """
 
     view: View

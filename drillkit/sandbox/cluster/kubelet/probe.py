@@ -20,7 +20,9 @@ class Address:
 
 
 async def attempt(probe: Object, address: Address | None, execute: Execute) -> str:
-    """Probe once; answers why it failed, empty for success. Bounded by the probe's timeoutSeconds."""
+    """Probe once; answers why it failed, empty for success. Bounded by the probe's
+    timeoutSeconds.
+    """
     try:
         async with asyncio.timeout(probe.get("timeoutSeconds") or 1):
             if "exec" in probe:
@@ -46,7 +48,10 @@ async def _http(get: Object, address: Address) -> str:
             f"{each['name']}: {each['value']}\r\n" for each in get.get("httpHeaders") or []
         )
         path = get.get("path") or "/"
-        request = f"GET {path} HTTP/1.1\r\nHost: {address.host}\r\nUser-Agent: kube-probe/1.31\r\n{headers}"
+        request = (
+            f"GET {path} HTTP/1.1\r\nHost: {address.host}\r\nUser-Agent: kube-probe/1.31\r\n"
+            f"{headers}"
+        )
         writer.write(f"{request}Connection: close\r\n\r\n".encode())
         words = (await reader.readline()).split()
         if len(words) < 2 or not words[1].isdigit():

@@ -1,4 +1,6 @@
-"""The kubelet of a running sandbox: each container of each pod is a real process on this machine."""
+"""The kubelet of a running sandbox: each container of each pod is a real process on
+this machine.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,8 @@ class PodRunner:
         meta = self.pod["metadata"]
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
         if self.kubelet.account is not None:
-            # Nothing can be mounted here; who names the place where it would be is told where it is.
+            # Nothing can be mounted here; who names the place where it would be is told where
+            # it is.
             values = {
                 key: value.replace(ACCOUNT, str(self.kubelet.account))
                 for key, value in values.items()
@@ -183,7 +186,9 @@ class ProcessKubelet:
         view.follow(frozenset({PODS, NODES}))
 
     def sync(self) -> datetime | None:
-        """Start pods newly bound, end those deleted. The rest happens in tasks, which write to the store."""
+        """Start pods newly bound, end those deleted. The rest happens in tasks, which write to
+        the store.
+        """
         alive: set[str] = set()
         for pod in self.view.all(PODS):
             uid = pod["metadata"]["uid"]
@@ -237,7 +242,9 @@ def _log_error(task: asyncio.Task[None]) -> None:
 
 
 class Addresses:
-    """Pod IPs. Linux answers on all of 127.0.0.0/8, so each pod gets one of its own; elsewhere they share 127.0.0.1."""
+    """Pod IPs. Linux answers on all of 127.0.0.0/8, so each pod gets one of its own; elsewhere they
+    share 127.0.0.1.
+    """
 
     def __init__(self) -> None:
         self._network = f"127.{random.randrange(16, 250)}"

@@ -32,7 +32,9 @@ class Head:
 
 
 async def read_head(reader: StreamReader) -> Head | None:
-    """The next head; None at the end of the connection. Raises ConnectionError for a head cut short or too long."""
+    """The next head; None at the end of the connection. Raises ConnectionError for a head cut short
+    or too long.
+    """
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except IncompleteReadError as error:
@@ -56,7 +58,9 @@ def has_body(head: Head) -> bool:
 async def relay_body(
     head: Head, reader: StreamReader, writer: StreamWriter, *, to_end: bool
 ) -> None:
-    """Copy a body as it comes. Without a length it ends with the connection if `to_end`, else there is none."""
+    """Copy a body as it comes. Without a length it ends with the connection if `to_end`, else there
+    is none.
+    """
     if "chunked" in head.lower.get("transfer-encoding", "").lower():
         await _relay_chunks(reader, writer)
     elif "content-length" in head.lower:

@@ -1,7 +1,9 @@
-"""The proxy's process: a listener per Service, one for the pods' own calls, one for metrics and the truth.
+"""The proxy's process: a listener per Service, one for the pods' own calls, one for metrics and
+the truth.
 
-Control: a line of JSON on standard input replaces the routing table; the end of input ends the process. Each line of
-standard output tells the addresses: `{"admin": port, "mesh": port, "services": {key: port}}`.
+Control: a line of JSON on standard input replaces the routing table; the end of input ends the
+process. Each line of standard output tells the addresses: `{"admin": port, "mesh": port,
+"services": {key: port}}`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ HOST = "127.0.0.1"
 
 
 class Proxy:
-    """The listeners around a mesh. A deleted Service keeps its listener: its URL answers again after a restore."""
+    """The listeners around a mesh. A deleted Service keeps its listener: its URL answers again
+    after a restore.
+    """
 
     def __init__(self) -> None:
         self.mesh = Mesh()

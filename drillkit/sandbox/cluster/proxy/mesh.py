@@ -1,4 +1,6 @@
-"""One request through the mesh: choose a pod, apply the faults, relay, and write down what came of it."""
+"""One request through the mesh: choose a pod, apply the faults, relay, and write down what came
+of it.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ class Mesh:
     async def serve(
         self, reader: StreamReader, writer: StreamWriter, service_key: str | None
     ) -> None:
-        """Serve a connection to its end. `service_key` None: a pod's, which names service and pod in its head."""
+        """Serve a connection to its end. `service_key` None: a pod's, which names service and pod
+        in its head.
+        """
         try:
             while (head := await read_head(reader)) is not None:
                 source = (
@@ -150,7 +154,8 @@ class Mesh:
             exchange.keep and not exchange.started_answer and not has_body(exchange.head)
         )
         if exchange.started_answer:
-            exchange.writer.transport.abort()  # half an answer: the client must see that it is broken
+            # half an answer: the client must see that it is broken
+            exchange.writer.transport.abort()
             return
         text = f"{exchange.cause}\n"
         exchange.writer.write(
@@ -186,7 +191,9 @@ class Mesh:
             raise
 
     async def _reach(self, exchange: Exchange) -> tuple[Endpoint, Connection, Head]:
-        """The pod that answered, the connection to it, and the head of its answer, after all faults on the way."""
+        """The pod that answered, the connection to it, and the head of its answer, after all faults
+        on the way.
+        """
         await self._http_fault(exchange)
         endpoint = self._choose(exchange.service)
         exchange.destination = endpoint.workload
@@ -218,8 +225,8 @@ class Mesh:
     async def _ask(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Connection, Head]:
         """Send the request and read the head of the answer.
 
-        A kept connection that turns out to be closed is replaced once, by a new one to the same pod: whether the pod
-        still lives decides, not the age of the connection.
+        A kept connection that turns out to be closed is replaced once, by a new one to the same
+        pod: whether the pod still lives decides, not the age of the connection.
         """
         repeatable = exchange.method in SAFE_TO_REPEAT and not has_body(exchange.head)
         connection = await self._connect(endpoint, fresh=False)
@@ -282,7 +289,9 @@ class Mesh:
             raise Failed(rule.abort_status, "FI", f"fault filter abort ({rule.name})")
 
     async def _travel(self, sender: str, receiver: str) -> None:
-        """Let packets pass one way; a partition holds them until it is lifted or the request's time is up."""
+        """Let packets pass one way; a partition holds them until it is lifted or the request's time
+        is up.
+        """
         way = fault.passage(self.table.rules, sender, receiver, self.draw)
         while way.drop:
             await self._changed.wait()

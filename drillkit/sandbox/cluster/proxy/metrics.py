@@ -11,7 +11,8 @@ BUCKETS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 300
 class Hop:
     """Who called whom and what came of it.
 
-    Source and service are `namespace/name`; the destination is a workload of the service's namespace.
+    Source and service are `namespace/name`; the destination is a workload of the
+    service's namespace.
     """
 
     source: str
@@ -19,8 +20,8 @@ class Hop:
     destination: str
     code: int
     flags: str
-    """Envoy's response flags: UF connect failed, UC connection ended, UH no endpoint, UT timeout, FI abort and DI delay
-    injected, DC the client gave up."""
+    """Envoy's response flags: UF connect failed, UC connection ended, UH no endpoint, UT timeout,
+    FI abort and DI delay injected, DC the client gave up."""
 
     def labels(self) -> str:
         source_namespace, _, source = self.source.partition("/")

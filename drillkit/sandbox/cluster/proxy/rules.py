@@ -1,4 +1,6 @@
-"""Faults as the proxy sees them: data that crosses the control channel, and the pure questions asked of it."""
+"""Faults as the proxy sees them: data that crosses the control channel, and the pure questions
+asked of it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,16 @@ EXTERNAL = ""
 _READABLE = frozenset({"name", "uri", "method", "headers"})
 
 FIRST_RETRANSMISSION_S = 0.2
-"""Linux' minimum retransmission timeout (TCP_RTO_MIN); it doubles with every further loss of the same packet."""
+"""Linux' minimum retransmission timeout (TCP_RTO_MIN); it doubles with every further loss of the
+same packet.
+"""
 
 
 @dataclass(frozen=True)
 class PacketRule:
-    """Something done to packets on their way from one set of pods to another; None is everybody, outside included."""
+    """Something done to packets on their way from one set of pods to another; None is everybody,
+    outside included.
+    """
 
     name: str
     from_pods: frozenset[str] | None
@@ -38,7 +44,9 @@ class PacketRule:
 
 @dataclass(frozen=True)
 class HttpRule:
-    """A fault of a VirtualService route: delays or answers a share of the requests for its hosts."""
+    """A fault of a VirtualService route: delays or answers a share of the requests for
+    its hosts.
+    """
 
     name: str
     hosts: tuple[str, ...]
@@ -121,7 +129,8 @@ class Passage:
 
 
 def passage(rules: Rules, sender: str, receiver: str, draw: Callable[[], float]) -> Passage:
-    """The way from `sender` to `receiver`: delays add up; a lost packet costs retransmissions, as TCP would have it.
+    """The way from `sender` to `receiver`: delays add up; a lost packet costs retransmissions, as
+    TCP would have it.
 
     `draw` gives numbers in [0, 1).
     """
@@ -147,7 +156,9 @@ def busy_s(rules: Rules, pod: str) -> float:
 def http_fault(
     rules: Rules, host: str, method: str, path: str, headers: Mapping[str, str]
 ) -> HttpRule | None:
-    """The first route that covers the request; like Istio, the first match wins even if it has no fault."""
+    """The first route that covers the request; like Istio, the first match wins even if it has
+    no fault.
+    """
     return next((rule for rule in rules.http if rule.covers(host, method, path, headers)), None)
 
 
@@ -163,7 +174,8 @@ def unresolvable(rules: Rules, pod: str, host: str) -> NameRule | None:
 
 def _matches(match: Mapping[str, Any], method: str, path: str, headers: Mapping[str, str]) -> bool:
     if match.keys() - _READABLE:
-        return False  # a condition that cannot be read here: the fault must not become wider than was asked
+        # a condition that cannot be read here: the fault must not become wider than was asked
+        return False
     pairs = [(match.get("uri"), path), (match.get("method"), method)]
     pairs += [
         (wanted, headers.get(name.lower(), ""))

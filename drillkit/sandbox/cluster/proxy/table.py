@@ -68,7 +68,9 @@ class Table:
         )
 
     def service_for(self, authority: str, source_pod: str) -> Service | None:
-        """The Service a pod means by a host name, short names being looked up in the pod's own namespace."""
+        """The Service a pod means by a host name, short names being looked up in the pod's
+        own namespace.
+        """
         parts = authority.partition(":")[0].split(".")
         namespace = parts[1] if len(parts) > 1 else source_pod.partition("/")[0]
         return self.services.get(f"{namespace}/{parts[0]}")

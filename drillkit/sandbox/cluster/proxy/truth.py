@@ -1,6 +1,8 @@
-"""What really happened, per service: every request with its time and outcome, to compare measurements with.
+"""What really happened, per service: every request with its time and outcome, to compare
+measurements with.
 
-All moments are of the monotonic clock, which on Linux is the same in every process; the date goes with them.
+All moments are of the monotonic clock, which on Linux is the same in every process; the date goes
+with them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ KEPT_WINDOWS = 10_000
 
 @dataclass
 class ServiceTruth:
-    """Requests of one service by their moment of arrival; the sign of an entry tells success (+) from failure (-)."""
+    """Requests of one service by their moment of arrival; the sign of an entry tells success (+)
+    from failure (-).
+    """
 
     arrivals: array[float] = field(default_factory=lambda: array("d"))
     failures: list[tuple[float, float, int, str]] = field(default_factory=list)
@@ -50,7 +54,9 @@ class ServiceTruth:
             del self.windows[:-KEPT_WINDOWS]
 
     def seconds(self, since: float) -> list[list[float]]:
-        """[second, requests, failures] for every second of the monotonic clock that saw traffic, from `since` on."""
+        """[second, requests, failures] for every second of the monotonic clock that saw traffic,
+        from `since` on.
+        """
         table: dict[int, list[float]] = {}
         for entry in self.arrivals:
             if abs(entry) >= since:
@@ -62,8 +68,8 @@ class ServiceTruth:
     def outages(self, since: float) -> list[dict[str, Any]]:
         """Every run of failures, with the successes around it.
 
-        The outage lasted at least `first_failed` to `last_failed` and at most `last_ok` to `next_ok`, which are None
-        where no success was seen.
+        The outage lasted at least `first_failed` to `last_failed` and at most `last_ok` to
+        `next_ok`, which are None where no success was seen.
         """
         found: list[dict[str, Any]] = []
         last_ok: float | None = None

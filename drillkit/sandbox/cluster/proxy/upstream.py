@@ -43,7 +43,9 @@ class Pool:
         self.idle: dict[Address, list[Connection]] = {}
 
     async def connect(self, address: Address, *, fresh: bool = False) -> Connection:
-        """A connection to the pod, a kept one unless `fresh`. Raises OSError (also for a timeout) if it takes none."""
+        """A connection to the pod, a kept one unless `fresh`. Raises OSError (also for a timeout)
+        if it takes none.
+        """
         kept = self.idle.get(address, [])
         while kept and not fresh:
             connection = kept.pop()

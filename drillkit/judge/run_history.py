@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from drillkit.judge.samples import is_sample
 from drillkit.judge.slos import SloTerms, slo_terms
 from drillkit.model.codec import decode_evidence, from_data
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Evidence
-from drillkit.model.records import History, Record, RecordKind
+from drillkit.model.records import History, Record, UnknownRecord
 from drillkit.model.verdict import Holds
-
-KNOWN_KINDS = frozenset(get_args(RecordKind))
 
 
 @dataclass(slots=True)
@@ -164,8 +162,8 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
             run.undos.append(_moved(record, mono))
             _effect(run, record, mono)
         case _:
-            if record.kind not in KNOWN_KINDS:
-                raise ValueError("a kind of record that this version does not know")
+            if isinstance(record.entry, UnknownRecord):
+                raise ValueError(record.entry.why)
 
 
 _OPTIONAL = {"why": str, "expected": str, "test": str, "bad": int, "total": int, "records": list}

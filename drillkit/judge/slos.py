@@ -10,33 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from drillkit.judge.budget import burn_rate, consumed_by_events, consumed_by_time, tolerated
+from drillkit.judge.budget import burn_rate, consumed_by_events, consumed_by_time
+from drillkit.model.records import SloTerms
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SloTerms:
-    """One entry of `slos` in record 1."""
-
-    name: str
-    target: float
-    """Objective: 0.995."""
-    window_s: float
-    """Length of its window in seconds: 2,592,000 for 30 days."""
-    kind: Literal["probe", "prometheus"] = "probe"
-    """Where its SLI comes from: Samples of a probe, or Readings of a metrics server."""
-    probe: str = ""
-    """Name of the probe, of kind `probe`. Default: the SLO's own name."""
-    n_window: float | None = None
-    """Users' events in its window, if they are known."""
-    slow_s: float | None = None
-    """Latency in seconds above which a good answer is bad."""
-
-    @property
-    def sli(self) -> str:
-        """The name that its Samples or Readings carry."""
-        return (self.probe or self.name) if self.kind == "probe" else self.name
+__all__ = ["SloTerms", "Spent", "slo_terms", "spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +48,9 @@ def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
     """
     try:
         found = SloTerms(name=name, **data)
-        tolerated(found.target)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"terms of SLO `{name}`: {error}") from error
-    if found.kind not in ("probe", "prometheus") or not found.window_s > 0:
+    if found.kind not in ("probe", "prometheus"):
         raise ValueError(
             f"terms of SLO `{name}`: expected a known kind and a window, found {dict(data)}"
         )

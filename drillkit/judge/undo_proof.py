@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args, get_type_hints
+from typing import get_args
 
 from drillkit.judge.run_history import RunRead
-from drillkit.model.effects import Undone
+from drillkit.model.effects import UndoOutcome
 from drillkit.model.records import Record
 from drillkit.model.verdict import UndoState
 
-_ENDED = frozenset(get_args(get_type_hints(Undone)["outcome"]))
+_ENDED = frozenset(get_args(UndoOutcome))
 
 
 def undo_states(run: RunRead) -> tuple[UndoState, ...]:

@@ -8,9 +8,11 @@ import types
 import typing
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from enum import Enum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from drillkit.model.evidence import EVIDENCE, Evidence
+from drillkit.model.evidence import EVIDENCE, Evidence, Sample
+from drillkit.model.sample_codec import read_sample
 from drillkit.model.units import Amount, OutOf, Rate, Share, parse_duration, written_duration
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ def to_data(value: Any) -> Any:
     Durations become text as a drill writes them, dates ISO 8601. Raises TypeError for a type it
     does not know.
     """
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Rate | Share | OutOf | Amount):
@@ -69,10 +73,15 @@ def from_data(want: Any, data: Any) -> Any:
             return tuple(from_data(args[0], v) for v in items)
         return tuple(from_data(a, v) for a, v in zip(args, items, strict=True))
     if origin is not None and issubclass(origin, Mapping):
-        return {from_data(args[0], k): from_data(args[1], v) for k, v in data.items()}
+        return {_from_key(args[0], k): from_data(args[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(want) and want not in _TEXT:
         return _record(typing.cast(type, want), data)
     return _leaf(want, data)
+
+
+def _from_key(want: Any, key: Any) -> Any:
+    """A mapping's key: in JSON a number is text there."""
+    return int(key) if want is int else from_data(want, key)
 
 
 def _leaf(want: Any, data: Any) -> Any:
@@ -84,8 +93,8 @@ def _leaf(want: Any, data: Any) -> Any:
         return datetime.fromisoformat(data)
     if want is date:
         return date.fromisoformat(data)
-    if want is int and isinstance(data, str):  # the key of a JSON object
-        return int(data)
+    if isinstance(want, type) and issubclass(want, Enum):
+        return want(data)
     if want is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
     if isinstance(data, want) and not (want in (int, float) and isinstance(data, bool)):
@@ -144,6 +153,8 @@ def decode_evidence(data: Mapping[str, Any]) -> Evidence:
     not know.
     """
     cls = EVIDENCE.get(data.get("type", ""))
+    if cls is Sample:
+        return read_sample(data)
     if cls is None:
         raise ValueError(f"unknown evidence {data.get('type')!r}")
     return _record(cls, {k: v for k, v in data.items() if k != "type"})

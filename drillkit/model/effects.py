@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 Phase: TypeAlias = Literal["relieve", "remove"]
+UndoOutcome: TypeAlias = Literal["undone", "already-undone", "never-happened", "not-ours", "kept"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,6 @@ Effect: TypeAlias = Undo | Irreversible
 class Undone:
     """How one undo ended."""
 
-    outcome: Literal["undone", "already-undone", "never-happened", "not-ours", "kept"]
+    outcome: UndoOutcome
     detail: str = ""
     """Proof for the report: what was seen at the end."""

@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kinds": ("drillkit.cli.look:kinds", _LOOK, "Reference of the step kinds."),
     "schema": ("drillkit.cli.look:schema", _LOOK, "JSON Schema of a drill, for editors."),
     "init": ("drillkit.cli.look:init", _LOOK, "Write a commented first drill."),
+    "docs": ("drillkit.cli.docs:docs", _LOOK, "The manual, page by page."),
     "slo": (
         "drillkit.cli.slo:slo",
         _STEADY,

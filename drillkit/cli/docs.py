@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import resources
 
 import click
@@ -42,7 +43,7 @@ def docs(topic: str | None) -> None:
         raise UsageError(f"no page `{topic}`{meant} There are: {', '.join(TOPICS)}")
     text = page(topic)
     # A terminal gets pages, a pipe gets the text.
-    if click.get_text_stream("stdout").isatty():
+    if sys.stdout.isatty():
         click.echo_via_pager(text)
     else:
         click.echo(text, nl=False)

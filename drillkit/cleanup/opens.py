@@ -61,6 +61,16 @@ class OpenUndo:
         return undo
 
     @property
+    def lives(self) -> str:
+        """`target`, or `here`: its effect outlasts a target that has ended. An undo that cannot be
+        read may have its effect anywhere.
+        """
+        try:
+            return undo_class(self.kind).lives
+        except KeyError:
+            return "here"
+
+    @property
     def rank(self) -> int:
         """Order within *remove*: lower first. An unknown kind goes last."""
         try:

@@ -28,6 +28,7 @@ from drillkit.model.errors import (
     JournalLost,
     TargetError,
     UsageError,
+    WrongTarget,
 )
 
 AT_ONCE = 16
@@ -64,6 +65,8 @@ class Failed:
     undo: OpenUndo
     why: str
     attempts: int
+    refused: bool = False
+    """The connection leads to another target than the run's: nothing was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ class _Work:
         except Skipped:
             self.skipped(undo)
         except DrillError as why:
-            self._fail(undo, str(why), attempts.n)
+            self._fail(undo, str(why), attempts.n, refused=isinstance(why, WrongTarget))
         except Exception as bug:
             # The last resort: a bug in one undo must not keep the others from users who suffer. It
             # is told as one.
@@ -252,6 +255,8 @@ class _Work:
 
         def stop(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, WrongTarget):
+                return True
             hopeless = isinstance(error, Denied | Invalid | TargetError | UsageError)
             return self.deadline.over or (hopeless and state.attempt_number >= HOPELESS_ATTEMPTS)
 
@@ -294,9 +299,9 @@ class _Work:
             else f"{undo.resource}: {outcome}"
         )
 
-    def _fail(self, undo: OpenUndo, why: str, attempts: int) -> None:
+    def _fail(self, undo: OpenUndo, why: str, attempts: int, *, refused: bool = False) -> None:
         with self._lock:
-            self._failed.append(Failed(undo, why, attempts))
+            self._failed.append(Failed(undo, why, attempts, refused))
         self._write("undo.failed", {"of": undo.record, "why": why, "attempts": attempts}, undo.step)
         self._tell(f"{undo.resource}: still open: {why}")
 

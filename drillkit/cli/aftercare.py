@@ -113,13 +113,14 @@ def recover(run: str | None, limit: str) -> int:
         click.echo(f"{found.id} on {found.target}: {done.state}: {done.detail}")
         for resource in done.left:
             click.secho(f"  left: {resource}", fg="red")
-        if done.state in ("clean", "dirty") and found.journal.is_file():
+        if done.state in ("clean", "dirty", "refused") and found.journal.is_file():
             verdict, _ = write_reports(found.folder)
             click.echo(
                 f"  judged again: {verdict.headline} (exit {verdict.exit_code}: "
                 f"{EXIT_TEXT[verdict.exit_code]})"
             )
         worst = max(
-            worst, {"clean": 0, "still running": 0, "unreadable": 3, "dirty": 5}[done.state]
+            worst,
+            {"clean": 0, "still running": 0, "unreadable": 3, "dirty": 5, "refused": 5}[done.state],
         )
     return worst

@@ -35,21 +35,13 @@ def chosen_target(what: str, option: str | None) -> Target:
 
 
 def connected(target: Target) -> Clients:
-    """Connections to a target, after a look at who it is. Raises TargetError when the cluster is
-    another one.
+    """Connections to a target. They refuse (WrongTarget) to speak to any other cluster or account
+    than the ones that it pins.
     """
     from drillkit.clients import Clients
     from drillkit.clock import Fence, SystemClock
-    from drillkit.model.errors import TargetError
 
-    clients = Clients(target, SystemClock(), Fence())
-    pinned = target.kubernetes.cluster_uid if target.kubernetes is not None else None
-    if pinned and (found := clients.kube.cluster_uid()) != pinned:
-        raise TargetError(
-            f"target `{target.name}` is pinned to cluster {pinned}, but this kubeconfig leads to "
-            f"{found}; choose the right context, or correct `cluster_uid` in targets.yaml"
-        )
-    return clients
+    return Clients(target, SystemClock(), Fence())
 
 
 def confirm(target: Target, what: str, *, yes: bool) -> None:

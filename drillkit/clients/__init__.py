@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from drillkit.clients.identity import Identity, pinned
 from drillkit.model.errors import UsageError
 
 if (
@@ -30,8 +32,14 @@ if (
 class Clients:
     """Connections to one target. Mutating calls of all of them pass `fence`."""
 
-    def __init__(self, target: Target, clock: Clock, fence: Fence) -> None:
+    def __init__(
+        self, target: Target, clock: Clock, fence: Fence, expected: Identity | None = None
+    ) -> None:
+        """`expected`: the cluster and account that the target must turn out to be, verified by
+        each connection before its first request. Default: as the target pins them.
+        """
         self.target = target
+        self._expected = expected or pinned(target)
         self.clock = clock
         self.fence = fence
         self.hold: tuple[int, ...] = ()
@@ -47,7 +55,7 @@ class Clients:
         """The same connection to the cluster behind another fence: a plugin that logs in is
         asked once.
         """
-        others = Clients(self.target, self.clock, fence)
+        others = Clients(self.target, self.clock, fence, self.expected)
         others.hold, others._lender = self.hold, self
         return others
 
@@ -66,7 +74,7 @@ class Clients:
                     f"target `{self.target.name}` has no `kubernetes:`; add kubeconfig and context "
                     "to targets.yaml"
                 )
-            return open_kube(self.target.kubernetes, self.clock, self.fence)
+            return open_kube(self.target.kubernetes, self.clock, self.fence, self.expected)
 
     @functools.cached_property
     def aws(self) -> Aws:
@@ -79,7 +87,7 @@ class Clients:
                     f"target `{self.target.name}` has no `aws:`; add account and region "
                     "to targets.yaml"
                 )
-            return Aws(self.target.aws, self.clock, self.fence)
+            return Aws(self.target.aws, self.clock, self.fence, self.expected)
 
     @functools.cached_property
     def rds(self) -> Rds:
@@ -108,6 +116,36 @@ class Clients:
             from drillkit.clients.chaostoolkit.process import Workers
 
             return Workers(self.target, self.hold, self.prestarted)
+
+    def verify_cluster(self) -> str:
+        """UID of the cluster; from now on nothing but that one is expected here.
+
+        Raises WrongTarget when it is not the expected one, CallError, TargetError, UsageError.
+        """
+        found = self.kube.cluster_uid()
+        self._learn(cluster_uid=found)
+        return found
+
+    def verify_account(self) -> str:
+        """Id of the AWS account; from now on nothing but that one is expected here.
+
+        Raises WrongTarget when it is not the expected one, CallError, TargetError, UsageError.
+        """
+        found = self.aws.check_account()
+        self._learn(aws_account=found)
+        return found
+
+    @property
+    def expected(self) -> Identity:
+        """Who the target must be, for processes that open connections of their own."""
+        return self._lender.expected if self._lender is not None else self._expected
+
+    def _learn(self, **found: str) -> None:
+        if self._lender is not None:
+            self._lender._learn(**found)
+            return
+        with self._opening:
+            self._expected = replace(self._expected, **found)
 
     def close(self) -> None:
         """End the processes that were started for this target, with all that they left running."""

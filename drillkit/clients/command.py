@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
@@ -34,6 +34,7 @@ class UndoCommand(UndoAction):
 
     kind: ClassVar[str] = "command.undo"
     phase: ClassVar[Phase] = "remove"
+    lives: ClassVar[Literal["target", "here"]] = "here"
 
     name: str
     undo: tuple[str, ...]

@@ -21,7 +21,7 @@ from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import JOURNAL, RunLock, home, register, unregister
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Caps, KubernetesTarget, Target
-from drillkit.model.errors import JournalLost
+from drillkit.model.errors import DrillError, JournalLost
 
 LIMIT_S = 24 * 3600.0
 """A plain run has no limit of its own; its waits all have theirs."""
@@ -35,8 +35,9 @@ class LocalBook:
     nothing behind.
     """
 
-    def __init__(self, run: str, target: Target, fence: Fence) -> None:
-        self._run, self._target, self._fence = run, target, fence
+    def __init__(self, run: str, clients: Clients) -> None:
+        self._run, self._target, self._fence = run, clients.target, clients.fence
+        self._clients = clients
         self._journal: Journal | None = None
         self._lock: RunLock | None = None
 
@@ -47,7 +48,10 @@ class LocalBook:
         return self._open().append(kind, data, durable=durable, step=step)
 
     def plan(self, effect: E) -> Planned[E]:
-        """See `Book.plan`."""
+        """See `Book.plan`. Raises CallError where the cluster cannot say which one it is: `recover`
+        must know.
+        """
+        self._clients.verify_cluster()
         return self._open().plan(effect)
 
     def _open(self) -> Journal:
@@ -70,11 +74,17 @@ class LocalBook:
                 "drill": {"drill": "chaos-run", "steps": []},
                 "target": to_data(self._target),
                 "versions": {"drillkit": __version__},
-                "identities": {},
+                "identities": self._identities(),
                 "trigger": "chaos run",
             }
             self._journal.append("run.opened", opened)
         return self._journal
+
+    def _identities(self) -> dict[str, str]:
+        try:
+            return {"cluster_uid": self._clients.verify_cluster()}
+        except DrillError as error:  # whoever only looks at metrics needs no cluster
+            return {"cluster_error": str(error)}
 
     def settle(self) -> Cleaned | None:
         """Undo what is open. None when nothing was ever planned, or all is settled already."""
@@ -85,9 +95,8 @@ class LocalBook:
             self._close()
             return None
         clock = SystemClock()
-        cleaned = clean(
-            opens, Clients(self._target, clock, Fence()), self._journal, clock, UNDO_LIMIT_S
-        )
+        undoing = self._clients.behind(Fence())
+        cleaned = clean(opens, undoing, self._journal, clock, UNDO_LIMIT_S)
         if not cleaned.open:
             self._close()
         return cleaned
@@ -111,10 +120,11 @@ def open_local() -> WorkerSession:
     caps = Caps(pods=env.get(PODS_VARIABLE, "100%"), nodes=env.get(NODES_VARIABLE, "100%"))
     target = Target(name="chaos-run", kubernetes=_cluster(env), caps=caps)
     run = _new_run()
-    book = LocalBook(run, target, fence)
+    clients = Clients(target, clock, fence)
+    book = LocalBook(run, clients)
     session = WorkerSession(
         book,
-        Clients(target, clock, fence),
+        clients,
         target,
         clock,
         fence,

@@ -62,6 +62,12 @@ class TargetError(DrillError):
     exit_code = 4
 
 
+class WrongTarget(TargetError):
+    """A connection leads to another cluster or account than it was opened for. Nothing else was
+    sent, and time alone mends nothing.
+    """
+
+
 class NotOurs(DrillError):
     """A resource does not carry this run's marks: an undo leaves it alone."""
 

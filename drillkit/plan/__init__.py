@@ -47,7 +47,7 @@ def survey(
     steps. What cannot be looked at is a problem: planning fails closed.
     """
     plans: list[StepPlan] = []
-    problems: list[str] = []
+    problems: list[str] = [*_wrong_cluster(target, clients)]
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
@@ -56,9 +56,22 @@ def survey(
                 *prospect.problems,
                 *_missing_permissions(prospect, target, clients),
             ]
-            problems += [f"step `{step.name}`: {what}" for what in prospect_problems]
+            problems += [
+                f"step `{step.name}`: {what}" for what in prospect_problems if what not in problems
+            ]
             plans.append(StepPlan(step, group, prospect))
     return Plan(drill, target, tuple(plans), tuple(problems))
+
+
+def _wrong_cluster(target: Target, clients: Clients) -> list[str]:
+    """Why this is not the cluster that the target means, or nobody can tell."""
+    if target.kubernetes is None:
+        return []
+    try:
+        clients.verify_cluster()
+    except DrillError as error:
+        return [str(error)]
+    return []
 
 
 def _prospect(

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clients import Clients
-from drillkit.clock import Clock, Fence
+from drillkit.clock import Clock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import JOURNAL, RunLock, unregister
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
@@ -123,9 +123,9 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
 
 
 def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Clock) -> Kept:
-    from drillkit.runner.recover import target_of
+    from drillkit.runner.recover import connected
 
-    clients = Clients(target_of(history), clock, Fence())
+    clients = connected(history, clock)
     journal = Journal(folder / JOURNAL, clock=clock)
     try:
         opens = open_undos(history)

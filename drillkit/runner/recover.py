@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from drillkit.cleanup import clean, open_undos
+from drillkit.cleanup import Cleaned, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
+from drillkit.clients.identity import recorded
 from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import OpenRun, RunLock, holder, open_runs, unregister
@@ -30,7 +31,9 @@ class Recovered:
 
     run: OpenRun
     state: str
-    """`clean`, `still running`, `dirty` or `unreadable`."""
+    """`clean`, `still running`, `dirty`, `refused` (the connections lead elsewhere) or
+    `unreadable`.
+    """
     detail: str
     left: tuple[str, ...] = ()
     """Resources whose undo is still open."""
@@ -55,7 +58,9 @@ def nothing_left(run: OpenRun) -> bool:
     its journal.
     """
     try:
-        return bool(launched_and_gone(read(run.journal)))
+        history = read(run.journal)
+        here = [undo for undo in open_undos(history) if undo.lives == "here"]
+        return bool(launched_and_gone(history)) and not here
     except (OSError, DrillError):
         return False
 
@@ -91,33 +96,58 @@ def _clean(
         journal.append("run.recovered", {"by": operator(), "boot": boot_id()})
         journal.append("phase.started", {"phase": "cleanup"})
         opens = open_undos(history)
-        if opens and (gone := launched_and_gone(history)):
-            for undo in opens:
-                data = {
-                    "of": undo.record,
-                    "outcome": "already-undone",
-                    "detail": gone,
-                    "attempts": 0,
-                }
-                journal.append("undo.ended", data)
-            left: tuple[str, ...] = ()
-        else:
-            clients = Clients(target_of(history), clock, Fence())
-            kept = spared(run.folder, opens)
+        clients = connected(history, clock)
+        gone = launched_and_gone(history) if opens else ""
+        if gone:
+            clients = Clients(without_place(clients.target), clock, Fence())
+            _ended_with_it(opens, gone, journal)
+        kept = spared(run.folder, [u for u in opens if not gone or u.lives == "here"])
+        try:
             cleaned = clean(kept.left, clients, journal, clock, limit_s, on_progress=say)
             kept.hand_over(clients, journal)
-            left = tuple(undo.resource for undo in cleaned.open)
+        finally:
+            clients.close()
         journal.append("phase.ended", {"phase": "cleanup"})
     finally:
         journal.close()
-    if left:
-        return Recovered(
-            run, "dirty", "run `drillkit recover` again, or see the report for each", left
-        )
+    if cleaned.open:
+        return _dirty(run, cleaned)
     unregister(run.id)
     return Recovered(
         run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open"
     )
+
+
+def _ended_with_it(opens: Iterable[OpenUndo], gone: str, journal: Journal) -> None:
+    """What was at a target that has ended is no more."""
+    for undo in opens:
+        if undo.lives == "target":
+            data = {"of": undo.record, "outcome": "already-undone", "detail": gone, "attempts": 0}
+            journal.append("undo.ended", data)
+
+
+def _dirty(run: OpenRun, cleaned: Cleaned) -> Recovered:
+    left = tuple(undo.resource for undo in cleaned.open)
+    refused = [failed.why for failed in cleaned.failed if failed.refused]
+    if len(refused) == len(cleaned.open):
+        return Recovered(run, "refused", refused[0], left)
+    detail = "run `drillkit recover` again, or see the report for each"
+    return Recovered(run, "dirty", "; ".join([*dict.fromkeys(refused), detail]), left)
+
+
+def connected(history: History, clock: Clock) -> Clients:
+    """Connections to the target of a run. They refuse (WrongTarget) to speak to any other cluster
+    or account than the ones of record 1.
+    """
+    target = target_of(history)
+    return Clients(
+        target, clock, Fence(), recorded(history[0].data.get("identities") or {}, target)
+    )
+
+
+def without_place(target: Target) -> Target:
+    """The target with nothing in it that could be reached."""
+    return replace(target, kubernetes=None, aws=None, prometheus=None)
 
 
 def target_of(history: History) -> Target:

@@ -19,10 +19,10 @@ from drillkit.clients.chaostoolkit.protocol import (
     Job,
     Strategy,
     is_own,
+    plain_data,
     provider_of,
     resolve,
     rollbacks_of,
-    target_data,
 )
 from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
@@ -112,7 +112,8 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             given=tuple(arguments.configuration),
             run=act.run.id,
             step=act.name,
-            target=target_data(act.target),
+            target=plain_data(act.target),
+            expected=plain_data(act.clients.expected),
             limit_s=act.deadline.left(),
             log=str(log),
             strategy=arguments.hypothesis,

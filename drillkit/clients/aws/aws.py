@@ -7,18 +7,21 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
+from drillkit.clients.identity import Identity
 from drillkit.clock import Clock, Fence
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import TargetError
 
 
 class Aws:
-    """One account. Nothing but its own id is asked for before that id is the one the
-    target pins.
-    """
+    """One account. Nothing but its own id is asked for before that id is the expected one."""
 
-    def __init__(self, target: AwsTarget, clock: Clock, fence: Fence) -> None:
+    def __init__(
+        self, target: AwsTarget, clock: Clock, fence: Fence, expected: Identity | None = None
+    ) -> None:
+        """`expected`: whose account it must be (default: the one that the target pins)."""
         self.target = target
+        self._expected = expected or Identity(aws_account=target.account)
         self.clock = clock
         self.fence = fence
         self._opening = threading.RLock()
@@ -31,8 +34,8 @@ class Aws:
     def door(self, service: str, region: str = "") -> Door:
         """The door to a service (`rds`) in a region (default: the target's).
 
-        Raises TargetError when these credentials lead to another account than the target's, or
-        to none.
+        Raises WrongTarget when these credentials lead to another account than the expected one,
+        TargetError when they lead to none.
         """
         region = region or self.target.region
         with self._opening:
@@ -42,7 +45,7 @@ class Aws:
             return self._doors[service, region]
 
     def check_account(self) -> str:
-        """The account's id, asked once. Raises TargetError when it is not the pinned
+        """The account's id, asked once. Raises WrongTarget when it is not the expected
         one, CallError.
         """
         with self._opening:
@@ -56,12 +59,7 @@ class Aws:
                     told = parsedate_to_datetime(date).timestamp() + 0.5
                     self.clock_offset_s = round(told - (before + self.clock.now()) / 2, 3)
                 found = str(answer["Account"])
-                if found != self.target.account:
-                    raise TargetError(
-                        f"the target is pinned to AWS account {self.target.account}, but these "
-                        f"credentials lead to {found} ({answer.get('Arn', 'unknown')}); choose the "
-                        "right profile, or correct `account`"
-                    )
+                self._expected.check_account(found, str(answer.get("Arn", "unknown")))
                 self._account = found
             return self._account
 

@@ -56,6 +56,8 @@ class Job:
     step: str = ""
     target: Mapping[str, Any] = field(default_factory=dict)
     """Plain data of the Target."""
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    """Plain data of the Identity that the target must turn out to have."""
     limit_s: float = 3600.0
     log: str = ""
     """File for Chaos Toolkit's log; '' for none."""
@@ -79,9 +81,9 @@ def decode_job(line: bytes) -> Job:
     return job
 
 
-def target_data(target: Any) -> Mapping[str, Any]:
-    """Plain data of a target: it holds references to secrets, never their values."""
-    data: Mapping[str, Any] = to_data(target)
+def plain_data(noun: Any) -> Mapping[str, Any]:
+    """Plain data of a target or an identity: it holds references to secrets, never their values."""
+    data: Mapping[str, Any] = to_data(noun)
     return data
 
 

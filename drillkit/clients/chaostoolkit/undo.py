@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drillkit.clients.chaostoolkit.protocol import Job, rollbacks_of, target_data
+from drillkit.clients.chaostoolkit.protocol import Job, plain_data, rollbacks_of
 from drillkit.clients.chaostoolkit.redaction import (
     SECRET_NAME,
     SHORTEST,
@@ -104,7 +104,8 @@ class Rollbacks(UndoAction):
             experiment=document,
             origin=self.origin,
             sha256=self.sha256,
-            target=target_data(clients.target),
+            target=plain_data(clients.target),
+            expected=plain_data(clients.expected),
             limit_s=left,
         )
         ended: Ended = clients.chaostoolkit.run(

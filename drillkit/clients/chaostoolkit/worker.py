@@ -125,6 +125,7 @@ def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
     from drillkit.clients.chaostoolkit.experiments import run_experiment, run_rollbacks
     from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
     from drillkit.clients.chaostoolkit.undo import rollbacks_undo
+    from drillkit.clients.identity import Identity
     from drillkit.clock import Deadline, Fence, SystemClock
     from drillkit.model.codec import from_data
     from drillkit.model.drill import Target
@@ -132,9 +133,9 @@ def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
     clock, fence = SystemClock(), Fence()
     target = from_data(Target, job.target)
     deadline = Deadline.after(job.limit_s, clock)
-    session = WorkerSession(
-        book, Clients(target, clock, fence), target, clock, fence, deadline, job.run, job.step
-    )
+    expected = from_data(Identity, job.expected) if job.expected else None
+    clients = Clients(target, clock, fence, expected)
+    session = WorkerSession(book, clients, target, clock, fence, deadline, job.run, job.step)
     open_session(session)
     has_rollbacks = bool(rollbacks_of(job.experiment))
 

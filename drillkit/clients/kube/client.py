@@ -38,6 +38,7 @@ class KubeClient:
         self.fence = fence
         self.who = who or "this client"
         self._served: dict[str, frozenset[str]] = {}
+        self._uid = ""
 
     # One attempt
 
@@ -185,8 +186,12 @@ class KubeClient:
     # The cluster
 
     def cluster_uid(self) -> str:
-        """UID of the namespace kube-system, which stands for the cluster's. Raises CallError."""
-        return str(self.get(NAMESPACES, "kube-system")["metadata"]["uid"])
+        """UID of the namespace kube-system, which stands for the cluster's; asked once.
+        Raises CallError, WrongTarget.
+        """
+        if not self._uid:
+            self._uid = str(self.get(NAMESPACES, "kube-system")["metadata"]["uid"])
+        return self._uid
 
     def server_version(self) -> str:
         """Such as `v1.32.1`. Raises CallError."""

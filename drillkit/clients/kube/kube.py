@@ -4,6 +4,7 @@ its undo.
 
 from __future__ import annotations
 
+from drillkit.clients.identity import Identity
 from drillkit.clients.kube import field_patch, irreversible, lease, nodes, objects
 from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.config import connect
@@ -13,18 +14,25 @@ from drillkit.clients.kube.lease import ReleaseLease
 from drillkit.clients.kube.nodes import Uncordon
 from drillkit.clients.kube.objects import DeleteFault, DeleteObject
 from drillkit.clients.kube.resources import Object
+from drillkit.clients.kube.verified import VerifiedTransport
 from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Clock, Fence
 from drillkit.journal.book import Planned
 from drillkit.model.drill import KubernetesTarget
 
 
-def open_kube(target: KubernetesTarget, clock: Clock, fence: Fence) -> Kube:
-    """A connection to the target's cluster; nothing is sent yet. Raises TargetError when it cannot
-    be configured.
+def open_kube(
+    target: KubernetesTarget, clock: Clock, fence: Fence, expected: Identity | None = None
+) -> Kube:
+    """A connection to the target's cluster; nothing is sent yet, and nothing will be to another
+    cluster than the `expected` one (default: the one that the target pins).
+
+    Raises TargetError when it cannot be configured.
     """
     found = connect(target)
-    return Kube(PoolTransport(found.host, found.pool, found.credentials), clock, fence, found.who)
+    wire = PoolTransport(found.host, found.pool, found.credentials)
+    expected = expected or Identity(target.cluster_uid)
+    return Kube(VerifiedTransport(wire, expected, found.who), clock, fence, found.who)
 
 
 class Kube(KubeClient):

@@ -280,7 +280,7 @@ def test_a_request_that_left_and_got_no_answer_is_unanswered(
     tmp_path: Path, mute: str, told: str
 ) -> None:
     kube = opened(written(tmp_path / "k", mute, {}))
-    transport = kube._transport
+    transport = vars(kube._transport)["_inner"]
     assert isinstance(transport, PoolTransport)
     with pytest.raises(Unanswered, match=told):
         transport.send("DELETE", "/api/v1/namespaces/shop/pods/web-1", {}, timeout_s=0.2)

@@ -1,0 +1,81 @@
+"""Who a target must turn out to be. Connections compare it with what they find before they send
+anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drillkit.model.errors import WrongTarget
+
+if TYPE_CHECKING:
+    from drillkit.model.drill import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A cluster and an account, and on whose word. What is None is not known, so anything will
+    do.
+    """
+
+    cluster_uid: str | None = None
+    """UID of the namespace kube-system."""
+    aws_account: str | None = None
+    origin: str = "the target is pinned to"
+    """Who says so, for messages: `the run was on`."""
+    mend: str = "choose the right context or profile, or correct the target"
+    """What to do about another one."""
+
+    def check_cluster(self, found: str, who: str) -> None:
+        """Raises WrongTarget when `found` is another cluster's UID. `who`: how we are known
+        there.
+        """
+        if self.cluster_uid and found != self.cluster_uid:
+            raise WrongTarget(
+                f"{self.origin} cluster {self.cluster_uid}, but this kubeconfig leads to cluster "
+                f"{found} ({who}); nothing was sent there. {self._mend()}"
+            )
+
+    def check_account(self, found: str, who: str) -> None:
+        """Raises WrongTarget when `found` is another account. `who`: its word for these
+        credentials.
+        """
+        if self.aws_account and found != self.aws_account:
+            raise WrongTarget(
+                f"{self.origin} AWS account {self.aws_account}, but these credentials lead to "
+                f"{found} ({who}); nothing was sent there. {self._mend()}"
+            )
+
+    def _mend(self) -> str:
+        return self.mend[:1].upper() + self.mend[1:]
+
+
+def pinned(target: Target) -> Identity:
+    """What the target's file says."""
+    return Identity(
+        target.kubernetes.cluster_uid if target.kubernetes is not None else None,
+        target.aws.account if target.aws is not None else None,
+        f"target `{target.name}` is pinned to",
+        "choose the right context or profile, or correct `cluster_uid` or `account` in "
+        "targets.yaml",
+    )
+
+
+def recorded(identities: Mapping[str, Any], target: Target) -> Identity:
+    """What record 1 of a run's journal says, completed by the pins of the target as it was then."""
+    pins = pinned(target)
+    cluster = target.kubernetes
+    named = [
+        *([f"kubeconfig {cluster.kubeconfig}"] if cluster and cluster.kubeconfig else []),
+        *([f"context {cluster.context}"] if cluster and cluster.context else []),
+        *([f"AWS profile {target.aws.profile}"] if target.aws and target.aws.profile else []),
+    ]
+    return Identity(
+        str(identities.get("cluster_uid") or "") or pins.cluster_uid,
+        str(identities.get("aws_account") or "") or pins.aws_account,
+        "the run was on",
+        f"make {' and '.join(named) or 'your kubeconfig or AWS credentials'} lead there again, "
+        "then repeat this command",
+    )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from drillkit.judge.budget import LEAST_EVENTS
 from drillkit.judge.gates import percent
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
@@ -326,7 +327,7 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
         else None
     )
     if used is None or good is None or total is None:
-        return "data", Holds.UNKNOWN, reading.why or f"{good} good of {total} cannot be"
+        return "data", Holds.UNKNOWN, reading.why or _no_count(good, total)
     if bounds.bad is not None and bound == "bad":
         bad = total - good
         holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
@@ -335,3 +336,9 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
     holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
     expected = f"at most {percent(bounds.budget.of_one)} of the error budget"
     return expected, holds, f"{used.words()} of the error budget"
+
+
+def _no_count(good: float | None, total: float | None) -> str:
+    if total is not None and 0 <= total < LEAST_EVENTS:
+        return f"less than one event was counted ({total:.2g})"
+    return f"{good} good of {total} cannot be"

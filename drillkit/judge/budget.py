@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEAST_EVENTS = 1.0
+"""Fewer events by a metrics server are none: the rate of `... or vector(0.0001)` adds up to a
+little without anything having happened.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

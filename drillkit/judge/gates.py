@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from drillkit.judge.budget import LEAST_EVENTS
 from drillkit.judge.outages import OutageTracker, coincide
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
@@ -148,6 +149,9 @@ def decide_ratio(
         return GateAnswer(
             Holds.UNKNOWN, 0, round(total), expected, f"{good:g} good of {total:g} cannot be"
         )
+    if total < LEAST_EVENTS:
+        why = f"less than one event was counted ({total:.2g})"
+        return GateAnswer(Holds.UNKNOWN, 0, 0, expected, why)
     bad, events = total - good, max(1, round(total))
     if confidence is not None:
         expected += f", at {confidence * 100:g} % confidence"

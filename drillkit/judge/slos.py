@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drillkit.judge.budget import burn_rate, consumed_by_events, consumed_by_time
+from drillkit.judge.budget import (
+    LEAST_EVENTS,
+    burn_rate,
+    consumed_by_events,
+    consumed_by_time,
+)
 from drillkit.model.records import SloTerms
 
 __all__ = ["SloTerms", "Spent", "slo_terms", "spent"]
@@ -58,10 +63,12 @@ def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
 
 
 def spent(slo: SloTerms, bad: float, total: float, length_s: float) -> Spent | None:
-    """Budget consumed by `bad` of `total` over `length_s` seconds; None where nothing
+    """Budget consumed by `bad` of `total` over `length_s` seconds; None where less than one event
     was counted.
     """
-    if not (math.isfinite(bad) and math.isfinite(total)) or total <= 0 or not 0 <= bad <= total:
+    if not (math.isfinite(bad) and math.isfinite(total)) or not 0 <= bad <= total:
+        return None
+    if total < LEAST_EVENTS:
         return None
     events = None
     if slo.kind == "prometheus" and slo.n_window:

@@ -177,6 +177,7 @@ class _Run:
         try:
             self._warm_up()
             self._open()
+            self.fence.check()
             self._phases()
         except Refused as why:
             if self.stopper.aborted is None:
@@ -236,6 +237,7 @@ class _Run:
         drill = self.request.drill
         with self._phase("guards"):
             self._check_target()
+            self.fence.check()
             self._check_plan()
             check_start(drill, self.journal, self.clock, self.metrics.start_guard)
             if self.lock is not None:
@@ -300,9 +302,10 @@ class _Run:
             self.request.drill,
             self.request.target,
             self.clients,
-            lambda step: self._act(step, self.deadline),
+            self._act_unless_stopped,
             lambda step: self.request.bind(step, None),
         )
+        self.fence.check()
         if plan.problems:
             raise Refused("; ".join(plan.problems))
         self.plan = plan
@@ -350,6 +353,11 @@ class _Run:
             cut=self.stopper.cut,
             lock_fd=self.place.lock.fd,
         )
+
+    def _act_unless_stopped(self, step: Step) -> Act:
+        """Raises Refused when the run was aborted: the steps that are left need no look."""
+        self.fence.check()
+        return self._act(step, self.deadline)
 
     def _relieve(self, step: str) -> None:
         """A fault is relieved when its step ends, not when the drill does."""

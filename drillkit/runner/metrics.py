@@ -122,7 +122,7 @@ class Metrics:
                 if asking and self._server is not None:
                     try:
                         data |= {"n_window": events_in_window(self._server, slo, self._now())}
-                    except CallError:
+                    except (CallError, Refused):
                         # budgets are charged by time then; whether it answers, gates will tell
                         asking = False
             self.terms[name] = slo_terms(name, data)
@@ -139,10 +139,17 @@ class Metrics:
             )
             return
         try:
-            self._server = open_prometheus(self._target.prometheus, self._clock, QUERY_S)
+            self._server = open_prometheus(
+                self._target.prometheus, self._clock, QUERY_S, self._obey
+            )
             self._offset_s = self._server.clock_offset_s()
         except DrillError as error:
             self._why = str(error)
+
+    def _obey(self) -> None:
+        """Raises Refused when the run was aborted: whatever is being asked, nobody waits for it."""
+        if self._stopper.aborted is not None:
+            raise Refused(f"stopped: {self._stopper.aborted[1]}")
 
     def start(self) -> None:
         """Begin to ask for alerts and gates. Raises Refused when something is read from a server
@@ -293,8 +300,8 @@ class Metrics:
     def _work(self) -> None:
         try:
             self._ask_on()
-        except JournalLost:
-            return  # whoever lost it aborts the run
+        except (JournalLost, Refused):
+            return  # whoever lost it aborts the run; who aborted it wants no more answers
         except Exception as bug:
             self._stopper.abort("bug", f"reading metrics: {type(bug).__name__}: {bug}")
             raise

@@ -1,8 +1,8 @@
 """How many events of an objective were good over a window, read from a metrics server.
 
-Counters are reduced from their raw samples where the window is short enough, else by the server's
-`increase()`. What comes back is a count or the reason why there is none; times are seconds since
-the epoch by the server's clock.
+Counters are reduced from their raw samples where the window is short enough, else by the server,
+which is told what `increase()` alone would miss. What comes back is a count or the reason why there
+is none; times are seconds since the epoch by the server's clock.
 """
 
 from __future__ import annotations
@@ -29,9 +29,15 @@ the two.
 """
 HOLE_INTERVALS = 4.5
 """Longer stretches without samples may hide a pod that came and went."""
+KNOWN_BEFORE_S, BORN_EDGE_S = 3600.0, 120.0
+"""Counted by the server, a series without a sample from so long before a window to so long after
+its begin is born inside it.
+"""
 RECENT_S = 86_400.0
 """A selector that matched within this has been seen."""
 RANGE_POINTS = 10_000
+INVENTING = frozenset({"vector", "absent", "absent_over_time"})
+"""Functions that give a value although nothing was selected."""
 MISSING_SLICES = 0.1
 """Share of slices that may lack data."""
 
@@ -115,6 +121,7 @@ class Counting:
             raise NoData(
                 f"`{slo.name}` is seen by a probe of a drill, which has no past to ask for"
             )
+        self._must_select(slo, start, end, asked)
         if slo.slices is not None:
             good, total = self._slices(slo, start, end, partial, asked)
             return _checked(good, total, None, None, asked)
@@ -126,6 +133,23 @@ class Counting:
         ):
             return self._raw_count(sli, start, end, partial, asked)
         return self._server_count(sli, start, end, asked)
+
+    def _must_select(self, slo: Slo, start: float, end: float, asked: _Asked) -> None:
+        """A query that gives a number where nothing is, such as `... or vector(0)`, counts only
+        while something is. Raises NoData where its selector has no sample in the window.
+        """
+        sli, template = slo.sli, ""
+        if isinstance(sli, Threshold):
+            template = sli.query
+        elif isinstance(sli, Ratio) and isinstance(sli.total, Windowed):
+            template = sli.total.template
+        if not template or not look(template).calls & INVENTING:
+            return
+        for selector in selectors_of(slo)[:1]:
+            window_s = max(end - start, LEAST_INTERVALS * self.interval_s)
+            query = f"count(last_over_time({selector}[{window_text(window_s)}]))"
+            if not _sound(self._ask(query, end, asked)).series:
+                raise NoData(self._nothing(selector, end))
 
     # --- raw samples ------------------------------------------------------------------------------
 
@@ -487,8 +511,26 @@ def over(query: Query, window_s: float) -> tuple[str, float]:
     """The text of a query over a window, and what its value is multiplied by to be a count."""
     window = window_text(window_s)
     if isinstance(query, Counter):
-        return f"sum(increase({query.selector}[{window}]))", 1.0
+        return f"sum({_growth(selector_of(query.selector), window_s)})", 1.0
     return query.over(window), window_s if query.per_second else 1.0
+
+
+def _growth(selector: Selector, window_s: float) -> str:
+    """The growth of each series over a window, in PromQL.
+
+    `increase()` does not see what a series begins with (prometheus #1673, #3886): a first error
+    counted by a new pod, or a counter that appears with its first event, is lost. A series that had
+    no sample in the hour before the window counts from zero: its last value is its growth, or, if
+    it was reset meanwhile, its increase and the lowest value that it had. What begins with the
+    window itself is where the data begin, and not new.
+    """
+    window, edge_s = window_text(window_s), min(BORN_EDGE_S, window_s / 4)
+    known = window_text(KNOWN_BEFORE_S + edge_s)
+    old = f"last_over_time({selector}[{known}] offset {window_text(window_s - edge_s)})"
+    samples = f"{selector}[{window}]"
+    born = f"((last_over_time({samples}) and resets({samples}) == 0) unless {old})"
+    reset = f"((min_over_time({samples}) + increase({samples})) unless {old})"
+    return f"{born} or {reset} or increase({samples})"
 
 
 def _selectors(query: Query) -> tuple[Selector, ...]:

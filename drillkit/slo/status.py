@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drillkit.clients.prometheus import Prometheus
 from drillkit.clients.prometheus.promql import selector_of, window_text
-from drillkit.judge.budget import PAGES, burn_rate, can_fire, time_to_page_s
+from drillkit.judge.budget import LEAST_EVENTS, PAGES, burn_rate, can_fire, time_to_page_s
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.statistics import lower_bound, upper_bound
 from drillkit.model.calendars import window_start
@@ -17,6 +17,10 @@ from drillkit.model.slo import Counter, Ratio, Slo, Threshold, Windowed
 from drillkit.slo.counts import LOOKBACK_S, RAW_S, Count, Counting, over, selectors_of
 
 REACH_POINTS = 200
+REACH_ROUNDS = 6
+"""How often the begin of the data is looked at more closely: each round is up to REACH_POINTS times
+finer, so that six find a scrape interval in any window there is.
+"""
 LEAST_TRAFFIC_S = 86_400.0
 """The traffic of a whole window is extrapolated from no less than this."""
 WHOLE = 0.98
@@ -107,6 +111,9 @@ def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) ->
     else:
         least_s = 4 * counting.interval_s
         count = counting.count(slo, at - max(covered_s, least_s), at, partial=True)
+        if covered_s == 0 and not count.why:
+            # A query such as `... or vector(0)` gives a number all the same.
+            count = Count(None, None, _nothing(slo), count.queries, count.notes)
     answer = decide_ratio(count.good, count.total or None, slo.target, why=count.why)
     if not count.exact:
         most = decide_ratio(count.good_most, count.total or None, slo.target)
@@ -119,6 +126,14 @@ def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) ->
     known = burns and covered_s > 0
     burning = tuple(_burning(counting, slo, alarm, at) for alarm in alarms_of(slo)) if known else ()
     return SloStatus(slo, at, start, covered_s, count, answer, _interval(count), consumed, burning)
+
+
+def _nothing(slo: Slo) -> str:
+    named = ", ".join(str(selector) for selector in selectors_of(slo)[:1])
+    return (
+        f"nothing that the query selects has data ({named}); is the selector right, and is it "
+        "scraped?"
+    )
 
 
 def _between(count: Count) -> str:
@@ -136,19 +151,22 @@ def reach_s(prometheus: Prometheus, slo: Slo, start: float, at: float) -> float:
     selectors = selectors_of(slo)
     if not selectors:
         return 0.0
-    begin, step_s = start, at - start
-    while (
-        step_s > prometheus.scrape_interval_s
-    ):  # each round looks closer at where the one before found the begin
-        step_s = max((at - begin) / REACH_POINTS, prometheus.scrape_interval_s)
-        answer = prometheus.range(f"count({selectors[0]})", begin, at, step_s)
+    query, least_s = f"count({selectors[0]})", prometheus.scrape_interval_s
+    low, high, first = start, at, at
+    # Each round looks closer at the one step in which the round before saw the data begin.
+    for _ in range(REACH_ROUNDS):
+        step_s = max((high - low) / REACH_POINTS, least_s)
+        answer = prometheus.range(query, low, high, step_s)
         samples = answer.series[0].samples if answer.series else ()
         if not samples:
-            return 0.0
-        if samples[0][0] <= start + 1e-6:
+            break
+        first = samples[0][0]
+        if first <= start + 1e-6:
             return at - start
-        begin = max(start, samples[0][0] - step_s)
-    return at - begin - step_s
+        if step_s <= least_s:
+            break
+        low, high = max(start, first - step_s), first
+    return at - first
 
 
 def events_in_window(prometheus: Prometheus, slo: Slo, at: float) -> float | None:
@@ -171,7 +189,7 @@ def _consumed(slo: Slo, count: Count, covered_s: float) -> float | None:
     """Burn over what there is, times its share of the window; before that nothing is known and
     nothing charged.
     """
-    if not count.total or count.bad is None:
+    if count.total is None or count.total < LEAST_EVENTS or count.bad is None:
         return None
     return burn_rate(count.bad, count.total, slo.target) * min(
         1.0, covered_s / slo.window.total_seconds()
@@ -199,7 +217,7 @@ def _burning(counting: Counting, slo: Slo, alarm: Alarm, at: float) -> Burning:
             continue
         count = counting.count(slo, at - window_s, at, partial=True)
         why = why or count.why
-        known = count.bad is not None and bool(count.total)
+        known = count.bad is not None and (count.total or 0.0) >= LEAST_EVENTS
         rates.append(burn_rate(count.bad or 0.0, count.total or 1.0, slo.target) if known else None)
     short, long = rates[0], rates[-1]
     fires = None

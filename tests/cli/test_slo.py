@@ -200,7 +200,7 @@ def test_an_explanation_asks_nobody_and_names_what_would_be_asked_and_when_alert
     code, text = call("explain", "web")
 
     assert code in (0, None)
-    assert "over 30 d: sum(increase(r[2592000s]))" in text
+    assert "or increase(r[2592000s]))" in text
     assert "page: burn above 14.4 over 5 min and 1 h; after 4 min 19 s of a full outage" in text
     assert "598 events without a bad one show it" in text
     assert server.queries == []

@@ -105,7 +105,8 @@ def test_two_sources_judge_one_drill_side_by_side() -> None:
             "HTTP 503",
         ),
         ([(325.0, reading(11.0, 10.0))], "11.0 good of 10.0 cannot be"),
-        ([(325.0, reading(0.0, 0.0))], "0.0 good of 0.0 cannot be"),
+        ([(325.0, reading(0.0, 0.0))], "less than one event was counted (0)"),
+        ([(325.0, reading(6e-7, 6e-7))], "less than one event was counted (6e-07)"),
     ],
 )
 def test_metrics_that_are_missing_or_impossible_are_unknown(readings: Any, observed: str) -> None:

@@ -108,7 +108,7 @@ class Server:
         return self._answer(lambda: self._scraped(query, at))  # type: ignore[no-any-return]
 
     def _scraped(self, query: str, at: float) -> QueryAnswer:
-        if not query.startswith(("r", "count(r", "sum(increase(r")):
+        if not query.startswith(("r", "count(r", "sum(((last_over_time(r[")):
             return QueryAnswer(())
         if query.startswith("count("):
             return QueryAnswer((Series({}, ((at, 2.0),)),))
@@ -162,7 +162,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         drill = drill or drill_with()
         clock = FastClock()
         fake = Server(clock)
-        monkeypatch.setattr(module, "open_prometheus", lambda target, clock, limit_s: fake)
+        monkeypatch.setattr(module, "open_prometheus", lambda target, clock, limit_s, before: fake)
         gate = ClosingGate()
         journal = Journal(tmp_path / "journal.jsonl", clock=clock, fence=gate)
         stopper = Stopper(journal, gate)

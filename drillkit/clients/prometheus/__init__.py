@@ -7,7 +7,7 @@ raw samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drillkit.clients.prometheus.alerts import Firing, from_alertmanager, from_prometheus
@@ -112,15 +112,21 @@ class Prometheus:
         return f"{max(1, int(self._wire.total_s))}s"
 
 
-def open_prometheus(target: PrometheusTarget, clock: Clock, total_s: float = TOTAL_S) -> Prometheus:
+def open_prometheus(
+    target: PrometheusTarget,
+    clock: Clock,
+    total_s: float = TOTAL_S,
+    before: Callable[[], None] = lambda: None,
+) -> Prometheus:
     """A client for a target; nothing is sent yet.
 
-    `total_s`: seconds that one request may take. Raises UsageError for a reference that cannot be
+    `total_s`: seconds that one request may take. `before` is called before each request; what it
+    raises ends the asking, however many requests a question takes. Raises UsageError for a reference that cannot be
     resolved, Denied when there is nothing to sign with.
     """
     known = credentials(target)
     alertmanager = None
     if target.alertmanager is not None:
-        alertmanager = Wire(target.alertmanager, target, known, total_s)
-    wire = Wire(target.url, target, known, total_s)
+        alertmanager = Wire(target.alertmanager, target, known, total_s, before)
+    wire = Wire(target.url, target, known, total_s, before)
     return Prometheus(wire, alertmanager, clock, target.scrape_interval.total_seconds())

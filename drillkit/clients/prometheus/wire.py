@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -94,9 +94,16 @@ class Wire:
     """Requests to one base URL. Fit for several threads: each has a session of its own."""
 
     def __init__(
-        self, url: str, target: PrometheusTarget, known: Credentials, total_s: float = TOTAL_S
+        self,
+        url: str,
+        target: PrometheusTarget,
+        known: Credentials,
+        total_s: float = TOTAL_S,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
-        """`total_s`: seconds that a request may take from the connection to the last byte."""
+        """`total_s`: seconds that a request may take from the connection to the last byte.
+        `before` is called before each; what it raises ends the asking.
+        """
         if not re.match(r"https?://[^/]", url):
             raise UsageError(
                 "prometheus: expected a URL such as https://prometheus.example.com, "
@@ -109,7 +116,7 @@ class Wire:
             )
         self.where = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
         self.total_s = total_s
-        self._target, self._known = target, known
+        self._target, self._known, self._before = target, known, before
         self._local = threading.local()
         self._sign = _signer(target.sigv4_region) if target.sigv4_region else None
 
@@ -130,6 +137,7 @@ class Wire:
         from requests import Request
         from requests.exceptions import RequestException
 
+        self._before()
         session = self._session()
         ends = time.monotonic() + self.total_s
         try:

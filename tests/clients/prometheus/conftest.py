@@ -4,6 +4,7 @@ that obeys.
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import shutil
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -106,21 +108,28 @@ class Running:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory, exporter: Exporter) -> Iterator[Running]:
     tmp_path = tmp_path_factory.mktemp("prometheus")
-    binary = shutil.which("prometheus")
-    if binary is None:
-        pytest.skip("the program `prometheus` is not installed")
     (tmp_path / "rules.yml").write_text(json.dumps(RULES))
     scrape = {"job_name": "tests", "static_configs": [{"targets": [f"127.0.0.1:{exporter.port}"]}]}
     every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config = {"global": every, "rule_files": ["rules.yml"], "scrape_configs": [scrape]}
-    (tmp_path / "prometheus.yml").write_text(json.dumps(config))
+    with running(tmp_path, config) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(folder: Path, config: object) -> Iterator[Running]:
+    """A Prometheus whose configuration and data are in a folder."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("the program `prometheus` is not installed")
+    (folder / "prometheus.yml").write_text(json.dumps(config))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
         binary,
-        f"--config.file={tmp_path}/prometheus.yml",
-        f"--storage.tsdb.path={tmp_path}/data",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=error",
     ]

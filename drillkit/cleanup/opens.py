@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from drillkit.clients import undo_class
 from drillkit.clients.undo import UndoAction
+from drillkit.journal.undo_registry import undo_class
 from drillkit.model.codec import from_data
 from drillkit.model.errors import DrillError
 from drillkit.model.records import History
@@ -52,12 +52,17 @@ class OpenUndo:
                 f"Recover with that version, or undo it by hand: {dict(self.args)}"
             ) from error
         try:
-            undo: UndoAction = from_data(cls, self.args)
-        except (ValueError, TypeError, KeyError) as error:
+            undo = from_data(cls, self.args)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UnknownUndo(
                 f"{self.resource}: the arguments of `{self.kind}` do not fit this version "
                 f"({error}); {writer} wrote them. Recover with that version, or undo it by hand"
             ) from error
+        if not isinstance(undo, UndoAction):
+            raise UnknownUndo(
+                f"{self.resource}: `{self.kind}` is no undo that could be applied; {writer} wrote "
+                "it. Undo it by hand"
+            )
         return undo
 
     @property
@@ -66,8 +71,8 @@ class OpenUndo:
         read may have its effect anywhere.
         """
         try:
-            return undo_class(self.kind).lives
-        except KeyError:
+            return self.load().lives
+        except UnknownUndo:
             return "here"
 
     @property

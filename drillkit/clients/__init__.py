@@ -7,7 +7,6 @@ mapped once, here.
 from __future__ import annotations
 
 import functools
-import importlib
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,7 +23,6 @@ if (
     from drillkit.clients.kube import Kube
     from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
-    from drillkit.clients.undo import UndoAction
     from drillkit.clock import Clock, Fence
     from drillkit.model.drill import Target
 
@@ -152,18 +150,3 @@ class Clients:
         workers: Workers | None = self.__dict__.get("chaostoolkit")
         if workers is not None:
             workers.close()
-
-
-def undo_class(kind: str) -> type[UndoAction]:
-    """The class of an undo kind such as `kube.uncordon`: module `drillkit.clients.kube`, its
-    table `UNDOS`.
-
-    Raises KeyError for a kind that this version does not know.
-    """
-    module, _, _ = kind.partition(".")
-    try:
-        found = importlib.import_module(f"drillkit.clients.{module}")
-        table: dict[str, type[UndoAction]] = found.UNDOS
-    except (ImportError, AttributeError) as error:
-        raise KeyError(kind) from error
-    return table[kind]

@@ -9,12 +9,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Irreversible, Phase, Undone
+from drillkit.model.effects import Irreversible, Lives, Phase, Undone
 from drillkit.model.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class UndoCommand(UndoAction):
 
     kind: ClassVar[str] = "command.undo"
     phase: ClassVar[Phase] = "remove"
-    lives: ClassVar[Literal["target", "here"]] = "here"
 
     name: str
     undo: tuple[str, ...]
@@ -45,6 +44,10 @@ class UndoCommand(UndoAction):
     @property
     def resource(self) -> str:
         return f"command/{self.name}"
+
+    @property
+    def lives(self) -> Lives:
+        return "here"
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         ended = run(self.undo, self.folder, self.env, context.deadline, context.clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undo, Undone
@@ -52,11 +52,6 @@ class UndoContext:
 
 class UndoAction(Undo):
     """An undo of a client: data plus the one method that applies it."""
-
-    lives: ClassVar[Literal["target", "here"]] = "target"
-    """Where its effect is: at the target, with which it may end, or on this machine (or nobody
-    knows where), so that it outlasts a target that was started for the run.
-    """
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and

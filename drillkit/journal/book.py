@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
+from drillkit.journal.undo_registry import must_load_back
 from drillkit.model.codec import encode_evidence, to_data
 from drillkit.model.effects import Effect, Irreversible, Undo
 from drillkit.model.evidence import Evidence
@@ -79,7 +80,7 @@ class Book(Protocol):
 
     def plan(self, effect: E) -> Planned[E]:
         """Put an effect's undo on disk. Raises Refused when the fence is closed, JournalLost when
-        it can't be kept.
+        it can't be kept, UndoNotLoadable when nobody could apply it.
         """
 
 
@@ -91,7 +92,10 @@ def observe(
 
 
 def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
-    """(record kind, data) that an effect is planned with."""
+    """(record kind, data) that an effect is planned with.
+
+    Raises UndoNotLoadable for an undo that no other process could apply.
+    """
     # Every field is written, defaults too: another version may have other defaults.
     args = {
         name: to_data(getattr(effect, name))
@@ -99,6 +103,7 @@ def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
     }
     common = {"resource": effect.resource, "args": args}
     if isinstance(effect, Undo):
+        must_load_back(effect, args)
         return "undo.planned", {"undo": effect.kind, "phase": effect.phase, **common}
     assert isinstance(effect, Irreversible)
     return "effect.irreversible", {

@@ -11,6 +11,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 Phase: TypeAlias = Literal["relieve", "remove"]
 UndoOutcome: TypeAlias = Literal["undone", "already-undone", "never-happened", "not-ours", "kept"]
+Lives: TypeAlias = Literal["target", "here"]
+"""Where an effect lives: in the target, so that it ends with a target that was started for the run;
+or on this machine (or anywhere else that a program reached from it), so that it does not.
+"""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Undo:
     plain data.
 
     `kind` is `<module of clients>.<what>`, such as `kube.uncordon`: its first word finds the
-    module again.
+    module again. Undos of other packages are entry points of group `drillkit.undos`.
     """
 
     kind: ClassVar[str]
@@ -31,6 +35,11 @@ class Undo:
     def resource(self) -> str:
         """What it concerns, for people: `node/ip-10-0-1-7`."""
         raise NotImplementedError
+
+    @property
+    def lives(self) -> Lives:
+        """Where the effect lives."""
+        return "target"
 
 
 @dataclass(frozen=True)

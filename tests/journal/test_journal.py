@@ -55,6 +55,13 @@ class Kill(Irreversible):
         return "a replacement that is ready"
 
 
+@pytest.fixture(autouse=True)
+def known_undo(monkeypatch: pytest.MonkeyPatch) -> None:
+    from drillkit.clients import kube
+
+    monkeypatch.setitem(kube.UNDOS, Uncordon.kind, Uncordon)
+
+
 class SmallDisk(FileDisk):
     """A real file on a disk with room for so many bytes; the reserve gives some back."""
 

@@ -24,7 +24,7 @@ from drillkit.clients.chaostoolkit.redaction import (
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
 from drillkit.model.codec import decode_evidence
-from drillkit.model.effects import Undone
+from drillkit.model.effects import Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SHARE_AT_LEAST_S = 5.0
 """A rollback gets its share of the time that is left, but at least this."""
+_OF_THE_TARGET = ("drillkit.", "chaosk8s.", "chaosaws.")
+"""Modules whose activities change nothing but the target."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Rollbacks(UndoAction):
     def resource(self) -> str:
         names = ", ".join(str(a.get("name")) for a in self.document.get("rollbacks") or [])
         return f"rollbacks of experiment {self.experiment} ({names})"
+
+    @property
+    def lives(self) -> Lives:
+        """Programs and foreign modules reach anything; our own activities reach the target only."""
+        providers = [a.get("provider") or {} for a in self.document.get("rollbacks") or []]
+        ours = all(
+            p.get("type") == "python" and str(p.get("module", "")).startswith(_OF_THE_TARGET)
+            for p in providers
+        )
+        return "target" if ours else "here"
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """See `UndoAction.apply`. Each rollback is observed as an activity of place `rollback`.

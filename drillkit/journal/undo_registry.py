@@ -1,0 +1,103 @@
+"""From the kind of an undo to its class: what was planned must be found again, by any process that
+cleans up.
+
+Two places, both found by name alone, so that a process that has imported nothing finds the same as
+the one that planned: drillkit's own stand in the table `UNDOS` of a module of `drillkit.clients`
+(`kube.uncordon`: module `kube`); those of other packages are entry points of group
+`drillkit.undos`, named as the kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drillkit.model.codec import from_data
+from drillkit.model.effects import Undo
+from drillkit.model.errors import DrillError
+
+GROUP = "drillkit.undos"
+PACKAGE = "drillkit.clients"
+
+
+class UndoNotLoadable(DrillError):
+    """An undo that no other process could read back. Its effect must not begin."""
+
+
+def undo_class(kind: str) -> type[Undo]:
+    """The class of an undo kind. Raises KeyError for a kind that is not installed here."""
+    module = f"{PACKAGE}.{kind.partition('.')[0]}"
+    try:
+        table: Mapping[str, type[Undo]] = importlib.import_module(module).UNDOS
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise KeyError(kind) from error
+        table = {}
+    except (ImportError, AttributeError) as error:
+        raise KeyError(kind) from error
+    return table[kind] if kind in table else _plugged_in(kind)
+
+
+def _plugged_in(kind: str) -> type[Undo]:
+    point = _entry_points().get(kind)
+    if point is None:
+        raise KeyError(kind)
+    try:
+        found: Any = point.load()
+    except (ImportError, AttributeError) as error:
+        raise KeyError(kind) from error
+    if not (isinstance(found, type) and issubclass(found, Undo)):
+        raise KeyError(kind)
+    return found
+
+
+@functools.cache
+def _entry_points() -> Mapping[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def must_load_back(undo: Undo, args: Mapping[str, Any]) -> None:
+    """See to it that `args`, as the journal will hold them, give back an equal undo.
+
+    Raises UndoNotLoadable saying what to mend: nothing has happened yet.
+    """
+    cls = type(undo)
+    try:
+        found = undo_class(undo.kind)
+    except KeyError:
+        raise UndoNotLoadable(
+            f"{undo.resource}: expected the undo `{undo.kind}` to be found by its kind, so that "
+            f"clean-up can apply it; it is not. Declare an entry point of group `{GROUP}`: "
+            f'"{undo.kind}" = "{cls.__module__}:{cls.__qualname__}". Nothing was touched'
+        ) from None
+    if found is not cls:
+        raise UndoNotLoadable(
+            f"{undo.resource}: `{undo.kind}` leads to {found.__module__}.{found.__qualname__}, not "
+            f"to {cls.__module__}.{cls.__qualname__}; give one of them another kind. Nothing was "
+            "touched"
+        )
+    try:
+        again = from_data(cls, json.loads(json.dumps(args)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UndoNotLoadable(
+            f"{undo.resource}: the arguments of `{undo.kind}` do not load back ({error}); use "
+            "fields of plain data (text, numbers, tuples, mappings, dataclasses). Nothing was "
+            "touched"
+        ) from error
+    if again != undo:
+        changed = [
+            f.name
+            for f in dataclasses.fields(undo)
+            if getattr(again, f.name, None) != getattr(undo, f.name)
+        ]
+        raise UndoNotLoadable(
+            f"{undo.resource}: `{undo.kind}` loads back, but not equal (fields: "
+            f"{', '.join(changed) or 'none; it is no dataclass'}); use fields of plain data. "
+            "Nothing was touched"
+        )

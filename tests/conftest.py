@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from drillkit.secrets import KNOWN, environment
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -121,3 +123,11 @@ def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
         process.wait(20)
         process.stdin.close()
         process.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> Iterator[None]:
+    """What one test teaches the redactor of this process is no business of the next."""
+    yield
+    KNOWN.forget()
+    environment.forget()

@@ -4,10 +4,10 @@ is authentic.
 
 from __future__ import annotations
 
+from drillkit import secrets
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.dialect import dialect, micros, moment
 from drillkit.checks.reader import Which, one_row, opened
-from drillkit.clients import secrets
 from drillkit.clients.canary.beat import Beat, table_of
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
@@ -53,7 +53,7 @@ def _key(host: Context) -> bytes:
     if not host.target.canary_key:
         return b""
     return (
-        secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws)
+        secrets.resolve(host.target.canary_key, "canary_key", lambda: host.clients.aws)
         .strip()
         .encode()
     )

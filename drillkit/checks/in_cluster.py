@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from drillkit import secrets
 from drillkit.checks.context import Context
-from drillkit.clients import secrets
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube import DeleteObject, Object
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
-from drillkit.clients.secrets import Login
 from drillkit.clients.sql import Database, SqlSession
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, Invalid, Unanswered, UsageError
+from drillkit.secrets import Login
 
 IMAGE = "postgres:16-alpine"
 JOB_S = 120

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
+from drillkit import secrets
 from drillkit.checks.context import Context, Copy
-from drillkit.clients import secrets, sql
+from drillkit.clients import sql
 from drillkit.clients.sql import Database, SqlSession
 from drillkit.model.errors import UsageError
 

@@ -59,8 +59,8 @@ def install(
     yes: bool,
 ) -> None:
     """Make the heartbeat, or bring it up to date. It stays until `drillkit canary remove`."""
+    from drillkit import secrets
     from drillkit.cli.targets import chosen_target, confirm, connected
-    from drillkit.clients import secrets
     from drillkit.clients.canary import install as heartbeat
 
     if instance is not None:
@@ -74,7 +74,7 @@ def install(
     clients = connected(chosen)
     key = None
     if chosen.canary_key:
-        key = secrets.reveal(chosen.canary_key, "canary_key", lambda: clients.aws).strip().encode()
+        key = secrets.resolve(chosen.canary_key, "canary_key", lambda: clients.aws).strip().encode()
     heartbeat.install(
         clients.kube, where, name, image=image or heartbeat.IMAGE, key=key, tell=click.echo
     )
@@ -153,8 +153,9 @@ def _install_sql(target: str | None, instance: str, name: str, *, apply: bool, y
 
 
 def _create_table(target: Target, instance: str, name: str) -> Database:
+    from drillkit import secrets
     from drillkit.cli.targets import connected
-    from drillkit.clients import secrets, sql
+    from drillkit.clients import sql
     from drillkit.clients.canary.install import create_table
     from drillkit.clients.rds.plans import database_of
     from drillkit.model.errors import UsageError

@@ -9,19 +9,22 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible, Lives, Phase, Undone
 from drillkit.model.errors import Unavailable, UsageError
+from drillkit.secrets import KNOWN, child_environment, resolve_all
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 KEPT_BYTES = 256 * 1024
 """Of the output, its end."""
+MARGIN_BYTES = 64 * 1024
+"""Before what is kept: a secret that begins there is looked for as a whole."""
 GRACE_S = 5.0
 """Between asking a program to end and killing it."""
 
@@ -85,7 +88,7 @@ class Ended:
     code: int
     """Exit code; negative: the signal that ended it."""
     output: bytes
-    """The end of what it wrote, both streams as they came."""
+    """The end of what it wrote, both streams as they came, without secrets."""
     cut: bool
 
     @property
@@ -127,7 +130,7 @@ def run(
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**os.environ, **resolved(env)},
+                env={**child_environment(), **resolve_all(env)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -149,8 +152,18 @@ def run(
         finally:
             forget()
             _end(process)
-        output.seek(max(0, output.seek(0, os.SEEK_END) - KEPT_BYTES))
-        return Ended(process.returncode, output.read(), cut)
+        return Ended(process.returncode, _kept(output), cut)
+
+
+def _kept(output: IO[bytes]) -> bytes:
+    """The end of an output, secrets hidden before it is cut: half of one is no known value."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - KEPT_BYTES - MARGIN_BYTES))
+    content = KNOWN.content(output.read())
+    if size <= KEPT_BYTES:
+        return content
+    note = f"[cut: the last {KEPT_BYTES:,} of {size:,} bytes]\n"
+    return note.encode() + content[-KEPT_BYTES:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -163,28 +176,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def resolved(env: Mapping[str, str]) -> dict[str, str]:
-    """Environment with its references (`env:NAME`, `file:PATH`) put in. Raises UsageError; never
-    shows a value.
-    """
-    found: dict[str, str] = {}
-    for name, value in env.items():
-        scheme, _, rest = value.partition(":")
-        if scheme == "env":
-            if rest not in os.environ:
-                raise UsageError(f"{name}: expected {rest} in the environment; it is not there")
-            found[name] = os.environ[rest]
-        elif scheme == "file":
-            try:
-                with open(rest, encoding="utf-8") as file:
-                    found[name] = file.read().rstrip("\n")
-            except OSError as error:
-                raise UsageError(f"{name}: {rest} cannot be read: {error.strerror}") from error
-        else:
-            found[name] = value
-    return found
 
 
 UNDOS: dict[str, type[UndoAction]] = {UndoCommand.kind: UndoCommand}

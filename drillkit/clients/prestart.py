@@ -2,7 +2,8 @@
 
 Chaos Toolkit takes longer to import than a drill takes to read, so `drillkit run` starts a process
 for it first of all. That process touches nothing: where it may work, the journal and what it must
-hold come with its job, over its standard input. Nothing heavy here: everything imported delays it.
+hold come with its job, over its standard input, and so does the rest of its environment: secrets
+that others need are not for it. Nothing heavy here: everything imported delays it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import drillkit
+from drillkit.secrets.environment import plain_environment
 
 # Imports make many objects and no garbage: nobody looks for any until there is work.
 _START = """import gc, sys; gc.disable(); sys.path.append(sys.argv.pop())
@@ -36,6 +38,7 @@ class Prestarted:
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
+                    env=plain_environment(),
                     process_group=0,
                 )
         except OSError:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from drillkit import __version__
 from drillkit.model.errors import UsageError
+from drillkit.secrets import is_reference, resolve
 
 if TYPE_CHECKING:  # both cost more to import than a probe takes
     import ssl
@@ -27,7 +28,6 @@ BODY_CAP = 1 << 20
 HEAD_CAP = 64 << 10
 """Bytes of status line and headers; more is no answer."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_REFERENCE = re.compile(r"(env|file):(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +170,8 @@ def request(aim: Aim) -> bytes:
         "Connection": "close" if aim.fresh else "keep-alive",
     }
     known = {key.lower(): key for key in headers}
-    for name, declared in aim.headers.items():
-        headers[known.get(name.lower(), name)] = _header_value(aim.name, name, declared)
+    for name, value in resolved_headers(aim).items():
+        headers[known.get(name.lower(), name)] = value
     lines = [
         f"GET {aim.path} HTTP/1.1",
         *(f"{name}: {value}" for name, value in headers.items()),
@@ -181,30 +181,23 @@ def request(aim: Aim) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-def _header_value(probe: str, header: str, declared: str) -> str:
-    at = f"probe {probe}: header {header}"
-    value = declared
-    if found := _REFERENCE.fullmatch(declared):
-        kind, place = found.groups()
-        if kind == "env":
-            if place not in os.environ:
-                raise UsageError(
-                    f"{at}: expected a value in the environment variable {place}, found none; "
-                    "set it"
-                )
-            value = os.environ[place]
-        else:
-            try:
-                with open(os.path.expanduser(place), encoding="utf-8") as file:
-                    value = file.read().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"{at}: expected a readable text file {place}: {error}") from None
-    # The value itself may be a secret: it is never repeated.
-    if any((ord(c) < 32 and c != "\t") or ord(c) == 127 or ord(c) > 255 for c in value):
-        raise UsageError(
-            f"{at}: expected one line of printable characters, found others in its value"
-        )
-    return value
+def resolved_headers(aim: Aim, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers of a probe with their references put in. `environ`: where `env:` is read;
+    default: this process's environment.
+
+    Raises UsageError for a reference that leads nowhere.
+    """
+    found: dict[str, str] = {}
+    for name, declared in aim.headers.items():
+        at = f"probe {aim.name}: header `{name}`"
+        value = resolve(declared, at, None, environ) if is_reference(declared) else declared
+        # The value itself may be a secret: it is never repeated.
+        if any((ord(c) < 32 and c != "\t") or ord(c) == 127 or ord(c) > 255 for c in value):
+            raise UsageError(
+                f"{at}: expected one line of printable characters, found others in its value"
+            )
+        found[name] = value
+    return found
 
 
 def tls_context(aim: Aim) -> ssl.SSLContext:

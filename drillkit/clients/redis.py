@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
-from drillkit.clients.secrets import Login
 from drillkit.model.errors import CallError, Denied, Invalid, Unanswered, Unreachable
+from drillkit.secrets import Login
 
 CONNECT_S = 5.0
 MOST_BYTES = 64 * 1024 * 1024

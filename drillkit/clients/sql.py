@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from drillkit.clients.secrets import Login
 from drillkit.model.errors import (
     Absent,
     CallError,
@@ -21,6 +20,7 @@ from drillkit.model.errors import (
     Unreachable,
     UsageError,
 )
+from drillkit.secrets import Login
 
 CONNECT_S = 5.0
 

@@ -13,8 +13,8 @@ from drillkit.clients.kube.errors import NotServed
 from drillkit.clients.kube.resources import EVENTS, POD_METRICS, PODS
 from drillkit.clock import Clock, Deadline
 from drillkit.diagnostics import text
-from drillkit.diagnostics.redact import redact
 from drillkit.model.errors import CallError, Unanswered, Unavailable, Unreachable
+from drillkit.secrets import KNOWN
 
 Attach: TypeAlias = Callable[[str, str, bytes], None]
 """(name, media type, content): `Act.attach`."""
@@ -53,7 +53,7 @@ def capture(
         ("events", look.events_text),
         ("top", look.top),
     ):
-        content = redact(look.attempt(make)).encode()
+        content = KNOWN.foreign(look.attempt(make)).encode()
         if len(content) > FILE_BYTES:
             content = content[:FILE_BYTES] + b"\n[cut here: too long]\n"
         attach(f"{name}-{part}.txt", "text/plain; charset=utf-8", content + b"\n")

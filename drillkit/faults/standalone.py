@@ -18,6 +18,7 @@ from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
 from drillkit.clock import Deadline, Fence, SystemClock, utc
 from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal, read
+from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, home, register, unregister
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Caps, KubernetesTarget, Target
@@ -58,7 +59,7 @@ class LocalBook:
         if self._journal is None:
             folder = home() / "plain" / self._run
             try:
-                folder.mkdir(parents=True)
+                make_folder(folder, exist_ok=False)
                 self._lock = RunLock.take(folder)
                 owner = getpass.getuser() if os.environ.get("USER") else f"uid {os.getuid()}"
                 register(self._run, folder, self._target.name, owner)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from drillkit.journal.files import FILE_MODE, write_file
+
 RESERVE_BYTES = 256 * 1024
 """Room for some 800 lines of clean-up."""
 
@@ -40,23 +42,14 @@ class FileDisk:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reserve = path.with_suffix(".reserve")
-        self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
         try:
-            with open(self._reserve, "wb") as file:
-                file.write(
-                    b"\0" * RESERVE_BYTES
-                )  # written, not sparse: only real blocks can be given back
-                file.flush()
-                os.fsync(file.fileno())
+            # Written, not sparse: only real blocks can be given back.
+            write_file(self._reserve, b"\0" * RESERVE_BYTES, durable=True)
         except OSError:
             os.close(self._fd)
             self._reserve.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def content(self) -> bytes:
         with open(self._path, "rb") as file:

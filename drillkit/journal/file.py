@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.book import E, Planned, current_step, plan_record
 from drillkit.journal.disk import Disk, FileDisk
+from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.model.errors import DrillError, JournalLost
 from drillkit.model.records import History, Record
 
@@ -93,8 +94,10 @@ class Journal:
         by: str = "runner",
     ) -> int:
         """Append one record and give its number; durable: it is on disk when this returns.
-        Raises JournalLost.
+
+        Secrets are hidden, texts cut and made encodable (`door`). Raises JournalLost.
         """
+        data = cleaned(data)
         with self._order:
             n = self._write(kind, data, by, current_step() if step is None else step)
         if durable:
@@ -109,6 +112,7 @@ class Journal:
         self, kind: str, data: Mapping[str, Any], *, by: str = "runner", step: str | None = None
     ) -> int:
         """`plan` for an effect that is data already (it came over a pipe)."""
+        data = cleaned_undo(kind, data)
         with self._order:
             self.fence.check()
             if self._why_lost or self._full:
@@ -211,7 +215,8 @@ def _encode(record: Record, prev: str) -> bytes:
         "data": record.data,
         "prev": prev,
     }
-    return json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="backslashreplace")
 
 
 def _split_torn(content: bytes) -> tuple[bytes, bytes]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drillkit.journal.files import FILE_MODE, make_folder, write_file
 from drillkit.model.errors import UsageError
 
 JOURNAL = "journal.jsonl"
@@ -38,7 +39,7 @@ class RunLock:
     @classmethod
     def take(cls, folder: Path) -> RunLock | None:
         """The lock, or None while a process of the run is alive. Raises OSError."""
-        fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -77,19 +78,9 @@ class OpenRun:
 def register(run: str, folder: Path, target: str, owner: str) -> None:
     """Note a run as open, on disk before it does anything. Raises OSError."""
     place = home() / "open"
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     entry = {"folder": str(folder.resolve()), "target": target, "owner": owner}
-    draft = place / f".{run}.{os.getpid()}"
-    with open(draft, "w", encoding="utf-8") as file:
-        json.dump(entry, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(place / run)
-    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    write_file(place / run, json.dumps(entry).encode(), durable=True)
 
 
 def unregister(run: str) -> None:

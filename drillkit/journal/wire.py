@@ -13,14 +13,18 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from drillkit.journal.book import E, Planned, current_step, plan_record
+from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.model.errors import JournalLost, Refused
+from drillkit.secrets import KNOWN
 
 FD_VARIABLE = "DRILLKIT_BOOK_FD"
 STEP_VARIABLE = "DRILLKIT_STEP"
+LINE_BYTES = 32 * 1024 * 1024
+"""More in one line is no message of ours: records are cut long before."""
 
 
 class RemoteJournal:
@@ -30,6 +34,7 @@ class RemoteJournal:
         self._sock = sock
         self._answers = sock.makefile("rb")
         self._one = threading.Lock()
+        self._told: set[str] = set()
         self.step = step
         """Step that records belong to which do not say otherwise."""
 
@@ -37,13 +42,26 @@ class RemoteJournal:
         self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
     ) -> int:
         """See `Book.append`. The number is 0 for a record that is not durable."""
-        return self._ask({"kind": kind, "data": data, "durable": durable, "step": self._name(step)})
+        return self._ask(
+            {
+                "kind": kind,
+                "data": cleaned(data),
+                "durable": durable,
+                "step": self._name(step),
+            }
+        )
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`."""
         kind, data = plan_record(effect)
         n = self._ask(
-            {"plan": True, "kind": kind, "data": data, "durable": True, "step": self._name(None)}
+            {
+                "plan": True,
+                "kind": kind,
+                "data": cleaned_undo(kind, data),
+                "durable": True,
+                "step": self._name(None),
+            }
         )
         return Planned(n, effect, self)
 
@@ -54,7 +72,7 @@ class RemoteJournal:
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         with self._one:
             try:
-                self._sock.sendall(line)
+                self._sock.sendall(self._learnt() + line)
                 if not message["durable"]:
                     return 0
                 answer = self._answers.readline()
@@ -68,6 +86,22 @@ class RemoteJournal:
         if "lost" in got:
             raise JournalLost(got["lost"])
         return int(got["n"])
+
+    def know(self, values: Iterable[str]) -> None:
+        """Hide secrets that the runner knows and told this process."""
+        self._told.update(values)
+        KNOWN.learn(self._told)
+
+    def _learnt(self) -> bytes:
+        """A line with the secrets that this process has come to know: the runner hides them, too.
+
+        They pass through this pipe only, and are written nowhere.
+        """
+        fresh = [value for value in KNOWN.values if value not in self._told]
+        if not fresh:
+            return b""
+        self._told.update(fresh)
+        return json.dumps({"learn": fresh}).encode() + b"\n"
 
 
 def remote_from_environment() -> RemoteJournal | None:
@@ -106,10 +140,13 @@ def serve(journal: JournalSink, sock: socket.socket, by: str) -> None:
     """Write what one child sends, until it ends. Runs in a thread of the runner."""
     try:
         with sock, sock.makefile("rb") as lines:
-            for line in lines:
+            while line := lines.readline(LINE_BYTES):
                 if not line.endswith(b"\n"):
                     return
                 message = json.loads(line)
+                if "learn" in message:
+                    KNOWN.learn(message["learn"])
+                    continue
                 answer = _answer(journal, message, by)
                 if message["durable"]:
                     sock.sendall(json.dumps(answer).encode() + b"\n")

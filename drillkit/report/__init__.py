@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from drillkit.journal.file import read
+from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
 from drillkit.model.codec import to_data
@@ -46,10 +47,8 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
     texts = render(history, verdict, _last_hash(journal))
     paths = []
     for name, text in texts.items():
-        draft = folder / f".{name}.{os.getpid()}"
         # A lone surrogate is no UTF-8; written like this it is JSON all the same.
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-        draft.rename(folder / name)
+        write_file(folder / name, text.encode(errors="backslashreplace"))
         paths.append(folder / name)
     point_latest(folder.resolve(), verdict)
     return verdict, tuple(paths)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import threading
@@ -19,6 +18,7 @@ from typing import Literal, TypeAlias
 
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.file import Journal
+from drillkit.journal.files import write_file
 from drillkit.model.errors import JournalLost
 
 AbortedBy: TypeAlias = Literal["operator", "guard", "bound", "blind", "deadline", "journal", "bug"]
@@ -141,9 +141,7 @@ def _noted(number: int, frame: FrameType | None) -> None:
 
 def ask_to_abort(folder: Path, who: str, why: str) -> None:
     """Ask the run in `folder` to stop; its runner sees this within 0.2 s. Raises OSError."""
-    draft = folder / f".{ABORT_FILE}.{os.getpid()}"
-    draft.write_text(json.dumps({"who": who, "why": why}), encoding="utf-8")
-    draft.rename(folder / ABORT_FILE)
+    write_file(folder / ABORT_FILE, json.dumps({"who": who, "why": why}).encode())
 
 
 class StopWatch:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clients import Clients
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal, read
+from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, RunLock, unregister
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
 from drillkit.model.records import History
@@ -186,11 +186,9 @@ def _cleaning(history: History) -> bool:
 
 def _ask(folder: Path, resource: str, by: str) -> None:
     place = folder / FOLDER
-    place.mkdir(exist_ok=True)
+    make_folder(place)
     name = hashlib.sha256(resource.encode()).hexdigest()[:16]
-    draft = place / f".{name}.{os.getpid()}"
-    draft.write_text(json.dumps({"resource": resource, "by": by}), encoding="utf-8")
-    draft.rename(place / f"{name}.json")
+    write_file(place / f"{name}.json", json.dumps({"resource": resource, "by": by}).encode())
 
 
 def _asked(folder: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drillkit import __version__
+from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Group, Step, Target
@@ -53,7 +54,7 @@ def open_place(reports: Path, names: RunNames, target: str, owner: str) -> Place
     """
     folder = reports / names.drill / names.id
     try:
-        folder.mkdir(parents=True)
+        make_folder(folder, exist_ok=False)
         lock = RunLock.take(folder)
         assert lock is not None  # the folder is ours since a moment ago
         register(names.id, folder, target, owner)

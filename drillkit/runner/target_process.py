@@ -18,11 +18,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.codec import from_data
 from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.errors import TargetError
 from drillkit.model.units import parse_duration
+from drillkit.secrets import child_environment
 
 READY_S = 60.0
 """A target that is not up by then is reported with what it printed."""
@@ -62,7 +64,7 @@ def launched(
         yield filled(target, endpoints), int(endpoints["pid"])
         return
     state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
-    state.mkdir(parents=True)
+    make_folder(state, exist_ok=False)
     try:
         process, endpoints = start(target, state, more_arguments)
         try:
@@ -91,6 +93,7 @@ def start(
             stdin=subprocess.PIPE if with_us else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            env=child_environment(),
             # Ctrl-C in the terminal is ours to handle: clean-up needs the target
             start_new_session=True,
         )

@@ -39,7 +39,9 @@ def main(arguments: list[str]) -> int:
         return _refuse("the sampler is started by a run, which has the journal: use `drillkit run`")
     if (line := _first_line()) is None:
         return 1
-    aims = [aim_from_data(data) for data in json.loads(line)["aims"]]
+    told = json.loads(line)
+    book.know(told["known"])
+    aims = [aim_from_data(data) for data in told["aims"]]
     try:
         _make_room(aims)
         engine = Engine(aims, book, sys.stdin.fileno(), int(os.environ[FD_VARIABLE]))

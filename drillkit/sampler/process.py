@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import drillkit
-from drillkit.clients.probe import aim_at
+from drillkit.clients.probe import aim_at, resolved_headers
 from drillkit.journal.wire import FD_VARIABLE, STEP_VARIABLE
 from drillkit.model.drill import Probe
 from drillkit.model.errors import DrillError, UsageError
+from drillkit.secrets import KNOWN, plain_environment
 
 _STARTS_WITHIN_S = 20.0
 _LAST_WORDS_BYTES = 4096
@@ -58,7 +59,8 @@ class Sampler:
         started it ends. Raises UsageError for a probe that cannot be, or a secret or certificate
         that cannot be read; DrillError when the process does not start.
         """
-        aims = [aim_at(name, probe) for name, probe in probes.items()]
+        declared = [aim_at(name, probe) for name, probe in probes.items()]
+        aims = [dataclasses.replace(aim, headers=resolved_headers(aim, env)) for aim in declared]
         if not aims:
             raise UsageError("a sampler expects at least one probe, found none")
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
@@ -68,13 +70,18 @@ class Sampler:
             stdout=subprocess.PIPE,
             stderr=stderr,
             pass_fds=(book_fd, *keep_fds),
-            env=_environment(os.environ if env is None else env, book_fd),
+            env=_environment(plain_environment(), book_fd),
             start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
         )
         sampler = cls(process, 0.0, max(aim.timeout_s for aim in aims), stderr)
         try:
             with contextlib.suppress(BrokenPipeError):  # it died: its last words say why
-                sampler._tell({"aims": [dataclasses.asdict(aim) for aim in aims]})
+                sampler._tell(
+                    {
+                        "aims": [dataclasses.asdict(aim) for aim in aims],
+                        "known": KNOWN.values,
+                    }
+                )
             sampler.started = sampler._first_word()
         except BaseException:
             sampler.kill()

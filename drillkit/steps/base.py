@@ -19,9 +19,11 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.book import Book, observe
+from drillkit.journal.files import capped_content, make_folder, write_file
 from drillkit.model.drill import Objectives, StepCheck, Target
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
+from drillkit.secrets import KNOWN
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -111,10 +113,13 @@ class Act:
         self.book.append("progress", {"text": text}, durable=False, step=self.name)
 
     def attach(self, name: str, media_type: str, content: bytes) -> None:
-        """Keep a file with the run, tied to the journal by its digest."""
+        """Keep a file with the run, tied to the journal by its digest. Secrets are hidden in it,
+        and what is too long is cut.
+        """
+        content = capped_content(KNOWN.content(content))
         folder = self.folder / "attachments"
-        folder.mkdir(exist_ok=True)
-        (folder / name).write_bytes(content)
+        make_folder(folder)
+        write_file(folder / name, content)
         self.observe(
             Attachment(name, media_type, hashlib.sha256(content).hexdigest(), len(content))
         )

@@ -109,7 +109,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             name=experiment.name,
             origin=str(experiment.path.resolve()),
             sha256=experiment.sha256,
-            given=tuple(arguments.configuration),
+            given=tuple(_given(experiment, arguments.configuration)),
             run=act.run.id,
             step=act.name,
             target=plain_data(act.target),
@@ -153,6 +153,12 @@ def merged(experiment: Experiment, configuration: Mapping[str, Scalar]) -> dict[
     if configuration:
         document["configuration"] = {**(document.get("configuration") or {}), **configuration}
     return document
+
+
+def _given(experiment: Experiment, configuration: Mapping[str, Scalar]) -> Iterator[str]:
+    """Keys whose values are not those of the experiment's own file."""
+    own = experiment.data.get("configuration") or {}
+    return (key for key, value in configuration.items() if own.get(key) != value)
 
 
 def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from drillkit import secrets
 from drillkit.checks import Copy, verify
-from drillkit.clients import redis, secrets
+from drillkit.clients import redis
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.clients.chaostoolkit.redaction import (
-    Redactor,
-    fill,
-    secret_values,
-    withheld,
-    withhold,
-)
+from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld, withhold
+from drillkit.secrets import Redactor
 from tests.chaostoolkit.conftest import Bench, python, shell
 
 LITERAL, FROM_ENV, HEADER = "s3cr3t-literal/+=", "s3cr3t-from-env", "Bearer abcdefgh12345678"

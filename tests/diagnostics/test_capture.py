@@ -9,10 +9,13 @@ import pytest
 from drillkit.clients.kube import Kube
 from drillkit.clock import Fence
 from drillkit.diagnostics import capture
-from drillkit.diagnostics.redact import GONE, redact
 from drillkit.diagnostics.text import describe_pod, pod_state
 from drillkit.model.errors import Unreachable
+from drillkit.secrets import HIDDEN as GONE
+from drillkit.secrets import Redactor
 from tests.crash.world import Cluster, Fate, Stage
+
+redact = Redactor().foreign
 
 
 @pytest.fixture

@@ -196,15 +196,15 @@ def test_addresses_are_taken_apart() -> None:
     [
         (
             {"headers": {"X": "env:NOT_THERE"}},
-            "header X: expected a value in the environment variable NOT_THERE",
+            "header `X`: expected a value in the environment variable NOT_THERE",
         ),
         (
             {"headers": {"X": "env:TWO_LINES"}},
-            "header X: expected one line of printable characters",
+            "header `X`: expected one line of printable characters",
         ),
         (
             {"headers": {"X": "file:/does/not/exist"}},
-            "header X: expected a readable text file /does/not/exist",
+            "header `X`: /does/not/exist cannot be read",
         ),
         (
             {"http": "https://127.0.0.1/", "ca_file": "/does/not/exist"},

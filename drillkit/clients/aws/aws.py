@@ -10,7 +10,7 @@ from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
 from drillkit.clients.identity import Identity
 from drillkit.clock import Clock, Fence
 from drillkit.model.drill import AwsTarget
-from drillkit.model.errors import TargetError
+from drillkit.model.errors import TargetError, UsageError
 
 
 class Aws:
@@ -62,6 +62,17 @@ class Aws:
                 self._expected.check_account(found, str(answer.get("Arn", "unknown")))
                 self._account = found
             return self._account
+
+    def secret_text(self, secret: str, what: str) -> str:
+        """See `secrets.Vault`."""
+        region = secret.split(":")[3] if secret.startswith("arn:") else ""
+        answer = self.door("secretsmanager", region).read(
+            "GetSecretValue", f"read the secret of {what}", SecretId=secret
+        )
+        value = answer.get("SecretString")
+        if not isinstance(value, str):
+            raise UsageError(f"{what}: expected text in the secret, found none")
+        return value
 
     def _open(self, service: str, region: str) -> Door:
         from botocore.config import Config

@@ -18,13 +18,14 @@ from chaoslib.run import RunEventHandler
 
 from drillkit.clients.chaostoolkit.foreign import ForeignAction
 from drillkit.clients.chaostoolkit.hits import failure_of, hit_of
+from drillkit.clients.chaostoolkit.literals import resolved_values
 from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, Place, is_own, provider_of
-from drillkit.clients.chaostoolkit.redaction import Redactor, resolved_values
 from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
 from drillkit.journal.book import observe
 from drillkit.model.errors import DrillError, JournalLost, Refused
 from drillkit.model.evidence import Activity
 from drillkit.model.units import format_duration
+from drillkit.secrets import KNOWN
 
 HARSH = 30
 """SystemExit with this code makes Chaos Toolkit leave without waiting for background activities."""
@@ -60,14 +61,13 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def __init__(
         self,
         session: WorkerSession,
-        redactor: Redactor,
         place: Place,
         has_rollbacks: bool,
         before_first: Callable[[Mapping[str, Any]], None] = lambda configuration: None,
     ) -> None:
         """`before_first` is called with the resolved configuration, before the first activity; it
         may raise JournalLost or Refused, and then there is none."""
-        self._session, self._redactor, self._place = session, redactor, place
+        self._session, self._place = session, place
         self._has_rollbacks, self._before_first = has_rollbacks, before_first
         self._configuration: Any = {}
         self._secrets: Any = {}
@@ -87,7 +87,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         schedule: Any,
         settings: Any,
     ) -> None:
-        self._redactor.learn(resolved_values(secrets))
+        KNOWN.learn(resolved_values(secrets))
         self._configuration, self._secrets = configuration, secrets
         try:
             self._before_first(configuration)
@@ -188,7 +188,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             hit=hit if kind == "action" else None,
             tolerated=run.get("tolerance_met") if judged else None,
             took_s=round(over.took, 6),
-            error=self._redactor.text(error[:OUTPUT_READ])[:ERROR_KEPT],
+            error=KNOWN.text(error[:OUTPUT_READ])[:ERROR_KEPT],
             targets=targets,
             undo_guaranteed=kind == "probe" or is_own(activity),
         )
@@ -230,14 +230,14 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         if over.notes.failure is not None:
             data["failure"] = type(over.notes.failure).__name__
         if (output := over.run.get("output")) is not None:
-            data["output"] = self._redactor.text(_plain(output)[:OUTPUT_READ])[:OUTPUT_KEPT]
+            data["output"] = KNOWN.text(_plain(output)[:OUTPUT_READ])[:OUTPUT_KEPT]
         try:
             self._session.book.append("progress", data, durable=False)
         except JournalLost as why:
             self._leave(why)
 
     def _name(self, activity: Mapping[str, Any]) -> str:
-        return self._redactor.text(str(activity["name"]))
+        return KNOWN.text(str(activity["name"]))
 
     def _leave(self, why: DrillError) -> None:
         self.stopping = True

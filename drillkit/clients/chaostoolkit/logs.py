@@ -10,18 +10,21 @@ import os
 import threading
 from pathlib import Path
 
-from drillkit.clients.chaostoolkit.redaction import Redactor
+from drillkit.journal.files import FILE_MODE, make_folder
+from drillkit.secrets import KNOWN
+from drillkit.secrets.encoding import capped
 
 LOG_KEPT = 256 * 1024
 """Bytes; an activity that prints more is read on, so that it does not block, but not kept."""
 LINE_KEPT = 8 * 1024
+LINE_READ = 64 * 1024
+"""Bytes of a line that are looked at: a secret cut in two at this place is behind what is kept."""
 
 
 class Pump:
     """Takes over standard output and error of this process."""
 
     def __init__(self) -> None:
-        self._redactor = Redactor()
         self._file: int | None = None
         self._kept = 0
         read, write = os.pipe()
@@ -32,12 +35,12 @@ class Pump:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def into(self, path: str, redactor: Redactor) -> None:
+    def into(self, path: str) -> None:
         """Keep what comes from now on in this file ('': nowhere)."""
-        self._redactor = redactor
         if path:
-            Path(path).parent.mkdir(exist_ok=True)
-            self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            make_folder(Path(path).parent)
+            flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
+            self._file = os.open(path, flags, FILE_MODE)
 
     def _run(self) -> None:
         rest = b""
@@ -45,16 +48,15 @@ class Pump:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._keep(line)
-            if len(rest) > LINE_KEPT:
-                self._keep(rest)
-                rest = b""
+            rest = rest[:LINE_READ]  # a line without end
         if rest:
             self._keep(rest)
 
     def _keep(self, line: bytes) -> None:
         if self._file is None or self._kept > LOG_KEPT:
             return
-        text = self._redactor.text(line[:LINE_KEPT].decode(errors="replace")) + "\n"
+        text = KNOWN.foreign(line[:LINE_READ].decode(errors="replace"))
+        text = capped(text, LINE_KEPT) + "\n"
         self._kept += len(text)
         if self._kept > LOG_KEPT:
             text = f"(cut after {LOG_KEPT // 1024} KiB)\n"

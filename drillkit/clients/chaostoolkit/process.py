@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from drillkit.clients.chaostoolkit.environment import environment
+from drillkit.clients.chaostoolkit.literals import needed_variables
 from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, ENDED_KEY, Job, encode_job
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
@@ -29,6 +30,7 @@ from drillkit.model.codec import decode_evidence, encode_evidence
 from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost
 from drillkit.model.evidence import Activity
+from drillkit.secrets import KNOWN, child_environment, plain_environment
 
 CUT_GRACE_S = 1.0
 """Between SIGTERM, at which an activity's own clean-up may run, and SIGKILL."""
@@ -157,9 +159,9 @@ class Worker:
 
     def warm(self, modules: Sequence[str] = ()) -> None:
         """Tell it where it will work, and what it may import while nobody waits for it."""
-        changes = {k: v for k, v in environment(self._target).items() if os.environ.get(k) != v}
+        given = environment(self._target, child_environment())
         self._warm = True
-        self._say(json.dumps({"environment": changes, "modules": list(modules)}).encode() + b"\n")
+        self._say(json.dumps({"environment": given, "modules": list(modules)}).encode() + b"\n")
 
     def _say(self, lines: bytes, descriptors: Sequence[int] = ()) -> None:
         with contextlib.suppress(
@@ -180,12 +182,18 @@ class Worker:
                     stdout=null,
                     stderr=null,
                     pass_fds=self._hold,
+                    env=plain_environment(),
                     process_group=0,
                 )
             if not self._warm:
                 self.warm()
+            word = {
+                "group": self._guard.pid,
+                "known": KNOWN.values,
+                "environment": needed_variables(job.experiment),
+            }
             self._say(
-                json.dumps({"group": self._guard.pid}).encode() + b"\n" + encode_job(job),
+                json.dumps(word).encode() + b"\n" + encode_job(job),
                 (theirs.fileno(), *self._hold),
             )
         return ours

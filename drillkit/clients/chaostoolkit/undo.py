@@ -12,20 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld, withhold
 from drillkit.clients.chaostoolkit.protocol import Job, plain_data, rollbacks_of
-from drillkit.clients.chaostoolkit.redaction import (
-    SECRET_NAME,
-    SHORTEST,
-    fill,
-    secret_values,
-    withheld,
-    withhold,
-)
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
 from drillkit.model.codec import decode_evidence
 from drillkit.model.effects import Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
+from drillkit.secrets import KNOWN, is_secret_name
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -194,12 +188,12 @@ def rollbacks_undo(job: Job, configuration: Mapping[str, Any]) -> Rollbacks:
     method saw.
     """
     safe = withhold(job.experiment, set(job.given))
-    secrets = secret_values(job.experiment)
+    KNOWN.learn(secret_values(job.experiment))
     document: dict[str, Any] = {
         "title": str(safe.get("title", "")),
         "description": str(safe.get("description", "")),
         "configuration": {
-            key: _resolved(key, declared, configuration, secrets, key in job.given)
+            key: _resolved(key, declared, configuration, key in job.given)
             for key, declared in (safe.get("configuration") or {}).items()
         },
         "method": [],
@@ -232,25 +226,18 @@ def _needed(secrets: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
     }
 
 
-def _resolved(
-    key: str, declared: Any, configuration: Mapping[str, Any], secrets: set[str], given: bool
-) -> Any:
+def _resolved(key: str, declared: Any, configuration: Mapping[str, Any], given: bool) -> Any:
     """The value that the method sees; the reference where that is a secret or cannot be
     written down.
     """
     if key not in configuration or withheld(declared):
         return declared
     value = configuration[key]
-    hidden = isinstance(declared, Mapping) and bool(SECRET_NAME.search(key)) and not given
+    hidden = isinstance(declared, Mapping) and is_secret_name(key) and not given
     if (
         hidden
         or not isinstance(value, str | int | float | bool | list | dict | None)
-        or _mentions(value, secrets)
+        or KNOWN.mentions(value if isinstance(value, str) else json.dumps(value, default=str))
     ):
         return declared
     return value
-
-
-def _mentions(value: Any, secrets: set[str]) -> bool:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return any(secret in text for secret in secrets if len(secret) >= SHORTEST)

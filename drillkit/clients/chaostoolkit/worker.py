@@ -20,10 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drillkit.clients.chaostoolkit.literals import secret_values
 from drillkit.clients.chaostoolkit.protocol import ENDED_KEY, Job, Place, decode_job, rollbacks_of
-from drillkit.clients.chaostoolkit.redaction import Redactor, secret_values
 from drillkit.journal.wire import RemoteJournal, die_with_parent
 from drillkit.model.errors import JournalLost
+from drillkit.secrets import KNOWN
 
 WHY_KEPT = 1_500
 DESCRIPTORS = 16
@@ -45,9 +46,12 @@ def main(parent: int) -> None:
     if not (line := runner.line()):
         return
     # From here on the guard of this group ends us, and all that we start, when the runner is gone.
-    os.setpgid(0, json.loads(line)["group"])
+    word = json.loads(line)
+    os.setpgid(0, word["group"])
+    os.environ.update(word["environment"])
     line = runner.line()
     book = RemoteJournal(socket.socket(fileno=runner.descriptors[0]))
+    book.know(word["known"])
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     gc.freeze()
@@ -103,23 +107,23 @@ def _work(job: Job, book: RemoteJournal) -> None:
     book.step = job.step  # a worker that was warmed up did not know it yet
     pump = Pump()
     configure_logging()
-    redactor = Redactor(secret_values(job.experiment))
-    pump.into(job.log, redactor)
+    KNOWN.learn(secret_values(job.experiment))
+    pump.into(job.log)
     for folder in (str(Path(job.origin).resolve().parent) if job.origin else "", os.getcwd()):
         if folder and folder not in sys.path:
             sys.path.append(
                 folder
             )  # behind everything installed: modules beside an experiment shadow nothing
-    status, why = _run(job, book, redactor)
+    status, why = _run(job, book)
     pump.drain()
-    ended: Mapping[str, Any] = {"status": status, "why": redactor.text(why)[:WHY_KEPT]}
+    ended: Mapping[str, Any] = {"status": status, "why": KNOWN.text(why)[:WHY_KEPT]}
     with contextlib.suppress(JournalLost):
         book.append(
             "progress", {"text": f"experiment {job.name} ended: {status}", ENDED_KEY: ended}
         )
 
 
-def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
+def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.events import HARSH, Streaming
     from drillkit.clients.chaostoolkit.experiments import run_experiment, run_rollbacks
@@ -144,7 +148,7 @@ def _run(job: Job, book: RemoteJournal, redactor: Redactor) -> tuple[str, str]:
             book.plan(rollbacks_undo(job, configuration))
 
     place: Place = "rollback" if job.work == "rollbacks" else "before"
-    streaming = Streaming(session, redactor, place, has_rollbacks, before_first)
+    streaming = Streaming(session, place, has_rollbacks, before_first)
 
     def terminate(number: int, frame: object) -> None:
         # Not Chaos Toolkit's own handler: its exception is taken for the failure of one activity,

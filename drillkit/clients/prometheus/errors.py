@@ -5,7 +5,6 @@ drillkit's errors.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from drillkit.model.errors import (
     Absent,
@@ -16,6 +15,7 @@ from drillkit.model.errors import (
     Unanswered,
     Unavailable,
 )
+from drillkit.secrets import KNOWN
 
 SAID = 200
 """Characters of the other side's words that a message repeats."""
@@ -96,15 +96,13 @@ def _said(content: bytes) -> str:
     return " ".join(text.split())[:SAID] or "no reason given"
 
 
-def transport_error(
-    error: Exception, where: str, limit_s: float, clean: Callable[[str], str]
-) -> CallError:
-    """What a failure of `requests` means; `clean` takes secrets out of texts."""
+def transport_error(error: Exception, where: str, limit_s: float) -> CallError:
+    """What a failure of `requests` means."""
     from requests import exceptions as they
 
     from drillkit.model.errors import Unreachable
 
-    why = clean(_root(error))
+    why = KNOWN.text(_root(error))
     if isinstance(error, they.SSLError):
         return Unreachable(
             f"{where}: TLS failed ({why}); expected a certificate signed by `ca_file` of the target"

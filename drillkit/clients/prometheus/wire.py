@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from drillkit import __version__
-from drillkit.clients.command import resolved
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
 from drillkit.model.drill import PrometheusTarget
 from drillkit.model.errors import Denied, Unanswered, UsageError
+from drillkit.secrets import KNOWN, one_line, resolve_all
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -26,6 +26,8 @@ CONNECT_S = 3.0
 TOTAL_S = 15.0
 MAX_BYTES = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
+SAID_READ = 64 * 1024
+"""Bytes of a refusal that are looked at; a message repeats far fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,9 @@ class Credentials:
     """How requests prove who we are. Its text form shows no value."""
 
     headers: Mapping[str, str]
-    secrets: tuple[str, ...]
-    """Values to take out of every text from the other side."""
 
     def __repr__(self) -> str:
         return f"Credentials({', '.join(self.headers)})"
-
-    def clean(self, text: str) -> str:
-        """The text without any secret."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
 
 
 def credentials(target: PrometheusTarget) -> Credentials:
@@ -57,27 +51,17 @@ def credentials(target: PrometheusTarget) -> Credentials:
         wanted["basic"] = target.basic
     if target.bearer is not None and target.basic is not None:
         raise UsageError("prometheus: expected one of `bearer` and `basic`, found both")
-    found = resolved(wanted)
+    found = resolve_all(wanted, "prometheus.")
     headers: dict[str, str] = {}
     for name, value in found.items():
-        if (
-            not value
-            or re.search(r"[\r\n]", value)
-            or not value.isprintable()
-            or not value.isascii()
-        ):
-            raise UsageError(
-                f"prometheus.{name}: expected one line of printable ASCII, found something else"
-            )
+        one_line(value, f"prometheus.{name}")
         if name == "bearer":
             headers["Authorization"] = f"Bearer {value}"
         elif name == "basic":
             headers["Authorization"] = f"Basic {_basic(value)}"
         else:
             headers[name.removeprefix("headers.")] = value
-    hidden = [found[name] for name in wanted if wanted[name].partition(":")[0] in ("env", "file")]
-    hidden += [headers["Authorization"].partition(" ")[2]] if "Authorization" in headers else []
-    return Credentials(headers, tuple(sorted(hidden, key=len, reverse=True)))
+    return Credentials(headers)
 
 
 def _basic(value: str) -> str:
@@ -156,9 +140,9 @@ class Wire:
                 status, wish = response.status_code, response.headers.get("Retry-After")
                 content = self._content(response, ends, asked)
         except (RequestException, OSError) as error:
-            raise transport_error(error, self.where, self.total_s, self._known.clean) from None
+            raise transport_error(error, self.where, self.total_s) from None
         if status != 200:
-            cleaned = self._known.clean(content[:4096].decode(errors="replace"))
+            cleaned = KNOWN.foreign(content[:SAID_READ].decode(errors="replace"))
             raise refusal(status, cleaned.encode(), wish, asked, self.where)
         return content
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 
+from drillkit import secrets
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.expectation import as_number
 from drillkit.checks.kinds import KINDS, Look
-from drillkit.clients import secrets
 from drillkit.clients.canary import beat as canary
 from drillkit.clients.canary.beat import Beat, beat_of
 from drillkit.clients.kube import Kube
@@ -109,7 +109,7 @@ def _key(kube: Kube, host: Context, source: str, scratch: str, name: str) -> byt
         return found
     if host.target.canary_key:
         return (
-            secrets.reveal(host.target.canary_key, "canary_key", lambda: host.clients.aws)
+            secrets.resolve(host.target.canary_key, "canary_key", lambda: host.clients.aws)
             .strip()
             .encode()
         )

@@ -134,7 +134,7 @@ def test_a_secret_that_the_server_repeats_is_not_in_the_message(scripted, monkey
         server.client(bearer="env:TOKEN_OF_THE_TEST").instant("up", 1.0)
 
     assert "s3cr3t" not in str(caught.value)
-    assert "***" in str(caught.value)
+    assert "[secret]" in str(caught.value)
     assert server.seen[0][2]["Authorization"] == "Bearer s3cr3t-t0ken"
 
 
@@ -170,7 +170,10 @@ def test_requests_for_amazon_managed_prometheus_are_signed(scripted, monkeypatch
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"bearer": "env:NOT_THERE_AT_ALL"}, "expected NOT_THERE_AT_ALL in the environment"),
+        (
+            {"bearer": "env:NOT_THERE_AT_ALL"},
+            "the environment variable NOT_THERE_AT_ALL, found none",
+        ),
         ({"basic": "env:WITHOUT_COLON"}, "expected `user:password`"),
         ({"bearer": "env:TWO_LINES"}, "one line of printable ASCII"),
         (

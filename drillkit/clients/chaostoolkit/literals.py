@@ -1,65 +1,19 @@
-"""Keeps secrets out of what is written down.
+"""The secrets of an experiment: which values they are, and a document without its literals.
 
-Two needs: text that people read (output, errors, log lines) loses the values; a document that will
-be run again (the rollbacks in the journal) holds, instead of a literal, where in the experiment's
-file it stands.
+A document that will be run again (the rollbacks in the journal) holds, instead of a literal, where
+in the experiment's file it stands.
 """
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[-_]?key|access[-_]?key|authorization|credential|private[-_]?key|cookie",
-    re.IGNORECASE,
-)
-"""Names whose values are taken for secrets."""
-SHORTEST = 4
-"""Characters: shorter values are no secrets worth the name, and hiding them would garble
-every text.
-"""
+from drillkit.secrets import is_secret_name
+from drillkit.secrets.redactor import is_literal
+
 MARKER = "drillkit.from-file"
-HIDDEN = "[secret]"
-_USERINFO = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-_BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}")
-
-
-class Redactor:
-    """Hides known values, and what looks like a credential in a URL or a header, in text."""
-
-    def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: set[str] = set()
-        self._known: re.Pattern[str] | None = None
-        self.learn(values)
-
-    def learn(self, values: Iterable[str]) -> None:
-        """Hide these from now on, in plain, URL-encoded and base64 form, and each line of one
-        with many.
-        """
-        for value in values:
-            for part in {value, *value.splitlines()}:
-                if len(part.strip()) >= SHORTEST:
-                    encoded = base64.b64encode(part.encode()).decode()
-                    self._values |= {
-                        part.strip(),
-                        quote(part),
-                        quote(part, safe=""),
-                        quote_plus(part),
-                        encoded,
-                    }
-        longest_first = sorted(self._values, key=lambda v: (-len(v), v))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def text(self, text: str) -> str:
-        """The text without them."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        return _BEARER.sub(rf"\1 {HIDDEN}", _USERINFO.sub(HIDDEN, text))
 
 
 def secret_values(
@@ -71,11 +25,40 @@ def secret_values(
     found = set(_given(experiment.get("secrets") or {}, environment))
     configuration = experiment.get("configuration") or {}
     for key, value in configuration.items():
-        if SECRET_NAME.search(key) and isinstance(value, Mapping) and value.get("type") == "env":
+        if is_secret_name(key) and isinstance(value, Mapping) and value.get("type") == "env":
             found.add(environment.get(str(value.get("key")), str(value.get("default") or "")))
     for _, value in _literals({k: v for k, v in experiment.items() if k != "secrets"}, ()):
         found.add(value)
     return {value for value in found if value}
+
+
+def secret_variables(experiment: Mapping[str, Any]) -> set[str]:
+    """Environment variables that an experiment's `secrets`, and its configuration under names of
+    secrets, are read from.
+    """
+    configuration = experiment.get("configuration") or {}
+    named = {key: value for key, value in configuration.items() if is_secret_name(str(key))}
+    return set(_variables([experiment.get("secrets") or {}, named]))
+
+
+def needed_variables(
+    experiment: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The part of the environment that an experiment refers to."""
+    parts = [experiment.get("secrets") or {}, experiment.get("configuration") or {}]
+    return {name: environment[name] for name in _variables(parts) if name in environment}
+
+
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if value.get("type") == "env":
+            yield str(value.get("key"))
+        else:
+            for inner in value.values():
+                yield from _variables(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _variables(inner)
 
 
 def resolved_values(secrets: Any) -> set[str]:
@@ -160,12 +143,11 @@ def _literals(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
     """Places and values of literal strings under names of secrets."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            named = isinstance(key, str) and SECRET_NAME.search(key) and key != "secrets"
             if (
-                named
+                isinstance(key, str)
+                and key != "secrets"
                 and isinstance(inner, str)
-                and len(inner) >= SHORTEST
-                and not re.fullmatch(r"\$\{[^}]+\}", inner)
+                and is_literal(key, inner)
             ):
                 yield (*path, key), inner
             else:

@@ -1,0 +1,63 @@
+"""Files and folders of a run and of drillkit's state: their owner writes, their group reads,
+nobody else sees them; a stricter umask takes away more.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+ATTACHMENT_KEPT = 8 * 1024 * 1024
+"""Bytes of one attachment."""
+
+
+def make_folder(path: Path, *, exist_ok: bool = True) -> None:
+    """Make a folder and those above it. Raises OSError, FileExistsError unless `exist_ok`."""
+    missing = []
+    above = path
+    while not above.exists():
+        missing.append(above)
+        above = above.parent
+    for folder in reversed(missing[1:]):
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    path.mkdir(mode=FOLDER_MODE, exist_ok=exist_ok)
+
+
+def write_file(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Put a file in place as a whole: whoever reads sees the old one or the new one.
+
+    `durable`: it is on disk, with its name, when this returns. Raises OSError.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(fd)
+        draft.rename(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def capped_content(content: bytes) -> bytes:
+    """What is kept of an attachment; a cut one says so at its end."""
+    if len(content) <= ATTACHMENT_KEPT:
+        return content
+    note = f"\n[cut: the first {ATTACHMENT_KEPT:,} of {len(content):,} bytes]\n"
+    return content[:ATTACHMENT_KEPT] + note.encode()

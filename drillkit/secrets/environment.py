@@ -1,0 +1,67 @@
+"""What the processes that we start find in their environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+PUBLIC = frozenset(
+    {
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "EDITOR",
+        "HOME",
+        "HOSTNAME",
+        "KUBECONFIG",
+        "LANG",
+        "LANGUAGE",
+        "LOGNAME",
+        "PATH",
+        "PWD",
+        "PYTHONPATH",
+        "SHELL",
+        "TERM",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "VIRTUAL_ENV",
+    }
+)
+"""Variables that hold no secret, also where a reference names them."""
+_PLAIN_PREFIXES = ("LC_", "PYTHON", "XDG_", "DYLD_", "LD_", "COVERAGE_")
+_SECRET_VARIABLES: set[str] = set()
+
+
+def remember(name: str) -> None:
+    """A reference led to this variable: what we start does not inherit it."""
+    if name not in PUBLIC:
+        _SECRET_VARIABLES.add(name)
+
+
+def forget() -> None:
+    """Start anew, for tests."""
+    _SECRET_VARIABLES.clear()
+
+
+def child_environment(
+    base: Mapping[str, str] | None = None, needed: Iterable[str] = ()
+) -> dict[str, str]:
+    """The environment for a process that we start: without the variables that hold secrets, but
+    for those that it is said to need. `base`: default this process's.
+    """
+    kept = set(needed)
+    return {
+        name: value
+        for name, value in (os.environ if base is None else base).items()
+        if name in kept or name not in _SECRET_VARIABLES
+    }
+
+
+def plain_environment() -> dict[str, str]:
+    """The few variables that a process of our own needs to start before it is known what for."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in PUBLIC or name.startswith(_PLAIN_PREFIXES)
+    }

@@ -1,0 +1,45 @@
+"""Names whose values are taken for secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+WORDS = (
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key"
+    r"|credentials?|cookie|session[-_]?key|signature)"
+)
+"""Pattern of the words that make a name a secret's, for use inside other patterns."""
+_SECRET = re.compile(
+    r"(?:pass(?:word|wd|phrase)?|pwd)(?:[-_.]?\d+)?$|secret|token|api[-_]?key|access[-_]?key"
+    r"|canary[-_]?key|authorization|credential|private[-_]?key|cookie"
+    r"|(?:^|[-_.])auth(?:[-_.](?:key|header))?$",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"(?:name|namespace|ref|references?|file|path|folder|dir|id|arn|type|kind|count|size|url|uri"
+    r"|version|seconds|minutes|days|_s|expiry|expires|ttl|mode|policy|class|status|rotation)s?$",
+    re.IGNORECASE,
+)
+"""Ends of names that say something about a secret and do not hold it, such as `secretName`."""
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a value of that name (a key, a header, an environment variable) is a secret. Names
+    of resources, such as `secret/shop/web`, are none.
+    """
+    return "/" not in name and _SECRET.search(name) is not None and _ABOUT.search(name) is None
+
+
+def named_literals(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Place and value of every string under a secret's name in nested data, references too."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(key, str) and isinstance(inner, str) and is_secret_name(key):
+                yield (*path, key), inner
+            else:
+                yield from named_literals(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from named_literals(inner, (*path, index))

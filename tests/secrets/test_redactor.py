@@ -1,0 +1,152 @@
+"""What is hidden, in which forms, and what is left alone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drillkit.secrets import HIDDEN, Redactor, is_secret_name
+
+SECRET = "CANARY31\"q\\x'é\n/+="
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "repr": repr,
+    "ascii": ascii,
+    "bytes": lambda value: repr(value.encode()),
+    "repr of a list in a repr": lambda value: repr(repr([value])),
+    "json": json.dumps,
+    "json, not ascii": lambda value: json.dumps(value, ensure_ascii=False),
+    "json in json": lambda value: json.dumps(json.dumps(value)),
+    "html": html.escape,
+    "html, quotes left": lambda value: html.escape(value, quote=False),
+    "url": quote,
+    "url, slashes too": lambda value: quote(value, safe=""),
+    "form": quote_plus,
+    "base64": lambda value: base64.b64encode(value.encode()).decode(),
+    "base64 for URLs": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    "basic": lambda value: base64.b64encode(b"user:" + value.encode()).decode(),
+    "basic, second alignment": lambda value: base64.b64encode(b"ab:" + value.encode()).decode(),
+    "basic, third alignment": lambda value: base64.b64encode(b"a:" + value.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_known_value_is_hidden_in_every_form(form: str) -> None:
+    shown = FORMS[form](SECRET)
+    hidden = Redactor([SECRET]).text(f"before {shown} after")
+    assert HIDDEN in hidden
+    assert hidden.startswith("before ")
+    assert hidden.endswith(" after")
+    # Of base64, the characters at the ends also hold bits of the neighbours: 3 bytes at most.
+    assert len(hidden) < len("before  after") + len(HIDDEN) + 12
+
+
+@given(
+    value=st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=40).filter(
+        lambda text: len(text.strip()) >= 8 and text.strip() == text
+    ),
+    form=st.sampled_from([name for name in FORMS if "base64" not in name and "basic" not in name]),
+)
+def test_whatever_the_secret_is_no_form_of_it_stays(value: str, form: str) -> None:
+    shown = FORMS[form](value)
+    assert value not in Redactor([value]).text(f"<{shown}>")
+
+
+@pytest.mark.parametrize(
+    ("text", "gone", "kept"),
+    [
+        ("Authorization: Bearer abc.def", "abc.def", "Authorization: "),
+        ("b'Authorization: Basic x1\\n'", "x1", "Authorization"),
+        ("Cookie: a=1; session=xyzzy", "xyzzy", "Cookie: "),
+        ("postgres://shop:hunter2@db/x", "hunter2", "@db/x"),
+        ("https://h/x?access_token=abc&page=2", "abc", "&page=2"),
+        ("https://h/x?page=2&X-Amz-Signature=abc", "abc", "page=2&"),
+        ("with bearer A1b2c3d4e5", "A1b2c3d4e5", "with bearer "),
+        ("eyJhbGciOiJ9.eyJzdWIiOiJ9.c2ln here", "eyJzdWIi", " here"),
+        ("AKIAIOSFODNN7EXAMPLE here", "IOSFODNN", " here"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- x", "MII", " x"),
+    ],
+)
+def test_what_can_only_be_a_credential_is_hidden_without_being_known(
+    text: str, gone: str, kept: str
+) -> None:
+    hidden = Redactor().text(text)
+    assert gone not in hidden
+    assert kept in hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prometheus.bearer: expected one line of printable ASCII, found something else",
+        "put it into `headers`, as `Authorization: env:NAME`",
+        "Basic authentication is off; bearer tokens are needed",
+        "https://h/x?page=2&token=${target.values.t}",
+        '{"url":"http://a","owner":"sre@example.com"}',
+        "secret/shop/web is missing; token: expired",
+        "ssh://git@host/x",
+    ],
+)
+def test_ordinary_words_are_left_alone(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+def test_a_short_value_is_hidden_where_it_stands_for_itself() -> None:
+    redactor = Redactor(["shop", "abc", "true"])
+    assert redactor.text("shop workshop abc true") == f"{HIDDEN} workshop abc true"
+
+
+def test_data_loses_what_stands_under_secrets_names_and_keeps_references() -> None:
+    found = Redactor(["hunter2hunter2"]).data(
+        {
+            "configuration": {"api_password": "hunter3", "count": 2, "token": "env:TOKEN"},
+            "env": [{"name": "DB_PASSWORD", "value": "hunter4"}, {"name": "A", "value": "b"}],
+            "run": ("curl", "--token", "hunter5", "--password=hunter6", "-v", "hunter2hunter2"),
+            "secretName": "web-tls",
+            "secret/shop/web": "same",
+            "hunter2hunter2": 1,
+            "headers": {"Authorization": "${vars.x}", "Cookie": "a=hunter7"},
+        }
+    )
+    assert found == {
+        "configuration": {"api_password": HIDDEN, "count": 2, "token": "env:TOKEN"},
+        "env": [{"name": "DB_PASSWORD", "value": HIDDEN}, {"name": "A", "value": "b"}],
+        "run": ["curl", "--token", HIDDEN, f"--password={HIDDEN}", "-v", HIDDEN],
+        "secretName": "web-tls",
+        "secret/shop/web": "same",
+        HIDDEN: 1,
+        "headers": {"Authorization": "${vars.x}", "Cookie": HIDDEN},
+    }
+
+
+def test_what_was_hidden_once_is_not_hidden_again() -> None:
+    redactor = Redactor(["hunter2hunter2"])
+    for text in ("Authorization: Bearer abc1", "password=hunter9 token: x", '{"apiKey": "k"}'):
+        once = redactor.foreign(text)
+        assert redactor.foreign(once) == once
+    json.loads(redactor.foreign('{"apiKey": "k1", "token": "hunter2hunter2", "n": 1}'))
+
+
+def test_a_megabyte_without_spaces_is_looked_through_in_time() -> None:
+    Redactor(["hunter2hunter2"]).foreign("x" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "DB_PASS", "apiKey", "X-Api-Key", "Set-Cookie", "auth"]
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["secretName", "tokenFile", "secret/a/b", "author", "passenger", "password_file", "key"]
+)
+def test_names_of_other_things(name: str) -> None:
+    assert not is_secret_name(name)

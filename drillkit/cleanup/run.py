@@ -10,15 +10,14 @@ from __future__ import annotations
 import functools
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
-from drillkit.model.codec import encode_evidence
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import (
     CallError,
@@ -30,6 +29,7 @@ from drillkit.model.errors import (
     UsageError,
     WrongTarget,
 )
+from drillkit.model.records import Entry, UndoEnded, UndoFailed
 
 AT_ONCE = 16
 """Threads at most: a drill has a handful of undos, an API server has limits."""
@@ -43,9 +43,7 @@ PAUSE_CAP_S = 10.0
 class Writer(Protocol):
     """What a clean-up writes to: the `append` of a Book."""
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int: ...
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +248,7 @@ class _Work:
             self._began,
             undo.confirmed,
             undo.identity,
-            observe=lambda evidence: self._write("evidence", encode_evidence(evidence), undo.step),
+            observe=lambda evidence: self._write(evidence, undo.step),
         )
 
         def stop(state: RetryCallState) -> bool:
@@ -284,14 +282,8 @@ class _Work:
     def _end(self, undo: OpenUndo, undone: Undone, attempts: int, took_s: float) -> None:
         with self._lock:
             self._ended.append(Settled(undo, undone, attempts, took_s))
-        data = {
-            "of": undo.record,
-            "outcome": undone.outcome,
-            "detail": undone.detail,
-            "attempts": attempts,
-            "took_s": round(took_s, 3),
-        }
-        self._write("undo.ended", data, undo.step)
+        ended = UndoEnded(undo.record, undone.outcome, undone.detail, attempts, round(took_s, 3))
+        self._write(ended, undo.step)
         outcome = undone.outcome.replace("-", " ")
         self._tell(
             f"{undo.resource}: {outcome} ({undone.detail})"
@@ -302,12 +294,12 @@ class _Work:
     def _fail(self, undo: OpenUndo, why: str, attempts: int, *, refused: bool = False) -> None:
         with self._lock:
             self._failed.append(Failed(undo, why, attempts, refused))
-        self._write("undo.failed", {"of": undo.record, "why": why, "attempts": attempts}, undo.step)
+        self._write(UndoFailed(undo.record, why, attempts), undo.step)
         self._tell(f"{undo.resource}: still open: {why}")
 
-    def _write(self, kind: str, data: Mapping[str, Any], step: str) -> None:
+    def _write(self, entry: Entry, step: str) -> None:
         try:
-            self._book.append(kind, data, step=step)
+            self._book.append(entry, step=step)
         except JournalLost as why:
             # Undoing fails open: what was done is kept in memory and told at the end.
             with self._lock:

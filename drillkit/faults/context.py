@@ -13,6 +13,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.journal.book import Planned, observe
 from drillkit.model.errors import CallError, DrillError, Refused
 from drillkit.model.evidence import Check, Evidence, Mark
+from drillkit.model.records import Progress, UndoEnded
 from drillkit.model.units import format_duration, parse_duration
 
 P = ParamSpec("P")
@@ -64,7 +65,7 @@ def tell(session: WorkerSession, evidence: Evidence) -> None:
 
 def say(session: WorkerSession, text: str) -> None:
     """Tell who is watching."""
-    session.book.append("progress", {"text": text}, durable=False)
+    session.book.append(Progress(text), durable=False)
 
 
 def disrupted(session: WorkerSession, at: float | None = None) -> float:
@@ -183,14 +184,7 @@ def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float
     )
     undone = planned.undo.apply(session.clients, context)
     took_s = round(session.clock.mono() - began, 3)
-    data = {
-        "of": planned.n,
-        "outcome": undone.outcome,
-        "detail": undone.detail,
-        "attempts": 1,
-        "took_s": took_s,
-    }
-    session.book.append("undo.ended", data)
+    session.book.append(UndoEnded(planned.n, undone.outcome, undone.detail, took_s=took_s))
     return undone.detail
 
 

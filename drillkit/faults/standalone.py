@@ -20,9 +20,9 @@ from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal, read
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, home, register, unregister
-from drillkit.model.codec import to_data
-from drillkit.model.drill import Caps, KubernetesTarget, Target
+from drillkit.model.drill import Caps, Drill, KubernetesTarget, Target
 from drillkit.model.errors import DrillError, JournalLost
+from drillkit.model.records import Entry, Identities, RunClosed, RunOpened
 
 LIMIT_S = 24 * 3600.0
 """A plain run has no limit of its own; its waits all have theirs."""
@@ -42,11 +42,9 @@ class LocalBook:
         self._journal: Journal | None = None
         self._lock: RunLock | None = None
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         """See `Book.append`."""
-        return self._open().append(kind, data, durable=durable, step=step)
+        return self._open().append(entry, durable=durable, step=step)
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`. Raises CallError where the cluster cannot say which one it is: `recover`
@@ -70,22 +68,22 @@ class LocalBook:
                     "Set DRILLKIT_HOME to a folder that can be written"
                 ) from error
             atexit.register(self.settle)
-            opened = {
-                "run": self._run,
-                "drill": {"drill": "chaos-run", "steps": []},
-                "target": to_data(self._target),
-                "versions": {"drillkit": __version__},
-                "identities": self._identities(),
-                "trigger": "chaos run",
-            }
-            self._journal.append("run.opened", opened)
+            opened = RunOpened(
+                run=self._run,
+                drill=Drill(drill="chaos-run", steps=()),
+                target=self._target,
+                versions={"drillkit": __version__},
+                identities=self._identities(),
+                trigger="chaos run",
+            )
+            self._journal.append(opened)
         return self._journal
 
-    def _identities(self) -> dict[str, str]:
+    def _identities(self) -> Identities:
         try:
-            return {"cluster_uid": self._clients.verify_cluster()}
+            return Identities(cluster_uid=self._clients.verify_cluster())
         except DrillError as error:  # whoever only looks at metrics needs no cluster
-            return {"cluster_error": str(error)}
+            return Identities(cluster_error=str(error))
 
     def settle(self) -> Cleaned | None:
         """Undo what is open. None when nothing was ever planned, or all is settled already."""
@@ -108,7 +106,7 @@ class LocalBook:
         atexit.unregister(self.settle)
         assert self._journal is not None
         assert self._lock is not None
-        self._journal.append("run.closed", {"left": []})
+        self._journal.append(RunClosed())
         self._journal.close()
         self._lock.release()
         self._journal = None

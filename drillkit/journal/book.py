@@ -10,12 +10,19 @@ import contextlib
 import contextvars
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from drillkit.journal.undo_registry import must_load_back
-from drillkit.model.codec import encode_evidence, to_data
-from drillkit.model.effects import Effect, Irreversible, Undo
+from drillkit.model.codec import to_data
+from drillkit.model.effects import Effect, Undo
 from drillkit.model.evidence import Evidence
+from drillkit.model.records import (
+    EffectConfirmed,
+    EffectIrreversible,
+    Entry,
+    PlannedEffect,
+    UndoPlanned,
+)
 
 E_co = TypeVar("E_co", bound=Effect, covariant=True)
 E = TypeVar("E", bound=Effect)
@@ -60,7 +67,7 @@ class Planned(Generic[E_co]):
         Not synced: losing it costs time, not safety.
         """
         self.identity = identity
-        self._book.append("effect.confirmed", {"of": self.n, **identity}, durable=False)
+        self._book.append(EffectConfirmed(self.n, identity), durable=False)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Planned is a receipt of this process; send the undo and plan it there")
@@ -69,9 +76,7 @@ class Planned(Generic[E_co]):
 class Book(Protocol):
     """What a step, a fault or the sampler writes to."""
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         """Append a record; durable: it is on disk when this returns. Its number (0 where not
         durable and remote).
 
@@ -88,11 +93,11 @@ def observe(
     book: Book, evidence: Evidence, *, durable: bool = False, step: str | None = None
 ) -> None:
     """Write down what was seen."""
-    book.append("evidence", encode_evidence(evidence), durable=durable, step=step)
+    book.append(evidence, durable=durable, step=step)
 
 
-def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
-    """(record kind, data) that an effect is planned with.
+def planned_entry(effect: Effect) -> PlannedEffect:
+    """What the journal says of an effect that is about to happen.
 
     Raises UndoNotLoadable for an undo that no other process could apply.
     """
@@ -101,14 +106,7 @@ def plan_record(effect: Effect) -> tuple[str, dict[str, Any]]:
         name: to_data(getattr(effect, name))
         for name in (f.name for f in dataclasses.fields(effect))
     }
-    common = {"resource": effect.resource, "args": args}
     if isinstance(effect, Undo):
         must_load_back(effect, args)
-        return "undo.planned", {"undo": effect.kind, "phase": effect.phase, **common}
-    assert isinstance(effect, Irreversible)
-    return "effect.irreversible", {
-        "effect": effect.kind,
-        **common,
-        "reason": effect.reason,
-        "wait_for": effect.wait_for,
-    }
+        return UndoPlanned(effect.kind, effect.phase, effect.resource, args)
+    return EffectIrreversible(effect.kind, effect.resource, args, effect.reason, effect.wait_for)

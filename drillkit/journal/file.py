@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from drillkit.clock import Clock, Fence, SystemClock
-from drillkit.journal.book import E, Planned, current_step, plan_record
+from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.disk import Disk, FileDisk
 from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.model.errors import DrillError, JournalLost
-from drillkit.model.records import History, Record
+from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, Record, encode
 
 GENESIS = "0" * 64
 TORN_KEPT = 4096
@@ -66,10 +66,7 @@ class Journal:
         self._synced = self._n
         if torn:
             self._disk.cut(self._end)
-            self.append(
-                "journal.torn",
-                {"bytes": len(torn), "text": torn[:TORN_KEPT].decode(errors="replace")},
-            )
+            self.append(JournalTorn(len(torn), torn[:TORN_KEPT].decode(errors="replace")))
 
     @property
     def lost(self) -> str:
@@ -86,8 +83,7 @@ class Journal:
 
     def append(
         self,
-        kind: str,
-        data: Mapping[str, Any],
+        entry: Entry,
         *,
         durable: bool = True,
         step: str | None = None,
@@ -97,6 +93,7 @@ class Journal:
 
         Secrets are hidden, texts cut and made encodable (`door`). Raises JournalLost.
         """
+        kind, data = encode(entry)
         data = cleaned(data)
         with self._order:
             n = self._write(kind, data, by, current_step() if step is None else step)
@@ -106,12 +103,13 @@ class Journal:
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`."""
-        return Planned(self.plan_data(*plan_record(effect)), effect, self)
+        return Planned(self.plan_entry(planned_entry(effect)), effect, self)
 
-    def plan_data(
-        self, kind: str, data: Mapping[str, Any], *, by: str = "runner", step: str | None = None
+    def plan_entry(
+        self, entry: PlannedEffect, *, by: str = "runner", step: str | None = None
     ) -> int:
-        """`plan` for an effect that is data already (it came over a pipe)."""
+        """`plan` for an effect of another process."""
+        kind, data = encode(entry)
         data = cleaned_undo(kind, data)
         with self._order:
             self.fence.check()

@@ -16,9 +16,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from drillkit.journal.book import E, Planned, current_step, plan_record
+from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.model.errors import JournalLost, Refused
+from drillkit.model.records import Entry, PlannedEffect, decode, encode, kind_of
 from drillkit.secrets import KNOWN
 
 FD_VARIABLE = "DRILLKIT_BOOK_FD"
@@ -38,10 +39,9 @@ class RemoteJournal:
         self.step = step
         """Step that records belong to which do not say otherwise."""
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         """See `Book.append`. The number is 0 for a record that is not durable."""
+        kind, data = encode(entry)
         return self._ask(
             {
                 "kind": kind,
@@ -53,7 +53,7 @@ class RemoteJournal:
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`."""
-        kind, data = plan_record(effect)
+        kind, data = encode(planned_entry(effect))
         n = self._ask(
             {
                 "plan": True,
@@ -120,20 +120,12 @@ class JournalSink(Protocol):
     """Where the lines of a child go: the journal, or whoever stands in front of it."""
 
     def append(
-        self,
-        kind: str,
-        data: Mapping[str, Any],
-        *,
-        durable: bool = True,
-        step: str | None = None,
-        by: str = "",
+        self, entry: Entry, *, durable: bool = True, step: str | None = None, by: str = ""
     ) -> int:
         """See `Journal.append`."""
 
-    def plan_data(
-        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
-    ) -> int:
-        """See `Journal.plan_data`."""
+    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
+        """See `Journal.plan_entry`."""
 
 
 def serve(journal: JournalSink, sock: socket.socket, by: str) -> None:
@@ -155,11 +147,13 @@ def serve(journal: JournalSink, sock: socket.socket, by: str) -> None:
 
 
 def _answer(journal: JournalSink, message: Mapping[str, Any], by: str) -> dict[str, Any]:
-    kind, data, step = message["kind"], message["data"], message["step"]
+    entry, step = decode(message["kind"], message["data"]), message["step"]
     try:
-        if message.get("plan"):
-            return {"n": journal.plan_data(kind, data, by=by, step=step)}
-        return {"n": journal.append(kind, data, durable=message["durable"], step=step, by=by)}
+        if not message.get("plan"):
+            return {"n": journal.append(entry, durable=message["durable"], step=step, by=by)}
+        if isinstance(entry, PlannedEffect):
+            return {"n": journal.plan_entry(entry, by=by, step=step)}
+        return {"refused": f"expected an effect that is planned, found {kind_of(entry)}"}
     except Refused as why:
         return {"refused": str(why)}
     except JournalLost as why:

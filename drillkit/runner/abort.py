@@ -20,6 +20,7 @@ from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.file import Journal
 from drillkit.journal.files import write_file
 from drillkit.model.errors import JournalLost
+from drillkit.model.records import Progress, RunAborted
 
 AbortedBy: TypeAlias = Literal["operator", "guard", "bound", "blind", "deadline", "journal", "bug"]
 ABORT_FILE = "abort.json"
@@ -54,7 +55,7 @@ class Stopper:
         for cut in cuts:
             cut()
         with contextlib.suppress(JournalLost):
-            self._journal.append("abort", {"by": by, "why": why})
+            self._journal.append(RunAborted(by, why))
 
     def cut(self, stop: Callable[[], None]) -> Callable[[], None]:
         """Call `stop` when the run is aborted (at once if it is already). Gives back
@@ -94,11 +95,10 @@ class Stopper:
             self.skip_remove.set()
             with contextlib.suppress(JournalLost):
                 self._journal.append(
-                    "progress",
-                    {
-                        "text": "second Ctrl-C: users are relieved, removing our own resources is "
-                        "left to `recover`"
-                    },
+                    Progress(
+                        "second Ctrl-C: users are relieved, removing our own resources is left to "
+                        "`recover`"
+                    ),
                     durable=False,
                 )
 

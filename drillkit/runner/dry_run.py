@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from drillkit.clients import Clients
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.journal.book import E, Planned
 from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import Refused
+from drillkit.model.records import Entry
 from drillkit.plan import Plan, survey
 from drillkit.steps.base import Act, Experiment, RunNames
 
@@ -21,9 +21,7 @@ LOOK_S = 60.0
 class NoBook:
     """Takes no plans: whoever only looks has nothing to undo."""
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         """Nothing is kept."""
         return 0
 

@@ -11,9 +11,9 @@ import contextlib
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
@@ -24,9 +24,17 @@ from drillkit.judge import judge
 from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
 from drillkit.model.evidence import Scalar
-from drillkit.model.records import Record
+from drillkit.model.records import (
+    GuardDecided,
+    Identities,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+    Record,
+    RunClosed,
+)
 from drillkit.model.slo import Slo
-from drillkit.model.verdict import Verdict
+from drillkit.model.verdict import Holds, Verdict
 from drillkit.plan import survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, check_start
@@ -192,46 +200,54 @@ class _Run:
             # Whatever this is, the world must be cleaned and nobody may call the run met.
             self.stopper.abort("bug", f"{type(bug).__name__}: {bug}")
             with contextlib.suppress(JournalLost):
-                self.journal.append("progress", {"text": traceback.format_exc()}, durable=False)
+                self.journal.append(Progress(traceback.format_exc()), durable=False)
 
     def _open(self) -> None:
         request = self.request
-        record = opening_record(
+        opened = opening_record(
             request.drill,
             request.source,
             request.target,
             request.names,
             request.trigger,
             request.digests,
-            self._identities(),
         )
-        record["slos"] = self.metrics.open()
+        identities, offsets = self._identities()
+        terms = self.metrics.open()
         if (offset_s := self.metrics.clock_offset_s()) is not None:
-            record["identities"].setdefault("clock_offset_s", {})["prometheus"] = round(offset_s, 3)
-        self.guards.know(self.metrics.terms)
-        self.journal.append("run.opened", record)
-
-    def _identities(self) -> dict[str, Any]:
-        """Who the target really is; what could not be asked says why."""
-        found: dict[str, Any] = (
-            {"launched_pid": self.request.launched_pid} if self.request.launched_pid else {}
+            offsets["prometheus"] = round(offset_s, 3)
+        self.guards.know(terms)
+        self.journal.append(
+            replace(
+                opened,
+                identities=identities,
+                clock_offsets=offsets,
+                slos=terms,
+            )
         )
+
+    def _identities(self) -> tuple[Identities, dict[str, float]]:
+        """(who the target really is, how far its clocks are ahead in seconds); what could not be
+        asked says why.
+        """
+        found = Identities(launched_pid=self.request.launched_pid)
+        offsets: dict[str, float] = {}
         if self.request.target.kubernetes is not None:
             try:
-                found["cluster_uid"] = self.clients.verify_cluster()
-                found["clock_offset_s"] = {"cluster": self.clients.kube.clock_offset_s()}
+                found = replace(found, cluster_uid=self.clients.verify_cluster())
+                offsets["cluster"] = self.clients.kube.clock_offset_s()
             except DrillError as error:
-                found["cluster_error"] = str(error)
+                found = replace(found, cluster_error=str(error))
         if self.request.target.aws is not None and any(
             "aws" in kind_named(step.uses).needs for step, _ in each_step(self.request.drill)
         ):
             try:
-                found["aws_account"] = self.clients.verify_account()
+                found = replace(found, aws_account=self.clients.verify_account())
                 if (offset_s := self.clients.aws.clock_offset_s) is not None:
-                    found.setdefault("clock_offset_s", {})["aws"] = offset_s
+                    offsets["aws"] = offset_s
             except DrillError as error:
-                found["aws_error"] = str(error)
-        return found
+                found = replace(found, aws_error=str(error))
+        return found, offsets
 
     def _phases(self) -> None:
         drill = self.request.drill
@@ -271,17 +287,16 @@ class _Run:
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        self.journal.append("phase.started", {"phase": name}, durable=False)
+        self.journal.append(PhaseStarted(name), durable=False)
         try:
             yield
         finally:
             with contextlib.suppress(JournalLost):
-                self.journal.append("phase.ended", {"phase": name}, durable=False)
+                self.journal.append(PhaseEnded(name), durable=False)
 
     def _refuse(self, guard: str, why: str) -> None:
         with contextlib.suppress(JournalLost):
-            data = {"place": "start", "guard": guard, "holds": "violated", "why": why}
-            self.journal.append("guard.decided", data)
+            self.journal.append(GuardDecided("start", guard, Holds.VIOLATED, why))
         self.fence.close(why)
 
     def _warm_up(self) -> None:
@@ -373,7 +388,7 @@ class _Run:
         self.metrics.ended()
         self.fence.close("the run is over")
         with contextlib.suppress(JournalLost):
-            self.journal.append("phase.started", {"phase": "cleanup"}, durable=False)
+            self.journal.append(PhaseStarted("cleanup"), durable=False)
         if self.lock is not None:
             self.lock.stop()
         kept = spared(self.place.folder, self.ledger.open())
@@ -387,10 +402,10 @@ class _Run:
         )
         kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):
-            self.journal.append("phase.ended", {"phase": "cleanup"}, durable=False)
+            self.journal.append(PhaseEnded("cleanup"), durable=False)
             self.metrics.stop()
             if died := self.probes.stop():
-                self.journal.append("progress", {"text": died})
+                self.journal.append(Progress(died))
         return tuple(undo.resource for undo in cleaned.open)
 
     def close(self, left: tuple[str, ...]) -> None:
@@ -398,7 +413,7 @@ class _Run:
         self.clients.close()
         self.undoing.close()
         with contextlib.suppress(JournalLost):
-            self.journal.append("run.closed", {"left": list(left)})
+            self.journal.append(RunClosed(left))
         self.watching.stop()
         self.journal.close()
         if not left and not self.journal.lost:

@@ -11,12 +11,10 @@ from zoneinfo import ZoneInfo
 from drillkit.clock import Clock, utc
 from drillkit.journal.file import Journal
 from drillkit.judge.abort_guards import Fired, LiveBounds, guard_text
-from drillkit.judge.slos import SloTerms
-from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import Drill, Guard, StartWindow
 from drillkit.model.errors import JournalLost, Refused
 from drillkit.model.evidence import Reading, Sample
-from drillkit.model.records import Record
+from drillkit.model.records import GuardDecided, Record, SloTerms
 from drillkit.model.verdict import Holds
 from drillkit.runner.abort import Stopper
 
@@ -44,10 +42,8 @@ class AbortGuards:
 
     def read(self, record: Record) -> None:
         """Any record: a metrics server's answer counts as well as a probe's."""
-        if record.kind == "evidence" and record.data.get("type") == Reading.__name__:
-            reading = decode_evidence(record.data)
-            assert isinstance(reading, Reading)
-            self._act_on(self._bounds.add_reading(reading, record.mono))
+        if isinstance(record.entry, Reading):
+            self._act_on(self._bounds.add_reading(record.entry, record.mono))
 
     def tick(self) -> None:
         """Nothing came: that is what `blind` is about."""
@@ -55,14 +51,9 @@ class AbortGuards:
 
     def _act_on(self, fired: list[Fired]) -> None:
         for guard in fired:
-            data = {
-                "place": "abort",
-                "guard": guard.guard,
-                "holds": str(guard.holds),
-                "why": guard.why,
-            }
+            decided = GuardDecided("abort", guard.guard, guard.holds, guard.why)
             with contextlib.suppress(JournalLost):
-                self._journal.append("guard.decided", data, step="")
+                self._journal.append(decided, step="")
             self._stopper.abort(guard.by, f"{guard.guard}: {guard.why}")
 
 
@@ -89,9 +80,7 @@ def _no(why: str) -> Holds:
 
 
 def _decide(journal: Journal, guard: str, holds: Holds, why: str) -> None:
-    journal.append(
-        "guard.decided", {"place": "start", "guard": guard, "holds": str(holds), "why": why}
-    )
+    journal.append(GuardDecided("start", guard, holds, why))
     if holds is not Holds.MET:
         raise Refused(f"{guard}: {why}")
 

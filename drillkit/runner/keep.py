@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clients import Clients
@@ -21,7 +21,7 @@ from drillkit.journal.file import Journal, read
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, RunLock, unregister
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
-from drillkit.model.records import History
+from drillkit.model.records import Entry, History, PhaseStarted, UndoEnded, UndoPlanned
 
 FOLDER = "keep"
 """In a run's folder: one file per thing to keep."""
@@ -30,9 +30,7 @@ FOLDER = "keep"
 class Writer(Protocol):
     """What is written to."""
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int: ...
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,7 @@ def chosen(opens: Iterable[OpenUndo], name: str, history: History) -> OpenUndo:
         ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
     )
     gone = [
-        r
-        for r in history
-        if r.kind == "undo.planned" and str(r.data.get("resource", "")).endswith(name)
+        r for r in history if isinstance(r.entry, UndoPlanned) and r.entry.resource.endswith(name)
     ]
     why = (
         "it was removed"
@@ -168,20 +164,14 @@ def _hand_over(
         detail = (
             f"its marks could not be taken off ({error}); do it by hand, or a sweep may remove it"
         )
-    data = {
-        "of": undo.record,
-        "outcome": "kept",
-        "detail": f"kept for {by}: {detail}",
-        "attempts": 1,
-        "took_s": 0.0,
-    }
+    ended = UndoEnded(undo.record, "kept", f"kept for {by}: {detail}")
     with contextlib.nullcontext() if strict else contextlib.suppress(JournalLost):
-        book.append("undo.ended", data, step=undo.step)
+        book.append(ended, step=undo.step)
     return detail
 
 
 def _cleaning(history: History) -> bool:
-    return any(r.kind == "phase.started" and r.data.get("phase") == "cleanup" for r in history)
+    return any(r.entry == PhaseStarted("cleanup") for r in history)
 
 
 def _ask(folder: Path, resource: str, by: str) -> None:

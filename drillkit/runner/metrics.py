@@ -21,12 +21,11 @@ from drillkit.clock import Clock
 from drillkit.journal.file import Journal
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.objectives import ALERTS_SLI
-from drillkit.judge.slos import SloTerms, slo_terms
-from drillkit.model.codec import encode_evidence
 from drillkit.model.drill import Drill, Guard, Target
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
 from drillkit.model.evidence import Alert, Reading
+from drillkit.model.records import GuardDecided, SloTerms
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
@@ -105,7 +104,7 @@ class Metrics:
 
     # --- before the run ---------------------------------------------------------------------------
 
-    def open(self) -> dict[str, Any]:
+    def open(self) -> Mapping[str, SloTerms]:
         """Connect and learn what record 1 holds: the terms of the SLOs. Never raises: `check` says
         what is wrong.
         """
@@ -113,20 +112,16 @@ class Metrics:
             self._connect()
         asking = self._server is not None and not self._why
         for name, slo in self._all.items():
-            data: dict[str, Any] = {"target": slo.target, "window_s": slo.window.total_seconds()}
-            if isinstance(slo.sli, Probed):
-                data |= {"kind": "probe", "probe": slo.sli.probe}
-                data |= {"slow_s": slo.sli.slow.total_seconds()} if slo.sli.slow else {}
-            else:
-                data |= {"kind": "prometheus"}
-                if asking and self._server is not None:
-                    try:
-                        data |= {"n_window": events_in_window(self._server, slo, self._now())}
-                    except (CallError, Refused):
-                        # budgets are charged by time then; whether it answers, gates will tell
-                        asking = False
-            self.terms[name] = slo_terms(name, data)
-        return {name: _plain(terms) for name, terms in self.terms.items()}
+            terms = _terms(name, slo)
+            if asking and terms.kind == "prometheus" and self._server is not None:
+                try:
+                    n_window = events_in_window(self._server, slo, self._now())
+                    terms = replace(terms, n_window=n_window)
+                except (CallError, Refused):
+                    # budgets are charged by time then; whether it answers, gates will tell
+                    asking = False
+            self.terms[name] = terms
+        return self.terms
 
     def clock_offset_s(self) -> float | None:
         """How far the server's clock is ahead of ours; None: it was not asked."""
@@ -358,8 +353,7 @@ class Metrics:
             self._observe(alert)
         self._observe(Reading(ALERTS_SLI, "alerts", 0.0, None, float(len(found))))
         for guard, why in stops:
-            data = {"place": "abort", "guard": guard, "holds": str(Holds.VIOLATED), "why": why}
-            self._journal.append("guard.decided", data, step="")
+            self._journal.append(GuardDecided("abort", guard, Holds.VIOLATED, why), step="")
             self._stopper.abort("guard", f"{guard}: {why}")
 
     def _read_during(self, counting: Counting, sums: dict[str, Cumulative]) -> None:
@@ -397,19 +391,21 @@ class Metrics:
         return max(self._ended + self.interval_s, self._began + LEAST_INTERVALS * self.interval_s)
 
     def _observe(self, evidence: Reading | Alert) -> int:
-        return self._journal.append("evidence", encode_evidence(evidence), durable=False, step="")
+        return self._journal.append(evidence, durable=False, step="")
 
 
-def _plain(terms: SloTerms) -> dict[str, Any]:
-    data = {
-        "target": terms.target,
-        "window_s": terms.window_s,
-        "kind": terms.kind,
-        "probe": terms.probe,
-        "n_window": terms.n_window,
-        "slow_s": terms.slow_s,
-    }
-    return {key: value for key, value in data.items() if value not in (None, "")}
+def _terms(name: str, slo: Slo) -> SloTerms:
+    window_s = slo.window.total_seconds()
+    if not isinstance(slo.sli, Probed):
+        return SloTerms(name=name, target=slo.target, window_s=window_s, kind="prometheus")
+    return SloTerms(
+        name=name,
+        target=slo.target,
+        window_s=window_s,
+        kind="probe",
+        probe=slo.sli.probe,
+        slow_s=slo.sli.slow.total_seconds() if slo.sli.slow else None,
+    )
 
 
 def _reading(name: str, count: Count, window_s: float, place: Place) -> Reading:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drillkit.judge.slos import SloTerms
 from drillkit.model.drill import Drill, Gate, Guard
+from drillkit.model.records import SloTerms
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds
 from drillkit.spec.mentions import mentions_alerts
@@ -24,8 +24,8 @@ class NoMetrics:
 
     terms: Mapping[str, SloTerms] = {}
 
-    def open(self) -> dict[str, Any]:
-        return {}
+    def open(self) -> Mapping[str, SloTerms]:
+        return self.terms
 
     def clock_offset_s(self) -> None:
         return None

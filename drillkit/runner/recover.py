@@ -20,7 +20,7 @@ from drillkit.journal.runs import OpenRun, RunLock, holder, open_runs, unregiste
 from drillkit.model.codec import from_data
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
-from drillkit.model.records import History
+from drillkit.model.records import History, PhaseEnded, PhaseStarted, RunRecovered, UndoEnded
 from drillkit.runner.keep import spared
 from drillkit.runner.run_start import boot_id, operator
 
@@ -93,8 +93,8 @@ def _clean(
 ) -> Recovered:
     journal = Journal(run.journal, clock=clock)
     try:
-        journal.append("run.recovered", {"by": operator(), "boot": boot_id()})
-        journal.append("phase.started", {"phase": "cleanup"})
+        journal.append(RunRecovered(operator(), boot_id()))
+        journal.append(PhaseStarted("cleanup"))
         opens = open_undos(history)
         clients = connected(history, clock)
         gone = launched_and_gone(history) if opens else ""
@@ -107,7 +107,7 @@ def _clean(
             kept.hand_over(clients, journal)
         finally:
             clients.close()
-        journal.append("phase.ended", {"phase": "cleanup"})
+        journal.append(PhaseEnded("cleanup"))
     finally:
         journal.close()
     if cleaned.open:
@@ -122,8 +122,7 @@ def _ended_with_it(opens: Iterable[OpenUndo], gone: str, journal: Journal) -> No
     """What was at a target that has ended is no more."""
     for undo in opens:
         if undo.lives == "target":
-            data = {"of": undo.record, "outcome": "already-undone", "detail": gone, "attempts": 0}
-            journal.append("undo.ended", data)
+            journal.append(UndoEnded(undo.record, "already-undone", gone, attempts=0))
 
 
 def _dirty(run: OpenRun, cleaned: Cleaned) -> Recovered:

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from drillkit import __version__
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
-from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import UsageError
+from drillkit.model.records import ListedStep, RunOpened
 from drillkit.steps.base import RunNames, kind_named
 
 _ALPHABET = "bcdfghjkmnpqrstvwxz2456789"
@@ -118,34 +117,29 @@ def opening_record(
     names: RunNames,
     trigger: str,
     digests: Mapping[str, str],
-    identities: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The data of record 1. References to secrets are in it, their values never are."""
-    return {
-        "run": names.id,
-        "drill": to_data(drill),
-        "target": to_data(target),
-        "operator": operator(),
-        "trigger": trigger,
-        "versions": versions(),
-        "digests": {"drill": hashlib.sha256(source).hexdigest(), **digests},
-        "identities": dict(identities),
-        "vantage": {
+) -> RunOpened:
+    """What record 1 says before anybody has looked at the target. References to secrets are in it,
+    their values never are.
+    """
+    return RunOpened(
+        run=names.id,
+        drill=drill,
+        target=target,
+        operator=operator(),
+        trigger=trigger,
+        versions=versions(),
+        digests={"drill": hashlib.sha256(source).hexdigest(), **digests},
+        vantage={
             "host": socket.gethostname(),
             "platform": _platform(),
             "python": sys.version.split()[0],
         },
-        "boot": boot_id(),
-        "steps": [
-            {
-                "name": step.name,
-                "uses": step.uses,
-                "disturbs": kind_named(step.uses).disturbs,
-                "group": group,
-            }
+        boot=boot_id(),
+        steps=tuple(
+            ListedStep(step.name, step.uses, kind_named(step.uses).disturbs, group)
             for step, group in each_step(drill)
-        ],
-    }
+        ),
+    )
 
 
 def _platform() -> str:

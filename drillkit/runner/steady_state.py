@@ -20,7 +20,7 @@ from drillkit.model.drill import Drill, GateSet
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Sample
-from drillkit.model.records import Record
+from drillkit.model.records import GateDecided, GatePlace, Record
 from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class SteadyState:
     ) -> None:
         self._journal, self._clock, self._fence, self._sources = journal, clock, fence, sources
 
-    def hold(self, place: str, gates: GateSet, *, default_within: timedelta) -> str:
+    def hold(self, place: GatePlace, gates: GateSet, *, default_within: timedelta) -> str:
         """Wait until all gates hold, each within its time, and write down what came of each.
 
         '' when they hold, else why not. One flaky sample decides nothing: a gate is asked again
@@ -151,17 +151,17 @@ class SteadyState:
             for sli, answer in bad.items()
         )
 
-    def _write(self, place: str, sli: str, answer: GateAnswer, took_s: float) -> None:
-        data = {
-            "place": place,
-            "sli": sli,
-            "holds": str(answer.holds),
-            "bad": answer.bad,
-            "total": answer.total,
-            "expected": answer.expected,
-            "why": answer.why,
-            "test": answer.test,
-            "records": list(answer.records),
-            "took_s": round(took_s, 3),
-        }
-        self._journal.append("gate.decided", data, step="")
+    def _write(self, place: GatePlace, sli: str, answer: GateAnswer, took_s: float) -> None:
+        decided = GateDecided(
+            place,
+            sli,
+            answer.holds,
+            bad=answer.bad,
+            total=answer.total,
+            expected=answer.expected,
+            why=answer.why,
+            test=answer.test,
+            records=answer.records,
+            took_s=round(took_s, 3),
+        )
+        self._journal.append(decided, step="")

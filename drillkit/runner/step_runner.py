@@ -19,6 +19,7 @@ from drillkit.journal.book import Book, step_of_record
 from drillkit.model.drill import Group, Step
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
 from drillkit.model.evidence import Scalar
+from drillkit.model.records import Progress, StepEnded, StepStarted
 from drillkit.steps.base import Act, kind_named
 
 Outcome: TypeAlias = Literal["ok", "failed", "unknown", "skipped", "cut"]
@@ -136,9 +137,7 @@ class StepRunner:
                 return
             self._results[step.name] = result
         with contextlib.suppress(JournalLost):
-            self._book.append(
-                "step.ended", {"outcome": result.outcome, "why": result.why}, step=step.name
-            )
+            self._book.append(StepEnded(result.outcome, result.why), step=step.name)
 
     def _why_not(self, step: Step) -> str:
         if kind_named(step.uses).disturbs == "none":
@@ -149,8 +148,8 @@ class StepRunner:
 
     def _started(self, step: Step, group: str) -> None:
         with contextlib.suppress(JournalLost):
-            data = {"uses": step.uses, "disturbs": kind_named(step.uses).disturbs, "group": group}
-            self._book.append("step.started", data, step=step.name)
+            disturbs = kind_named(step.uses).disturbs
+            self._book.append(StepStarted(step.uses, disturbs, group), step=step.name)
 
     def act(self, step: Step, deadline: Deadline) -> Result:
         """Run one step, here and now."""
@@ -171,9 +170,7 @@ class StepRunner:
             except Exception as bug:
                 # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls
                 # it met.
-                self._book.append(
-                    "progress", {"text": traceback.format_exc(limit=8)}, durable=False
-                )
+                self._book.append(Progress(traceback.format_exc(limit=8)), durable=False)
                 return Result("unknown", f"a bug in the step: {type(bug).__name__}: {bug}")
         return Result("ok")
 

@@ -23,6 +23,7 @@ from drillkit.journal.files import capped_content, make_folder, write_file
 from drillkit.model.drill import Objectives, StepCheck, Target
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
+from drillkit.model.records import Progress
 from drillkit.secrets import KNOWN
 
 A = TypeVar("A")
@@ -110,7 +111,7 @@ class Act:
 
     def say(self, text: str) -> None:
         """Tell who is watching. Never judged."""
-        self.book.append("progress", {"text": text}, durable=False, step=self.name)
+        self.book.append(Progress(text), durable=False, step=self.name)
 
     def attach(self, name: str, media_type: str, content: bytes) -> None:
         """Keep a file with the run, tied to the journal by its digest. Secrets are hidden in it,

@@ -23,6 +23,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from drillkit.model.drill import Target
+from drillkit.model.records import (
+    ListedStep,
+    PhaseEnded,
+    PhaseStarted,
+    RunClosed,
+    RunOpened,
+    StepEnded,
+    StepStarted,
+)
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from drillkit.journal.file import Journal, read
@@ -31,7 +42,6 @@ from drillkit.judge.abort_guards import LiveBounds
 from drillkit.judge.gates import GateWindow
 from drillkit.judge.histogram import bucket_us
 from drillkit.judge.slos import SloTerms
-from drillkit.model.codec import encode_evidence, to_data
 from drillkit.model.drill import Bounds, Drill, Gate, Guard, Guards, Hypothesis, Probe, Step
 from drillkit.model.evidence import Reading, Sample
 from drillkit.model.units import OutOf, Rate, Share
@@ -116,39 +126,29 @@ def samples(seconds: int, start: float) -> Iterator[Sample]:
 def write(path: Path) -> None:
     clock = Clock()
     journal = Journal(path, clock=clock)
-    terms = {"target": SLO.target, "window_s": SLO.window_s, "kind": "probe", "probe": "web"}
-    steps = [{"name": "wait", "uses": "wait", "disturbs": "none", "group": ""}]
-    opened = {
-        "run": "20261101-030000-hour",
-        "drill": to_data(drill()),
-        "target": {"name": "bench"},
-        "operator": "bench",
-        "trigger": "bench",
-        "versions": {},
-        "digests": {},
-        "identities": {},
-        "steps": steps,
-        "slos": {"api": terms},
-    }
-    journal.append("run.opened", opened, durable=False)
-    clock.at += 1
-    journal.append("phase.started", {"phase": "steps"}, durable=False)
-    journal.append(
-        "step.started",
-        {"step": "wait", "uses": "wait", "disturbs": "none"},
-        durable=False,
-        step="wait",
+    opened = RunOpened(
+        run="20261101-030000-hour",
+        drill=drill(),
+        target=Target(name="bench"),
+        operator="bench",
+        trigger="bench",
+        steps=(ListedStep("wait", "wait", "none"),),
+        slos={"api": SLO},
     )
+    journal.append(opened, durable=False)
+    clock.at += 1
+    journal.append(PhaseStarted("steps"), durable=False)
+    journal.append(StepStarted("wait", "none"), durable=False, step="wait")
     for second, sample in enumerate(samples(HOUR_S, clock.at)):
         clock.at += 1
-        journal.append("evidence", encode_evidence(sample), durable=False, step="", by="sampler")
+        journal.append(sample, durable=False, step="", by="sampler")
         if second % 15 == 14:
             total = float(RATE * second)
             reading = Reading("mesh", "istio_requests_total[...]", float(second), total, total)
-            journal.append("evidence", encode_evidence(reading), durable=False, step="")
-    journal.append("step.ended", {"step": "wait", "outcome": "ok"}, durable=False, step="wait")
-    journal.append("phase.ended", {"phase": "steps"}, durable=False)
-    journal.append("run.closed", {"left": []})
+            journal.append(reading, durable=False, step="")
+    journal.append(StepEnded("ok"), durable=False, step="wait")
+    journal.append(PhaseEnded("steps"), durable=False)
+    journal.append(RunClosed())
     journal.close()
 
 

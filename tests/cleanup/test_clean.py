@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import Target
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Denied, JournalLost, Unavailable
-from drillkit.model.records import History, Record
+from drillkit.model.records import Entry, History, Record, encode
 
 Behaviour = Callable[[str, UndoContext], Undone]
 
@@ -66,11 +66,10 @@ class Pages:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.lost = False
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         if self.lost:
             raise JournalLost("the disk is gone")
+        kind, data = encode(entry)
         self.records.append((kind, dict(data)))
         return len(self.records)
 

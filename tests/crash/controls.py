@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from drillkit.journal.book import Planned, plan_record
+from drillkit.journal.book import Planned, planned_entry
 from drillkit.journal.file import Journal
+from drillkit.model.records import EffectConfirmed, Entry, UndoEnded
 
 
 class EffectFirst:
@@ -22,12 +23,10 @@ class EffectFirst:
         self._late[promised] = undo
         return Planned(promised, undo, self)
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         for promised, undo in self._late.items():
-            self._numbers[promised] = self._journal.plan_data(*plan_record(undo))
+            self._numbers[promised] = self._journal.plan_entry(planned_entry(undo))
         self._late.clear()
-        if data.get("of") in self._numbers:
-            data = {**data, "of": self._numbers[data["of"]]}
-        return self._journal.append(kind, data, durable=durable, step=step)
+        if isinstance(entry, EffectConfirmed | UndoEnded) and entry.of in self._numbers:
+            entry = replace(entry, of=self._numbers[entry.of])
+        return self._journal.append(entry, durable=durable, step=step)

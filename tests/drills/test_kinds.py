@@ -26,6 +26,7 @@ from drillkit.journal.book import Planned
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import AwsTarget, Caps, Group, KubernetesTarget, Step, Target
 from drillkit.model.errors import DrillError
+from drillkit.model.records import Entry, kind_of
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.drills import bind_arguments
 from drillkit.spec.experiments import experiment_finder
@@ -154,10 +155,8 @@ class Closed:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
-        self.lines.append(kind)
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
+        self.lines.append(kind_of(entry))
         return 0
 
     def plan(self, effect: Any) -> Planned[Any]:

@@ -24,6 +24,7 @@ from drillkit.journal.wire import RemoteJournal, serve
 from drillkit.model.effects import Irreversible, Undo
 from drillkit.model.errors import JournalLost, Refused, UsageError
 from drillkit.model.evidence import Measure
+from drillkit.model.records import Progress, RunRecovered, UndoEnded
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def test_an_effect_without_undo_says_why_and_what_to_wait_for(journal: Journal, 
 
 def test_a_changed_line_is_noticed_and_named(journal: Journal, path: Path) -> None:
     for name in ("a", "b", "c"):
-        journal.append("progress", {"text": name})
+        journal.append(Progress(name))
     path.write_bytes(path.read_bytes().replace(b'"text":"b"', b'"text":"x"'))
     with pytest.raises(JournalDamaged, match=r"journal.jsonl:3: this line does not follow"):
         read(path)
@@ -124,13 +125,13 @@ def test_a_changed_line_is_noticed_and_named(journal: Journal, path: Path) -> No
 
 def test_a_torn_last_line_is_cut_and_kept_in_a_record(path: Path) -> None:
     first = Journal(path)
-    first.append("progress", {"text": "whole"})
+    first.append(Progress("whole"))
     first.close()
     with path.open("ab") as file:
         file.write(b'{"n":2,"at":1.0,"ki')
     assert [r.kind for r in read(path)] == ["progress"], "a reader leaves it out"
     second = Journal(path)
-    second.append("progress", {"text": "after"})
+    second.append(Progress("after"))
     second.close()
     records = read(path)
     assert [r.kind for r in records] == ["progress", "journal.torn", "progress"]
@@ -148,9 +149,7 @@ def test_many_threads_share_syncs_and_every_line_is_whole(path: Path) -> None:
 
     journal = Journal(Counting(path))
     threads = [
-        threading.Thread(
-            target=lambda: [journal.append("progress", {"text": "x"}) for _ in range(50)]
-        )
+        threading.Thread(target=lambda: [journal.append(Progress("x")) for _ in range(50)])
         for _ in range(8)
     ]
     for thread in threads:
@@ -168,7 +167,7 @@ def test_a_closed_gate_refuses_plans_but_takes_records(path: Path) -> None:
     fence.close("the operator said stop")
     with pytest.raises(Refused, match="the operator said stop"):
         journal.plan(Uncordon("n1"))
-    journal.append("undo.ended", {"of": 1})
+    journal.append(UndoEnded(1, "undone"))
     journal.close()
     assert [r.kind for r in read(path)] == ["undo.ended"]
 
@@ -182,7 +181,7 @@ def test_a_full_disk_stops_new_effects_and_still_has_room_for_the_clean_up(path:
         for _ in range(10):
             journal.plan(Uncordon("n2"))
     assert lost == ["the journal cannot be written: No space left on device"]
-    journal.append("undo.ended", {"of": planned.n, "outcome": "undone"})
+    journal.append(UndoEnded(planned.n, "undone"))
     journal.close()
     records = read(path)
     assert records[-1].kind == "undo.ended"
@@ -193,9 +192,9 @@ def test_when_even_the_reserve_is_gone_every_append_says_so(path: Path) -> None:
     journal = Journal(SmallDisk(path, room=300, reserve=0))
     with pytest.raises(JournalLost, match="No space left on device"):
         for _ in range(10):
-            journal.append("progress", {"text": "x" * 50})
+            journal.append(Progress("x" * 50))
     with pytest.raises(JournalLost):
-        journal.append("progress", {"text": "y"})
+        journal.append(Progress("y"))
     journal.close()
     assert read(path), "what was written before is whole"
 
@@ -229,7 +228,7 @@ def test_a_child_plans_over_the_pipe_and_gets_its_answer_after_the_sync(
     assert planned.n == 1
     assert b"kube.uncordon" in path.read_bytes(), "it is on disk when the child may act"
     planned.confirm(uid="u1")
-    assert remote.append("progress", {"text": "t"}) == 3
+    assert remote.append(Progress("t")) == 3
     journal.fence.close("aborting")
     with pytest.raises(Refused, match="aborting"):
         remote.plan(Uncordon("n2"))
@@ -299,8 +298,9 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     path = tmp_path / "journal.jsonl"
     code = (
         "import sys; from pathlib import Path; from drillkit.journal.file import Journal\n"
+        "from drillkit.model.records import Progress\n"
         f"j = Journal(Path({str(path)!r}))\n"
-        "while True: print(j.append('progress', {'text': 'x'}), flush=True)"
+        "while True: print(j.append(Progress('x')), flush=True)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout
@@ -311,6 +311,6 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     child.stdout.close()
     assert len(read(path)) >= max(seen)
     journal = Journal(path)
-    journal.append("run.recovered", {})
+    journal.append(RunRecovered())
     journal.close()
     assert json.loads(path.read_bytes().splitlines()[-1])["kind"] == "run.recovered"

@@ -33,6 +33,7 @@ from drillkit.model.drill import (
     Target,
 )
 from drillkit.model.errors import Denied, Refused, Unanswered
+from drillkit.model.records import SloTerms
 from drillkit.model.slo import Counter, Probed, Ratio, Slo
 from drillkit.model.units import Share
 from drillkit.model.verdict import Holds
@@ -193,7 +194,7 @@ def test_record_1_gets_the_terms_of_every_slo(run):
     one = run()
 
     assert one.metrics.open() == {
-        "api": {"target": 0.995, "window_s": 2_592_000.0, "kind": "prometheus"}
+        "api": SloTerms(name="api", target=0.995, window_s=2_592_000.0, kind="prometheus")
     }
     assert one.metrics.clock_offset_s() == 0.0
 
@@ -280,7 +281,7 @@ def test_a_server_that_goes_away_in_the_middle_leaves_a_reading_that_says_so(run
 def test_a_server_that_refuses_keeps_the_drill_from_starting_with_its_reason(run):
     one = run()
     one.server.fail = Denied("not authenticated (401)")
-    assert one.metrics.open()["api"]["kind"] == "prometheus"
+    assert one.metrics.open()["api"].kind == "prometheus"
 
     with pytest.raises(Refused, match="SLO api: cannot be read: not authenticated"):
         one.metrics.start()

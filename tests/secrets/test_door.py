@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from drillkit.journal.door import TEXT_KEPT
 from drillkit.journal.file import Journal, read
 from drillkit.journal.wire import RemoteJournal, serve
 from drillkit.model.errors import Refused
-from drillkit.model.records import Record
+from drillkit.model.records import Progress, Record, StrangeRecord
 from drillkit.secrets import KNOWN
 
 SECRET = "hunter2hunter2"
@@ -28,13 +29,18 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     found.close()
 
 
+def shaped(data: dict[str, Any]) -> StrangeRecord:
+    """A record of any shape, as a process of another version might send it."""
+    return StrangeRecord("progress", data, "")
+
+
 def test_a_known_secret_stands_in_no_record_and_no_reader_sees_it(
     journal: Journal, tmp_path: Path
 ) -> None:
     KNOWN.learn([SECRET])
     seen: list[Record] = []
     journal.subscribe(seen.append)
-    journal.append("progress", {"text": f"with {SECRET}", SECRET: {"password": "another"}})
+    journal.append(shaped({"text": f"with {SECRET}", SECRET: {"password": "another"}}))
     journal.plan(NoUndoDeclared("it", SECRET))
     written = (tmp_path / "journal.jsonl").read_text()
     assert SECRET not in written + repr(seen)
@@ -74,16 +80,16 @@ def test_an_undo_keeps_its_arguments_to_the_letter(journal: Journal, tmp_path: P
 
 
 def test_text_that_cannot_be_encoded_is_written_escaped(journal: Journal, tmp_path: Path) -> None:
-    journal.append("progress", {"text": "caf\udce9 ü", "k\udce9": ["\ud800"]})
+    journal.append(shaped({"text": "caf\udce9 ü", "k\udce9": ["\ud800"]}))
     kept = json.loads((tmp_path / "journal.jsonl").read_text(encoding="utf-8"))["data"]
     assert kept == {"text": "caf\\udce9 ü", "k\\udce9": ["\\ud800"]}
     with pytest.raises(Refused, match="UTF-8"):
         journal.plan(UndoCommand("it", ("caf\udce9",), "."))
-    journal.append("progress", {"text": "goes on"})
+    journal.append(Progress("goes on"))
 
 
 def test_a_text_of_any_size_is_cut_and_says_so(journal: Journal, tmp_path: Path) -> None:
-    journal.append("progress", {"text": "x" * 3_000_000, "many": ["y" * 60_000] * 100})
+    journal.append(shaped({"text": "x" * 3_000_000, "many": ["y" * 60_000] * 100}))
     assert (tmp_path / "journal.jsonl").stat().st_size < 2_000_000
     kept = json.loads((tmp_path / "journal.jsonl").read_text())["data"]
     assert kept["text"].endswith("[cut: the first 65,536 of 3,000,000 characters]")
@@ -100,10 +106,10 @@ def test_what_a_child_learns_the_runner_hides_and_the_childs_undos_are_checked(
     child = RemoteJournal(theirs, "step")
     KNOWN.learn([SECRET])
     try:
-        child.append("progress", {"text": f"{SECRET} caf\udce9"})
+        child.append(Progress(f"{SECRET} caf\udce9"))
         with pytest.raises(Refused, match="cannot be kept"):
             child.plan(UndoCommand("it", (SECRET,), "."))
-        journal.append("progress", {"text": "the runner's own"})
+        journal.append(Progress("the runner's own"))
     finally:
         theirs.shutdown(socket.SHUT_RDWR)
         runner.join()
@@ -118,6 +124,6 @@ def test_a_secret_of_a_child_is_hidden_in_what_the_runner_writes(tmp_path: Path)
         theirs.sendall(json.dumps({"learn": [SECRET]}).encode() + b"\n")
         theirs.shutdown(socket.SHUT_WR)
         serve(journal, ours, "worker")
-    journal.append("progress", {"text": SECRET})
+    journal.append(Progress(SECRET))
     journal.close()
     assert SECRET not in (tmp_path / "journal.jsonl").read_text()

@@ -19,11 +19,12 @@ from chaoslib.run import RunEventHandler
 from drillkit.clients.chaostoolkit.foreign import ForeignAction
 from drillkit.clients.chaostoolkit.hits import failure_of, hit_of
 from drillkit.clients.chaostoolkit.literals import resolved_values
-from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, Place, is_own, provider_of
+from drillkit.clients.chaostoolkit.protocol import Place, is_own, provider_of
 from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
 from drillkit.journal.book import observe
 from drillkit.model.errors import DrillError, JournalLost, Refused
 from drillkit.model.evidence import Activity
+from drillkit.model.records import ActivityEnded, ActivityStarted, Progress
 from drillkit.model.units import format_duration
 from drillkit.secrets import KNOWN
 
@@ -126,21 +127,13 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         place: Place = getattr(self._local, "place", self._place)
         kind, name = activity["type"], self._name(activity)
         foreign = kind == "action" and not is_own(activity)
-        data = {
-            "text": f"{kind} {name} started",
-            ACTIVITY_KEY: "started",
-            "id": number,
-            "name": name,
-            "place": place,
-            "kind": kind,
-            "undo_guaranteed": not foreign,
-        }
+        started = ActivityStarted(number, name, place, kind, undo_guaranteed=not foreign)
         try:
             if foreign and place == "method":
                 self._session.book.plan(
                     ForeignAction(name, provider_of(activity), self._has_rollbacks)
                 )
-            self._session.book.append("progress", data, durable=False)
+            self._session.book.append(Progress(f"{kind} {name} started", started), durable=False)
         except (JournalLost, Refused) as why:
             self._leave(why)
         self._session.begin()
@@ -221,18 +214,19 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
 
     def _tell_end(self, number: int, over: _Over) -> None:
         ended = over.run.get("status") or BROKEN_OFF
-        data: dict[str, Any] = {
-            "text": f"{over.activity['type']} {self._name(over.activity)} {ended} "
-            f"after {format_duration(over.took)}",
-            ACTIVITY_KEY: "ended",
-            "id": number,
-        }
-        if over.notes.failure is not None:
-            data["failure"] = type(over.notes.failure).__name__
-        if (output := over.run.get("output")) is not None:
-            data["output"] = KNOWN.text(_plain(output)[:OUTPUT_READ])[:OUTPUT_KEPT]
+        text = (
+            f"{over.activity['type']} {self._name(over.activity)} {ended} after "
+            f"{format_duration(over.took)}"
+        )
+        failure, output = over.notes.failure, over.run.get("output")
+        kept = "" if output is None else _plain(output)[:OUTPUT_READ]
+        about = ActivityEnded(
+            number,
+            "" if failure is None else type(failure).__name__,
+            KNOWN.text(kept)[:OUTPUT_KEPT],
+        )
         try:
-            self._session.book.append("progress", data, durable=False)
+            self._session.book.append(Progress(text, about), durable=False)
         except JournalLost as why:
             self._leave(why)
 

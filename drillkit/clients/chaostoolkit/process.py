@@ -16,20 +16,28 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, assert_never
 
 from drillkit.clients.chaostoolkit.environment import environment
 from drillkit.clients.chaostoolkit.literals import needed_variables
-from drillkit.clients.chaostoolkit.protocol import ACTIVITY_KEY, ENDED_KEY, Job, encode_job
+from drillkit.clients.chaostoolkit.protocol import Job, encode_job
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
 from drillkit.journal.wire import JournalSink, serve
-from drillkit.model.codec import decode_evidence, encode_evidence
 from drillkit.model.drill import Target
-from drillkit.model.errors import JournalLost
+from drillkit.model.errors import JournalLost, StepUnknown
 from drillkit.model.evidence import Activity
+from drillkit.model.records import (
+    ActivityEnded,
+    ActivityStarted,
+    Entry,
+    ExperimentEnded,
+    PlannedEffect,
+    Progress,
+    ProgressAbout,
+)
 from drillkit.secrets import KNOWN, child_environment, plain_environment
 
 CUT_GRACE_S = 1.0
@@ -60,7 +68,7 @@ class Ended:
 
 @dataclass(slots=True)
 class _Open:
-    data: Mapping[str, Any]
+    activity: ActivityStarted
     began: float
 
 
@@ -71,44 +79,39 @@ class _Ledger:
         self._desk, self._limit_each_s = desk, limit_each_s
         self.heard = threading.Event()
         """Set when the worker is done, or its pipe is closed."""
-        self.ended: Mapping[str, Any] | None = None
+        self.ended: ExperimentEnded | None = None
         self.activities: list[Activity] = []
         self.unproven: list[str] = []
         self._open: dict[int, _Open] = {}
 
     def append(
-        self,
-        kind: str,
-        data: Mapping[str, Any],
-        *,
-        durable: bool = True,
-        step: str | None = None,
-        by: str = "",
+        self, entry: Entry, *, durable: bool = True, step: str | None = None, by: str = ""
     ) -> int:
-        n = self._desk.append(kind, data, durable=durable, step=step, by=by)
-        if kind == "evidence" and data.get("type") == Activity.__name__:
-            evidence = decode_evidence(data)
-            assert isinstance(evidence, Activity)
-            self.activities.append(evidence)
-        elif kind == "progress":
-            self._note(data)
+        n = self._desk.append(entry, durable=durable, step=step, by=by)
+        if isinstance(entry, Activity):
+            self.activities.append(entry)
+        elif isinstance(entry, Progress):
+            self._note(entry.about)
         return n
 
-    def plan_data(
-        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
-    ) -> int:
-        return self._desk.plan_data(kind, data, by=by, step=step)
+    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
+        return self._desk.plan_entry(entry, by=by, step=step)
 
-    def _note(self, data: Mapping[str, Any]) -> None:
-        if data.get(ACTIVITY_KEY) == "started":
-            self._open[data["id"]] = _Open(data, time.monotonic())
-        elif data.get(ACTIVITY_KEY) == "ended":
-            was = self._open.pop(data["id"], None)
-            if data.get("failure") == "StepUnknown" and was is not None:
-                self.unproven.append(str(was.data["name"]))
-        if ENDED_KEY in data:
-            self.ended = data[ENDED_KEY]
-            self.heard.set()
+    def _note(self, about: ProgressAbout | None) -> None:
+        match about:
+            case ActivityStarted():
+                self._open[about.id] = _Open(about, time.monotonic())
+            case ActivityEnded():
+                was = self._open.pop(about.id, None)
+                if about.failure == StepUnknown.__name__ and was is not None:
+                    self.unproven.append(was.activity.name)
+            case ExperimentEnded():
+                self.ended = about
+                self.heard.set()
+            case None:
+                return
+            case other:
+                assert_never(other)
 
     def overdue(self) -> bool:
         """Whether an activity has taken longer than each may."""
@@ -120,21 +123,21 @@ class _Ledger:
     def cut_open(self, why: str, step: str, by: str) -> None:
         """Write down the activities that did not come to their end."""
         for was in self._open.values():
-            data = was.data
+            begun = was.activity
             activity = Activity(
-                name=data["name"],
-                place=data["place"],
-                kind=data["kind"],
+                name=begun.name,
+                place=begun.place,
+                kind=begun.kind,
                 outcome="cut",
                 hit=None,
                 tolerated=None,
                 took_s=round(time.monotonic() - was.began, 6),
                 error=why,
-                undo_guaranteed=data["undo_guaranteed"],
+                undo_guaranteed=begun.undo_guaranteed,
             )
             self.activities.append(activity)
             with contextlib.suppress(JournalLost):
-                self._desk.append("evidence", encode_evidence(activity), step=step, by=by)
+                self._desk.append(activity, step=step, by=by)
         self._open.clear()
 
 
@@ -247,7 +250,7 @@ class Worker:
         elif ledger.ended is None:
             outcome, why = "died", self._why_died()
         else:
-            outcome, status, why = "done", str(ledger.ended["status"]), str(ledger.ended["why"])
+            outcome, status, why = "done", ledger.ended.status, ledger.ended.why
         ledger.cut_open(why or "the experiment ended without it", job.step, by)
         return Ended(outcome, status, why, tuple(ledger.activities), tuple(ledger.unproven))
 

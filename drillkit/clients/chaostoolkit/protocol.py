@@ -21,11 +21,6 @@ Strategy: TypeAlias = Literal[
     "skip",
 ]
 
-ACTIVITY_KEY = "activity"
-"""Key of a progress record that tells about one activity: `started` or `ended`."""
-ENDED_KEY = "ended"
-"""Key of a worker's last progress record."""
-
 OWN_MODULES = "drillkit.faults."
 """Activities in these modules plan their own undo and say what they touched."""
 OWN_UNDO = "drillkit.faults.undo"

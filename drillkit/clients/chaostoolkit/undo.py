@@ -16,9 +16,10 @@ from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld
 from drillkit.clients.chaostoolkit.protocol import Job, plain_data, rollbacks_of
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
-from drillkit.model.codec import decode_evidence
 from drillkit.model.effects import Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
+from drillkit.model.evidence import Evidence
+from drillkit.model.records import Entry, PlannedEffect
 from drillkit.secrets import KNOWN, is_secret_name
 
 if TYPE_CHECKING:
@@ -147,22 +148,14 @@ class _Listener:
         self._patience = context
 
     def append(
-        self,
-        kind: str,
-        data: Mapping[str, Any],
-        *,
-        durable: bool = True,
-        step: str | None = None,
-        by: str = "",
+        self, entry: Entry, *, durable: bool = True, step: str | None = None, by: str = ""
     ) -> int:
-        if kind == "evidence":
+        if isinstance(entry, Evidence):
             with contextlib.suppress(JournalLost):
-                self._patience.observe(decode_evidence(data))
+                self._patience.observe(entry)
         return 0
 
-    def plan_data(
-        self, kind: str, data: Mapping[str, Any], *, by: str = "", step: str | None = None
-    ) -> int:
+    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
         raise Refused("a rollback makes nothing that would have to be undone in its turn")
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.clients.chaostoolkit.literals import secret_values
-from drillkit.clients.chaostoolkit.protocol import ENDED_KEY, Job, Place, decode_job, rollbacks_of
+from drillkit.clients.chaostoolkit.protocol import Job, Place, decode_job, rollbacks_of
 from drillkit.journal.wire import RemoteJournal, die_with_parent
 from drillkit.model.errors import JournalLost
+from drillkit.model.records import ExperimentEnded, Progress
 from drillkit.secrets import KNOWN
 
 WHY_KEPT = 1_500
@@ -116,11 +117,9 @@ def _work(job: Job, book: RemoteJournal) -> None:
             )  # behind everything installed: modules beside an experiment shadow nothing
     status, why = _run(job, book)
     pump.drain()
-    ended: Mapping[str, Any] = {"status": status, "why": KNOWN.text(why)[:WHY_KEPT]}
+    ended = ExperimentEnded(status, KNOWN.text(why)[:WHY_KEPT])
     with contextlib.suppress(JournalLost):
-        book.append(
-            "progress", {"text": f"experiment {job.name} ended: {status}", ENDED_KEY: ended}
-        )
+        book.append(Progress(f"experiment {job.name} ended: {status}", ended))
 
 
 def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:

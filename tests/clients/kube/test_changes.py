@@ -40,6 +40,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
 from drillkit.model.effects import Undo
 from drillkit.model.errors import Absent, Blocked, Conflict, NotOurs, Refused, Unanswered
+from drillkit.model.records import encode
 from tests.clients.kube.conftest import context, refused, said, scripted
 from tests.crash.scenarios import latency
 from tests.crash.world import Stage
@@ -549,7 +550,7 @@ def test_an_event_is_posted_about_something(stage: Stage) -> None:
 
 def test_undos_survive_being_written_down(stage: Stage) -> None:
     from drillkit.clients.kube import UNDOS
-    from drillkit.journal.book import plan_record
+    from drillkit.journal.book import planned_entry
     from drillkit.model.codec import from_data
 
     web = stage.kube.get(DEPLOYMENTS, "web", "shop")
@@ -560,5 +561,5 @@ def test_undos_survive_being_written_down(stage: Stage) -> None:
         DeleteObject(NAMESPACES, "dr", "r"),
     ]
     for undo in several:
-        _, data = plan_record(undo)
+        _, data = encode(planned_entry(undo))
         assert from_data(UNDOS[data["undo"]], json.loads(json.dumps(data["args"]))) == undo

@@ -21,9 +21,10 @@ from drillkit.clients.rds import (
 from drillkit.clients.rds.groups import switched_off, user_values
 from drillkit.clients.rds.plans import Network, Wishes
 from drillkit.clients.rds.states import check_alive, is_usable
-from drillkit.journal.book import Planned
+from drillkit.journal.book import Planned, planned_entry
 from drillkit.model.effects import Effect
 from drillkit.model.errors import NotOurs, Refused, StepFailed
+from drillkit.model.records import Entry, encode
 from drillkit.sandbox.aws.wire import Fault
 from tests.clients.aws.wire import Wire, target
 from tests.clients.rds.fake import FakeRds, source
@@ -38,14 +39,13 @@ class Pages:
     def __init__(self) -> None:
         self.records: list[tuple[str, dict[str, Any]]] = []
 
-    def append(
-        self, kind: str, data: Mapping[str, Any], *, durable: bool = True, step: str | None = None
-    ) -> int:
+    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
+        kind, data = encode(entry)
         self.records.append((kind, dict(data)))
         return len(self.records)
 
     def plan(self, effect: Effect) -> Planned[Any]:
-        return Planned(self.append("undo.planned", {}), effect, self)
+        return Planned(self.append(planned_entry(effect)), effect, self)
 
     def confirmed(self) -> list[dict[str, Any]]:
         return [data for kind, data in self.records if kind == "effect.confirmed"]

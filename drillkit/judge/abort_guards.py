@@ -15,6 +15,7 @@ from typing import Literal
 from drillkit.judge.budget import tolerated
 from drillkit.judge.histogram import merged, percentile_s
 from drillkit.judge.outages import OutageTracker
+from drillkit.judge.sample_stats import BLIND
 from drillkit.judge.samples import bad_of
 from drillkit.judge.slos import SloTerms, spent
 from drillkit.judge.statistics import lower_bound
@@ -79,6 +80,7 @@ class LiveBounds:
         self._seen: float | None = None
         self._trackers: dict[str, OutageTracker] = {}
         self._bad: dict[str, int] = {}
+        self._good: set[str] = set()
         self._spending: dict[str, tuple[int, int, int]] = {}
         self._last: dict[str, deque[Sample]] = {}
         self._readings: dict[str, tuple[float, Reading]] = {}
@@ -103,6 +105,8 @@ class LiveBounds:
     def add(self, sample: Sample, at: float) -> list[Fired]:
         """Take in one second of one probe, written at `at`. The guards that now fire."""
         self._last.setdefault(sample.sli, deque(maxlen=LIVE_S)).append(sample)
+        if sample.good:
+            self._good.add(sample.sli)
         if sample.control:
             return []
         tracker = self._trackers.setdefault(sample.sli, OutageTracker())
@@ -169,10 +173,19 @@ class LiveBounds:
             why = self._why(guard, at)
             if why:
                 self._open.remove(guard)
-                blind = guard.subject == "blind"
+                blind = guard.subject == "blind" or self._never_good(guard)
+                why += f"; {BLIND}" if self._never_good(guard) else ""
                 holds = Holds.UNKNOWN if blind else Holds.VIOLATED
                 fired.append(Fired(guard_text(guard), holds, why, "blind" if blind else "guard"))
         return fired
+
+    def _never_good(self, guard: Guard) -> bool:
+        """Whether a guard speaks for a probe that has not had one good answer: a probe that is
+        wrong shows no weakness, and stops the drill all the same.
+        """
+        slo = self._slos.get(guard.budget or guard.slo or "")
+        sli = guard.probe or (slo.sli if slo is not None and slo.kind == "probe" else None)
+        return sli is not None and sli not in self._good
 
     def _why(self, guard: Guard, at: float) -> str:
         match guard.subject:

@@ -18,7 +18,7 @@ from drillkit.judge.outages import Bracket, longest_gap_s
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import Observed, Samples, brackets_of, latency_limit_s, sli_of
 from drillkit.judge.slos import SloTerms, spent
-from drillkit.judge.statistics import quantile_ranks
+from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
@@ -26,6 +26,7 @@ from drillkit.model.evidence import Mark, Reading
 from drillkit.model.units import Share, format_duration
 from drillkit.model.verdict import Holds, Judged
 
+IDLE = "no step did anything meanwhile that could have been felt"
 ROUNDING_S = 1e-6
 """Times in journals are rounded to this; a bound that is met exactly is met."""
 
@@ -45,6 +46,20 @@ class _Scope:
     doubts: Doubts
     slo: SloTerms | None
     steps: list[StepRun]
+
+    @property
+    def watchable_s(self) -> float:
+        """How long an outage that began with the window could have been seen to last: to the last
+        probe of all, and for as long as a gate after the steps would have waited for its end.
+        """
+        ends = (tally.last for tally in self.seen.phases.values())
+        watched_s = max((end for end in ends if end is not None), default=self.start) - self.start
+        drill = self.run.drill
+        if drill is None or self.seen.sli not in drill.hypothesis.after.gates:
+            return watched_s
+        after = drill.hypothesis.after
+        within = after.gates[self.seen.sli].within or after.within or drill.settle
+        return watched_s + within.total_seconds()
 
     def judged(
         self,
@@ -121,10 +136,23 @@ def _bounds(
         return
     brackets = brackets_of(seen, start, end)
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
+    if not _acted(run, start, end):
+        doubts.mild.append(IDLE)
     if (hole_s := tally.holes(start, end)) > 0:
         doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
     scope = _Scope(run, about, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
     yield from _from_probes(scope)
+
+
+def _acted(run: RunRead, start: float, end: float) -> bool:
+    """Whether any step that ran within a window is known to have done something."""
+    return any(
+        step.acted
+        for step in run.steps.values()
+        if step.started is not None
+        and step.started <= max(start, end)
+        and (step.ended is None or step.ended >= start)
+    )
 
 
 def _declared(bounds: Bounds) -> list[str]:
@@ -151,8 +179,15 @@ def _bad(scope: _Scope, most: int) -> Judged:
     failed = scope.tally.failed
     certain = failed - scope.tally.bad.get(THROTTLED, 0)
     holds = Holds.VIOLATED if certain > most else Holds.MET if failed <= most else Holds.UNKNOWN
-    words = lost(scope.tally.bad, scope.tally.sent)
-    return scope.judged("bad", holds, f"at most {most:,}", words, causes(scope.tally.bad))
+    words, doubt = lost(scope.tally.bad, scope.tally.sent), ""
+    if holds is Holds.MET and scope.tally.sent <= most:
+        holds, doubt = Holds.UNKNOWN, _out_of_reach(f"{scope.tally.sent:,} requests")
+    return scope.judged("bad", holds, f"at most {most:,}", words, causes(scope.tally.bad), doubt)
+
+
+def _out_of_reach(by: str) -> str:
+    """Why a bound that holds proves nothing: nothing that could have happened breaks it."""
+    return f"{by} could not have exceeded the bound: lower it, or watch for longer"
 
 
 def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
@@ -174,6 +209,10 @@ def _longest_gap(scope: _Scope, limit: timedelta) -> Judged:
             f"probes {format_duration(scope.tally.spacing)} apart cannot see such a gap: raise "
             "the rate"
         )
+    watched_s = scope.watchable_s
+    if holds is Holds.MET and watched_s <= limit_s:
+        holds = Holds.UNKNOWN
+        doubts.append(_out_of_reach(f"{format_duration(round(watched_s, 1))} of probing"))
     if gap_s > limit_s + ROUNDING_S:
         holds = Holds.UNKNOWN if scope.tally.bad.get(THROTTLED) else Holds.VIOLATED
     expected = f"at most {format_duration(limit)}"
@@ -198,7 +237,11 @@ def _budget(scope: _Scope, share: Share) -> Judged:
     holds = Holds.MET if high.decides <= share.of_one else Holds.UNKNOWN
     if low.decides > share.of_one:
         holds = Holds.VIOLATED
-    return scope.judged("budget", holds, expected, f"{high.words()} of the error budget")
+    worst, doubt = spent(slo, tally.sent, tally.sent, scope.end - scope.start), ""
+    if holds is Holds.MET and worst is not None and worst.decides <= share.of_one:
+        holds, doubt = Holds.UNKNOWN, _out_of_reach("even a full outage of this drill")
+    words = f"{high.words()} of the error budget"
+    return scope.judged("budget", holds, expected, words, doubt=doubt)
 
 
 def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> Judged:
@@ -213,13 +256,18 @@ def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> 
         else f"{name}: more than {100 - percentage} % of the requests failed"
     )
     notes = [f"{most:,} of {tally.sent:,} slower or failed"]
+    doubt, needed = "", trials_needed((100 - percentage) / 100)
+    if tally.sent < needed:
+        doubt = f"{tally.sent:,} requests say nothing of a {name}: at least {needed:,} are needed"
     if ranks := quantile_ranks(tally.sent, percentage / 100):
         low, high = (_value_at_s(tally, rank) for rank in ranks)
         words = [latency(value) if value is not None else "no answer" for value in (low, high)]
         notes.append(f"95 % interval {words[0]} to {words[1]}")
     if holds is Holds.UNKNOWN:
         notes.append("the limit lies inside a latency bucket")
-    return scope.judged(name, holds, f"at most {latency(limit_s)}", observed, "; ".join(notes))
+    holds = Holds.UNKNOWN if doubt else holds
+    expected = f"at most {latency(limit_s)}"
+    return scope.judged(name, holds, expected, observed, "; ".join(notes), doubt)
 
 
 def _value_at_s(tally: SampleTally, rank: int) -> float | None:
@@ -292,7 +340,7 @@ def _from_metrics(
     """The last reading of place `during` covers everything since the first step, so it
     alone decides.
     """
-    taken = readings(run, slo.sli, "during")
+    taken, acted = readings(run, slo.sli, "during"), _acted(run, start, end)
     for bound in _declared(bounds):
         expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""
         if taken:
@@ -303,6 +351,8 @@ def _from_metrics(
                     Holds.UNKNOWN,
                     f"the reading covers only {format_duration(reading.window_s)}",
                 )
+            if holds is Holds.MET and not acted:
+                holds, note = Holds.UNKNOWN, IDLE
         yield Judged(
             about=f"{about}/{bound}",
             holds=holds,
@@ -331,11 +381,18 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
     if bounds.bad is not None and bound == "bad":
         bad = total - good
         holds = Holds.MET if bad <= bounds.bad else Holds.VIOLATED
-        return f"at most {bounds.bad:,}", holds, f"{number(bad)} of {number(total)} requests bad"
+        words = f"{number(bad)} of {number(total)} requests bad"
+        if holds is Holds.MET and total <= bounds.bad:
+            holds, words = Holds.UNKNOWN, f"{words}, but {_out_of_reach('they')}"
+        return f"at most {bounds.bad:,}", holds, words
     assert bounds.budget is not None
     holds = Holds.MET if used.decides <= bounds.budget.of_one else Holds.VIOLATED
     expected = f"at most {percent(bounds.budget.of_one)} of the error budget"
-    return expected, holds, f"{used.words()} of the error budget"
+    words, worst = f"{used.words()} of the error budget", spent(slo, total, total, reading.window_s)
+    if holds is Holds.MET and worst is not None and worst.decides <= bounds.budget.of_one:
+        holds = Holds.UNKNOWN
+        words = f"{words}, but {_out_of_reach('even a full outage of this drill')}"
+    return expected, holds, words
 
 
 def _no_count(good: float | None, total: float | None) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from drillkit.judge.bounds import readings
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.run_history import RunRead
-from drillkit.judge.sample_stats import Samples, declared_gate
+from drillkit.judge.sample_stats import BLIND, Samples, declared_gate, sli_of
 from drillkit.model.records import Record
 from drillkit.model.verdict import Holds, Judged
 
@@ -92,6 +92,8 @@ def _gate(run: RunRead, samples: Samples, record: Record) -> Gated:
             note = f"{note}; {live}" if note else live
     if not observed:
         observed = f"{data.get('bad', 0):,} bad of {data.get('total', 0):,}"
+    if samples.blind(sli_of(run, sli)):
+        holds, observed = Holds.UNKNOWN, f"{observed}; {BLIND}"
     where = f"step/{record.step}/{place}/{sli}" if record.step else f"{place}/{sli}"
     records = answer.records if answer is not None and answer.records else ()
     judged = Judged(

@@ -30,6 +30,7 @@ _TO_DO: tuple[tuple[str, str], ...] = (
     ),
     ("/restored-data", "declare a check that reads restored data, such as `sql:` or `canary:`"),
     ("guard/", "wait until the guard holds, then run the drill again"),
+    ("drill/steps", "add a step that disturbs something; a wait or an empty method tests nothing"),
     ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
 )
 """What helps whether something was violated or is not known."""

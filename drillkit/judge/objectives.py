@@ -14,7 +14,7 @@ from typing import Any
 from drillkit.judge.bounds import ROUNDING_S
 from drillkit.judge.outages import coincide
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
-from drillkit.judge.sample_stats import CONTROL_SLACK_S, Samples, brackets_of
+from drillkit.judge.sample_stats import BLIND, CONTROL_SLACK_S, Samples, brackets_of
 from drillkit.model.drill import Detect, Objectives
 from drillkit.model.evidence import Alert, Mark, Reading, RecoveryPoint
 from drillkit.model.units import format_duration
@@ -173,6 +173,8 @@ def _recovery(run: RunRead, step: StepRun, samples: Samples, marks: _Marks) -> _
     for seen in samples.slis.values():
         if seen.control:
             continue
+        if samples.blind(seen.sli):
+            doubt = f"{seen.sli}: {BLIND}"
         brackets = brackets_of(seen, disrupted, end)
         if coincide(brackets, samples.control, CONTROL_SLACK_S):
             doubt = f"the control probe failed together with {seen.sli}"

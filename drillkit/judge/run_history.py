@@ -15,7 +15,7 @@ from drillkit.judge.samples import is_sample
 from drillkit.judge.slos import SloTerms, slo_terms
 from drillkit.model.codec import decode_evidence, from_data
 from drillkit.model.drill import Drill, Group, Step
-from drillkit.model.evidence import Evidence
+from drillkit.model.evidence import Activity, Evidence, Mark
 from drillkit.model.records import History, Record, UnknownRecord
 from drillkit.model.verdict import Holds
 
@@ -49,6 +49,22 @@ class StepRun:
     effects: int = 0
     fault_ends: list[float] = field(default_factory=list)
     """When its faults ended: reliefs, and effects that are over at once."""
+
+    @property
+    def acted(self) -> bool:
+        """Whether it is known to have done something that could be felt: an action that hit, any
+        effect of a kind of step that has no actions, or a disruption that people made.
+        """
+        whats = [seen.what for seen in self.evidence]
+        if any(isinstance(w, Mark) and w.moment == "disrupted" and not w.simulated for w in whats):
+            return True
+        activities = [what for what in whats if isinstance(what, Activity)]
+        if not activities:
+            return self.effects > 0
+        return any(
+            a.kind == "action" and a.place == "method" and a.outcome != "skipped" and a.hit != 0
+            for a in activities
+        )
 
     @property
     def touched(self) -> bool:

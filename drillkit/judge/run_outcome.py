@@ -57,9 +57,11 @@ def aborted(run: RunRead) -> Judged | None:
 
 
 def shortcomings(
-    run: RunRead, undos: tuple[UndoState, ...], proofs: int, refused: str
+    run: RunRead, undos: tuple[UndoState, ...], proofs: int, of_steps: int, refused: str
 ) -> list[Judged]:
-    """What makes any verdict at least unknown."""
+    """What makes any verdict at least unknown. `proofs`: how much was declared and decided at all;
+    `of_steps`: how much of that the steps themselves gave, such as checks of restored data.
+    """
     found = []
     if run.crashed:
         seen = "recovered afterwards" if run.recovered else "not recovered yet"
@@ -97,6 +99,9 @@ def shortcomings(
             "was decided"
         )
         found.append(_unknown("drill", "a bound, objective or check", why))
+    elif touched(run) and not of_steps and not any(step.acted for step in run.steps.values()):
+        why = "no step did anything that could have been felt, so nothing was tested"
+        found.append(_unknown("drill/steps", "a step that does something", why))
     return found
 
 

@@ -35,6 +35,12 @@ CONTROL_SLACK_S = 1.0
 """Two probes that fail within this of each other failed together."""
 
 
+BLIND = (
+    "not one good answer before, during or after: the probe is blind, look at its URL and at what "
+    "it expects"
+)
+
+
 @dataclass(slots=True)
 class Observed:
     """One SLI over the run."""
@@ -61,6 +67,16 @@ class Samples:
     control: tuple[Bracket, ...]
     """Outages of the control probes, in order of time."""
 
+    def blind(self, sli: str) -> bool:
+        """Whether a probe never had a good answer, before, during or after: it is then the probe
+        that is shown to be wrong, not the service to be weak.
+        """
+        seen = self.slis.get(sli)
+        if seen is None:
+            return False
+        tallies = seen.phases.values()
+        return any(tally.sent for tally in tallies) and not any(tally.good for tally in tallies)
+
     def doubts(
         self, sli: str, tally: SampleTally, brackets: list[Bracket], slow_s: float | None
     ) -> Doubts:
@@ -68,6 +84,8 @@ class Samples:
         together with it.
         """
         found = tally.doubts(slow_s)
+        if self.blind(sli):
+            found.grave.append(BLIND)
         if not self.slis[sli].control and coincide(brackets, self.control, CONTROL_SLACK_S):
             found.grave.append(
                 "the control probe failed at the same time: the fault may not be the service's"

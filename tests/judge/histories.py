@@ -16,7 +16,7 @@ from typing import Any
 from drillkit.judge.histogram import bucket_us
 from drillkit.model.codec import encode_evidence, from_data, to_data
 from drillkit.model.drill import Drill
-from drillkit.model.evidence import Evidence, Mark, Sample
+from drillkit.model.evidence import Activity, Evidence, Mark, Sample
 from drillkit.model.records import History, Record
 
 EPOCH = 1_800_000_000.0
@@ -87,6 +87,17 @@ class Tape:
         self.add(start, "step.started", on=name, uses="chaostoolkit", disturbs="users", group=group)
         return (
             self if end is None else self.add(end, "step.ended", on=name, outcome=outcome, why=why)
+        )
+
+    def hit(self, at: float, step: str = "kill", hit: int | None = 1, **more: Any) -> Tape:
+        """An action of the step's that touched so many."""
+        given: dict[str, Any] = {"name": "act", "place": "method", "kind": "action", **more}
+        outcome = given.pop("outcome", "succeeded")
+        tolerated = given.pop("tolerated", None)
+        return self.see(
+            at,
+            Activity(outcome=outcome, hit=hit, tolerated=tolerated, took_s=0.1, **given),
+            step=step,
         )
 
     def gate(

@@ -37,7 +37,7 @@ def run(
     **probe: Any,
 ) -> Tape:
     tape = Tape(of(during, gates), slos=TERMS).phase("steps", 20, 320).step("kill", 20, 320)
-    tape.probe("web", 0, 340, **probe)
+    tape.probe("web", 0, 340, **probe).hit(21)
     for at, reading in readings:
         tape.see(at, reading)
     for gate in gates or []:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from drillkit.cleanup.opens import OpenUndo, open_undos
-from drillkit.cleanup.run import Cleaned, Failed, Settled, clean
+from drillkit.cleanup.run import Cleaned, Failed, Haste, Settled, clean
 
-__all__ = ["Cleaned", "Failed", "OpenUndo", "Settled", "clean", "open_undos"]
+__all__ = ["Cleaned", "Failed", "Haste", "OpenUndo", "Settled", "clean", "open_undos"]

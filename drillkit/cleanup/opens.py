@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drillkit.clients.undo import UndoAction
 from drillkit.journal.undo_registry import undo_class
 from drillkit.model.codec import from_data
 from drillkit.model.errors import DrillError
-from drillkit.model.records import History
+from drillkit.model.records import (
+    EffectConfirmed,
+    History,
+    Record,
+    RunOpened,
+    StrangeRecord,
+    UndoEnded,
+    UndoPlanned,
+)
 
 
 class UnknownUndo(DrillError):
@@ -90,32 +98,44 @@ def open_undos(history: History, step: str | None = None) -> tuple[OpenUndo, ...
     An undo ends with a record `undo.ended`, whatever its outcome; `undo.failed` leaves it open.
     """
     version = ""
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, OpenUndo] = {}
     for record in history:
-        data = record.data
-        match record.kind:
-            case "run.opened":
-                version = str((data.get("versions") or {}).get("drillkit", ""))
-            case "undo.planned":
-                found[record.n] = {
-                    "record": record.n,
-                    "kind": data["undo"],
-                    "args": data["args"],
-                    "phase": data["phase"],
-                    "resource": data["resource"],
-                    "step": record.step,
-                    "at": record.at,
-                    "version": version,
-                }
-            case "effect.confirmed" if data["of"] in found:
-                known = found[data["of"]]
-                known["confirmed"] = True
-                known["identity"] = {
-                    **known.get("identity", {}),
-                    **{k: str(v) for k, v in data.items() if k != "of"},
-                }
-            case "undo.ended":
-                found.pop(data["of"], None)
-    return tuple(
-        OpenUndo(**each) for each in found.values() if step is None or each["step"] == step
+        match record.entry:
+            case RunOpened(versions=versions):
+                version = versions.get("drillkit", "")
+            case UndoPlanned() as planned:
+                found[record.n] = OpenUndo(
+                    record=record.n,
+                    kind=planned.undo,
+                    args=planned.args,
+                    phase=planned.phase,
+                    resource=planned.resource,
+                    step=record.step,
+                    at=record.at,
+                    version=version,
+                )
+            case StrangeRecord(kind=UndoPlanned.kind):
+                found[record.n] = _strange(record, version)
+            case EffectConfirmed(of=of, identity=identity) if of in found:
+                known = {**found[of].identity, **identity}
+                found[of] = replace(found[of], confirmed=True, identity=known)
+            case UndoEnded(of=of):
+                found.pop(of, None)
+            case _:
+                continue
+    return tuple(undo for undo in found.values() if step is None or undo.step == step)
+
+
+def _strange(record: Record, version: str) -> OpenUndo:
+    """An undo whose plan cannot be read: it stays open until a person has looked."""
+    data = record.data if isinstance(record.data, Mapping) else {}
+    return OpenUndo(
+        record=record.n,
+        kind=str(data.get("undo", "")),
+        args={},
+        phase="remove",
+        resource=str(data.get("resource") or f"what record {record.n} planned"),
+        step=record.step,
+        at=record.at,
+        version=version,
     )

@@ -26,6 +26,9 @@ from drillkit.model.errors import (
     Invalid,
     JournalLost,
     TargetError,
+    Unanswered,
+    Unavailable,
+    Unreachable,
     UsageError,
     WrongTarget,
 )
@@ -38,6 +41,8 @@ STAGGER_S = 5.0
 HOPELESS_ATTEMPTS = 3
 """For refusals that time alone does not heal: missing permissions, invalid requests."""
 PAUSE_CAP_S = 10.0
+DEAD = (Unreachable, Unanswered, Unavailable)
+"""What a target says that is not there any more."""
 
 
 class Writer(Protocol):
@@ -88,6 +93,27 @@ Reporter: TypeAlias = Callable[[str], None]
 """Told in one line what happened to one undo, from whichever thread."""
 
 
+class Haste:
+    """How much of a hurry somebody is in: what Ctrl-C means while things are undone."""
+
+    def __init__(self) -> None:
+        self.skip_remove = threading.Event()
+        """Leave what is not *relieve* to `drillkit recover`."""
+        self.shorten = threading.Event()
+        """Wait no more for a target that does not answer."""
+
+    def more(self, asked: int) -> str:
+        """Somebody asked for the `asked`-th time; what that means, for them to read."""
+        self.skip_remove.set()
+        if asked < 2:
+            return "users are relieved, removing our own resources is left to `drillkit recover`"
+        self.shorten.set()
+        return (
+            "users are relieved as long as the target answers, the rest is left to "
+            "`drillkit recover`"
+        )
+
+
 class Skipped(DrillError):
     """Somebody asked to leave the rest of *remove* alone."""
 
@@ -102,6 +128,7 @@ def clean(
     phases: Sequence[Phase] = ("relieve", "remove"),
     on_progress: Reporter = lambda text: None,
     skip_remove: threading.Event | None = None,
+    shorten: threading.Event | None = None,
     at_once: int = AT_ONCE,
 ) -> Cleaned:
     """Apply open undos of these phases and write down how each ended. Raises nothing for what an
@@ -112,6 +139,7 @@ def clean(
         limit_s: each is tried once at least, but not again after so many seconds; what is open then
             stays open.
         skip_remove: once set, *remove* ends: what is waiting is cut, what has not begun is skipped.
+        shorten: once set, an undo whose target does not answer is not tried again.
         at_once: how many at the same time; 1 applies one after the other in this thread.
     """
     work = _Work(
@@ -121,6 +149,7 @@ def clean(
         Deadline.after(limit_s, clock),
         on_progress,
         skip_remove or threading.Event(),
+        shorten or threading.Event(),
     )
     todo = list(opens)
     crew = _Crew(at_once, clock)
@@ -198,7 +227,9 @@ class _Work:
         deadline: Deadline,
         tell: Reporter,
         skip: threading.Event,
+        shorten: threading.Event,
     ) -> None:
+        self._shorten = shorten
         self._clients, self._book, self._clock, self._tell = clients, book, clock, tell
         self.deadline = deadline
         self.skip = skip
@@ -256,6 +287,8 @@ class _Work:
             if isinstance(error, WrongTarget):
                 return True
             hopeless = isinstance(error, Denied | Invalid | TargetError | UsageError)
+            if self._shorten.is_set() and isinstance(error, DEAD):
+                return True
             return self.deadline.over or (hopeless and state.attempt_number >= HOPELESS_ATTEMPTS)
 
         def told(state: RetryCallState) -> None:
@@ -272,8 +305,13 @@ class _Work:
             stop=stop,
             before_sleep=told,
             reraise=True,
-            sleep=lambda s: _slept(clock, min(s, self.deadline.left())),
+            sleep=lambda s: self._pause(clock, min(s, self.deadline.left())),
         )(once)
+
+    def _pause(self, clock: Clock, seconds: float) -> None:
+        """Between two attempts."""
+        if not self._shorten.is_set():
+            clock.sleep(seconds, None if isinstance(clock, _Hurried) else self._shorten)
 
     def skipped(self, undo: OpenUndo) -> None:
         with self._lock:
@@ -315,10 +353,6 @@ class _Work:
 
 class _Attempts:
     n = 0
-
-
-def _slept(clock: Clock, seconds: float) -> None:
-    clock.sleep(seconds)
 
 
 class _Hurried:

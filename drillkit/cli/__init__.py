@@ -37,8 +37,12 @@ def _run() -> int:
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("drillkit: interrupted; nothing was touched", err=True)
-        return 130
+        click.echo(
+            "drillkit: interrupted; what it had begun may be half done: `drillkit recover` and "
+            "`drillkit sweep` show what is left",
+            err=True,
+        )
+        return 3
     except click.ClickException as error:
         error.show()
         return 2

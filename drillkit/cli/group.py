@@ -27,7 +27,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _EVERYDAY,
         "Stop a running drill; it cleans up and reports.",
     ),
-    "recover": ("drillkit.cli.aftercare:recover", _EVERYDAY, "Clean up after runs that could not."),
+    "recover": ("drillkit.cli.recover:recover", _EVERYDAY, "Clean up after runs that could not."),
+    "settle": (
+        "drillkit.cli.recover:settle",
+        _RESTORES,
+        "Say that something was undone by hand, where its undo cannot.",
+    ),
     "canary": (
         "drillkit.cli.canary:canary",
         _RESTORES,

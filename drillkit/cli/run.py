@@ -142,8 +142,10 @@ def _seconds(text: str | None) -> float:
 
 def _leftovers(target: Target, recover_first: bool) -> None:
     from drillkit.model.errors import Refused
-    from drillkit.runner.recover import leftovers, nothing_left, recover
+    from drillkit.runner.recover import in_doubt, leftovers, nothing_left, recover
 
+    for doubt in in_doubt(target.name):
+        click.secho(f"in doubt: {doubt}", err=True, fg="yellow")
     for run in leftovers(target.name):
         if not recover_first and not nothing_left(run):
             raise Refused(
@@ -153,7 +155,10 @@ def _leftovers(target: Target, recover_first: bool) -> None:
         done = recover(run, 900.0, lambda text: click.echo(f"  {text}", err=True))
         click.echo(f"recovered {run.id}: {done.state}, {done.detail}", err=True)
         if done.left:
-            raise Refused(f"run {run.id} could not be cleaned up: {', '.join(done.left)}")
+            raise Refused(
+                f"run {run.id} could not be cleaned up: {', '.join(done.left)}. What you undo by "
+                f"hand: drillkit settle {run.id} RESOURCE --why TEXT"
+            )
 
 
 def _execute(

@@ -4,14 +4,14 @@ anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drillkit.model.errors import WrongTarget
 
 if TYPE_CHECKING:
     from drillkit.model.drill import Target
+    from drillkit.model.records import Identities
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def pinned(target: Target) -> Identity:
     )
 
 
-def recorded(identities: Mapping[str, Any], target: Target) -> Identity:
+def recorded(identities: Identities, target: Target) -> Identity:
     """What record 1 of a run's journal says, completed by the pins of the target as it was then."""
     pins = pinned(target)
     cluster = target.kubernetes
@@ -73,8 +73,8 @@ def recorded(identities: Mapping[str, Any], target: Target) -> Identity:
         *([f"AWS profile {target.aws.profile}"] if target.aws and target.aws.profile else []),
     ]
     return Identity(
-        str(identities.get("cluster_uid") or "") or pins.cluster_uid,
-        str(identities.get("aws_account") or "") or pins.aws_account,
+        identities.cluster_uid or pins.cluster_uid,
+        identities.aws_account or pins.aws_account,
         "the run was on",
         f"make {' and '.join(named) or 'your kubeconfig or AWS credentials'} lead there again, "
         "then repeat this command",

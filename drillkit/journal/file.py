@@ -13,6 +13,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -223,13 +224,24 @@ def _split_torn(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _last(whole: bytes) -> tuple[int, str]:
+    """(number, hash) that the next line follows. Behind a damaged line it follows that line, so
+    that what happens from now on is kept all the same; a reader still finds the damage.
+    """
     if not whole:
         return 0, GENESIS
-    last = whole[whole.rfind(b"\n", 0, len(whole) - 1) + 1 : -1]
+    lines = whole[:-1].split(b"\n")
+    found = [number for line in lines if (number := _number(line)) is not None]
+    if not found:
+        raise JournalDamaged("no line is a journal record; is this a journal?")
+    return max(len(lines), *found), hashlib.sha256(lines[-1]).hexdigest()
+
+
+def _number(line: bytes) -> int | None:
     try:
-        return int(json.loads(last)["n"]), hashlib.sha256(last).hexdigest()
-    except (ValueError, KeyError, TypeError) as error:
-        raise JournalDamaged("the last line is no journal record; is this a journal?") from error
+        found = json.loads(line)["n"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) else None
 
 
 def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
@@ -266,3 +278,48 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
 def read(path: Path) -> History:
     """The history in a journal file. Raises OSError, JournalDamaged."""
     return tuple(parse(path.read_bytes(), str(path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What can be read of a journal that may be damaged."""
+
+    history: History
+    damage: tuple[str, ...] = ()
+    """Each line that is no record, or that does not follow from the one before it."""
+
+
+def salvage(path: Path) -> Salvaged:
+    """All that can still be read, for whoever has to undo it. A torn last line is no damage: it
+    was never acknowledged. Raises OSError.
+    """
+    whole, _ = _split_torn(path.read_bytes())
+    prev, found, damage = GENESIS, dict[int, Record](), list[str]()
+    for number, line in enumerate(whole[:-1].split(b"\n") if whole else (), 1):
+        record, follows = _salvaged(line, prev)
+        prev = hashlib.sha256(line).hexdigest()
+        if record is None or record.n in found:
+            damage.append(f"line {number} is no record of this journal")
+            continue
+        found[record.n] = record
+        if not follows or record.n != number:
+            damage.append(f"line {number} does not follow from the one before it")
+    return Salvaged(tuple(found.values()), tuple(damage))
+
+
+def _salvaged(line: bytes, prev: str) -> tuple[Record | None, bool]:
+    """(the record of a line if it is one, whether it follows from the line before)."""
+    try:
+        raw = json.loads(line)
+        numbers = (raw["n"], raw["at"], raw["mono"])
+        texts = (raw["by"], raw["kind"], raw.get("step", ""))
+        if not (
+            isinstance(raw["n"], int)
+            and all(isinstance(each, int | float) for each in numbers)
+            and all(isinstance(each, str) for each in texts)
+            and isinstance(raw["data"], dict)
+        ):
+            return None, False
+        return Record(*numbers, *texts, raw["data"]), raw.get("prev") == prev
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, False

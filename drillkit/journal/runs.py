@@ -40,10 +40,7 @@ class RunLock:
     def take(cls, folder: Path) -> RunLock | None:
         """The lock, or None while a process of the run is alive. Raises OSError."""
         fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
+        if not _locked(fd):
             return None
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
@@ -52,6 +49,30 @@ class RunLock:
     def release(self) -> None:
         """Let go in this process; the lock itself lasts as long as a child holds it."""
         os.close(self.fd)
+
+
+def _locked(fd: int) -> bool:
+    """Lock an open file, or close it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return False
+    return True
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process of the run is alive. Writes nothing, so it also knows where nothing can
+    be written.
+    """
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    if not _locked(fd):
+        return True
+    os.close(fd)
+    return False
 
 
 def holder(folder: Path) -> int | None:
@@ -67,8 +88,11 @@ class OpenRun:
 
     id: str
     folder: Path
+    """Its files; of a note that cannot be read, the note."""
     target: str
     owner: str
+    unreadable: str = ""
+    """Why the note that names this run cannot be read, or ''."""
 
     @property
     def journal(self) -> Path:
@@ -89,21 +113,31 @@ def unregister(run: str) -> None:
 
 
 def open_runs() -> Iterator[OpenRun]:
-    """Every run noted as open, oldest first. Raises UsageError for a note that cannot be read."""
+    """Every run noted as open, oldest first; a note that cannot be read stands for its run and
+    says so.
+    """
     place = home() / "open"
     if not place.is_dir():
         return
     for entry in sorted(place.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        try:
-            data = json.loads(entry.read_text(encoding="utf-8"))
-            yield OpenRun(entry.name, Path(data["folder"]), data["target"], data["owner"])
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(
-                f"{entry} should name the folder of an open run and cannot be read ({error}); "
-                "that run may have left something behind: look into it and delete it"
-            ) from error
+        if not entry.name.startswith("."):
+            yield _noted(entry)
+
+
+def _noted(entry: Path) -> OpenRun:
+    try:
+        data = json.loads(entry.read_text(encoding="utf-8"))
+        folder, target, owner = (data[key] for key in ("folder", "target", "owner"))
+        if not all(isinstance(each, str) for each in (folder, target, owner)):
+            raise ValueError("folder, target and owner must be text")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = (
+            f"{entry} should name the folder of an open run and cannot be read "
+            f"({type(error).__name__}: {error}); that run may have left something behind. Recover "
+            "it by its folder (`drillkit recover FOLDER`), then delete that file"
+        )
+        return OpenRun(entry.name, entry, "", "", why)
+    return OpenRun(entry.name, Path(folder), target, owner)
 
 
 def find_run(name: str, reports: Path) -> Path:
@@ -118,6 +152,8 @@ def find_run(name: str, reports: Path) -> Path:
         return path
     for run in open_runs():
         if run.id == name:
+            if run.unreadable:
+                raise UsageError(run.unreadable)
             return run.folder
     found = [*reports.glob(f"*/{name}/{JOURNAL}"), *reports.glob(f"{name}/{JOURNAL}")]
     if found:

@@ -16,7 +16,7 @@ from drillkit.judge.slos import SloTerms, slo_terms
 from drillkit.model.codec import decode_evidence, from_data
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Activity, Evidence, Mark
-from drillkit.model.records import History, Record, UnknownRecord
+from drillkit.model.records import History, Record, RunSettled, UnknownRecord
 from drillkit.model.verdict import Holds
 
 
@@ -94,6 +94,8 @@ class RunRead:
     unreadable: list[tuple[int, str]] = field(default_factory=list)
     closed: bool = False
     recovered: bool = False
+    settled: list[Record] = field(default_factory=list)
+    """What a person vouches for, since the journal cannot tell it."""
     end: float = 0.0
     """Last moment of the run itself, before any recovery."""
 
@@ -111,6 +113,7 @@ class RunRead:
 def read_run(history: History) -> RunRead:
     """Make a history ready. Never raises for what is in it: that goes to `unreadable`."""
     run, axis = RunRead(), _Axis()
+    run.settled = [record for record in history if isinstance(record.entry, RunSettled)]
     for record in history:
         try:
             _take(run, axis, record)

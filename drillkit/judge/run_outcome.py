@@ -93,6 +93,28 @@ def shortcomings(
         for undo in undos
         if undo.outcome == "open"
     ]
+    found += [
+        Judged(
+            about=f"cleanup/{undo.resource}",
+            holds=Holds.UNKNOWN,
+            expected="undone",
+            observed=f"undone by hand, on the word of {undo.detail}",
+            records=(undo.record,),
+        )
+        for undo in undos
+        if undo.outcome == "by-hand"
+    ]
+    found += [
+        Judged(
+            about="journal",
+            holds=Holds.UNKNOWN,
+            expected="a journal that tells everything",
+            observed=f"{record.data.get('by')} looked after what it cannot tell: "
+            f"{record.data.get('why')}",
+            records=(record.n,),
+        )
+        for record in run.settled
+    ]
     if not proofs and not refused:
         why = (
             "nothing declared that could be proven: no bound, objective, check or gate after "

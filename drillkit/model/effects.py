@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 Phase: TypeAlias = Literal["relieve", "remove"]
-UndoOutcome: TypeAlias = Literal["undone", "already-undone", "never-happened", "not-ours", "kept"]
+UndoOutcome: TypeAlias = Literal[
+    "undone", "already-undone", "never-happened", "not-ours", "kept", "by-hand"
+]
 Lives: TypeAlias = Literal["target", "here"]
 """Where an effect lives: in the target, so that it ends with a target that was started for the run;
 or on this machine (or anywhere else that a program reached from it), so that it does not.

@@ -123,7 +123,14 @@ class UndoState:
     kind: str
     phase: Literal["relieve", "remove", "irreversible"]
     outcome: Literal[
-        "undone", "already-undone", "never-happened", "not-ours", "kept", "open", "irreversible"
+        "undone",
+        "already-undone",
+        "never-happened",
+        "not-ours",
+        "kept",
+        "by-hand",
+        "open",
+        "irreversible",
     ]
     detail: str = ""
     attempts: int = 0

@@ -14,13 +14,15 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
+from drillkit.cleanup import Haste
 from drillkit.clock import Clock, Deadline, Fence
-from drillkit.journal.file import Journal
+from drillkit.journal.file import Journal, salvage
 from drillkit.journal.files import write_file
+from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import JournalLost
-from drillkit.model.records import Progress, RunAborted
+from drillkit.model.records import PhaseStarted, Progress, RunAborted
 
 AbortedBy: TypeAlias = Literal["operator", "guard", "bound", "blind", "deadline", "journal", "bug"]
 ABORT_FILE = "abort.json"
@@ -38,9 +40,10 @@ class Stopper:
         self._cuts: dict[int, Callable[[], None]] = {}
         self._next = 0
         self._cleaning = False
+        self._ctrl_c = 0
         self.aborted: tuple[AbortedBy, str] | None = None
-        self.skip_remove = threading.Event()
-        """Set by a second Ctrl-C: leave *remove* to `drillkit recover`."""
+        self.haste = Haste()
+        """Grows with each Ctrl-C behind the one that aborted."""
 
     def abort(self, by: AbortedBy, why: str) -> None:
         """Stop the run. Returns when the gate is closed and everything that runs was told
@@ -82,29 +85,31 @@ class Stopper:
             self._cleaning = True
 
     def on_signal(self, name: str) -> None:
-        """One signal came: the first aborts, a later one (or one during clean-up)
-        skips *remove*.
+        """One signal came: the first aborts; a second Ctrl-C, or one during clean-up, is in
+        a hurry.
         """
         with self._lock:
-            first = self.aborted is None and not self._cleaning
-        if first:
+            self._ctrl_c += name == "SIGINT"
+            early = not self._cleaning and self._ctrl_c < 2
+        if early:
             self.abort(
                 "operator", f"{name} from the operator" if name == "SIGINT" else f"{name} received"
             )
         elif name == "SIGINT":
-            self.skip_remove.set()
+            text = f"Ctrl-C: {self.haste.more(self._ctrl_c)}"
             with contextlib.suppress(JournalLost):
-                self._journal.append(
-                    Progress(
-                        "second Ctrl-C: users are relieved, removing our own resources is left to "
-                        "`recover`"
-                    ),
-                    durable=False,
-                )
+                self._journal.append(Progress(text), durable=False)
+
+
+class Stoppable(Protocol):
+    """What signals are told to."""
+
+    def on_signal(self, name: str) -> None:
+        """One signal came, such as SIGINT."""
 
 
 @contextlib.contextmanager
-def signals_stop(stopper: Stopper) -> Iterator[None]:
+def signals_stop(stopper: Stoppable) -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP go to the stopper while inside. Main thread only.
 
     The work happens in a thread of its own: a handler runs between two instructions of the main
@@ -144,6 +149,15 @@ def ask_to_abort(folder: Path, who: str, why: str) -> None:
     write_file(folder / ABORT_FILE, json.dumps({"who": who, "why": why}).encode())
 
 
+def is_cleaning(folder: Path) -> bool:
+    """Whether the run in `folder` has begun to clean up, as far as its journal can be read."""
+    try:
+        history = salvage(folder / JOURNAL).history
+    except OSError:
+        return False
+    return any(r.entry == PhaseStarted("cleanup") for r in history)
+
+
 class StopWatch:
     """Looks for reasons to stop: an abort asked for from elsewhere, the drill's limit."""
 
@@ -161,7 +175,8 @@ class StopWatch:
 
     def _watch(self) -> None:
         while not self._clock.sleep(POLL_S, self._over):
-            with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+            # What cannot be read was not written by us; the limit must be watched all the same.
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 asked = json.loads((self._folder / ABORT_FILE).read_text(encoding="utf-8"))
                 self._stopper.abort("operator", f"{asked['who']} asked for it: {asked['why']}")
                 return

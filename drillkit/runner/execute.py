@@ -398,7 +398,8 @@ class _Run:
             self.journal,
             self.clock,
             self.request.drill.cleanup_limit.total_seconds(),
-            skip_remove=self.stopper.skip_remove,
+            skip_remove=self.stopper.haste.skip_remove,
+            shorten=self.stopper.haste.shorten,
         )
         kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):

@@ -284,7 +284,7 @@ class Metrics:
             wait_s = max(0.0, last - self._now()) + 3 * self.interval_s + QUERY_S
             ends = self._clock.mono() + wait_s
             while not self._final.is_set() and self._clock.mono() < ends:
-                if self._clock.sleep(TICK_S, self._stopper.skip_remove):
+                if self._clock.sleep(TICK_S, self._stopper.haste.skip_remove):
                     break
         self._over.set()
         self._thread.join(QUERY_S)

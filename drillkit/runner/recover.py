@@ -1,28 +1,53 @@
 """Cleans up after runs that could not do it themselves: killed, powered off, or told to leave
 the rest.
 
-A crashed drill is never resumed: its open undos are applied and it is judged again.
+A crashed drill is never resumed: its open undos are applied and it is judged again. Whatever is
+wrong with one run (its note, its folder, its journal), it is told as what came of that run, so that
+the next one gets its turn.
 """
 
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from drillkit.cleanup import Cleaned, OpenUndo, clean, open_undos
+from drillkit.cleanup import Cleaned, Haste, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.identity import recorded
 from drillkit.clock import Clock, Fence, SystemClock
-from drillkit.journal.file import Journal, read
-from drillkit.journal.runs import OpenRun, RunLock, holder, open_runs, unregister
-from drillkit.model.codec import from_data
+from drillkit.journal.file import Journal, Salvaged, salvage
+from drillkit.journal.runs import (
+    JOURNAL,
+    LOCK,
+    OpenRun,
+    RunLock,
+    holder,
+    is_running,
+    open_runs,
+    unregister,
+)
 from drillkit.model.drill import Target
-from drillkit.model.errors import DrillError
-from drillkit.model.records import History, PhaseEnded, PhaseStarted, RunRecovered, UndoEnded
+from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.records import (
+    History,
+    PhaseEnded,
+    PhaseStarted,
+    RunOpened,
+    RunRecovered,
+    UndoEnded,
+)
 from drillkit.runner.keep import spared
 from drillkit.runner.run_start import boot_id, operator
+from drillkit.runner.settle import settled
+
+State: TypeAlias = Literal[
+    "clean", "still running", "dirty", "refused", "unreadable", "away", "not begun"
+]
+UNKNOWN_TARGET = "its record 1 cannot be read, so nobody knows its target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,92 +55,225 @@ class Recovered:
     """What became of one open run."""
 
     run: OpenRun
-    state: str
-    """`clean`, `still running`, `dirty`, `refused` (the connections lead elsewhere) or
-    `unreadable`.
+    state: State
+    """`refused`: the connections lead elsewhere; `unreadable`: nobody can say what it left; `away`:
+    its folder is not there; `not begun`: somebody was in a hurry.
     """
     detail: str
     left: tuple[str, ...] = ()
     """Resources whose undo is still open."""
 
+    @property
+    def open(self) -> bool:
+        """Whether something is, or may be, left to undo."""
+        return self.state not in ("clean", "still running")
+
 
 def leftovers(target: str, runs: Iterable[OpenRun] | None = None) -> list[OpenRun]:
-    """Open runs of a target whose processes are all gone."""
+    """Open runs of a target whose processes are all gone, as far as their folders are there."""
+    return [
+        run
+        for run in (open_runs() if runs is None else runs)
+        if run.target == target and run.folder.is_dir() and not is_running(run.folder)
+    ]
+
+
+def in_doubt(target: str) -> list[str]:
+    """What cannot be said of open runs that may have been on a target: their folder is away, or
+    their note cannot be read.
+    """
     found = []
-    for run in open_runs() if runs is None else runs:
-        if (
-            run.target == target
-            and run.folder.is_dir()
-            and (lock := RunLock.take(run.folder)) is not None
-        ):
-            lock.release()
-            found.append(run)
+    for run in open_runs():
+        if run.unreadable:
+            found.append(run.unreadable)
+        elif run.target == target and not run.folder.is_dir():
+            found.append(f"run {run.id}: {_away(run)}")
     return found
 
 
 def nothing_left(run: OpenRun) -> bool:
-    """Whether the target of a run ended with it, so that closing it touches nothing outside
-    its journal.
+    """Whether a run is not known to have left anything that is still there, so that closing it
+    touches nothing outside its journal.
     """
     try:
-        history = read(run.journal)
-        here = [undo for undo in open_undos(history) if undo.lives == "here"]
-        return bool(launched_and_gone(history)) and not here
-    except (OSError, DrillError):
+        history = salvage(run.journal).history
+    except OSError:
+        return not run.journal.exists()
+    opens = open_undos(history)
+    return not opens or (
+        bool(launched_and_gone(history)) and all(undo.lives == "target" for undo in opens)
+    )
+
+
+def unregistered(folder: Path) -> OpenRun:
+    """A run by its folder, whether or not this machine has ever noted it. Raises OSError."""
+    opened = _opened(salvage(folder / JOURNAL).history)
+    if opened is None:
+        return OpenRun(folder.resolve().name, folder, "", "")
+    owner = opened.drill.owner if opened.drill else ""
+    return OpenRun(opened.run or folder.resolve().name, folder, opened.target_name, owner)
+
+
+def has_opened(run: OpenRun) -> bool:
+    """Whether there is a first record to judge by."""
+    try:
+        return _opened(salvage(run.journal).history) is not None
+    except OSError:
         return False
 
 
 def recover(
-    run: OpenRun, limit_s: float, say: Callable[[str], None], clock: Clock | None = None
+    run: OpenRun,
+    limit_s: float,
+    say: Callable[[str], None],
+    clock: Clock | None = None,
+    haste: Haste | None = None,
 ) -> Recovered:
-    """Apply the open undos of one run, as its journal has them, and close it."""
-    clock = clock or SystemClock()
+    """Apply the open undos of one run, as its journal has them, and close it. Raises nothing for
+    what is wrong with the run.
+    """
+    clock, haste = clock or SystemClock(), haste or Haste()
+    if run.unreadable:
+        return Recovered(run, "unreadable", run.unreadable)
+    if not run.folder.is_dir():
+        return Recovered(run, "away", _away(run))
     if not run.journal.is_file():
-        unregister(run.id)
-        return Recovered(run, "clean", "it ended before its journal began, so it touched nothing")
-    lock = RunLock.take(run.folder)
-    if lock is None:
-        return Recovered(
-            run,
-            "still running",
-            f"process {holder(run.folder)} holds its lock; see `drillkit abort`",
-        )
+        return _without_journal(run)
     try:
-        return _clean(run, read(run.journal), limit_s, say, clock)
-    except (OSError, DrillError) as error:
-        return Recovered(run, "unreadable", f"{error}")
+        lock = RunLock.take(run.folder)
+    except OSError as error:
+        return Recovered(run, "unreadable", _cannot_write(run, error))
+    busy = run.folder if lock is None else _running_elsewhere(run)
+    if busy is not None:
+        who = f"process {holder(busy)} holds its lock; see `drillkit abort`"
+        if lock is not None:
+            lock.release()
+        return Recovered(run, "still running", who)
+    assert lock is not None
+    try:
+        return _clean(run, salvage(run.journal), limit_s, say, clock, haste)
+    except OSError as error:
+        return Recovered(run, "unreadable", _cannot_write(run, error))
+    except DrillError as error:
+        return Recovered(run, "unreadable", str(error))
+    except Exception as bug:
+        # One run must not keep the others from being recovered. It is told as what it is.
+        say(traceback.format_exc(limit=-5))
+        return Recovered(run, "unreadable", f"a bug of drillkit's own: {type(bug).__name__}: {bug}")
     finally:
         lock.release()
 
 
+def _away(run: OpenRun) -> str:
+    return (
+        f"its folder {run.folder} is not there (moved, not mounted, deleted?), so nobody knows what "
+        "it left behind. Put it back, or name where it is now: drillkit recover FOLDER. If it is "
+        f"gone for good and you have looked yourself: drillkit settle {run.id} journal --why TEXT"
+    )
+
+
+def _cannot_write(run: OpenRun, error: OSError) -> str:
+    return (
+        f"{error.filename or run.folder}: {error.strerror}; nothing was undone, since it could not "
+        "be written down. Make the folder writable, or copy it and recover the copy: drillkit "
+        "recover COPY"
+    )
+
+
+def _without_journal(run: OpenRun) -> Recovered:
+    """A run makes its lock, then its journal, then everything else."""
+    more = sorted(path.name for path in run.folder.iterdir() if path.name != LOCK)
+    if more:
+        return Recovered(
+            run,
+            "unreadable",
+            f"{run.journal} is not there, but {', '.join(more[:3])} is: the journal was moved or "
+            "deleted, so nobody knows what the run left behind. Put it back; if it is gone for good "
+            f"and you have looked yourself: drillkit settle {run.id} journal --why TEXT",
+        )
+    unregister(run.id)
+    return Recovered(run, "clean", "it ended before its journal began, so it touched nothing")
+
+
+def _running_elsewhere(run: OpenRun) -> Path | None:
+    """The folder that a run is at work in, where this one is a copy of it."""
+    for each in open_runs():
+        if each.id == run.id and each.folder.is_dir() and not each.folder.samefile(run.folder):
+            return each.folder if is_running(each.folder) else None
+    return None
+
+
 def _clean(
-    run: OpenRun, history: History, limit_s: float, say: Callable[[str], None], clock: Clock
+    run: OpenRun,
+    salvaged: Salvaged,
+    limit_s: float,
+    say: Callable[[str], None],
+    clock: Clock,
+    haste: Haste,
 ) -> Recovered:
+    history, opens = salvaged.history, open_undos(salvaged.history)
+    if not (opens or salvaged.damage or _opened(history)):
+        # Its journal is left as it is: there is nothing to add, and maybe no whole line to add to.
+        unregister(run.id)
+        return Recovered(run, "clean", "it ended before it opened, so it touched nothing")
     journal = Journal(run.journal, clock=clock)
     try:
         journal.append(RunRecovered(operator(), boot_id()))
         journal.append(PhaseStarted("cleanup"))
-        opens = open_undos(history)
-        clients = connected(history, clock)
-        gone = launched_and_gone(history) if opens else ""
-        if gone:
-            clients = Clients(without_place(clients.target), clock, Fence())
-            _ended_with_it(opens, gone, journal)
-        kept = spared(run.folder, [u for u in opens if not gone or u.lives == "here"])
-        try:
-            cleaned = clean(kept.left, clients, journal, clock, limit_s, on_progress=say)
-            kept.hand_over(clients, journal)
-        finally:
-            clients.close()
+        cleaned = _undo(run, history, opens, journal, limit_s, say, clock, haste)
         journal.append(PhaseEnded("cleanup"))
     finally:
         journal.close()
+    if salvaged.damage and not settled(history):
+        return _damaged(run, salvaged, cleaned)
     if cleaned.open:
         return _dirty(run, cleaned)
     unregister(run.id)
     return Recovered(
         run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open"
     )
+
+
+def _undo(
+    run: OpenRun,
+    history: History,
+    opens: tuple[OpenUndo, ...],
+    journal: Journal,
+    limit_s: float,
+    say: Callable[[str], None],
+    clock: Clock,
+    haste: Haste,
+) -> Cleaned:
+    """Apply what can be applied from here."""
+    gone = launched_and_gone(history) if opens else ""
+    if gone:
+        _ended_with_it(opens, gone, journal)
+        opens = tuple(undo for undo in opens if undo.lives == "here")
+    target = target_of(history)
+    if gone or target is None:
+        clients = Clients(without_place(target or Target(name=run.target)), clock, Fence())
+    else:
+        clients = connected(history, clock)
+    reached = opens if target is not None else tuple(u for u in opens if u.lives == "here")
+    kept = spared(run.folder, reached)
+    try:
+        cleaned = clean(
+            kept.left,
+            clients,
+            journal,
+            clock,
+            limit_s,
+            on_progress=say,
+            skip_remove=haste.skip_remove,
+            shorten=haste.shorten,
+        )
+        kept.hand_over(clients, journal)
+    finally:
+        clients.close()
+    unreached = tuple(undo for undo in opens if undo not in reached)
+    for undo in unreached:
+        say(f"{undo.resource}: still open: {UNKNOWN_TARGET}; undo it by hand: {dict(undo.args)}")
+    return replace(cleaned, skipped=cleaned.skipped + unreached)
 
 
 def _ended_with_it(opens: Iterable[OpenUndo], gone: str, journal: Journal) -> None:
@@ -125,23 +283,38 @@ def _ended_with_it(opens: Iterable[OpenUndo], gone: str, journal: Journal) -> No
             journal.append(UndoEnded(undo.record, "already-undone", gone, attempts=0))
 
 
+def _damaged(run: OpenRun, salvaged: Salvaged, cleaned: Cleaned) -> Recovered:
+    more = f" and {len(salvaged.damage) - 3} more" if len(salvaged.damage) > 3 else ""
+    return Recovered(
+        run,
+        "dirty",
+        f"its journal is damaged ({'; '.join(salvaged.damage[:3])}{more}): "
+        f"{len(cleaned.ended)} undos that can be read were applied, others may be lost. Look at the "
+        f"target; when nothing is left: drillkit settle {run.id} journal --why TEXT",
+        tuple(undo.resource for undo in cleaned.open),
+    )
+
+
 def _dirty(run: OpenRun, cleaned: Cleaned) -> Recovered:
     left = tuple(undo.resource for undo in cleaned.open)
     refused = [failed.why for failed in cleaned.failed if failed.refused]
     if len(refused) == len(cleaned.open):
         return Recovered(run, "refused", refused[0], left)
-    detail = "run `drillkit recover` again, or see the report for each"
+    detail = (
+        "run `drillkit recover` again, or see the report for each; what you have undone by hand: "
+        f"drillkit settle {run.id} RESOURCE --why TEXT"
+    )
     return Recovered(run, "dirty", "; ".join([*dict.fromkeys(refused), detail]), left)
 
 
 def connected(history: History, clock: Clock) -> Clients:
     """Connections to the target of a run. They refuse (WrongTarget) to speak to any other cluster
-    or account than the ones of record 1.
+    or account than the ones of record 1. Raises UsageError when nobody knows the target.
     """
-    target = target_of(history)
-    return Clients(
-        target, clock, Fence(), recorded(history[0].data.get("identities") or {}, target)
-    )
+    opened, target = _opened(history), target_of(history)
+    if opened is None or target is None:
+        raise UsageError(UNKNOWN_TARGET)
+    return Clients(target, clock, Fence(), recorded(opened.identities, target))
 
 
 def without_place(target: Target) -> Target:
@@ -149,23 +322,27 @@ def without_place(target: Target) -> Target:
     return replace(target, kubernetes=None, aws=None, prometheus=None)
 
 
-def target_of(history: History) -> Target:
-    """The target that record 1 holds."""
-    found: Target = from_data(Target, history[0].data["target"])
-    return found
+def _opened(history: History) -> RunOpened | None:
+    return next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
+
+
+def target_of(history: History) -> Target | None:
+    """The target that record 1 holds; None where the run never opened, or nobody can read it."""
+    opened = _opened(history)
+    return opened.target if opened is not None else None
 
 
 def launched_and_gone(history: History) -> str:
-    """Why there is nothing left to undo, when the run's target was started for it and ended with
-    it; else ''.
+    """Why there is nothing left to undo at the target, when it was started for the run and ended
+    with it; else ''.
     """
-    pid = history[0].data["identities"].get("launched_pid") if history else None
-    if pid is None:
+    opened = _opened(history)
+    if opened is None or opened.identities.launched_pid is None:
         return ""
-    kubernetes = target_of(history).kubernetes
+    kubernetes = opened.target.kubernetes if opened.target else None
     if kubernetes and kubernetes.kubeconfig and Path(kubernetes.kubeconfig).exists():
         try:
-            os.kill(int(pid), 0)
+            os.kill(opened.identities.launched_pid, 0)
             return ""
         except OSError:
             pass

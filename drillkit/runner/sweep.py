@@ -14,7 +14,7 @@ from drillkit.clients.leftovers import (
 )
 from drillkit.clients.undo import UndoContext
 from drillkit.clock import Clock, Deadline
-from drillkit.journal.runs import RunLock, open_runs
+from drillkit.journal.runs import is_running, open_runs
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Denied, DrillError
 
@@ -61,15 +61,7 @@ def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
 
 def _at_work() -> set[str]:
     """Ids of the runs of this machine whose processes live."""
-    found = set()
-    for run in open_runs():
-        if not run.folder.is_dir():
-            continue
-        if (lock := RunLock.take(run.folder)) is None:
-            found.add(run.id)
-        else:
-            lock.release()
-    return found
+    return {run.id for run in open_runs() if is_running(run.folder)}
 
 
 def sweep(

@@ -181,7 +181,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     yield make
     for each in made:
-        each.stopper.skip_remove.set()
+        each.stopper.haste.skip_remove.set()
         each.metrics.stop()
 
 

@@ -57,9 +57,9 @@ def test_one_ctrl_c_aborts_and_a_second_skips_only_the_removing(stopper: Stopper
     with signals_stop(stopper):
         os.kill(os.getpid(), signal.SIGINT)
         until(lambda: stopper.aborted)
-        assert not stopper.skip_remove.is_set()
+        assert not stopper.haste.skip_remove.is_set()
         os.kill(os.getpid(), signal.SIGINT)
-        until(stopper.skip_remove.is_set)
+        until(stopper.haste.skip_remove.is_set)
     assert stopper.aborted == ("operator", "SIGINT from the operator")
 
 
@@ -67,7 +67,7 @@ def test_ctrl_c_during_clean_up_aborts_nothing_and_skips_the_removing(stopper: S
     stopper.cleaning()
     with signals_stop(stopper):
         os.kill(os.getpid(), signal.SIGINT)
-        until(stopper.skip_remove.is_set)
+        until(stopper.haste.skip_remove.is_set)
     assert stopper.aborted is None
 
 
@@ -77,7 +77,7 @@ def test_sigterm_aborts_and_a_second_one_leaves_the_clean_up_alone(stopper: Stop
         until(lambda: stopper.aborted)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.05)
-    assert not stopper.skip_remove.is_set()
+    assert not stopper.haste.skip_remove.is_set()
 
 
 def test_handlers_are_put_back(stopper: Stopper) -> None:

@@ -30,6 +30,7 @@ from drillkit.model.records.entries import (
     RunClosed,
     RunOpened,
     RunRecovered,
+    RunSettled,
     SloTerms,
     StepEnded,
     StepStarted,
@@ -47,6 +48,7 @@ _PLAIN: Mapping[str, type[Any]] = {
     for cls in (
         RunClosed,
         RunRecovered,
+        RunSettled,
         PhaseStarted,
         PhaseEnded,
         StepStarted,

@@ -155,6 +155,16 @@ class RunRecovered:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSettled:
+    """A person vouches for what a damaged journal cannot tell."""
+
+    kind: ClassVar[str] = "run.settled"
+
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseStarted:
     kind: ClassVar[str] = "phase.started"
 
@@ -368,6 +378,7 @@ Entry: TypeAlias = (
     RunOpened
     | RunClosed
     | RunRecovered
+    | RunSettled
     | PhaseStarted
     | PhaseEnded
     | StepStarted

@@ -1,0 +1,150 @@
+"""`recover` and `settle`: runs that something is left of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from drillkit.cleanup import Haste
+    from drillkit.journal.runs import OpenRun
+    from drillkit.runner.recover import Recovered
+
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--limit", default="15m", metavar="DURATION", help="Give up after this, run by run.")
+@_OUT
+def recover(run: str | None, limit: str, out: Path | None) -> int:
+    """Clean up after runs that could not do it themselves, and judge them again.
+
+    Works from any folder. Without RUN: every open run that no process is working on. RUN is a run's
+    id, or its folder or journal.jsonl, which need not have been made on this machine. One Ctrl-C
+    leaves our own resources, a second one does not wait for a target that is dead. Ends with 5 when
+    something is, or may be, left.
+    """
+    from drillkit.cleanup import Haste
+    from drillkit.journal.runs import open_runs
+    from drillkit.model.units import parse_duration
+    from drillkit.runner.abort import signals_stop
+    from drillkit.runner.recover import Recovered
+    from drillkit.runner.recover import recover as recover_run
+
+    try:
+        limit_s = parse_duration(limit).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from error
+    runs = list(open_runs()) if run is None else [asked_run(run, out)]
+    if not runs:
+        click.echo("nothing to recover: no run is open")
+        return 0
+    haste = Haste()
+    left = False
+    with signals_stop(_Signals(haste)):
+        for found in runs:
+            if haste.skip_remove.is_set():
+                done = Recovered(found, "not begun", "interrupted before its turn")
+            else:
+                done = recover_run(found, limit_s, _say, haste=haste)
+            _tell(done)
+            left |= done.open
+    return 5 if left else 0
+
+
+class _Signals:
+    """Ctrl-C while things are undone."""
+
+    def __init__(self, haste: Haste) -> None:
+        self._haste = haste
+        self._asked = 0
+
+    def on_signal(self, name: str) -> None:
+        """SIGTERM and SIGHUP want it all to end."""
+        self._asked += 1 if name == "SIGINT" else 2
+        click.echo(f"  {name}: {self._haste.more(self._asked)}", err=True)
+
+
+def asked_run(name: str, out: Path | None) -> OpenRun:
+    """A run by its id, its folder or its journal, open or not. Raises UsageError, OSError."""
+    from drillkit.cli.places import reports_folder
+    from drillkit.journal.runs import find_run, open_runs
+    from drillkit.model.errors import UsageError
+    from drillkit.runner.recover import unregistered
+
+    for run in open_runs():
+        if name == run.id or Path(name) in (run.folder, run.journal):
+            return run
+    folder = find_run(name, reports_folder(out))
+    try:
+        return unregistered(folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}") from error
+
+
+def _say(text: str) -> None:
+    click.echo(f"  {text}", err=True)
+
+
+def _tell(done: Recovered) -> None:
+    where = f" on {done.run.target}" if done.run.target else ""
+    click.echo(f"{done.run.id}{where}: {done.state}: {done.detail}")
+    for resource in done.left:
+        click.secho(f"  left: {resource}", fg="red")
+    if done.state in ("clean", "dirty", "refused"):
+        judge_again(done.run)
+
+
+def judge_again(run: OpenRun) -> None:
+    """Write the reports of a run anew, as far as its journal can be judged."""
+    from drillkit.model.errors import DrillError
+    from drillkit.report import EXIT_TEXT, write_reports
+    from drillkit.runner.recover import has_opened
+
+    if not has_opened(run):
+        return
+    try:
+        verdict, _ = write_reports(run.folder)
+    except (OSError, DrillError) as error:
+        click.echo(f"  could not be judged again: {error}")
+        return
+    click.echo(
+        f"  judged again: {verdict.headline} (exit {verdict.exit_code}: "
+        f"{EXIT_TEXT[verdict.exit_code]})"
+    )
+
+
+@click.command()
+@click.argument("run")
+@click.argument("resource")
+@click.option("--why", required=True, metavar="TEXT", help="What was done, for the report.")
+@_OUT
+def settle(run: str, resource: str, why: str, out: Path | None) -> int:
+    """Say that you have undone RESOURCE of RUN by hand, where its own undo cannot.
+
+    RESOURCE is what the report calls it, such as `command/infrastructure`, or its name; `journal`
+    for all that a lost or damaged journal cannot tell. The journal keeps who said so and why; the
+    verdict of such a run is never `met`. Ends with 5 while something else is open.
+    """
+    from drillkit.clock import SystemClock
+    from drillkit.model.errors import UsageError
+    from drillkit.runner.run_start import operator
+    from drillkit.runner.settle import settle as settle_it
+
+    found = asked_run(run, out)
+    try:
+        done = settle_it(found, resource, operator(), why, SystemClock())
+    except OSError as error:
+        raise UsageError(f"{error.filename or found.folder}: {error.strerror}") from error
+    click.echo(f"{done.what}: settled by {operator()}: {why}")
+    for each in done.left:
+        click.secho(f"  left: {each}", fg="red")
+    if done.closed:
+        click.echo(f"run {found.id} is open no more")
+    judge_again(found)
+    return 5 if done.left or not done.closed else 0

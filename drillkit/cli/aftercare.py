@@ -21,12 +21,12 @@ def report(run: str, out: Path | None, as_json: bool) -> int:
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
     """
     from drillkit.cli.places import reports_folder
+    from drillkit.cli.sealing import write_and_seal
     from drillkit.journal.runs import find_run
-    from drillkit.report import write_reports
     from drillkit.spec.files import shown
 
     folder = find_run(run, reports_folder(out))
-    verdict, paths = write_reports(folder)
+    verdict, paths = write_and_seal(folder, _warn)
     if as_json:
         click.echo((folder / "verdict.json").read_text(encoding="utf-8"), nl=False)
     else:
@@ -34,6 +34,10 @@ def report(run: str, out: Path | None, as_json: bool) -> int:
         for path in paths:
             click.echo(f"  {shown(path)}")
     return verdict.exit_code
+
+
+def _warn(text: str) -> None:
+    click.secho(text, err=True, fg="yellow")
 
 
 @click.command()

@@ -14,6 +14,7 @@ TOPICS = (
     "restores",
     "slos",
     "reports",
+    "evidence",
     "extending",
     "architecture",
     "journal",

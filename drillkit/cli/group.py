@@ -13,6 +13,7 @@ _LOOK = "Look and write"
 _STEADY = "Service levels"
 _RESTORES = "Restores"
 _PLACES = "Places"
+_PROOF = "Proof"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
@@ -48,6 +49,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _RESTORES,
         "List and remove what runs of any machine left behind.",
     ),
+    "verify": (
+        "drillkit.cli.evidence:verify",
+        _PROOF,
+        "Is everything that was sealed still there, as it was?",
+    ),
+    "sign": ("drillkit.cli.evidence:sign", _PROOF, "Seal a run and sign it."),
+    "keygen": ("drillkit.cli.evidence:keygen", _PROOF, "Make a key pair for signing."),
     "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": (

@@ -102,14 +102,15 @@ def _tell(done: Recovered) -> None:
 
 def judge_again(run: OpenRun) -> None:
     """Write the reports of a run anew, as far as its journal can be judged."""
+    from drillkit.cli.sealing import write_and_seal
     from drillkit.model.errors import DrillError
-    from drillkit.report import EXIT_TEXT, write_reports
+    from drillkit.report import EXIT_TEXT
     from drillkit.runner.recover import has_opened
 
     if not has_opened(run):
         return
     try:
-        verdict, _ = write_reports(run.folder)
+        verdict, _ = write_and_seal(run.folder, _say)
     except (OSError, DrillError) as error:
         click.echo(f"  could not be judged again: {error}")
         return

@@ -198,12 +198,21 @@ def _execute(
                 watch=show,
                 prestarted=process,
                 ahead=_prepare_report,
+                enter=_enter,
                 wait_for_lock_s=wait_s,
                 slos={name: found.slo for name, found in slos.items()},
             )
         )
     finally:
         show.close()
+
+
+def _enter(folder: Path) -> None:
+    import time
+
+    from drillkit.attest.seal import enter
+
+    enter(folder, time.time())
 
 
 def _prepare_report() -> None:

@@ -22,10 +22,10 @@ _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
 
 def tell(finished: Finished, *, as_json: bool) -> int:
     """Write the reports and say what came of the run. The exit code."""
-    from drillkit.report import write_reports
+    from drillkit.cli.sealing import write_and_seal
 
     try:
-        verdict, paths = write_reports(finished.folder)
+        verdict, paths = write_and_seal(finished.folder, lambda text: _say(text, fg="yellow"))
     except OSError as error:
         verdict, paths = finished.verdict, ()
         _say(

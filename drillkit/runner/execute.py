@@ -89,6 +89,10 @@ class Request:
     """A process for Chaos Toolkit that waits already; whoever started it ends it."""
     ahead: Callable[[], None] = lambda: None
     """Work for an idle moment while the steps run, such as imports. Must not raise."""
+    enter: Callable[[Path], None] = lambda folder: None
+    """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
+    then nothing is touched.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,12 @@ class _Run:
                 slos=terms,
             )
         )
+        try:
+            request.enter(self.place.folder)
+        except OSError as error:
+            raise Refused(
+                f"the start cannot be entered into the chain of runs: {error}; nothing was touched"
+            ) from error
 
     def _identities(self) -> tuple[Identities, dict[str, float]]:
         """(who the target really is, how far its clocks are ahead in seconds); what could not be

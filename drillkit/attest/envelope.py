@@ -1,0 +1,86 @@
+"""DSSE envelopes around statements: signed, and verified against pinned keys only.
+
+Format: https://github.com/secure-systems-lab/dsse (v1.0.2), by securesystemslib.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drillkit.attest.statement import PAYLOAD_TYPE, STATEMENT
+from drillkit.model.errors import DrillError
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key, Signer
+
+
+class BadEnvelope(DrillError):
+    """An envelope that is none, or whose signature no pinned key made."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A statement that pinned keys have signed."""
+
+    subject: dict[str, str]
+    """SHA-256 by name."""
+    kind: str
+    """Predicate type."""
+    predicate: dict[str, Any]
+    keys: tuple[str, ...]
+    """Ids of the keys whose signatures hold."""
+
+
+def sign(payload: bytes, signer: Signer) -> bytes:
+    """One envelope as a line of JSON, without its line feed."""
+    from securesystemslib.dsse import Envelope
+
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    return json.dumps(envelope.to_dict(), separators=(",", ":")).encode()
+
+
+def verify(line: bytes, keys: Sequence[Key]) -> Signed:
+    """What a line says, if a pinned key signed it. Raises BadEnvelope."""
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+
+    try:
+        raw = json.loads(line)
+        envelope = Envelope.from_dict(json.loads(line))
+        again = json.dumps(envelope.to_dict(), separators=(",", ":")).encode()
+        signers = [str(each.get("keyid", "")) for each in raw["signatures"]]
+    except Exception as error:  # the library raises whatever the bytes make it raise
+        raise BadEnvelope(f"no DSSE envelope ({type(error).__name__}: {error})") from error
+    if again != line:
+        raise BadEnvelope("this envelope is not as it was written")
+    try:
+        accepted = envelope.verify(list(keys), 1)
+    except VerificationError as error:
+        known = {key.keyid for key in keys}
+        why = (
+            "its signature does not fit its content"
+            if known & set(signers)
+            else f"it was signed by {', '.join(signers) or 'nobody'}, which is none of the keys "
+            f"given ({', '.join(sorted(known))})"
+        )
+        raise BadEnvelope(why) from error
+    return _statement(envelope.payload, envelope.payload_type, tuple(sorted(accepted)))
+
+
+def _statement(payload: bytes, payload_type: str, keys: tuple[str, ...]) -> Signed:
+    if payload_type != PAYLOAD_TYPE:
+        raise BadEnvelope(f"expected a payload of type {PAYLOAD_TYPE}, found {payload_type}")
+    try:
+        data = json.loads(payload)
+        if data["_type"] != STATEMENT:
+            raise ValueError(f"type {data['_type']!r}")
+        subject = {str(each["name"]): str(each["digest"]["sha256"]) for each in data["subject"]}
+        return Signed(subject, str(data["predicateType"]), dict(data["predicate"]), keys)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadEnvelope(f"no in-toto statement ({error})") from error

@@ -1,0 +1,150 @@
+"""`keygen`, `sign` and `verify`: proof that what a run wrote is what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from drillkit.attest.verify import Checked
+
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+)
+SIGNING_KEY = "DRILLKIT_SIGNING_KEY"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def keygen(file: Path) -> None:
+    """Make a key pair for signing: FILE (keep it secret) and FILE.pub (give it to who verifies)."""
+    from drillkit.attest.keys import generate
+
+    public = file.with_name(f"{file.name}.pub")
+    keyid = generate(file, public)
+    click.echo(f"wrote {file} (private, 0600) and {public}")
+    click.echo(f"key {keyid}")
+    click.echo(f"sign with it: {SIGNING_KEY}=file:{file} drillkit run …, or drillkit sign RUN")
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--key",
+    envvar=SIGNING_KEY,
+    required=True,
+    metavar="REFERENCE",
+    help=f"file:PATH, env:NAME or awskms:KEY; default: {SIGNING_KEY}.",
+)
+@_OUT
+def sign(run: str, key: str, out: Path | None) -> int:
+    """Seal RUN and sign it: its manifest, its verdict, its place in the chain."""
+    import time
+
+    from drillkit.attest.seal import seal
+    from drillkit.journal.runs import find_run
+
+    folder = find_run(run, _reports(out))
+    sealed = seal(folder, time.time(), signer(key))
+    click.echo(
+        f"{folder.name}: line {sealed.entry.seq} of its chain, signed by {sealed.signed_by[:16]}…"
+    )
+    return 0
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Public key that must have signed (several: any of them). Without: nobody is trusted.",
+)
+@click.option(
+    "--heads",
+    "published",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Heads of chains that were published before; a chain that was cut is found by them.",
+)
+@click.option(
+    "--publish",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="When all is sound, write the heads of the chains to this file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@_OUT
+def verify(
+    run: str | None,
+    keys: tuple[Path, ...],
+    published: Path | None,
+    publish: Path | None,
+    as_json: bool,
+    out: Path | None,
+) -> int:
+    """Is everything that was sealed still there as it was? RUN, or all runs and their chains.
+
+    Ends with 0 when it is, with 1 when something was changed, removed, reordered, back-dated or
+    signed by somebody else.
+    """
+    from drillkit.attest.heads import read_heads, write_heads
+    from drillkit.attest.keys import public_key
+    from drillkit.attest.verify import verify_all, verify_run
+    from drillkit.journal.runs import find_run
+    from drillkit.model.errors import UsageError
+
+    pinned = [public_key(path) for path in keys]
+    reports = _reports(out)
+    if run is not None and (published or publish):
+        raise UsageError("--heads and --publish are about all runs: leave RUN out")
+    if run is not None:
+        checked = verify_run(find_run(run, reports), pinned)
+    else:
+        checked = verify_all(reports, pinned, read_heads(published) if published else ())
+    _tell(checked, as_json=as_json, keys=bool(pinned))
+    if checked.sound and publish:
+        write_heads(publish, checked.heads)
+    return 0 if checked.sound else 1
+
+
+def signer(reference: str) -> Any:
+    """What signs with a key. Raises UsageError; never shows the key."""
+    from drillkit.attest.keys import signer_of
+    from drillkit.secrets import resolve
+
+    return signer_of(reference, lambda each: resolve(each, "the signing key"))
+
+
+def _reports(out: Path | None) -> Path:
+    from drillkit.cli.places import reports_folder
+
+    return reports_folder(out)
+
+
+def _tell(checked: Checked, *, as_json: bool, keys: bool) -> None:
+    import json
+
+    from drillkit.model.codec import to_data
+
+    if as_json:
+        click.echo(json.dumps({"sound": checked.sound, **to_data(checked)}, indent=2))
+        return
+    for problem in checked.problems:
+        click.secho(f"{problem.kind:10} {problem}", fg="red")
+    many = f"{checked.runs} run{'' if checked.runs == 1 else 's'}"
+    if not checked.sound:
+        count = len(checked.problems)
+        click.echo(f"{many}, {count} problem{'' if count == 1 else 's'}")
+        return
+    if keys:
+        click.echo(f"{many}: unchanged, complete, signed by {_short(checked.signed_by)}")
+    else:
+        click.echo(f"{many}: unchanged and complete; signatures were not looked at (no --key)")
+    if not keys and checked.unsigned:
+        click.echo(f"unsigned: {', '.join(checked.unsigned[:5])}")
+
+
+def _short(keys: frozenset[str]) -> str:
+    return ", ".join(sorted(f"{key[:16]}…" for key in keys)) or "nobody"

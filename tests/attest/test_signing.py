@@ -1,0 +1,117 @@
+"""Keys, envelopes, statements: as other tools read them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from drillkit.attest.keys import generate, public_key, signer_of
+from drillkit.model.errors import UsageError
+from tests.attest.conftest import Archive
+from tests.conftest import CommandLine
+
+
+def envelopes(archive: Archive) -> list[dict[str, object]]:
+    folder = next(p for p in (archive.reports / "pod-delete").iterdir() if not p.is_symlink())
+    return [json.loads(line) for line in (folder / "evidence.intoto.jsonl").open()]
+
+
+def test_a_signature_holds_by_the_letter_of_the_specification(sealed: Archive) -> None:
+    """Checked with nothing but the public key, the PAE of DSSE v1 and ed25519."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = load_pem_public_key(sealed.key.with_suffix(".pub").read_bytes())
+    for envelope in envelopes(sealed):
+        body = base64.b64decode(str(envelope["payload"]))
+        kind = str(envelope["payloadType"]).encode()
+        signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
+        (signature,) = envelope["signatures"]  # type: ignore[misc]
+        key.verify(base64.b64decode(signature["sig"]), signed)  # type: ignore[call-arg, union-attr]
+
+
+def test_securesystemslib_verifies_it_with_its_own_verifier(sealed: Archive) -> None:
+    from securesystemslib.dsse import Envelope
+
+    key = public_key(sealed.key.with_suffix(".pub"))
+    for envelope in envelopes(sealed):
+        accepted = Envelope.from_dict(envelope).verify([key], 1)
+        assert list(accepted) == [key.keyid]
+
+
+def test_the_statement_says_failed_of_what_was_not_proven(sealed: Archive) -> None:
+    """Policies let warnings pass, so unknown is never a warning."""
+    payloads = [json.loads(base64.b64decode(str(e["payload"]))) for e in envelopes(sealed)]
+    kinds = {p["predicateType"].rsplit("/", 2)[1]: p for p in payloads}
+    assert kinds["test-result"]["predicate"]["result"] == "FAILED"
+    assert kinds["drill-result"]["predicate"]["verdict"] == "unknown"
+    names = [s["name"] for s in payloads[0]["subject"]]
+    assert {"manifest.json", "journal.jsonl", "report.html", "verdict.json"} <= set(names)
+    assert all(len(s["digest"]["sha256"]) == 64 for s in payloads[0]["subject"])
+
+
+def test_a_private_key_is_for_its_owner_only_and_never_overwritten(tmp_path: Path) -> None:
+    generate(tmp_path / "key", tmp_path / "key.pub")
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    with pytest.raises(UsageError, match="never overwritten"):
+        generate(tmp_path / "key", tmp_path / "key.pub")
+
+
+@pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END"])
+def test_what_is_no_key_is_told_without_showing_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="expected a private key as PEM") as told:
+        signer_of("file:key", lambda _: text)
+    assert not text or text not in str(told.value)
+    (tmp_path / "pub").write_text(text)
+    with pytest.raises(UsageError, match="expected a public key"):
+        public_key(tmp_path / "pub")
+
+
+def test_the_commands_make_a_key_and_find_a_changed_report(
+    drillkit: CommandLine, archive: Archive
+) -> None:
+    reports = str(archive.reports)
+    key = str(archive.key.with_suffix(".pub"))
+    good = drillkit("verify", "--out", reports, "--key", key, "--publish", "heads.json")
+    assert good.code == 0, good.said
+    assert "3 runs: unchanged, complete, signed by" in good.out
+    assert drillkit("verify", "--out", reports, "--heads", "heads.json").code == 0
+    report = next(archive.reports.glob("pod-delete/2*/report.md"))
+    report.write_text(report.read_text() + "all is well")
+    bad = drillkit("verify", report.parent.name, "--out", reports, "--key", key)
+    assert bad.code == 1
+    assert "report.md was changed" in bad.out
+    made = drillkit("keygen", "mine")
+    assert made.code == 0
+    signed = drillkit("sign", report.parent.name, "--out", reports, "--key", "file:mine")
+    assert signed.code == 0, signed.said
+    assert drillkit("verify", report.parent.name, "--out", reports, "--key", "mine.pub").code == 0
+    assert drillkit("verify", report.parent.name, "--out", reports, "--key", key).code == 1
+
+
+@pytest.mark.slow
+def test_a_real_run_is_entered_sealed_and_signed(drillkit: CommandLine) -> None:
+    assert drillkit("keygen", "key").code == 0
+    key = {"DRILLKIT_SIGNING_KEY": "file:key"}
+    ran = drillkit("run", "pod-delete", "--target", "sandbox", env=key)
+    assert ran.code == 0, ran.said
+    verified = drillkit("verify", "--key", "key.pub")
+    assert verified.code == 0, verified.said
+    again = drillkit("report", "pod-delete/latest", env=key)
+    assert again.code == 0, again.said
+    assert drillkit("verify", "--key", "key.pub").code == 0
+
+
+@pytest.mark.slow
+def test_a_chain_that_cannot_be_written_keeps_a_run_from_touching_anything(
+    drillkit: CommandLine,
+) -> None:
+    chain = drillkit.folder / "reports" / "chain"
+    chain.parent.mkdir()
+    chain.write_text("in the way")
+    ran = drillkit("run", "pod-delete", "--target", "sandbox")
+    assert ran.code == 4, ran.said
+    assert "cannot be entered into the chain" in ran.said

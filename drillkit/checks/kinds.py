@@ -217,9 +217,9 @@ def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
             "DRILLKIT_PORT": str(there.port),
             "DRILLKIT_DATABASE": there.name,
         }
-    ended = command.run(
-        check.command, ".", env, host.deadline.sooner(check.within.total_seconds()), host.clock
-    )
+    program = command.Program(check.command, env=env)
+    deadline = host.deadline.sooner(check.within.total_seconds())
+    ended = command.run(program, host.clients, deadline, host.clock)
     if check.expect is None:
         return Look(ended.code, why="" if ended.code == 0 else ended.last_line)
     if ended.code != 0:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from drillkit.model.drill import Drill
+    from drillkit.spec.drills import Parsed
 
 
 @click.command(name="list")
@@ -128,7 +132,28 @@ def _check(found: Any, roots: Any) -> tuple[str, ...]:
             if checked.mistakes:
                 raise SpecError(list(checked.mistakes))
             notes += checked.notes
-    return tuple(notes)
+    return (*notes, *_offline(parsed, drill))
+
+
+def _offline(parsed: Parsed, drill: Drill) -> list[str]:
+    """Notes of the kinds on their steps, as far as they are known by now. Raises SpecError."""
+    from drillkit.cli.compose import binder
+    from drillkit.model.errors import Mistake, SpecError
+    from drillkit.runner.run_start import each_step
+    from drillkit.steps.base import kind_named
+
+    mistakes, notes = [], list[str]()
+    bind = binder(parsed.source.label)
+    for step, _ in each_step(drill):
+        if "${" in json.dumps(step.with_, default=str):  # a target, a run or a step will tell
+            continue
+        found = kind_named(step.uses).offline(bind(step, None))
+        where = f"step `{step.name}`"
+        mistakes += [Mistake(parsed.source.label, where, what) for what in found.problems]
+        notes += [f"{where}: {what}" for what in found.notes]
+    if mistakes:
+        raise SpecError(mistakes)
+    return notes
 
 
 @click.command()

@@ -17,6 +17,7 @@ from drillkit.model.errors import UsageError
 if (
     TYPE_CHECKING
 ):  # the sampler's process imports this package for one module and must start at once
+    from drillkit.clients.access import TargetAccess
     from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.elasticache import ElastiCache
@@ -108,12 +109,20 @@ class Clients:
             return ElastiCache(self.aws)
 
     @functools.cached_property
+    def access(self) -> TargetAccess:
+        """What programs that work at the target are given. Close it when nobody needs it."""
+        with self._opening:
+            from drillkit.clients.access import TargetAccess
+
+            return self._lender.access if self._lender is not None else TargetAccess(self)
+
+    @functools.cached_property
     def chaostoolkit(self) -> Workers:
         """Processes that run Chaos Toolkit's experiments. Close them when the run is over."""
         with self._opening:
             from drillkit.clients.chaostoolkit.process import Workers
 
-            return Workers(self.target, self.hold, self.prestarted)
+            return Workers(self.access, self.hold, self.prestarted)
 
     def verify_cluster(self) -> str:
         """UID of the cluster; from now on nothing but that one is expected here.
@@ -146,7 +155,12 @@ class Clients:
             self._expected = replace(self._expected, **found)
 
     def close(self) -> None:
-        """End the processes that were started for this target, with all that they left running."""
+        """End the processes that were started for this target, with all that they left running,
+        and remove what they were given.
+        """
         workers: Workers | None = self.__dict__.get("chaostoolkit")
         if workers is not None:
             workers.close()
+        access: TargetAccess | None = self.__dict__.get("access")
+        if access is not None and self._lender is None:
+            access.close()

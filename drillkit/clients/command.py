@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, ClassVar
 
+from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible, Lives, Phase, Undone
-from drillkit.model.errors import Unavailable, UsageError
+from drillkit.model.errors import DrillError, Unavailable, UsageError
 from drillkit.secrets import KNOWN, child_environment, resolve_all
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
+    from drillkit.model.drill import Target
 
+_LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 KEPT_BYTES = 256 * 1024
 """Of the output, its end."""
 MARGIN_BYTES = 64 * 1024
@@ -53,7 +58,8 @@ class UndoCommand(UndoAction):
         return "here"
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        ended = run(self.undo, self.folder, self.env, context.deadline, context.clock)
+        program = Program(self.undo, self.folder, self.env)
+        ended = run(program, clients, context.deadline, context.clock)
         if ended.code != 0:
             raise Unavailable(f"`{self.undo[0]}` ended with {ended.code}: {ended.last_line}")
         return Undone("undone", f"`{self.undo[0]}` ended with 0")
@@ -97,49 +103,87 @@ class Ended:
         return lines[-1][:300] if lines else "it wrote nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, and where."""
+
+    command: tuple[str, ...]
+    """The program and its arguments; no shell is involved."""
+    folder: str = "."
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment; values are references or plain text that is no secret."""
+
+    def here(self) -> Program:
+        """The same, wherever it is run from."""
+        return replace(self, folder=os.path.abspath(self.folder))
+
+    def missing(self) -> str:
+        """Why it cannot be started on this machine, or ''. Looks at files only."""
+        if not os.path.isdir(self.folder):
+            return (
+                f"expected the folder {self.folder} to run `{self.command[0]}` in, found none "
+                f"(seen from {os.getcwd()})"
+            )
+        program = self.command[0]
+        if os.sep in program:
+            place = os.path.join(self.folder, program)
+            if not os.path.isfile(place):
+                return f"expected the program `{program}` in {self.folder}, found none"
+            return "" if os.access(place, os.X_OK) else f"`{place}` may not be executed"
+        if shutil.which(program) is None:
+            return f"`{program}` is not on the PATH; install it, or correct its name"
+        return ""
+
+    def elsewhere(self, target: Target) -> Iterator[str]:
+        """Why it may not run: it names another cluster or account than the target's."""
+        yield from elsewhere("env", self.env, target)
+        yield from flags_elsewhere(f"`{self.command[0]}`", self.command, target)
+
+
 def start(
     plan: Planned[UndoCommand] | Planned[NoUndoDeclared],
-    command: tuple[str, ...],
-    folder: str,
-    env: Mapping[str, str],
+    program: Program,
+    clients: Clients,
     deadline: Deadline,
-    clock: Clock,
     on_start: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
 ) -> Ended:
-    """Run a command whose undo is on disk. `on_start` is handed what ends it. Raises UsageError
-    when it can't start.
+    """Run a command whose undo is on disk. `on_start` is handed what ends it.
+
+    Raises UsageError when it can't start, WrongTarget, TargetError, CallError when it can't be
+    given a way to its target; that is in the journal then, so there is nothing to undo.
     """
-    assert plan.n
-    return run(command, folder, env, deadline, clock, on_start)
+    began = False
+
+    def started(stop: Callable[[], None]) -> Callable[[], None]:
+        nonlocal began
+        began = True
+        return on_start(stop)
+
+    try:
+        return run(program, clients, deadline, clients.clock, started)
+    except DrillError as why:
+        if not began:
+            plan.never_happened(f"`{program.command[0]}` was not started: {why}")
+        raise
 
 
 def run(
-    command: tuple[str, ...],
-    folder: str,
-    env: Mapping[str, str],
+    program: Program,
+    clients: Clients,
     deadline: Deadline,
     clock: Clock,
     on_start: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
 ) -> Ended:
-    """Run a program to its end or the deadline, in a process group of its own, without a shell.
+    """Run a program to its end or the deadline, in a session of its own, without a shell.
 
-    Raises UsageError when it cannot be started.
+    It is given the way to the target of `clients` and no other. It does not outlive this process:
+    it, and all that it started in its session, is killed with the thread that called this. Until
+    then it holds the run's lock. Raises UsageError when it cannot be
+    started, WrongTarget, TargetError, CallError when it cannot be given that way. `on_start` is
+    called once it has begun.
     """
     with tempfile.TemporaryFile() as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env={**child_environment(), **resolve_all(env)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise UsageError(
-                f"`{command[0]}` cannot be started in {folder}: {error.strerror}"
-            ) from error
+        process, life = _started(program, clients, output)
         forget = on_start(lambda: _end(process))
         cut = False
         try:
@@ -152,6 +196,7 @@ def run(
         finally:
             forget()
             _end(process)
+            os.close(life)
         return Ended(process.returncode, _kept(output), cut)
 
 
@@ -164,6 +209,55 @@ def _kept(output: IO[bytes]) -> bytes:
         return content
     note = f"[cut: the last {KEPT_BYTES:,} of {size:,} bytes]\n"
     return note.encode() + content[-KEPT_BYTES:]
+
+
+def _started(
+    program: Program, clients: Clients, output: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, and the end of a pipe with which its life ends. Raises UsageError, and what
+    `TargetAccess.environment` does.
+    """
+    if why := program.missing():
+        raise UsageError(f"`{program.command[0]}` cannot be started: {why}")
+    if wrong := [*program.elsewhere(clients.target)]:
+        raise UsageError(f"`{program.command[0]}` was not started: {'; '.join(wrong)}")
+    env = clients.access.environment(child_environment(), more=resolve_all(program.env))
+    theirs, life = os.pipe()
+    said, saying = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-I", "-S", _LAUNCHER),
+                *(str(os.getpid()), str(theirs), str(saying)),
+                *program.command,
+            ],
+            cwd=program.folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(theirs, saying, *clients.hold),
+        )
+    except OSError as error:
+        os.close(life)
+        os.close(said)
+        raise UsageError(
+            f"`{program.command[0]}` cannot be started in {program.folder}: {error.strerror}"
+        ) from error
+    finally:
+        os.close(theirs)
+        os.close(saying)
+    with open(said, "rb") as answer:
+        number = answer.read()  # it ends when the program has begun
+    if number:
+        _end(process)
+        os.close(life)
+        raise UsageError(
+            f"`{program.command[0]}` cannot be started in {program.folder}: "
+            f"{os.strerror(int(number))}"
+        )
+    return process, life
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

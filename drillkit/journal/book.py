@@ -21,6 +21,7 @@ from drillkit.model.records import (
     EffectIrreversible,
     Entry,
     PlannedEffect,
+    UndoEnded,
     UndoPlanned,
 )
 
@@ -68,6 +69,13 @@ class Planned(Generic[E_co]):
         """
         self.identity = identity
         self._book.append(EffectConfirmed(self.n, identity), durable=False)
+
+    def never_happened(self, why: str) -> None:
+        """Nothing was sent or begun, provably: there is nothing to undo. An undo is settled by
+        this; an effect that has none stays in the journal as what was meant to be.
+        """
+        if isinstance(self.undo, Undo):
+            self._book.append(UndoEnded(self.n, "never-happened", why, attempts=0))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Planned is a receipt of this process; send the undo and plan it there")

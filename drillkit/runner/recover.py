@@ -17,8 +17,9 @@ from typing import Literal, TypeAlias
 
 from drillkit.cleanup import Cleaned, Haste, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
+from drillkit.clients.access import remove_stale
 from drillkit.clients.identity import recorded
-from drillkit.clock import Clock, Fence, SystemClock
+from drillkit.clock import Clock, Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, Salvaged, salvage
 from drillkit.journal.runs import (
     JOURNAL,
@@ -48,6 +49,9 @@ State: TypeAlias = Literal[
     "clean", "still running", "dirty", "refused", "unreadable", "away", "not begun"
 ]
 UNKNOWN_TARGET = "its record 1 cannot be read, so nobody knows its target"
+
+ENDING_S = 5.0
+"""Programs of a runner that was killed are given so long to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,8 @@ def recover(
     if not run.journal.is_file():
         return _without_journal(run)
     try:
-        lock = RunLock.take(run.folder)
+        remove_stale()
+        lock = _lock(run, clock)
     except OSError as error:
         return Recovered(run, "unreadable", _cannot_write(run, error))
     busy = run.folder if lock is None else _running_elsewhere(run)
@@ -151,7 +156,7 @@ def recover(
         return Recovered(run, "still running", who)
     assert lock is not None
     try:
-        return _clean(run, salvage(run.journal), limit_s, say, clock, haste)
+        return _clean(run, salvage(run.journal), limit_s, say, clock, haste, (lock.fd,))
     except OSError as error:
         return Recovered(run, "unreadable", _cannot_write(run, error))
     except DrillError as error:
@@ -162,6 +167,29 @@ def recover(
         return Recovered(run, "unreadable", f"a bug of drillkit's own: {type(bug).__name__}: {bug}")
     finally:
         lock.release()
+
+
+def _lock(run: OpenRun, clock: Clock) -> RunLock | None:
+    """The run's lock. What a killed runner started ends with it, but not in the same moment.
+    Raises OSError.
+    """
+    deadline = Deadline.after(ENDING_S, clock)
+    while (lock := RunLock.take(run.folder)) is None:
+        runner = holder(run.folder)
+        if deadline.over or runner is None or _alive(runner):
+            return None
+        clock.sleep(0.05)
+    return lock
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _away(run: OpenRun) -> str:
@@ -210,6 +238,7 @@ def _clean(
     say: Callable[[str], None],
     clock: Clock,
     haste: Haste,
+    hold: tuple[int, ...],
 ) -> Recovered:
     history, opens = salvaged.history, open_undos(salvaged.history)
     if not (opens or salvaged.damage or _opened(history)):
@@ -220,7 +249,7 @@ def _clean(
     try:
         journal.append(RunRecovered(operator(), boot_id()))
         journal.append(PhaseStarted("cleanup"))
-        cleaned = _undo(run, history, opens, journal, limit_s, say, clock, haste)
+        cleaned = _undo(run, history, opens, journal, limit_s, say, clock, haste, hold)
         journal.append(PhaseEnded("cleanup"))
     finally:
         journal.close()
@@ -243,8 +272,11 @@ def _undo(
     say: Callable[[str], None],
     clock: Clock,
     haste: Haste,
+    hold: tuple[int, ...],
 ) -> Cleaned:
-    """Apply what can be applied from here."""
+    """Apply what can be applied from here. `hold`: descriptors of the run's lock, which programs
+    that undo something inherit.
+    """
     gone = launched_and_gone(history) if opens else ""
     if gone:
         _ended_with_it(opens, gone, journal)
@@ -254,6 +286,7 @@ def _undo(
         clients = Clients(without_place(target or Target(name=run.target)), clock, Fence())
     else:
         clients = connected(history, clock)
+    clients.hold = hold
     reached = opens if target is not None else tuple(u for u in opens if u.lives == "here")
     kept = spared(run.folder, reached)
     try:

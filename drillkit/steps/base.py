@@ -162,6 +162,12 @@ class Kind(Generic[A]):
         """
         raise NotImplementedError
 
+    def offline(self, arguments: A) -> Prospect:
+        """What can be told of it on this machine without a target: problems and notes. Looks at
+        files only.
+        """
+        return Prospect()
+
     def warm(self, arguments: A, act: Act) -> None:
         """Get ready for `run` without touching the target or waiting. Called in the main thread,
         before the guards.

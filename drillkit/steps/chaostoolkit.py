@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +20,13 @@ from drillkit.clients.chaostoolkit.protocol import (
     OWN_UNDO,
     Job,
     Strategy,
+    activities_of,
     is_own,
     plain_data,
     provider_of,
-    resolve,
     rollbacks_of,
 )
+from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
@@ -84,7 +87,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         experiment = act.find_experiment(arguments.experiment)
         problems = list(_unknown_keys(experiment, arguments.configuration))
         document = merged(experiment, arguments.configuration)
-        problems += [*_missing_environment(document), *_unreadable_kubeconfig(document, act.target)]
+        problems += [*_missing_environment(document), *_elsewhere(document, act.target)]
         found = Prospect(notes=(f"experiment {experiment.path} (sha256 {experiment.sha256[:12]})",))
         for place, activity in activities_of(document):
             problems += _unplayable(activity)
@@ -102,6 +105,8 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         if unknown := [*_unknown_keys(experiment, arguments.configuration)]:
             raise StepFailed("; ".join(unknown))
         document = merged(experiment, arguments.configuration)
+        if wrong := [*_elsewhere(document, act.target)]:
+            raise Refused("; ".join(wrong))
         log = act.folder / "attachments" / f"chaostoolkit-{act.name}.log"
         job = Job(
             work="experiment",
@@ -161,19 +166,6 @@ def _given(experiment: Experiment, configuration: Mapping[str, Scalar]) -> Itera
     return (key for key, value in configuration.items() if own.get(key) != value)
 
 
-def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every activity with its place (`hypothesis`, `method`, `rollback`), references resolved."""
-    probes = (document.get("steady-state-hypothesis") or {}).get("probes") or []
-    places = {
-        "hypothesis": probes,
-        "method": document.get("method"),
-        "rollback": document.get("rollbacks"),
-    }
-    for place, found in places.items():
-        for activity in found or []:
-            yield place, resolve(activity, document)
-
-
 def _unknown_keys(experiment: Experiment, configuration: Mapping[str, Scalar]) -> Iterator[str]:
     known = list(experiment.data.get("configuration") or {})
     for key in configuration:
@@ -193,22 +185,30 @@ def _missing_environment(document: Mapping[str, Any]) -> Iterator[str]:
                 )
 
 
-def _unreadable_kubeconfig(document: Mapping[str, Any], target: Target) -> Iterator[str]:
-    """chaostoolkit-kubernetes takes a list of files for one name, finds nothing there, and goes
-    to http://localhost.
-    """
-    named = (target.kubernetes.kubeconfig if target.kubernetes else None) or os.environ.get(
-        "KUBECONFIG", ""
-    )
-    uses = any(
-        str((a.get("provider") or {}).get("module")).startswith("chaosk8s.")
-        for _, a in activities_of(document)
-    )
-    if uses and os.pathsep in named:
-        yield (
-            f"expected one kubeconfig for chaostoolkit-kubernetes, found several ({named}); merge "
-            "them into one file"
-        )
+def _elsewhere(document: Mapping[str, Any], target: Target) -> Iterator[str]:
+    """What would lead an activity to another cluster or account than the target's."""
+    for part in ("configuration", "secrets"):
+        yield from elsewhere(f"experiment's {part}", document.get(part), target)
+    for _, activity in activities_of(document):
+        provider = activity.get("provider") or {}
+        where = f"activity `{activity.get('name')}`"
+        yield from elsewhere(f"{where}: arguments", provider.get("arguments"), target)
+        if provider.get("type") == "process":
+            yield from flags_elsewhere(where, _words(provider), target)
+
+
+def _words(provider: Mapping[str, Any]) -> list[str]:
+    """Program and arguments of a process provider, as Chaos Toolkit would pass them on."""
+    given = provider.get("arguments")
+    words = [str(provider.get("path") or "")]
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):  # Chaos Toolkit tells what is wrong with it
+            words += shlex.split(given)
+    elif isinstance(given, Mapping):
+        words += [str(word) for pair in given.items() for word in pair]
+    elif isinstance(given, list):
+        words += map(str, given)
+    return words
 
 
 def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

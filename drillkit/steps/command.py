@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drillkit.clients.command import NoUndoDeclared, UndoCommand, start
+from drillkit.clients.command import NoUndoDeclared, Program, UndoCommand, start
+from drillkit.journal.book import Planned
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
 from drillkit.steps.base import Act, Kind, Prospect
@@ -22,7 +23,7 @@ class CommandArguments:
     nothing happened.
     """
     folder: str = "."
-    """Where both run."""
+    """Where both run; from here, where `drillkit run` is typed."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment; a value may be a reference (`env:NAME`, `file:PATH`)."""
 
@@ -30,7 +31,9 @@ class CommandArguments:
 class Command(Kind[CommandArguments]):
     """Run a program. It must end with 0 before the step's limit; its output is kept with the run.
 
-    Without `undo:` the report says that nothing undoes it, and protected targets refuse it.
+    It is given the way to the target and no other: a kubeconfig with one context, AWS profile and
+    region; nothing of the operator's own. It ends with the run at the latest, even if that is
+    killed. Without `undo:` the report says that nothing undoes it, and protected targets refuse it.
     """
 
     name = "command"
@@ -43,9 +46,10 @@ class Command(Kind[CommandArguments]):
             f"undone by `{' '.join(arguments.undo)}`" if arguments.undo else "no undo is declared"
         )
         problems = [
-            f"`{program}` is not on the PATH"
-            for program in (arguments.run[:1] + arguments.undo[:1])
-            if shutil.which(program) is None
+            why
+            for program in _programs(arguments)
+            for why in (program.missing(), *program.elsewhere(act.target))
+            if why
         ]
         if not arguments.undo and act.target.protected:
             problems.append(
@@ -55,32 +59,24 @@ class Command(Kind[CommandArguments]):
             effects=(f"runs `{' '.join(arguments.run)}`; {undo}",), problems=tuple(problems)
         )
 
+    def offline(self, arguments: CommandArguments) -> Prospect:
+        """A folder belongs to the drill, a program to the machine that will run it."""
+        missing = [program.missing() for program in _programs(arguments)]
+        found = tuple(dict.fromkeys(why for why in missing if why))
+        if os.path.isdir(arguments.folder):
+            return Prospect(notes=tuple(f"on this machine {why}" for why in found))
+        return Prospect(problems=found[:1])
+
     def run(self, arguments: CommandArguments, act: Act) -> None:
         began = act.clock.mono()
+        program = Program(arguments.run, arguments.folder, arguments.env).here()
+        plan: Planned[UndoCommand] | Planned[NoUndoDeclared]
         if arguments.undo:
-            undo = act.book.plan(
-                UndoCommand(act.name, arguments.undo, arguments.folder, arguments.env)
-            )
-            ended = start(
-                undo,
-                arguments.run,
-                arguments.folder,
-                arguments.env,
-                act.deadline,
-                act.clock,
-                act.cut,
-            )
+            undo = UndoCommand(act.name, arguments.undo, program.folder, arguments.env)
+            plan = act.book.plan(undo)
         else:
-            bare = act.book.plan(NoUndoDeclared(act.name, arguments.run[0]))
-            ended = start(
-                bare,
-                arguments.run,
-                arguments.folder,
-                arguments.env,
-                act.deadline,
-                act.clock,
-                act.cut,
-            )
+            plan = act.book.plan(NoUndoDeclared(act.name, arguments.run[0]))
+        ended = start(plan, program, act.clients, act.deadline, act.cut)
         cut = ended.cut or act.fence.closed.is_set()
         error = "" if ended.code == 0 else f"ended with {ended.code}: {ended.last_line}"
         outcome: Literal["succeeded", "cut", "failed"] = (
@@ -107,6 +103,11 @@ class Command(Kind[CommandArguments]):
                 f"`{arguments.run[0]}` {error}"
                 + (" (cut at the step's limit)" if ended.cut else "")
             )
+
+
+def _programs(arguments: CommandArguments) -> list[Program]:
+    commands = [arguments.run, *([arguments.undo] if arguments.undo else [])]
+    return [Program(command, arguments.folder, arguments.env) for command in commands]
 
 
 KIND = Command()

@@ -18,7 +18,7 @@ import pytest
 
 from drillkit.cleanup import open_undos
 from drillkit.clients.kube import DeleteObject, Kube, open_kube
-from drillkit.clients.kube.resources import NAMESPACES, NODES
+from drillkit.clients.kube.resources import NAMESPACES, NODES, Resource
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.drill import KubernetesTarget
@@ -176,3 +176,168 @@ def test_every_command_is_refused_where_the_target_pins_another_cluster(
     assert ran.code == 4, ran.said
     assert f"pinned to cluster {two.uid}" in ran.said
     assert f"leads to cluster {two.second.endpoints['cluster_uid']}" in ran.said
+
+
+def two_contexts(two: Two, path: Path) -> None:
+    """A kubeconfig of the operator: contexts `dev` and `prod`, the current one is prod."""
+    import yaml
+
+    merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": "prod"}
+    for name, sandbox in (("dev", two.first), ("prod", two.second)):
+        document = yaml.safe_load(sandbox.kubeconfig.read_text())
+        for sort in ("cluster", "user"):
+            merged.setdefault(f"{sort}s", []).append(
+                {"name": name, sort: document[f"{sort}s"][0][sort]}
+            )
+        context = {"name": name, "context": {"cluster": name, "user": name}}
+        merged.setdefault("contexts", []).append(context)
+    path.write_text(yaml.safe_dump(merged))
+
+
+WHERE = """
+drill: where
+owner: platform@example.com
+limit: 2m
+steps:
+  - name: make
+    uses: command
+    with:
+      run: [kubectl, create, configmap, made, -n, shop]
+      undo: [kubectl, create, configmap, undone, -n, shop]
+  - name: process
+    uses: chaostoolkit
+    with: {experiment: ./where.json}
+  - name: surroundings
+    uses: command
+    with: {run: [env], undo: ["true"]}
+"""
+
+
+def maps(sandbox: Sandbox) -> set[str]:
+    return {
+        found["metadata"]["name"]
+        for found in kube(sandbox).list(Resource("", "v1", "configmaps"), "shop")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+def test_programs_work_at_the_target_whatever_context_is_the_operators_current_one(
+    drillkit: CommandLine, two: Two
+) -> None:
+    config = drillkit.folder / "operator.yaml"
+    two_contexts(two, config)
+    targets = {"dev": {"kubernetes": {"context": "dev", "cluster_uid": two.uid}}}
+    (drillkit.folder / "drills" / "targets.yaml").write_text(json.dumps(targets))
+    (drillkit.folder / "where.yaml").write_text(WHERE)
+    provider = {
+        "type": "process",
+        "path": "kubectl",
+        "arguments": "create configmap provided -n shop",
+    }
+    experiment = {
+        "title": "where",
+        "description": "where",
+        "method": [{"type": "action", "name": "make", "provider": provider}],
+    }
+    (drillkit.folder / "where.json").write_text(json.dumps(experiment))
+    before = maps(two.first), maps(two.second)
+    env = {
+        "KUBECONFIG": str(config),
+        "AWS_PROFILE": "prod",
+        "AWS_REGION": "eu-west-1",
+        "HELM_KUBECONTEXT": "prod",
+        "KUBERNETES_MASTER": two.second.endpoints["server"],
+    }
+    ran = drillkit("run", "./where.yaml", "-t", "dev", "--yes", env=env)
+    assert maps(two.second) == before[1], "nothing was made in prod"
+    assert maps(two.first) - before[0] == {"made", "provided", "undone"}, ran.said
+    text = (drillkit.run_folder("where") / "attachments" / "surroundings.txt").read_text()
+    seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    assert not {"AWS_PROFILE", "AWS_REGION", "HELM_KUBECONTEXT", "KUBERNETES_MASTER"} & set(seen)
+    assert seen["AWS_CONFIG_FILE"] == "/dev/null"
+    assert not Path(seen["KUBECONFIG"]).exists(), "it is removed with the run"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+def test_a_command_on_the_sandbox_finds_its_cluster(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    (drillkit.folder / "d.yaml").write_text(WHERE.partition("  - name: process")[0])
+    ran = drillkit("run", "./d.yaml", "-t", "sandbox", "--yes")
+    assert {"made", "undone"} <= maps(sandbox), ran.said
+
+
+@pytest.mark.slow
+def test_a_commands_undo_stays_open_where_the_kubeconfig_leads_elsewhere(
+    drillkit: CommandLine, two: Two
+) -> None:
+    target(drillkit, two)
+    began, undone = drillkit.folder / "began", drillkit.folder / "undone"
+    (drillkit.folder / "d.yaml").write_text(
+        """
+        drill: d
+        owner: me
+        limit: 2m
+        steps:
+          - name: c
+            uses: command
+            with: {run: [sh, -c, touch began; sleep 60], undo: [touch, undone]}
+        """
+    )
+    process = drillkit.start("run", "./d.yaml", "-t", "dev", "--yes")
+    try:
+        until(began.exists, "the command has begun")
+    finally:
+        process.kill()
+        process.communicate()
+    two.turn(two.second)
+    ran = drillkit("recover")
+    assert ran.code == 5, ran.said
+    assert f"the run was on cluster {two.uid}" in ran.said
+    assert not undone.exists()
+    two.turn(two.first)
+    ran = drillkit("recover", env={"PWD": "/"})
+    assert ran.code == 0, ran.said
+    assert undone.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"configuration": {"KUBERNETES_CONTEXT": "prod"}},
+        {"secrets": {"kubernetes": {"KUBERNETES_CONTEXT": "prod"}}},
+        {"secrets": {"k": {"KUBERNETES_CONTEXT": {"type": "env", "key": "CONTEXT_OF_PROD"}}}},
+        {"secrets": {"k": {"KUBERNETES_HOST": "https://prod.example.com"}}},
+        {"configuration": {"KUBECONFIG": "/home/me/.kube/prod"}},
+        {"configuration": {"aws_profile_name": "prod"}},
+        {"configuration": {"aws_region": "us-east-1"}},
+    ],
+)
+def test_an_experiment_that_names_another_place_than_the_targets_is_refused(
+    drillkit: CommandLine, sandbox: Sandbox, place: dict[str, Any]
+) -> None:
+    experiment = {
+        "title": "elsewhere",
+        "description": "elsewhere",
+        **place,
+        "method": [
+            {
+                "type": "action",
+                "name": "touch",
+                "provider": {"type": "process", "path": "touch", "arguments": "touched"},
+            }
+        ],
+    }
+    (drillkit.folder / "e.json").write_text(json.dumps(experiment))
+    env = {"CONTEXT_OF_PROD": "prod"}
+    for command in (
+        ("plan", "./e.json", "-t", "sandbox"),
+        ("run", "./e.json", "-t", "sandbox", "--yes"),
+    ):
+        ran = drillkit(*command, env=env)
+        assert ran.code == 4, ran.said
+        assert "names a place of its own; expected that of target `sandbox`" in ran.said
+    assert not (drillkit.folder / "touched").exists()

@@ -78,6 +78,8 @@ class Aws:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        # The operator's settings do not decide where this target's calls go.
+        elsewhere: dict[str, Any] = {"ignore_configured_endpoint_urls": True}
         config = Config(
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,
@@ -86,6 +88,7 @@ class Aws:
             user_agent_extra="drillkit",
             s3={"addressing_style": "path"},
             parameter_validation=True,
+            **elsewhere,
         )
         try:
             client = self._opened_session().create_client(

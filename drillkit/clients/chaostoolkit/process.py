@@ -20,13 +20,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from drillkit.clients.chaostoolkit.environment import environment
+from drillkit.clients.access import TargetAccess
+from drillkit.clients.chaostoolkit.environment import without_proxy_for_loopback
 from drillkit.clients.chaostoolkit.literals import needed_variables
-from drillkit.clients.chaostoolkit.protocol import Job, encode_job
+from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_account
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
 from drillkit.journal.wire import JournalSink, serve
-from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost, StepUnknown
 from drillkit.model.evidence import Activity
 from drillkit.model.records import (
@@ -145,14 +145,14 @@ class Worker:
     """One process, for one job."""
 
     def __init__(
-        self, target: Target, hold: Sequence[int] = (), process: Prestarted | None = None
+        self, access: TargetAccess, hold: Sequence[int] = (), process: Prestarted | None = None
     ) -> None:
         """Takes a process that was started before, or starts one.
 
         Start it from a thread that lives as long as it shall: Linux kills it when that thread ends.
         `hold`: descriptors that it is handed with its job, such as the run's lock. Raises OSError.
         """
-        self._target, self._hold = target, tuple(hold)
+        self._access, self._hold = access, tuple(hold)
         self._cut = ""
         self._over = threading.Lock()
         self._closed = self._warm = False
@@ -162,9 +162,10 @@ class Worker:
 
     def warm(self, modules: Sequence[str] = ()) -> None:
         """Tell it where it will work, and what it may import while nobody waits for it."""
-        given = environment(self._target, child_environment())
+        # Imports read the environment already: the kubeconfig's name must stand before them.
+        env = without_proxy_for_loopback(self._access.outline(child_environment()))
         self._warm = True
-        self._say(json.dumps({"environment": given, "modules": list(modules)}).encode() + b"\n")
+        self._say(json.dumps({"environment": env, "modules": list(modules)}).encode() + b"\n")
 
     def _say(self, lines: bytes, descriptors: Sequence[int] = ()) -> None:
         with contextlib.suppress(
@@ -174,7 +175,14 @@ class Worker:
             self._started.input.sendall(lines[sent:])
 
     def _hand_over(self, job: Job) -> socket.socket:
-        """Give it the job with everything it needs for it. Our end of its journal."""
+        """Give it the job with everything it needs for it. Our end of its journal.
+
+        Raises WrongTarget, CallError, TargetError where that cannot be had.
+        """
+        signs = bool((job.target.get("prometheus") or {}).get("sigv4_region"))
+        account = signs or needs_account(job.experiment)
+        base = {**child_environment(), **needed_variables(job.experiment)}
+        env = without_proxy_for_loopback(self._access.environment(base, account=account))
         ours, theirs = socket.socketpair()
         with theirs:
             null = subprocess.DEVNULL
@@ -190,11 +198,7 @@ class Worker:
                 )
             if not self._warm:
                 self.warm()
-            word = {
-                "group": self._guard.pid,
-                "known": KNOWN.values,
-                "environment": needed_variables(job.experiment),
-            }
+            word = {"group": self._guard.pid, "known": KNOWN.values, "environment": env}
             self._say(
                 json.dumps(word).encode() + b"\n" + encode_job(job),
                 (theirs.fileno(), *self._hold),
@@ -211,7 +215,9 @@ class Worker:
     ) -> Ended:
         """Do the job and say what became of it. Never raises for what the experiment does.
 
-        It is cut at the deadline, or when one activity takes longer than `each_s` seconds.
+        It is cut at the deadline, or when one activity takes longer than `each_s` seconds. Raises
+        WrongTarget, CallError, TargetError before anything was begun: the target is not to be
+        reached.
         """
         ledger = _Ledger(desk, each_s)
         sock = self._hand_over(job)
@@ -297,10 +303,12 @@ class Workers:
     """The workers of one run."""
 
     def __init__(
-        self, target: Target, hold: tuple[int, ...] = (), process: Prestarted | None = None
+        self, access: TargetAccess, hold: tuple[int, ...] = (), process: Prestarted | None = None
     ) -> None:
-        """`hold`: descriptors that every worker is handed; `process`: one that waits already."""
-        self._target, self._hold, self._process = target, hold, process
+        """`access`: their way to the target; `hold`: descriptors that every worker is handed;
+        `process`: one that waits already.
+        """
+        self._access, self._hold, self._process = access, hold, process
         self._idle: list[Worker] = []
         self._used: list[Worker] = []
         self._lock = threading.Lock()
@@ -314,7 +322,7 @@ class Workers:
         with self._lock:
             if not self._idle:
                 process, self._process = self._process, None
-                self._idle.append(Worker(self._target, self._hold, process))
+                self._idle.append(Worker(self._access, self._hold, process))
                 self._idle[-1].warm(warm)
 
     def run(
@@ -331,11 +339,12 @@ class Workers:
 
         `by` is the writer of its records. It ends at the deadline, when one activity takes longer
         than `each_s` seconds, or when what was registered with `cut` is called. Raises OSError when
-        no process can be started.
+        no process can be started; WrongTarget, CallError, TargetError when the target cannot be
+        reached.
         """
         with self._lock:
             worker = self._idle.pop(0) if self._idle else None
-        worker = worker or Worker(self._target, self._hold)
+        worker = worker or Worker(self._access, self._hold)
         with self._lock:
             self._used.append(worker)
         unregister = cut(worker.kill)

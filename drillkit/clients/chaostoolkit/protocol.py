@@ -5,7 +5,7 @@ nothing heavy here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -101,6 +101,31 @@ def provider_of(activity: Mapping[str, Any]) -> str:
             return f"http {provider.get('method', 'GET')}"
         case other:
             return str(other)
+
+
+def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every activity with its place (`hypothesis`, `method`, `rollback`), references resolved."""
+    probes = (document.get("steady-state-hypothesis") or {}).get("probes") or []
+    places = {
+        "hypothesis": probes,
+        "method": document.get("method"),
+        "rollback": document.get("rollbacks"),
+    }
+    for place, found in places.items():
+        for activity in found or []:
+            yield place, resolve(activity, document)
+
+
+def needs_account(document: Mapping[str, Any]) -> bool:
+    """Whether an experiment may ask for an AWS account: not when all it does is known to speak to
+    the cluster, or to an address that it names itself.
+    """
+    known = (OWN_MODULES, "chaosk8s.")
+    return bool(document.get("controls")) or any(
+        not str(provider.get("module") or "").startswith(known)
+        for _, activity in activities_of(document)
+        if (provider := activity.get("provider") or {}).get("type") != "http"
+    )
 
 
 def resolve(activity: Mapping[str, Any], experiment: Mapping[str, Any]) -> Mapping[str, Any]:

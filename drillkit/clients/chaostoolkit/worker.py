@@ -42,14 +42,14 @@ def main(parent: int) -> None:
     if not (line := runner.line()):
         return
     ready = json.loads(line)
-    os.environ.update(ready["environment"])
+    _work_in(ready["environment"])
     _warm_up(ready["modules"])
     if not (line := runner.line()):
         return
     # From here on the guard of this group ends us, and all that we start, when the runner is gone.
     word = json.loads(line)
     os.setpgid(0, word["group"])
-    os.environ.update(word["environment"])
+    _work_in(word["environment"])
     line = runner.line()
     book = RemoteJournal(socket.socket(fileno=runner.descriptors[0]))
     book.know(word["known"])
@@ -88,6 +88,12 @@ class _Runner:
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         return line
+
+
+def _work_in(environment: Mapping[str, str]) -> None:
+    """Have this environment and nothing of our parent's."""
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _import_chaostoolkit() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -39,6 +39,8 @@ class KubeClient:
         self.who = who or "this client"
         self._served: dict[str, frozenset[str]] = {}
         self._uid = ""
+        self.kubeconfig: Callable[[], Mapping[str, Any]] = dict
+        """Makes a kubeconfig for other programs, whose only context leads where this does."""
 
     # One attempt
 

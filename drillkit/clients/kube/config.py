@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from drillkit.clients.kube.kubeconfig import alone, of_this_pod
 from drillkit.clients.kube.proxies import proxy_of
 from drillkit.model.drill import KubernetesTarget
 from drillkit.model.errors import Denied, TargetError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from drillkit.clients.kube.kubeconfig import Plain
 
 T = TypeVar("T")
+Kubeconfig: TypeAlias = Callable[[], Mapping[str, Any]]
 PLUGIN_S = 30.0
 """How long an exec plugin (`aws eks get-token`) may take; the library itself would wait
 for ever.
@@ -44,6 +46,8 @@ class Connected:
     credentials: Callable[[], Mapping[str, str]]
     who: str
     """How we are known there, as far as the kubeconfig says: `user admin (context prod)`."""
+    kubeconfig: Kubeconfig
+    """Makes a kubeconfig, whose only context leads where this does."""
 
 
 def connect(target: KubernetesTarget) -> Connected:
@@ -54,26 +58,27 @@ def connect(target: KubernetesTarget) -> Connected:
     if files is not None and (found := _plainly(files, target.context)) is not None:
         from urllib3 import PoolManager
 
-        config, who = found
+        config, who, kubeconfig = found
         return Connected(
             config.host,
             PoolManager(maxsize=CONNECTIONS, **config.pool),
             lambda: config.headers,
             who,
+            kubeconfig,
         )
     from kubernetes.client import ApiClient, Configuration
 
     configuration = Configuration()
     if files is None:
         who = _load_in_cluster(configuration, target)
-        plugin = ""
+        plugin, kubeconfig = "", of_this_pod
     else:
-        who, plugin = _load_files(configuration, files, target.context)
+        who, plugin, kubeconfig = _load_files(configuration, files, target.context)
     _choose_proxy(configuration)
     pool = ApiClient(configuration).rest_client.pool_manager
-    return Connected(
-        str(configuration.host).rstrip("/"), pool, _credentials(configuration, plugin, who), who
-    )
+    credentials = _credentials(configuration, plugin, who)
+    host = str(configuration.host).rstrip("/")
+    return Connected(host, pool, credentials, who, kubeconfig)
 
 
 def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
@@ -88,9 +93,9 @@ def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
     return ("urllib3", "tenacity", *(() if plainly else ("kubernetes.client", "kubernetes.config")))
 
 
-def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
-    """What is to be known without the official client, and who we are; None where that
-    is needed.
+def _plainly(files: str, context: str | None) -> tuple[Plain, str, Kubeconfig] | None:
+    """What is to be known without the official client, who we are, and what makes a kubeconfig for
+    others; None where that client is needed.
     """
     import yaml
 
@@ -99,7 +104,8 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
     try:
         documents = list(_documents(files))
         known, current = _contexts(documents)
-        entry = known.get(context or current)
+        chosen = context or current
+        entry = known.get(chosen)
         if len(documents) != 1 or entry is None:
             return None
         user = _named(documents[0], "user", entry.get("user"))
@@ -107,11 +113,15 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str] | None:
         found = plain(cluster, user, os.path.dirname(os.path.abspath(files)))
     except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
         return None  # what is wrong with it is told by whoever can read all of them
-    return (
-        (found, _who(str(entry.get("user") or ""), context or current))
-        if found is not None
-        else None
-    )
+    if found is None:
+        return None
+    kubeconfig = _maker(files, documents, chosen)
+    return found, _who(str(entry.get("user") or ""), chosen), kubeconfig
+
+
+def _maker(files: str, documents: Sequence[Mapping[str, Any]], context: str) -> Kubeconfig:
+    folders = [os.path.dirname(os.path.abspath(path)) for path in files.split(os.pathsep)]
+    return lambda: alone(list(zip(folders, documents, strict=True)), context)
 
 
 def _named(document: Mapping[str, Any], sort: str, name: Any) -> Mapping[str, Any]:
@@ -169,9 +179,9 @@ def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
     return "this pod's service account"
 
 
-def _load_files(configuration: Any, files: str, context: str | None) -> tuple[str, str]:
-    """Load into `configuration`. Gives who we are, and the exec plugin's command if there
-    is one.
+def _load_files(configuration: Any, files: str, context: str | None) -> tuple[str, str, Kubeconfig]:
+    """Load into `configuration`. Gives who we are, the exec plugin's command if there is one, and
+    what makes a kubeconfig for others.
     """
     import yaml
     from kubernetes.config import ConfigException, load_kube_config
@@ -211,7 +221,7 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
         raise TargetError(
             f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry"
         )
-    return who, command
+    return who, command, _maker(files, documents, chosen)
 
 
 def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping[str, Any]], str]:

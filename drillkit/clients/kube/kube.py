@@ -32,7 +32,9 @@ def open_kube(
     found = connect(target)
     wire = PoolTransport(found.host, found.pool, found.credentials)
     expected = expected or Identity(target.cluster_uid)
-    return Kube(VerifiedTransport(wire, expected, found.who), clock, fence, found.who)
+    made = Kube(VerifiedTransport(wire, expected, found.who), clock, fence, found.who)
+    made.kubeconfig = found.kubeconfig
+    return made
 
 
 class Kube(KubeClient):
@@ -43,7 +45,9 @@ class Kube(KubeClient):
 
     def behind(self, fence: Fence) -> Kube:
         """The same connection behind another fence."""
-        return Kube(self._transport, self.clock, fence, self.who)
+        other = Kube(self._transport, self.clock, fence, self.who)
+        other.kubeconfig = self.kubeconfig
+        return other
 
     def delete_pod(self, plan: Planned[DeletePod]) -> bool:
         """Delete that very pod (by UID). False when it was gone before we came."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,9 @@ _CLUSTER = frozenset(
     }
 )
 _USER = frozenset({"token", "client-certificate", "client-key"})
+_FILES = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod finds its service account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,63 @@ def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> P
         **({"server_hostname": name} if name else {}),
     }
     return Plain(host.rstrip("/"), pool, {"authorization": f"Bearer {token}"} if token else {})
+
+
+def alone(documents: Sequence[tuple[str, Mapping[str, Any]]], context: str) -> dict[str, Any]:
+    """A kubeconfig with this context and nothing else, its files named so that they are found from
+    everywhere.
+
+    `documents`: the kubeconfigs that were read, each with its folder; the first that names a thing
+    wins, as kubectl has it. Raises KeyError.
+    """
+    _, entry = _first(documents, "context", context)
+    made: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "contexts": [{"name": context, "context": entry}],
+    }
+    for sort in ("cluster", "user"):
+        if name := entry.get(sort):
+            folder, said = _first(documents, sort, name)
+            made[f"{sort}s"] = [{"name": name, sort: _from_everywhere(said, folder)}]
+    return made
+
+
+def _first(
+    documents: Sequence[tuple[str, Mapping[str, Any]]], sort: str, name: Any
+) -> tuple[str, Mapping[str, Any]]:
+    for folder, document in documents:
+        for entry in document.get(f"{sort}s") or []:
+            if entry["name"] == name:
+                return folder, entry.get(sort) or {}
+    raise KeyError(name)
+
+
+def _from_everywhere(said: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    made = dict(said)
+    for key in _FILES & set(made):
+        made[key] = os.path.join(folder, str(made[key]))
+    plugin = made.get("exec")
+    if isinstance(plugin, Mapping) and os.sep in str(plugin.get("command") or ""):
+        made["exec"] = {**plugin, "command": os.path.join(folder, str(plugin["command"]))}
+    return made
+
+
+def of_this_pod(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """A kubeconfig that says what a pod's own service account knows without one."""
+    name = "this-pod"
+    host, port = (environment.get(f"KUBERNETES_SERVICE_{part}", "") for part in ("HOST", "PORT"))
+    host = f"[{host}]" if ":" in host else host
+    cluster = {"server": f"https://{host}:{port}", "certificate-authority": f"{ACCOUNT}/ca.crt"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"tokenFile": f"{ACCOUNT}/token"}}],
+    }
 
 
 def _decoded(text: Any) -> str | None:

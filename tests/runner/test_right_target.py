@@ -21,7 +21,8 @@ from drillkit.clients.kube import DeleteObject, Kube, open_kube
 from drillkit.clients.kube.resources import NAMESPACES, NODES, Resource
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
-from drillkit.model.drill import KubernetesTarget
+from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.records import Identities, RunOpened
 from tests.conftest import CommandLine, Sandbox
 
 
@@ -134,15 +135,9 @@ def test_keep_with_a_kubeconfig_that_leads_elsewhere_takes_no_mark_off(
     folder = drillkit.folder / "reports" / "copy" / "20260101-000000-bbbb"
     folder.mkdir(parents=True)
     journal = Journal(folder / "journal.jsonl")
-    journal.append(
-        "run.opened",
-        {
-            "run": folder.name,
-            "drill": {"drill": "copy", "steps": []},
-            "target": {"name": "dev", "kubernetes": {"kubeconfig": str(two.kubeconfig)}},
-            "identities": {"cluster_uid": two.uid},
-        },
-    )
+    dev = Target(name="dev", kubernetes=KubernetesTarget(kubeconfig=str(two.kubeconfig)))
+    identities = Identities(cluster_uid=two.uid)
+    journal.append(RunOpened(run=folder.name, target=dev, identities=identities))
     undo = DeleteObject(NAMESPACES, "dr-copy", folder.name)
     plan = journal.plan(undo)
     made = kube(two.first).create(plan, {"metadata": {}})

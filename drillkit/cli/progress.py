@@ -13,18 +13,45 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, assert_never
 
 from drillkit.judge.evidence import passes
 from drillkit.judge.histogram import merge, percentile_s
-from drillkit.judge.samples import is_sample, sample_of
-from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import Drill
-from drillkit.model.evidence import Activity, Alert, Check, Sample
-from drillkit.model.records import Record
+from drillkit.model.evidence import Activity, Alert, Check, Evidence, Sample
+from drillkit.model.records import (
+    ActivityEnded,
+    DecisionEntry,
+    EffectConfirmed,
+    EffectEntry,
+    EffectIrreversible,
+    Entry,
+    ExperimentEnded,
+    GateDecided,
+    GuardDecided,
+    JournalTorn,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+    Record,
+    RunAborted,
+    RunClosed,
+    RunEntry,
+    RunOpened,
+    RunRecovered,
+    RunSettled,
+    StepEnded,
+    StepEntry,
+    StepStarted,
+    StrangeRecord,
+    UndoEnded,
+    UndoFailed,
+    UndoPlanned,
+    UnknownRecord,
+)
 from drillkit.model.units import format_duration
+from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,8 +60,6 @@ if TYPE_CHECKING:
 WINDOW_S = 5
 """Seconds of samples behind the live success rate and p95."""
 STOPPING = "undoing everything; Ctrl-C again leaves what is slow to remove to `drillkit recover`"
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-"""What a record of an unknown making can lead to; the journal has it all the same."""
 
 
 class Watcher(Protocol):
@@ -95,12 +120,9 @@ class Rates:
 
     def take(self, record: Record) -> bool:
         """Whether the record was a sample."""
-        if record.kind != "evidence" or not is_sample(record.data):
+        sample = record.entry
+        if not isinstance(sample, Sample):
             return False
-        try:
-            sample = sample_of(record.data)
-        except ValueError:
-            return True
         self._last.setdefault(sample.sli, deque(maxlen=WINDOW_S)).append(sample)
         total = self._total.setdefault(sample.sli, [0, 0])
         total[0] += sample.sent
@@ -169,56 +191,83 @@ class Sentences:
 
     def of(self, record: Record) -> str:
         """The line, or '' for what is not worth one."""
-        try:
-            text = self._of(record)
-        except _UNREADABLE:
+        return _printable(self._of(record.n, record.step, record.entry))
+
+    def _of(self, n: int, step: str, entry: Entry) -> str:
+        if isinstance(entry, Evidence):
+            return _evidence(entry, step)
+        if isinstance(entry, RunEntry):
+            return _of_run(entry, step)
+        if isinstance(entry, StepEntry):
+            return _of_step(entry, step)
+        if isinstance(entry, DecisionEntry):
+            return _decided(entry)
+        if isinstance(entry, EffectEntry):
+            return self._effect(n, step, entry)
+        if isinstance(entry, UnknownRecord | StrangeRecord):
+            return ""  # the verdict tells of it
+        assert_never(entry)
+
+    def _effect(self, n: int, step: str, entry: EffectEntry) -> str:
+        match entry:
+            case UndoPlanned():
+                self._resources[n] = entry.resource
+                return ""
+            case EffectIrreversible():
+                what = entry.effect.partition(".")[2].replace("-", " ")
+                return f"{step}: {what} {entry.resource}"
+            case EffectConfirmed():
+                return ""
+            case UndoEnded():
+                detail = f" ({entry.detail})" if entry.detail else ""
+                return f"{self._resource(entry.of)}: {entry.outcome.replace('-', ' ')}{detail}"
+            case UndoFailed():
+                return f"{self._resource(entry.of)}: NOT undone: {entry.why}"
+            case other:
+                assert_never(other)
+
+    def _resource(self, of: int) -> str:
+        return self._resources.get(of, f"undo {of}")
+
+
+def _of_run(entry: RunEntry, step: str) -> str:
+    match entry:
+        case RunOpened():
+            return f"run {entry.run} on target {entry.target_name}"
+        case PhaseStarted(phase=phase):
+            return _PHASES.get(phase, "")
+        case Progress(about=ActivityEnded() | ExperimentEnded()):
+            return ""  # the evidence says it
+        case Progress(text=text):
+            return f"{step}: {text}" if step else text
+        case RunClosed() | RunRecovered() | RunSettled() | PhaseEnded() | JournalTorn():
             return ""
-        return _printable(text)
+        case other:
+            assert_never(other)
 
-    def _of(self, record: Record) -> str:
-        data, step = record.data, record.step
-        match record.kind:
-            case "run.opened":
-                return f"run {data['run']} on target {data['target'].get('name')}"
-            case "phase.started":
-                return _PHASES.get(data["phase"], "")
-            case "guard.decided" if data["holds"] != "met":
-                return f"guard {data['guard']}: {data['why']}"
-            case "gate.decided":
-                return (
-                    f"{data['sli']} {data['place']}: {data['holds']} ({data['bad']} bad "
-                    f"of {data['total']})"
-                )
-            case "step.started":
-                return f"step {step} started ({data['uses']})"
-            case "step.ended":
-                return f"step {step} {data['outcome']}" + (
-                    f": {data['why']}" if data.get("why") else ""
-                )
-            case "evidence":
-                return _evidence(data, step)
-            case "undo.planned":
-                self._resources[record.n] = data["resource"]
-            case "undo.ended":
-                detail = f" ({data['detail']})" if data.get("detail") else ""
-                return f"{self._resource(data)}: {data['outcome'].replace('-', ' ')}{detail}"
-            case "undo.failed":
-                return f"{self._resource(data)}: NOT undone: {data['why']}"
-            case "effect.irreversible":
-                return (
-                    f"{step}: {data['effect'].partition('.')[2].replace('-', ' ')} "
-                    f"{data['resource']}"
-                )
-            case "abort":
-                return f"aborting ({data['by']}): {data['why']}; {STOPPING}"
-            case "progress" if data.get("activity") == "ended" or "ended" in data:
-                return ""  # the evidence says it
-            case "progress":
-                return f"{step}: {data['text']}" if step else str(data["text"])
-        return ""
 
-    def _resource(self, data: Mapping[str, Any]) -> str:
-        return self._resources.get(data["of"], f"undo {data['of']}")
+def _of_step(entry: StepEntry, step: str) -> str:
+    match entry:
+        case StepStarted():
+            return f"step {step} started ({entry.uses})"
+        case StepEnded():
+            return f"step {step} {entry.outcome}" + (f": {entry.why}" if entry.why else "")
+        case other:
+            assert_never(other)
+
+
+def _decided(entry: DecisionEntry) -> str:
+    match entry:
+        case GuardDecided(holds=Holds.MET):
+            return ""
+        case GuardDecided():
+            return f"guard {entry.guard}: {entry.why}"
+        case GateDecided():
+            return f"{entry.sli} {entry.place}: {entry.holds} ({entry.bad} bad of {entry.total})"
+        case RunAborted():
+            return f"aborting ({entry.by}): {entry.why}; {STOPPING}"
+        case other:
+            assert_never(other)
 
 
 _PHASES = {"before": "steady state before", "after": "steady state after", "cleanup": "cleaning up"}
@@ -231,10 +280,8 @@ def _printable(text: str) -> str:
     )
 
 
-def _evidence(data: Mapping[str, Any], step: str) -> str:
-    if data["type"] not in ("Activity", "Check", "Alert"):
-        return ""
-    match decode_evidence(data):
+def _evidence(evidence: Evidence, step: str) -> str:
+    match evidence:
         case Activity() as activity:
             targets = f", {len(activity.targets)} targets" if len(activity.targets) > 1 else ""
             error = f": {activity.error}" if activity.error else ""
@@ -253,6 +300,16 @@ def _evidence(data: Mapping[str, Any], step: str) -> str:
         case Alert() as alert:
             return f"alert {alert.name} {alert.state}{' (expected)' if alert.expected else ''}"
     return ""
+
+
+def _is_loud(entry: Entry) -> bool:
+    match entry:
+        case RunAborted() | UndoFailed():
+            return True
+        case GateDecided(holds=holds) | GuardDecided(holds=holds):
+            return holds is not Holds.MET
+        case _:
+            return False
 
 
 def _clock(record: Record) -> str:
@@ -314,23 +371,22 @@ class Screen:
             self._print(record, text)
 
     def _follow(self, record: Record) -> None:
-        if record.kind == "phase.started":
-            self._phase = str(record.data.get("phase", ""))
-        elif record.kind == "step.started":
-            self._steps[record.step] = time.monotonic()
-        elif record.kind == "step.ended":
-            self._steps.pop(record.step, None)
-        elif record.kind == "abort":
-            self._stopping = True
+        match record.entry:
+            case PhaseStarted(phase=phase):
+                self._phase = phase
+            case StepStarted():
+                self._steps[record.step] = time.monotonic()
+            case StepEnded():
+                self._steps.pop(record.step, None)
+            case RunAborted():
+                self._stopping = True
 
     def _print(self, record: Record, text: str) -> None:
         from rich.text import Text
 
-        loud = record.kind in ("abort", "undo.failed") or record.data.get("holds") in (
-            "violated",
-            "unknown",
+        line = Text.assemble(
+            (_clock(record), "dim"), "  ", (text, "red" if _is_loud(record.entry) else "")
         )
-        line = Text.assemble((_clock(record), "dim"), "  ", (text, "red" if loud else ""))
         try:
             self._console.print(line, soft_wrap=True)
         except (

@@ -17,11 +17,12 @@ from drillkit.judge.histogram import merged, percentile_s
 from drillkit.judge.outages import OutageTracker
 from drillkit.judge.sample_stats import BLIND
 from drillkit.judge.samples import bad_of
-from drillkit.judge.slos import SloTerms, spent
+from drillkit.judge.slos import spent
 from drillkit.judge.statistics import lower_bound
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.evidence import Reading, Sample
+from drillkit.model.records import SloTerms
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
 

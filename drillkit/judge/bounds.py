@@ -17,12 +17,13 @@ from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import Observed, Samples, brackets_of, latency_limit_s, sli_of
-from drillkit.judge.slos import SloTerms, spent
+from drillkit.judge.slos import spent
 from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
+from drillkit.model.records import SloTerms
 from drillkit.model.units import Share, format_duration
 from drillkit.model.verdict import Holds, Judged
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from drillkit.judge.bounds import readings
 from drillkit.judge.gates import GateAnswer, decide_ratio
-from drillkit.judge.run_history import RunRead
+from drillkit.judge.run_history import At, RunRead
 from drillkit.judge.sample_stats import BLIND, Samples, declared_gate, sli_of
-from drillkit.model.records import Record
+from drillkit.model.records import GateDecided
 from drillkit.model.verdict import Holds, Judged
 
 _START = {
@@ -34,11 +34,11 @@ class Gated:
 
 def judge_gates(run: RunRead, samples: Samples) -> list[Gated]:
     """Every gate that was decided, and every declared one that was not although steps ran."""
-    decided = [_gate(run, samples, record) for record in _final(run.gates)]
+    decided = [_gate(run, samples, seen) for seen in _final(run.gates)]
     if not any(step.touched for step in run.steps.values()) or run.drill is None:
         return decided
     hypothesis = run.drill.hypothesis
-    there = {(r.data.get("place"), r.data.get("sli")) for r in run.gates if not r.step}
+    there = {(seen.what.place, seen.what.sli) for seen in run.gates if not seen.step}
     for place, gates in (("before", hypothesis.before), ("after", hypothesis.after)):
         for sli in dict.fromkeys([*gates.slo, *gates.gates]):
             if (place, sli) not in there:
@@ -53,48 +53,47 @@ def judge_gates(run: RunRead, samples: Samples) -> list[Gated]:
 def judge_guards(run: RunRead) -> list[Gated]:
     """Every guard that was decided."""
     found = []
-    for record in run.guards:
-        data = record.data
-        holds, place = Holds(data["holds"]), data["place"]
+    for seen in run.guards:
+        guard, holds, place = seen.what.guard, seen.what.holds, seen.what.place
         judged = Judged(
-            about=f"guard/{place}/{data['guard']}",
+            about=f"guard/{place}/{guard}",
             holds=holds,
-            expected=_START.get(data["guard"], data["guard"]),
-            observed=data.get("why", "") or str(holds),
-            records=(record.n,),
+            expected=_START.get(guard, guard),
+            observed=seen.what.why or str(holds),
+            records=(seen.n,),
         )
         weight = holds if holds is Holds.MET or place == "abort" else Holds.UNKNOWN
         found.append(Gated(judged, weight, proves=False))
     return found
 
 
-def _final(records: list[Record]) -> list[Record]:
+def _final(gates: list[At[GateDecided]]) -> list[At[GateDecided]]:
     """Of gates before and after the last decision; of those between steps every one."""
     last = {
-        (r.data.get("place"), r.step, r.data.get("sli")): r.n
-        for r in records
-        if r.data.get("place") != "between"
+        (seen.what.place, seen.step, seen.what.sli): seen.n
+        for seen in gates
+        if seen.what.place != "between"
     }
-    return [r for r in records if r.data.get("place") == "between" or r.n in last.values()]
+    return [s for s in gates if s.what.place == "between" or s.n in last.values()]
 
 
-def _gate(run: RunRead, samples: Samples, record: Record) -> Gated:
-    data = record.data
-    place, sli, recorded = data["place"], data["sli"], Holds(data["holds"])
-    answer = _again(run, samples, record)
-    holds, note = recorded, data.get("test", "")
-    expected, observed = data.get("expected", ""), data.get("why", "")
+def _gate(run: RunRead, samples: Samples, seen: At[GateDecided]) -> Gated:
+    gate = seen.what
+    place, sli, recorded = gate.place, gate.sli, gate.holds
+    answer = _again(run, samples, seen)
+    holds, note = recorded, gate.test
+    expected, observed = gate.expected, gate.why
     if answer is not None:
         holds, note = Holds.worst([recorded, answer.holds]), answer.test
         expected, observed = answer.expected, answer.why
         if answer.holds is not recorded:
-            live = f"decided during the run: {recorded}, {data.get('why', '')}"
+            live = f"decided during the run: {recorded}, {gate.why}"
             note = f"{note}; {live}" if note else live
     if not observed:
-        observed = f"{data.get('bad', 0):,} bad of {data.get('total', 0):,}"
+        observed = f"{gate.bad:,} bad of {gate.total:,}"
     if samples.blind(sli_of(run, sli)):
         holds, observed = Holds.UNKNOWN, f"{observed}; {BLIND}"
-    where = f"step/{record.step}/{place}/{sli}" if record.step else f"{place}/{sli}"
+    where = f"step/{seen.step}/{place}/{sli}" if seen.step else f"{place}/{sli}"
     records = answer.records if answer is not None and answer.records else ()
     judged = Judged(
         about=where,
@@ -102,26 +101,26 @@ def _gate(run: RunRead, samples: Samples, record: Record) -> Gated:
         expected=expected,
         observed=observed,
         note=note,
-        records=(*records, record.n),
+        records=(*records, seen.n),
     )
     before = place == "before"
     weight = Holds.UNKNOWN if before and holds is not Holds.MET else holds
     return Gated(judged, weight, proves=not before and holds is not Holds.UNKNOWN)
 
 
-def _again(run: RunRead, samples: Samples, record: Record) -> GateAnswer | None:
+def _again(run: RunRead, samples: Samples, decided: At[GateDecided]) -> GateAnswer | None:
     """The gate's answer by the evidence before it; None: there is none of a kind the judge
     could use.
     """
-    if record.n in samples.answers:
-        return samples.answers[record.n]
-    slo = run.slos.get(record.data["sli"])
-    gate = declared_gate(run, record)
+    if decided.n in samples.answers:
+        return samples.answers[decided.n]
+    slo = run.slos.get(decided.what.sli)
+    gate = declared_gate(run, decided)
     if slo is None or slo.kind != "prometheus" or gate is None:
         return None
-    place = "after" if record.data["place"] == "after" else "before"
+    place = "after" if decided.what.place == "after" else "before"
     taken = [
-        (seen, reading) for seen, reading in readings(run, slo.sli, place) if seen.n < record.n
+        (seen, reading) for seen, reading in readings(run, slo.sli, place) if seen.n < decided.n
     ]
     if not taken:
         return None

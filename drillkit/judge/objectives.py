@@ -6,10 +6,8 @@ Declared and not measurable is unknown, never met.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from drillkit.judge.bounds import ROUNDING_S
 from drillkit.judge.outages import coincide
@@ -313,10 +311,5 @@ def _when(date: datetime) -> float:
 
 def _clock_note(run: RunRead) -> str:
     """How far the other side's clock was off, if it was measured."""
-    identities = run.opened.get("identities")
-    nested: Any = identities.get("clock_offset_s") if isinstance(identities, Mapping) else None
-    offsets = run.opened.get("clock_offsets", nested)
-    if not isinstance(offsets, Mapping):
-        return ""
-    off = [abs(value) for value in offsets.values() if isinstance(value, int | float)]
+    off = [abs(offset_s) for offset_s in run.opened.clock_offsets.values()]
     return f"clocks apart by up to {format_duration(max(off))}" if off else ""

@@ -9,25 +9,54 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar, assert_never
 
-from drillkit.judge.samples import is_sample
-from drillkit.judge.slos import SloTerms, slo_terms
-from drillkit.model.codec import decode_evidence, from_data
 from drillkit.model.drill import Drill, Group, Step
-from drillkit.model.evidence import Activity, Evidence, Mark
-from drillkit.model.records import History, Record, RunSettled, UnknownRecord
-from drillkit.model.verdict import Holds
+from drillkit.model.evidence import Activity, Evidence, Mark, Sample
+from drillkit.model.records import (
+    DecisionEntry,
+    EffectEntry,
+    EffectIrreversible,
+    GateDecided,
+    GuardDecided,
+    History,
+    JournalTorn,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+    Record,
+    RunAborted,
+    RunClosed,
+    RunEntry,
+    RunOpened,
+    RunRecovered,
+    RunSettled,
+    SloTerms,
+    StepEnded,
+    StepEntry,
+    StepStarted,
+    StrangeRecord,
+    UndoEnded,
+    UndoPlanned,
+    UnknownRecord,
+)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(slots=True)
-class EvidenceAt:
-    """One piece of evidence and where it stands."""
+@dataclass(frozen=True, slots=True)
+class At(Generic[T_co]):
+    """Something that the journal says, and where: a record on the run's own axis of time."""
 
     n: int
     mono: float
     at: float
-    what: Evidence
+    step: str
+    what: T_co
+
+
+EvidenceAt: TypeAlias = At[Evidence]
 
 
 @dataclass(slots=True)
@@ -76,25 +105,27 @@ class StepRun:
 class RunRead:
     """What the journal says of the whole run, but for its samples."""
 
-    opened: Mapping[str, Any] = field(default_factory=dict)
+    opened: RunOpened = field(default_factory=RunOpened)
     drill: Drill | None = None
-    slos: dict[str, SloTerms] = field(default_factory=dict)
+    slos: Mapping[str, SloTerms] = field(default_factory=dict)
     steps: dict[str, StepRun] = field(default_factory=dict)
     phases: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Begin and end on the monotonic axis; an end that is missing is infinite."""
-    gates: list[Record] = field(default_factory=list)
-    guards: list[Record] = field(default_factory=list)
-    aborts: list[Record] = field(default_factory=list)
-    undos: list[Record] = field(default_factory=list)
-    """Everything about effects and what became of them."""
-    plans: dict[int, Record] = field(default_factory=dict)
-    """`undo.planned` records by their number."""
+    gates: list[At[GateDecided]] = field(default_factory=list)
+    guards: list[At[GuardDecided]] = field(default_factory=list)
+    aborts: list[At[RunAborted]] = field(default_factory=list)
+    effects: list[At[EffectEntry]] = field(default_factory=list)
+    """Every effect and what became of it."""
+    plans: dict[int, At[UndoPlanned]] = field(default_factory=dict)
+    """By the number of the record."""
     evidence: list[EvidenceAt] = field(default_factory=list)
     """Of the run as a whole."""
     unreadable: list[tuple[int, str]] = field(default_factory=list)
+    may_have_touched: bool = False
+    """A record that cannot be read may have been of a step or an effect."""
     closed: bool = False
     recovered: bool = False
-    settled: list[Record] = field(default_factory=list)
+    settled: list[At[RunSettled]] = field(default_factory=list)
     """What a person vouches for, since the journal cannot tell it."""
     end: float = 0.0
     """Last moment of the run itself, before any recovery."""
@@ -113,12 +144,8 @@ class RunRead:
 def read_run(history: History) -> RunRead:
     """Make a history ready. Never raises for what is in it: that goes to `unreadable`."""
     run, axis = RunRead(), _Axis()
-    run.settled = [record for record in history if isinstance(record.entry, RunSettled)]
     for record in history:
-        try:
-            _take(run, axis, record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            run.unreadable.append((record.n, f"{record.kind}: {error}"))
+        _take(run, axis, record)
         if not axis.moved:
             run.end = max(run.end, record.mono)
     return run
@@ -140,83 +167,67 @@ class _Axis:
 
 
 def _take(run: RunRead, axis: _Axis, record: Record) -> None:
-    mono, data = axis.mono(record), record.data
-    match record.kind:
-        case "evidence":
-            if not is_sample(data):
-                _home(run, record).append(
-                    EvidenceAt(record.n, mono, record.at, decode_evidence(data))
-                )
-        case "run.opened":
-            _open(run, data)
-        case "run.closed":
+    entry, mono = record.entry, axis.mono(record)
+    if isinstance(entry, Sample):
+        return  # there are thousands: `sample_stats` goes through them
+    if isinstance(entry, Evidence):
+        home = _step_run(run, record.step).evidence if record.step else run.evidence
+        home.append(_at(record, mono, entry))
+    elif isinstance(entry, RunEntry):
+        _of_run(run, axis, record, entry, mono)
+    elif isinstance(entry, StepEntry):
+        _step(run, record, entry, mono)
+    elif isinstance(entry, DecisionEntry):
+        _decision(run, record, entry, mono)
+    elif isinstance(entry, EffectEntry):
+        _effect(run, record, entry, mono)
+    elif isinstance(entry, UnknownRecord | StrangeRecord):
+        _odd(run, record, entry)
+    else:
+        assert_never(entry)
+
+
+def _at(record: Record, mono: float, what: T) -> At[T]:
+    return At(record.n, mono, record.at, record.step, what)
+
+
+def _of_run(run: RunRead, axis: _Axis, record: Record, entry: RunEntry, mono: float) -> None:
+    match entry:
+        case RunOpened():
+            _open(run, record.n, entry)
+        case RunSettled():
+            run.settled.append(_at(record, mono, entry))
+        case RunClosed():
             run.closed = run.closed or not run.recovered
-        case "run.recovered":
+        case RunRecovered():
             run.recovered = axis.moved = True
-        case "journal.torn":
+        case JournalTorn():
             # whoever opens a journal after a crash writes this first, maybe after a reboot
             axis.moved = True
-        case "phase.started":
-            run.phases[data["phase"]] = (mono, math.inf)
-        case "phase.ended":
-            run.phases[data["phase"]] = (run.phases.get(data["phase"], (mono, mono))[0], mono)
-        case "step.started" | "step.ended":
-            _step(run, record, mono)
-        case "gate.decided":
-            _need(data, "place", "sli", "holds")
-            run.gates.append(record)
-        case "guard.decided":
-            _need(data, "place", "guard", "holds")
-            run.guards.append(record)
-        case "abort":
-            _need(data, "by", "why")
-            run.aborts.append(record)
-        case (
-            "undo.planned"
-            | "effect.irreversible"
-            | "effect.confirmed"
-            | "undo.ended"
-            | "undo.failed"
-        ):
-            run.undos.append(_moved(record, mono))
-            _effect(run, record, mono)
-        case _:
-            if isinstance(record.entry, UnknownRecord):
-                raise ValueError(record.entry.why)
+        case PhaseStarted(phase=phase):
+            run.phases[phase] = (mono, math.inf)
+        case PhaseEnded(phase=phase):
+            run.phases[phase] = (run.phases.get(phase, (mono, mono))[0], mono)
+        case Progress():
+            return  # for who watches
+        case other:
+            assert_never(other)
 
 
-_OPTIONAL = {"why": str, "expected": str, "test": str, "bad": int, "total": int, "records": list}
+_NEEDED = ("drill", "steps", "slos", "clock_offsets")
+"""Parts of record 1 that the judgement rests on."""
 
 
-def _need(data: Mapping[str, Any], *keys: str) -> None:
-    """Raises ValueError unless these are there, and text, and what may be there is what it
-    should be.
-    """
-    missing = [key for key in keys if not isinstance(data.get(key), str)]
-    wrong = [
-        key for key, kind in _OPTIONAL.items() if key in data and not isinstance(data[key], kind)
+def _open(run: RunRead, n: int, opened: RunOpened) -> None:
+    run.opened, run.drill, run.slos = opened, opened.drill, opened.slos
+    run.unreadable += [
+        (n, f"{opened.kind}, {part.key}: {part.why}")
+        for part in opened.unread
+        if part.key in _NEEDED
     ]
-    if missing or wrong:
-        raise ValueError(f"expected {', '.join(missing + wrong)} to be there and of its type")
-    if "holds" in keys:
-        Holds(data["holds"])
-    if any(not isinstance(n, int) for n in data.get("records", ())):
-        raise ValueError("expected records to be numbers")
-
-
-def _open(run: RunRead, data: Mapping[str, Any]) -> None:
-    run.opened = data
-    for entry in data.get("steps", ()):
-        run.steps[entry["name"]] = StepRun(
-            entry["name"],
-            entry.get("uses", ""),
-            entry.get("disturbs", "users"),
-            entry.get("group", ""),
-        )
-    run.slos = {name: slo_terms(name, terms) for name, terms in data.get("slos", {}).items()}
-    run.drill = from_data(Drill, data["drill"])
-    assert run.drill is not None
-    for given in run.drill.steps:
+    for entry in opened.steps:
+        run.steps[entry.name] = StepRun(entry.name, entry.uses, entry.disturbs, entry.group)
+    for given in opened.drill.steps if opened.drill else ():
         group = given.name if isinstance(given, Group) else ""
         for step in given.parallel if isinstance(given, Group) else (given,):
             name = step.name or step.uses
@@ -224,40 +235,59 @@ def _open(run: RunRead, data: Mapping[str, Any]) -> None:
             found.declared = step
 
 
-def _home(run: RunRead, record: Record) -> list[EvidenceAt]:
-    return _step_run(run, record).evidence if record.step else run.evidence
+def _step_run(run: RunRead, name: str) -> StepRun:
+    return run.steps.setdefault(name, StepRun(name))
 
 
-def _step_run(run: RunRead, record: Record) -> StepRun:
-    return run.steps.setdefault(record.step, StepRun(record.step))
-
-
-def _step(run: RunRead, record: Record, mono: float) -> None:
-    step, data = _step_run(run, record), record.data
+def _step(run: RunRead, record: Record, entry: StepEntry, mono: float) -> None:
+    step = _step_run(run, record.step)
     step.records = (*step.records, record.n)
-    if record.kind == "step.started":
-        step.started = mono
-        step.uses, step.group = data.get("uses", step.uses), data.get("group", step.group)
-        step.disturbs = data.get("disturbs", step.disturbs)
-    else:
-        step.ended, step.outcome, step.why = mono, data["outcome"], data.get("why", "")
+    match entry:
+        case StepStarted():
+            step.started = mono
+            step.uses, step.group = entry.uses or step.uses, entry.group or step.group
+            step.disturbs = entry.disturbs
+        case StepEnded():
+            step.ended, step.outcome, step.why = mono, entry.outcome, entry.why
+        case other:
+            assert_never(other)
 
 
-def _effect(run: RunRead, record: Record, mono: float) -> None:
-    if record.kind == "undo.planned":
-        run.plans[record.n] = record
-    if record.kind in ("undo.planned", "effect.irreversible") and record.step:
-        step = _step_run(run, record)
+def _decision(run: RunRead, record: Record, entry: DecisionEntry, mono: float) -> None:
+    match entry:
+        case GateDecided():
+            run.gates.append(_at(record, mono, entry))
+        case GuardDecided():
+            run.guards.append(_at(record, mono, entry))
+        case RunAborted():
+            run.aborts.append(_at(record, mono, entry))
+        case other:
+            assert_never(other)
+
+
+def _effect(run: RunRead, record: Record, entry: EffectEntry, mono: float) -> None:
+    run.effects.append(_at(record, mono, entry))
+    if isinstance(entry, UndoPlanned):
+        run.plans[record.n] = _at(record, mono, entry)
+    if isinstance(entry, UndoPlanned | EffectIrreversible) and record.step:
+        step = _step_run(run, record.step)
         step.effects += 1
-        if record.kind == "effect.irreversible":
+        if isinstance(entry, EffectIrreversible):
             step.fault_ends.append(mono)
-    elif record.kind == "undo.ended":
-        plan = run.plans.get(record.data["of"])
-        if plan is not None and plan.step and plan.data["phase"] == "relieve":
-            _step_run(run, plan).fault_ends.append(mono)
+    elif isinstance(entry, UndoEnded):
+        plan = run.plans.get(entry.of)
+        if plan is not None and plan.step and plan.what.phase == "relieve":
+            _step_run(run, plan.step).fault_ends.append(mono)
 
 
-def _moved(record: Record, mono: float) -> Record:
-    if mono == record.mono:
-        return record
-    return Record(record.n, record.at, mono, record.by, record.kind, record.step, record.data)
+def _odd(run: RunRead, record: Record, entry: UnknownRecord | StrangeRecord) -> None:
+    """What cannot be read may have been anything that its kind can be: nobody may say any more
+    that nothing was touched.
+    """
+    run.unreadable.append((record.n, f"{record.kind}: {entry.why}"))
+    run.may_have_touched |= bool(record.step) or record.kind in _TOUCHING
+
+
+_TOUCHING = frozenset(
+    cls.kind for cls in (StepStarted, StepEnded, UndoPlanned, EffectIrreversible, RunAborted)
+)

@@ -12,7 +12,7 @@ _PROVING_ABORTS = ("guard", "bound")
 
 def touched(run: RunRead) -> bool:
     """Whether any step did or may have done anything."""
-    return any(step.touched for step in run.steps.values())
+    return run.may_have_touched or any(step.touched for step in run.steps.values())
 
 
 def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
@@ -39,11 +39,11 @@ def aborted(run: RunRead) -> Judged | None:
     """
     if not run.aborts:
         return None
-    record = run.aborts[0]
-    by, why = str(record.data["by"]), str(record.data["why"])
+    seen = run.aborts[0]
+    by, why = seen.what.by, seen.what.why
     holds = Holds.UNKNOWN
     if by in _PROVING_ABORTS:
-        said = [Holds(r.data["holds"]) for r in run.guards if r.data["place"] == "abort"]
+        said = [guard.what.holds for guard in run.guards if guard.what.place == "abort"]
         # A guard that stopped because nobody could see any more has proven nothing.
         blind = bool(said) and Holds.VIOLATED not in said
         holds = Holds.UNKNOWN if blind else Holds.VIOLATED
@@ -52,7 +52,7 @@ def aborted(run: RunRead) -> Judged | None:
         holds=holds,
         expected="the drill runs to its end",
         observed=f"aborted by {by}: {why}",
-        records=(record.n,),
+        records=(seen.n,),
     )
 
 
@@ -109,11 +109,10 @@ def shortcomings(
             about="journal",
             holds=Holds.UNKNOWN,
             expected="a journal that tells everything",
-            observed=f"{record.data.get('by')} looked after what it cannot tell: "
-            f"{record.data.get('why')}",
-            records=(record.n,),
+            observed=f"{seen.what.by} looked after what it cannot tell: {seen.what.why}",
+            records=(seen.n,),
         )
-        for record in run.settled
+        for seen in run.settled
     ]
     if not proofs and not refused:
         why = (

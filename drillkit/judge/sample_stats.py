@@ -21,12 +21,12 @@ from drillkit.judge.outages import (
     longest_gap_s,
     touching,
 )
-from drillkit.judge.run_history import RunRead, StepRun
-from drillkit.judge.samples import begins, ends, is_sample, sample_of
+from drillkit.judge.run_history import At, RunRead, StepRun
+from drillkit.judge.samples import begins, ends
 from drillkit.judge.tally import Doubts, SampleTally
 from drillkit.model.drill import Bounds, Gate, Hypothesis
 from drillkit.model.evidence import Sample
-from drillkit.model.records import History, Record
+from drillkit.model.records import GateDecided, History, Record
 from drillkit.model.verdict import SliSummary
 
 Phase = Literal["before", "during", "after"]
@@ -94,37 +94,30 @@ class Samples:
 
 
 def observe_samples(history: History, run: RunRead) -> Samples:
-    """Go through the samples and gates of a history; samples that cannot be read are added
-    to `run.unreadable`.
-    """
+    """Go through the samples and gates of a history."""
     slis: dict[str, Observed] = {}
     answers: dict[int, GateAnswer] = {}
     windows = _windows(run)
     spans = _step_spans(run)
     for record in history:
-        if record.kind == "evidence" and is_sample(record.data):
-            try:
-                sample = sample_of(record.data)
-            except ValueError as error:
-                run.unreadable.append((record.n, str(error)))
-                continue
-            _count(slis, sample, record, run, spans)
+        if isinstance(record.entry, Sample):
+            _count(slis, record.entry, record, run, spans)
             for window in windows.values():
-                window.add(sample, record.n)
+                window.add(record.entry, record.n)
         elif record.n in windows:
             answers[record.n] = windows.pop(record.n).answer(record.mono)
     control = [b for seen in slis.values() if seen.control for b in seen.tracker.brackets]
     return Samples(slis, answers, tuple(sorted(control, key=lambda b: b.first_bad)))
 
 
-def declared_gate(run: RunRead, record: Record) -> Gate | None:
+def declared_gate(run: RunRead, decided: At[GateDecided]) -> Gate | None:
     """The gate of the drill (or of the record's step) that a `gate.decided` answers, with an SLO's
     own count.
     """
-    hypothesis = hypothesis_of(run, record.step)
+    hypothesis = hypothesis_of(run, decided.step)
     if hypothesis is None:
         return None
-    sli, place = record.data.get("sli", ""), record.data.get("place", "")
+    sli, place = decided.what.sli, decided.what.place
     gates = hypothesis.after if place == "after" else hypothesis.before
     gate = gates.gates.get(sli)
     if gate is None and sli not in gates.slo:
@@ -182,13 +175,13 @@ class _SliWindow:
 
 def _windows(run: RunRead) -> dict[int, _SliWindow]:
     found: dict[int, _SliWindow] = {}
-    for record in run.gates:
-        gate = declared_gate(run, record)
+    for seen in run.gates:
+        gate = declared_gate(run, seen)
         if gate is not None and window_of(gate):
-            name = record.data.get("sli", "")
+            name = seen.what.sli
             sli, slow_s = sli_of(run, name), latency_limit_s(run, name)
-            until = max(record.data.get("records") or [math.inf])
-            found[record.n] = _SliWindow(sli, GateWindow(gate, slow_s=slow_s, sli=sli), until)
+            until = max(seen.what.records, default=math.inf)
+            found[seen.n] = _SliWindow(sli, GateWindow(gate, slow_s=slow_s, sli=sli), until)
     return found
 
 

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from drillkit.judge.histogram import slower_than
 from drillkit.model.evidence import Sample
-from drillkit.model.sample_codec import read_sample as sample_of
-
-__all__ = ["bad_of", "begins", "ends", "is_sample", "sample_of"]
-
-
-def is_sample(data: Mapping[str, Any]) -> bool:
-    """Whether an `evidence` record's data are a Sample's."""
-    return data.get("type") == "Sample"
 
 
 def begins(sample: Sample) -> float | None:

@@ -8,9 +8,7 @@ server's by events, where the number of events in its window is known.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from drillkit.judge.budget import (
     LEAST_EVENTS,
@@ -19,8 +17,6 @@ from drillkit.judge.budget import (
     consumed_by_time,
 )
 from drillkit.model.records import SloTerms
-
-__all__ = ["SloTerms", "Spent", "slo_terms", "spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +41,6 @@ class Spent:
             if self.by_events is not None
             else (f"{by_time}, {burn}")
         )
-
-
-def slo_terms(name: str, data: Mapping[str, Any]) -> SloTerms:
-    """The terms in one entry of record 1. Raises ValueError for what this version does not know or
-    cannot be.
-    """
-    try:
-        found = SloTerms(name=name, **data)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"terms of SLO `{name}`: {error}") from error
-    if found.kind not in ("probe", "prometheus"):
-        raise ValueError(
-            f"terms of SLO `{name}`: expected a known kind and a window, found {dict(data)}"
-        )
-    return found
 
 
 def spent(slo: SloTerms, bad: float, total: float, length_s: float) -> Spent | None:

@@ -3,74 +3,74 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import assert_never
 
-from drillkit.judge.run_history import RunRead
-from drillkit.model.effects import UndoOutcome
-from drillkit.model.records import Record
+from drillkit.judge.run_history import At, RunRead
+from drillkit.model.records import (
+    EffectConfirmed,
+    EffectEntry,
+    EffectIrreversible,
+    UndoEnded,
+    UndoFailed,
+    UndoPlanned,
+)
 from drillkit.model.verdict import UndoState
-
-_ENDED = frozenset(get_args(UndoOutcome))
 
 
 def undo_states(run: RunRead) -> tuple[UndoState, ...]:
-    """Every effect in the order of the journal. An end that this version does not know leaves
-    it open.
+    """Every effect in the order of the journal. What ends an effect that nobody planned goes
+    to `run.unreadable`.
     """
     states: dict[int, UndoState] = {}
-    for record in run.undos:
-        try:
-            _apply(states, record)
-        except (KeyError, TypeError, ValueError) as error:
-            run.unreadable.append((record.n, f"{record.kind}: {error!r}"))
+    for seen in run.effects:
+        _apply(run, states, seen)
     return tuple(states[n] for n in sorted(states))
 
 
-def _apply(states: dict[int, UndoState], record: Record) -> None:
-    data = record.data
-    match record.kind:
-        case "undo.planned":
-            states[record.n] = UndoState(
-                record=record.n,
-                resource=str(data["resource"]),
-                kind=str(data["undo"]),
-                phase=data["phase"],
+def _apply(run: RunRead, states: dict[int, UndoState], seen: At[EffectEntry]) -> None:
+    match seen.what:
+        case UndoPlanned() as planned:
+            states[seen.n] = UndoState(
+                record=seen.n,
+                resource=planned.resource,
+                kind=planned.undo,
+                phase=planned.phase,
                 outcome="open",
-                planned=record.mono,
+                planned=seen.mono,
             )
-        case "effect.irreversible":
-            waited = data.get("wait_for") not in (None, "", "nothing")
-            detail = f"{data.get('reason', '')}; waited for {data['wait_for']}" if waited else ""
-            states[record.n] = UndoState(
-                record=record.n,
-                resource=str(data["resource"]),
-                kind=str(data["effect"]),
+        case EffectIrreversible() as effect:
+            states[seen.n] = UndoState(
+                record=seen.n,
+                resource=effect.resource,
+                kind=effect.effect,
                 phase="irreversible",
                 outcome="irreversible",
-                detail=detail or str(data.get("reason", "")),
-                planned=record.mono,
+                detail=_waited(effect),
+                planned=seen.mono,
             )
-        case "undo.ended":
-            if data["outcome"] not in _ENDED:
-                raise ValueError(f"unknown outcome {data['outcome']!r}")
-            states[data["of"]] = replace(
-                states[data["of"]],
-                outcome=data["outcome"],
-                detail=str(data.get("detail", "")),
-                attempts=_count(data.get("attempts", 1)),
-                ended=record.mono,
+        case UndoEnded() | UndoFailed() as end if end.of not in states:
+            why = f"there is no effect planned in record {end.of}"
+            run.unreadable.append((seen.n, f"{end.kind}: {why}"))
+        case UndoEnded() as ended:
+            states[ended.of] = replace(
+                states[ended.of],
+                outcome=ended.outcome,
+                detail=ended.detail,
+                attempts=ended.attempts,
+                ended=seen.mono,
             )
-        case "undo.failed":
-            before = states[data["of"]]
-            if before.outcome == "open":
-                states[data["of"]] = replace(
-                    before,
-                    detail=str(data.get("why", "")),
-                    attempts=_count(data.get("attempts", 0)),
+        case UndoFailed() as failed:
+            if states[failed.of].outcome == "open":
+                states[failed.of] = replace(
+                    states[failed.of], detail=failed.why, attempts=failed.attempts
                 )
-        case _:
-            return  # effect.confirmed: nothing the report shows
+        case EffectConfirmed():
+            return  # nothing that a report shows
+        case other:
+            assert_never(other)
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _waited(effect: EffectIrreversible) -> str:
+    if effect.wait_for in ("", "nothing"):
+        return effect.reason
+    return f"{effect.reason}; waited for {effect.wait_for}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from drillkit.judge.bounds import judge_bounds
 from drillkit.judge.evidence import judge_evidence
 from drillkit.judge.gate_verdicts import Gated, judge_gates, judge_guards
@@ -45,11 +43,10 @@ def judge(history: History) -> Verdict:
     bounded = any("during/" in bound.about for bound in bounds)
     unique = list({(j.about, j.observed): j for j in decisive}.values())
     exit_code = _exit_code(holds, refused, dirty=any(undo.outcome == "open" for undo in undos))
-    target = run.opened.get("target")
     return Verdict(
-        run=str(run.opened.get("run", "")),
-        drill=_name(run),
-        target=str(target.get("name", "")) if isinstance(target, Mapping) else "",
+        run=run.opened.run,
+        drill=run.opened.drill_name,
+        target=run.opened.target_name,
         holds=holds,
         exit_code=exit_code,
         headline=headline(holds, refused, unique, steps, slis, undos, bounded or not touched(run)),
@@ -64,15 +61,6 @@ def judge(history: History) -> Verdict:
         findings=findings(run, unique),
         not_proven=not_proven(run, steps, bounded, slis),
     )
-
-
-def _name(run: RunRead) -> str:
-    """The drill's name; of one that this version cannot read, as it stands there."""
-    given = run.opened.get("drill")
-    if run.drill is not None:
-        return run.drill.drill
-    name = given.get("drill") if isinstance(given, Mapping) else None
-    return name if isinstance(name, str) else ""
 
 
 def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judged]:

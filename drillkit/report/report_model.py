@@ -11,11 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
+from drillkit.model.codec import to_data
 from drillkit.model.evidence import Evidence, Mark
-from drillkit.model.records import History
+from drillkit.model.records import History, RunOpened, RunRecovered
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
 from drillkit.report.series import Series, series_of
@@ -139,19 +140,24 @@ def _date(at: float) -> str:
         return "at a date that cannot be"
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _text(value: Any, otherwise: str = "-") -> str:
     return value if isinstance(value, str) and value else otherwise
 
 
-def _facts(opened: Mapping[str, Any]) -> Facts:
-    target, drill = _mapping(opened.get("target")), _mapping(opened.get("drill"))
-    vantage, identities = _mapping(opened.get("vantage")), _mapping(opened.get("identities"))
+def _part(opened: RunOpened, key: Literal["drill", "target"]) -> Mapping[str, Any]:
+    """The drill or the target as plain data; one that does not fit this version, as it stands
+    there: a page shows it all the same.
+    """
+    part = opened.drill if key == "drill" else opened.target
+    if part is not None:
+        found: Mapping[str, Any] = to_data(part)
+        return found
+    return next((u.data for u in opened.unread if u.key == key and isinstance(u.data, Mapping)), {})
+
+
+def _facts(opened: RunOpened) -> Facts:
+    target, drill = _part(opened, "target"), _part(opened, "drill")
     emulated = target.get("emulated")
-    clocks = _mapping(opened.get("clock_offsets")) or _mapping(identities.get("clock_offset_s"))
     return Facts(
         description=_text(drill.get("description"), ""),
         owner=_text(drill.get("owner"), ""),
@@ -159,14 +165,14 @@ def _facts(opened: Mapping[str, Any]) -> Facts:
         emulated=tuple(str(text) for text in emulated)
         if isinstance(emulated, list | tuple)
         else (),
-        operator=_text(opened.get("operator")),
-        trigger=_text(opened.get("trigger")),
-        host=_text(vantage.get("host")),
-        platform=_text(vantage.get("platform")),
-        cluster_uid=_text(identities.get("cluster_uid"), ""),
-        clocks={str(name): s for name, s in clocks.items() if isinstance(s, int | float)},
-        versions={str(k): str(v) for k, v in _mapping(opened.get("versions")).items()},
-        digests={str(k): str(v) for k, v in _mapping(opened.get("digests")).items()},
+        operator=_text(opened.operator),
+        trigger=_text(opened.trigger),
+        host=_text(opened.vantage.get("host")),
+        platform=_text(opened.vantage.get("platform")),
+        cluster_uid=opened.identities.cluster_uid,
+        clocks=opened.clock_offsets,
+        versions=opened.versions,
+        digests=opened.digests,
         drill=drill,
         target={key: value for key, value in target.items() if key != "emulated"},
     )
@@ -174,8 +180,8 @@ def _facts(opened: Mapping[str, Any]) -> Facts:
 
 def _recovered(history: History) -> str:
     for record in history:
-        if record.kind == "run.recovered":
-            return f"{_text(_mapping(record.data).get('by'), 'somebody')} on {_date(record.at)}"
+        if isinstance(record.entry, RunRecovered):
+            return f"{_text(record.entry.by, 'somebody')} on {_date(record.at)}"
     return ""
 
 

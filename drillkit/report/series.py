@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from drillkit.judge.histogram import merge, percentile_s
 from drillkit.judge.run_history import RunRead
-from drillkit.judge.samples import begins, ends, is_sample, sample_of
+from drillkit.judge.samples import begins, ends
 from drillkit.model.evidence import Sample
 from drillkit.model.records import History, Record
 from drillkit.model.verdict import Outage, Verdict
@@ -89,11 +89,7 @@ def series_of(
     )
     growing: dict[str, _Growing] = {}
     for record in history:
-        if record.kind == "evidence" and is_sample(record.data):
-            try:
-                sample = sample_of(record.data)
-            except ValueError:
-                continue  # the judge has listed it
+        if isinstance(sample := record.entry, Sample):
             found = growing.setdefault(sample.sli, _Growing(sample.control))
             _put(found, sample, record, begin, bin_s)
     outages = {s.sli: s.outages for s in verdict.slis if s.phase == "all"}

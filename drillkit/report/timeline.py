@@ -4,20 +4,20 @@ from outages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from drillkit.judge.evidence import passes
 from drillkit.judge.run_history import RunRead
-from drillkit.model.codec import decode_evidence
 from drillkit.model.evidence import (
     Activity,
     Alert,
     Attachment,
     Check,
     Comparison,
+    Evidence,
     Mark,
     Measure,
     Note,
@@ -25,9 +25,36 @@ from drillkit.model.evidence import (
     RecoveryPoint,
     Sample,
 )
-from drillkit.model.records import History, Record
+from drillkit.model.records import (
+    DecisionEntry,
+    EffectConfirmed,
+    EffectEntry,
+    EffectIrreversible,
+    GateDecided,
+    GuardDecided,
+    History,
+    JournalTorn,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+    Record,
+    RunAborted,
+    RunClosed,
+    RunEntry,
+    RunOpened,
+    RunRecovered,
+    RunSettled,
+    StepEnded,
+    StepEntry,
+    StepStarted,
+    StrangeRecord,
+    UndoEnded,
+    UndoFailed,
+    UndoPlanned,
+    UnknownRecord,
+)
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Outage, Verdict
+from drillkit.model.verdict import Holds, Outage, Verdict
 
 TOGETHER_S = 2.0
 """The same thing done to several objects within this is one moment."""
@@ -113,114 +140,129 @@ def _from_records(history: History) -> Iterator[tuple[_Said, float]]:
     first, recovered = history[0], False
     resources: dict[int, str] = {}
     for record in history:
-        recovered = recovered or record.kind in ("run.recovered", "journal.torn")
+        recovered = recovered or isinstance(record.entry, RunRecovered | JournalTorn)
         # The monotonic clock of a recovery may be another boot's: its dates are all there is.
         at_s = record.at - first.at if recovered else record.mono - first.mono
-        try:
-            said = _said(record, resources)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            continue  # the judge has listed it
+        said = _said(record, resources)
         if said is not None:
             yield said, at_s if said.at is None else said.at - first.mono
 
 
 def _said(record: Record, resources: dict[int, str]) -> _Said | None:
-    if record.kind == "evidence":
-        return _observed(record)
-    teller = _TELLERS.get(record.kind)
-    return teller(record, record.data, resources) if teller else None
+    """What one record tells; `resources`: what the effects before it are about, by their
+    number, which this adds to.
+    """
+    entry = record.entry
+    if isinstance(entry, Evidence):
+        return _observed(entry, _whose(record))
+    if isinstance(entry, RunEntry):
+        return _of_run(entry)
+    if isinstance(entry, StepEntry):
+        return _of_step(entry, record.step)
+    if isinstance(entry, DecisionEntry):
+        return _decided(entry)
+    if isinstance(entry, EffectEntry):
+        if isinstance(entry, UndoPlanned):
+            resources[record.n] = entry.resource
+        return _of_effect(entry, _whose(record), resources)
+    if isinstance(entry, UnknownRecord | StrangeRecord):
+        return None  # the judge has listed it
+    assert_never(entry)
 
 
-def _undo_planned(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    resources[record.n] = str(data["resource"])
-    return _Said(f"{_whose(record)}undo on disk, before the effect:", (str(data["resource"]),))
+def _of_run(entry: RunEntry) -> _Said | None:
+    match entry:
+        case RunRecovered(by=by):
+            return _Said(f"recovery begins, by {by or 'somebody'}", tone="good")
+        case RunSettled():
+            return _Said(f"{entry.by} vouches for what is not in here: {entry.why}", tone="step")
+        case JournalTorn():
+            return _Said(f"a torn last line of {entry.bytes} bytes was cut off", tone="bad")
+        case PhaseStarted(phase="cleanup"):
+            return _Said("clean-up begins")
+        case RunClosed():
+            return _Said("run closed")
+        case RunOpened() | PhaseStarted() | PhaseEnded() | Progress():
+            return None
+        case other:
+            assert_never(other)
 
 
-def _irreversible(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    verb = str(data["effect"]).rpartition(".")[2].replace("-", " ")
-    return _Said(f"{_whose(record)}{verb}:", (str(data["resource"]),), "step")
+def _of_step(entry: StepEntry, step: str) -> _Said:
+    match entry:
+        case StepStarted():
+            return _Said(f"{step}: started", tone="step")
+        case StepEnded(outcome=outcome):
+            why = f": {entry.why}" if entry.why else ""
+            return _Said(
+                f"{step}: ended, {outcome}{why}", tone="step" if outcome == "ok" else "bad"
+            )
+        case other:
+            assert_never(other)
 
 
-def _undo_ended(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    outcome = str(data["outcome"]).replace("-", " ")
-    return _Said(f"{outcome}:", (resources.get(data["of"], f"effect {data['of']}"),), "good")
+def _decided(entry: DecisionEntry) -> _Said:
+    match entry:
+        case GateDecided(holds=holds):
+            held = {Holds.MET: "holds", Holds.VIOLATED: "does not hold"}.get(
+                holds, "cannot be told"
+            )
+            tone = "plain" if holds is Holds.MET else "bad"
+            return _Said(f"steady state {entry.place}: {entry.sli} {held} ({entry.why})", tone=tone)
+        case GuardDecided(holds=Holds.MET):
+            return _Said(f"guard holds: {entry.guard}")
+        case GuardDecided():
+            return _Said(f"guard {entry.guard} says stop: {entry.why}", tone="bad")
+        case RunAborted():
+            return _Said(f"ABORTED by {entry.by}: {entry.why}", tone="bad")
+        case other:
+            assert_never(other)
 
 
-def _undo_failed(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    return _Said(f"NOT undone: {resources.get(data['of'], data['of'])}: {data['why']}", tone="bad")
+def _of_effect(entry: EffectEntry, whose: str, resources: Mapping[int, str]) -> _Said | None:
+    match entry:
+        case UndoPlanned():
+            return _Said(f"{whose}undo on disk, before the effect:", (entry.resource,))
+        case EffectIrreversible():
+            verb = entry.effect.rpartition(".")[2].replace("-", " ")
+            return _Said(f"{whose}{verb}:", (entry.resource,), "step")
+        case UndoEnded():
+            outcome = entry.outcome.replace("-", " ")
+            return _Said(f"{outcome}:", (_resource(entry.of, resources),), "good")
+        case UndoFailed():
+            return _Said(f"NOT undone: {_resource(entry.of, resources)}: {entry.why}", tone="bad")
+        case EffectConfirmed():
+            return None
+        case other:
+            assert_never(other)
 
 
-def _gate(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    held = {"met": "holds", "violated": "does not hold"}.get(str(data["holds"]), "cannot be told")
-    tone = "plain" if data["holds"] == "met" else "bad"
-    return _Said(
-        f"steady state {data['place']}: {data['sli']} {held} ({data.get('why', '')})", tone=tone
-    )
-
-
-def _guard(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    if data["holds"] == "met":
-        return _Said(f"guard holds: {data['guard']}")
-    return _Said(f"guard {data['guard']} says stop: {data['why']}", tone="bad")
-
-
-def _step_ended(record: Record, data: Mapping[str, Any], resources: dict[int, str]) -> _Said:
-    why = f": {data['why']}" if data.get("why") else ""
-    return _Said(
-        f"{record.step}: ended, {data['outcome']}{why}",
-        tone="step" if data["outcome"] == "ok" else "bad",
-    )
+def _resource(of: int, resources: Mapping[int, str]) -> str:
+    return resources.get(of, f"effect {of}")
 
 
 def _whose(record: Record) -> str:
     return f"{record.step}: " if record.step else ""
 
 
-_TELLERS: Mapping[str, Callable[[Record, Mapping[str, Any], dict[int, str]], _Said | None]] = {
-    "step.started": lambda record, data, _: _Said(f"{record.step}: started", tone="step"),
-    "step.ended": _step_ended,
-    "gate.decided": _gate,
-    "guard.decided": _guard,
-    "undo.planned": _undo_planned,
-    "effect.irreversible": _irreversible,
-    "undo.ended": _undo_ended,
-    "undo.failed": _undo_failed,
-    "abort": lambda _, data, __: _Said(f"ABORTED by {data['by']}: {data['why']}", tone="bad"),
-    "run.recovered": lambda _, data, __: _Said(
-        f"recovery begins, by {data.get('by', 'somebody')}", tone="good"
-    ),
-    "journal.torn": lambda _, data, __: _Said(
-        f"a torn last line of {data['bytes']} bytes was cut off", tone="bad"
-    ),
-    "phase.started": lambda _, data, __: (
-        _Said("clean-up begins") if data["phase"] == "cleanup" else None
-    ),
-    "run.closed": lambda *_: _Said("run closed"),
-}
-
-
-def _observed(record: Record) -> _Said | None:
-    if record.data["type"] == "Sample":
-        return None
-    match decode_evidence(record.data):
+def _observed(evidence: Evidence, whose: str) -> _Said | None:
+    match evidence:
         case Mark() as mark:
             simulated = " (simulated)" if mark.simulated else ""
-            return _Said(f"{_whose(record)}{mark.moment}{simulated}", tone="step", at=mark.at)
+            return _Said(f"{whose}{mark.moment}{simulated}", tone="step", at=mark.at)
         case Activity() as activity if (
             activity.outcome != "succeeded" or activity.tolerated is False
         ):
             error = f": {activity.error}" if activity.error else ""
             outcome = "out of tolerance" if activity.outcome == "succeeded" else activity.outcome
-            return _Said(f"{_whose(record)}{activity.name} {outcome}{error}", tone="bad")
+            return _Said(f"{whose}{activity.name} {outcome}{error}", tone="bad")
         case Activity() as activity if activity.kind == "action":
-            return _Said(
-                f"{_whose(record)}{activity.name} succeeded in {format_duration(activity.took_s)}"
-            )
+            return _Said(f"{whose}{activity.name} succeeded in {format_duration(activity.took_s)}")
         case Check() as check if passes(check) is not True:
             found = (
                 f"could not be read: {check.why}" if check.found is None else f"found {check.found}"
             )
-            return _Said(f"{_whose(record)}{check.name}: {found}", tone="bad")
+            return _Said(f"{whose}{check.name}: {found}", tone="bad")
         case Alert() as alert:
             expected = " (expected)" if alert.expected else ""
             return _Said(f"alert {alert.name} {alert.state}{expected}", tone="step")

@@ -8,7 +8,6 @@ import queue
 import threading
 from collections.abc import Callable
 
-from drillkit.judge.samples import is_sample, sample_of
 from drillkit.model.evidence import Sample
 from drillkit.model.records import Record
 
@@ -54,9 +53,8 @@ class RecordDispatch:
                 continue
             if record is None:
                 return
-            if record.kind == "evidence" and is_sample(record.data):
-                sample = sample_of(record.data)
+            if isinstance(record.entry, Sample):
                 for take in self._sample_readers:
-                    take(sample, record)
+                    take(record.entry, record)
             for read in self._readers:
                 read(record)

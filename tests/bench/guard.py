@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from drillkit.journal.file import read
-from drillkit.judge.samples import is_sample, sample_of
+from drillkit.model.evidence import Sample
 from drillkit.model.records import History
 
 INTERVAL_S = 1.0
@@ -40,8 +40,8 @@ def figures(history: History) -> tuple[float, float, float]:
     bad = next(
         at
         for record in history
-        if record.kind == "evidence" and is_sample(record.data)
-        for at, good in sample_of(record.data).flips
+        if isinstance(record.entry, Sample)
+        for at, good in record.entry.flips
         if not good
     )
     fired = next(

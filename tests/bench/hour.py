@@ -41,9 +41,9 @@ from drillkit.judge import judge
 from drillkit.judge.abort_guards import LiveBounds
 from drillkit.judge.gates import GateWindow
 from drillkit.judge.histogram import bucket_us
-from drillkit.judge.slos import SloTerms
 from drillkit.model.drill import Bounds, Drill, Gate, Guard, Guards, Hypothesis, Probe, Step
 from drillkit.model.evidence import Reading, Sample
+from drillkit.model.records import SloTerms
 from drillkit.model.units import OutOf, Rate, Share
 from drillkit.report import render
 

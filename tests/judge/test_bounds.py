@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from drillkit.judge.abort_guards import Fired, LiveBounds
-from drillkit.judge.samples import is_sample, sample_of
-from drillkit.judge.slos import SloTerms
-from drillkit.model.evidence import Reading
+from drillkit.model.evidence import Reading, Sample
+from drillkit.model.records import SloTerms
+from drillkit.model.sample_codec import read_sample as sample_of
 from drillkit.model.verdict import Holds
 from tests.judge.histories import Tape, drill
 
@@ -27,8 +27,8 @@ def stream(bounds: LiveBounds, tape: Tape) -> list[tuple[float, Fired]]:
     return [
         (r.mono, fired)
         for r in tape.history()
-        if r.kind == "evidence" and is_sample(r.data)
-        for fired in bounds.add(sample_of(r.data), r.mono)
+        if isinstance(r.entry, Sample)
+        for fired in bounds.add(r.entry, r.mono)
     ]
 
 

@@ -15,7 +15,8 @@ from drillkit.judge.budget import (
     time_to_page_s,
     tolerated,
 )
-from drillkit.judge.slos import SloTerms, slo_terms, spent
+from drillkit.judge.slos import spent
+from drillkit.model.records import RunOpened, SloTerms, decode
 
 DAYS_30 = 30 * 86_400.0
 
@@ -91,7 +92,14 @@ def test_metrics_are_charged_by_events_with_the_estimate_beside() -> None:
 
 
 def test_terms_that_this_version_does_not_know_are_refused() -> None:
-    with pytest.raises(ValueError, match="SLO `api`"):
-        slo_terms("api", {"target": 0.995, "window_s": DAYS_30, "shape": "calendar"})
-    with pytest.raises(ValueError, match="objective between"):
-        slo_terms("api", {"target": 99.5, "window_s": DAYS_30})
+    for terms, why in (
+        ({"target": 0.995, "window_s": DAYS_30, "shape": "calendar"}, "no field shape"),
+        ({"target": 99.5, "window_s": DAYS_30}, "expected an objective between"),
+        ({"target": 0.995, "window_s": 0.0}, "expected a window"),
+    ):
+        opened = decode("run.opened", {"slos": {"api": terms}})
+        assert isinstance(opened, RunOpened)
+        (unread,) = opened.unread
+        assert unread.key == "slos"
+        assert "SLO `api`" in unread.why
+        assert why in unread.why

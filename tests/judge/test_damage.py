@@ -11,7 +11,7 @@ from drillkit.judge import judge
 from drillkit.model.evidence import Activity, Alert, Check
 from drillkit.model.records import History, Record
 from drillkit.model.verdict import Holds
-from tests.judge.histories import Tape, pod_delete
+from tests.judge.histories import Tape, drill, pod_delete
 from tests.judge.test_objectives import alert, date, detecting, restore
 from tests.judge.test_slos import reading, run
 
@@ -100,3 +100,33 @@ def test_a_history_cut_anywhere_is_never_met() -> None:
     history = rich().history()
     for end in range(len(history)):
         assert judge(history[:end]).holds is not Holds.MET
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("step.started", {"uses": 7}),
+        ("step.ended", {}),
+        ("undo.planned", {"undo": "kube.uncordon"}),
+        ("effect.irreversible", {"resource": "pod/a"}),
+        ("step.paused", {}),
+    ],
+)
+def test_nobody_says_that_nothing_was_touched_where_a_record_of_a_step_cannot_be_read(
+    kind: str, data: dict[str, Any]
+) -> None:
+    refused = Tape(drill()).add(
+        1.0, "guard.decided", place="start", guard="window", holds="violated", why="it is noon"
+    )
+    assert judge(refused.closed(9.0).history()).exit_code == 4
+    refused.add(2.0, kind, on="kill", **data)
+    verdict = judge(refused.history())
+    assert (verdict.exit_code, verdict.refused) == (3, "")
+    assert "nothing was touched" not in verdict.headline
+    assert any(finding.about == "journal" for finding in verdict.findings)
+
+
+def test_an_end_of_an_effect_that_nobody_planned_is_told() -> None:
+    verdict = judge(rich().add(40.0, "undo.ended", of=4711, outcome="undone").history())
+    assert verdict.holds is Holds.UNKNOWN
+    assert "no effect planned in record 4711" in verdict.headline

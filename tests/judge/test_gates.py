@@ -4,7 +4,6 @@ import pytest
 
 from drillkit.judge.gates import GateWindow, decide, decide_ratio, slo_gate, window_of
 from drillkit.judge.run_history import read_run
-from drillkit.judge.samples import is_sample, sample_of
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample
 from drillkit.model.units import OutOf, Share
@@ -15,7 +14,7 @@ TWO_OF_200 = Gate(bad=OutOf(2, 200))
 
 
 def samples(tape: Tape) -> list[Sample]:
-    return [sample_of(r.data) for r in tape.history() if r.kind == "evidence" and is_sample(r.data)]
+    return [r.entry for r in tape.history() if isinstance(r.entry, Sample)]
 
 
 def test_a_gate_looks_at_the_last_probes_only() -> None:
@@ -176,5 +175,5 @@ def test_counts_of_a_metrics_server_at_a_confidence() -> None:
 
 def test_histories_of_gates_are_read() -> None:
     assert [
-        r.data["sli"] for r in read_run(Tape(None).gate(1.0, "before", "web").history()).gates
+        seen.what.sli for seen in read_run(Tape(None).gate(1.0, "before", "web").history()).gates
     ] == ["web"]

@@ -15,8 +15,8 @@ from drillkit.judge.outages import (
     outages,
     touching,
 )
-from drillkit.judge.samples import sample_of
 from drillkit.model.codec import encode_evidence
+from drillkit.model.sample_codec import read_sample as sample_of
 from tests.judge.histories import sample_of_second
 
 

@@ -374,28 +374,21 @@ class StrangeRecord:
     why: str
 
 
-Entry: TypeAlias = (
+RunEntry: TypeAlias = (
     RunOpened
     | RunClosed
     | RunRecovered
     | RunSettled
     | PhaseStarted
     | PhaseEnded
-    | StepStarted
-    | StepEnded
-    | UndoPlanned
-    | EffectIrreversible
-    | EffectConfirmed
-    | UndoEnded
-    | UndoFailed
-    | GateDecided
-    | GuardDecided
-    | RunAborted
     | JournalTorn
     | Progress
-    | Evidence
-    | UnknownRecord
-    | StrangeRecord
+)
+StepEntry: TypeAlias = StepStarted | StepEnded
+PlannedEffect: TypeAlias = UndoPlanned | EffectIrreversible
+EffectEntry: TypeAlias = PlannedEffect | EffectConfirmed | UndoEnded | UndoFailed
+DecisionEntry: TypeAlias = GateDecided | GuardDecided | RunAborted
+Entry: TypeAlias = (
+    RunEntry | StepEntry | EffectEntry | DecisionEntry | Evidence | UnknownRecord | StrangeRecord
 )
 """Everything a record can say."""
-PlannedEffect: TypeAlias = UndoPlanned | EffectIrreversible

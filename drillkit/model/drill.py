@@ -173,6 +173,10 @@ class StepCheck:
     """Database to connect to. Default: the one that the instance was made with."""
     table: str | None = None
     """Table for `rows`, `newest` and `checksum`."""
+    instance: str | None = None
+    """RDS instance or Aurora cluster to ask, one of the target's `databases`. Needed where the step
+    itself restores no database, as `command` and `chaostoolkit`.
+    """
     within: timedelta = timedelta(minutes=2)
     """How long to try until it passes."""
 

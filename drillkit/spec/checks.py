@@ -30,6 +30,7 @@ from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_d
 from drillkit.spec.drills import steps_in
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
+from drillkit.spec.served import check_served, unmeasured_by
 
 if TYPE_CHECKING:
     from drillkit.spec.drills import Parsed
@@ -52,6 +53,7 @@ def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
         *check_guards(drill.guards, names, parsed.source.folder),
         *_steps(drill, names),
         *_outputs(drill),
+        *check_served(drill, parsed),
         *_experiments(drill, parsed),
     ]
     for path, what in (*complaints, *names.complaints):
@@ -383,6 +385,8 @@ def _experiments(drill: Drill, parsed: Parsed) -> Iterator[Complaint]:
             yield where, str(error)
             continue
         yield from ((where, str(mistake)) for mistake in check_experiment(experiment).mistakes)
+        if why := unmeasured_by(experiment, item.objectives):
+            yield (*path, "objectives", "recovery"), why
         declared = configuration(experiment.data)
         given = item.with_.get("configuration")
         for key in given if isinstance(given, Mapping) else ():

@@ -8,7 +8,7 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverCluster, Rds, plans
 from drillkit.clients.rds.states import is_usable
 from drillkit.model.errors import StepFailed
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
 from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
 from drillkit.steps.rds.restore import Outlook
 from drillkit.steps.rds_failover import FailoverArguments
@@ -31,6 +31,8 @@ class AuroraFailover(Kind[AuroraFailoverArguments]):
     disturbs = "users"
     Arguments = AuroraFailoverArguments
     needs = frozenset({"aws", "aurora"})
+    objectives = frozenset({"recovery", "detect"})
+    checks = DATABASE_CHECKS - {"checksum"} | FROM_HERE
 
     def prospect(self, arguments: AuroraFailoverArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
 from drillkit.steps.rds.aurora_restore import (
     COPIES,
     PASSES,
@@ -18,7 +19,7 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, Original, Outlook, age, begin
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, Original, Outlook, age
 from drillkit.steps.windows import RestorableWindow, chosen
 
 
@@ -39,6 +40,9 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
     disturbs = "none"
     Arguments = AuroraPointInTimeArguments
     needs = frozenset({"aws", "aurora"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = DATABASE_CHECKS | FROM_HERE
+    outputs = OUTPUTS
 
     def prospect(self, arguments: AuroraPointInTimeArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

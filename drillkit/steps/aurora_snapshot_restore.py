@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
 from drillkit.steps.rds.aurora_restore import (
     COPIES,
     PASSES,
@@ -15,7 +16,7 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, Outlook, age, begin
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, Outlook, age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,9 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
     disturbs = "none"
     Arguments = AuroraSnapshotArguments
     needs = frozenset({"aws", "aurora"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = DATABASE_CHECKS | FROM_HERE
+    outputs = OUTPUTS
 
     def prospect(self, arguments: AuroraSnapshotArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

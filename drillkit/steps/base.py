@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
@@ -28,6 +28,11 @@ from drillkit.secrets import KNOWN
 
 A = TypeVar("A")
 T = TypeVar("T")
+Objective: TypeAlias = Literal["rto", "rpo", "recovery", "detect"]
+DATABASE_CHECKS = frozenset({"sql", "rows", "newest", "checksum", "canary"})
+"""Checks that read a database."""
+FROM_HERE = frozenset({"http", "command"})
+"""Checks that need nothing but this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,18 @@ class Kind(Generic[A]):
     Arguments: ClassVar[type]
     needs: ClassVar[frozenset[str]] = frozenset({"kubernetes"})
     """What a target must have: `kubernetes`, `aws`."""
+    objectives: ClassVar[frozenset[Objective]] = frozenset()
+    """Which objectives it measures; a drill that declares another one is refused."""
+    checks: ClassVar[frozenset[str]] = frozenset()
+    """Which checks it runs, by key; a drill that declares another one is refused. `http` is a
+    URL, `service` a `{service: web, path: /health}` under the key `http`.
+    """
+    reads_itself: ClassVar[bool] = False
+    """Whether it reads what it restored by itself: without, an RTO needs a check to end it."""
+    asks_instances: ClassVar[bool] = False
+    """Whether its checks of a database name the instance to ask, since it restores none itself."""
+    outputs: ClassVar[Mapping[str, str]] = {}
+    """What later steps may use as `${steps.NAME.outputs.KEY}`, by key; others are refused."""
 
     def prospect(self, arguments: A, act: Act) -> Prospect:
         """What it would do. Reads only; `act.book` takes no plans here. Raises CallError,

@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,14 +27,22 @@ from drillkit.clients.chaostoolkit.protocol import (
     rollbacks_of,
 )
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
+from drillkit.clock import utc
 from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
 from drillkit.steps.base import Act, Experiment, Kind, Prospect
+from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 EXTENSION = ("kubernetes.client", "kubernetes.config")
 """What chaostoolkit-kubernetes imports with its first call."""
+OUTPUTS = {
+    **DISRUPTED,
+    "status": "how Chaos Toolkit says it ended, such as `completed`",
+    "hit": "how many things its actions hit",
+}
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -50,6 +58,10 @@ class ChaosToolkitArguments:
     """Between two looks of a hypothesis that is looked at continuously."""
     fail_fast: bool = False
     """End the method at the first look that misses."""
+    disrupted: datetime | None = None
+    """When the disaster was that the experiment recovers from. Default: when its own fault
+    began.
+    """
 
 
 class ChaosToolkit(Kind[ChaosToolkitArguments]):
@@ -59,13 +71,18 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
     experiment's own steady state is missed afterwards; it is unknown when that was missed before
     (the method is then not run), when a fault was not in effect, or when the worker died. Its
     rollbacks are run whatever happens, once at least. Effects of `drillkit.faults` are undone one
-    by one; those of other extensions only as far as the rollbacks go.
+    by one; those of other extensions only as far as the rollbacks go. `checks` are run when its
+    method has ended: `http` (a URL), `command`, and those of a database (`instance:`).
     """
 
     name = "chaostoolkit"
     disturbs = "users"
     Arguments = ChaosToolkitArguments
     needs = frozenset()
+    objectives = frozenset({"rto", "rpo", "recovery", "detect"})
+    checks = CHECKS
+    asks_instances = True
+    outputs = OUTPUTS
 
     def warm(self, arguments: ChaosToolkitArguments, act: Act) -> None:
         """Start a worker that imports what this experiment needs, before anybody waits for it."""
@@ -98,6 +115,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             found = _joined(
                 found, Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",))
             )
+        found = _joined(found, prospect_of_checks(act))
         return _joined(found, Prospect(problems=tuple(dict.fromkeys(problems))))
 
     def run(self, arguments: ChaosToolkitArguments, act: Act) -> None:
@@ -125,6 +143,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             frequency_s=arguments.every.total_seconds(),
             fail_fast=arguments.fail_fast,
         )
+        disrupted = _disrupted(arguments, document, act)
         if not isinstance(act.book, JournalSink):
             raise TypeError(
                 f"expected the run's journal to write to, found {type(act.book).__name__}"
@@ -147,6 +166,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
                 f"{ended.why}; what it did is in the journal, what it was about to do is not known"
             )
         _conclude(experiment.name, ended.status, ended.why, ended.activities, ended.unproven)
+        prove(act, f"what experiment {experiment.name} left", disrupted)
 
 
 # -- the experiment --------------------------------------------------------------------------------
@@ -301,6 +321,18 @@ def _joined(one: Prospect, two: Prospect) -> Prospect:
         one.problems + two.problems,
         one.notes + two.notes,
     )
+
+
+def _disrupted(arguments: ChaosToolkitArguments, document: Mapping[str, Any], act: Act) -> datetime:
+    """When the disaster was. Our own faults mark their own begin; for others it is the step's."""
+    if arguments.disrupted is not None:
+        return begin(act, arguments.disrupted)
+    now = utc(act.clock.now())
+    act.outputs["disrupted"] = now.isoformat()
+    own = any(place == "method" and is_own(a) for place, a in activities_of(document))
+    if not own and (measures_return(act) or act.objectives.detect is not None):
+        act.mark("disrupted")
+    return now
 
 
 # -- what came of it -------------------------------------------------------------------------------

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from drillkit.clients.command import NoUndoDeclared, Program, UndoCommand, start
+from drillkit.clock import utc
 from drillkit.journal.book import Planned
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
 from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,11 @@ class CommandArguments:
     """Where both run; from here, where `drillkit run` is typed."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment; a value may be a reference (`env:NAME`, `file:PATH`)."""
+    disrupted: datetime | None = None
+    """When the disaster was that the command recovers from, such as
+    `${steps.NAME.outputs.disrupted}` of an earlier step. Default: its own start, and with an RTO
+    the disruption counts as simulated.
+    """
 
 
 class Command(Kind[CommandArguments]):
@@ -34,12 +43,18 @@ class Command(Kind[CommandArguments]):
     It is given the way to the target and no other: a kubeconfig with one context, AWS profile and
     region; nothing of the operator's own. It ends with the run at the latest, even if that is
     killed. Without `undo:` the report says that nothing undoes it, and protected targets refuse it.
+    `checks` are run when it has ended: `http` (a URL), `command`, and those of a database
+    (`instance:`). The last that passes ends its RTO.
     """
 
     name = "command"
     disturbs = "users"
     Arguments = CommandArguments
     needs = frozenset()
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = CHECKS
+    asks_instances = True
+    outputs = DISRUPTED
 
     def prospect(self, arguments: CommandArguments, act: Act) -> Prospect:
         undo = (
@@ -55,9 +70,9 @@ class Command(Kind[CommandArguments]):
             problems.append(
                 f"target `{act.target.name}` is protected: a command without `undo:` is refused"
             )
-        return Prospect(
-            effects=(f"runs `{' '.join(arguments.run)}`; {undo}",), problems=tuple(problems)
-        )
+        effects = (f"runs `{' '.join(arguments.run)}`; {undo}",)
+        checks = prospect_of_checks(act)
+        return replace(checks, effects=effects, problems=(*problems, *checks.problems))
 
     def offline(self, arguments: CommandArguments) -> Prospect:
         """A folder belongs to the drill, a program to the machine that will run it."""
@@ -68,6 +83,11 @@ class Command(Kind[CommandArguments]):
         return Prospect(problems=found[:1])
 
     def run(self, arguments: CommandArguments, act: Act) -> None:
+        disrupted = _disrupted(arguments, act)
+        self._run(arguments, act)
+        prove(act, f"what `{arguments.run[0]}` left", disrupted)
+
+    def _run(self, arguments: CommandArguments, act: Act) -> None:
         began = act.clock.mono()
         program = Program(arguments.run, arguments.folder, arguments.env).here()
         plan: Planned[UndoCommand] | Planned[NoUndoDeclared]
@@ -108,6 +128,17 @@ class Command(Kind[CommandArguments]):
 def _programs(arguments: CommandArguments) -> list[Program]:
     commands = [arguments.run, *([arguments.undo] if arguments.undo else [])]
     return [Program(command, arguments.folder, arguments.env) for command in commands]
+
+
+def _disrupted(arguments: CommandArguments, act: Act) -> datetime:
+    """When the disaster was; marked where something is measured from it."""
+    if arguments.disrupted is not None or measures_return(act):
+        return begin(act, arguments.disrupted)
+    now = utc(act.clock.now())
+    act.outputs["disrupted"] = now.isoformat()
+    if act.objectives.detect is not None:
+        act.mark("disrupted")
+    return now
 
 
 KIND = Command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.elasticache import ElastiCache, FailOverGroup
 from drillkit.model.errors import StepFailed
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
 from drillkit.steps.rds.failover import fail_over, settled
 from drillkit.steps.rds.restore import Outlook
 
@@ -32,6 +32,8 @@ class ElastiCacheFailover(Kind[CacheFailoverArguments]):
     disturbs = "users"
     Arguments = CacheFailoverArguments
     needs = frozenset({"aws"})
+    objectives = frozenset({"recovery", "detect"})
+    checks = FROM_HERE
 
     def prospect(self, arguments: CacheFailoverArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

@@ -16,12 +16,13 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Check, RecoveryPoint
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
+    OUTPUTS,
     Outlook,
     age,
     aws_of,
-    begin,
     expires,
     refusals_fail,
     resource_name,
@@ -59,6 +60,10 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
     disturbs = "none"
     Arguments = CacheRestoreArguments
     needs = frozenset({"aws"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = FROM_HERE
+    reads_itself = True
+    outputs = OUTPUTS
 
     def prospect(self, arguments: CacheRestoreArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

@@ -52,6 +52,7 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
     name = "litmus.engine"
     disturbs = "users"
     Arguments = LitmusEngineArguments
+    objectives = frozenset({"recovery", "detect"})
 
     def prospect(self, arguments: LitmusEngineArguments, act: Act) -> Prospect:
         engine = _load(arguments)

@@ -6,8 +6,9 @@ from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed, UsageError
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
-from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.rds.restore import COPIES, KEYS, PASSES, Outlook, Restore, aws_of, begin
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
+from drillkit.steps.rds.restore import COPIES, KEYS, OUTPUTS, PASSES, Outlook, Restore, aws_of
 from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, original_of
 
 
@@ -24,6 +25,9 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
     disturbs = "none"
     Arguments = SnapshotArguments
     needs = frozenset({"aws"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = DATABASE_CHECKS | FROM_HERE
+    outputs = OUTPUTS
 
     def prospect(self, arguments: SnapshotArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

@@ -9,17 +9,18 @@ from typing import Any, Literal
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     COPIES,
     KEYS,
+    OUTPUTS,
     PASSES,
     Original,
     Outlook,
     Restore,
     RestoreArguments,
     age,
-    begin,
     not_there,
 )
 from drillkit.steps.windows import RestorableWindow, chosen
@@ -43,6 +44,9 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
     disturbs = "none"
     Arguments = PointInTimeArguments
     needs = frozenset({"aws"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = DATABASE_CHECKS | FROM_HERE
+    outputs = OUTPUTS
 
     def prospect(self, arguments: PointInTimeArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

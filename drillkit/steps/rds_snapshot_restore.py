@@ -8,17 +8,18 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps import snapshots
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     COPIES,
     KEYS,
+    OUTPUTS,
     PASSES,
     Original,
     Outlook,
     Restore,
     RestoreArguments,
     age,
-    begin,
 )
 
 
@@ -43,6 +44,9 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
     disturbs = "none"
     Arguments = SnapshotArguments
     needs = frozenset({"aws"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = DATABASE_CHECKS | FROM_HERE
+    outputs = OUTPUTS
 
     def prospect(self, arguments: SnapshotArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

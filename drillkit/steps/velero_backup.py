@@ -24,6 +24,11 @@ POLL_CAP_S = 5.0
 ATTEMPTS = 2
 """A backup that a restart of Velero's server interrupted is tried once more."""
 
+OUTPUTS = {
+    "backup": "name of the backup, for a later `velero.restore`",
+    "started": "when Velero began to take it",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VeleroBackupArguments:
@@ -51,6 +56,7 @@ class VeleroBackup(Kind[VeleroBackupArguments]):
     disturbs = "none"
     Arguments = VeleroBackupArguments
     needs = frozenset({"kubernetes", "velero"})
+    outputs = OUTPUTS
 
     def prospect(self, arguments: VeleroBackupArguments, act: Act) -> Prospect:
         if not arguments.namespaces:

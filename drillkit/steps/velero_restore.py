@@ -24,8 +24,9 @@ from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.units import format_duration
-from drillkit.steps.base import Act, Kind, Prospect
-from drillkit.steps.rds.restore import begin, expires
+from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.rds.restore import expires
 from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach
 from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.inventory import COMPARED, compare
@@ -38,6 +39,11 @@ POLL_CAP_S = 3.0
 ATTEMPTS = 2
 """A restore that a restart of Velero's server interrupted is tried once more."""
 NAMESPACE_LIMIT = 63
+OUTPUTS = {
+    **DISRUPTED,
+    "backup": "name of the backup that was restored",
+    "namespace": "the first namespace that was made for the copy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,9 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
     disturbs = "none"
     Arguments = VeleroRestoreArguments
     needs = frozenset({"kubernetes", "velero"})
+    objectives = frozenset({"rto", "rpo", "detect"})
+    checks = FROM_HERE | {"canary", "service"}
+    outputs = OUTPUTS
 
     def prospect(self, arguments: VeleroRestoreArguments, act: Act) -> Prospect:
         problems = list(_mistakes(arguments))

@@ -73,6 +73,15 @@ class FakeKind:
     name: str
     Arguments: type
     disturbs: str = "users"
+    objectives: frozenset[str] = frozenset({"rto", "rpo", "recovery", "detect"})
+    checks: frozenset[str] = frozenset(
+        {"sql", "rows", "newest", "checksum", "canary", "http", "service", "command"}
+    )
+    reads_itself: bool = True
+    asks_instances: bool = False
+    outputs: Mapping[str, str] = field(
+        default_factory=lambda: dict.fromkeys(("x", "id", "idd", "wait", "size", "count"), "")
+    )
 
 
 class FakeKinds:

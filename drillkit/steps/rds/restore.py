@@ -27,8 +27,15 @@ from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFa
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Prospect
+from drillkit.steps.disruption import DISRUPTED
 
 NAME_LIMIT = 63
+OUTPUTS = {
+    **DISRUPTED,
+    "host": "where the copy listens",
+    "port": "its port",
+    "endpoint": "both, as `HOST:PORT`",
+}
 LIVES_ON = timedelta(hours=2)
 """Between a step's limit and the moment at which its copies may be swept: clean-up has its
 own limit.
@@ -140,21 +147,6 @@ def refusals_fail() -> Iterator[None]:
         yield
     except (NotRestorable, Quota, NoCapacity, NoKey) as why:
         raise StepFailed(str(why)) from why
-
-
-def begin(act: Act, disrupted: datetime | None) -> datetime:
-    """Mark the disruption, now or at its declared time; that time."""
-    now = act.clock.now()
-    act.outputs["disrupted"] = (disrupted or utc(now)).isoformat()
-    if disrupted is None:
-        act.mark("disrupted", simulated=True)
-        return utc(now)
-    if disrupted.timestamp() > now:
-        raise StepFailed(f"expected `disrupted` in the past, found {disrupted.isoformat()}")
-    # One that an earlier step of the run declared is as simulated as that step's.
-    simulated = disrupted >= act.run.started
-    act.mark("disrupted", at=act.clock.mono() - (now - disrupted.timestamp()), simulated=simulated)
-    return disrupted
 
 
 def copied_group(
@@ -477,6 +469,7 @@ def not_there(source: str, region: str) -> StepFailed:
 __all__ = [
     "COPIES",
     "KEYS",
+    "OUTPUTS",
     "PASSES",
     "Original",
     "Outlook",
@@ -486,7 +479,6 @@ __all__ = [
     "age",
     "await_instance",
     "aws_of",
-    "begin",
     "copied_group",
     "expires",
     "not_there",

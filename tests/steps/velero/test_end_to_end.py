@@ -158,6 +158,7 @@ def test_an_object_that_did_not_come_back_is_violated_by_name(town: Town) -> Non
 def test_a_restore_that_nobody_reads_is_unknown(town: Town) -> None:
     made = drill()
     del made["steps"][0]["checks"]
+    made["steps"][0]["objectives"] = {"rpo": "24h"}  # an RTO without a check is refused
     ran = town.run(made)
     assert ran.code == 3
     assert "nobody read the restored data" in town.judged("restored-data")["observed"]

@@ -1,0 +1,106 @@
+"""What a drill asks of a step is done by its kind, or refused with its place before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drillkit.model.errors import SpecError
+from drillkit.spec.drills import Source, parse
+from drillkit.spec.files import Root, Roots
+from drillkit.steps.base import kind_named, kind_names
+
+EXPERIMENT = """\
+title: t
+description: d
+method:
+- {type: action, name: a, provider: {type: process, path: "true"}}
+"""
+
+
+def mistakes(folder: Path, steps: str) -> str:
+    (folder / "experiments").mkdir(exist_ok=True)
+    (folder / "experiments" / "foreign.yaml").write_text(EXPERIMENT)
+    roots = Roots((Root(folder, "project"),))
+    text = f"drill: d\nsteps:\n{steps}\n"
+    try:
+        parse(Source("d.yaml", text, roots, folder=folder)).resolve()
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+COMMAND = "- {name: a, uses: command, with: {run: [x]}, %s}"
+RESTORE = "- {uses: velero.restore, with: {backup: b, namespaces: {a: b}}, %s}"
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        (
+            "- {uses: wait, with: {for: 1s}, objectives: {rto: 1m}}",
+            "steps[0].objectives.rto: a `wait` step has no rto: nothing it does "
+            "brings back what was lost. Leave it out; it is measured by",
+        ),
+        (
+            "- {uses: wait, with: {for: 1s}, checks: [{command: [x]}]}",
+            "steps[0].checks[0].command: a `wait` step runs no checks",
+        ),
+        (COMMAND % "objectives: {recovery: 1m}", "a `command` step has no recovery"),
+        (COMMAND % "objectives: {rto: 1m}", "an RTO ends with the last passing check"),
+        (
+            COMMAND % "objectives: {rpo: 1m}, checks: [{http: 'http://x/'}]",
+            "an RPO is read from the data: declare a check `canary` or `newest`",
+        ),
+        (
+            COMMAND % "checks: [{sql: select 1}]",
+            "checks[0].sql: a `command` step restores no database itself: say which one to ask "
+            "with `instance`",
+        ),
+        (
+            COMMAND % "checks: [{http: {service: web}}]",
+            "a `command` step makes no namespace to look for a service in: give `http` a URL",
+        ),
+        (COMMAND % "checks: [{checksum: id, table: t}]", "runs no `checksum` check; it runs"),
+        (
+            "- {uses: chaostoolkit, with: {experiment: foreign}, objectives: {recovery: 1m}}",
+            "objectives.recovery: no action of experiment `foreign` is one of drillkit's own",
+        ),
+        (RESTORE % "checks: [{sql: select 1}]", "a `velero.restore` step runs no `sql` check"),
+        (RESTORE % "objectives: {recovery: 1m}", "a `velero.restore` step has no recovery"),
+        (RESTORE % "checks: [{canary: c, instance: i}]", "`instance` goes with checks of"),
+        (
+            f"{COMMAND % 'limit: 1m'}\n- {{uses: command, with: {{run: ['${{steps.a.outputs.ip}}']}}}}",
+            "`${steps.a.outputs.ip}`: a `command` step gives no output `ip`; known: disrupted",
+        ),
+    ],
+)
+def test_what_a_kind_does_not_serve_is_refused_with_its_place(
+    tmp_path: Path, step: str, what: str
+) -> None:
+    assert what in mistakes(tmp_path, step)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        COMMAND % "objectives: {rto: 1m}, checks: [{http: 'http://x/'}, {command: [x]}]",
+        COMMAND % "objectives: {rpo: 1m}, checks: [{canary: c, instance: db}]",
+        COMMAND % "objectives: {detect: {alert: A, within: 1m}}",
+        "- {uses: chaostoolkit, with: {experiment: foreign}, objectives: {rto: 1m}, "
+        "checks: [{command: [x]}]}",
+        RESTORE % "objectives: {rto: 1m, rpo: 1h}, checks: [{http: {service: web, path: /}}]",
+        f"{COMMAND % 'limit: 1m'}\n- {{uses: command, with: {{run: [x], "
+        "disrupted: '${steps.a.outputs.disrupted}'}}",
+    ],
+)
+def test_what_a_kind_serves_is_taken(tmp_path: Path, step: str) -> None:
+    assert mistakes(tmp_path, step) == ""
+
+
+@pytest.mark.parametrize("name", kind_names())
+def test_a_kind_that_measures_an_rto_has_a_way_to_end_it(name: str) -> None:
+    kind = kind_named(name)
+    if "rto" in kind.objectives:
+        assert kind.checks or kind.reads_itself

@@ -106,7 +106,10 @@ EXPERIMENT = """\
 title: t
 description: d
 configuration: {namespace: shop, selector: app=web, count: 1}
-method: []
+method:
+- type: action
+  name: kill
+  provider: {type: python, module: drillkit.faults.pods, func: delete}
 """
 
 HEAD = "drill: d\nsteps:\n- uses: velero.restore\n  with: {source: s}\n"

@@ -11,12 +11,16 @@ import os
 import sys
 from typing import NoReturn
 
+from drillkit.secrets.encoding import encodable
+from drillkit.secrets.streams import guard_terminal
+
 
 def main() -> NoReturn:
     """The entry point `drillkit`: ends the process."""
     # Imports make many objects and no garbage; to look through them again and again would take
     # longer than some.
     gc.set_threshold(20_000, 20, 20)
+    guard_terminal()
     code = _run()
     # Taking some hundred modules apart takes as long as many a command. What must be ended was
     # ended by then.
@@ -31,6 +35,9 @@ def _run() -> int:
     """Run the command that was typed, and give the exit code."""
     import click
 
+    if garbled := [word for word in sys.argv[1:] if encodable(word) != word]:
+        click.echo(f"drillkit: expected arguments in UTF-8, found {garbled[0]!a}", err=True)
+        return 2
     from drillkit.cli.group import cli
     from drillkit.model.errors import DrillError
 

@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drillkit.clients.identity import Identity, pinned
+from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
+from drillkit.secrets import learn
 
 if (
     TYPE_CHECKING
@@ -37,6 +39,7 @@ class Clients:
         """`expected`: the cluster and account that the target must turn out to be, verified by
         each connection before its first request. Default: as the target pins them.
         """
+        learn(to_data(target))
         self.target = target
         self._expected = expected or pinned(target)
         self.clock = clock

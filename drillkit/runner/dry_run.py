@@ -12,6 +12,7 @@ from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import Refused
 from drillkit.model.records import Entry
 from drillkit.plan import Plan, survey
+from drillkit.runner.run_start import learn_secrets
 from drillkit.steps.base import Act, Experiment, RunNames
 
 LOOK_S = 60.0
@@ -40,6 +41,7 @@ def plan_only(
     """What the drill would do to the target. Touches nothing: the fence of its clients
     is closed.
     """
+    learn_secrets(drill, find_experiment)
     clock, fence = SystemClock(), Fence()
     fence.close("this only looks")
     clients = Clients(target, clock, fence)

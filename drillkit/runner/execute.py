@@ -46,6 +46,7 @@ from drillkit.runner.run_start import (
     Place,
     cannot_be_written,
     each_step,
+    learn_secrets,
     open_place,
     opening_record,
     operator,
@@ -125,6 +126,7 @@ class _Run:
     def __init__(self, request: Request, clock: Clock) -> None:
         self.request, self.clock = request, clock
         drill = request.drill
+        learn_secrets(drill, request.find_experiment)
         self.place: Place = open_place(
             request.reports, request.names, request.target.name, drill.owner
         )

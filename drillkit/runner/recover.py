@@ -44,6 +44,7 @@ from drillkit.model.records import (
 from drillkit.runner.keep import spared
 from drillkit.runner.run_start import boot_id, operator
 from drillkit.runner.settle import settled
+from drillkit.secrets import learn
 
 State: TypeAlias = Literal[
     "clean", "still running", "dirty", "refused", "unreadable", "away", "not begun"
@@ -245,6 +246,7 @@ def _clean(
         # Its journal is left as it is: there is nothing to add, and maybe no whole line to add to.
         unregister(run.id)
         return Recovered(run, "clean", "it ended before it opened, so it touched nothing")
+    learn([record.data for record in history if record.kind in ("run.opened", "undo.planned")])
     journal = Journal(run.journal, clock=clock)
     try:
         journal.append(RunRecovered(operator(), boot_id()))

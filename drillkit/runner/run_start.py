@@ -4,6 +4,7 @@ the world.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import os
@@ -11,19 +12,22 @@ import platform
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from drillkit import __version__
+from drillkit.clients.chaostoolkit.literals import secret_values, secret_variables
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.model.drill import Drill, Group, Step, Target
-from drillkit.model.errors import UsageError
+from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import ListedStep, RunOpened
-from drillkit.steps.base import RunNames, kind_named
+from drillkit.secrets import KNOWN, encodable, learn
+from drillkit.secrets.environment import remember
+from drillkit.steps.base import Experiment, RunNames, kind_named
 
 _ALPHABET = "bcdfghjkmnpqrstvwxz2456789"
 
@@ -74,12 +78,12 @@ def cannot_be_written(where: Path, error: OSError) -> UsageError:
 def operator() -> str:
     """Who runs this: DRILLKIT_OPERATOR, else user@host."""
     if named := os.environ.get("DRILLKIT_OPERATOR"):
-        return named
+        return encodable(named)
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # no name for this uid, as in many containers
         user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
+    return encodable(f"{user}@{socket.gethostname()}")
 
 
 def versions() -> dict[str, str]:
@@ -108,6 +112,21 @@ def each_step(drill: Drill) -> list[tuple[Step, str]]:
         else:
             found.append((entry, ""))
     return found
+
+
+def learn_secrets(drill: Drill, find_experiment: Callable[[str], Experiment]) -> None:
+    """Know what a drill and its experiments refer to, before anything is written or started."""
+    learn(to_data(drill))
+    for step, _ in each_step(drill):
+        name = step.with_.get("experiment")
+        if step.uses != "chaostoolkit" or not isinstance(name, str):
+            continue
+        # One that cannot be read is told by whoever runs it.
+        with contextlib.suppress(DrillError, OSError):
+            experiment = find_experiment(name).data
+            KNOWN.learn(secret_values(experiment))
+            for variable in secret_variables(experiment):
+                remember(variable)
 
 
 def opening_record(

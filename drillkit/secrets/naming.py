@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,25 +12,31 @@ WORDS = (
     r"|credentials?|cookie|session[-_]?key|signature)"
 )
 """Pattern of the words that make a name a secret's, for use inside other patterns."""
-_SECRET = re.compile(
-    r"(?:pass(?:word|wd|phrase)?|pwd)(?:[-_.]?\d+)?$|secret|token|api[-_]?key|access[-_]?key"
+_SECRET = (
+    r"(?i)(?:pass(?:word|wd|phrase)?|pwd)(?:[-_.]?\d+)?$|secret|token|api[-_]?key|access[-_]?key"
     r"|canary[-_]?key|authorization|credential|private[-_]?key|cookie"
-    r"|(?:^|[-_.])auth(?:[-_.](?:key|header))?$",
-    re.IGNORECASE,
+    r"|(?:^|[-_.])auth(?:[-_.](?:key|header))?$"
 )
-_ABOUT = re.compile(
-    r"(?:name|namespace|ref|references?|file|path|folder|dir|id|arn|type|kind|count|size|url|uri"
-    r"|version|seconds|minutes|days|_s|expiry|expires|ttl|mode|policy|class|status|rotation)s?$",
-    re.IGNORECASE,
+_ABOUT = (
+    r"(?i)(?:name|namespace|ref|references?|file|path|folder|dir|id|arn|type|kind|count|size|url|uri"
+    r"|version|seconds|minutes|days|_s|expiry|expires|ttl|mode|policy|class|status|rotation)s?$"
 )
 """Ends of names that say something about a secret and do not hold it, such as `secretName`."""
 
 
+@functools.cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compiled when they are needed first: most commands need none."""
+    return re.compile(_SECRET), re.compile(_ABOUT)
+
+
+@functools.lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether a value of that name (a key, a header, an environment variable) is a secret. Names
     of resources, such as `secret/shop/web`, are none.
     """
-    return "/" not in name and _SECRET.search(name) is not None and _ABOUT.search(name) is None
+    secret, about = _patterns()
+    return "/" not in name and secret.search(name) is not None and about.search(name) is None
 
 
 def named_literals(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:

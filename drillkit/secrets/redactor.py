@@ -4,14 +4,13 @@ and what can be nothing else than a credential.
 
 from __future__ import annotations
 
-import base64
-import html
+import functools
 import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from drillkit.secrets.naming import WORDS, is_secret_name
 
@@ -29,62 +28,72 @@ _REFERENCE = r"(?:(?:env|file|aws-secret):|\$\{|\[secret\])"
 _LONE_REFERENCE = re.compile(r"(?:env|file|aws-secret):\S.*|(?:\$\$?\{[^{}]*\})+", re.DOTALL)
 _NAME = rf"[\w.-]{{0,40}}{WORDS}[\w.-]{{0,40}}"
 
-_SURE: tuple[tuple[re.Pattern[str], str], ...] = (
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """What can be nothing else than a credential."""
+
+    needles: tuple[str, ...]
+    """In lower case; without one of them in a text, nobody needs to look closer."""
+    pattern: str
+    instead: str = rf"\g<before>{HIDDEN}"
+
+    def hide(self, text: str, lower: str) -> str:
+        if not any(needle in lower for needle in self.needles):
+            return text
+        return _compiled(self.pattern).sub(self.instead, text)
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when it is needed first: most commands need none."""
+    return re.compile(pattern)
+
+
+_SURE = (
     # -----BEGIN ... PRIVATE KEY----- up to its end
-    (
-        re.compile(
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
-        ),
+    _Sign(
+        ("private key",),
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
         HIDDEN,
     ),
     # https://user:password@host, and https://long-token@host
-    (
-        re.compile(
-            rf"(?<=://)(?:[^/\s:@\"'<>]*:(?!{_REFERENCE})[^/\s@\"'<>]+|[^/\s:@\"'<>]{{16,}})(?=@)"
-        ),
+    _Sign(
+        ("@",),
+        rf"(?<=://)(?:[^/\s:@\"'<>]*:(?!{_REFERENCE})[^/\s@\"'<>]+|[^/\s:@\"'<>]{{16,}})(?=@)",
         HIDDEN,
     ),
     # Authorization: anything. Cookie: anything
-    (
-        re.compile(
-            r"(?P<before>\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
-            rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",
-            re.I,
-        ),
-        rf"\g<before>{HIDDEN}",
+    _Sign(
+        ("authorization", "cookie", "x-api-", "x-auth-"),
+        r"(?i)(?P<before>\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
+        rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",
     ),
     # Bearer abc, Basic abc: a word of English has neither digits nor capitals
-    (
-        re.compile(
-            r"(?P<before>\b(?:[Bb]earer|[Bb]asic|BEARER|BASIC)\s{1,4})"
-            r"(?=[A-Za-z0-9+/=._~-]{0,200}[0-9A-Z+/=_]|[a-z.~-]{20})[A-Za-z0-9+/=._~-]{8,}"
-        ),
-        rf"\g<before>{HIDDEN}",
+    _Sign(
+        ("bearer", "basic"),
+        r"(?P<before>\b(?:[Bb]earer|[Bb]asic|BEARER|BASIC)\s{1,4})"
+        r"(?=[A-Za-z0-9+/=._~-]{0,200}[0-9A-Z+/=_]|[a-z.~-]{20})[A-Za-z0-9+/=._~-]{8,}",
     ),
     # ?access_token=abc
-    (
-        re.compile(
-            rf"(?P<before>[?&;](?:{_NAME}|sig|key|code|auth|pwd)=)(?!{_REFERENCE})[^&;\s\"'<>#\\]+",
-            re.I,
-        ),
-        rf"\g<before>{HIDDEN}",
+    _Sign(
+        ("?", "&", ";"),
+        rf"(?i)(?P<before>[?&;](?:{_NAME}|sig|key|code|auth|pwd)=)(?!{_REFERENCE})"
+        r"[^&;\s\"'<>#\\]+",
     ),
     # JSON Web Tokens and AWS access keys, wherever they stand
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),
+    _Sign(("eyj",), r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", HIDDEN),
+    _Sign(("akia", "asia"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
 )
 # password=abc, "apiKey": "abc", --token abc, DB_PASSWORD: abc
-_ASSIGNED = re.compile(
+_ASSIGNED = (
     # No open-ended run before the word: on a megabyte without spaces that would take for ever.
-    rf"(?P<before>{WORDS}[\w-]{{0,40}}[\"']?\s{{0,8}}[=:]\s{{0,8}}"
+    rf"(?i)(?P<before>{WORDS}[\w-]{{0,40}}[\"']?\s{{0,8}}[=:]\s{{0,8}}"
     rf"|--[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}\s{{1,8}})"
-    rf"(?P<quote>[\"']?)(?!{_REFERENCE})[^\s\"',;&}}]+(?P=quote)",
-    re.I,
+    rf"(?P<quote>[\"']?)(?!{_REFERENCE})[^\s\"',;&}}]+(?P=quote)"
 )
-_OPTION = re.compile(rf"--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}", re.I)
-_OPTION_WITH = re.compile(
-    rf"(?P<before>--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}=)(?!{_REFERENCE}).+", re.I | re.S
-)
+_OPTION = rf"(?i)--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}"
+_OPTION_WITH = rf"(?is)(?P<before>--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}=)(?!{_REFERENCE}).+"
 
 
 class Redactor:
@@ -133,13 +142,14 @@ class Redactor:
         """The text without known values and credentials."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
-        for pattern, instead in _SURE:
-            text = pattern.sub(instead, text)
+        lower = text.lower()
+        for sign in _SURE:
+            text = sign.hide(text, lower)
         return text
 
     def foreign(self, text: str) -> str:
         """`text` for what others wrote, such as logs: values behind secrets' names go, too."""
-        return _ASSIGNED.sub(rf"\g<before>\g<quote>{HIDDEN}\g<quote>", self.text(text))
+        return _compiled(_ASSIGNED).sub(rf"\g<before>\g<quote>{HIDDEN}\g<quote>", self.text(text))
 
     def content(self, content: bytes) -> bytes:
         """`foreign` for a file; one that is no UTF-8 loses what can be told in its bytes."""
@@ -181,8 +191,11 @@ class Redactor:
                 follows = False
                 yield HIDDEN
             else:
-                follows = _OPTION.fullmatch(item) is not None and item.startswith("-")
-                yield self.text(_OPTION_WITH.sub(rf"\g<before>{HIDDEN}", item))
+                option = item.startswith("-")
+                follows = option and _compiled(_OPTION).fullmatch(item) is not None
+                if option:
+                    item = _compiled(_OPTION_WITH).sub(rf"\g<before>{HIDDEN}", item)
+                yield self.text(item)
 
 
 KNOWN = Redactor()
@@ -222,6 +235,8 @@ def _forms(value: str) -> set[str]:
 
 
 def _escaped(text: str) -> Iterator[str]:
+    import html
+
     yield repr(text)[1:-1]
     yield repr(text + "'\"")[1:-4]  # with its single quotes escaped
     yield ascii(text)[1:-1]
@@ -234,6 +249,8 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> Iterator[str]:
+    from urllib.parse import quote, quote_plus
+
     raw = text.encode(errors="surrogateescape")
     for form in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
         yield form
@@ -242,6 +259,8 @@ def _quoted(text: str) -> Iterator[str]:
 
 def _base64(raw: bytes) -> Iterator[str]:
     """A value in base64: alone, and behind any prefix, such as `user:`."""
+    import base64
+
     yield base64.b64encode(raw).decode()
     yield base64.urlsafe_b64encode(raw).decode()
     for before in (0, 1, 2):

@@ -6,12 +6,13 @@ to be read and never shows it, and every value that is resolved is known to the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from drillkit.model.errors import UsageError
 from drillkit.secrets.environment import PUBLIC, remember
@@ -90,6 +91,21 @@ def resolve_all(
         else value
         for name, value in values.items()
     }
+
+
+def learn(data: Any) -> None:
+    """Know every value that plain data refers to, before anything can show it: what can be read
+    here at once, from the environment and from files. What leads nowhere is told where it is used.
+    """
+    if isinstance(data, Mapping):
+        for inner in data.values():
+            learn(inner)
+    elif isinstance(data, list | tuple):
+        for inner in data:
+            learn(inner)
+    elif isinstance(data, str) and is_reference(data) and not data.startswith("aws-secret:"):
+        with contextlib.suppress(UsageError):
+            resolve(data, "a secret")
 
 
 def login(reference: str, what: str, vault: Callable[[], Vault]) -> Login:

@@ -7,6 +7,7 @@ in the experiment's file it stands.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
@@ -14,6 +15,12 @@ from drillkit.secrets import is_secret_name
 from drillkit.secrets.redactor import is_literal
 
 MARKER = "drillkit.from-file"
+_PLACES = re.compile(
+    r"(?i)(?:context|host|region|profile|namespace|kubeconfig|url|endpoint|file|path|verify_ssl|in_pod)$"
+)
+"""Names in `secrets` whose values say where something is: extensions are configured there, too, and
+to hide the name of a context would garble every report.
+"""
 
 
 def secret_values(
@@ -79,8 +86,9 @@ def _given(secrets: Any, environment: Mapping[str, str]) -> Iterator[str]:
         if secrets.get("type") == "env":
             yield environment.get(str(secrets.get("key")), "")
         elif secrets.get("type") != "vault":
-            for value in secrets.values():
-                yield from _given(value, environment)
+            for key, value in secrets.items():
+                if not _PLACES.search(str(key)):
+                    yield from _given(value, environment)
     elif isinstance(secrets, str | int) and not isinstance(secrets, bool):
         yield str(secrets)
 

@@ -22,6 +22,7 @@ from drillkit import __version__
 from drillkit.clients.chaostoolkit.literals import secret_values, secret_variables
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
+from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import ListedStep, RunOpened

@@ -49,6 +49,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _RESTORES,
         "List and remove what runs of any machine left behind.",
     ),
+    "history": (
+        "drillkit.cli.history:history",
+        _PROOF,
+        "What the runs came to over time, and what is proven.",
+    ),
+    "compare": ("drillkit.cli.history:compare", _PROOF, "Put two runs side by side."),
     "verify": (
         "drillkit.cli.evidence:verify",
         _PROOF,

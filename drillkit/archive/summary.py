@@ -1,0 +1,168 @@
+"""What one run came to, small enough to hold thousands of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from drillkit.judge import judge
+from drillkit.judge.wording import title
+from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.records import History, RunOpened
+from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
+
+MEASURES: Mapping[str, str] = {
+    "rto": "RTO",
+    "rpo": "RPO",
+    "recovery": "recovery",
+    "detect": "time to detect",
+}
+"""What a step is measured by, and its name for people."""
+_SYSTEM = ("source", "schedule", "backup", "cluster", "replication_group")
+"""Arguments that name the system that a restore is of; the first that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One number of one step."""
+
+    value_s: float
+    """Seconds."""
+    bound_s: float | None
+    """Its objective; None: it was measured and not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSummary:
+    """What one step came to."""
+
+    name: str
+    uses: str
+    holds: Holds
+    outcome: str
+    system: str
+    """What it restored, such as `microservices-dev-db`; '' where it restores nothing."""
+    measured: Mapping[str, Measured]
+    """By the keys of `MEASURES`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What one run came to. Times are seconds since the epoch."""
+
+    run: str
+    drill: str
+    target: str
+    started: float
+    ended: float
+    holds: Holds
+    exit_code: int
+    headline: str
+    owner: str
+    operator: str
+    region: str
+    emulated: bool
+    """The target was not real: no evidence of anything that is."""
+    outage_s: float
+    """All outages of probes that the drill may affect, by the upper end of their brackets."""
+    longest_gap_s: float
+    lost: int
+    """Requests."""
+    steps: tuple[StepSummary, ...]
+    findings: tuple[str, ...]
+    """What they are about, for people."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a rehearsal that was done: on something real, to its end or to a
+        weakness.
+        """
+        return not self.emulated and self.exit_code in (0, 1)
+
+    def measures(self) -> Iterator[tuple[str, str, Measured]]:
+        """(step, measure, number) of all steps."""
+        for step in self.steps:
+            for name, measured in step.measured.items():
+                yield step.name, name, measured
+
+
+def summarize(history: History) -> RunSummary | None:
+    """What a run came to; None: it ended before it opened, so there is nothing to tell."""
+    opened = next((r for r in history if isinstance(r.entry, RunOpened)), None)
+    if opened is None or not isinstance(opened.entry, RunOpened):
+        return None
+    entry, verdict = opened.entry, judge(history)
+    return RunSummary(
+        run=entry.run,
+        drill=entry.drill_name,
+        target=entry.target_name,
+        started=opened.at,
+        ended=max(record.at for record in history),
+        holds=verdict.holds,
+        exit_code=verdict.exit_code,
+        headline=verdict.headline,
+        owner=entry.drill.owner if entry.drill else "",
+        operator=entry.operator,
+        region=entry.target.aws.region if entry.target and entry.target.aws else "",
+        emulated=bool(entry.target and entry.target.emulated),
+        outage_s=_outage_s(verdict),
+        longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
+        lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
+        steps=tuple(_steps(verdict, entry.drill)),
+        findings=tuple(dict.fromkeys(title(finding.about) for finding in verdict.findings)),
+    )
+
+
+def _users(verdict: Verdict) -> list[SliSummary]:
+    return [sli for sli in verdict.slis if not sli.control]
+
+
+def _outage_s(verdict: Verdict) -> float:
+    during = [sli for sli in _users(verdict) if sli.phase == "during"]
+    return round(sum(outage.most_s for sli in during for outage in sli.outages), 3)
+
+
+def _steps(verdict: Verdict, drill: Drill | None) -> Iterator[StepSummary]:
+    declared = {step.name: step for step in _declared(drill)}
+    for judged in verdict.steps:
+        step = declared.get(judged.name)
+        yield StepSummary(
+            judged.name,
+            judged.uses,
+            judged.holds,
+            judged.outcome,
+            _system(step) if step else "",
+            dict(_measured(judged, step)),
+        )
+
+
+def _declared(drill: Drill | None) -> Iterator[Step]:
+    for entry in drill.steps if drill else ():
+        if isinstance(entry, Group):
+            yield from entry.parallel
+        else:
+            yield entry
+
+
+def _system(step: Step) -> str:
+    if not step.uses.endswith("restore"):
+        return ""
+    return next((str(step.with_[key]) for key in _SYSTEM if step.with_.get(key)), "")
+
+
+def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, Measured]]:
+    objectives = step.objectives if step else None
+    detect = objectives.detect.within if objectives and objectives.detect else None
+    for name, value_s, bound in (
+        ("rto", judged.rto_s, objectives.rto if objectives else None),
+        ("rpo", judged.rpo_s, objectives.rpo if objectives else None),
+        ("recovery", judged.recovery_s, objectives.recovery if objectives else None),
+        ("detect", judged.detect_s, detect),
+    ):
+        if value_s is not None:
+            yield name, Measured(round(value_s, 3), _seconds(bound))
+
+
+def _seconds(bound: timedelta | None) -> float | None:
+    return bound.total_seconds() if bound is not None else None

@@ -1,0 +1,136 @@
+"""Did a number change, and since when? A change is told apart from noise by Pettitt's test.
+
+A. N. Pettitt, A Non-Parametric Approach to the Change-Point Problem, Applied Statistics 28 (1979),
+126-135: U_t = sum of sign(x_i - x_j) over i <= t < j; K = max |U_t|; p is about
+2 exp(-6 K^2 / (n^3 + n^2)). It assumes nothing of the numbers' distribution but that they are
+independent and that there is at most one change.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from drillkit.archive.summary import MEASURES, RunSummary
+
+LEAST_RUNS = 8
+"""Of fewer the approximation says nothing."""
+ALPHA = 0.05
+"""Share of false alarms, per series, where nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One number of one run."""
+
+    run: str
+    at: float
+    value_s: float
+    bound_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measure of one step over the runs of a drill on a target."""
+
+    drill: str
+    target: str
+    step: str
+    measure: str
+    points: tuple[Point, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: `RTO of database`."""
+        return f"{MEASURES[self.measure]} of {self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A number that is not what it was."""
+
+    since: Point
+    """The first run of the new kind."""
+    before_s: float
+    """Median until then."""
+    after_s: float
+    """Median since."""
+    p: float
+    """How often so large a step would show if nothing had changed."""
+
+    @property
+    def slower(self) -> bool:
+        """Longer than before."""
+        return self.after_s > self.before_s
+
+
+def series_of(runs: Sequence[RunSummary]) -> tuple[Series, ...]:
+    """Every measure of every step, oldest run first."""
+    found: dict[tuple[str, str, str, str], list[Point]] = {}
+    for run in runs:
+        for step, measure, number in run.measures():
+            key = run.drill, run.target, step, measure
+            point = Point(run.run, run.started, number.value_s, number.bound_s)
+            found.setdefault(key, []).append(point)
+    return tuple(Series(*key, tuple(points)) for key, points in sorted(found.items()))
+
+
+def change_in(series: Series, alpha: float = ALPHA) -> Change | None:
+    """The change in a series, if there is one that noise does not explain at `alpha`."""
+    points = series.points
+    if len(points) < LEAST_RUNS:
+        return None
+    values = [point.value_s for point in points]
+    position, p = pettitt(values)
+    if p >= alpha:
+        return None
+    return Change(
+        points[position],
+        statistics.median(values[:position]),
+        statistics.median(values[position:]),
+        p,
+    )
+
+
+def pettitt(values: Sequence[float]) -> tuple[int, float]:
+    """(position of the first value after the likeliest change, p). Needs two values at least."""
+    n = len(values)
+    ranks = _midranks(values)
+    best, at, total = 0.0, 1, 0.0
+    for t in range(1, n):
+        total += ranks[t - 1]
+        u = abs(2 * total - t * (n + 1))  # U_t by ranks: the same sum of signs in one pass
+        if u > best:
+            best, at = u, t
+    return at, min(1.0, 2 * math.exp(-6 * best**2 / (n**3 + n**2)))
+
+
+def _midranks(values: Sequence[float]) -> list[float]:
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    for start, end in _ties(order, values):
+        for position in range(start, end):
+            ranks[order[position]] = (start + 1 + end) / 2
+    return ranks
+
+
+def _ties(order: Sequence[int], values: Sequence[float]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or values[order[end]] != values[order[start]]:
+            yield start, end
+            start = end
+
+
+def sparkline(values: Sequence[float], width: int = 24) -> str:
+    """The last `width` values as bars of eight heights; empty for none."""
+    bars = "▁▂▃▄▅▆▇█"
+    shown = list(values)[-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    if high == low:
+        return bars[3] * len(shown)
+    return "".join(bars[round((value - low) / (high - low) * 7)] for value in shown)

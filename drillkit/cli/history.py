@@ -1,0 +1,325 @@
+"""`history` and `compare`: what many runs came to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from drillkit.archive.compare import Compared, Row
+    from drillkit.archive.coverage import Covered
+    from drillkit.archive.scan import Archive
+    from drillkit.archive.summary import RunSummary
+    from drillkit.archive.trend import Change, Series
+
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+)
+_COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
+_COLUMNS = (
+    "run",
+    "started",
+    "drill",
+    "target",
+    "verdict",
+    "exit_code",
+    "emulated",
+    "step",
+    "measure",
+    "value_s",
+    "objective_s",
+)
+_SHOWN = 20
+"""Runs in the terminal's list; --json and --csv have them all."""
+
+
+@click.command()
+@click.option("--drill", default="", help="Of this drill only.")
+@click.option("--target", "-t", default="", help="On this target only.")
+@click.option("--since", default="", metavar="DATE|DURATION", help="2026-01-01, or 90d back.")
+@click.option("--quarter", default="", metavar="2026Q4", help="Of one quarter; a board's summary.")
+@click.option("--html", "as_html", is_flag=True, help="Write index.html into the reports folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one line per run and measured number.")
+@_OUT
+def history(
+    drill: str,
+    target: str,
+    since: str,
+    quarter: str,
+    as_html: bool,
+    as_json: bool,
+    as_csv: bool,
+    out: Path | None,
+) -> int:
+    """What the runs came to over time: verdicts, RTO and RPO against objectives, what got slower
+    and since when, which systems have a proven restore.
+    """
+    from drillkit.archive.scan import scan
+    from drillkit.cli.places import reports_folder
+    from drillkit.model.errors import UsageError
+
+    if sum((as_html, as_json, as_csv, bool(quarter))) > 1:
+        raise UsageError("--html, --json, --csv and --quarter are different answers: choose one")
+    reports = reports_folder(out)
+    begin, end = _quarter(quarter) if quarter else (_since(since), float("inf"))
+    archive = scan(reports, _judging).chosen(drill=drill, target=target, since=begin, until=end)
+    for text in archive.unread:
+        click.secho(f"cannot be read: {text}", err=True, fg="red")
+    if as_html:
+        from drillkit.report.index_page import write_index
+
+        click.echo(f"wrote {write_index(reports, archive)}")
+    elif quarter:
+        from drillkit.report.summary_page import summary
+
+        click.echo(summary(archive, quarter), nl=False)
+    elif as_json:
+        _print_json(archive)
+    elif as_csv:
+        _print_csv(archive)
+    else:
+        _print(archive, reports)
+    return 0
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@_OUT
+def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
+    """Put run AFTER beside run BEFORE: every number, new findings and those that are gone."""
+    from drillkit.archive.compare import compare as compared
+
+    found = compared(_summary(before, out), _summary(after, out))
+    if as_json:
+        from drillkit.model.codec import to_data
+
+        click.echo(json.dumps(to_data(found), indent=2))
+    else:
+        _print_compared(found)
+    return 0
+
+
+def _summary(name: str, out: Path | None) -> RunSummary:
+    from drillkit.archive.summary import summarize
+    from drillkit.cli.places import reports_folder
+    from drillkit.journal.file import read
+    from drillkit.journal.runs import JOURNAL, find_run
+    from drillkit.model.errors import UsageError
+
+    folder = find_run(name, reports_folder(out))
+    found = summarize(read(folder / JOURNAL))
+    if found is None:
+        raise UsageError(f"{folder}: the run ended before it opened; there is nothing to compare")
+    return found
+
+
+def _judging(count: int) -> None:
+    if count % 200 == 0 and sys.stderr.isatty():
+        click.echo(f"judged {count} runs; the next time they are remembered", err=True)
+
+
+def _since(text: str) -> float:
+    from drillkit.model.units import parse_duration
+
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        pass
+    try:
+        back = parse_duration(text)
+        return (datetime.now(UTC) - back).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"expected a date such as 2026-01-01 or a duration such as 90d, found `{text}`",
+            param_hint="--since",
+        ) from error
+
+
+def _quarter(text: str) -> tuple[float, float]:
+    year, _, quarter = text.upper().partition("Q")
+    if not (year.isdigit() and len(year) == 4 and quarter in ("1", "2", "3", "4")):
+        raise click.BadParameter(f"expected a quarter such as 2026Q4, found `{text}`")
+    first = 3 * int(quarter) - 2
+    begin = datetime(int(year), first, 1, tzinfo=UTC)
+    end = datetime(int(year) + (first == 10), (first + 3 - 1) % 12 + 1, 1, tzinfo=UTC)
+    return begin.timestamp(), end.timestamp()
+
+
+def _print_json(archive: Archive) -> None:
+    from drillkit.archive.coverage import coverage
+    from drillkit.archive.trend import change_in, series_of
+    from drillkit.model.codec import to_data
+
+    series = series_of(archive.runs)
+    changes = {s: change for s in series if (change := change_in(s))}
+    data = {
+        "runs": to_data(archive.runs),
+        "changes": [
+            {
+                "drill": s.drill,
+                "target": s.target,
+                "step": s.step,
+                "measure": s.measure,
+                **to_data(c),
+            }
+            for s, c in changes.items()
+        ],
+        "coverage": [
+            {
+                "system": each.system,
+                "target": each.target,
+                "tried": each.tried,
+                "proven": each.proven.run if each.proven else None,
+                "last": each.last.run,
+            }
+            for each in coverage(archive.runs)
+        ],
+        "unread": list(archive.unread),
+    }
+    click.echo(json.dumps(data, indent=1))
+
+
+def _print_csv(archive: Archive) -> None:
+    rows = csv.writer(sys.stdout)
+    rows.writerow(_COLUMNS)
+    for run in archive.runs:
+        head = [run.run, _date(run.started), run.drill, run.target, run.holds, run.exit_code]
+        numbers: list[tuple[object, ...]] = [
+            (step, measure, number.value_s, number.bound_s)
+            for step, measure, number in run.measures()
+        ]
+        for number in numbers or [("", "", "", "")]:
+            rows.writerow([*head, run.emulated, *number])
+
+
+def _print(archive: Archive, reports: Path) -> None:
+    from drillkit.archive.coverage import coverage
+    from drillkit.archive.trend import change_in, series_of
+
+    if not archive.runs:
+        click.echo(f"no run in {reports} fits; every run writes one: drillkit run NAME")
+        return
+    _print_runs(archive.runs)
+    series = series_of(archive.runs)
+    _print_series(series, [change_in(each) for each in series])
+    _print_coverage(coverage(archive.runs))
+
+
+def _print_runs(runs: Sequence[RunSummary]) -> None:
+    shown = runs[-_SHOWN:]
+    if len(runs) > len(shown):
+        click.echo(f"the last {len(shown)} of {len(runs)} runs")
+    width = max(len(run.drill) for run in shown)
+    for run in shown:
+        place = f"{run.target}{' (emulated)' if run.emulated else ''}"
+        click.echo(f"{_date(run.started)}  {run.drill:{width}}  {place}  ", nl=False)
+        click.secho(f"{_word(run):8}", fg=_COLORS[run.holds], nl=False)
+        click.echo(f"  {run.headline.partition(': ')[2][:90]}")
+    counts = ", ".join(
+        f"{sum(_word(r) == word for r in runs)} {word}"
+        for word in ("met", "violated", "unknown", "refused", "dirty")
+        if any(_word(r) == word for r in runs)
+    )
+    click.echo(f"{len(runs)} runs: {counts}")
+
+
+def _word(run: RunSummary) -> str:
+    return {4: "refused", 5: "dirty"}.get(run.exit_code, str(run.holds))
+
+
+def _print_series(series: Sequence[Series], changes: Iterable[Change | None]) -> None:
+    from drillkit.archive.trend import sparkline
+    from drillkit.model.units import format_duration
+
+    if series:
+        click.secho("\nmeasured", bold=True)
+    for each, change in zip(series, changes, strict=True):
+        last = each.points[-1]
+        bound = f" (objective {format_duration(last.bound_s)})" if last.bound_s else ""
+        line = sparkline([point.value_s for point in each.points])
+        click.echo(
+            f"  {each.drill} on {each.target}: {each.name} {line} "
+            f"{format_duration(last.value_s)}{bound}"
+        )
+        if change:
+            word, color = ("slower", "red") if change.slower else ("faster", "green")
+            click.secho(
+                f"    {word} since {_date(change.since.at)}: {format_duration(change.before_s)} "
+                f"before, {format_duration(change.after_s)} since (medians; Pettitt's test, "
+                f"p = {change.p:.2g})",
+                fg=color,
+            )
+
+
+def _print_coverage(several: Sequence[Covered]) -> None:
+    from drillkit.model.units import format_duration
+
+    if several:
+        click.secho("\nrestores proven", bold=True)
+    for each in several:
+        if each.proven is None or each.step is None:
+            click.secho(
+                f"  {each.system} on {each.target}: never ({each.tried} tried, last "
+                f"{_date(each.last.started)})",
+                fg="red",
+            )
+            continue
+        numbers = ", ".join(
+            f"{name.upper()} {format_duration(each.step.measured[name].value_s)}"
+            for name in ("rto", "rpo")
+            if name in each.step.measured
+        )
+        region = f" in {each.proven.region}" if each.proven.region else ""
+        failed = f"; the last try, {_date(each.last.started)}, did not hold"
+        click.echo(
+            f"  {each.system} on {each.target}{region}: {_date(each.proven.started)} {numbers}"
+            f"{failed if each.since_failed else ''}"
+        )
+
+
+def _print_compared(found: Compared) -> None:
+    for word, run in (("before", found.before), ("after", found.after)):
+        click.echo(f"{word:7} {run.run}  {_date(run.started)}  ", nl=False)
+        click.secho(run.headline, fg=_COLORS[run.holds])
+    if found.caution:
+        click.secho(found.caution, fg="yellow")
+    click.echo()
+    width = max(len(row.name) for row in found.rows)
+    for row in found.rows:
+        click.echo(f"  {row.name:{width}}  {_row(row)}")
+    for sign, findings in (("new", found.new), ("gone", found.gone)):
+        for text in findings:
+            click.secho(f"  {sign} finding: {text}", fg="red" if sign == "new" else "green")
+
+
+def _row(row: Row) -> str:
+    def shown(value: float | None) -> str:
+        from drillkit.model.units import format_duration
+
+        if value is None:
+            return "not measured"
+        return format_duration(value) if row.unit == "s" else f"{value:,.0f}"
+
+    text = f"{shown(row.before):>14}  {shown(row.after):>14}"
+    if row.difference:
+        sign = "+" if row.difference > 0 else "-"
+        text += f"  {sign}{shown(abs(row.difference))}"
+    if row.bound is not None:
+        text += f"  (objective {shown(row.bound)})"
+    return text
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}"

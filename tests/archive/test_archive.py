@@ -1,0 +1,237 @@
+"""Many runs: read once, remembered, never told wrongly."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from drillkit.archive import cache
+from drillkit.archive.compare import compare
+from drillkit.archive.coverage import coverage
+from drillkit.archive.scan import Archive, scan
+from drillkit.archive.trend import change_in, pettitt, series_of, sparkline
+from drillkit.model.verdict import Holds
+from drillkit.report.index_page import index
+from drillkit.report.summary_page import summary as quarter_page
+from tests.archive.conftest import summary
+from tests.conftest import CommandLine
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_every_stored_run_is_summarized_and_remembered(reports: Path) -> None:
+    judged: list[int] = []
+    first = scan(reports, judged.append)
+    assert len(first.runs) >= 10
+    assert judged
+    judged.clear()
+    assert scan(reports, judged.append) == first
+    assert judged == []
+
+
+def test_a_journal_that_has_changed_is_judged_again_and_one_that_is_gone_forgotten(
+    reports: Path,
+) -> None:
+    before = scan(reports)
+    journal = next(reports.glob("*/met/journal.jsonl"))
+    os.utime(journal, (1, 1))
+    judged: list[int] = []
+    assert scan(reports, judged.append) == before
+    assert judged == [1]
+    journal.unlink()
+    assert len(scan(reports).runs) == len(before.runs) - 1
+
+
+def test_a_damaged_journal_is_named_and_hides_no_other(reports: Path) -> None:
+    count = len(scan(reports).runs)
+    journal = next(reports.glob("*/met/journal.jsonl"))
+    journal.write_bytes(journal.read_bytes().replace(b"run.opened", b"run.0pened", 1))
+    found = scan(reports)
+    assert len(found.runs) == count - 1
+    assert len(found.unread) == 1
+    assert "met/journal.jsonl" in found.unread[0]
+
+
+@pytest.mark.parametrize("content", ["", "x", "[1]\n", '[1,"0"]\n[1,2]\n', "null\nnull\n"])
+def test_a_broken_cache_is_no_error(reports: Path, home: Path, content: str) -> None:
+    found = scan(reports)
+    (file,) = (home / "cache").iterdir()
+    file.write_text(content)
+    assert scan(reports) == found
+
+
+def test_where_nothing_can_be_kept_everything_is_judged_again(
+    reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = scan(reports)
+    monkeypatch.setenv("DRILLKIT_HOME", "/proc/nope")
+    assert scan(reports) == found
+
+
+def test_what_is_kept_is_what_was_read(reports: Path) -> None:
+    runs = scan(reports).runs
+    cache.save(reports, ((str(n), (1, 2), run) for n, run in enumerate(runs)))
+    assert [kept for _, kept in cache.load(reports).values()] == list(runs)
+
+
+def test_a_change_is_told_from_noise_and_dated() -> None:
+    noise = random.Random(11)
+    before = [summary(n, rto_s=600 + noise.uniform(-60, 60)) for n in range(10)]
+    after = [summary(n, rto_s=900 + noise.uniform(-60, 60)) for n in range(10, 18)]
+    (rto, _) = sorted(series_of(before + after), key=lambda s: s.measure != "rto")
+    change = change_in(rto)
+    assert change is not None
+    assert change.slower
+    assert change.since.run == after[0].run
+    assert 560 < change.before_s < 640
+    assert 860 < change.after_s < 940
+    (steady, _) = sorted(series_of(before), key=lambda s: s.measure != "rto")
+    assert change_in(steady) is None
+
+
+def test_the_test_rarely_cries_wolf() -> None:
+    """Of series in which nothing changed, at most the declared share is called changed."""
+    noise = random.Random(5)
+    trials = 600
+    cries = sum(pettitt([noise.gauss(0, 1) for _ in range(12)])[1] < 0.05 for _ in range(trials))
+    assert cries / trials <= 0.05
+
+
+def test_a_series_of_equal_numbers_never_changed() -> None:
+    assert pettitt([5.0] * 20)[1] == 1.0
+
+
+def test_pettitt_by_ranks_is_pettitt_by_signs() -> None:
+    noise = random.Random(2)
+    for _ in range(50):
+        values = [float(noise.randrange(6)) for _ in range(noise.randrange(2, 15))]
+        n = len(values)
+        signs = [
+            abs(
+                sum(
+                    (values[i] > values[j]) - (values[i] < values[j])
+                    for i in range(t)
+                    for j in range(t, n)
+                )
+            )
+            for t in range(1, n)
+        ]
+        at, p = pettitt(values)
+        k = max(signs)
+        import math
+
+        assert signs[at - 1] == k
+        assert p == pytest.approx(min(1.0, 2 * math.exp(-6 * k**2 / (n**3 + n**2))))
+
+
+def test_a_system_is_covered_by_its_last_restore_that_held_on_a_real_target() -> None:
+    runs = [
+        summary(0),
+        summary(30, holds=Holds.VIOLATED),
+        summary(31, emulated=True),
+        summary(1, target="dev", holds=Holds.UNKNOWN),
+    ]
+    dev, prod = coverage(runs)
+    assert (dev.target, dev.proven, dev.tried) == ("dev", None, 1)
+    assert prod.proven == runs[0]
+    assert prod.since_failed
+    assert prod.tried == 2
+
+
+def test_a_skipped_restore_was_not_tried() -> None:
+    assert coverage([summary(0, outcome="skipped", holds=Holds.UNKNOWN)]) == ()
+
+
+def test_two_runs_are_compared_number_by_number() -> None:
+    found = compare(
+        summary(0, rto_s=600.0, findings=("old",)),
+        summary(1, rto_s=None, findings=("new",), target="dev"),
+    )
+    rto = next(row for row in found.rows if row.name == "RTO of database")
+    assert (rto.before, rto.after, rto.difference) == (600.0, None, None)
+    assert (found.new, found.gone) == (("new",), ("old",))
+    assert "two places" in found.caution
+
+
+def test_a_sparkline_has_a_bar_per_run_and_shows_the_last() -> None:
+    assert sparkline([]) == ""
+    assert sparkline([1, 2, 3]) == "▁▅█"
+    assert len(sparkline(list(range(100)), 24)) == 24
+
+
+def test_the_page_escapes_what_people_wrote_and_leads_to_each_run() -> None:
+    page = index(Archive((summary(0, drill="a<b>", headline="met: <script>alert(1)</script>"),)))
+    assert "<script>" not in page
+    assert 'href="a%3Cb%3E/20270101-000000-x7k2/report.html"' in page
+
+
+def test_a_page_of_nothing_says_so() -> None:
+    page = index(Archive((), ("x/journal.jsonl: damaged",)))
+    assert "1 journal cannot be read" in page
+    assert "No restore was rehearsed on a real target" in page
+
+
+def test_a_quarter_counts_what_is_real_and_says_what_is_not_proven() -> None:
+    runs = (
+        summary(0),
+        summary(1, emulated=True),
+        summary(2, holds=Holds.VIOLATED, findings=("RTO of database",)),
+        summary(3, holds=Holds.UNKNOWN, findings=("RTO of database",)),
+    )
+    text = quarter_page(Archive(runs), "2027Q1")
+    assert "3 rehearsals on real targets" in text
+    assert "1 more ran on emulated targets" in text
+    assert "`orders-db` on prod: 2027-01-01, RTO 10 min of 45 min" in text
+    assert "**the last try did not hold**" in text
+    assert "RTO of database: 2 runs of monthly-dr" in text
+
+
+def test_the_commands_answer_in_each_form(drillkit: CommandLine, reports: Path) -> None:
+    listed = drillkit("history", "--out", str(reports))
+    assert listed.code == 0, listed.said
+    assert "runs: " in listed.out
+    data = json.loads(drillkit("history", "--out", str(reports), "--json").out)
+    assert {"runs", "changes", "coverage", "unread"} <= set(data)
+    rows = list(
+        csv.DictReader(io.StringIO(drillkit("history", "--out", str(reports), "--csv").out))
+    )
+    assert {row["run"] for row in rows} == {run["run"] for run in data["runs"]}
+    made = drillkit("history", "--out", str(reports), "--html")
+    assert made.code == 0, made.said
+    assert (reports / "index.html").is_file()
+    both = drillkit(
+        "compare", str(next(reports.glob("*/met"))), str(next(reports.glob("*/restore")))
+    )
+    assert both.code == 0, both.said
+    assert "the whole run" in both.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--since", "soon"), "expected a date such as 2026-01-01 or a duration such as 90d"),
+        (("--since", "99999999999d"), "expected a date"),
+        (("--quarter", "2026Q5"), "expected a quarter such as 2026Q4"),
+        (("--json", "--csv"), "choose one"),
+    ],
+)
+def test_wrong_options_are_told(drillkit: CommandLine, words: tuple[str, ...], told: str) -> None:
+    ran = drillkit("history", *words)
+    assert ran.code == 2
+    assert told in ran.err
+
+
+def test_a_folder_without_runs_is_told(drillkit: CommandLine) -> None:
+    ran = drillkit("history")
+    assert ran.code == 0
+    assert "every run writes one" in ran.out

@@ -9,7 +9,6 @@ import getpass
 import os
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from drillkit import __version__
 from drillkit.cleanup import Cleaned, clean, open_undos
@@ -145,21 +144,11 @@ def _cluster(env: Mapping[str, str]) -> KubernetesTarget:
     )
     if not files:
         return KubernetesTarget()
+    from drillkit.clients.kube.config import current_context
+
     return KubernetesTarget(
-        kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or _current_context(files)
+        kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or current_context(files)
     )
-
-
-def _current_context(files: str) -> str | None:
-    import yaml
-    from kubernetes import config
-
-    contexts: Any = config.list_kube_config_contexts
-    try:
-        _, active = contexts(config_file=files)
-    except (config.ConfigException, OSError, yaml.YAMLError, KeyError, TypeError):
-        return None  # the client tells in full what is wrong with the file, as soon as it is used
-    return str(active["name"]) if active else None
 
 
 def _new_run() -> str:

@@ -25,17 +25,17 @@ LIMIT_S = 40.0
 class Attempts:
     """The attempts of one change. It knows whether one of them may still land."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, door: Door, plan: Planned[Effect]) -> None:
+        self._door, self.plan = door, plan
         self.doubtful = False
         """An attempt was not answered: it may have happened, and may yet."""
         self.request = ""
         """Request id of the last answer."""
 
-    def send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
-        """`Door.send`, remembered."""
+    def _send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
+        """`Door._send`, remembered."""
         try:
-            answer = self._door.send(operation, asked, **params)
+            answer = self._door._send(operation, asked, **params)
         except (Unanswered, Unavailable):
             self.doubtful = True
             raise
@@ -55,7 +55,7 @@ def make(
     `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what
     was refused for good is confirmed as never having happened. Raises what the last attempt raised.
     """
-    attempts = Attempts(door)
+    attempts = Attempts(door, plan)
     try:
         made = patiently(lambda: once(attempts), door.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
     except DrillError:

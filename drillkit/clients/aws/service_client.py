@@ -27,7 +27,9 @@ LOOKS = ("Describe", "List", "Get", "Head")
 
 
 class Door:
-    """One service in one region. Everything that drillkit asks of it passes `send`."""
+    """One service in one region. Everything that drillkit asks of it passes `_send`, which
+    is private to the rooms inside `clients/`, as is `_change`: whoever else wants a change plans it.
+    """
 
     def __init__(self, client: Any, clock: Clock, fence: Fence) -> None:
         """`client`: botocore's, without retries of its own."""
@@ -45,7 +47,7 @@ class Door:
         if not event_name.rpartition(".")[2].startswith(LOOKS):
             self.fence.check()
 
-    def send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
+    def _send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """One request, once. `operation` as AWS calls it; `asked` says for people what is asked.
 
         Raises Refused when it would change something and the fence is closed, CallError for
@@ -69,16 +71,16 @@ class Door:
         """An answer of an operation that changes nothing, tried a few times. Raises CallError."""
         assert operation.startswith(LOOKS)
         return patiently(
-            lambda: self.send(operation, asked, **params),
+            lambda: self._send(operation, asked, **params),
             self.clock,
             attempts=READ_ATTEMPTS,
             limit_s=READ_LIMIT_S,
         )
 
-    def change(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
+    def _change(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """A change that may as well be made twice, tried a few times. Raises Refused, CallError."""
         return patiently(
-            lambda: self.send(operation, asked, **params),
+            lambda: self._send(operation, asked, **params),
             self.clock,
             attempts=READ_ATTEMPTS,
             limit_s=READ_LIMIT_S,

@@ -306,7 +306,7 @@ def _send(
 ) -> None:
     try:
         patiently(
-            lambda: kube.send(method, path, asked, body=body, content_type=content_type),
+            lambda: kube._send(method, path, asked, body=body, content_type=content_type),
             kube.clock,
             attempts=3,
             limit_s=20.0,

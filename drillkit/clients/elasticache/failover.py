@@ -43,7 +43,7 @@ def fail_over(cache: ElastiCacheReader, plan: Planned[FailOverGroup]) -> Describ
     undo = plan.undo
 
     def once(attempts: Attempts) -> Described:
-        return attempts.send(
+        return attempts._send(
             "TestFailover",
             f"fail over {undo.resource}",
             ReplicationGroupId=undo.name,

@@ -45,7 +45,7 @@ class DeleteReplicationGroup(UndoAction):
         cache = clients.elasticache.at(self.region)
 
         def delete(found: Found) -> None:
-            cache.door.send(
+            cache.door._send(
                 "DeleteReplicationGroup",
                 f"delete {self.resource}",
                 ReplicationGroupId=self.name,
@@ -78,7 +78,7 @@ def restore_group(
 
     def once(attempts: Attempts) -> Described:
         try:
-            made: Described = attempts.send(
+            made: Described = attempts._send(
                 "CreateReplicationGroup", f"make {undo.resource}", **params
             )
             return dict(made["ReplicationGroup"])

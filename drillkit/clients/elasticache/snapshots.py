@@ -44,7 +44,7 @@ class DeleteCacheSnapshot(UndoAction):
         cache = clients.elasticache.at(self.region)
 
         def delete(found: Found) -> None:
-            cache.door.send("DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name)
+            cache.door._send("DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name)
 
         return remove(self, lambda: _find(cache, self.name), delete, context)
 
@@ -66,7 +66,7 @@ def create_snapshot(
 
     def once(attempts: Attempts) -> Described:
         try:
-            made = attempts.send(
+            made = attempts._send(
                 "CreateSnapshot",
                 f"make {undo.resource}",
                 ReplicationGroupId=source,

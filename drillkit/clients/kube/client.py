@@ -1,4 +1,7 @@
-"""Reading a cluster, and the one `send` that every change goes through."""
+"""Reading a cluster, and the one `_send` that every change goes through.
+
+It is private to the rooms inside `clients/`: whoever else wants a change plans it (`Kube`).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class KubeClient:
 
     # One attempt
 
-    def send(
+    def _send(
         self,
         method: str,
         path: str,
@@ -83,7 +86,7 @@ class KubeClient:
         body: Any = None,
     ) -> Response:
         return patiently(
-            lambda: self.send(method, path, asked, query=query, body=body, harmless=True),
+            lambda: self._send(method, path, asked, query=query, body=body, harmless=True),
             self.clock,
             attempts=READ_ATTEMPTS,
             limit_s=READ_LIMIT_S,

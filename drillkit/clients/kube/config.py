@@ -237,6 +237,19 @@ def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping
     return known, current
 
 
+def current_context(files: str) -> str | None:
+    """Name of the current context of kubeconfigs joined by ':'; None where there is none, or the
+    files cannot be read: what is wrong is told in full when they are used.
+    """
+    import yaml
+
+    try:
+        known, current = _contexts(list(_documents(files)))
+    except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
+        return None
+    return current if current in known else None
+
+
 def _documents(files: str) -> Iterator[Mapping[str, Any]]:
     import yaml
 

@@ -26,12 +26,12 @@ LIMIT_S = 20.0
 class Attempts:
     """The attempts of one change. It knows whether one of them may still land."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, kube: KubeClient, plan: Planned[Effect]) -> None:
+        self._kube, self.plan = kube, plan
         self.doubtful = False
         """An attempt was not answered: it may have happened, and may yet."""
 
-    def send(
+    def _send(
         self,
         method: str,
         path: str,
@@ -41,9 +41,9 @@ class Attempts:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Response:
-        """`KubeClient.send`, remembered."""
+        """`KubeClient._send`, remembered."""
         try:
-            return self._kube.send(
+            return self._kube._send(
                 method, path, asked, query=query, body=body, content_type=content_type
             )
         except (Unanswered, Unavailable):
@@ -62,7 +62,7 @@ def make(
     `once` must tolerate that an earlier attempt of its own has landed. Raises what the last
     attempt raised.
     """
-    attempts = Attempts(kube)
+    attempts = Attempts(kube, plan)
     try:
         made = patiently(lambda: once(attempts), kube.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
     except DrillError:

@@ -239,7 +239,7 @@ def _patch(
     operations: list[dict[str, Any]],
 ) -> Object:
     path = undo.of.path(undo.name, undo.namespace)
-    answer = attempts.send(
+    answer = attempts._send(
         "PATCH",
         path,
         f"patch {undo.resource}",

@@ -130,7 +130,7 @@ def delete_pod(kube: KubeClient, plan: Planned[DeletePod]) -> bool:
     return _go(
         kube,
         plan,
-        lambda attempts: attempts.send("DELETE", path, f"delete {pod.resource}", body=options),
+        lambda attempts: attempts._send("DELETE", path, f"delete {pod.resource}", body=options),
     )
 
 
@@ -145,7 +145,9 @@ def evict_pod(kube: KubeClient, plan: Planned[EvictPod]) -> bool:
         "deleteOptions": _only_this(pod.uid, pod.grace_s),
     }
     return _go(
-        kube, plan, lambda attempts: attempts.send("POST", path, f"evict {pod.resource}", body=body)
+        kube,
+        plan,
+        lambda attempts: attempts._send("POST", path, f"evict {pod.resource}", body=body),
     )
 
 
@@ -184,7 +186,7 @@ def restart(kube: KubeClient, plan: Planned[RestartWorkload]) -> None:
     path = undo.of.path(undo.name, undo.namespace)
 
     def once(attempts: Attempts) -> Object:
-        made: Object = attempts.send(
+        made: Object = attempts._send(
             "PATCH", path, f"restart {undo.resource}", body=body, content_type=MERGE_PATCH
         ).json()
         return made
@@ -226,7 +228,7 @@ def create_event(
 
     def once(attempts: Attempts) -> None:
         try:
-            attempts.send(
+            attempts._send(
                 "POST", EVENTS.path(namespace=undo.namespace), f"post {undo.resource}", body=body
             )
         except Conflict:

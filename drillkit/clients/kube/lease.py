@@ -94,7 +94,7 @@ def _make(
         },
     }
     try:
-        made: Object = attempts.send(
+        made: Object = attempts._send(
             "POST", LEASES.path(namespace=undo.namespace), f"create {undo.resource}", body=body
         ).json()
     except Absent as error:
@@ -138,7 +138,7 @@ def _drop(attempts: Attempts, undo: ReleaseLease, lease: Object) -> None:
     pins = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": pins}
     try:
-        attempts.send(
+        attempts._send(
             "DELETE",
             LEASES.path(undo.name, undo.namespace),
             f"take over {undo.resource}",
@@ -165,7 +165,7 @@ def renew_lease(kube: KubeClient, plan: Planned[ReleaseLease]) -> str:
             "spec": {"renewTime": _stamp(kube.clock.now())},
         }
         try:
-            kube.send(
+            kube._send(
                 "PATCH",
                 LEASES.path(undo.name, undo.namespace),
                 f"renew {undo.resource}",

@@ -107,7 +107,7 @@ def create(
 
     def once(attempts: Attempts) -> Object:
         try:
-            made: Object = attempts.send(
+            made: Object = attempts._send(
                 "POST", undo.of.path(namespace=undo.namespace), f"create {undo.resource}", body=obj
             ).json()
         except Conflict:
@@ -178,7 +178,7 @@ def _delete(kube: KubeClient, undo: Made, obj: Object, propagation: str) -> None
     }
     # Gone, or another one by now: the caller looks again.
     with contextlib.suppress(Absent, Conflict):
-        kube.send(
+        kube._send(
             "DELETE",
             undo.of.path(undo.name, undo.namespace),
             f"delete {undo.resource}",

@@ -44,7 +44,7 @@ def hand_over(clients: Clients, undo: UndoAction, uid: str = "") -> str:
         if not name:
             raise Absent(f"{undo.resource} is not there (any more)")
         asked = f"take the run's tags off {undo.resource}"
-        door.change(
+        door._change(
             "RemoveTagsFromResource",
             asked,
             ResourceName=name,
@@ -70,7 +70,7 @@ def _object(clients: Clients, undo: DeleteObject, uid: str) -> str:
     }
 
     def once() -> None:
-        kube.send(
+        kube._send(
             "PATCH",
             undo.of.path(undo.name, undo.namespace),
             f"take the run's marks off {undo.resource}",

@@ -51,14 +51,14 @@ class DeleteCluster(UndoAction):
 
         def delete(found: Found) -> None:
             if found.protected:
-                rds.door.send(
+                rds.door._send(
                     "ModifyDBCluster",
                     f"unprotect {self.resource}",
                     DBClusterIdentifier=self.name,
                     DeletionProtection=False,
                     ApplyImmediately=True,
                 )
-            rds.door.send(
+            rds.door._send(
                 "DeleteDBCluster",
                 f"delete {self.resource}",
                 DBClusterIdentifier=self.name,
@@ -116,7 +116,7 @@ def _launch(
 
     def once(attempts: Attempts) -> Described:
         return adopted(
-            lambda: attempts.send(operation, f"make {undo.resource}", **marked)["DBCluster"],
+            lambda: attempts._send(operation, f"make {undo.resource}", **marked)["DBCluster"],
             lambda: rds.cluster(undo.name),
             lambda d: found_cluster(d).is_of(undo, ""),
             undo.resource,

@@ -70,7 +70,7 @@ def fail_over_instance(rds: RdsReader, plan: Planned[FailOverInstance]) -> Descr
     def once(attempts: Attempts) -> Described:
         described = rds.instance(undo.name)
         _same(described and described.get("DbiResourceId"), undo.uid, undo.resource)
-        made: Described = attempts.send(
+        made: Described = attempts._send(
             "RebootDBInstance",
             f"fail over {undo.resource}",
             DBInstanceIdentifier=undo.name,
@@ -89,7 +89,7 @@ def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Describ
     def once(attempts: Attempts) -> Described:
         described = rds.cluster(undo.name)
         _same(described and described.get("DbClusterResourceId"), undo.uid, undo.resource)
-        made: Described = attempts.send(
+        made: Described = attempts._send(
             "FailoverDBCluster",
             f"fail over {undo.resource}",
             DBClusterIdentifier=undo.name,

@@ -66,7 +66,7 @@ class DeleteParameterGroup(UndoAction):
         of = "Cluster" if self.cluster else ""
 
         def delete(found: Found) -> None:
-            rds.door.send(
+            rds.door._send(
                 f"DeleteDB{of}ParameterGroup",
                 f"delete {self.resource}",
                 **{f"DB{of}ParameterGroupName": self.name},
@@ -120,22 +120,25 @@ def copy_parameter_group(
 
     def once(attempts: Attempts) -> Described:
         return adopted(
-            lambda: attempts.send(operation, f"make {undo.resource}", **marked)[answer_key],
+            lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
             lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
             ours,
             undo.resource,
         )
 
     made = make(rds.door, plan, once, lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))})
-    _switch_off(rds, undo, values)
+    _switch_off(rds, plan, values)
     return made
 
 
-def _switch_off(rds: RdsReader, undo: DeleteParameterGroup, values: Mapping[str, str]) -> None:
+def _switch_off(
+    rds: RdsReader, plan: Planned[DeleteParameterGroup], values: Mapping[str, str]
+) -> None:
+    undo = plan.undo
     changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster), values)
     of = "Cluster" if undo.cluster else ""
     for start in range(0, len(changes), MODIFY_MOST):
-        rds.door.change(
+        rds.door._change(
             f"ModifyDB{of}ParameterGroup",
             f"switch off schedulers in {undo.resource}",
             **{f"DB{of}ParameterGroupName": undo.name},

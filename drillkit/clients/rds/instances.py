@@ -54,14 +54,14 @@ class DeleteInstance(UndoAction):
 
         def delete(found: Found) -> None:
             if found.protected:  # a copy inherits the protection of its source
-                rds.door.send(
+                rds.door._send(
                     "ModifyDBInstance",
                     f"unprotect {self.resource}",
                     DBInstanceIdentifier=self.name,
                     DeletionProtection=False,
                     ApplyImmediately=True,
                 )
-            rds.door.send(
+            rds.door._send(
                 "DeleteDBInstance",
                 f"delete {self.resource}",
                 DBInstanceIdentifier=self.name,
@@ -146,20 +146,20 @@ def _somewhere(
     plan's attempt.
     """
     try:
-        made: Described = attempts.send(operation, asked, **params)["DBInstance"]
+        made: Described = attempts._send(operation, asked, **params)["DBInstance"]
         return made
     except NoCapacity:
         if not zones:
             raise
     for zone in zones[:-1]:
         try:
-            tried: Described = attempts.send(operation, asked, **params, AvailabilityZone=zone)[
+            tried: Described = attempts._send(operation, asked, **params, AvailabilityZone=zone)[
                 "DBInstance"
             ]
             return tried
         except NoCapacity:
             continue
-    last: Described = attempts.send(operation, asked, **params, AvailabilityZone=zones[-1])[
+    last: Described = attempts._send(operation, asked, **params, AvailabilityZone=zones[-1])[
         "DBInstance"
     ]
     return last
@@ -191,7 +191,7 @@ def adopted(
 def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:
     """See `Rds.modify`."""
     undo = plan.undo
-    answer = rds.door.change(
+    answer = rds.door._change(
         "ModifyDBInstance",
         f"change {undo.resource}",
         DBInstanceIdentifier=undo.name,
@@ -205,7 +205,7 @@ def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, 
 def reboot(rds: RdsReader, plan: Planned[DeleteInstance]) -> Described:
     """See `Rds.reboot`."""
     undo = plan.undo
-    answer = rds.door.change(
+    answer = rds.door._change(
         "RebootDBInstance", f"reboot {undo.resource}", DBInstanceIdentifier=undo.name
     )
     made: Described = answer["DBInstance"]

@@ -51,7 +51,7 @@ class DeleteSnapshot(UndoAction):
             return None if described is None else found_snapshot(described)
 
         def delete(found: Found) -> None:
-            rds.door.send(
+            rds.door._send(
                 f"DeleteDB{of}Snapshot",
                 f"delete {self.resource}",
                 **{f"DB{of}SnapshotIdentifier": self.name},
@@ -100,7 +100,7 @@ def _take(
 
     def once(attempts: Attempts) -> Described:
         return adopted(
-            lambda: attempts.send(operation, f"make {undo.resource}", **marked)[answer_key],
+            lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
             lambda: rds.snapshot(undo.name, cluster=undo.cluster),
             lambda d: found_snapshot(d).is_of(undo, ""),
             undo.resource,

@@ -126,7 +126,7 @@ def open_scratch(kube: Kube, plan: Planned[DeleteScratch], openings: Iterable[Op
 
     def once() -> None:
         try:
-            kube.send("POST", NETWORK_POLICIES.path(namespace=scratch.name), asked, body=body)
+            kube._send("POST", NETWORK_POLICIES.path(namespace=scratch.name), asked, body=body)
         except Conflict:
             if not stands(kube, scratch.name, scratch.run):
                 raise NotOurs(f"cannot {asked}: another policy of that name is there") from None

@@ -101,7 +101,7 @@ class DeleteBackup(DeleteObject):
                 "spec": {"backupName": self.name},
             }
             with contextlib.suppress(Conflict):  # an attempt that was not answered has landed
-                kube.send(
+                kube._send(
                     "POST",
                     DELETIONS.path(namespace=self.namespace),
                     f"delete {self.resource}",
@@ -120,7 +120,7 @@ class DeleteBackup(DeleteObject):
         there = kube.find(DELETIONS, self.name, self.namespace)
         if there is not None and is_ours(there, self.run, self.name):
             with contextlib.suppress(Absent):
-                kube.send(
+                kube._send(
                     "DELETE",
                     DELETIONS.path(self.name, self.namespace),
                     f"delete the request for {self.name}",
@@ -230,7 +230,7 @@ def _delete(kube: KubeClient, undo: DeleteObject, obj: Object, *, version: bool 
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
     # Gone, changed or another one by now: the caller looks again.
     with contextlib.suppress(Absent, Conflict):
-        kube.send(
+        kube._send(
             "DELETE",
             undo.of.path(undo.name, undo.namespace),
             f"delete {undo.resource}",

@@ -71,7 +71,7 @@ def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
             "spec": {"persistentVolumeReclaimPolicy": wanted},
         }
         with contextlib.suppress(Absent, Conflict):  # looked at again, or with the next attempt
-            kube.send(
+            kube._send(
                 "PATCH",
                 PERSISTENT_VOLUMES.path(name),
                 f"set the policy of persistentvolume/{name} to {wanted}",
@@ -95,7 +95,7 @@ def wait_until_gone(
         for volume in left:
             seen[volume["metadata"]["name"]] = handle_of(volume)
             if handle_of(volume) in undo.handles:
-                _let_go(kube, volume)
+                _let_go(kube, undo, volume)
         if not left:
             return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
         if context.deadline.over:
@@ -106,8 +106,8 @@ def wait_until_gone(
     raise AssertionError("pauses never end")
 
 
-def _let_go(kube: KubeClient, volume: Object) -> None:
-    """Delete the volume's object alone; with a policy of Retain its disk stays."""
+def _let_go(kube: KubeClient, undo: DeleteScratch, volume: Object) -> None:
+    """Delete a volume's object alone; with a policy of Retain its disk stays."""
     meta = volume["metadata"]
     if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get(
         "deletionTimestamp"
@@ -119,7 +119,7 @@ def _let_go(kube: KubeClient, volume: Object) -> None:
         "preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
     }
     with contextlib.suppress(Absent, Conflict):
-        kube.send(
+        kube._send(
             "DELETE",
             PERSISTENT_VOLUMES.path(meta["name"]),
             f"delete persistentvolume/{meta['name']}, not its disk",

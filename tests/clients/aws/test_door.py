@@ -44,7 +44,7 @@ def test_a_closed_gate_lets_looks_through_and_stops_changes_before_they_leave() 
     fence.close("aborted")
     door.read("DescribeDBInstances", "look")
     with pytest.raises(Refused, match="aborted"):
-        door.send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
+        door._send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
     assert [sent.action for sent in wire.sent] == ["DescribeDBInstances"]
 
 
@@ -58,7 +58,7 @@ def test_every_attempt_passes_the_gate_so_that_a_retry_after_an_abort_never_leav
     wire = Wire(nothing, before=trouble)
     door = wire.connect(fence=fence).door("rds")
     with pytest.raises(Refused):
-        door.change("ModifyDBInstance", "change it", DBInstanceIdentifier="x")
+        door._change("ModifyDBInstance", "change it", DBInstanceIdentifier="x")
     assert len(wire.sent) == 1
 
 
@@ -68,7 +68,7 @@ def test_the_library_never_tries_again_by_itself() -> None:
 
     wire = Wire(nothing, before=trouble)
     with pytest.raises(Unavailable):
-        wire.connect().door("rds").send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
+        wire.connect().door("rds")._send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
     assert len(wire.sent) == 1
 
 
@@ -84,7 +84,7 @@ def test_another_account_than_the_pinned_one_is_refused_before_anything_else_is_
 def test_a_request_that_the_service_model_does_not_take_never_leaves() -> None:
     wire = Wire(nothing)
     with pytest.raises(Invalid, match="makes no sense"):
-        wire.connect().door("rds").send("DeleteDBInstance", "delete it", DBInstance="x")
+        wire.connect().door("rds")._send("DeleteDBInstance", "delete it", DBInstance="x")
     assert wire.sent == []
 
 

@@ -42,8 +42,11 @@ def is_secret_name(name: str) -> bool:
 def named_literals(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Place and value of every string under a secret's name in nested data, references too."""
     if isinstance(value, Mapping):
+        named = value.get("name")
         for key, inner in value.items():
-            if isinstance(key, str) and isinstance(inner, str) and is_secret_name(key):
+            # `{name: DB_PASSWORD, value: ...}`, as lists of variables and headers have it
+            name = named if key == "value" and isinstance(named, str) else key
+            if isinstance(name, str) and isinstance(inner, str) and is_secret_name(name):
                 yield (*path, key), inner
             else:
                 yield from named_literals(inner, (*path, key))

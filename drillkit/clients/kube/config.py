@@ -8,18 +8,21 @@ import contextlib
 import difflib
 import logging
 import os
+import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from drillkit.clients.kube.kubeconfig import alone, of_this_pod
+from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
 from drillkit.clients.kube.proxies import proxy_of
 from drillkit.model.drill import KubernetesTarget
-from drillkit.model.errors import Denied, TargetError
+from drillkit.model.errors import Denied, TargetError, UsageError
+from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line
+from drillkit.secrets.encoding import capped
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -35,6 +38,10 @@ for ever.
 DEFAULT_FILE = "~/.kube/config"
 CONNECTIONS = 16
 """Kept open at most."""
+SAID_KEPT = 500
+"""Characters of an exec plugin's words."""
+_OPAQUE = re.compile(r"(?<![\w/.:-])(?=[\w+=~-]*\d)(?=[\w+=~-]*[A-Za-z])[\w+=~-]{12,}(?![\w/.:])")
+"""Letters and digits that are no word, no address and no path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def connect(target: KubernetesTarget) -> Connected:
         return Connected(
             config.host,
             PoolManager(maxsize=CONNECTIONS, **config.pool),
-            lambda: config.headers,
+            _fit(config.headers, who),
             who,
             kubeconfig,
         )
@@ -71,12 +78,12 @@ def connect(target: KubernetesTarget) -> Connected:
     configuration = Configuration()
     if files is None:
         who = _load_in_cluster(configuration, target)
-        plugin, kubeconfig = "", of_this_pod
+        plugin, in_file, kubeconfig = "", True, of_this_pod
     else:
-        who, plugin, kubeconfig = _load_files(configuration, files, target.context)
+        who, plugin, in_file, kubeconfig = _load_files(configuration, files, target.context)
     _choose_proxy(configuration)
     pool = ApiClient(configuration).rest_client.pool_manager
-    credentials = _credentials(configuration, plugin, who)
+    credentials = _fit(_credentials(configuration, plugin, who, in_file), who)
     host = str(configuration.host).rstrip("/")
     return Connected(host, pool, credentials, who, kubeconfig)
 
@@ -103,6 +110,7 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str, Kubeconfig] |
 
     try:
         documents = list(_documents(files))
+        _learn(documents)
         known, current = _contexts(documents)
         chosen = context or current
         entry = known.get(chosen)
@@ -179,9 +187,11 @@ def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
     return "this pod's service account"
 
 
-def _load_files(configuration: Any, files: str, context: str | None) -> tuple[str, str, Kubeconfig]:
-    """Load into `configuration`. Gives who we are, the exec plugin's command if there is one, and
-    what makes a kubeconfig for others.
+def _load_files(
+    configuration: Any, files: str, context: str | None
+) -> tuple[str, str, bool, Kubeconfig]:
+    """Load into `configuration`. Gives who we are, the exec plugin's command if there is one,
+    whether the token has a file of its own, and what makes a kubeconfig for others.
     """
     import yaml
     from kubernetes.config import ConfigException, load_kube_config
@@ -189,10 +199,12 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
     load: Any = load_kube_config
     try:
         documents = list(_documents(files))
+        _learn(documents)
         known, current = _contexts(documents)
         chosen = _chosen(known, current, context, files)
-        user, command = _user(documents, known[chosen])
-        who = _who(user, chosen)
+        name, user = _user(documents, known[chosen])
+        command = str((user.get("exec") or {}).get("command") or "")
+        who = _who(name, chosen)
         if command and shutil.which(command) is None:
             raise TargetError(
                 f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; "
@@ -217,11 +229,11 @@ def _load_files(configuration: Any, files: str, context: str | None) -> tuple[st
         ) from error
     has_credentials = bool(configuration.auth_settings()) or bool(configuration.cert_file)
     if command and not has_credentials:
-        why = f": {'; '.join(said)}" if said else ""
+        why = f": {_words('; '.join(said))}" if said else ""
         raise TargetError(
             f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry"
         )
-    return who, command, _maker(files, documents, chosen)
+    return who, command, "tokenFile" in user, _maker(files, documents, chosen)
 
 
 def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping[str, Any]], str]:
@@ -277,14 +289,16 @@ def _some(known: Mapping[str, Any]) -> str:
     return f"it has {', '.join(sorted(known)[:8])}" if known else "it has none at all"
 
 
-def _user(documents: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> tuple[str, str]:
-    """Name of the context's user, and the command of its exec plugin or ''."""
+def _user(
+    documents: Sequence[Mapping[str, Any]], context: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """Name of the context's user, and what its first entry says."""
     name = str(context.get("user") or "")
     for data in documents:
         for entry in data.get("users") or []:
             if entry.get("name") == name:
-                return name, str(((entry.get("user") or {}).get("exec") or {}).get("command") or "")
-    return name, ""
+                return name, entry.get("user") or {}
+    return name, {}
 
 
 def _choose_proxy(configuration: Any) -> None:
@@ -297,11 +311,15 @@ def _choose_proxy(configuration: Any) -> None:
         configuration.proxy = proxy_of(urlsplit(configuration.host))
 
 
-def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapping[str, str]]:
+def _credentials(
+    configuration: Any, plugin: str, who: str, in_file: bool
+) -> Callable[[], Mapping[str, str]]:
+    """`in_file`: the token stands in a file of its own."""
+
     def headers() -> Mapping[str, str]:
         settings = configuration.auth_settings()  # refreshes what has expired
         return {
-            s["key"]: _scheme(s["value"])
+            s["key"]: _scheme(s["value"], in_file)
             for s in settings.values()
             if s["in"] == "header" and s["value"]
         }
@@ -315,9 +333,47 @@ def _credentials(configuration: Any, plugin: str, who: str) -> Callable[[], Mapp
     return refreshed if plugin else headers
 
 
-def _scheme(value: str) -> str:
-    """The library writes a service account's token as `bearer`, which some proxies do not take."""
-    return f"Bearer {value[7:]}" if value.startswith("bearer ") else value
+def _scheme(value: str, in_file: bool) -> str:
+    """The library writes a service account's token as `bearer`, which some proxies do not take, and
+    tokens with the white space of their file, which kubectl does not count to them.
+    """
+    value = f"Bearer {value[7:]}" if value.startswith("bearer ") else value
+    return value.strip() if in_file else value
+
+
+def _fit(headers: Callable[[], Mapping[str, str]], who: str) -> Callable[[], Mapping[str, str]]:
+    """The same headers, known as secrets, and refused where they are no line that can be sent."""
+
+    def checked() -> Mapping[str, str]:
+        found = headers()
+        for value in found.values():
+            token = value.partition(" ")[2] or value
+            KNOWN.learn((token,))
+            try:
+                one_line(value, f"{who}: the token")
+                one_line(token, f"{who}: the token")
+            except UsageError as why:
+                raise Denied(f"{why}; get a new one") from None
+        return found
+
+    return checked
+
+
+def _learn(documents: Iterable[Mapping[str, Any]]) -> None:
+    """Know the literal secrets of kubeconfigs."""
+    for document in documents:
+        users = document.get("users") or []
+        KNOWN.learn(value for _, value in named_literals(users))
+        for entry in users:
+            if isinstance(key := (entry.get("user") or {}).get(KEY_DATA), str):
+                KNOWN.learn((key,))
+
+
+def _words(text: str) -> str:
+    """What an exec plugin said, without what may be a credential: it has them all, and nobody knows
+    which it shows.
+    """
+    return capped(_OPAQUE.sub(HIDDEN, KNOWN.foreign(text)), SAID_KEPT)
 
 
 def bounded(work: Callable[[], T], limit_s: float, late: Exception) -> T:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.kube.proxies import proxy_of
+from drillkit.model.errors import Denied
+from drillkit.secrets.references import LONGEST
 
 _CLUSTER = frozenset(
     {
@@ -27,7 +29,8 @@ _CLUSTER = frozenset(
         "tls-server-name",
     }
 )
-_USER = frozenset({"token", "client-certificate", "client-key"})
+_USER = frozenset({"token", "tokenFile", "client-certificate", "client-key"})
+KEY_DATA = "client-key-data"
 _FILES = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a pod finds its service account."""
@@ -40,7 +43,10 @@ class Plain:
     host: str
     pool: Mapping[str, Any]
     """Arguments of urllib3's PoolManager, the same that the official client gives it."""
-    headers: Mapping[str, str]
+    headers: Callable[[], Mapping[str, str]]
+    """What proves who we are, read anew where it stands in a file: such tokens rotate. Raises
+    Denied.
+    """
 
 
 def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> Plain | None:
@@ -61,9 +67,11 @@ def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> P
         "key_file": _file(user.get("client-key"), folder),
     }
     token, name = user.get("token"), cluster.get("tls-server-name")
+    token_file = _file(user.get("tokenFile"), folder)
     if (
         authority == ""
         or "" in files.values()
+        or token_file == ""
         or not isinstance(token, str | None)
         or not isinstance(name, str | None)
     ):
@@ -74,7 +82,24 @@ def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> P
         "cert_reqs": "CERT_NONE" if cluster.get("insecure-skip-tls-verify") else "CERT_REQUIRED",
         **({"server_hostname": name} if name else {}),
     }
-    return Plain(host.rstrip("/"), pool, {"authorization": f"Bearer {token}"} if token else {})
+    return Plain(host.rstrip("/"), pool, lambda: _bearer(token, token_file))
+
+
+def _bearer(token: str | None, token_file: str | None) -> Mapping[str, str]:
+    """A token's file wins, and white space around what is in it is none of the token, as kubectl
+    has it. Raises Denied.
+    """
+    if token_file is not None:
+        try:
+            with open(token_file, encoding="utf-8") as file:
+                token = file.read(LONGEST).strip()
+        except OSError as error:
+            raise Denied(f"the kubeconfig's tokenFile {token_file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise Denied(
+                f"the kubeconfig's tokenFile {token_file}: expected text, found something else"
+            ) from None
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def alone(documents: Sequence[tuple[str, Mapping[str, Any]]], context: str) -> dict[str, Any]:

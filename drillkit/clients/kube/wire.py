@@ -114,6 +114,12 @@ class PoolTransport:
             )
         except HTTPError as error:
             raise _mapped(error, self._host, timeout_s) from error
+        except ValueError:
+            # http.client refuses a header, and says its value.
+            raise Unreachable(
+                f"{self._host}: the request cannot be written as HTTP: a header or the path holds "
+                "characters that it does not allow"
+            ) from None
         return Response(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)
 
 

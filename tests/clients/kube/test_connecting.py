@@ -26,6 +26,7 @@ from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.errors import Denied, Refused, TargetError, Unanswered, Unreachable
 from drillkit.sandbox.kube.faults import Fault
+from drillkit.secrets import KNOWN
 from tests.clients.kube.conftest import Served, Ticks
 
 
@@ -194,6 +195,66 @@ def test_two_targets_at_once_do_not_share_configuration(tmp_path: Path, served: 
     opened(written(tmp_path / "k", "https://127.0.0.1:1", {"token": "t"}))
     assert mine.cluster_uid()
     assert Configuration.get_default_copy().host in ("", "http://localhost")
+
+
+# Tokens: sent as kubectl would, refused where they cannot be, and never shown
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_white_space_around_the_token_of_a_file_is_none_of_it(
+    tmp_path: Path, served: Served, official: bool
+) -> None:
+    (tmp_path / "token").write_text(f"{served.token}\n")
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(served.authority)
+    user = {"tokenFile": "token", **({"as": ""} if official else {})}
+    path = written(tmp_path / "k", served.url, user, **{"certificate-authority": str(authority)})
+    imports = configuring.imports_of(KubernetesTarget(kubeconfig=str(path)))
+    assert ("kubernetes.config" in imports) == official
+    assert opened(path).cluster_uid()
+
+
+def test_a_token_that_was_renewed_in_its_file_is_the_one_that_is_sent(
+    tmp_path: Path, served: Served
+) -> None:
+    (tmp_path / "token").write_text("expired-token\n")
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(served.authority)
+    user = {"tokenFile": "token"}
+    path = written(tmp_path / "k", served.url, user, **{"certificate-authority": str(authority)})
+    kube = opened(path)
+    with pytest.raises(Denied):
+        kube.cluster_uid()
+    (tmp_path / "token").write_text(served.token)
+    assert kube.cluster_uid()
+
+
+@pytest.mark.parametrize("extra", [{}, {"as": ""}], ids=["plain", "official"])
+@pytest.mark.parametrize("token", ["CANARY47bea\n", "CANARY 47bea\x00", "CANARY47b\u00e9a"])
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(
+    tmp_path: Path, token: str, extra: dict[str, str]
+) -> None:
+    path = written(tmp_path / "k", "https://127.0.0.1:1", {"token": token, **extra})
+    with pytest.raises(Denied, match="expected one line of printable ASCII") as told:
+        opened(path).cluster_uid()
+    assert "CANARY" not in str(told.value)
+    assert "CANARY" not in str(told.value.__cause__)
+
+
+def test_what_an_exec_plugin_says_does_not_show_its_token(tmp_path: Path) -> None:
+    said = "got token=CANARY47bea9c, id CANARY47bea9c1234; the SSO session has expired"
+    command = script(tmp_path / "sso", f"echo '{said}' >&2; exit 1")
+    path = written(tmp_path / "k", "https://127.0.0.1:1", plugin(command))
+    with pytest.raises(TargetError, match="the SSO session has expired") as told:
+        opened(path)
+    assert "CANARY" not in str(told.value)
+
+
+def test_a_token_is_known_once_it_was_sent(tmp_path: Path) -> None:
+    path = written(tmp_path / "k", "https://127.0.0.1:1", {"token": "CANARY47bea"})
+    with pytest.raises(Unreachable):
+        opened(path).cluster_uid()
+    assert KNOWN.text("the token CANARY47bea is wrong") == "the token [secret] is wrong"
 
 
 # What the network can have wrong
@@ -413,7 +474,7 @@ def _trust(pool: Any) -> dict[str, Any]:
         ({"exec": {"command": "true"}}, {}),
         ({"auth-provider": {"name": "oidc"}}, {}),
         ({"username": "a", "password": "b"}, {}),
-        ({"tokenFile": "token"}, {}),
+        ({"tokenFile": "nowhere"}, {}),
         ({"client-certificate-data": AUTHORITY, "client-key-data": AUTHORITY}, {}),
         ({"client-certificate": "nowhere.crt"}, {}),
         ({"token": 7}, {}),

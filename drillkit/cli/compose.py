@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Roots
+    from drillkit.spec.freezes import Freeze
     from drillkit.spec.openslo import FoundSlo
     from drillkit.spec.targets import Chosen
     from drillkit.steps.base import Experiment, RunNames
@@ -113,6 +114,18 @@ def slos_of(drill: Drill, roots: Roots) -> Mapping[str, FoundSlo]:
     return slos_of(drill, roots)
 
 
+def freezes_of(drill: Drill, parsed: Parsed) -> Mapping[str, Freeze]:
+    """The freezes of a drill's guards, by their text. Raises UsageError."""
+    if all(guard.freeze is None for guard in drill.guards.start):
+        return {}
+    from drillkit.spec.freezes import freezes_of
+
+    try:
+        return freezes_of(drill, parsed.source.folder)
+    except ValueError as error:  # it was sound when the drill was read
+        raise UsageError(str(error)) from error
+
+
 def binder(drill_label: str) -> Any:
     """A function that makes the arguments of a step's kind out of its `with`."""
     from drillkit.spec.drills import bind_arguments, output_references
@@ -157,7 +170,12 @@ def confirm(drill: Drill, target: Target, *, yes: bool) -> None:
         raise UsageError("not confirmed; nothing was touched")
 
 
-def digests_of(drill: Drill, find_experiment: Any, slos: Mapping[str, FoundSlo]) -> dict[str, str]:
+def digests_of(
+    drill: Drill,
+    find_experiment: Any,
+    slos: Mapping[str, FoundSlo],
+    freezes: Mapping[str, Freeze],
+) -> dict[str, str]:
     """SHA-256 of every file that takes part, by what it is."""
     from drillkit.runner.run_start import each_step
 
@@ -171,6 +189,10 @@ def digests_of(drill: Drill, find_experiment: Any, slos: Mapping[str, FoundSlo])
         from drillkit.spec.openslo import digests
 
         found |= digests(slos)
+    if freezes:
+        from drillkit.spec.freezes import digests_of
+
+        found |= digests_of(freezes)
     return found
 
 

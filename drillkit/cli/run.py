@@ -181,6 +181,7 @@ def _execute(
 
     find_experiment = experiment_finder(asked.parsed)
     slos = compose.slos_of(drill, asked.roots)
+    freezes = compose.freezes_of(drill, asked.parsed)
     show = watcher(drill, as_json=as_json)
     try:
         return execute(
@@ -194,13 +195,14 @@ def _execute(
                 find_experiment=find_experiment,
                 trigger=trigger,
                 launched_pid=launched_pid,
-                digests=compose.digests_of(drill, find_experiment, slos),
+                digests=compose.digests_of(drill, find_experiment, slos, freezes),
                 watch=show,
                 prestarted=process,
                 ahead=_prepare_report,
                 enter=_enter,
                 wait_for_lock_s=wait_s,
                 slos={name: found.slo for name, found in slos.items()},
+                freezes=freezes,
             )
         )
     finally:

@@ -249,7 +249,9 @@ class Guard:
     bad: int | None = None
     """With `probe`, abort: more bad requests than this."""
     freeze: str | None = None
-    """iCalendar file or `YYYY-MM-DD..YYYY-MM-DD`: refuse to start (disturbing steps) inside it."""
+    """iCalendar file beside the drill, or `YYYY-MM-DD..YYYY-MM-DD`: a drill that disturbs users is
+    refused inside it. Days are those of `window.timezone`.
+    """
     blind: timedelta | None = None
     """Abort when the sampler or metrics give nothing for so long."""
 

@@ -60,6 +60,7 @@ from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 if TYPE_CHECKING:
     from drillkit.clients.prestart import Prestarted
     from drillkit.runner.metrics import Metrics
+    from drillkit.spec.freezes import Freeze
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
 
@@ -86,6 +87,8 @@ class Request:
     wait_for_lock_s: float = 0.0
     slos: Mapping[str, Slo] = field(default_factory=dict)
     """The objectives that the drill refers to, by name."""
+    freezes: Mapping[str, Freeze] = field(default_factory=dict)
+    """The freezes of its guards, by their text."""
     prestarted: Prestarted | None = None
     """A process for Chaos Toolkit that waits already; whoever started it ends it."""
     ahead: Callable[[], None] = lambda: None
@@ -267,7 +270,13 @@ class _Run:
             self._check_target()
             self.fence.check()
             self._check_plan()
-            check_start(drill, self.journal, self.clock, self.metrics.start_guard)
+            check_start(
+                drill,
+                self.journal,
+                self.clock,
+                self.request.freezes,
+                self.metrics.start_guard,
+            )
             if self.lock is not None:
                 self.lock.take(
                     self.journal,

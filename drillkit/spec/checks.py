@@ -156,7 +156,7 @@ def _window(window: StartWindow, path: Trail) -> Iterator[Complaint]:
     hours = [int(part) for part in found.groups()] if found else []
     if not isinstance(window.hours, Unresolved) and (
         not found
-        or max(hours[0], hours[2]) > 24
+        or any(hours[i] > 24 or (hours[i] == 24 and hours[i + 1]) for i in (0, 2))
         or max(hours[1], hours[3]) > 59
         or hours[:2] == hours[2:]
     ):

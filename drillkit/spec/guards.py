@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,21 +110,9 @@ def _subject(
 
 
 def _freeze(freeze: str, path: Trail, folder: Path | None) -> Iterator[tuple[Trail, str]]:
-    if days := re.fullmatch(r"(\S+?)\.\.(\S+)", freeze):
-        try:
-            first, last = date.fromisoformat(days[1]), date.fromisoformat(days[2])
-        except ValueError:
-            yield (
-                path,
-                f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file, found {quoted(freeze)}",
-            )
-            return
-        if last < first:
-            yield path, f"expected the first day before the last, found {quoted(freeze)}"
-    elif not freeze.endswith(".ics"):
-        yield (
-            path,
-            f"expected YYYY-MM-DD..YYYY-MM-DD or an iCalendar file (.ics), found {quoted(freeze)}",
-        )
-    elif not ((folder or Path.cwd()) / freeze).is_file():
-        yield path, f"no iCalendar file {quoted(freeze)} beside the drill"
+    from drillkit.spec.freezes import read_freeze
+
+    try:
+        read_freeze(freeze, folder).active(datetime.now(UTC), UTC)
+    except ValueError as error:
+        yield path, str(error)

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-
-import pytest
+from datetime import UTC, datetime
 
 from drillkit.model.drill import StartWindow
-from drillkit.model.errors import Refused
-from drillkit.runner.guards import frozen, outside
+from drillkit.runner.start_guards import outside
 
 NIGHT = StartWindow(hours="22:00-05:00", timezone="Europe/Berlin", days=("fri",))
 
@@ -34,16 +31,7 @@ def test_the_end_of_a_window_is_outside_it() -> None:
     assert outside(StartWindow(hours="02:00-05:00"), at("2026-11-01T05:00")) != ""
 
 
-def test_a_freeze_holds_on_its_first_and_its_last_day() -> None:
-    freeze = "2026-12-20..2027-01-02"
-    assert (
-        frozen(freeze, date(2026, 12, 20))
-        == frozen(freeze, date(2027, 1, 2))
-        == "frozen from 2026-12-20 to 2027-01-02"
-    )
-    assert frozen(freeze, date(2027, 1, 3)) == ""
-
-
-def test_a_freeze_that_cannot_be_read_refuses() -> None:
-    with pytest.raises(Refused, match=r"expected YYYY-MM-DD\.\.YYYY-MM-DD"):
-        frozen("christmas", date(2026, 12, 24))
+def test_a_window_may_end_at_24_00() -> None:
+    evening = StartWindow(hours="20:00-24:00")
+    assert outside(evening, at("2026-11-01T23:59")) == ""
+    assert outside(evening, at("2026-11-02T00:00")) != ""

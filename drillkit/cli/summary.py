@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drillkit.model.subjects import WholeRun
+
 if TYPE_CHECKING:
     from drillkit.model.verdict import Finding, Verdict
     from drillkit.runner.execute import Finished
@@ -81,7 +83,7 @@ def _lines(
 def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
     from drillkit.judge.wording import title
 
-    word = "to do" if finding.about == "action-item" else str(finding.holds)
+    word = "to do" if finding.about == WholeRun("action-item") else str(finding.holds)
     style = {"fg": _COLORS[finding.holds]} if word != "to do" else {}
     yield (
         f"  {word}: {title(finding.about)}: expected {finding.expected}, observed "

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, get_args
 
 from drillkit.judge.budget import LEAST_EVENTS
 from drillkit.judge.gates import percent
@@ -24,6 +25,7 @@ from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
 from drillkit.model.records import SloTerms
+from drillkit.model.subjects import BoundName, BoundOf
 from drillkit.model.units import Share, format_duration
 from drillkit.model.verdict import Holds, Judged
 
@@ -37,7 +39,10 @@ class _Scope:
     """One probe or SLO over one window."""
 
     run: RunRead
-    about: str
+    name: str
+    """As the hypothesis names it."""
+    step: str
+    """Whose hypothesis it is; '' the drill's."""
     bounds: Bounds
     start: float
     end: float
@@ -64,7 +69,7 @@ class _Scope:
 
     def judged(
         self,
-        bound: str,
+        bound: BoundName,
         holds: Holds,
         expected: str,
         observed: str,
@@ -73,7 +78,7 @@ class _Scope:
     ) -> Judged:
         doubts = "; ".join(part for part in (doubt, *self.doubts.words) if part)
         return Judged(
-            about=f"{self.about}/{bound}",
+            about=BoundOf(self.name, bound, self.step),
             holds=self.doubts.weigh(holds),
             expected=expected,
             observed=observed,
@@ -93,22 +98,20 @@ def judge_bounds(run: RunRead, samples: Samples) -> list[Judged]:
     found: list[Judged] = []
     start, end = run.during[0], min(run.during[1], run.end)
     for name, bounds in run.drill.hypothesis.during.items():
-        found += _bounds(run, samples, f"during/{name}", name, bounds, start, end, touched, None)
+        found += _bounds(run, samples, name, bounds, start, end, touched, None)
     for step in touched:
         hypothesis = step.declared.hypothesis if step.declared else None
         if hypothesis is None or step.started is None:
             continue
         ended = run.end if step.ended is None else step.ended
         for name, bounds in hypothesis.during.items():
-            about = f"step/{step.name}/during/{name}"
-            found += _bounds(run, samples, about, name, bounds, step.started, ended, [step], step)
+            found += _bounds(run, samples, name, bounds, step.started, ended, [step], step)
     return found
 
 
 def _bounds(
     run: RunRead,
     samples: Samples,
-    about: str,
     name: str,
     bounds: Bounds,
     start: float,
@@ -116,9 +119,9 @@ def _bounds(
     steps: list[StepRun],
     only: StepRun | None,
 ) -> Iterator[Judged]:
-    slo = run.slos.get(name)
+    slo, step = run.slos.get(name), only.name if only else ""
     if slo is not None and slo.kind == "prometheus":
-        yield from _from_metrics(run, about, slo, bounds, start, end)
+        yield from _from_metrics(run, step, slo, bounds, start, end)
         return
     seen = samples.slis.get(sli_of(run, name))
     tally = (
@@ -131,9 +134,8 @@ def _bounds(
     if seen is None or tally is None or not tally.sent:
         for bound in _declared(bounds):
             why = "no probe gave any while steps ran"
-            yield Judged(
-                about=f"{about}/{bound}", holds=Holds.UNKNOWN, expected="data", observed=why
-            )
+            about = BoundOf(name, bound, step)
+            yield Judged(about=about, holds=Holds.UNKNOWN, expected="data", observed=why)
         return
     brackets = brackets_of(seen, start, end)
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
@@ -141,7 +143,7 @@ def _bounds(
         doubts.mild.append(IDLE)
     if (hole_s := tally.holes(start, end)) > 0:
         doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
-    scope = _Scope(run, about, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
+    scope = _Scope(run, name, step, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
     yield from _from_probes(scope)
 
 
@@ -156,8 +158,8 @@ def _acted(run: RunRead, start: float, end: float) -> bool:
     )
 
 
-def _declared(bounds: Bounds) -> list[str]:
-    return [name for name in Bounds.__dataclass_fields__ if getattr(bounds, name) is not None]
+def _declared(bounds: Bounds) -> list[BoundName]:
+    return [name for name in get_args(BoundName) if getattr(bounds, name) is not None]
 
 
 def _from_probes(scope: _Scope) -> Iterator[Judged]:
@@ -245,7 +247,9 @@ def _budget(scope: _Scope, share: Share) -> Judged:
     return scope.judged("budget", holds, expected, words, doubt=doubt)
 
 
-def _percentile(scope: _Scope, name: str, percentage: int, limit: timedelta) -> Judged:
+def _percentile(
+    scope: _Scope, name: Literal["p95", "p99"], percentage: int, limit: timedelta
+) -> Judged:
     tally, limit_s = scope.tally, limit.total_seconds()
     least, most = tally.worse_than(limit_s)
     allowed = (100 - percentage) * tally.sent / 100
@@ -336,7 +340,7 @@ def readings(run: RunRead, sli: str, place: str) -> list[tuple[EvidenceAt, Readi
 
 
 def _from_metrics(
-    run: RunRead, about: str, slo: SloTerms, bounds: Bounds, start: float, end: float
+    run: RunRead, step: str, slo: SloTerms, bounds: Bounds, start: float, end: float
 ) -> Iterator[Judged]:
     """The last reading of place `during` covers everything since the first step, so it
     alone decides.
@@ -355,7 +359,7 @@ def _from_metrics(
             if holds is Holds.MET and not acted:
                 holds, note = Holds.UNKNOWN, IDLE
         yield Judged(
-            about=f"{about}/{bound}",
+            about=BoundOf(slo.name, bound, step),
             holds=holds,
             expected=expected,
             observed=observed,

@@ -21,6 +21,7 @@ from drillkit.model.evidence import (
     Sample,
     Scalar,
 )
+from drillkit.model.subjects import ActivityOf, CheckOf, ComparisonOf, FaultInEffect
 from drillkit.model.verdict import Holds, Judged
 
 _OPERATORS = {
@@ -36,15 +37,17 @@ PROVING_PURPOSES = ("step", "restored-data")
 """Checks of these prove something; the others are conditions for anything else to be proven."""
 
 
-def judge_evidence(about: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judged], list[Judged]]:
-    """(what proves something, what only had to be so for that) of a step's evidence."""
+def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judged], list[Judged]]:
+    """(what proves something, what only had to be so for that) of a step's evidence; of a step
+    without a name, of the run as a whole.
+    """
     proofs: list[Judged] = []
     conditions: list[Judged] = []
     checks: list[tuple[Check, int]] = []
     for seen in evidence:
         match seen.what:
             case Activity() as activity:
-                found = _activity(about, activity, seen.n)
+                found = _activity(step, activity, seen.n)
                 (
                     proofs
                     if activity.tolerated is not None and activity.place != "before"
@@ -53,7 +56,7 @@ def judge_evidence(about: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Jud
             case Check() as check:
                 checks.append((check, seen.n))
             case Comparison() as comparison:
-                proofs.append(_comparison(about, comparison, seen.n))
+                proofs.append(_comparison(step, comparison, seen.n))
             case (
                 Sample()
                 | Reading()
@@ -67,12 +70,12 @@ def judge_evidence(about: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Jud
                 continue  # judged elsewhere, or nothing to judge
             case other:
                 assert_never(other)
-    for judged, purpose in _checks(about, checks):
+    for judged, purpose in _checks(step, checks):
         (proofs if purpose in PROVING_PURPOSES else conditions).append(judged)
     return proofs, conditions
 
 
-def _activity(about: str, activity: Activity, n: int) -> Judged:
+def _activity(step: str, activity: Activity, n: int) -> Judged:
     """An action that failed or hit nothing: the experiment was not carried out, so nothing
     is known.
 
@@ -91,7 +94,7 @@ def _activity(about: str, activity: Activity, n: int) -> Judged:
         observed = f"outside its tolerance {activity.error}".rstrip()
     expected = "within its tolerance" if activity.tolerated is not None else "succeeds"
     return Judged(
-        about=f"{about}/activity/{activity.place}/{activity.name}",
+        about=ActivityOf(step, activity.place, activity.name),
         holds=holds,
         expected=expected,
         observed=observed,
@@ -100,7 +103,7 @@ def _activity(about: str, activity: Activity, n: int) -> Judged:
     )
 
 
-def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judged, str]]:
+def _checks(step: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judged, str]]:
     """The last attempt of each check counts; of `in-effect`, which is read again and again,
     every one.
     """
@@ -110,11 +113,11 @@ def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judge
     for (purpose, name), attempts in by_name.items():
         if purpose != "in-effect":
             check, n = attempts[-1]
-            yield _check(f"{about}/check/{name}", check, n), purpose
+            yield _check(CheckOf(step, name), check, n), purpose
             continue
         missed = [(c, n) for c, n in attempts if passes(c) is not True]
         check, n = missed[0] if missed else attempts[-1]
-        found = _check(f"{about}/in-effect/{name}", check, n)
+        found = _check(FaultInEffect(step, name), check, n)
         observed = (
             f"{found.observed} ({len(attempts) - len(missed)} of {len(attempts)} readings were "
             "as expected)"
@@ -132,7 +135,7 @@ def _checks(about: str, checks: list[tuple[Check, int]]) -> Iterable[tuple[Judge
         )
 
 
-def _check(about: str, check: Check, n: int) -> Judged:
+def _check(about: CheckOf | FaultInEffect, check: Check, n: int) -> Judged:
     passed = passes(check)
     if passed is None:
         holds = Holds.UNKNOWN
@@ -194,7 +197,7 @@ def _numbers(found: Scalar, expected: Scalar) -> tuple[float, float] | None:
         return None
 
 
-def _comparison(about: str, comparison: Comparison, n: int) -> Judged:
+def _comparison(step: str, comparison: Comparison, n: int) -> Judged:
     unexpected = [what for what, _, _ in comparison.differs if what not in comparison.allowed]
     allowed = len(comparison.differs) - len(unexpected)
     expected = f"no {comparison.of} differ" + (
@@ -207,7 +210,7 @@ def _comparison(about: str, comparison: Comparison, n: int) -> Judged:
         else "nothing was compared"
     )
     return Judged(
-        about=f"{about}/comparison/{comparison.of}/{comparison.subject}",
+        about=ComparisonOf(step, comparison.of, comparison.subject),
         holds=holds,
         expected=expected,
         observed=f"{observed}: {', '.join(unexpected[:5])}" if unexpected else observed,

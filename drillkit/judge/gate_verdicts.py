@@ -10,7 +10,9 @@ from drillkit.judge.bounds import readings
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.run_history import At, RunRead
 from drillkit.judge.sample_stats import BLIND, Samples, declared_gate, sli_of
+from drillkit.model.drill import GateSet
 from drillkit.model.records import GateDecided
+from drillkit.model.subjects import GateOf, GatePlace, GuardOf
 from drillkit.model.verdict import Holds, Judged
 
 _START = {
@@ -39,12 +41,19 @@ def judge_gates(run: RunRead, samples: Samples) -> list[Gated]:
         return decided
     hypothesis = run.drill.hypothesis
     there = {(seen.what.place, seen.what.sli) for seen in run.gates if not seen.step}
-    for place, gates in (("before", hypothesis.before), ("after", hypothesis.after)):
+    declared: tuple[tuple[GatePlace, GateSet], ...] = (
+        ("before", hypothesis.before),
+        ("after", hypothesis.after),
+    )
+    for place, gates in declared:
         for sli in dict.fromkeys([*gates.slo, *gates.gates]):
             if (place, sli) not in there:
                 why = "the run ended before it was decided"
                 judged = Judged(
-                    about=f"{place}/{sli}", holds=Holds.UNKNOWN, expected="a decision", observed=why
+                    about=GateOf(place, sli),
+                    holds=Holds.UNKNOWN,
+                    expected="a decision",
+                    observed=why,
                 )
                 decided.append(Gated(judged, Holds.UNKNOWN, proves=False))
     return decided
@@ -56,7 +65,7 @@ def judge_guards(run: RunRead) -> list[Gated]:
     for seen in run.guards:
         guard, holds, place = seen.what.guard, seen.what.holds, seen.what.place
         judged = Judged(
-            about=f"guard/{place}/{guard}",
+            about=GuardOf(place, guard),
             holds=holds,
             expected=_START.get(guard, guard),
             observed=seen.what.why or str(holds),
@@ -93,10 +102,9 @@ def _gate(run: RunRead, samples: Samples, seen: At[GateDecided]) -> Gated:
         observed = f"{gate.bad:,} bad of {gate.total:,}"
     if samples.blind(sli_of(run, sli)):
         holds, observed = Holds.UNKNOWN, f"{observed}; {BLIND}"
-    where = f"step/{seen.step}/{place}/{sli}" if seen.step else f"{place}/{sli}"
     records = answer.records if answer is not None and answer.records else ()
     judged = Judged(
-        about=where,
+        about=GateOf(place, sli, seen.step),
         holds=holds,
         expected=expected,
         observed=observed,

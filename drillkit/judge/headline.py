@@ -4,49 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from drillkit.judge.advice import advice
 from drillkit.judge.run_history import RunRead
 from drillkit.judge.step_verdicts import StepJudged
-from drillkit.judge.wording import lost, title
+from drillkit.judge.wording import bare_title, lost, title
 from drillkit.model.evidence import Note
+from drillkit.model.subjects import (
+    ActivityOf,
+    BoundOf,
+    CheckOf,
+    FaultInEffect,
+    GateOf,
+    GuardOf,
+    ObjectiveOf,
+    StepEnd,
+    Subject,
+    UndoOf,
+    WholeRun,
+    step_of,
+)
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Finding, Holds, Judged, SliSummary, UndoState
 
 MOST_CAUSES = 3
 MOST_HELD = 4
-_ENDINGS = ("abort", "run")
+_ENDINGS = (WholeRun("abort"), WholeRun("end"))
 """What cut a run short; everything that was not decided follows from it."""
-_TO_DO: tuple[tuple[str, str], ...] = (
-    ("cleanup/", "run `drillkit recover`, or undo it by hand and look at the resource"),
-    ("journal", "judge it with the version of drillkit that wrote it"),
-    ("abort", 'see under "What happened when" what was seen before it'),
-    ("run", "run the drill again: a drill that was cut off is cleaned up, never resumed"),
-    (
-        "/activity/",
-        "see the attached log of the experiment; `drillkit plan` shows what it would hit",
-    ),
-    (
-        "/in-effect/",
-        "something healed or never applied the fault; look for controllers that own the object",
-    ),
-    ("/restored-data", "declare a check that reads restored data, such as `sql:` or `canary:`"),
-    ("guard/", "wait until the guard holds, then run the drill again"),
-    ("drill/steps", "add a step that disturbs something; a wait or an empty method tests nothing"),
-    ("drill", "declare bounds under `hypothesis.during`, or objectives and checks of its steps"),
-)
-"""What helps whether something was violated or is not known."""
-_WEAKNESS: tuple[tuple[str, str], ...] = (
-    ("/budget", "see what the SLO allows and what this drill used of it"),
-    ("/recovery", "compare with readiness probes, replica counts and start-up times"),
-    (
-        "/longest_gap",
-        "look at the outages: retries, connection draining, readiness, budgets of disruption",
-    ),
-    ("/bad", "look at the causes and when they came: retries, time-outs, what the service calls"),
-    ("/p95", "look at the latency chart: time-outs, queues, what the service calls"),
-    ("/p99", "look at the latency chart: time-outs, queues, what the service calls"),
-    ("after/", "the service was not as before in time: look at what kept it from it"),
-)
-"""Where a weakness may lie that was shown."""
 
 
 def headline(
@@ -74,7 +57,7 @@ def headline(
         )
     good = [j for j in judged if j.holds is Holds.MET and _worth_saying(j)]
     if holds is Holds.MET:
-        other = [j for j in judged if not j.about.startswith(("before/", "guard/"))][:2]
+        other = [j for j in judged if not _is_condition(j.about)][:2]
         said = [_listed(good or other, several, MOST_HELD)]
         if not bounded and not good and not slis:
             said.append("what users felt was not watched")
@@ -91,11 +74,16 @@ def headline(
     return " ".join(text.split())
 
 
+def _is_condition(about: Subject) -> bool:
+    """Whether it only had to hold for anything to be shown."""
+    return isinstance(about, GuardOf) or (isinstance(about, GateOf) and about.place == "before")
+
+
 def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: bool) -> list[str]:
     """What made it as bad as it is."""
     if holds is Holds.MET:
         return []
-    worst = [j for j in judged if j.holds is holds and not j.about.startswith("cleanup/")]
+    worst = [j for j in judged if j.holds is holds and not isinstance(j.about, UndoOf)]
     # A skipped step follows from something else; so does everything that an end before its time
     # left undecided.
     causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
@@ -126,27 +114,27 @@ def phrase(judged: Judged, several: bool) -> tuple[str, str, str]:
     """
     about, words = judged.about, judged.observed
     doubt = judged.doubt if judged.holds is Holds.UNKNOWN else ""
-    first, _, rest = about.partition("/")
-    if judged.expected.startswith("at most ") and _worth_saying(judged):
-        if words.startswith("not measured"):
-            words = f"{title(about).rpartition(': ')[2]} {words}"
-        else:
-            words = f"{words} (bound {judged.expected.removeprefix('at most ')})"
-        return _name(about) if several else "", words, doubt
-    if first in ("before", "between", "after") or "/before/" in about.partition("/activity/")[0]:
-        wanted = "" if judged.expected == "a decision" else f" (expected {judged.expected})"
-        return "", f"{title(about)}: {words}{wanted}", doubt
-    if "/activity/" in about:
-        return "", _activity(about, judged), ""
-    if "/check/" in about or "/in-effect/" in about:
-        return "", f"{title(about).partition(': ')[2]}: {words} (expected {judged.expected})", ""
-    if first in ("step", "cleanup", "guard") or rest:
-        return "", f"{title(about)}: {words}", ""
-    return "", words, doubt
+    match about:
+        case BoundOf() | ObjectiveOf() if judged.expected.startswith("at most "):
+            if words.startswith("not measured"):
+                words = f"{bare_title(about)} {words}"
+            else:
+                words = f"{words} (bound {judged.expected.removeprefix('at most ')})"
+            return _name(about) if several else "", words, doubt
+        case GateOf():
+            wanted = "" if judged.expected == "a decision" else f" (expected {judged.expected})"
+            return "", f"{title(about)}: {words}{wanted}", doubt
+        case ActivityOf(place=place, name=name):
+            return "", _activity(place, name, judged), ""
+        case CheckOf() | FaultInEffect():
+            return "", f"{bare_title(about)}: {words} (expected {judged.expected})", ""
+        case WholeRun(part="abort" | "end" | "journal" | "declared"):
+            return "", words, doubt
+        case _:
+            return "", f"{title(about)}: {words}", ""
 
 
-def _activity(about: str, judged: Judged) -> str:
-    place, _, name = about.partition("/activity/")[2].partition("/")
+def _activity(place: str, name: str, judged: Judged) -> str:
     where = {"before": " before the experiment", "after": " after the experiment"}.get(place, "")
     if judged.expected == "within its tolerance":
         return (
@@ -156,22 +144,25 @@ def _activity(about: str, judged: Judged) -> str:
     return f"\u201c{name}\u201d {judged.observed}"
 
 
-def _name(about: str) -> str:
-    parts = about.split("/")
-    if parts[0] == "during":
-        return "/".join(parts[1:-1])
-    if parts[0] == "step" and "during" in parts:
-        return f"{parts[1]} {'/'.join(parts[3:-1])}"
-    return parts[1] if parts[0] == "step" else ""
+def _name(about: Subject) -> str:
+    """Whose figures these are: the probe or SLO of a bound, the step of an objective."""
+    match about:
+        case BoundOf(sli=sli, step=step):
+            return f"{step} {sli}" if step else sli
+        case ObjectiveOf(step=step):
+            return step
+        case _:
+            return ""
 
 
 def _several(judged: list[Judged], steps: list[StepJudged]) -> bool:
-    slis = {_name(j.about) for j in judged if "during/" in j.about}
-    return len(slis) > 1 or sum(any("/objective/" in p.about for p in s.proofs) for s in steps) > 1
+    slis = {_name(j.about) for j in judged if isinstance(j.about, BoundOf)}
+    measured = [s for s in steps if any(isinstance(p.about, ObjectiveOf) for p in s.proofs)]
+    return len(slis) > 1 or len(measured) > 1
 
 
 def _worth_saying(judged: Judged) -> bool:
-    return "during/" in judged.about.partition("/activity/")[0] or "/objective/" in judged.about
+    return isinstance(judged.about, BoundOf | ObjectiveOf)
 
 
 def _dirty(undos: tuple[UndoState, ...]) -> str:
@@ -205,7 +196,7 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
             observed=_in_full(j),
             records=j.records,
             owner=owner,
-            advice=_advice(j),
+            advice=advice(j),
         )
         for j in _causes([j for j in judged if j.holds is not Holds.MET])
     ]
@@ -214,7 +205,7 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
     items = [
         Finding(
             holds=Holds.MET,
-            about="action-item",
+            about=WholeRun("action-item"),
             expected="done",
             observed=f"{seen.what.text} ({seen.what.by})",
             records=(seen.n,),
@@ -230,7 +221,7 @@ def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
 def _causes(missed: list[Judged]) -> list[Judged]:
     """Without the bad end of a step where something else of that step says why, and is as bad."""
     explained = {
-        ("/".join(j.about.split("/")[:2]), j.holds) for j in missed if j.about.count("/") > 1
+        (StepEnd(step_of(j.about)), j.holds) for j in missed if not isinstance(j.about, StepEnd)
     }
     return [j for j in missed if (j.about, j.holds) not in explained]
 
@@ -238,15 +229,6 @@ def _causes(missed: list[Judged]) -> list[Judged]:
 def _in_full(judged: Judged) -> str:
     beside = "; ".join(part for part in (judged.note, judged.doubt) if part)
     return f"{judged.observed} ({beside})" if beside else judged.observed
-
-
-def _advice(judged: Judged) -> str:
-    about = judged.about
-    for part, advice in (*_TO_DO, *(_WEAKNESS if judged.holds is Holds.VIOLATED else ())):
-        begins = part.endswith("/") and about.startswith(part)
-        if about == part or begins or (part.startswith("/") and part in about):
-            return advice
-    return ""
 
 
 def not_proven(

@@ -6,6 +6,7 @@ Declared and not measurable is unknown, never met.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import BLIND, CONTROL_SLACK_S, Samples, brackets_of
 from drillkit.model.drill import Detect, Objectives
 from drillkit.model.evidence import Alert, Mark, Reading, RecoveryPoint
+from drillkit.model.subjects import ObjectiveName, ObjectiveOf
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged
 
@@ -61,21 +63,18 @@ def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
     marks = _Marks(step)
     found = Measured(split_s=marks.split())
     wanted = step.declared.objectives if step.declared else Objectives()
-    about = f"step/{step.name}/objective"
     recovery, rto = _recovery(run, step, samples, marks), _rto(run, step, marks)
     if wanted.recovery is not None:
-        found.judged.append(
-            _judge(f"{about}/recovery", "recovery", recovery, wanted.recovery, marks)
-        )
+        found.judged.append(_judge(step, "recovery", recovery, wanted.recovery, marks))
     if wanted.rto is not None:
-        found.judged.append(_judge(f"{about}/rto", "rto", rto, wanted.rto, marks))
+        found.judged.append(_judge(step, "rto", rto, wanted.rto, marks))
     found.recovery_s, found.rto_s = recovery.value_s, rto.value_s
     found.rpo_s, rpo = _rpo(run, step, marks, wanted.rpo)
     if rpo is not None:
         found.judged.append(rpo)
     if wanted.detect is not None:
         time = _detect(run, wanted.detect, marks, step)
-        found.judged.append(_judge(f"{about}/detect", "detect", time, wanted.detect.within, marks))
+        found.judged.append(_judge(step, "detect", time, wanted.detect.within, marks))
         found.detect_s = time.value_s
     elif marks.first("disrupted") is not None and (at := marks.last("detected")) is not None:
         found.detect_s = at - (marks.first("disrupted") or 0.0)
@@ -126,14 +125,16 @@ class _Marks:
         )
 
 
-_WORDS = {
+_WORDS: Mapping[ObjectiveName, tuple[str, str]] = {
     "recovery": ("recovered in", "not recovered after"),
     "rto": ("RTO", "not restored after"),
     "detect": ("detected in", "not detected after"),
 }
 
 
-def _judge(about: str, name: str, time: _Time, limit: timedelta, marks: _Marks) -> Judged:
+def _judge(
+    step: StepRun, name: ObjectiveName, time: _Time, limit: timedelta, marks: _Marks
+) -> Judged:
     limit_s, (done, not_done) = limit.total_seconds() + ROUNDING_S, _WORDS[name]
     if time.value_s is not None:
         holds = Holds.MET if time.value_s <= limit_s else Holds.VIOLATED
@@ -146,7 +147,7 @@ def _judge(about: str, name: str, time: _Time, limit: timedelta, marks: _Marks) 
     still = time.why if time.beyond_s is not None else ""
     notes = [time.note, still, "simulated disruption" if marks.simulated else ""]
     return Judged(
-        about=about,
+        about=ObjectiveOf(step.name, name),
         holds=holds,
         expected=f"at most {format_duration(limit)}",
         observed=observed,
@@ -274,7 +275,7 @@ def _rpo(
     )
     if limit is None:
         return measured, None
-    limit_s, about = limit.total_seconds() + ROUNDING_S, f"step/{step.name}/objective/rpo"
+    limit_s, about = limit.total_seconds() + ROUNDING_S, ObjectiveOf(step.name, "rpo")
     expected = f"at most {format_duration(limit)}"
     if point is None or loss_s is None:
         why = (

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from drillkit.judge.advice import RUNNERS_GUARDS
 from drillkit.judge.gate_verdicts import Gated
 from drillkit.judge.run_history import RunRead
+from drillkit.model.subjects import GateOf, GuardOf, UndoOf, WholeRun
 from drillkit.model.verdict import Holds, Judged, UndoState
 
 _PROVING_ABORTS = ("guard", "bound")
@@ -21,15 +25,16 @@ def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
     """
     if touched(run) or run.aborts:
         return ""
-    for gated in guards:
-        if gated.judged.about.startswith("guard/start/") and gated.judged.holds is not Holds.MET:
-            return gated.judged.observed
-    for gated in gates:
-        if gated.judged.about.startswith("before/") and gated.judged.holds is not Holds.MET:
-            name = gated.judged.about.partition("/")[2]
-            return (
-                f"{name} before: expected {gated.judged.expected}, observed {gated.judged.observed}"
-            )
+    for judged in (gated.judged for gated in (*guards, *gates)):
+        if judged.holds is Holds.MET:
+            continue
+        match judged.about:
+            case GuardOf(place="start", guard=guard):
+                # The runner's own say what they looked at; a declared one is named.
+                own = guard in RUNNERS_GUARDS or judged.observed.startswith(guard)
+                return judged.observed if own else f"{guard}: {judged.observed}"
+            case GateOf(place="before", sli=sli, step=""):
+                return f"{sli} before: expected {judged.expected}, observed {judged.observed}"
     return ""
 
 
@@ -48,7 +53,7 @@ def aborted(run: RunRead) -> Judged | None:
         blind = bool(said) and Holds.VIOLATED not in said
         holds = Holds.UNKNOWN if blind else Holds.VIOLATED
     return Judged(
-        about="abort",
+        about=WholeRun("abort"),
         holds=holds,
         expected="the drill runs to its end",
         observed=f"aborted by {by}: {why}",
@@ -65,17 +70,17 @@ def shortcomings(
     found = []
     if run.crashed:
         seen = "recovered afterwards" if run.recovered else "not recovered yet"
-        found.append(_unknown("run", "the run ends by itself", f"the run was cut off, {seen}"))
+        found.append(_unknown("end", "the run ends by itself", f"the run was cut off, {seen}"))
     if run.drill is None:
         found.append(
-            _unknown("run/opened", "record 1 with the drill", "no drill that this version can read")
+            _unknown("opening", "record 1 with the drill", "no drill that this version can read")
         )
     if run.unreadable:
         first = "; ".join(why for _, why in run.unreadable[:3])
         more = f" and {len(run.unreadable) - 3} more" if len(run.unreadable) > 3 else ""
         found.append(
             Judged(
-                about="journal",
+                about=WholeRun("journal"),
                 holds=Holds.UNKNOWN,
                 expected="records that this version understands",
                 observed=f"not understood: {first}{more}",
@@ -84,7 +89,7 @@ def shortcomings(
         )
     found += [
         Judged(
-            about=f"cleanup/{undo.resource}",
+            about=UndoOf(undo.resource),
             holds=Holds.UNKNOWN,
             expected="undone",
             observed=f"its undo is open{': ' + undo.detail if undo.detail else ''}",
@@ -95,7 +100,7 @@ def shortcomings(
     ]
     found += [
         Judged(
-            about=f"cleanup/{undo.resource}",
+            about=UndoOf(undo.resource),
             holds=Holds.UNKNOWN,
             expected="undone",
             observed=f"undone by hand, on the word of {undo.detail}",
@@ -106,7 +111,7 @@ def shortcomings(
     ]
     found += [
         Judged(
-            about="journal",
+            about=WholeRun("journal"),
             holds=Holds.UNKNOWN,
             expected="a journal that tells everything",
             observed=f"{seen.what.by} looked after what it cannot tell: {seen.what.why}",
@@ -119,12 +124,14 @@ def shortcomings(
             "nothing declared that could be proven: no bound, objective, check or gate after "
             "was decided"
         )
-        found.append(_unknown("drill", "a bound, objective or check", why))
+        found.append(_unknown("declared", "a bound, objective or check", why))
     elif touched(run) and not of_steps and not any(step.acted for step in run.steps.values()):
         why = "no step did anything that could have been felt, so nothing was tested"
-        found.append(_unknown("drill/steps", "a step that does something", why))
+        found.append(_unknown("steps", "a step that does something", why))
     return found
 
 
-def _unknown(about: str, expected: str, observed: str) -> Judged:
-    return Judged(about=about, holds=Holds.UNKNOWN, expected=expected, observed=observed)
+def _unknown(
+    part: Literal["end", "opening", "declared", "steps"], expected: str, observed: str
+) -> Judged:
+    return Judged(about=WholeRun(part), holds=Holds.UNKNOWN, expected=expected, observed=observed)

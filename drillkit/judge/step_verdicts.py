@@ -15,6 +15,7 @@ from drillkit.judge.objectives import Measured, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
 from drillkit.model.evidence import Activity, Check
+from drillkit.model.subjects import ObjectiveOf, StepEnd, StepLack, step_of
 from drillkit.model.verdict import Holds, Judged, StepVerdict
 
 Outcome = Literal["ok", "failed", "unknown", "skipped", "cut"]
@@ -37,7 +38,6 @@ def judge_steps(run: RunRead, samples: Samples, bounds: list[Judged]) -> list[St
 
 
 def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) -> StepJudged:
-    about = f"step/{step.name}"
     if not step.touched:
         why = step.why or "the run ended before it"
         verdict = StepVerdict(
@@ -52,10 +52,10 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
             judged=(_outcome_judged(step, "skipped", why, Holds.UNKNOWN),),
         )
         return StepJudged(verdict, not_proven=(f"step {step.name} was skipped: {why}",))
-    proofs, conditions = judge_evidence(about, step.evidence)
+    proofs, conditions = judge_evidence(step.name, step.evidence)
     times = measure(run, step, samples)
     proofs += times.judged
-    own = [bound for bound in bounds if bound.about.startswith(f"{about}/during/")]
+    own = [bound for bound in bounds if step_of(bound.about) == step.name]
     outcome = _outcome(step)
     everything = [*proofs, *conditions, *own, *_lacking(step)]
     why = _why(step, outcome)
@@ -72,7 +72,7 @@ def _outcome(step: StepRun) -> Outcome:
 def _outcome_judged(step: StepRun, outcome: Outcome, why: str, holds: Holds) -> Judged:
     observed = f"{outcome}: {why}" if why else outcome
     return Judged(
-        about=f"step/{step.name}",
+        about=StepEnd(step.name),
         holds=holds,
         expected="ok",
         observed=observed,
@@ -97,7 +97,7 @@ def _lacking(step: StepRun) -> list[Judged]:
     }
     if len(ran) < declared:
         missing = Judged(
-            about=f"step/{step.name}/checks",
+            about=StepLack(step.name, "checks"),
             holds=Holds.UNKNOWN,
             expected=f"{declared} declared checks run",
             observed=f"{len(ran)} ran; a skipped check proves nothing",
@@ -105,7 +105,7 @@ def _lacking(step: StepRun) -> list[Judged]:
         found.append(missing)
     if is_restore(step) and not read_restored_data(step):
         unread = Judged(
-            about=f"step/{step.name}/restored-data",
+            about=StepLack(step.name, "restored-data"),
             holds=Holds.UNKNOWN,
             expected="a passing check that read restored data",
             observed="nobody read the restored data",
@@ -121,10 +121,10 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
         f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
     ]
     found += [
-        f"{judged.about.rpartition('/')[2]} of step {step.name} in a real disaster: the disruption "
+        f"{judged.about.objective} of step {step.name} in a real disaster: the disruption "
         "was simulated"
         for judged in times.judged
-        if "simulated disruption" in judged.note
+        if isinstance(judged.about, ObjectiveOf) and "simulated disruption" in judged.note
     ]
     return tuple(found)
 

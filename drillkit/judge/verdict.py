@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from drillkit.judge.bounds import judge_bounds
 from drillkit.judge.evidence import judge_evidence
 from drillkit.judge.gate_verdicts import Gated, judge_gates, judge_guards
@@ -12,6 +14,7 @@ from drillkit.judge.sample_stats import observe_samples, summaries
 from drillkit.judge.step_verdicts import StepJudged, judge_steps
 from drillkit.judge.undo_proof import undo_states
 from drillkit.model.records import History
+from drillkit.model.subjects import GuardOf
 from drillkit.model.verdict import ExitCode, Holds, Judged, Verdict
 
 
@@ -28,7 +31,7 @@ def judge(history: History) -> Verdict:
     bounds = judge_bounds(run, samples)
     steps = judge_steps(run, samples, bounds)
     gates, guards = judge_gates(run, samples), judge_guards(run)
-    run_proofs, run_conditions = judge_evidence("run", run.evidence)
+    run_proofs, run_conditions = judge_evidence("", run.evidence)
     refused = refusal(run, guards, gates)
     proofs = _proofs(run_proofs, bounds, steps, gates)
     of_steps = len(run_proofs) + sum(len(step.proofs) for step in steps)
@@ -40,7 +43,7 @@ def judge(history: History) -> Verdict:
     if refused or not touched(run):
         holds = Holds.worst([holds, Holds.UNKNOWN])
     slis = summaries(samples, run)
-    bounded = any("during/" in bound.about for bound in bounds)
+    bounded = bool(bounds)
     unique = list({(j.about, j.observed): j for j in decisive}.values())
     exit_code = _exit_code(holds, refused, dirty=any(undo.outcome == "open" for undo in undos))
     return Verdict(
@@ -70,19 +73,10 @@ def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judg
     found = []
     for gated in (*gates, *guards):
         judged = gated.judged
-        if judged.about.startswith("guard/abort/"):
+        if isinstance(judged.about, GuardOf) and judged.about.place == "abort":
             continue
         found.append(
-            judged
-            if judged.holds is gated.weight
-            else Judged(
-                about=judged.about,
-                holds=gated.weight,
-                expected=judged.expected,
-                observed=judged.observed,
-                note=judged.note,
-                records=judged.records,
-            )
+            judged if judged.holds is gated.weight else replace(judged, holds=gated.weight)
         )
     return found
 

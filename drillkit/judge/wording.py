@@ -5,10 +5,32 @@ the terminal.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
+from drillkit.judge.advice import RUNNERS_GUARDS
+from drillkit.model.subjects import (
+    ActivityOf,
+    BoundName,
+    BoundOf,
+    CheckOf,
+    ComparisonOf,
+    FaultInEffect,
+    GateOf,
+    GatePlace,
+    GuardOf,
+    ObjectiveName,
+    ObjectiveOf,
+    OfStep,
+    StepEnd,
+    StepLack,
+    Subject,
+    UndoOf,
+    WholeRun,
+    step_of,
+)
 from drillkit.model.units import format_duration
 
-_BOUNDS = {
+_BOUNDS: Mapping[BoundName, str] = {
     "bad": "failed requests",
     "longest_gap": "longest gap",
     "budget": "error budget",
@@ -16,7 +38,12 @@ _BOUNDS = {
     "p95": "p95",
     "p99": "p99",
 }
-_OBJECTIVES = {"rto": "RTO", "rpo": "RPO", "detect": "time to detect", "recovery": "recovery"}
+_OBJECTIVES: Mapping[ObjectiveName, str] = {
+    "rto": "RTO",
+    "rpo": "RPO",
+    "detect": "time to detect",
+    "recovery": "recovery",
+}
 _PLACES = {
     "before": "before the experiment",
     "method": "",
@@ -24,14 +51,19 @@ _PLACES = {
     "after": "after the experiment",
     "rollback": "rollback",
 }
-_GATES = {"before": "before the steps", "between": "between steps", "after": "after the steps"}
+_GATES: Mapping[GatePlace, str] = {
+    "before": "before the steps",
+    "between": "between steps",
+    "after": "after the steps",
+}
 _WHOLE = {
-    "run": "end of the run",
-    "run/opened": "record 1",
-    "drill": "what is declared",
-    "guard/start/start": "start",
-    "guard/start/target": "target",
-    "guard/start/drill": "drill",
+    "abort": "abort",
+    "end": "end of the run",
+    "opening": "record 1",
+    "journal": "journal",
+    "declared": "what is declared",
+    "steps": "what the steps did",
+    "action-item": "action item",
 }
 _CAUSES = {
     "refused": "refused",
@@ -49,63 +81,55 @@ _CAUSES = {
 }
 
 
-def title(about: str, *, step: str = "") -> str:
-    """What a Judged or Finding is about, for people: `during/web/p95` is `web during the
-    steps: p95`.
+def title(about: Subject, *, step: str = "") -> str:
+    """What a Judged or Finding is about, for people: `web during the steps: p95`.
 
     `step`: its name is left out, where everything around is of that step.
     """
-    if about in _WHOLE:
-        return _WHOLE[about]
-    first, _, rest = about.partition("/")
-    if first in _GATES:
-        # `during` of a drill and of a step have one more part: the bound.
-        return f"{rest} {_GATES[first]}"
-    if first == "during":
-        return _bound(rest, "during the steps")
-    if first == "guard":
-        return f"guard {rest.partition('/')[2]}"
-    if first == "cleanup":
-        return f"undo of {rest}"
-    if first in ("step", "run"):
-        name, _, what = rest.partition("/") if first == "step" else ("run", "", rest)
-        words = _of_step(what)
-        if not words:
+    words = bare_title(about)
+    whose = step_of(about) or ("run" if isinstance(about, OfStep) else "")
+    if not whose or (step and whose == step) or isinstance(about, StepEnd):
+        return words
+    return f"{whose}: {words}"
+
+
+def bare_title(about: Subject) -> str:
+    """The same without the name of its step."""
+    match about:
+        case GateOf(place=place, sli=sli):
+            return (
+                f"{sli} {_GATES[place].replace('steps', 'step') if about.step else _GATES[place]}"
+            )
+        case BoundOf(bound=bound, sli=sli):
+            return f"{sli} during the {'step' if about.step else 'steps'}: {_BOUNDS[bound]}"
+        case GuardOf(guard=guard):
+            return guard if guard in RUNNERS_GUARDS else f"guard {guard}"
+        case UndoOf(resource=resource):
+            return f"undo of {resource}"
+        case WholeRun(part=part):
+            return _WHOLE[part]
+        case _:
+            return _of_step(about)
+
+
+def _of_step(about: OfStep) -> str:
+    match about:
+        case ObjectiveOf(objective=objective):
+            return _OBJECTIVES[objective]
+        case ActivityOf(place=place, name=name):
+            return f"{name}, {_PLACES[place]}" if _PLACES[place] else name
+        case CheckOf(name=name):
             return name
-        return words if name == step else f"{name}: {words}"
-    return about
-
-
-def _bound(rest: str, when: str) -> str:
-    name, _, bound = rest.rpartition("/")
-    return f"{name} {when}: {_BOUNDS.get(bound, bound)}" if name else rest
-
-
-def _of_step(what: str) -> str:
-    kind, _, rest = what.partition("/")
-    match kind:
-        case "activity":
-            place, _, name = rest.partition("/")
-            where = _PLACES.get(place, place)
-            return f"{name}, {where}" if where else name
-        case "check":
-            return rest
-        case "in-effect":
-            return f"in effect: {rest}"
-        case "objective":
-            return _OBJECTIVES.get(rest, rest)
-        case "comparison":
-            of, _, subject = rest.partition("/")
+        case FaultInEffect(name=name):
+            return f"in effect: {name}"
+        case ComparisonOf(of=of, subject=subject):
             return f"{of} of {subject}"
-        case "during":
-            return _bound(rest, "during the step")
-        case "before" | "between" | "after":
-            return f"{rest} {_GATES[kind].replace('steps', 'step')}"
-        case "checks":
-            return "declared checks"
-        case "restored-data":
-            return "restored data read"
-    return what
+        case StepLack(what=what):
+            return "declared checks" if what == "checks" else "restored data read"
+        case StepEnd(step=step):
+            return step
+        case other:
+            assert_never(other)
 
 
 def latency(seconds: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from drillkit.model.evidence import EVIDENCE, Evidence, Sample
 from drillkit.model.sample_codec import read_sample
+from drillkit.model.subjects import Subject
 from drillkit.model.units import Amount, OutOf, Rate, Share, parse_duration, written_duration
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ def to_data(value: Any) -> Any:
     """
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Subject):
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Rate | Share | OutOf | Amount):

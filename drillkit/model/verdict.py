@@ -8,6 +8,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from drillkit.model.subjects import Subject
+
 
 class Holds(StrEnum):
     """`met < unknown < violated`: the worst of several decides."""
@@ -32,8 +34,7 @@ class Finding:
     """Something somebody should act on, or that kept something from being proven."""
 
     holds: Holds
-    about: str
-    """`during/web/longest_gap`, `step/kill/objective/recovery`, `cleanup/node/n1`."""
+    about: Subject
     expected: str
     observed: str
     records: tuple[int, ...] = ()
@@ -83,7 +84,7 @@ class SliSummary:
 class Judged:
     """One thing that was judged: a gate, a bound, an objective, a check, an activity."""
 
-    about: str
+    about: Subject
     holds: Holds
     expected: str
     observed: str

@@ -11,8 +11,19 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from drillkit.judge.wording import title
+from drillkit.model.subjects import (
+    BoundOf,
+    GateOf,
+    GuardOf,
+    StepEnd,
+    Subject,
+    UndoOf,
+    WholeRun,
+    step_of,
+)
 from drillkit.model.verdict import Finding, Holds, Judged, StepVerdict, Verdict
 from drillkit.report.report_model import Story
+from drillkit.report.rows import is_bound_of_step
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has no way to write."""
@@ -70,10 +81,10 @@ def _cases(verdict: Verdict) -> list[Element]:
     was found.
     """
     cases: list[Element] = []
-    told: set[str] = set()
+    told: set[Subject] = set()
     refused = bool(verdict.refused)
     for judged in (*verdict.gates, *verdict.bounds):
-        if not judged.about.startswith("step/") or "/during/" not in judged.about:
+        if not is_bound_of_step(judged.about):
             cases.append(_case(verdict, judged, refused=refused))
             told.add(judged.about)
     for step in verdict.steps:
@@ -86,7 +97,7 @@ def _cases(verdict: Verdict) -> list[Element]:
             alone = (
                 took_s
                 if judged.about
-                in (f"step/{step.name}", step.judged[0].about if step.judged else "")
+                in (StepEnd(step.name), step.judged[0].about if step.judged else None)
                 else None
             )
             cases.append(_case(verdict, judged, refused=refused, took_s=alone))
@@ -100,11 +111,11 @@ def _cases(verdict: Verdict) -> list[Element]:
             if undo.outcome == "open":
                 _say(case, "error", "its undo is open", undo.detail)
             cases.append(case)
-            told.add(f"cleanup/{undo.resource}")
+            told.add(UndoOf(undo.resource))
     cases += [
         _case(verdict, finding, refused=refused)
         for finding in verdict.findings
-        if finding.about not in told and finding.about != "action-item"
+        if finding.about not in told and finding.about != WholeRun("action-item")
     ]
     return cases or [Element("testcase", {"classname": _clean(verdict.drill), "name": "drill"})]
 
@@ -112,7 +123,7 @@ def _cases(verdict: Verdict) -> list[Element]:
 def _bare(step: StepVerdict) -> Judged:
     """A step of which nothing but its end is known."""
     return Judged(
-        about=f"step/{step.name}",
+        about=StepEnd(step.name),
         holds=step.holds,
         expected="ok",
         observed=step.why or step.outcome,
@@ -122,9 +133,8 @@ def _bare(step: StepVerdict) -> Judged:
 def _case(
     verdict: Verdict, judged: Judged | Finding, *, refused: bool, took_s: float | None = None
 ) -> Element:
-    first, _, rest = judged.about.partition("/")
-    owner = f"step.{rest.partition('/')[0]}" if first == "step" else first
-    name = title(judged.about, step=rest.partition("/")[0] if first == "step" else "")
+    name = title(judged.about, step=step_of(judged.about))
+    owner = _class(judged.about)
     case = Element(
         "testcase", {"classname": _clean(f"{verdict.drill}.{owner}"), "name": _clean(name)}
     )
@@ -141,6 +151,27 @@ def _case(
     kind = "skipped" if refused else "failure" if judged.holds is Holds.VIOLATED else "error"
     _say(case, kind, message, beside)
     return case
+
+
+def _class(about: Subject) -> str:
+    """What cases are grouped by."""
+    if step := step_of(about):
+        return f"step.{step}"
+    match about:
+        case GuardOf():
+            return "guard"
+        case GateOf(place=place):
+            return place
+        case BoundOf():
+            return "during"
+        case UndoOf():
+            return "cleanup"
+        case WholeRun(part="abort" | "journal" as part):
+            return part
+        case WholeRun(part="declared" | "steps"):
+            return "drill"
+        case _:
+            return "run"
 
 
 def _say(case: Element, kind: str, message: str, text: str) -> None:

@@ -25,11 +25,12 @@ from drillkit.model.evidence import (
     Reading,
     RecoveryPoint,
 )
+from drillkit.model.subjects import GateOf, GuardOf, Subject, WholeRun
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, Verdict
 from drillkit.report.charts import timeline
 from drillkit.report.report_model import Story
-from drillkit.report.rows import row_of, step_pages
+from drillkit.report.rows import is_bound_of_step, row_of, step_pages
 from drillkit.report.timeline import bracket, shortened
 
 MOMENTS = {"html": 80, "md": 40}
@@ -155,6 +156,7 @@ def _environment(*, html: bool) -> Environment:
         finalize=None if html else _markdown_text,
     )
     environment.globals["table"] = _table
+    environment.globals["ACTION_ITEM"] = WholeRun("action-item")
     environment.filters.update(
         latency=_latency,
         duration=_duration,
@@ -212,15 +214,21 @@ def _names(
 
 def _steady(verdict: Verdict) -> list[Any]:
     """Guards, gates and bounds in the order of a run."""
-    rank = {"guard": 0, "before": 1, "between": 2, "during": 3, "step": 4, "after": 5}
-    everything = sorted(
-        (*verdict.gates, *verdict.bounds), key=lambda j: rank.get(j.about.partition("/")[0], 9)
-    )
-    return [
-        row_of(judged)
-        for judged in everything
-        if not judged.about.startswith("step/") or "/during/" not in judged.about
-    ]
+    everything = sorted((*verdict.gates, *verdict.bounds), key=lambda j: _rank(j.about))
+    return [row_of(judged) for judged in everything if not is_bound_of_step(judged.about)]
+
+
+def _rank(about: Subject) -> int:
+    """Where in a run something is decided."""
+    match about:
+        case GuardOf():
+            return 0
+        case GateOf(place="after", step=""):
+            return 5
+        case GateOf(step=step, place=place):
+            return 4 if step else 1 if place == "before" else 2
+        case _:
+            return 3
 
 
 def _notes(story: Story) -> list[tuple[str, Note, date | None]]:

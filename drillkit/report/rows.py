@@ -8,12 +8,32 @@ from dataclasses import dataclass
 
 from drillkit.judge.wording import title
 from drillkit.model.evidence import Activity
+from drillkit.model.subjects import (
+    ActivityOf,
+    BoundOf,
+    CheckOf,
+    ComparisonOf,
+    FaultInEffect,
+    ObjectiveOf,
+    StepEnd,
+    StepLack,
+    Subject,
+)
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, StepVerdict
 from drillkit.report.report_model import Story
 
 _WORST_FIRST = (Holds.VIOLATED, Holds.UNKNOWN, Holds.MET)
-_ORDER = ("/objective/", "/during/", "/check", "/comparison/", "/in-effect/", "/activity/")
+_ORDER: tuple[type[Subject], ...] = (
+    StepEnd,
+    ObjectiveOf,
+    BoundOf,
+    CheckOf,
+    StepLack,
+    ComparisonOf,
+    FaultInEffect,
+    ActivityOf,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,11 @@ def step_pages(story: Story, steps: tuple[StepVerdict, ...]) -> tuple[StepPage, 
     )
 
 
+def is_bound_of_step(about: Subject) -> bool:
+    """Whether it stands among the rows of its step."""
+    return isinstance(about, BoundOf) and bool(about.step)
+
+
 def row_of(judged: Judged, step: str = "", activities: dict[int, Activity] | None = None) -> Row:
     """One judged thing as a row. `step`: the step around it, which need not be named again."""
     activity = (activities or {}).get(judged.records[0]) if len(judged.records) == 1 else None
@@ -81,11 +106,11 @@ def row_of(judged: Judged, step: str = "", activities: dict[int, Activity] | Non
         targets = activity.targets
         if observed.startswith("hit ") and activity.kind == "action":
             observed = f"succeeded, {observed}"
-    what = title(judged.about, step=step) if judged.about != f"step/{step}" else "how it ended"
+    what = "how it ended" if judged.about == StepEnd(step) else title(judged.about, step=step)
     text = "; ".join(part for part in beside if part)
     return Row(what, judged.holds, judged.expected, observed, text, judged.records, targets)
 
 
 def _place(judged: Judged) -> tuple[int, int, tuple[int, ...]]:
-    order = next((i for i, part in enumerate(_ORDER) if part in judged.about), -1)
+    order = next((i for i, kind in enumerate(_ORDER) if isinstance(judged.about, kind)), -1)
     return _WORST_FIRST.index(judged.holds), order, judged.records[-1:]

@@ -20,7 +20,8 @@ from drillkit.model.drill import Drill, GateSet
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Sample
-from drillkit.model.records import GateDecided, GatePlace, Record
+from drillkit.model.records import GateDecided, Record
+from drillkit.model.subjects import GatePlace
 from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pytest
 from drillkit.judge import judge
 from drillkit.model.evidence import Activity, Alert, Check
 from drillkit.model.records import History, Record
+from drillkit.model.subjects import WholeRun
 from drillkit.model.verdict import Holds
 from tests.judge.histories import Tape, drill, pod_delete
 from tests.judge.test_objectives import alert, date, detecting, restore
@@ -123,7 +124,7 @@ def test_nobody_says_that_nothing_was_touched_where_a_record_of_a_step_cannot_be
     verdict = judge(refused.history())
     assert (verdict.exit_code, verdict.refused) == (3, "")
     assert "nothing was touched" not in verdict.headline
-    assert any(finding.about == "journal" for finding in verdict.findings)
+    assert any(finding.about == WholeRun("journal") for finding in verdict.findings)
 
 
 def test_an_end_of_an_effect_that_nobody_planned_is_told() -> None:

@@ -11,6 +11,20 @@ import pytest
 from drillkit.judge import judge
 from drillkit.judge.wording import causes, lost, title
 from drillkit.model.evidence import Activity, Check
+from drillkit.model.subjects import (
+    ActivityOf,
+    BoundOf,
+    CheckOf,
+    ComparisonOf,
+    GateOf,
+    GuardOf,
+    ObjectiveOf,
+    StepEnd,
+    StepLack,
+    Subject,
+    UndoOf,
+    WholeRun,
+)
 from tests.judge.histories import KILL, Tape, drill, pod_delete
 
 TWO: dict[str, Any] = {"web": {"http": "http://shop/health"}, "pages": {"http": "http://shop/"}}
@@ -111,32 +125,94 @@ def test_causes_are_words_and_the_most_frequent_stands_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "words"),
+    ("about", "path", "words"),
     [
-        ("during/web/longest_gap", "web during the steps: longest gap"),
-        ("step/kill/during/web/p95", "kill: web during the step: p95"),
-        ("before/web", "web before the steps"),
-        ("step/kill/after/web", "kill: web after the step"),
-        ("step/kill/activity/method/delete pods", "kill: delete pods"),
-        ("step/kill/activity/after/all are ready", "kill: all are ready, after the experiment"),
         (
+            BoundOf("web", "longest_gap"),
+            "during/web/longest_gap",
+            "web during the steps: longest gap",
+        ),
+        (
+            BoundOf("web", "p95", "kill"),
+            "step/kill/during/web/p95",
+            "kill: web during the step: p95",
+        ),
+        (GateOf("before", "web"), "before/web", "web before the steps"),
+        (GateOf("after", "web", "kill"), "step/kill/after/web", "kill: web after the step"),
+        (ActivityOf("kill", "method", "rm"), "step/kill/activity/method/rm", "kill: rm"),
+        (
+            ActivityOf("kill", "after", "all are ready"),
+            "step/kill/activity/after/all are ready",
+            "kill: all are ready, after the experiment",
+        ),
+        (
+            CheckOf("kill", "ready pods of deployment/shop/web"),
             "step/kill/check/ready pods of deployment/shop/web",
             "kill: ready pods of deployment/shop/web",
         ),
-        ("step/kill/objective/rto", "kill: RTO"),
-        ("step/db/comparison/settings/db-1", "db: settings of db-1"),
-        ("step/kill", "kill"),
-        ("run/check/canary", "run: canary"),
-        ("guard/start/window 02:00-05:00", "guard window 02:00-05:00"),
-        ("guard/start/start", "start"),
-        ("cleanup/node/n1", "undo of node/n1"),
-        ("something/new", "something/new"),
+        (ObjectiveOf("kill", "rto"), "step/kill/objective/rto", "kill: RTO"),
+        (
+            ComparisonOf("db", "settings", "db-1"),
+            "step/db/comparison/settings/db-1",
+            "db: settings of db-1",
+        ),
+        (StepEnd("kill"), "step/kill", "kill"),
+        (StepLack("db", "restored-data"), "step/db/restored-data", "db: restored data read"),
+        (CheckOf("", "canary"), "run/check/canary", "run: canary"),
+        (
+            GuardOf("start", "window 02:00-05:00"),
+            "guard/start/window 02:00-05:00",
+            "guard window 02:00-05:00",
+        ),
+        (GuardOf("start", "start"), "guard/start/start", "start"),
+        (UndoOf("node/n1"), "cleanup/node/n1", "undo of node/n1"),
+        (WholeRun("opening"), "run/opened", "record 1"),
     ],
 )
-def test_what_a_judgement_is_about_has_a_name_for_people(about: str, words: str) -> None:
+def test_what_a_judgement_is_about_has_a_path_and_a_name_for_people(
+    about: Subject, path: str, words: str
+) -> None:
+    assert str(about) == path
     assert title(about) == words
 
 
 def test_a_step_is_not_named_among_its_own() -> None:
-    assert title("step/kill/objective/recovery", step="kill") == "recovery"
-    assert title("step/other/objective/recovery", step="kill") == "other: recovery"
+    assert title(ObjectiveOf("kill", "recovery"), step="kill") == "recovery"
+    assert title(ObjectiveOf("other", "recovery"), step="kill") == "other: recovery"
+
+
+def test_two_things_never_share_a_path() -> None:
+    pairs: list[tuple[Subject, Subject]] = [
+        (BoundOf("a/b", "bad"), BoundOf("a", "bad")),
+        (CheckOf("a/check/b", "c"), CheckOf("a", "b/check/c")),
+        (CheckOf("kill", "objective/recovery"), ObjectiveOf("kill", "recovery")),
+        (ActivityOf("kill", "after", "x"), CheckOf("kill", "after/x")),
+    ]
+    for one, other in pairs:
+        assert str(one) != str(other)
+
+
+@pytest.mark.parametrize(
+    "name", ["pods/recovery", "web/longest_gap", "x/restored-data", "a/activity/b"]
+)
+def test_a_name_with_a_slash_gets_nobody_elses_advice_nor_title(name: str) -> None:
+    of = drill(
+        probes={"web": TWO["web"]}, hypothesis={"during": {"web": {"bad": 20}}}, steps=[KILL]
+    )
+    tape = pod_delete(of, bad=[]).see(25, Check(name, "step", 1, "==", 2), step="kill")
+    verdict = judge(tape.history())
+    (finding,) = [f for f in verdict.findings if isinstance(f.about, CheckOf)]
+    assert (finding.about, finding.advice) == (CheckOf("kill", name), "")
+    assert title(finding.about) == f"kill: {name}"
+    assert f"{name}: 2 (expected 1)" in verdict.headline
+
+
+def test_a_probe_whose_name_has_a_slash_keeps_it_in_every_sentence() -> None:
+    probes = {"shop/web": TWO["web"], "other": TWO["pages"]}
+    during = {"shop/web": {"longest_gap": "1s"}, "other": {"bad": 0}}
+    tape = pod_delete(drill(probes=probes, hypothesis={"during": during}, steps=[KILL]))
+    tape.probe("shop/web", 0, 60, bad=[(21, 24)]).probe("other", 0, 60)
+    verdict = judge(tape.history())
+    assert verdict.headline.startswith("violated: shop/web longest gap 3.05 s (bound 1 s)")
+    (finding,) = [f for f in verdict.findings if f.about == BoundOf("shop/web", "longest_gap")]
+    assert finding.advice.startswith("look at the outages")

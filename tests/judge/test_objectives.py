@@ -9,6 +9,7 @@ import pytest
 
 from drillkit.judge import judge
 from drillkit.model.evidence import Alert, Check, Comparison, Mark, Reading, RecoveryPoint
+from drillkit.model.subjects import CheckOf, ObjectiveOf
 from drillkit.model.verdict import Holds, Judged, Verdict
 from tests.judge.histories import EPOCH, Tape, drill
 
@@ -49,7 +50,7 @@ def restore(
 
 
 def objective(verdict: Verdict, name: str) -> Judged:
-    return next(j for j in verdict.steps[0].judged if j.about == f"step/database/objective/{name}")
+    return next(j for j in verdict.steps[0].judged if j.about == ObjectiveOf("database", name))
 
 
 def test_rto_runs_from_the_disruption_to_the_last_passing_check_and_its_parts_add_up() -> None:
@@ -110,7 +111,7 @@ def test_a_restore_whose_data_nobody_read_is_unknown_however_fast_it_was() -> No
 def test_a_check_is_compared_by_the_judge(check: Check, holds: Holds) -> None:
     verdict = judge(restore(checks=[check], rto="30m").history())
     assert (
-        next(j for j in verdict.steps[0].judged if j.about == "step/database/check/orders").holds
+        next(j for j in verdict.steps[0].judged if j.about == CheckOf("database", "orders")).holds
         is holds
     )
 
@@ -213,7 +214,7 @@ def test_a_simulated_disruption_is_said_to_be_one() -> None:
 def test_what_differs_and_is_not_allowed_violates(comparison: Comparison, holds: Holds) -> None:
     verdict = judge(restore(rto="30m").see(1391, comparison, step="database").history())
     about = f"step/database/comparison/{comparison.of}/{comparison.subject}"
-    assert next(j for j in verdict.steps[0].judged if j.about == about).holds is holds
+    assert next(j for j in verdict.steps[0].judged if str(j.about) == about).holds is holds
 
 
 def detecting(

@@ -11,6 +11,7 @@ import pytest
 from drillkit.judge import judge
 from drillkit.model.drill import Drill
 from drillkit.model.evidence import Reading
+from drillkit.model.subjects import GateOf
 from drillkit.model.verdict import Holds, Judged, Verdict
 from tests.judge.histories import Tape, drill
 
@@ -56,7 +57,7 @@ def reading(
 
 
 def bound(verdict: Verdict, about: str) -> Judged:
-    return next(j for j in verdict.bounds if j.about == about)
+    return next(j for j in verdict.bounds if str(j.about) == about)
 
 
 def test_a_full_outage_of_five_minutes_consumes_2_31_percent_by_time() -> None:
@@ -151,7 +152,7 @@ def test_a_probes_slo_is_a_gate_over_as_many_probes_as_allow_a_bad_one() -> None
     verdict = judge(run({"web": {"bad": 99}}, gates=["front"], bad=[(330, 331)]).history())
     assert verdict.exit_code == 1
     assert (
-        next(g for g in verdict.gates if g.about == "after/front").expected
+        next(g for g in verdict.gates if g.about == GateOf("after", "front")).expected
         == "at most 1 of 200 bad"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from drillkit.judge import judge
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import Drill
 from drillkit.model.evidence import Activity, Check, Mark, Note
+from drillkit.model.subjects import BoundOf, GateOf, ObjectiveOf
 from drillkit.model.verdict import (
     Finding,
     Holds,
@@ -36,11 +38,11 @@ def found(verdict: Verdict, about: str) -> Judged:
         *verdict.bounds,
         *(j for step in verdict.steps for j in step.judged),
     ]
-    return next(j for j in everything if j.about == about)
+    return next(j for j in everything if str(j.about) == about)
 
 
 def finding(verdict: Verdict, about: str) -> Finding:
-    return next(f for f in verdict.findings if f.about == about)
+    return next(f for f in verdict.findings if str(f.about) == about)
 
 
 def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
@@ -80,7 +82,7 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         "note": undecided,
     }
     recovery = Judged(
-        about="step/kill/objective/recovery",
+        about=ObjectiveOf("kill", "recovery"),
         holds=MET,
         expected="at most 2 min",
         observed="recovered in 2.1 s",
@@ -96,12 +98,12 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         headline="met: 6 of 400 requests lost (bound 20), longest gap 0.35 s (bound 5 s), "
         "recovered in 2.1 s (bound 2 min)",
         gates=(
-            Judged(about="before/web", records=(12, 21, 22), **gate),  # type: ignore[arg-type]
-            Judged(about="after/web", records=(57, 66, 67), **gate),  # type: ignore[arg-type]
+            Judged(about=GateOf("before", "web"), records=(12, 21, 22), **gate),  # type: ignore[arg-type]
+            Judged(about=GateOf("after", "web"), records=(57, 66, 67), **gate),  # type: ignore[arg-type]
         ),
         bounds=(
             Judged(
-                about="during/web/bad",
+                about=BoundOf("web", "bad"),
                 holds=MET,
                 expected="at most 20",
                 observed="6 of 400 requests lost",
@@ -109,7 +111,7 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
                 records=(27, 50),
             ),
             Judged(
-                about="during/web/longest_gap",
+                about=BoundOf("web", "longest_gap"),
                 holds=MET,
                 expected="at most 5 s",
                 observed="longest gap 0.35 s",
@@ -150,9 +152,12 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
     )
 
 
-def test_a_verdict_survives_its_file() -> None:
+def test_a_verdict_is_plain_data_that_names_everything_by_its_path() -> None:
     verdict = judge(pod_delete(bad=[(21, 32)]).history())
-    assert from_data(Verdict, to_data(verdict)) == verdict
+    data = json.loads(json.dumps(to_data(verdict)))
+    assert data == to_data(verdict)
+    assert [each["about"] for each in data["findings"]] == [str(f.about) for f in verdict.findings]
+    assert data["bounds"][0]["about"] == "during/web/bad"
 
 
 def test_too_many_lost_requests_are_violated() -> None:
@@ -164,7 +169,7 @@ def test_too_many_lost_requests_are_violated() -> None:
     )
     assert finding(verdict, "during/web/bad") == Finding(
         holds=VIOLATED,
-        about="during/web/bad",
+        about=BoundOf("web", "bad"),
         expected="at most 20",
         observed="30 of 400 requests lost (30 refused)",
         records=(27, 50),
@@ -639,7 +644,7 @@ def test_a_start_guard_refuses() -> None:
         .closed(2)
     )
     verdict = judge(tape.history())
-    assert (verdict.exit_code, verdict.refused) == (4, why)
+    assert (verdict.exit_code, verdict.refused) == (4, f"alerts: x: {why}")
 
 
 def test_a_run_that_holds_a_lease_and_is_refused_touched_nothing() -> None:

@@ -14,12 +14,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from drillkit.model.drill import Drill, Target
 from drillkit.model.effects import Phase, UndoOutcome
 from drillkit.model.evidence import Evidence
+from drillkit.model.subjects import GatePlace, GuardPlace
 from drillkit.model.verdict import Holds
 
 Disturbs: TypeAlias = Literal["users", "none"]
 Outcome: TypeAlias = Literal["ok", "failed", "unknown", "skipped", "cut"]
-GatePlace: TypeAlias = Literal["before", "between", "after"]
-GuardPlace: TypeAlias = Literal["start", "abort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def test_backups_that_are_too_old_violate_the_recovery_point_objective(lab: Lab)
     ran = lab.run(PITR, source=SOURCE, objectives=Objectives(rpo=timedelta(seconds=2)))
     lab.aws.settings(stalled_archivers=[])
     assert ran.holds == "violated"
-    rpo = [j for j in ran.verdict.steps[0].judged if j.about.endswith("objective/rpo")]
+    rpo = [j for j in ran.verdict.steps[0].judged if str(j.about).endswith("objective/rpo")]
     assert rpo[0].holds.name == "VIOLATED"
     assert "by the heartbeat" in rpo[0].note
     assert ran.verdict.steps[0].outcome == "ok"

@@ -1,0 +1,120 @@
+"""What to do next about something that was missed or not proven."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+from drillkit.model.subjects import (
+    ActivityOf,
+    BoundName,
+    BoundOf,
+    CheckOf,
+    ComparisonOf,
+    FaultInEffect,
+    GateOf,
+    GuardOf,
+    ObjectiveOf,
+    StepEnd,
+    StepLack,
+    UndoOf,
+    WholeRun,
+)
+from drillkit.model.verdict import Holds, Judged
+
+_LATENCY = "look at the latency chart: time-outs, queues, what the service calls"
+_RECOVERY = "compare with readiness probes, replica counts and start-up times"
+_BOUNDS: dict[BoundName, str] = {
+    "budget": "see what the SLO allows and what this drill used of it",
+    "recovery": _RECOVERY,
+    "longest_gap": "look at the outages: retries, connection draining, readiness, budgets of "
+    "disruption",
+    "bad": "look at the causes and when they came: retries, time-outs, what the service calls",
+    "p95": _LATENCY,
+    "p99": _LATENCY,
+}
+"""Where a weakness may lie that was shown."""
+_WHOLE = {
+    "journal": "judge it with the version of drillkit that wrote it",
+    "opening": "judge it with the version of drillkit that wrote it",
+    "abort": 'see under "What happened when" what was seen before it',
+    "end": "run the drill again: a drill that was cut off is cleaned up, never resumed",
+    "steps": "add a step that disturbs something; a wait or an empty method tests nothing",
+    "declared": "declare bounds under `hypothesis.during`, or objectives and checks of its steps",
+    "action-item": "",
+}
+_RUNNER = {
+    "plan": "correct what it names; `drillkit plan` shows without touching anything whether it is "
+    "enough",
+    "drill": "correct what it names; `drillkit plan` shows without touching anything whether it is "
+    "enough",
+    "target": "make the target reachable, or correct it in targets.yaml; `drillkit plan` looks at "
+    "it without touching anything",
+    "lock": "wait for the run that holds it, or let `--wait 30m` do that",
+    "start": "correct what it names, or wait until it is over; `drillkit plan` looks again without "
+    "touching anything",
+}
+"""What the runner looks at beside the guards that a drill declares. Older versions wrote `start` for
+all of them.
+"""
+RUNNERS_GUARDS = frozenset(_RUNNER)
+_NO_EVENTS = re.compile(r"\bno (?:events?|data|requests)\b", re.IGNORECASE)
+
+
+def advice(judged: Judged) -> str:
+    """The next step, or '' where nothing general helps."""
+    about, violated = judged.about, judged.holds is Holds.VIOLATED
+    match about:
+        case UndoOf():
+            return "run `drillkit recover`, or undo it by hand and look at the resource"
+        case WholeRun(part=part):
+            return _WHOLE[part]
+        case ActivityOf():
+            return "see the attached log of the experiment; `drillkit plan` shows what it would hit"
+        case FaultInEffect():
+            return (
+                "something healed or never applied the fault; look for controllers that own the "
+                "object"
+            )
+        case StepLack(what="restored-data"):
+            return "declare a check that reads restored data, such as `sql:` or `canary:`"
+        case GuardOf():
+            return _of_guard(about, judged.observed)
+        case GateOf():
+            return _of_gate(about, judged)
+        case BoundOf(bound=bound):
+            return _BOUNDS[bound] if violated else ""
+        case ObjectiveOf(objective="recovery"):
+            return _RECOVERY if violated else ""
+        case ObjectiveOf() | CheckOf() | ComparisonOf() | StepEnd() | StepLack():
+            return ""
+        case other:
+            assert_never(other)
+
+
+def _of_guard(guard: GuardOf, why: str) -> str:
+    if guard.guard in _RUNNER:
+        return _RUNNER[guard.guard]
+    key, _, rest = guard.guard.partition(": ")
+    name = rest.partition(",")[0]
+    if key in ("budget", "slo"):
+        if _NO_EVENTS.search(why):
+            return (
+                f"look at the objective itself: `drillkit slo check {name}` shows what its query "
+                "finds"
+            )
+        return f"`drillkit slo check {name}` shows what is left; run the drill again then"
+    if key == "alerts":
+        return "wait until the alert is over, or find out why it fires; then run the drill again"
+    return "wait until the guard holds, then run the drill again"
+
+
+def _of_gate(gate: GateOf, judged: Judged) -> str:
+    if judged.holds is Holds.VIOLATED and gate.place == "after":
+        return "the service was not as before in time: look at what kept it from it"
+    if gate.place == "before" and judged.holds is not Holds.MET:
+        return (
+            f"see why `{gate.sli}` is not in its steady state; `drillkit run` asks again from "
+            "the start"
+        )
+    return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,12 @@ _LOGIN = ".login"
 
 
 async def start_cluster(
-    store: Store, folder: Path, *, shop: bool, prometheus: bool, account: Path
+    store: Store,
+    folder: Path,
+    *,
+    shop: bool,
+    prometheus: bool,
+    account: Callable[[str, str], Path | None],
 ) -> Cluster:
     """The cluster, its processes started; its pods come up while other parts start."""
     from drillkit.sandbox.cluster import start_cluster

@@ -15,10 +15,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
+from drillkit.sandbox.kube.objects import ACCOUNTS
 from drillkit.sandbox.kube.seed import announce, seed
 from drillkit.sandbox.kube.server import Server
 from drillkit.sandbox.kube.store import Store
@@ -29,6 +31,8 @@ STOP_LIMIT_S = 1.8
 _FILES = ("endpoints.json", "kubeconfig", "server.crt", "server.key")
 _LOCK = "lock"
 ACCOUNT = "account"
+_TOKEN_LIFE = timedelta(days=365)
+"""No sandbox stands longer; a kubelet would renew it."""
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger(__name__)
 
@@ -185,13 +189,13 @@ async def _start(options: Options, running: Running) -> Endpoints:
     running.add("the API", server.stop)
     identity = await server.start(options.state)
     announce(store, server.url)
-    _write_account(options.state / ACCOUNT, token, identity.authority_pem)
+    accounts = Accounts(store, options.state / ACCOUNT, identity.authority_pem)
     kubeconfig = options.state / "kubeconfig"
     write_kubeconfig(kubeconfig, server.url, token, identity.authority_pem)
     endpoints = Endpoints(str(kubeconfig), server.url, uid, arguments=list(options.arguments))
     try:
         async with asyncio.timeout(options.ready_timeout_s):
-            await _start_parts(options, store, running, endpoints)
+            await _start_parts(options, store, running, endpoints, accounts)
     except TimeoutError as error:
         limit = f"{options.ready_timeout_s:.0f} s"
         raise StartError(f"not ready within {limit}; see the logs in {options.state}") from error
@@ -200,15 +204,35 @@ async def _start(options: Options, running: Running) -> Endpoints:
     return endpoints
 
 
-def _write_account(folder: Path, token: str, authority_pem: bytes) -> None:
+class Accounts:
     """What pods of a real cluster find mounted: who they are to the API."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    write_private(folder / "token", token.encode())
-    write_private(folder / "ca.crt", authority_pem)
+
+    def __init__(self, store: Store, folder: Path, authority_pem: bytes) -> None:
+        self._store = store
+        self._folder = folder
+        self._authority_pem = authority_pem
+
+    def folder(self, namespace: str, name: str) -> Path | None:
+        """The folder with `token` and `ca.crt` of a ServiceAccount; None where there is none."""
+        account = self._store.get(ACCOUNTS, namespace, name)
+        if account is None:
+            return None
+        uid = str(account["metadata"]["uid"])
+        folder = self._folder / uid
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            token = self._store.tokens.issue(namespace, name, uid, self._store.now() + _TOKEN_LIFE)
+            write_private(folder / "token", token.encode())
+            write_private(folder / "ca.crt", self._authority_pem)
+        return folder
 
 
 async def _start_parts(
-    options: Options, store: Store, running: Running, endpoints: Endpoints
+    options: Options,
+    store: Store,
+    running: Running,
+    endpoints: Endpoints,
+    accounts: Accounts,
 ) -> None:
     from drillkit.sandbox import parts
 
@@ -218,9 +242,12 @@ async def _start_parts(
         running.add("AWS", aws.stop)
     if options.cluster:
         folder = options.state / "cluster"
-        account = options.state / ACCOUNT
         cluster = await parts.start_cluster(
-            store, folder, shop=options.shop, prometheus=options.prometheus, account=account
+            store,
+            folder,
+            shop=options.shop,
+            prometheus=options.prometheus,
+            account=accounts.folder,
         )
         running.add("the cluster", cluster.stop)
         await cluster.ready(options.ready_timeout_s)

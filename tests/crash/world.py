@@ -32,6 +32,7 @@ from drillkit.sandbox.cluster.crds import definitions
 from drillkit.sandbox.cluster.kubelet.instant import InstantKubelet
 from drillkit.sandbox.cluster.nodes import furnish
 from drillkit.sandbox.cluster.shop import open_shop
+from drillkit.sandbox.kube import api
 from drillkit.sandbox.kube.objects import CRDS, NAMESPACES, PODS, Gvr, clone
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Request
@@ -161,7 +162,7 @@ class Cluster:
             self.at = max(self.at, moment)
             for due in [c for c in self._coming if c[0] <= self.at]:
                 self._coming.remove(due)
-                self.store.handle(due[1])
+                api.answer(self.store, due[1])
             self.controllers.reconcile()
         self.at = max(self.at, end)
         assert not self.controllers.failures, list(self.controllers.failures)
@@ -313,7 +314,7 @@ class Wire:
         return answer
 
     def _take(self, request: Request, said: str) -> Response:
-        answer = self._cluster.store.handle(request)
+        answer = api.answer(self._cluster.store, request)
         self._cluster.controllers.reconcile()
         self._fate.door(f"after {said}")
         headers = {k.lower(): v for k, v in answer.headers.items()}

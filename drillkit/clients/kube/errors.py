@@ -19,6 +19,8 @@ from drillkit.model.errors import (
     Unavailable,
 )
 
+NO_SUCH_GROUP = b"404 page not found"
+"""In plain text, without a Status: nobody serves that API group."""
 NO_SUCH_RESOURCE = "the server could not find the requested resource"
 
 
@@ -68,7 +70,14 @@ def _forbidden(
 def _absent(
     answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
-    if NO_SUCH_RESOURCE in said:
+    not_installed = answer.content.strip() == NO_SUCH_GROUP
+    if not status and not not_installed:
+        # A proxy's or balancer's page must not pass for "the object is gone".
+        return Unavailable(
+            f"cannot {asked}: expected the API server to say what is not found, got 404: "
+            f"{said}; is it the API server that answers, and is the path in the kubeconfig right?"
+        )
+    if not_installed or NO_SUCH_RESOURCE in said:
         return NotServed(
             f"cannot {asked}: the cluster serves no such resource; is its CRD installed?"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -216,7 +217,7 @@ async def start_cluster(
     *,
     shop: bool = True,
     prometheus: WithPrometheus = "off",
-    account: Path | None = None,
+    account: Callable[[str, str], Path | None] | None = None,
 ) -> Cluster:
     """Start a cluster around `store`: nodes, controllers, proxy, perhaps the demo shop. Call it
     from the main thread.
@@ -226,7 +227,8 @@ async def start_cluster(
             they are.
         state_dir: folder for logs and Prometheus' data; created if need be.
         shop: whether to open the demo shop in the namespace `shop`.
-        account: folder with `token` and `ca.crt`, with which pods may speak to the API.
+        account: gives the folder with `token` and `ca.crt` of a ServiceAccount (by namespace and
+            name), with which its pods may speak to the API.
         prometheus: `on` needs the program, `auto` takes it if it is installed, `off` goes without.
 
     Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up,

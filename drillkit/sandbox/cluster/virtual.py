@@ -15,6 +15,7 @@ from drillkit.sandbox.cluster.controllers.loop import Controllers
 from drillkit.sandbox.cluster.faults.rules import FAULT_RESOURCES, current_rules
 from drillkit.sandbox.cluster.kubelet.instant import InstantKubelet
 from drillkit.sandbox.cluster.proxy.rules import Rules
+from drillkit.sandbox.kube.api import answer
 from drillkit.sandbox.kube.objects import CRDS
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Request, Response
@@ -104,7 +105,7 @@ class VirtualCluster:
 
     def handle(self, request: Request) -> Response:
         """One request to the API, followed by the controllers' reaction."""
-        response = self.store.handle(request)
+        response = answer(self.store, request)
         self.settle()
         return response
 

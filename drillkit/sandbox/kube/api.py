@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from drillkit.sandbox.kube import metrics, podops, reviews, scale
+from drillkit.sandbox.kube.access import Access, Caller, PathAccess, refused
 from drillkit.sandbox.kube.apply import track
-from drillkit.sandbox.kube.call import Call, understand
+from drillkit.sandbox.kube.call import TRUE, Call, place_of, understand
 from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
 from drillkit.sandbox.kube.discovery import discover
-from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid
+from drillkit.sandbox.kube.errors import ApiError, PageNotFound, bad_request, invalid
 from drillkit.sandbox.kube.objects import JOBS, PODS, Object, clone, is_terminating, rfc3339
 from drillkit.sandbox.kube.patching import changed_by_patch
 from drillkit.sandbox.kube.reading import listing, one, watching
 from drillkit.sandbox.kube.resources import Resource
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.validation import check_shape, required
 from drillkit.sandbox.kube.wire import Request, Response
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 _CONDITIONAL = ("leases", "poddisruptionbudgets", "customresourcedefinitions")
 """Replaced only with a resourceVersion, like every custom resource."""
@@ -47,22 +45,28 @@ def answer(store: Store, request: Request) -> Response:
 
 def refusal(error: ApiError) -> Response:
     """The answer that says why not."""
+    if isinstance(error, PageNotFound):
+        return Response(404, error.TEXT, {"Content-Type": "text/plain; charset=utf-8"})
     after = error.details.get("retryAfterSeconds")
     return Response(error.code, error.status(), {"Retry-After": str(after)} if after else {})
 
 
 def _answer(store: Store, request: Request) -> Response:
     parts = [part for part in request.path.split("/") if part]
-    if request.method == "GET":
-        found = discover(store.registry, request, parts)
-        if found is not None:
-            return found
     pairs = list(request.query.items() if isinstance(request.query, Mapping) else request.query)
     query: dict[str, str] = {}
     for key, value in pairs:
         query.setdefault(key, value)
-    call = understand(store.registry, request, parts, query)
-    _authorise(store, call)
+    place = place_of(parts)
+    if place is None:
+        authorise(store, request.caller, PathAccess(request.method.lower(), request.path))
+        found = discover(store.registry, request, parts) if request.method == "GET" else None
+        if found is None:
+            raise PageNotFound()
+        return found
+    watch = query.get("watch", "").lower() in TRUE
+    authorise(store, request.caller, place.access(request.method, watch=watch))
+    call = understand(store.registry, request, place, query)
     if call.resource.group == "metrics.k8s.io":
         if request.method != "GET":
             raise _not_allowed()
@@ -74,29 +78,11 @@ def _answer(store: Store, request: Request) -> Response:
     return _subresource(store, call, pairs) if call.subresource else _object(store, call)
 
 
-def _authorise(store: Store, call: Call) -> None:
-    from drillkit.sandbox.kube.store import Access
-
-    resource = call.resource
-    verb = call.verb
-    access = Access(
-        verb, resource.group, resource.plural, call.subresource, call.namespace, call.name
-    )
-    if resource.verbs != ("create",) and not store.policy(access):
-        what = f"{resource.plural}/{call.subresource}" if call.subresource else resource.plural
-        target = f' "{call.name}"' if call.name else ""
-        where = (
-            f' in the namespace "{call.namespace}"' if call.namespace else " at the cluster scope"
-        )
-        dotted = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        message = (
-            f'{dotted}{target} is forbidden: User "{reviews.USER}" cannot {verb} resource "{what}" '
-            f'in API group "{resource.group}"{where}'
-        )
-        details = {"name": call.name, "group": resource.group, "kind": resource.plural}
-        raise ApiError(
-            403, "Forbidden", message, {key: value for key, value in details.items() if value}
-        )
+def authorise(store: Store, caller: Caller, access: Access | PathAccess) -> None:
+    """Raises 403 unless the roles and the store's policy allow it."""
+    decision = reviews.decision(store, caller, access)
+    if not decision.allowed:
+        raise refused(caller, access, decision)
 
 
 def _not_allowed() -> ApiError:
@@ -144,6 +130,8 @@ def _subresource(store: Store, call: Call, pairs: list[tuple[str, str]]) -> Resp
             return podops.log(store, call)
         case "exec", "GET" | "POST":
             return podops.execute(store, call, pairs)
+        case "token", "POST":
+            return reviews.token(store, call)
         case "finalize", "PUT":
             return _finalize(store, call)
     raise _not_allowed()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drillkit.sandbox.kube.errors import ApiError, bad_request, no_such_path
-from drillkit.sandbox.kube.resources import METRICS, Registry, Resource
+from drillkit.sandbox.kube.access import Access
+from drillkit.sandbox.kube.errors import ApiError, PageNotFound, bad_request, no_such_path
+from drillkit.sandbox.kube.objects import NAMESPACES
+from drillkit.sandbox.kube.resources import METRICS, Registry, Resource, is_builtin_group
 from drillkit.sandbox.kube.wire import Request
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
+
+TRUE = ("1", "true")
+"""How a query says yes."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +32,9 @@ class Call:
     subresource: str
     query: Mapping[str, str]
 
-    @property
-    def verb(self) -> str:
-        """The verb as access rules name it."""
-        verb = _VERBS.get(self.request.method, self.request.method.lower())
-        if self.name:
-            return verb
-        if verb == "get":
-            return "watch" if self.flag("watch") else "list"
-        return "deletecollection" if verb == "delete" else verb
-
     def flag(self, name: str) -> bool:
         """Whether a boolean parameter is set."""
-        return self.query.get(name, "").lower() in ("1", "true")
+        return self.query.get(name, "").lower() in TRUE
 
     def number(self, name: str) -> int | None:
         """A whole number among the parameters. Raises 400 for anything else."""
@@ -117,39 +112,81 @@ def decode(body: bytes, content_type: str) -> Any:
         raise bad_request(f"error converting YAML to JSON: {error}") from error
 
 
-def understand(
-    registry: Registry, request: Request, parts: list[str], query: Mapping[str, str]
-) -> Call:
-    """The call that a path below /api or /apis makes. Raises 404 for what isn't served."""
-    if len(parts) > 2 and parts[0] == "api":
-        group, version, rest = "", parts[1], parts[2:]
-    elif len(parts) > 3 and parts[0] == "apis":
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
-        raise no_such_path()
+@dataclass(frozen=True)
+class Place:
+    """What a path below /api or /apis names, whether or not it is served."""
+
+    group: str
+    version: str
+    namespace: str
+    plural: str
+    name: str
+    subresource: str
+    rest: tuple[str, ...]
+
+    def access(self, method: str, *, watch: bool) -> Access:
+        """What a request there wants to do, as access rules name it."""
+        verb = _VERBS.get(method, method.lower())
+        if not self.name:
+            verb = {"get": "watch" if watch else "list", "delete": "deletecollection"}.get(
+                verb, verb
+            )
+        # Like Kubernetes: a namespace lies in itself, so that a Role in it can let it be read.
+        own = self.name if (self.group, self.plural) == NAMESPACES else ""
+        return Access(
+            verb,
+            self.group,
+            self.plural,
+            self.subresource,
+            self.namespace or own,
+            self.name,
+        )
+
+
+def place_of(parts: Sequence[str]) -> Place | None:
+    """The place that a path names, or None when it leads to no objects."""
+    match parts:
+        case ["api", version, *rest] if rest:
+            group = ""
+        case ["apis", group, version, *rest] if rest:
+            pass
+        case _:
+            return None
     namespace = ""
-    scoped = (
-        rest[0] == "namespaces"
-        and len(rest) > 2
-        and not (group == "" and rest[2] in ("status", "finalize"))
-    )
-    if scoped:
+    scoped = rest[0] == "namespaces" and len(rest) > 2
+    if scoped and not (group == "" and rest[2] in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
-    resource = _find(registry, group, rest[0])
+    plural, name, subresource, *more = [*rest, "", "", ""][: max(3, len(rest))]
+    return Place(group, version, namespace, plural, name, subresource, tuple(more))
+
+
+def understand(
+    registry: Registry, request: Request, place: Place, query: Mapping[str, str]
+) -> Call:
+    """The call that a request makes. Raises 404 for what isn't served."""
+    if place.version not in registry.groups().get(place.group, ()):
+        raise PageNotFound()
+    resource = _find(registry, place.group, place.plural)
+    if resource is None and not is_builtin_group(place.group):
+        raise PageNotFound()
     if (
         resource is None
-        or version not in resource.versions
-        or len(rest) > 3
-        or (scoped and not resource.namespaced)
+        or place.version not in resource.versions
+        or place.rest
+        or (place.namespace and not resource.namespaced)
+        or (place.name and resource.namespaced and not place.namespace)
+        or (place.subresource and place.subresource not in resource.subresources)
     ):
         raise no_such_path()
-    name = rest[1] if len(rest) > 1 else ""
-    subresource = rest[2] if len(rest) > 2 else ""
-    if name and resource.namespaced and not namespace:
-        raise no_such_path()
-    if subresource and subresource not in resource.subresources:
-        raise no_such_path()
-    return Call(request, resource, version, namespace, name, subresource, query)
+    return Call(
+        request,
+        resource,
+        place.version,
+        place.namespace,
+        place.name,
+        place.subresource,
+        query,
+    )
 
 
 def _find(registry: Registry, group: str, plural: str) -> Resource | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drillkit.sandbox.kube.errors import ApiError, no_such_path
+from drillkit.sandbox.kube.errors import PageNotFound
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.resources import Registry, Resource
 from drillkit.sandbox.kube.wire import Request, Response
@@ -27,6 +27,7 @@ _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "exec": ("", "", "PodExecOptions", ("create", "get")),
     "eviction": ("policy", "v1", "Eviction", ("create",)),
     "binding": ("", "", "Binding", ("create",)),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest", ("create",)),
     "finalize": ("", "", "", ("update",)),
 }
 
@@ -43,7 +44,7 @@ def discover(registry: Registry, request: Request, parts: list[str]) -> Response
         case ["openapi", "v3"]:
             return Response(200, {"paths": {}})
         case ["openapi", *_]:
-            raise no_such_path()
+            raise PageNotFound()
         case []:
             return Response(200, {"paths": _PATHS})
         case ["api"]:
@@ -70,7 +71,7 @@ def discover(registry: Registry, request: Request, parts: list[str]) -> Response
 def _versions(registry: Registry, group: str) -> list[str]:
     found = registry.groups().get(group)
     if not found:
-        raise no_such_path()
+        raise PageNotFound()
     return found
 
 
@@ -81,9 +82,7 @@ def _group(name: str, versions: list[str]) -> Object:
 
 def _resources(registry: Registry, group: str, version: str) -> Response:
     if version not in _versions(registry, group):
-        raise ApiError(
-            404, "NotFound", f"the server could not find the requested resource: {group}/{version}"
-        )
+        raise PageNotFound()
     listed: list[Object] = []
     for resource in registry.all():
         if resource.group == group and version in resource.versions:

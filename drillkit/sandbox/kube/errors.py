@@ -48,8 +48,17 @@ def not_found(gvr: Gvr, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    """404: nothing is served there."""
+    """404: a group that is served has no such resource or way to use it."""
     return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+class PageNotFound(ApiError):
+    """404 in plain text: nobody serves that path at all, such as a group that is not installed."""
+
+    TEXT = "404 page not found\n"
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", self.TEXT.strip())
 
 
 def already_exists(gvr: Gvr, name: str) -> ApiError:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.errors import not_found
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, labels_of, rfc3339
 from drillkit.sandbox.kube.selectors import labels_match
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Response
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 
 def usage(store: Store, call: Call) -> Response:

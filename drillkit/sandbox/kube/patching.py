@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drillkit.sandbox.kube import patches
 from drillkit.sandbox.kube.apply import applied
@@ -10,10 +10,8 @@ from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid, not_found
 from drillkit.sandbox.kube.objects import Object, rfc3339
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.validation import check_shape, required
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"

@@ -4,7 +4,7 @@ a command.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drillkit.sandbox.kube.budgets import allowance, covers, eviction_refusal
 from drillkit.sandbox.kube.call import Call
@@ -12,10 +12,8 @@ from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
 from drillkit.sandbox.kube.errors import ApiError, bad_request, conflict, no_such_path
 from drillkit.sandbox.kube.objects import BUDGETS, PODS, Object, is_ready, is_terminating
 from drillkit.sandbox.kube.shapes import require
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Exec, LogFollow, Response
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 _EVICTION = {"apiVersion": str, "kind": str, "metadata": {"name": str}, "deleteOptions": dict}
 _BINDING = {"target": {"name": str}}

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from drillkit.sandbox.kube.access import Caller
+from drillkit.sandbox.kube.api import authorise
+from drillkit.sandbox.kube.call import Place
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import SERVICES
-from drillkit.sandbox.kube.store import Access, Store
+from drillkit.sandbox.kube.store import Store
 
 _PATH = re.compile(
-    r"/api/v1/namespaces/([^/]+)/services/(?:https?:)?([^/:]+)(?::([^/:]*):?)?/proxy(?:/(.*))?"
+    r"/api/v1/namespaces/(?P<namespace>[^/]+)/services/"
+    r"(?P<name>(?:https?:)?(?P<service>[^/:]+)(?::(?P<port>[^/:]*):?)?)/proxy(?:/(?P<path>.*))?"
 )
 _ENDPOINTS = ("", "endpoints")
 _TIMEOUT = ClientTimeout(total=30.0)
@@ -34,6 +38,8 @@ class Proxied:
     """Where a request is to go."""
 
     namespace: str
+    name: str
+    """As the path has it, scheme and port included: that is what access rules name."""
     service: str
     port: str
     path: str
@@ -42,18 +48,20 @@ class Proxied:
 def proxied(path: str) -> Proxied | None:
     """What a path asks for, or None when it is no path of a proxy."""
     found = _PATH.fullmatch(path)
-    return Proxied(found[1], found[2], found[3] or "", found[4] or "") if found else None
+    if found is None:
+        return None
+    return Proxied(**{name: value or "" for name, value in found.groupdict().items()})
 
 
-async def forward(store: Store, http: web.BaseRequest, to: Proxied) -> web.StreamResponse:
+async def forward(
+    store: Store, http: web.BaseRequest, to: Proxied, caller: Caller
+) -> web.StreamResponse:
     """Sends a request to a ready pod of the Service and answers what it answers.
 
     Raises ApiError 403, 404, or 503 where no pod is ready or none answers.
     """
-    if not store.policy(Access("get", "", "services", "proxy", to.namespace, to.service)):
-        raise ApiError(
-            403, "Forbidden", f'services "{to.service}" is forbidden: no access to services/proxy'
-        )
+    place = Place("", "v1", to.namespace, "services", to.name, "proxy", ())
+    authorise(store, caller, place.access(http.method, watch=False))
     store.need(SERVICES, to.namespace, to.service)
     address = _address(store, to)
     url = f"http://{address}/{to.path}" + (f"?{http.query_string}" if http.query_string else "")

@@ -6,19 +6,16 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.convert import present
 from drillkit.sandbox.kube.errors import ApiError, bad_request
 from drillkit.sandbox.kube.objects import Object, key_of, labels_of
 from drillkit.sandbox.kube.selectors import fields_match, labels_match
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.table import partial, table
 from drillkit.sandbox.kube.watch import Key, Watch
 from drillkit.sandbox.kube.wire import Response
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 _DEFAULT_WATCH_S = 1800
 

@@ -132,7 +132,7 @@ _BUILTIN = (
     Resource("", "endpoints", "Endpoints", True, short=("ep",)),
     Resource("", "configmaps", "ConfigMap", True, short=("cm",)),
     Resource("", "secrets", "Secret", True, fields=("type",)),
-    Resource("", "serviceaccounts", "ServiceAccount", True, short=("sa",)),
+    Resource("", "serviceaccounts", "ServiceAccount", True, short=("sa",), subresources=("token",)),
     Resource(
         "",
         "persistentvolumeclaims",
@@ -286,6 +286,14 @@ METRICS = (
 """Served while a cluster measures its pods; never stored."""
 
 BUILTIN: Mapping[Gvr, Resource] = MappingProxyType({(r.group, r.plural): r for r in _BUILTIN})
+
+
+_BUILTIN_GROUPS = frozenset(resource.group for resource in _BUILTIN)
+
+
+def is_builtin_group(group: str) -> bool:
+    """Whether the API itself serves that group, rather than a custom resource definition."""
+    return group in _BUILTIN_GROUPS
 
 
 class Registry:

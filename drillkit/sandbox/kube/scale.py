@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.errors import invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.patching import patched
 from drillkit.sandbox.kube.selectors import selector_text
 from drillkit.sandbox.kube.shapes import require
+from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.validation import wrong
 from drillkit.sandbox.kube.wire import Response
-
-if TYPE_CHECKING:
-    from drillkit.sandbox.kube.store import Store
 
 _SHAPE = {"metadata": {"resourceVersion": str, "uid": str}, "spec": {"replicas": int}}
 

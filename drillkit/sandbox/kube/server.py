@@ -16,11 +16,18 @@ from typing import Any
 
 from aiohttp import web
 
-from drillkit.sandbox.kube.api import refusal
+from drillkit.sandbox.kube.access import (
+    ADMIN,
+    AUTHENTICATED,
+    Caller,
+    PathAccess,
+    service_account,
+)
+from drillkit.sandbox.kube.api import answer, authorise, refusal
 from drillkit.sandbox.kube.call import decode
 from drillkit.sandbox.kube.errors import ApiError, bad_request
 from drillkit.sandbox.kube.faults import Fault, Faults, parse_fault
-from drillkit.sandbox.kube.objects import Event, Object
+from drillkit.sandbox.kube.objects import ACCOUNTS, Event, Object
 from drillkit.sandbox.kube.proxying import forward, proxied
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.streams import follow, run_command
@@ -42,7 +49,7 @@ class Server:
 
     Args:
         store: what is served.
-        token: the bearer token every request must carry.
+        token: the administrator's bearer token; others are those of ServiceAccounts.
         faults: what goes wrong on purpose; also settable with POST, GET and DELETE
             on ``/_sandbox/faults``.
     """
@@ -106,9 +113,9 @@ class Server:
             )
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
-        if http.path not in _PUBLIC_PATHS:
-            self._authenticate(http)
+        caller = ADMIN if http.path in _PUBLIC_PATHS else self._caller(http)
         if http.path == _FAULTS_PATH:
+            authorise(self.store, caller, PathAccess(http.method.lower(), http.path))
             return await self._manage_faults(http)
         fault = self.faults.take(http.method, http.path_qs)
         if fault is not None:
@@ -116,10 +123,11 @@ class Server:
             if refused is not None:
                 return refused
         if (to := proxied(http.path)) is not None:
-            return await forward(self.store, http, to)
+            return await forward(self.store, http, to, caller)
         body = await http.read()
-        request = Request(http.method, http.path, list(http.query.items()), http.headers, body)
-        response = self.store.handle(request)
+        query = list(http.query.items())
+        request = Request(http.method, http.path, query, http.headers, body, caller)
+        response = answer(self.store, request)
         if fault is not None and fault.drop == "after":
             raise _cut(http)
         match response.upgrade:
@@ -131,10 +139,27 @@ class Server:
                 return await run_command(self.store, http, command)
         return _plain(response)
 
-    def _authenticate(self, http: web.BaseRequest) -> None:
-        given = http.headers.get("Authorization", "")
-        if not compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
+    def _caller(self, http: web.BaseRequest) -> Caller:
+        """Who asks: by token, and whom the administrator plays (``kubectl --as``). Raises 401."""
+        token = http.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not compare_digest(token.encode(), self._token.encode()):
+            return self._account(token)
+        played = http.headers.get("Impersonate-User")
+        if not played:
+            return ADMIN
+        words = played.split(":")
+        if words[:2] == ["system", "serviceaccount"] and len(words) == 4:
+            return service_account(words[2], words[3])
+        return Caller(played, (*http.headers.getall("Impersonate-Group", ()), AUTHENTICATED))
+
+    def _account(self, token: str) -> Caller:
+        found = self.store.tokens.bearer(token, self.store.now())
+        if found is not None:
+            namespace, name, uid = found
+            account = self.store.get(ACCOUNTS, namespace, name)
+            if account is not None and account["metadata"]["uid"] == uid:
+                return service_account(namespace, name)
+        raise ApiError(401, "Unauthorized", "Unauthorized")
 
     async def _manage_faults(self, http: web.BaseRequest) -> web.StreamResponse:
         match http.method:

@@ -163,6 +163,17 @@ _STATUS: Shape = {
     "conditions": [{"type": str, "status": str, "reason": str, "message": str}],
     "containerStatuses": [{"name": str, "ready": bool, "restartCount": int, "state": dict}],
 }
+_RULE: Shape = {
+    "verbs": [str],
+    "apiGroups": [str],
+    "resources": [str],
+    "resourceNames": [str],
+    "nonResourceURLs": [str],
+}
+_ROLE_BINDING: Shape = {
+    "roleRef": {"apiGroup": str, "kind": str, "name": str},
+    "subjects": [{"kind": str, "name": str, "namespace": str}],
+}
 _WHOLE: dict[str, Shape] = {
     "ConfigMap": {"data": _TEXTS, "binaryData": _TEXTS, "immutable": bool},
     "Secret": {"data": _TEXTS, "stringData": _TEXTS, "type": str, "immutable": bool},
@@ -174,11 +185,10 @@ _WHOLE: dict[str, Shape] = {
         "note": str,
         "reason": str,
     },
-    "RoleBinding": {"roleRef": dict, "subjects": [{"kind": str, "name": str, "namespace": str}]},
-    "ClusterRoleBinding": {
-        "roleRef": dict,
-        "subjects": [{"kind": str, "name": str, "namespace": str}],
-    },
+    "Role": {"rules": [_RULE]},
+    "ClusterRole": {"rules": [_RULE]},
+    "RoleBinding": _ROLE_BINDING,
+    "ClusterRoleBinding": _ROLE_BINDING,
     "Endpoints": {"subsets": [{"addresses": [{"ip": str}], "ports": [{"port": int}]}]},
     "EndpointSlice": {
         "addressType": str,

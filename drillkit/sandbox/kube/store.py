@@ -7,11 +7,11 @@ from __future__ import annotations
 import random as random_module
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drillkit.sandbox.kube import defaults, patches, schema, validation
+from drillkit.sandbox.kube.access import Access
 from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
 from drillkit.sandbox.kube.errors import (
     ApiError,
@@ -41,10 +41,11 @@ from drillkit.sandbox.kube.objects import (
 from drillkit.sandbox.kube.resources import Registry, Resource
 from drillkit.sandbox.kube.selectors import fields_match, labels_match
 from drillkit.sandbox.kube.state import State
+from drillkit.sandbox.kube.tokens import Tokens
 from drillkit.sandbox.kube.watch import Key, Log
-from drillkit.sandbox.kube.wire import PodExec, Request, Response
+from drillkit.sandbox.kube.wire import PodExec
 
-__all__ = ["Access", "ApiError", "Event", "Gvr", "Object", "PodLog", "PodMetrics", "Store"]
+__all__ = ["PodLog", "PodMetrics", "Store"]
 
 PodLog = Callable[[Object, str, bool, int | None], str]
 """(pod, container, previous, tail_lines) -> the log's text."""
@@ -78,18 +79,6 @@ _GIVEN = (
 _STATUS_AT_BIRTH = (NODES, NAMESPACES)
 
 
-@dataclass(frozen=True)
-class Access:
-    """What a request wants to do, as access reviews and the policy see it."""
-
-    verb: str
-    group: str
-    resource: str
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-
-
 class Store:
     """Every object of one cluster.
 
@@ -118,9 +107,11 @@ class Store:
         self.pod_exec: PodExec | None = None
         """Runs commands in pods; the transport awaits it."""
         self.policy: Callable[[Access], bool] = lambda access: True
-        """Who may do what: answers access reviews and is enforced on requests (403), not on calls
-        in process.
+        """What may be done at all, even by the administrator: answers access reviews and is
+        enforced on requests (403), not on calls in process. The roles decide beside it.
         """
+        self.tokens = Tokens()
+        """Signs and checks the tokens of ServiceAccounts."""
         self._pod_metrics: PodMetrics | None = None
         self._uid = uid
         self._random = random or random_module.Random()
@@ -482,12 +473,6 @@ class Store:
         listeners hear of all of them once it is complete.
         """
         return self.state.subscribe(callback)
-
-    def handle(self, request: Request) -> Response:
-        """The whole HTTP API. Never raises for a bad request: refusals are answers."""
-        from drillkit.sandbox.kube.api import answer
-
-        return answer(self, request)
 
 
 def _desired(resource: Resource, obj: Object) -> Any:

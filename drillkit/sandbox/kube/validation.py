@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drillkit.sandbox.kube.errors import bad_request, invalid
@@ -32,6 +32,7 @@ _KEY_RULE = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character"
 )
+_SUBJECTS = ("ServiceAccount", "User", "Group")
 _PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
     "'93%', regex used for validation is '[0-9]+%')"
@@ -389,12 +390,50 @@ def _immutable_data(obj: Object, old: Object | None) -> list[Object]:
     )
 
 
-def _role_reference(obj: Object, old: Object | None) -> list[Object]:
-    if not obj.get("roleRef"):
-        return [required("roleRef")]
-    if old is not None and obj["roleRef"] != old.get("roleRef"):
-        return [wrong("roleRef", obj["roleRef"], "cannot change roleRef")]
-    return []
+def _role(obj: Object, old: Object | None) -> list[Object]:
+    causes = []
+    for index, rule in enumerate(obj.get("rules") or []):
+        at = f"rules[{index}]"
+        if not rule.get("verbs"):
+            causes.append(required(f"{at}.verbs", "verbs must contain at least one value"))
+        if rule.get("nonResourceURLs"):
+            continue
+        if not rule.get("apiGroups"):
+            why = "resource rules must supply at least one api group"
+            causes.append(required(f"{at}.apiGroups", why))
+        if not rule.get("resources"):
+            why = "resource rules must supply at least one resource"
+            causes.append(required(f"{at}.resources", why))
+    return causes
+
+
+def _role_binding(obj: Object, old: Object | None) -> list[Object]:
+    role = obj.get("roleRef") or {}
+    if old is not None and role != old.get("roleRef"):
+        return [wrong("roleRef", role, "cannot change roleRef")]
+    kinds = ["ClusterRole", "Role"] if obj["kind"] == "RoleBinding" else ["ClusterRole"]
+    causes = [] if role.get("name") else [required("roleRef.name")]
+    if role.get("kind") not in kinds:
+        causes.append(_unsupported("roleRef.kind", role.get("kind"), kinds))
+    for index, subject in enumerate(obj.get("subjects") or []):
+        at = f"subjects[{index}]"
+        if not subject.get("name"):
+            causes.append(required(f"{at}.name"))
+        if subject.get("kind") not in _SUBJECTS:
+            causes.append(_unsupported(f"{at}.kind", subject.get("kind"), _SUBJECTS))
+        elif (
+            subject["kind"] == "ServiceAccount"
+            and obj["kind"] == "ClusterRoleBinding"
+            and not subject.get("namespace")
+        ):
+            causes.append(required(f"{at}.namespace"))
+    return causes
+
+
+def _unsupported(field: str, value: Any, supported: Sequence[str]) -> Object:
+    told = ", ".join(map(json.dumps, supported))
+    message = f"Unsupported value: {json.dumps(value)}: supported values: {told}"
+    return cause(field, message, "FieldValueNotSupported")
 
 
 def _definition(obj: Object, old: Object | None) -> list[Object]:
@@ -441,7 +480,9 @@ _CHECKS: dict[str, Callable[[Object, Object | None], list[Object]]] = {
     "Lease": _lease,
     "ConfigMap": _immutable_data,
     "Secret": _immutable_data,
-    "RoleBinding": _role_reference,
-    "ClusterRoleBinding": _role_reference,
+    "Role": _role,
+    "ClusterRole": _role,
+    "RoleBinding": _role_binding,
+    "ClusterRoleBinding": _role_binding,
     "CustomResourceDefinition": _definition,
 }

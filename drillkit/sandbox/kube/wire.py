@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from drillkit.sandbox.kube.access import ADMIN, Caller
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.watch import Watch
 
@@ -20,6 +21,8 @@ class Request:
     query: Mapping[str, str] | Iterable[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    caller: Caller = ADMIN
+    """Who asks, once that is proven."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.clients.kube.errors import refusal
+from drillkit.clients.kube import Response
+from drillkit.clients.kube.errors import NotServed, refusal
 from drillkit.model.errors import (
     Absent,
     Blocked,
@@ -82,9 +83,21 @@ def test_throttling_carries_the_servers_wish() -> None:
     assert error.retry_after_s == 7.0
 
 
-def test_a_refusal_without_json_is_told_as_it_is() -> None:
-    from drillkit.clients.kube import Response
+def test_an_api_group_that_nobody_serves_is_answered_in_plain_text() -> None:
+    answer = Response(404, {"content-type": "text/plain"}, b"404 page not found\n")
+    error = refusal(answer, "create networkchaos/shop/slow", "user ann")
+    assert type(error) is NotServed
+    assert "is its CRD installed?" in str(error)
 
+
+def test_a_page_of_some_proxy_is_no_proof_that_an_object_is_gone() -> None:
+    answer = Response(404, {"content-type": "text/html"}, b"<h1>no such site</h1>")
+    error = refusal(answer, "get pod/shop/web-1", "user ann")
+    assert type(error) is Unavailable
+    assert "is it the API server that answers" in str(error)
+
+
+def test_a_refusal_without_json_is_told_as_it_is() -> None:
     error = refusal(Response(502, {}, b"<h1>Bad gateway</h1>"), "list pods", "user ann")
     assert isinstance(error, Unavailable)
     assert "Bad gateway" in str(error)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from drillkit.sandbox.kube.access import ADMIN
+from drillkit.sandbox.kube.api import answer
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
 from drillkit.sandbox.kube.objects import PODS
 from drillkit.sandbox.kube.seed import seed
@@ -49,12 +51,13 @@ class Api:
         accept=JSON,
         agent="tester/1.0",
         query=None,
+        caller=ADMIN,
         **params,
     ):
         headers = {"Content-Type": content_type, "Accept": accept, "User-Agent": agent}
         pairs = [*(query or []), *((key, str(value)) for key, value in params.items())]
         data = b"" if body is None else json.dumps(body).encode()
-        return self.store.handle(Request(method, path, pairs, headers, data))
+        return answer(self.store, Request(method, path, pairs, headers, data, caller))
 
     def get(self, path, **params):
         return self.call("GET", path, **params)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import DEPLOYMENTS, NODES, PODS
-from drillkit.sandbox.kube.store import ApiError
 
 PODS_PATH = "/api/v1/namespaces/shop/pods"
 MAPS = "/api/v1/namespaces/shop/configmaps"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from drillkit.sandbox.kube.access import Access
 from drillkit.sandbox.kube.objects import PODS
-from drillkit.sandbox.kube.store import Access
 from drillkit.sandbox.kube.wire import Exec, LogFollow
 
 PODS_PATH = "/api/v1/namespaces/shop/pods"

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
+from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import NAMESPACES, PODS
-from drillkit.sandbox.kube.store import ApiError
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from drillkit.sandbox.kube.api import answer
+from drillkit.sandbox.kube.wire import Request
+
 PODS_PATH = "/api/v1/namespaces/shop/pods"
 DEPLOYS = "/apis/apps/v1/namespaces/shop/deployments"
 MAPS = "/api/v1/namespaces/shop/configmaps"
@@ -34,10 +37,8 @@ def test_a_body_of_another_version_or_kind_is_refused(api, pod):
 
 
 def test_a_body_that_is_no_json_is_refused(api):
-    from drillkit.sandbox.kube.wire import Request
-
-    response = api.store.handle(
-        Request("POST", MAPS, {}, {"Content-Type": "application/json"}, b"{")
+    response = answer(
+        api.store, Request("POST", MAPS, {}, {"Content-Type": "application/json"}, b"{")
     )
     assert (response.status, response.body["reason"]) == (400, "BadRequest")
 

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.statefulset import CLAIMS
 from drillkit.sandbox.cluster.controllers.view import View
-from drillkit.sandbox.kube.objects import NAMESPACES, Gvr, Object, is_terminating
+from drillkit.sandbox.kube.objects import ACCOUNTS, NAMESPACES, Gvr, Object, is_terminating
 
 VOLUMES: Gvr = ("", "persistentvolumes")
-ACCOUNTS: Gvr = ("", "serviceaccounts")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from drillkit.sandbox.cluster.controllers.services import PORT_ANNOTATION, servi
 from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.kubelet.container import ContainerRunner, Surroundings
 from drillkit.sandbox.cluster.kubelet.egress import openings
-from drillkit.sandbox.cluster.kubelet.environment import environment
+from drillkit.sandbox.cluster.kubelet.environment import Unresolved, environment
 from drillkit.sandbox.cluster.kubelet.status import Ended, host_ip, pod_status
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.values import is_finished
@@ -143,7 +143,7 @@ class PodRunner:
             # Nothing can be mounted here; who names the place where it would be is told where
             # it is.
             values = {
-                key: value.replace(ACCOUNT, str(self.kubelet.account))
+                key: value.replace(ACCOUNT, self._account()) if ACCOUNT in value else value
                 for key, value in values.items()
             }
         if self.kubelet.tools is not None:
@@ -155,6 +155,14 @@ class PodRunner:
             "SANDBOX_POD": f"{meta['namespace']}/{meta['name']}",
             "SANDBOX_MESH": self.kubelet.mesh(),
         }
+
+    def _account(self) -> str:
+        """The folder of the pod's own token. Raises Unresolved."""
+        namespace, name = self.pod["metadata"]["namespace"], self.pod["spec"]["serviceAccountName"]
+        folder = self.kubelet.account(namespace, name) if self.kubelet.account else None
+        if folder is None:
+            raise Unresolved(f'serviceaccount "{name}" not found')
+        return str(folder)
 
     def _event(self, reason: str, message: str, warning: bool) -> None:
         self.kubelet.view.event(self.pod, reason, message, warning=warning, component="kubelet")
@@ -177,8 +185,8 @@ class ProcessKubelet:
         self.processes = processes
         self.logs = logs
         self.mesh = mesh
-        self.account: Path | None = None
-        """Folder with the `token` and `ca.crt` of every pod's service account."""
+        self.account: Callable[[str, str], Path | None] | None = None
+        """Gives the folder with `token` and `ca.crt` of a ServiceAccount, by namespace and name."""
         self.tools: Path | None = None
         """Folder of programs to be found before the machine's own."""
         self.pods: dict[str, PodRunner] = {}

@@ -55,6 +55,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "What the runs came to over time, and what is proven.",
     ),
     "compare": ("drillkit.cli.history:compare", _PROOF, "Put two runs side by side."),
+    "controls": (
+        "drillkit.cli.controls:controls",
+        _PROOF,
+        "Which runs support which control of a framework.",
+    ),
     "verify": (
         "drillkit.cli.evidence:verify",
         _PROOF,

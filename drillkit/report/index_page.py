@@ -39,7 +39,7 @@ def index(archive: Archive) -> str:
     runs = archive.runs
     series = series_of(runs)
     return (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             runs=runs,
@@ -120,7 +120,8 @@ def _what(headline: str) -> str:
     return text if len(text) <= HEADLINE else f"{text[: HEADLINE - 1]}…"
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of pages about many runs: everything is escaped, nothing may be undefined."""
     made = Environment(
         loader=PackageLoader("drillkit.report"),
         undefined=StrictUndefined,

@@ -1,0 +1,218 @@
+"""What runs of a period show of each control. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from drillkit.archive.summary import RunSummary, StepSummary
+from drillkit.controls.framework import NEEDS, Control, Framework, Need
+from drillkit.model.verdict import Holds
+
+Shown: TypeAlias = Literal["supported", "partly", "not"]
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """`[begin, end)` in seconds since the epoch."""
+
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """One need of one control."""
+
+    need: Need
+    shown: Shown
+    why: str
+    runs: tuple[str, ...] = ()
+    """Runs that show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """One control."""
+
+    control: Control
+    shown: Shown
+    needs: tuple[Met, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Every run that supports it."""
+        return tuple(dict.fromkeys(run for need in self.needs for run in need.runs))
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A run that does not count, and why."""
+
+    run: RunSummary
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A framework over a period."""
+
+    framework: Framework
+    period: Period
+    controls: tuple[Assessed, ...]
+    counted: tuple[RunSummary, ...]
+    excluded: tuple[Excluded, ...]
+
+
+def assess(
+    framework: Framework,
+    runs: Sequence[RunSummary],
+    period: Period,
+    unproven: Callable[[RunSummary], str],
+) -> Matrix:
+    """What the runs of a period show of each control.
+
+    Args:
+        unproven: why a run's files are not proven to be what they were, or ''.
+    """
+    counted: list[RunSummary] = []
+    excluded: list[Excluded] = []
+    for run in runs:
+        if not period.begin <= run.started < period.end:
+            continue
+        why = _why_not(run) or unproven(run)
+        if why:
+            excluded.append(Excluded(run, why))
+        else:
+            counted.append(run)
+    controls = tuple(_assess(control, counted, period) for control in framework.controls)
+    return Matrix(framework, period, controls, tuple(counted), tuple(excluded))
+
+
+def _why_not(run: RunSummary) -> str:
+    if run.emulated:
+        return "its target was emulated"
+    if run.exit_code == 4:
+        return "it was refused: nothing was rehearsed"
+    if run.exit_code == 5:
+        return "something of it was left behind"
+    return ""
+
+
+def _assess(control: Control, runs: Sequence[RunSummary], period: Period) -> Assessed:
+    needs = tuple(_need(need, control, runs, period) for need in control.needs)
+    shown = {each.shown for each in needs}
+    whole: Shown = (
+        "supported" if shown == {"supported"} else "not" if shown == {"not"} else "partly"
+    )
+    return Assessed(control, whole, needs)
+
+
+def _need(need: Need, control: Control, runs: Sequence[RunSummary], period: Period) -> Met:
+    if need == "cadence":
+        return _cadence(control, runs, period)
+    return _LOOKS[need](runs)
+
+
+def _restore(runs: Sequence[RunSummary]) -> Met:
+    return _those("restore", runs, lambda step: bool(step.system) and step.holds is Holds.MET)
+
+
+def _objectives(runs: Sequence[RunSummary]) -> Met:
+    def held(step: StepSummary) -> bool:
+        bounds = [number for number in step.measured.values() if number.bound_s is not None]
+        return bool(bounds) and step.holds is Holds.MET
+
+    return _those("objectives", runs, held)
+
+
+def _disruption(runs: Sequence[RunSummary]) -> Met:
+    kinds = ("chaostoolkit", "litmus.engine")
+    return _those(
+        "disruption", runs, lambda step: step.uses in kinds and step.holds is not Holds.UNKNOWN
+    )
+
+
+def _switchover(runs: Sequence[RunSummary]) -> Met:
+    return _those(
+        "switchover",
+        runs,
+        lambda step: step.uses.endswith(".failover") and step.holds is Holds.MET,
+    )
+
+
+def _segregated(runs: Sequence[RunSummary]) -> Met:
+    apart = _those(
+        "segregated",
+        runs,
+        lambda step: step.uses == "rds.cross-region-restore" and step.holds is Holds.MET,
+    )
+    if apart.runs:
+        why = "restored in another region, in the same account: apart in place, not in control"
+        return Met("segregated", "partly", why, apart.runs)
+    beside = _restore(runs)
+    if beside.runs:
+        why = "restored beside the original, in the same cluster or account, behind a seal"
+        return Met("segregated", "partly", why, beside.runs)
+    return apart
+
+
+def _followed_up(runs: Sequence[RunSummary]) -> Met:
+    """Of each weakness: is there a later run of the same drill and target without it?"""
+    open_: list[str] = []
+    closed: list[str] = []
+    for run in runs:
+        if run.exit_code != 1:
+            continue
+        later = [
+            other
+            for other in runs
+            if (other.drill, other.target) == (run.drill, run.target)
+            and other.started > run.started
+        ]
+        good = [other for other in later if not set(run.findings) & set(other.findings)]
+        (closed if good else open_).append(good[0].run if good else run.run)
+    if not open_ and not closed:
+        return Met("followed-up", "supported", "no weakness was found", ())
+    if not open_:
+        why = f"each of {len(closed)} weaknesses is gone in a later run"
+        return Met("followed-up", "supported", why, tuple(dict.fromkeys(closed)))
+    why = f"still open since {', '.join(open_[:5])}"
+    return Met("followed-up", "partly" if closed else "not", why, tuple(dict.fromkeys(closed)))
+
+
+def _those(need: Need, runs: Sequence[RunSummary], fits: Callable[[StepSummary], bool]) -> Met:
+    found = tuple(run.run for run in runs if any(fits(step) for step in run.steps))
+    if found:
+        return Met(need, "supported", f"{len(found)} runs show it", found)
+    return Met(need, "not", f"no run shows {NEEDS[need]}")
+
+
+def _cadence(control: Control, runs: Sequence[RunSummary], period: Period) -> Met:
+    """Gaps between rehearsals of which something is known; from the begin and to the end, too."""
+    every_days = control.every_days or 0
+    known = [run for run in runs if run.exit_code in (0, 1)]
+    if not known:
+        return Met("cadence", "not", "nothing was rehearsed in the period")
+    times = [period.begin, *(run.started for run in known), period.end]
+    gaps = [(later - earlier, earlier) for earlier, later in itertools.pairwise(times)]
+    longest_s, since = max(gaps)
+    names = tuple(run.run for run in known)
+    text = f"{longest_s / DAY_S:.0f} days from {datetime.fromtimestamp(since, UTC):%Y-%m-%d}"
+    if longest_s <= every_days * DAY_S:
+        return Met("cadence", "supported", f"the longest gap is {text}", names)
+    return Met("cadence", "partly", f"a gap of {text}; promised are {every_days} days", names)
+
+
+_LOOKS: Mapping[Need, Callable[[Sequence[RunSummary]], Met]] = {
+    "restore": _restore,
+    "objectives": _objectives,
+    "disruption": _disruption,
+    "switchover": _switchover,
+    "segregated": _segregated,
+    "followed-up": _followed_up,
+}

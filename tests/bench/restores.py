@@ -116,7 +116,7 @@ def overhead(folder: Path) -> None:
     aws = start_aws(folder / "aws", demo=True)
     try:
         keys = {"aws_access_key_id": aws.access_key, "aws_secret_access_key": aws.secret_key}
-        client = boto3.client("rds", endpoint_url=aws.endpoint, region_name=aws.region, **keys)
+        client: Any = boto3.client("rds", endpoint_url=aws.endpoint, region_name=aws.region, **keys)  # type: ignore[call-overload]
         os.environ |= {name.upper(): value for name, value in keys.items()}
         account = AwsTarget(
             account=aws.account,

@@ -84,11 +84,11 @@ class Server:
         if query.startswith(("count", "sum")):
             count = 600 * self.bad_share if "code" in query else 600
             return {"resultType": "vector", "result": [{"metric": {}, "value": [at, str(count)]}]}
-        times = range(self.began, at + 1)
+        moments = range(self.began, at + 1)
         shares = {"200": 1 - self.bad_share, "500": self.bad_share}
         result = []
         for code, share in shares.items():
-            values = [[t, str(10 * share * (t - self.began))] for t in times]
+            values = [[t, str(10 * share * (t - self.began))] for t in moments]
             result.append({"metric": {"__name__": "r", "code": code}, "values": values})
         return {"resultType": "matrix", "result": result}
 

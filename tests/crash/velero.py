@@ -52,7 +52,8 @@ def with_velero(cluster: Cluster) -> VeleroController:
     """Velero, with a backup `b1` of the shop whose volume is one that outlives its claim."""
     install(cluster.store)
     velero = VeleroController(cluster.store, MemoryBlobs())
-    cluster.controllers = Together(cluster.controllers, velero)
+    both: Any = Together(cluster.controllers, velero)
+    cluster.controllers = both
     for volume in cluster.store.list(VOLUMES):
         policy = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
         cluster.store.patch(VOLUMES, "", volume["metadata"]["name"], policy)

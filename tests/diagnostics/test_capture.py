@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def stage() -> Stage:
 
 
 def taken(
-    stage: Stage, selector: str = "app=web", kube: Kube | None = None, **more: float
+    stage: Stage, selector: str = "app=web", kube: Kube | None = None, **more: Any
 ) -> dict[str, str]:
     found: dict[str, str] = {}
     capture(

@@ -66,13 +66,13 @@ def test_every_page_of_the_folder_is_a_topic_and_ships() -> None:
 @pytest.mark.parametrize("line", shown_commands())
 def test_every_command_that_is_shown_exists_with_its_options(line: str) -> None:
     words = shlex.split(line)[1:]
-    command: click.Command | None = Lazy(name="drillkit")
+    command: click.Command = Lazy(name="drillkit")
     context = click.Context(command, info_name="drillkit")
     while isinstance(command, click.Group):
         name = words.pop(0)
-        command = command.get_command(context, name)
-        assert command is not None, f"`{name}` of `{line}` is no command"
-    assert command is not None
+        found = command.get_command(context, name)
+        assert found is not None, f"`{name}` of `{line}` is no command"
+        command = found
     known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
     used = [word.partition("=")[0] for word in words if word.startswith("-")]
     assert set(used) <= known, f"`{line}` uses options that there are not"

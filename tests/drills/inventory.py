@@ -151,7 +151,7 @@ def databases(aws: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for region in {aws["region"], aws.get("dr_region") or aws["region"]}:
         clients = {
-            service: boto3.client(
+            service: boto3.client(  # type: ignore[call-overload]
                 service,
                 region_name=region,
                 endpoint_url=aws["endpoint_url"],

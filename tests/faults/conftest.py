@@ -35,10 +35,10 @@ class Scene:
     def cluster(self) -> Cluster:
         return self.stage.cluster
 
-    def caps(self, **caps: str) -> None:
+    def caps(self, **caps: Any) -> None:
         self.session.target = Target(name="world", caps=Caps(**caps))
 
-    def meanwhile(self, after_s: float, happens: Callable[[], None]) -> None:
+    def meanwhile(self, after_s: float, happens: Callable[[], object]) -> None:
         """Let something happen once so much of the cluster's time has passed."""
         clock, at = self.stage.clock, self.stage.clock.mono() + after_s
         sleep = clock.sleep

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drillkit.clients.kube.resources import PODS as POD_RESOURCE
@@ -50,10 +52,8 @@ def test_a_budget_that_blocks_for_a_while_is_waited_for(scene: Scene) -> None:
     assert current is not None
     scene.meanwhile(
         10,
-        lambda: store.update(
-            BUDGETS, {**store.get(BUDGETS, "shop", "web"), "spec": budget["spec"]}
-        ),
-    )  # type: ignore[dict-item]
+        lambda: store.update(BUDGETS, {**current, "spec": budget["spec"]}),
+    )
     found = drain_nodes(node=str(web[0]["spec"]["nodeName"]))
     assert f"pod/shop/{web[0]['metadata']['name']}" in found["evicted"]
     said = [str(r.data.get("text")) for r in scene.records() if r.kind == "progress"]
@@ -78,7 +78,12 @@ def test_a_budget_that_blocks_for_ever_is_named(scene: Scene) -> None:
 
 
 def test_one_way_to_choose_nodes_is_needed_and_only_one(scene: Scene) -> None:
-    for given in ({}, {"node": "node-1", "node_selector": "a=b"}, {"pod_selector": "app=web"}):
+    ways: tuple[dict[str, Any], ...] = (
+        {},
+        {"node": "node-1", "node_selector": "a=b"},
+        {"pod_selector": "app=web"},
+    )
+    for given in ways:
         with pytest.raises(Refused, match="expected one of"):
             drain_nodes(**given)
     with pytest.raises(StepFailed, match="expected a schedulable node nowhere, found none"):
@@ -154,14 +159,14 @@ def test_a_zone_that_is_the_only_one_or_none_is_refused(scene: Scene) -> None:
     scene.changed = {"nodes//node-2", "nodes//node-3"}
 
 
-def _pod(name: str, owner: str = "ReplicaSet", **more: object) -> dict[str, object]:
+def _pod(name: str, owner: str = "ReplicaSet", **more: Any) -> dict[str, Any]:
     owners = [{"kind": owner, "name": "o", "uid": "u", "controller": True}] if owner else []
     metadata = {
         "name": name,
         "namespace": "n",
         "ownerReferences": owners,
         **dict(more.pop("metadata", {})),
-    }  # type: ignore[call-overload]
+    }
     return {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}, **more}
 
 
@@ -182,7 +187,7 @@ def test_each_pod_is_sorted_by_kubectls_rules() -> None:
     ]
 
     def names(found: list[dict[str, object]]) -> list[str]:
-        return [str(pod["metadata"]["name"]) for pod in found]  # type: ignore[index]
+        return [str(pod["metadata"]["name"]) for pod in found]
 
     careful = sort_pods(pods, Rules(), lambda pod: "")
     assert (names(careful.evict), names(careful.leave)) == (

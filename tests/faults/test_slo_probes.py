@@ -67,7 +67,7 @@ def answer(path: str, form: dict[str, list[str]]) -> Any:
             "result": [{"metric": {}, "values": [[start, "1"], [end, "1"]]}],
         }
     at = int(float(form["time"][0]))
-    result = []
+    result: list[dict[str, Any]] = []
     for code, per_s in (("200", 16.5), ("503", 1 / 6)):
         values = [[t, str(per_s * (t - at + 600))] for t in range(at - 600, at + 1)]
         result.append(

@@ -72,7 +72,7 @@ def opened(of: Drill, target: Mapping[str, Any] = SANDBOX, **more: Any) -> Tape:
         **told,
     )
     tape.phase("guards", 0.1, 0.5)
-    data = {
+    data: dict[str, Any] = {
         "undo": "kube.release-lease",
         "phase": "remove",
         "resource": "lease/drillkit/drillkit",
@@ -84,7 +84,11 @@ def opened(of: Drill, target: Mapping[str, Any] = SANDBOX, **more: Any) -> Tape:
 def ended(tape: Tape, at: float) -> Tape:
     """Clean-up of the lock, and the last line."""
     tape.phase("cleanup", at, at + 0.3)
-    done = {"outcome": "undone", "detail": "lease/drillkit/drillkit is gone", "attempts": 1}
+    done: dict[str, Any] = {
+        "outcome": "undone",
+        "detail": "lease/drillkit/drillkit is gone",
+        "attempts": 1,
+    }
     return tape.add(at + 0.2, "undo.ended", of="lease", **done).closed(at + 0.4)
 
 
@@ -290,9 +294,9 @@ def recovered() -> Tape:
     tape.add(REBOOT + 0.1, "run.recovered", by="grace@runner-2", boot="b1").phase(
         "cleanup", REBOOT + 0.2, REBOOT + 2
     )
-    done = {"detail": "node/ip-10-0-1-7 is schedulable", "attempts": 1}
+    done: dict[str, Any] = {"detail": "node/ip-10-0-1-7 is schedulable", "attempts": 1}
     tape.add(REBOOT + 1, "undo.ended", of="node/ip-10-0-1-7", outcome="undone", **done)
-    lease = {"detail": "lease/drillkit/drillkit is held by nobody", "attempts": 1}
+    lease: dict[str, Any] = {"detail": "lease/drillkit/drillkit is held by nobody", "attempts": 1}
     return tape.add(REBOOT + 1.5, "undo.ended", of="lease", outcome="already-undone", **lease)
 
 
@@ -349,7 +353,10 @@ def dirty() -> Tape:
         detail="handed over to sre@example.com",
         attempts=1,
     )
-    lease = {"detail": "lease/drillkit/drillkit belongs to run 20270115-090000-kk22", "attempts": 1}
+    lease: dict[str, Any] = {
+        "detail": "lease/drillkit/drillkit belongs to run 20270115-090000-kk22",
+        "attempts": 1,
+    }
     tape.add(31.0, "undo.ended", of="lease", outcome="not-ours", **lease)
     return tape.closed(60)
 
@@ -429,7 +436,7 @@ def restore() -> Tape:
     )
     tape.see(1335, Note("ada", "the runbook names the wrong subnet group", "observation"))
     tape.add(1400, "step.ended", on="database", outcome="ok", why="").phase("after", 1400, 1410)
-    gone = {"detail": "rds/monthly-dr-x7k2 is gone", "attempts": 12}
+    gone: dict[str, Any] = {"detail": "rds/monthly-dr-x7k2 is gone", "attempts": 12}
     tape.add(1500, "undo.ended", on="database", of="rds/monthly-dr-x7k2", outcome="undone", **gone)
     return ended(tape, 1410)
 

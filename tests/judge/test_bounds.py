@@ -180,7 +180,7 @@ def test_live_figures_are_those_of_the_last_seconds() -> None:
 
 def test_a_guard_that_can_never_fire_is_named() -> None:
     slos = {"api": SloTerms(name="api", target=0.995, window_s=DAYS_30)}
-    guards = [
+    guards: list[dict[str, Any]] = [
         {"budget": "api", "spent": "1%"},
         {"budget": "lost", "spent": "1%"},
         {"probe": "web", "bad": 1},

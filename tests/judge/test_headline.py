@@ -80,7 +80,7 @@ def test_a_wrapped_experiment_is_told_in_a_sentence() -> None:
             2,
             Activity("all pods are ready", place, "probe", "succeeded", None, True, 0.1),
             step="pods",
-        )  # type: ignore[arg-type]
+        )
     tape.see(3, Check("ready pods of app=web in shop", "step", 3, ">=", 3), step="pods")
     verdict = judge(tape.closed(10).history())
     assert verdict.headline == (

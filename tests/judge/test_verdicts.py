@@ -45,6 +45,11 @@ def finding(verdict: Verdict, about: str) -> Finding:
     return next(f for f in verdict.findings if str(f.about) == about)
 
 
+def about(number: float) -> Any:
+    """Equal to what is nearly so."""
+    return pytest.approx(number)
+
+
 def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
     verdict = judge(pod_delete().history())
     gap = Outage(
@@ -52,7 +57,7 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         first_bad=21.0,
         last_bad=21.25,
         least_s=0.25,
-        most_s=pytest.approx(0.35),
+        most_s=about(0.35),
         bad=6,
         ended=True,
         step="kill",
@@ -129,7 +134,7 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
                 started=20,
                 ended=40,
                 judged=(recovery,),
-                recovery_s=pytest.approx(2.1),
+                recovery_s=about(2.1),
             ),
         ),
         slis=(

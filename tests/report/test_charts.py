@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,13 +28,13 @@ def story_of(history: History) -> Story:
     return tell(history, judge(history))
 
 
-def run(until: float = 60, **probe: object) -> Tape:
+def run(until: float = 60, **probe: Any) -> Tape:
     tape = Tape(drill(probes=WEB, hypothesis={"during": {"web": {"p95": "100ms"}}}, steps=[KILL]))
     return (
         tape.phase("steps", 1, until - 1)
         .step("kill", 1, until - 1)
         .probe("web", 0, until, rate=10, **probe)
-    )  # type: ignore[arg-type]
+    )
 
 
 def bars(svg: str, kind: str) -> list[tuple[float, float, float]]:

@@ -103,10 +103,10 @@ class Server:
             first = max(start, end - 60)
             return QueryAnswer((Series({}, ((first, 1.0), (end, 1.0))),))
 
-        return self._answer(make)  # type: ignore[no-any-return]
+        return self._answer(make)
 
     def instant(self, query: str, at: float) -> QueryAnswer:
-        return self._answer(lambda: self._scraped(query, at))  # type: ignore[no-any-return]
+        return self._answer(lambda: self._scraped(query, at))
 
     def _scraped(self, query: str, at: float) -> QueryAnswer:
         if not query.startswith(("r", "count(r", "sum(((last_over_time(r[")):

@@ -18,6 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from drillkit.cleanup import open_undos
 from drillkit.cli.group import cli
 from drillkit.clients.command import UndoCommand
 from drillkit.clients.kube import uncordon_of
@@ -169,11 +170,11 @@ def test_a_note_of_any_shape_is_told_and_the_others_are_recovered(
 def test_a_bug_in_one_recovery_is_told_and_the_next_run_gets_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from drillkit.runner import recover as module
+    import drillkit.runner.recover as module
 
     killed(tmp_path, "r1")
     good = killed(tmp_path, "r2")
-    right = module.open_undos
+    right = open_undos
 
     def buggy(history: Any) -> Any:
         if history[0].data["run"] == "r1":

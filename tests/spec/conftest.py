@@ -14,6 +14,7 @@ from drillkit.model.drill import Drill
 from drillkit.model.errors import SpecError
 from drillkit.model.evidence import Scalar
 from drillkit.model.units import Amount
+from drillkit.spec.document import Text
 from drillkit.spec.drills import Parsed, Source, parse
 from drillkit.spec.files import Root, Roots
 
@@ -125,15 +126,15 @@ class Spec:
         (folder / "experiments" / "pod-delete.yaml").write_text(EXPERIMENT)
 
     def parse(self, text: str | bytes) -> Parsed:
-        return parse(Source("d.yaml", text, self.roots, folder=self.folder), kinds=FakeKinds())  # type: ignore[arg-type]
+        return parse(Source("d.yaml", text, self.roots, folder=self.folder), kinds=FakeKinds())
 
     def drill(
-        self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any
+        self, text: str | bytes, sets: Mapping[str, Text | Scalar] | None = None, **more: Any
     ) -> Drill:
         return self.parse(text).resolve(sets, **more)
 
     def mistakes(
-        self, text: str | bytes, sets: Mapping[str, Scalar] | None = None, **more: Any
+        self, text: str | bytes, sets: Mapping[str, Text | Scalar] | None = None, **more: Any
     ) -> str:
         with pytest.raises(SpecError) as caught:
             self.drill(text, sets, **more)

@@ -161,10 +161,10 @@ def wrapped(spec: Spec, sets: list[str]) -> Step:
     (spec.folder / "experiments" / "Pods Die.yaml").write_text(FULL)
     values = parse_sets(sets)
     source = open_drill("Pods Die", spec.roots, values)
-    parsed = parse(source, kinds=FakeKinds())  # type: ignore[arg-type]
+    parsed = parse(source, kinds=FakeKinds())
     drill = parsed.resolve(values)
     assert (drill.drill, drill.description) == ("pods-die", "Pods die")
-    assert experiment_finder(parsed)(drill.steps[0].with_["experiment"]).name == "Pods Die"  # type: ignore[union-attr]
+    assert experiment_finder(parsed)(drill.steps[0].with_["experiment"]).name == "Pods Die"
     step = drill.steps[0]
     assert isinstance(step, Step)
     return step
@@ -190,7 +190,7 @@ def test_a_title_that_no_yaml_could_hold_is_wrapped_all_the_same(tmp_path: Path)
         json.dumps({"title": "\x85\u2028${x} \U0001f600", "description": "d", "method": []})
     )
     roots = Roots((Root(tmp_path, "project"),))
-    drill = parse(open_drill("e", roots), kinds=FakeKinds()).resolve()  # type: ignore[arg-type]
+    drill = parse(open_drill("e", roots), kinds=FakeKinds()).resolve()
     assert drill.description == "\x85\u2028${x} \U0001f600"
 
 

@@ -22,7 +22,7 @@ KINDS = FakeKinds()
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    schema = drill_schema(KINDS)  # type: ignore[arg-type]
+    schema = drill_schema(KINDS)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -105,7 +105,7 @@ def test_targets_and_project_have_schemas_too() -> None:
 
 
 def test_the_reference_of_a_kind_names_every_argument() -> None:
-    restore = kind_reference("velero.restore", KINDS)  # type: ignore[arg-type]
+    restore = kind_reference("velero.restore", KINDS)
     rows = {a.key: a for a in restore.arguments}
     assert (rows["source"].required, rows["source"].doc) == (True, "What to restore.")
     assert (rows["wait"].default, rows["wait"].type) == (
@@ -120,7 +120,7 @@ def test_the_reference_of_a_kind_names_every_argument() -> None:
         "| `amount` | a number above zero or a percentage such as 50% | `1` | How many. |"
         in as_markdown([restore])
     )
-    assert [kind.name for kind in kind_references(KINDS)] == KINDS.names()  # type: ignore[arg-type]
+    assert [kind.name for kind in kind_references(KINDS)] == KINDS.names()
 
 
 def test_an_unknown_kind_is_suggested() -> None:
@@ -128,7 +128,7 @@ def test_an_unknown_kind_is_suggested() -> None:
         UsageError,
         match=r"no kind of step is called `velero.restor`; did you mean `velero.restore`\?",
     ):
-        kind_reference("velero.restor", KINDS)  # type: ignore[arg-type]
+        kind_reference("velero.restor", KINDS)
 
 
 def test_init_writes_a_project_that_is_sound(tmp_path: Path, spec: Spec) -> None:

@@ -48,7 +48,7 @@ def test_every_shipped_experiment_is_sound_and_runs_by_its_own_name(
     lonely.parent.mkdir()
     lonely.write_bytes(found.path.read_bytes())
     drill = parse(open_drill(str(lonely), ROOTS)).resolve()
-    assert set(drill.vars) == set(drill.steps[0].with_["configuration"])  # type: ignore[union-attr]
+    assert set(drill.vars) == set(drill.steps[0].with_["configuration"])
 
 
 def test_shipped_targets_and_project_fit_their_schemas() -> None:

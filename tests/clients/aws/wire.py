@@ -109,7 +109,7 @@ class Wire:
 
 
 def _http(status: int, text: str) -> AWSResponse:
-    headers = {"Content-Type": "text/xml", "x-amzn-requestid": "request-1"}
+    headers: Any = {"Content-Type": "text/xml", "x-amzn-requestid": "request-1"}
     return AWSResponse(urlsplit("http://127.0.0.1").geturl(), status, headers, Body(text.encode()))
 
 

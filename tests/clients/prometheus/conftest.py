@@ -214,7 +214,6 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
 
 def vector(*values: str, labels: dict[str, str] | None = None) -> dict[str, object]:
     """An answer with one series per value."""
-    result = [
-        {"metric": {"i": str(i), **(labels or {})}, "value": [1.0, v]} for i, v in enumerate(values)
-    ]
+    given: dict[str, str] = labels or {}
+    result = [{"metric": {"i": str(i)} | given, "value": [1.0, v]} for i, v in enumerate(values)]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}

@@ -58,8 +58,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     subprocess.run(
         [*command, f"{folder}/all.om", f"{folder}/data"], check=True, capture_output=True
     )
-    with running(folder, {"global": {"scrape_interval": "15s"}}) as found:
-        target = PrometheusTarget(url=found.url, scrape_interval=timedelta(seconds=15))
+    with running(folder, {"global": {"scrape_interval": "15s"}}) as server:
+        target = PrometheusTarget(url=server.url, scrape_interval=timedelta(seconds=15))
         yield open_prometheus(target, SystemClock())
 
 

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from drillkit.model.slo import Counter, Ratio, Slices, Slo, Threshold, Windowed
+from drillkit.model.slo import Counter, Ratio, Sli, Slices, Slo, Threshold, Windowed
 from drillkit.slo.counts import Count, Counting, Cumulative
 from drillkit.slo.status import stand
 
@@ -19,10 +19,10 @@ from .conftest import Exporter, Running, wait
 pytestmark = pytest.mark.slow
 
 
-def slo(sli: object, *, target: float = 0.995, slices: Slices | None = None) -> Slo:
+def slo(sli: Sli, *, target: float = 0.995, slices: Slices | None = None) -> Slo:
     return Slo(
         name="web", title="web", target=target, window=timedelta(days=30), sli=sli, slices=slices
-    )  # type: ignore[arg-type]
+    )
 
 
 _NUMBER = count()

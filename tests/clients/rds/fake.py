@@ -81,7 +81,7 @@ class FakeRds:
         self.clusters: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, dict[str, Any]] = {"prod-params": {"tags": TEAM, "values": {}}}
         self.snapshots: dict[str, dict[str, Any]] = {}
-        self._due: list[tuple[datetime, Callable[[], None]]] = []
+        self._due: list[tuple[datetime, Callable[[], object]]] = []
         self._ids = 0
 
     def advance(self, seconds: float) -> None:
@@ -94,7 +94,7 @@ class FakeRds:
             due[1]()
         self.at = end
 
-    def later(self, seconds: float, what: Callable[[], None]) -> None:
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
         self._due.append((self.at + timedelta(seconds=seconds), what))
 
     def inventory(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class FakeRds:
         assert params["SkipFinalSnapshot"] is True
         assert params["DeleteAutomatedBackups"] is True
         found["DBInstanceStatus"] = "deleting"
-        self.later(DELETING_S, lambda: self.instances.pop(name, None) and None)
+        self.later(DELETING_S, lambda: self.instances.pop(name, None))
         return {"DBInstance": found}
 
     # clusters
@@ -265,7 +265,7 @@ class FakeRds:
             raise Fault("InvalidDBClusterStateFault", "Cluster cannot be deleted now")
         assert params["SkipFinalSnapshot"] is True
         self.clusters[name]["Status"] = "deleting"
-        self.later(DELETING_S, lambda: self.clusters.pop(name, None) and None)
+        self.later(DELETING_S, lambda: self.clusters.pop(name, None))
         return {"DBCluster": self.clusters[name]}
 
     # snapshots

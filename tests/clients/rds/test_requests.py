@@ -231,10 +231,10 @@ def test_schedulers_and_subscriptions_are_switched_off_and_nothing_else() -> Non
         "shared_preload_libraries": "pg_cron,auto_explain",
         "unknown": "1",
     }
-    found = {c["ParameterName"]: c["ParameterValue"] for c in switched_off(group, abroad)}  # type: ignore[assignment]
-    assert found["work_mem"] == "8192"
-    assert found["shared_preload_libraries"] == "auto_explain"
-    assert "unknown" not in found
+    off = {c["ParameterName"]: c["ParameterValue"] for c in switched_off(group, abroad)}
+    assert off["work_mem"] == "8192"
+    assert off["shared_preload_libraries"] == "auto_explain"
+    assert "unknown" not in off
 
 
 def test_a_group_of_ones_own_is_copied_and_a_default_one_made_anew(rds: Rds, wire: Wire) -> None:

@@ -17,7 +17,7 @@ from drillkit.model.errors import CallError, Denied, Unanswered, Unavailable, Un
 from tests.clients.velero.conftest import World
 
 
-def plan(world: World, name: str = "log"):  # type: ignore[no-untyped-def]
+def plan(world: World, name: str = "log"):
     return world.stage.book.plan(world.velero.request_undo(name, world.stage.run))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drillkit.sandbox.kube import crds
@@ -37,7 +39,7 @@ def faults(api):
     """The API with a resource ``faults`` of example.com, served as v1 and v1beta1."""
     columns = [("mode", ".spec.mode")]
     schemas = {"v1": SCHEMA, "v1beta1": SCHEMA}
-    more = {"short": ("flt",), "status": True, "columns": columns}
+    more: dict[str, Any] = {"short": ("flt",), "status": True, "columns": columns}
     definition = crds.definition("example.com", "Fault", "faults", schemas, **more)
     made = api.made(CRD_PATH, definition)
     assert [each["type"] for each in made["status"]["conditions"]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -110,11 +111,7 @@ def space(kubectl, request):
     name = f"t-{abs(hash(request.node.name)) % 10**8}"
     kubectl("create", "namespace", name)
 
-    def run(*words, **more):
-        return kubectl("-n", name, *words, **more)
-
-    run.name = name
-    yield run
+    yield functools.partial(kubectl, "-n", name)
     kubectl("delete", "namespace", name, "--wait=false")
 
 

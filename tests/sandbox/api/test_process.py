@@ -32,6 +32,7 @@ class Sandbox:
         self.endpoints = None
 
     def ready(self):
+        assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             assert selector.select(30), "said nothing for 30 s"

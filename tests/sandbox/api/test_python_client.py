@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from kubernetes import client, config, dynamic, watch
@@ -93,7 +94,7 @@ def test_strict_models_accept_what_is_served(served, connection, kind):
         spec=client.V1PodSpec(restart_policy="Never", containers=pod().spec.containers)
     )
     about = client.V1ObjectReference(kind="Pod", name="web", namespace="default")
-    calls = {
+    calls: dict[str, tuple[Any, Any]] = {
         "nodes": (
             lambda: core.create_node(client.V1Node(metadata=meta, spec=client.V1NodeSpec())),
             core.list_node,

@@ -68,7 +68,7 @@ class Lab:
         import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.aws.endpoint,
             aws_access_key_id=self.aws.access_key,

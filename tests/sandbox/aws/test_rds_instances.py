@@ -227,14 +227,12 @@ def test_long_lists_come_in_pages(lab):
 
 
 def test_unknown_and_missing_parameters_are_refused(aws, lab):
-    from botocore.awsrequest import AWSRequest
-
     rds = lab.client()
     with pytest.raises(ClientError) as caught:
         rds.describe_db_instances(DBInstanceIdentifier="nobody")
     assert code_of(caught) == "DBInstanceNotFound"
 
-    def add(request: AWSRequest, **ignored: Any) -> None:
+    def add(request: Any, **ignored: Any) -> None:
         request.data = {**request.data, "DBInstanceIdentifer": "typo"}
 
     rds.meta.events.register("request-created.rds.DescribeDBInstances", add)

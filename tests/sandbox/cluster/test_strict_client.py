@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,8 @@ def read(kind, obj):
     model = getattr(client, kind)
     if hasattr(model, "from_dict"):
         return model.from_dict(obj)
-    return client.ApiClient().deserialize(SimpleNamespace(data=json.dumps(obj)), kind)
+    api: Any = client.ApiClient()
+    return api.deserialize(SimpleNamespace(data=json.dumps(obj)), kind)
 
 
 @pytest.fixture(scope="module")

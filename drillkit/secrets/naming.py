@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 WORDS = (
-    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key"
+    r"(?:pass(?!ed|es|ing|ive|enger|age)(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|credentials?|cookie|session[-_]?key|signature)"
 )
 """Pattern of the words that make a name a secret's, for use inside other patterns."""

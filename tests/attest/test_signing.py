@@ -6,6 +6,7 @@ import base64
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,14 @@ def test_a_signature_holds_by_the_letter_of_the_specification(sealed: Archive) -
     """Checked with nothing but the public key, the PAE of DSSE v1 and ed25519."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key = load_pem_public_key(sealed.key.with_suffix(".pub").read_bytes())
+    key: Any = load_pem_public_key(sealed.key.with_suffix(".pub").read_bytes())
     for envelope in envelopes(sealed):
         body = base64.b64decode(str(envelope["payload"]))
         kind = str(envelope["payloadType"]).encode()
         signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
-        (signature,) = envelope["signatures"]  # type: ignore[misc]
-        key.verify(base64.b64decode(signature["sig"]), signed)  # type: ignore[call-arg, union-attr]
+        signatures: Any = envelope["signatures"]
+        (signature,) = signatures
+        key.verify(base64.b64decode(signature["sig"]), signed)
 
 
 def test_securesystemslib_verifies_it_with_its_own_verifier(sealed: Archive) -> None:

@@ -16,11 +16,12 @@ from drillkit.judge.outages import (
     touching,
 )
 from drillkit.model.codec import encode_evidence
+from drillkit.model.evidence import Sample
 from drillkit.model.sample_codec import read_sample as sample_of
 from tests.judge.histories import sample_of_second
 
 
-def seconds(states: list[bool], rate: int) -> list[module.Sample]:
+def seconds(states: list[bool], rate: int) -> list[Sample]:
     found = []
     for second in range(math.ceil(len(states) / rate)):
         part = states[second * rate : (second + 1) * rate]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import socket
 import ssl
@@ -12,10 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+import trustme
 
 from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import Probe
@@ -256,7 +254,7 @@ def watcher() -> Callable[..., contextlib.AbstractContextManager[Watch]]:
 
 @dataclass(frozen=True)
 class Certificates:
-    """A private authority and a server certificate for 127.0.0.1 and localhost."""
+    """A private authority and a server certificate of its own for 127.0.0.1 alone."""
 
     ca_file: str
     server: ssl.SSLContext
@@ -265,49 +263,10 @@ class Certificates:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     folder = tmp_path_factory.mktemp("tls")
-    return _certificates(folder)
-
-
-def _certificates(folder: Path) -> Certificates:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    def build(
-        name: str, key: ec.EllipticCurvePrivateKey, issuer: str, authority: bool
-    ) -> x509.CertificateBuilder:
-        def named(n: str) -> x509.Name:
-            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)])
-
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(named(name))
-            .issuer_name(named(issuer))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = build("Test Authority", ca_key, "Test Authority", True).sign(ca_key, hashes.SHA256())
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = (
-        build("service", key, "Test Authority", False)
-        .add_extension(names, False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "server.pem").write_bytes(
-        leaf.public_bytes(pem)
-        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     return Certificates(str(folder / "ca.pem"), context)
 
 

@@ -92,6 +92,7 @@ def test_what_can_only_be_a_credential_is_hidden_without_being_known(
         '{"url":"http://a","owner":"sre@example.com"}',
         "secret/shop/web is missing; token: expired",
         "ssh://git@host/x",
+        '"passedRuns": 1, "passed": 7, "passive_checks": 3',
     ],
 )
 def test_ordinary_words_are_left_alone(text: str) -> None:

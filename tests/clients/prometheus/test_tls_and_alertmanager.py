@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.server
-import ipaddress
 import json
 import ssl
 import threading
@@ -12,10 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
 
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.prometheus.alerts import selected
@@ -27,47 +22,16 @@ from drillkit.model.errors import CallError, Unreachable
 
 from .conftest import vector
 
-NOW = dt.datetime.now(dt.UTC)
-
-
-def certificate(
-    folder: Path,
-    name: str,
-    signer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
-):
-    """A certificate and key of that name under `folder`, signed by `signer` or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer[0].subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - dt.timedelta(minutes=5))
-        .not_valid_after(NOW + dt.timedelta(hours=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .sign(signer[1] if signer else key, hashes.SHA256())
-    )
-    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return made, key
-
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[str]:
     """The URL of a server that wants a certificate of its clients."""
-    authority = certificate(tmp_path, "ca")
-    certificate(tmp_path, "server", authority)
-    certificate(tmp_path, "client", authority)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    for name, address in (("server", "127.0.0.1"), ("client", "client.example.com")):
+        issued = authority.issue_cert(address)
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.crt")
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *args: object) -> None:

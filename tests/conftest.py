@@ -125,6 +125,13 @@ def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
         process.stdout.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs real time may be tried again, and nothing else: a busy machine is no fault."""
+    for item in items:
+        if item.get_closest_marker("realtime") is not None:
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
     """What one test teaches the redactor of this process is no business of the next."""

@@ -20,6 +20,7 @@ from tests.chaostoolkit.conftest import Bench, appears, gone, python, shell
 SLEEP = 'echo $$ > "{file}"; exec sleep 60'
 
 
+@pytest.mark.realtime
 def test_an_activity_that_hangs_is_cut_at_the_limit_with_all_that_it_started(bench: Bench) -> None:
     file = bench.folder / "pid"
     experiment = bench.experiment(
@@ -56,6 +57,7 @@ def test_an_activity_that_will_not_hear_is_killed(bench: Bench) -> None:
     assert gone(int((bench.folder / "pid").read_text()))
 
 
+@pytest.mark.realtime
 def test_an_abort_ends_it_at_once(bench: Bench) -> None:
     file = bench.folder / "pid"
     experiment = bench.experiment(method=[shell("hang", SLEEP.format(file=file))])

@@ -96,6 +96,7 @@ def test_every_kind_of_activity_runs_and_stands_in_the_journal_in_its_place(
     assert "a command" in (bench.folder / "control").read_text()
 
 
+@pytest.mark.realtime
 def test_what_is_told_is_told_when_it_happens_not_at_the_end(bench: Bench) -> None:
     bench.run(bench.experiment(method=[shell("first", "true"), shell("second", "sleep 0.4")]))
     first = next(r for r in bench.records() if r.kind == "evidence")

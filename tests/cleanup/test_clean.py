@@ -272,6 +272,7 @@ def test_a_bug_in_an_undo_is_told_and_holds_up_nobody(behave) -> None:
     assert [s.undo.resource for s in result.ended] == ["fine"]
 
 
+@pytest.mark.realtime
 def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
     calls: list[str] = []
 
@@ -301,6 +302,7 @@ def test_clean_up_goes_on_from_memory_when_the_journal_is_lost(behave) -> None:
     assert result.unwritten == "the disk is gone"
 
 
+@pytest.mark.realtime
 def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
     skip = threading.Event()
 
@@ -324,6 +326,7 @@ def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
     assert result.open == result.skipped
 
 
+@pytest.mark.realtime
 def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
     skip = threading.Event()
 

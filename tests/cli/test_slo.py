@@ -206,6 +206,7 @@ def test_an_explanation_asks_nobody_and_names_what_would_be_asked_and_when_alert
     assert server.queries == []
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_a_watch_ends_like_a_drill_and_early_when_the_budget_for_it_is_spent(here, server):
     options = ["web", "--prometheus", server.url, "--scrape", "1s"]

@@ -80,6 +80,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         each.close()
 
 
+@pytest.mark.realtime
 def test_the_live_view_shows_step_time_and_rates_and_leaves_only_lines(
     terminal: Callable[..., Terminal],
 ) -> None:

@@ -234,6 +234,7 @@ def test_an_experiments_own_steady_state_missed_afterwards_is_violated(bench: Be
     assert (code, verdict["holds"]) == (1, "violated")
 
 
+@pytest.mark.realtime
 def test_an_activity_that_hangs_is_cut_at_the_steps_limit_and_proves_nothing(bench: Bench) -> None:
     pid = bench.folder / "pid"
     step = bench.experiment("hanging", method=[shell(f"echo $$ > {pid}; sleep 300")])
@@ -245,6 +246,7 @@ def test_an_activity_that_hangs_is_cut_at_the_steps_limit_and_proves_nothing(ben
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 
+@pytest.mark.realtime
 def test_a_second_ctrl_c_relieves_users_and_leaves_the_removing_to_recover(bench: Bench) -> None:
     """The program's undo hangs until a file is there; the fault beside it is gone at once."""
     let = bench.folder / "let"

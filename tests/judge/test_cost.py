@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import tracemalloc
 
+import pytest
+
 from drillkit.judge import judge
 from drillkit.judge.histogram import bucket_us
 from drillkit.model.records import History, Record
@@ -55,6 +57,7 @@ def _moved(record: Record, offset: float) -> dict[str, object]:
     return {**moved, "latency_us": spread}
 
 
+@pytest.mark.realtime
 def test_an_hour_at_100_per_second_is_judged_well_under_a_second() -> None:
     history = long_run(3600, 100)
     began = time.process_time()

@@ -155,6 +155,7 @@ def test_controls_stand_last() -> None:
     ]
 
 
+@pytest.mark.realtime
 def test_an_hour_at_100_per_second_is_judged_and_drawn_in_under_two_seconds() -> None:
     history = long_run(3600, 100)
     began = time.process_time()

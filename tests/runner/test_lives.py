@@ -75,6 +75,7 @@ def ended(process: subprocess.Popen[str], limit_s: float = 60) -> tuple[int, str
     return process.returncode, err
 
 
+@pytest.mark.realtime
 def test_ctrl_c_undoes_everything_and_reports(drillkit: CommandLine, world: World) -> None:
     with running(drillkit, *SLOW_NETWORK) as process:
         until(world.faults, "the fault is there")

@@ -77,6 +77,7 @@ def prepare(drillkit: CommandLine, url: str, limit: str) -> str:
     return "opening"
 
 
+@pytest.mark.realtime
 def test_the_limit_ends_a_run_that_still_opens(drillkit: CommandLine, slow_server: str) -> None:
     name = prepare(drillkit, slow_server, "2s")
     began = time.monotonic()
@@ -86,6 +87,7 @@ def test_the_limit_ends_a_run_that_still_opens(drillkit: CommandLine, slow_serve
     assert "limit" in drillkit.verdict(name)["headline"]
 
 
+@pytest.mark.realtime
 def test_ctrl_c_ends_a_run_that_still_opens(drillkit: CommandLine, slow_server: str) -> None:
     name = prepare(drillkit, slow_server, "5m")
     process = drillkit.start("run", name, "-t", "mine", "--yes")

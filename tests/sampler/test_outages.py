@@ -10,6 +10,8 @@ import pytest
 from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
 
+pytestmark = pytest.mark.realtime
+
 EDGE_S = 0.01
 """A connection that the kernel took just before the listener closed is reset, not refused."""
 

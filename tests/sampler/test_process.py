@@ -49,6 +49,7 @@ def started(probes: dict[str, Probe], **more: Any) -> tuple[Sampler, socket.sock
             raise
 
 
+@pytest.mark.realtime
 def test_stop_waits_for_what_is_in_flight_and_leaves_no_process(service: Any) -> None:
     sampler, ours = started({"web": Probe(http=service.url("/lag"), rate=Rate(50))})
     with ours:
@@ -63,6 +64,7 @@ def test_stop_waits_for_what_is_in_flight_and_leaves_no_process(service: Any) ->
         assert sampler.last_words() == ""
 
 
+@pytest.mark.realtime
 def test_stop_has_a_limit(service: Any) -> None:
     sampler, ours = started(
         {"web": Probe(http=service.url("/never"), timeout=timedelta(minutes=1))}

@@ -8,8 +8,12 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
+
+pytestmark = pytest.mark.realtime
 
 
 def test_200_a_second_are_200_a_second(service: Any, watcher: Any) -> None:

@@ -88,6 +88,7 @@ def test_a_server_that_is_down_is_unreachable():
         open_prometheus(PrometheusTarget(url=url), SystemClock()).instant("up", 1.0)
 
 
+@pytest.mark.realtime
 def test_a_server_that_says_nothing_is_given_up_at_the_deadline(scripted):
     server = scripted(raw=lambda handler: time.sleep(1.2))
     began = time.monotonic()
@@ -98,6 +99,7 @@ def test_a_server_that_says_nothing_is_given_up_at_the_deadline(scripted):
     assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.realtime
 def test_a_server_that_drips_is_given_up_at_the_deadline(scripted):
     def drip(handler):
         handler.send_response(200)

@@ -99,6 +99,7 @@ def test_how_far_data_reach_back_is_found_wherever_in_the_window_they_begin(
     assert counted.asked <= 4
 
 
+@pytest.mark.realtime
 def test_an_objective_whose_data_begin_just_after_its_window_did_is_read_at_once(
     server: Prometheus,
 ) -> None:

@@ -52,6 +52,7 @@ def test_an_answer_can_be_lost_after_the_effect_and_a_request_before_it(aws, lab
         rds.delete_db_parameter_group(DBParameterGroupName="unsaid")
 
 
+@pytest.mark.realtime
 def test_a_hanging_call_runs_into_the_clients_own_timeout(aws):
     import boto3
     from botocore.config import Config

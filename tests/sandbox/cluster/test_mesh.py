@@ -72,6 +72,7 @@ def test_a_graceful_deletion_of_web_loses_nothing(tmp_path):
     asyncio.run(scenario())
 
 
+@pytest.mark.realtime
 def test_an_injected_delay_is_felt_while_it_lasts(tmp_path):
     async def scenario():
         async with running(tmp_path) as cluster:
@@ -117,6 +118,7 @@ def test_an_aborting_virtual_service_is_an_outage_whose_length_the_truth_knows(t
     asyncio.run(scenario())
 
 
+@pytest.mark.realtime
 def test_a_partition_holds_requests_until_it_is_lifted(tmp_path):
     async def scenario():
         async with running(tmp_path) as cluster:

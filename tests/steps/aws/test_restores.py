@@ -103,6 +103,7 @@ def test_backups_that_are_too_old_violate_the_recovery_point_objective(lab: Lab)
     assert ran.verdict.steps[0].outcome == "ok"
 
 
+@pytest.mark.realtime
 def test_a_restore_that_fails_violates_at_once_and_says_what_to_do(lab: Lab) -> None:
     lab.aws.fail_next("restore-error", match="dr-*")
     began = time.monotonic()

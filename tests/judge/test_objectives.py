@@ -49,7 +49,7 @@ def restore(
     return tape.see(1395, *(points or []), step="database").closed(1501)
 
 
-def objective(verdict: Verdict, name: str) -> Judged:
+def objective(verdict: Verdict, name: Any) -> Judged:
     return next(j for j in verdict.steps[0].judged if j.about == ObjectiveOf("database", name))
 
 

@@ -143,7 +143,7 @@ def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> No
     door, name = rds.door, "victim"
     described = rds.instance(SOURCE)
     assert described is not None
-    door.send(
+    door._send(
         "RestoreDBInstanceToPointInTime",
         "prepare",
         SourceDBInstanceIdentifier=SOURCE,
@@ -155,7 +155,7 @@ def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> No
     )
     _until(lambda: (rds.instance(name) or {}).get("DBInstanceStatus") == "available")
     uid = (rds.instance(name) or {})["DbiResourceId"]
-    door.send(
+    door._send(
         "DeleteDBInstance",
         "prepare",
         DBInstanceIdentifier=name,
@@ -180,7 +180,7 @@ def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> No
         assert "SourceDBInstanceIdentifier" not in call["params"]
         assert call["params"]["DBInstanceClass"] == "db.t4g.small"
     finally:
-        door.send("DeleteDBInstanceAutomatedBackup", "tidy up", DbiResourceId=uid)
+        door._send("DeleteDBInstanceAutomatedBackup", "tidy up", DbiResourceId=uid)
     gone = lab.run("rds.point-in-time-restore", source=name)
     assert "no automated backup of it is kept" in gone.verdict.headline
 

@@ -29,11 +29,12 @@ from drillkit.faults.context import (
     wait,
 )
 from drillkit.faults.pod_selection import Victims, choose_pods, said
-from drillkit.faults.preview import Foreseen
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
+    from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.journal.book import Planned
@@ -232,13 +233,13 @@ def _await_recovery(
         raise StepFailed(str(late)) from late
 
 
-def foresee(kube: Kube, target: Target, fault: Fault) -> Foreseen:
+def preview(clients: Clients, fault: Fault) -> Prospect:
     """What `inject` would do."""
     length = format_duration(fault.duration_s)
-    victims = _look(kube, target, fault)
+    victims = _look(clients.kube, clients.target, fault)
     names = [said(pod) for pod in victims.chosen]
     plural, namespace = f"{fault.of.plural}.{fault.of.group}", fault.namespace
-    return Foreseen(
+    return Prospect(
         targets=tuple(names),
         effects=(
             f"{fault.what} on {len(names)} of {victims.ready} ready pods of {fault.selector} in "

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from drillkit.clients.chaostoolkit.faults import Preview, mark
 from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver
@@ -36,21 +37,30 @@ def here() -> WorkerSession:
     return session
 
 
-def fault(activity: Callable[P, R]) -> Callable[P, R]:
-    """Marks an action: from its first line on it is known what it touched, also when it fails."""
+def fault(*, preview: Preview) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a function an action of Chaos Toolkit with our guarantees.
 
-    @functools.wraps(activity)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        session = here()
-        notes = session.notes()
-        notes.counted = True
-        try:
-            return activity(*args, **kwargs)
-        except DrillError as error:
-            notes.failure = error
-            raise
+    From its first line on it is known what it touched, also when it fails. `preview` says what it
+    would do: it is called with the Clients to look through and with the action's arguments by name,
+    defaults filled in; it reads only.
+    """
 
-    return run
+    def decorate(activity: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(activity)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            session = here()
+            notes = session.notes()
+            notes.counted = True
+            try:
+                return activity(*args, **kwargs)
+            except DrillError as error:
+                notes.failure = error
+                raise
+
+        mark(run, preview)
+        return run
+
+    return decorate
 
 
 def touched(session: WorkerSession, target: str) -> None:

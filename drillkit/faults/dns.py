@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.resources import DNS_CHAOS
 from drillkit.faults import chaosmesh
 from drillkit.faults.context import fault, here
-from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused
+from drillkit.model.prospect import Prospect
 
 if TYPE_CHECKING:
-    from drillkit.clients.kube import Kube
-    from drillkit.model.drill import Target
+    from drillkit.clients import Clients
 
 HOW = ("error", "random")
 
 
-@fault
+def _preview_dns(clients: Clients, **given: Any) -> Prospect:
+    return chaosmesh.preview(clients, _dns(**given))
+
+
+@fault(preview=_preview_dns)
 def fail_dns(
     namespace: str,
     selector: str,
@@ -69,19 +72,3 @@ def _dns(
     return chaosmesh.Fault(
         DNS_CHAOS, "dns", what, spec, namespace, selector, count, duration, order, seed
     )
-
-
-def _foresee_dns(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {
-        "how": "error",
-        "count": "100%",
-        "duration": "30s",
-        "order": "alphabetic",
-        "seed": None,
-        **arguments,
-    }
-    keys = ("namespace", "selector", "patterns", "how", "count", "duration", "order", "seed")
-    return chaosmesh.foresee(kube, target, _dns(*(given[key] for key in keys)))
-
-
-FORESEE: Table = {"fail_dns": _foresee_dns}

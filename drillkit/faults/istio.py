@@ -10,8 +10,8 @@ from drillkit.clients.kube.field_patch import RestoreFields, changed
 from drillkit.clients.kube.json_pointer import ABSENT, at, pointer
 from drillkit.clients.kube.resources import VIRTUAL_SERVICES, Object
 from drillkit.faults.context import disrupted, end_now, expires, hold, recovered, seconds, touched
-from drillkit.faults.preview import Foreseen
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import Share, format_duration
 
 if TYPE_CHECKING:
@@ -103,16 +103,16 @@ def _effect(kube: Kube, undo: RestoreFields, new: dict[str, dict[str, Any]]) -> 
     return not gone, f"somebody changed {', '.join(gone)}" if gone else ""
 
 
-def foresee_delay(
+def preview_delay(
     kube: Kube, namespace: str, name: str, latency: str, percent: str, duration: str
-) -> Foreseen:
+) -> Prospect:
     """What `delay_requests` would do."""
     service = _read(kube, namespace, name)
     routes = len(_places(service))
     length = format_duration(seconds(duration, "duration"))
     _fault(latency, percent)
     plural = f"{VIRTUAL_SERVICES.plural}.{VIRTUAL_SERVICES.group}"
-    return Foreseen(
+    return Prospect(
         targets=(VIRTUAL_SERVICES.said(name, namespace),),
         effects=(
             f"delays {percent} of the requests of {routes} HTTP routes by {latency} for {length}; "

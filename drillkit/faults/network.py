@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.resources import NETWORK_CHAOS
 from drillkit.faults import chaosmesh, istio
 from drillkit.faults.context import fault, here, seconds
-from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import Share
 
 if TYPE_CHECKING:
-    from drillkit.clients.kube import Kube
-    from drillkit.model.drill import Target
+    from drillkit.clients import Clients
 
 CHAOS_MESH, ISTIO = "chaos-mesh", "istio"
 
 
-@fault
+def _preview_latency(clients: Clients, *, mechanism: str, **given: Any) -> Prospect:
+    if mechanism == ISTIO:
+        names = ("namespace", "virtual_service", "latency", "percent", "duration")
+        return istio.preview_delay(clients.kube, *(str(given[name]) for name in names))
+    del given["virtual_service"], given["percent"]
+    return chaosmesh.preview(clients, _latency(mechanism, **given))
+
+
+@fault(preview=_preview_latency)
 def add_latency(
     mechanism: str,
     namespace: str,
@@ -55,7 +61,11 @@ def add_latency(
     )
 
 
-@fault
+def _preview_loss(clients: Clients, **given: Any) -> Prospect:
+    return chaosmesh.preview(clients, _loss(**given))
+
+
+@fault(preview=_preview_loss)
 def add_loss(
     mechanism: str,
     namespace: str,
@@ -151,49 +161,3 @@ def _only(mechanism: str, known: tuple[str, ...]) -> None:
 
 def _millis(text: str, name: str) -> str:
     return f"{round(seconds(text, name) * 1000)}ms"
-
-
-def _foresee_latency(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {
-        "latency": "200ms",
-        "duration": "30s",
-        "selector": "",
-        "count": "100%",
-        "jitter": "0ms",
-        "order": "alphabetic",
-        "seed": None,
-        "virtual_service": "",
-        "percent": "100%",
-        **arguments,
-    }
-    if given["mechanism"] == ISTIO:
-        names = ("namespace", "virtual_service", "latency", "percent", "duration")
-        return istio.foresee_delay(kube, *(str(given[name]) for name in names))
-    keys = (
-        "mechanism",
-        "namespace",
-        "selector",
-        "count",
-        "latency",
-        "jitter",
-        "duration",
-        "order",
-        "seed",
-    )
-    return chaosmesh.foresee(kube, target, _latency(*(given[key] for key in keys)))
-
-
-def _foresee_loss(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {
-        "loss": "10%",
-        "duration": "30s",
-        "count": "100%",
-        "order": "alphabetic",
-        "seed": None,
-        **arguments,
-    }
-    keys = ("mechanism", "namespace", "selector", "count", "loss", "duration", "order", "seed")
-    return chaosmesh.foresee(kube, target, _loss(*(given[key] for key in keys)))
-
-
-FORESEE: Table = {"add_latency": _foresee_latency, "add_loss": _foresee_loss}

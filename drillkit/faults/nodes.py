@@ -26,14 +26,14 @@ from drillkit.faults.context import (
 )
 from drillkit.faults.drain import Rules, Sorted, sort_pods
 from drillkit.faults.pod_selection import dependencies, how_many, ordered, said
-from drillkit.faults.preview import Foreseen, Table
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Blocked, Refused, StepFailed
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
+    from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
-    from drillkit.clients.kube import Kube
     from drillkit.clients.kube.client import KubeClient
     from drillkit.model.drill import Target
 
@@ -61,7 +61,83 @@ class _Plan:
         return [pod for found in self.pods.values() for pod in found.evict]
 
 
-@fault
+# -- previews --------------------------------------------------------------------------------------
+
+
+def _prospect(plan: _Plan) -> Prospect:
+    return Prospect(
+        targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
+        effects=(
+            f"cordons {', '.join(plan.names)}; uncordoned when the step ends",
+            f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make "
+            "others elsewhere",
+        ),
+        permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
+        notes=tuple(
+            f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave
+        ),
+    )
+
+
+def _preview_drain(
+    clients: Clients,
+    *,
+    node: str | None,
+    node_selector: str | None,
+    pod_namespace: str | None,
+    pod_selector: str | None,
+    count: int | str,
+    order: str,
+    seed: int | None,
+    force: bool,
+    delete_emptydir_data: bool,
+    ignore_daemonsets: bool,
+    **_: object,
+) -> Prospect:
+    _one_way(node, node_selector, pod_namespace, pod_selector)
+    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+
+    def choose(kube: KubeClient, target: Target) -> list[Object]:
+        return _choose(
+            kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed
+        )
+
+    return _prospect(_look(clients.kube, clients.target, choose, rules))
+
+
+def _preview_zone(
+    clients: Clients,
+    *,
+    zone: str,
+    force: bool,
+    delete_emptydir_data: bool,
+    ignore_daemonsets: bool,
+    **_: object,
+) -> Prospect:
+    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    return _prospect(
+        _look(
+            clients.kube,
+            clients.target,
+            lambda kube, target: _of_zone(kube, target, zone),
+            rules,
+        )
+    )
+
+
+def _one_way(*ways: str | None) -> None:
+    node, node_selector, pod_namespace, pod_selector = ways
+    chosen = sum(bool(way) for way in (node, node_selector, pod_selector))
+    if chosen != 1 or bool(pod_selector) != bool(pod_namespace):
+        raise Refused(
+            "expected one of `node`, `node_selector`, or `pod_selector` with `pod_namespace`"
+        )
+
+
+# -- the faults ------------------------------------------------------------------------------------
+
+
+@fault(preview=_preview_drain)
 def drain_nodes(
     node: str | None = None,
     node_selector: str | None = None,
@@ -93,13 +169,7 @@ def drain_nodes(
     pods with emptyDir volumes in silence, takes a pod that is gone for evicted, and looks five
     times a second.
     """
-    ways = {"node": node, "node_selector": node_selector, "pod_selector": pod_selector}
-    if sum(bool(value) for value in ways.values()) != 1 or bool(pod_selector) != bool(
-        pod_namespace
-    ):
-        raise Refused(
-            "expected one of `node`, `node_selector`, or `pod_selector` with `pod_namespace`"
-        )
+    _one_way(node, node_selector, pod_namespace, pod_selector)
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
@@ -112,7 +182,7 @@ def drain_nodes(
     return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
 
 
-@fault
+@fault(preview=_preview_zone)
 def evacuate_zone(
     zone: str,
     force: bool = False,
@@ -376,58 +446,3 @@ def _await_elsewhere(
         )
         raise StepFailed(str(late)) from late
     achieved(session, name, found, total)
-
-
-# -- foreseeing ------------------------------------------------------------------------------------
-
-
-def _foreseen(plan: _Plan) -> Foreseen:
-    return Foreseen(
-        targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
-        effects=(
-            f"cordons {', '.join(plan.names)}; uncordoned when the step ends",
-            f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make "
-            "others elsewhere",
-        ),
-        permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
-        notes=tuple(
-            f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave
-        ),
-    )
-
-
-def _rules(arguments: Mapping[str, Any]) -> Rules:
-    return Rules(
-        bool(arguments.get("force", False)),
-        bool(arguments.get("delete_emptydir_data", False)),
-        bool(arguments.get("ignore_daemonsets", True)),
-    )
-
-
-def _foresee_drain(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    get = arguments.get
-
-    def choose(reader: KubeClient, of: Target) -> list[Object]:
-        return _choose(
-            reader,
-            of,
-            get("node"),
-            get("node_selector"),
-            get("pod_namespace"),
-            get("pod_selector"),
-            get("count", 1),
-            str(get("order", "alphabetic")),
-            get("seed"),
-        )
-
-    return _foreseen(_look(kube, target, choose, _rules(arguments)))
-
-
-def _foresee_zone(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    zone = str(arguments["zone"])
-    return _foreseen(
-        _look(kube, target, lambda reader, of: _of_zone(reader, of, zone), _rules(arguments))
-    )
-
-
-FORESEE: Table = {"drain_nodes": _foresee_drain, "evacuate_zone": _foresee_zone}

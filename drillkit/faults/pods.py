@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.irreversible import DeletePod
@@ -21,20 +21,53 @@ from drillkit.faults.context import (
     wait,
 )
 from drillkit.faults.pod_selection import Victims, choose_pods, said
-from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import StepFailed
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
+    from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
-    from drillkit.clients.kube import Kube
-    from drillkit.model.drill import Target
 
 GONE_SLACK_S = 15.0
 """Beyond its grace period, for a pod to disappear."""
 
 
-@fault
+def preview_delete(
+    clients: Clients,
+    *,
+    namespace: str,
+    selector: str,
+    count: int | str,
+    order: str,
+    seed: int | None,
+    include_daemonsets: bool,
+    **_: object,
+) -> Prospect:
+    """What `delete_pods` would do."""
+    victims = choose_pods(
+        clients.kube,
+        clients.target,
+        namespace,
+        selector,
+        count,
+        order=order,
+        seed=seed,
+        daemonsets=include_daemonsets,
+    )
+    alone = [said(pod) for pod in victims.chosen if not controller_kind(pod)]
+    return Prospect(
+        targets=victims.names,
+        effects=(
+            f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in "
+            f"{namespace}; nothing takes that back, their controller makes others",
+        ),
+        permissions=(f"list pods {namespace}", f"delete pods {namespace}"),
+        notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
+    )
+
+
+@fault(preview=preview_delete)
 def delete_pods(
     namespace: str,
     selector: str,
@@ -170,37 +203,3 @@ def _await_gone(session: WorkerSession, gone: Sequence[Object], grace_s: int | N
         DeadlineOver
     ) as late:  # its node hangs, or a finalizer holds it: worth telling, no failure of the service
         say(session, f"deleted pods do not end: {late}")
-
-
-def _foresee_delete(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {
-        "order": "alphabetic",
-        "seed": None,
-        "include_daemonsets": False,
-        "count": 1,
-        **arguments,
-    }
-    namespace, selector = str(given["namespace"]), str(given["selector"])
-    victims = choose_pods(
-        kube,
-        target,
-        namespace,
-        selector,
-        given["count"],
-        order=str(given["order"]),
-        seed=given["seed"],
-        daemonsets=bool(given["include_daemonsets"]),
-    )
-    alone = [said(pod) for pod in victims.chosen if not controller_kind(pod)]
-    return Foreseen(
-        targets=victims.names,
-        effects=(
-            f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in "
-            f"{namespace}; nothing takes that back, their controller makes others",
-        ),
-        permissions=(f"list pods {namespace}", f"delete pods {namespace}"),
-        notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
-    )
-
-
-FORESEE: Table = {"delete_pods": _foresee_delete}

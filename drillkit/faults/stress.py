@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.resources import STRESS_CHAOS
 from drillkit.faults import chaosmesh
 from drillkit.faults.context import fault, here
-from drillkit.faults.preview import Foreseen, Table
+from drillkit.model.prospect import Prospect
 
 if TYPE_CHECKING:
-    from drillkit.clients.kube import Kube
-    from drillkit.model.drill import Target
+    from drillkit.clients import Clients
 
 
-@fault
+def _preview_cpu(clients: Clients, **given: Any) -> Prospect:
+    return chaosmesh.preview(clients, _cpu(**given))
+
+
+@fault(preview=_preview_cpu)
 def stress_cpu(
     namespace: str,
     selector: str,
@@ -42,7 +44,11 @@ def stress_cpu(
     )
 
 
-@fault
+def _preview_memory(clients: Clients, **given: Any) -> Prospect:
+    return chaosmesh.preview(clients, _memory(**given))
+
+
+@fault(preview=_preview_memory)
 def stress_memory(
     namespace: str,
     selector: str,
@@ -105,48 +111,3 @@ def _memory(
 
 def _in(container: str) -> dict[str, Any]:
     return {"containerNames": [container]} if container else {}
-
-
-_COMMON = {
-    "count": 1,
-    "workers": 1,
-    "duration": "30s",
-    "container": "",
-    "order": "alphabetic",
-    "seed": None,
-}
-
-
-def _foresee_cpu(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {**_COMMON, "load_percent": 100, **arguments}
-    keys = (
-        "namespace",
-        "selector",
-        "count",
-        "workers",
-        "load_percent",
-        "duration",
-        "container",
-        "order",
-        "seed",
-    )
-    return chaosmesh.foresee(kube, target, _cpu(*(given[key] for key in keys)))
-
-
-def _foresee_memory(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    given = {**_COMMON, "size": "256MB", **arguments}
-    keys = (
-        "namespace",
-        "selector",
-        "count",
-        "workers",
-        "size",
-        "duration",
-        "container",
-        "order",
-        "seed",
-    )
-    return chaosmesh.foresee(kube, target, _memory(*(given[key] for key in keys)))
-
-
-FORESEE: Table = {"stress_cpu": _foresee_cpu, "stress_memory": _foresee_memory}

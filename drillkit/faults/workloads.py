@@ -25,11 +25,12 @@ from drillkit.faults.context import (
     whole,
 )
 from drillkit.faults.pod_selection import how_many, ready_pods, said
-from drillkit.faults.preview import Foreseen, Table
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
+    from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.model.drill import Target
@@ -43,7 +44,46 @@ REPLICAS = "/spec/replicas"
 UNDO_LIMIT_S = 60.0
 
 
-@fault
+def _preview_restart(
+    clients: Clients, *, namespace: str, name: str, kind: str, **_: object
+) -> Prospect:
+    of = resource_of(kind)
+    workload = read_workload(clients.kube, of, namespace, name)
+    if not wanted_pods(workload):
+        raise StepFailed(
+            f"{of.said(name, namespace)}: expected pods to restart, found that it wants none"
+        )
+    return Prospect(
+        targets=(of.said(name, namespace),),
+        effects=(
+            f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing "
+            "takes that back",
+        ),
+        permissions=_permissions(of, namespace),
+    )
+
+
+def _preview_scale(
+    clients: Clients, *, namespace: str, name: str, kind: str, duration: str, **_: object
+) -> Prospect:
+    of = resource_of(kind)
+    workload, victims = _look_scale(clients.kube, clients.target, of, namespace, name)
+    length = format_duration(seconds(duration, "duration"))
+    return Prospect(
+        targets=tuple(victims),
+        effects=(
+            f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, "
+            "and back",
+        ),
+        permissions=_permissions(of, namespace),
+    )
+
+
+def _permissions(of: Resource, namespace: str) -> tuple[str, ...]:
+    return tuple(f"{verb} {of.plural}.{of.group} {namespace}" for verb in ("get", "patch"))
+
+
+@fault(preview=_preview_restart)
 def restart(
     namespace: str, name: str, kind: str = "Deployment", limit: str = "5m"
 ) -> dict[str, Any]:
@@ -73,7 +113,7 @@ def restart(
     return {"targets": [planned.undo.resource], "recovered_after": format_duration(took)}
 
 
-@fault
+@fault(preview=_preview_scale)
 def scale_to_zero(
     namespace: str, name: str, kind: str = "Deployment", duration: str = "30s", limit: str = "2m"
 ) -> dict[str, Any]:
@@ -245,51 +285,3 @@ def _look_scale(
         "pods",
     )
     return workload, [said(pod) for pod in able]
-
-
-def _named(arguments: Mapping[str, Any]) -> tuple[Resource, str, str]:
-    return (
-        resource_of(str(arguments.get("kind", "Deployment"))),
-        str(arguments["namespace"]),
-        str(arguments["name"]),
-    )
-
-
-def _foresee_restart(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    of, namespace, name = _named(arguments)
-    workload = read_workload(kube, of, namespace, name)
-    if not wanted_pods(workload):
-        raise StepFailed(
-            f"{of.said(name, namespace)}: expected pods to restart, found that it wants none"
-        )
-    return Foreseen(
-        targets=(of.said(name, namespace),),
-        effects=(
-            f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing "
-            "takes that back",
-        ),
-        permissions=(
-            f"get {of.plural}.{of.group} {namespace}",
-            f"patch {of.plural}.{of.group} {namespace}",
-        ),
-    )
-
-
-def _foresee_scale(kube: Kube, target: Target, arguments: Mapping[str, Any]) -> Foreseen:
-    of, namespace, name = _named(arguments)
-    workload, victims = _look_scale(kube, target, of, namespace, name)
-    length = format_duration(seconds(str(arguments.get("duration", "30s")), "duration"))
-    return Foreseen(
-        targets=tuple(victims),
-        effects=(
-            f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, "
-            "and back",
-        ),
-        permissions=(
-            f"get {of.plural}.{of.group} {namespace}",
-            f"patch {of.plural}.{of.group} {namespace}",
-        ),
-    )
-
-
-FORESEE: Table = {"restart": _foresee_restart, "scale_to_zero": _foresee_scale}

@@ -11,7 +11,8 @@ from drillkit.clients import Clients
 from drillkit.clients.kube.resources import Resource
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, SpecError
-from drillkit.steps.base import Act, Prospect, kind_named
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import Act, kind_named
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverCluster, Rds, plans
 from drillkit.clients.rds.states import is_usable
 from drillkit.model.errors import StepFailed
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
 from drillkit.steps.rds.restore import Outlook
 from drillkit.steps.rds_failover import FailoverArguments

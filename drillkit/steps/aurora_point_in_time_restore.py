@@ -9,7 +9,8 @@ from typing import Any, Literal
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.aurora_restore import (
     COPIES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drillkit.model.evidence import RecoveryPoint
+from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.aurora_restore import (
     COPIES,

@@ -23,6 +23,7 @@ from drillkit.journal.files import capped_content, make_folder, write_file
 from drillkit.model.drill import Objectives, StepCheck, Target
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
+from drillkit.model.prospect import Prospect
 from drillkit.model.records import Progress
 from drillkit.secrets import KNOWN
 
@@ -61,21 +62,6 @@ class Experiment:
     path: Path
     sha256: str
     data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Prospect:
-    """What a step would do: found by looking only."""
-
-    targets: tuple[str, ...] = ()
-    """What it would touch, such as `pod/shop/web-5d9c-x7k2p`; of a choice, the candidates."""
-    effects: tuple[str, ...] = ()
-    """What it would do and how that is undone, one sentence each."""
-    permissions: tuple[str, ...] = ()
-    """`verb resource[/subresource] [namespace]` or `rds:Action`, checked by the plan."""
-    problems: tuple[str, ...] = ()
-    """Why it cannot work; a run refuses to start."""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

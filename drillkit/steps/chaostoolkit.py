@@ -10,12 +10,13 @@ import re
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from drillkit.clients.chaostoolkit.faults import has_faults, preview
 from drillkit.clients.chaostoolkit.protocol import (
     OWN_UNDO,
     Job,
@@ -32,7 +33,8 @@ from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Scalar
-from drillkit.steps.base import Act, Experiment, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import Act, Experiment, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
@@ -91,7 +93,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             str((a.get("provider") or {}).get("module") or "") for _, a in activities_of(document)
         }
         # Only those that are known to do nothing but define when they are imported.
-        known = sorted(m for m in modules if m.startswith(("drillkit.faults.", "chaosk8s.")))
+        known = sorted(m for m in modules if m.startswith("chaosk8s.") or has_faults(m))
         if known and act.target.kubernetes is not None:
             # What they import with their first call is the slowest part of a worker's start.
             from drillkit.clients.kube.config import imports_of
@@ -109,14 +111,12 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         for place, activity in activities_of(document):
             problems += _unplayable(activity)
             if place == "method" and activity.get("type") == "action":
-                found = _joined(found, _foresee(activity, document, act))
+                found += _preview(activity, document, act)
         if rollbacks := rollbacks_of(document):
             names = ", ".join(str(a.get("name")) for a in rollbacks)
-            found = _joined(
-                found, Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",))
-            )
-        found = _joined(found, prospect_of_checks(act))
-        return _joined(found, Prospect(problems=tuple(dict.fromkeys(problems))))
+            found += Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",))
+        found += prospect_of_checks(act)
+        return found + Prospect(problems=tuple(dict.fromkeys(problems)))
 
     def run(self, arguments: ChaosToolkitArguments, act: Act) -> None:
         experiment = act.find_experiment(arguments.experiment)
@@ -259,7 +259,7 @@ def _unplayable(activity: Mapping[str, Any]) -> Iterator[str]:
 # -- what it would do ------------------------------------------------------------------------------
 
 
-def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act) -> Prospect:
+def _preview(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act) -> Prospect:
     name = str(activity.get("name"))
     if not is_own(activity):
         why = (
@@ -274,19 +274,16 @@ def _foresee(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act)
     if provider["module"] == OWN_UNDO:
         return Prospect()
     try:
-        table = importlib.import_module(provider["module"]).FORESEE
-        look: Callable[..., Any] = table[provider["func"]]
         arguments = _substituted(
             provider.get("arguments") or {}, document.get("configuration") or {}
         )
-        found = look(act.clients.kube, act.target, arguments)
-    except (ImportError, AttributeError) as error:
+        found = preview(provider["module"], provider["func"], act.clients, arguments)
+    except (ImportError, DrillError, TypeError, ValueError) as error:
         return Prospect(problems=(f"action `{name}`: {error}",))
-    except KeyError as error:
-        return Prospect(problems=(f"action `{name}`: expected {error.args[0]}, found none",))
-    except (DrillError, TypeError, ValueError) as error:
-        return Prospect(problems=(f"action `{name}`: {error}",))
-    return Prospect(found.targets, found.effects, found.permissions, (), found.notes)
+    if found is None:
+        why = f"`{provider['func']}` has no preview, so that it is no fault"
+        return Prospect(problems=(f"action `{name}`: {why}; decorate it with `fault`",))
+    return found
 
 
 def _substituted(value: Any, configuration: Mapping[str, Any]) -> Any:
@@ -311,16 +308,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("type") == "env":
         return os.environ.get(str(value.get("key")), value.get("default"))
     return value
-
-
-def _joined(one: Prospect, two: Prospect) -> Prospect:
-    return Prospect(
-        one.targets + two.targets,
-        one.effects + two.effects,
-        one.permissions + two.permissions,
-        one.problems + two.problems,
-        one.notes + two.notes,
-    )
 
 
 def _disrupted(arguments: ChaosToolkitArguments, document: Mapping[str, Any], act: Act) -> datetime:

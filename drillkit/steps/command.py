@@ -13,7 +13,8 @@ from drillkit.clock import utc
 from drillkit.journal.book import Planned
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import Act, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.elasticache import ElastiCache, FailOverGroup
 from drillkit.model.errors import StepFailed
-from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, settled
 from drillkit.steps.rds.restore import Outlook
 

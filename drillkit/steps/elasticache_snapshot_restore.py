@@ -16,7 +16,8 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Check, RecoveryPoint
-from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     OUTPUTS,

@@ -21,7 +21,8 @@ from drillkit.clients.kube.resources import (
 )
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import Act, Kind
 
 if TYPE_CHECKING:
     from drillkit.clients.kube import Kube

@@ -14,7 +14,8 @@ from drillkit.checks.kinds import KINDS, key_of
 from drillkit.clients.rds import plans
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, CallError
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act
 
 CHECKS = FROM_HERE | DATABASE_CHECKS - {"checksum"}
 """Without a copy there are no two sides to compare."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed, UsageError
 from drillkit.model.evidence import RecoveryPoint
+from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import COPIES, KEYS, OUTPUTS, PASSES, Outlook, Restore, aws_of
 from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, original_of

@@ -11,8 +11,9 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Check, Measure
+from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import Act, Kind
 from drillkit.steps.rds.restore import Outlook
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
 from drillkit.model.evidence import RecoveryPoint
+from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     COPIES,

@@ -16,7 +16,8 @@ from drillkit.clients.velero.state import State
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Measure
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import Act, Kind
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.results import BACKUP_FILES, gather
 

@@ -14,8 +14,9 @@ from drillkit.clients.velero.resources import NAMESPACE
 from drillkit.clients.velero.state import Newest, phase_of
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Note
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import Act, Kind
 
 READ = ("backups", "schedules", "backupstoragelocations")
 SEEN_LIMIT = timedelta(minutes=10)

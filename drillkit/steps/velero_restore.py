@@ -23,8 +23,9 @@ from drillkit.clients.velero.state import UNBEGUN, State
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
-from drillkit.steps.base import FROM_HERE, Act, Kind, Prospect
+from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
 from drillkit.steps.rds.restore import expires
 from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach

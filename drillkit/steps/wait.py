@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.model.errors import Refused
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
-from drillkit.steps.base import Act, Kind, Prospect
+from drillkit.steps.base import Act, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,8 +38,12 @@ class Scene:
             find_experiment=self.experiments.__getitem__,
         )
 
+    def aim(self, **changes: Any) -> None:
+        """Change the target."""
+        self.act.target = self.act.clients.target = replace(self.act.target, **changes)
+
     def protect(self) -> None:
-        self.act.target = replace(self.act.target, protected=True)
+        self.aim(protected=True)
 
     def experiment(self, name: str = "it", **parts: Any) -> None:
         """An experiment that the step finds."""

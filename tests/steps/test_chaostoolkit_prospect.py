@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from drillkit import faults
+from drillkit.clients.chaostoolkit.faults import is_fault
+from drillkit.model.drill import Caps
 from drillkit.steps.chaostoolkit import KIND, ChaosToolkitArguments
 from tests.steps.conftest import Scene
 
@@ -90,20 +94,6 @@ def test_what_is_not_installed_or_not_set_is_a_problem(
     )
 
 
-def test_several_kubeconfigs_are_a_problem_for_the_kubernetes_extension_only(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/one:/two")
-    provider = {"type": "python", "module": "chaosk8s.node.probes", "func": "f"}
-    probe = {"type": "probe", "name": "n", "provider": provider}
-    for method, problems in (([DELETE], 0), ([DELETE, probe], 1)):
-        scene.experiment(configuration=CONFIGURATION, method=method)
-        assert (
-            len(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems)
-            == problems
-        )
-
-
 def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scene: Scene) -> None:
     action = {
         "type": "action",
@@ -127,13 +117,11 @@ def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scen
 @pytest.mark.parametrize(
     "path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: str(path.stem)
 )
-def test_every_shipped_experiment_can_be_foreseen_and_fits_its_faults(
+def test_every_shipped_experiment_can_be_previewed_and_fits_its_faults(
     scene: Scene, path: Path
 ) -> None:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    scene.act.target = type(scene.act.target)(
-        name="world", caps=type(scene.act.target.caps)(pods="100%", nodes="2")
-    )
+    scene.aim(caps=Caps(pods="100%", nodes="2"))
     scene.experiment(**data)
     found = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act)
     assert found.problems == ()
@@ -152,16 +140,38 @@ def test_every_shipped_experiment_can_be_foreseen_and_fits_its_faults(
     assert {"title", "description", "tags", "configuration"} <= set(data)
 
 
-def test_every_fault_says_how_it_differs_and_can_be_foreseen() -> None:
-    for name in ("pods", "nodes", "network", "stress", "dns", "workloads"):
-        module = importlib.import_module(f"drillkit.faults.{name}")
-        actions = [
-            function
-            for function in vars(module).values()
-            if inspect.isfunction(function) and hasattr(function, "__wrapped__")
-        ]
-        assert {function.__name__ for function in actions} == set(module.FORESEE)
-        for function in actions:
-            assert function.__doc__ is not None
-            said = ("chaosk8s", "chaostoolkit-kubernetes", "`stress_cpu`")
-            assert any(word in function.__doc__ for word in said), function.__name__
+def test_every_fault_says_how_it_differs_and_an_experiment_that_ships_uses_it() -> None:
+    used = {
+        (action["provider"]["module"], action["provider"]["func"])
+        for path in EXPERIMENTS.glob("*.yaml")
+        for action in yaml.safe_load(path.read_text(encoding="utf-8"))["method"]
+        if action["type"] == "action"
+    }
+    found = {
+        (module.__name__, function.__name__): function.__doc__ or ""
+        for info in pkgutil.iter_modules(faults.__path__)
+        for module in [importlib.import_module(f"drillkit.faults.{info.name}")]
+        for function in vars(module).values()
+        if is_fault(function) and function.__module__ == module.__name__
+    }
+    assert len(found) >= 9
+    assert set(found) == used, "the crash campaign plays the experiments: each fault needs one"
+    for name, doc in found.items():
+        assert any(
+            word in doc for word in ("chaosk8s", "chaostoolkit-kubernetes", "`stress_cpu`")
+        ), name
+
+
+def test_a_function_without_a_preview_and_arguments_that_do_not_fit_are_problems(
+    scene: Scene,
+) -> None:
+    def problem(func: str, arguments: dict[str, object]) -> str:
+        provider = {**DELETE["provider"], "func": func, "arguments": arguments}  # type: ignore[dict-item]
+        scene.experiment(method=[{**DELETE, "provider": provider}])
+        return " ".join(KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems)
+
+    assert "expected namespace, selector, found none" in problem("delete_pods", {})
+    given = {"namespace": "shop", "selector": "app=web", "cuont": 1}
+    assert "it has no argument `cuont`; it has `namespace`" in problem("delete_pods", given)
+    assert "expected a function `delete_pod` in module" in problem("delete_pod", {})
+    assert "`choose_pods` has no preview, so that it is no fault" in problem("choose_pods", {})

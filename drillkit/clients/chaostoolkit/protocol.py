@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from drillkit.clients.chaostoolkit.faults import OWN_MODULES, has_faults
 from drillkit.model.codec import from_data, to_data
 
 Place: TypeAlias = Literal["before", "method", "during", "after", "rollback"]
@@ -21,8 +22,6 @@ Strategy: TypeAlias = Literal[
     "skip",
 ]
 
-OWN_MODULES = "drillkit.faults."
-"""Activities in these modules plan their own undo and say what they touched."""
 OWN_UNDO = "drillkit.faults.undo"
 """What shipped experiments list as rollback for plain `chaos run`; under drillkit the journal
 does it.
@@ -83,8 +82,11 @@ def plain_data(noun: Any) -> Mapping[str, Any]:
 
 
 def is_own(activity: Mapping[str, Any]) -> bool:
-    """Whether an activity is one of drillkit's faults or probes."""
-    return str((activity.get("provider") or {}).get("module") or "").startswith(OWN_MODULES)
+    """Whether an activity is a fault that plans its own undo and says what it touched, or a probe
+    beside such ones.
+    """
+    provider = activity.get("provider") or {}
+    return provider.get("type") == "python" and has_faults(str(provider.get("module") or ""))
 
 
 def provider_of(activity: Mapping[str, Any]) -> str:

@@ -25,8 +25,9 @@ from drillkit.journal.book import Planned
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Note, RecoveryPoint
+from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
-from drillkit.steps.base import Act, Prospect
+from drillkit.steps.base import Act
 from drillkit.steps.disruption import DISRUPTED
 
 NAME_LIMIT = 63

@@ -1,0 +1,30 @@
+"""What something would do, known before it does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a step or a fault would do: found by looking only."""
+
+    targets: tuple[str, ...] = ()
+    """What it would touch, such as `pod/shop/web-5d9c-x7k2p`; of a choice, the candidates."""
+    effects: tuple[str, ...] = ()
+    """What it would do and how that is undone, one sentence each."""
+    permissions: tuple[str, ...] = ()
+    """`verb resource[/subresource] [namespace]` or `rds:Action`, checked by the plan."""
+    problems: tuple[str, ...] = ()
+    """Why it cannot work; a run refuses to start."""
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Prospect) -> Prospect:
+        """Both, one after the other."""
+        return Prospect(
+            self.targets + other.targets,
+            self.effects + other.effects,
+            self.permissions + other.permissions,
+            self.problems + other.problems,
+            self.notes + other.notes,
+        )

@@ -215,7 +215,8 @@ def opened(
     from drillkit.clients.prometheus import open_prometheus
     from drillkit.clock import SystemClock
 
-    yield open_prometheus(server_target(what, target, url, scrape)[1], SystemClock())
+    chosen, server = server_target(what, target, url, scrape)
+    yield open_prometheus(server, SystemClock(), aws=chosen.aws)
 
 
 def server_target(

@@ -61,7 +61,7 @@ def watch(
     drill = _drill(found, time, burn, owner)
     standing, _ = server_target(slos[0], target, prometheus, scrape)
     # Nothing is touched, so nothing is locked, and no cluster or account is looked at.
-    standing = replace(standing, kubernetes=None, aws=None, launch=None)
+    standing = replace(standing, kubernetes=None, launch=None)
     return tell(_run(drill, found, standing, out, as_json), as_json=as_json)
 
 

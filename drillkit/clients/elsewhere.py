@@ -50,7 +50,7 @@ _ACCOUNT = (
 )
 _FLAGS: Mapping[str, Mapping[str, str]] = {
     "kubectl": {"--kubeconfig": "KUBECONFIG", "--context": "KUBERNETES_CONTEXT"}
-    | dict.fromkeys(("--server", "-s", "--token", "--cluster", "--user"), "KUBERNETES_HOST"),
+    | dict.fromkeys(("--server", "-s", "--cluster"), "KUBERNETES_HOST"),
     "helm": {
         "--kubeconfig": "KUBECONFIG",
         "--kube-context": "KUBERNETES_CONTEXT",

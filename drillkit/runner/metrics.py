@@ -135,7 +135,7 @@ class Metrics:
             return
         try:
             self._server = open_prometheus(
-                self._target.prometheus, self._clock, QUERY_S, self._obey
+                self._target.prometheus, self._clock, QUERY_S, self._obey, self._target.aws
             )
             self._offset_s = self._server.clock_offset_s()
         except DrillError as error:

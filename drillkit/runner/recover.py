@@ -49,6 +49,10 @@ from drillkit.secrets import learn
 State: TypeAlias = Literal[
     "clean", "still running", "dirty", "refused", "unreadable", "away", "not begun"
 ]
+UNKNOWN_CLUSTER = (
+    "record 1 does not say which cluster this run was on (an older drillkit wrote it): whether the "
+    "kubeconfig still leads there could not be compared"
+)
 UNKNOWN_TARGET = "its record 1 cannot be read, so nobody knows its target"
 
 ENDING_S = 5.0
@@ -288,6 +292,8 @@ def _undo(
         clients = Clients(without_place(target or Target(name=run.target)), clock, Fence())
     else:
         clients = connected(history, clock)
+        if opens and target.kubernetes is not None and not clients.expected.cluster_uid:
+            say(UNKNOWN_CLUSTER)
     clients.hold = hold
     reached = opens if target is not None else tuple(u for u in opens if u.lives == "here")
     kept = spared(run.folder, reached)

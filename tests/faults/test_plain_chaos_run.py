@@ -91,7 +91,11 @@ def test_an_interrupted_plain_run_undoes_when_it_ends_and_a_killed_one_is_recove
         process.send_signal(end)
         process.communicate(timeout=30)
         assert bool(network_faults(sandbox)) is (end == signal.SIGKILL)
-    assert len(list((drillkit.home / "open").iterdir())) == 1
+    (left,) = (drillkit.home / "open").iterdir()
+    journal = drillkit.home / "plain" / left.name / "journal.jsonl"
+    opened = json.loads(journal.read_text().splitlines()[0])
+    uid = sandbox.endpoints["cluster_uid"]
+    assert opened["data"]["identities"]["cluster_uid"] == uid, "recover must know the cluster"
     ran = drillkit("recover")
     assert ran.code == 0, ran.said
     assert network_faults(sandbox) == []

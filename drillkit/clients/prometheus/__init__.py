@@ -14,7 +14,7 @@ from drillkit.clients.prometheus.alerts import Firing, from_alertmanager, from_p
 from drillkit.clients.prometheus.answers import QueryAnswer, answer_of, payload
 from drillkit.clients.prometheus.wire import TOTAL_S, Wire, credentials
 from drillkit.clock import Clock
-from drillkit.model.drill import PrometheusTarget
+from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import CallError
 
 __all__ = ["MAX_POINTS", "Firing", "Prometheus", "QueryAnswer", "open_prometheus"]
@@ -117,16 +117,18 @@ def open_prometheus(
     clock: Clock,
     total_s: float = TOTAL_S,
     before: Callable[[], None] = lambda: None,
+    aws: AwsTarget | None = None,
 ) -> Prometheus:
     """A client for a target; nothing is sent yet.
 
     `total_s`: seconds that one request may take. `before` is called before each request; what it
-    raises ends the asking, however many requests a question takes. Raises UsageError for a reference that cannot be
+    raises ends the asking, however many requests a question takes. `aws`: the target's account, whose
+    profile signs where `sigv4_region` is set. Raises UsageError for a reference that cannot be
     resolved, Denied when there is nothing to sign with.
     """
     known = credentials(target)
     alertmanager = None
     if target.alertmanager is not None:
-        alertmanager = Wire(target.alertmanager, target, known, total_s, before)
-    wire = Wire(target.url, target, known, total_s, before)
+        alertmanager = Wire(target.alertmanager, target, known, total_s, before, aws)
+    wire = Wire(target.url, target, known, total_s, before, aws)
     return Prometheus(wire, alertmanager, clock, target.scrape_interval.total_seconds())

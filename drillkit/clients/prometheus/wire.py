@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
-from drillkit.model.drill import PrometheusTarget
+from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import Denied, Unanswered, UsageError
 from drillkit.secrets import KNOWN, one_line, resolve_all
 
@@ -84,9 +84,10 @@ class Wire:
         known: Credentials,
         total_s: float = TOTAL_S,
         before: Callable[[], None] = lambda: None,
+        aws: AwsTarget | None = None,
     ) -> None:
         """`total_s`: seconds that a request may take from the connection to the last byte.
-        `before` is called before each; what it raises ends the asking.
+        `before` is called before each; what it raises ends the asking. `aws`: whose profile signs.
         """
         if not re.match(r"https?://[^/]", url):
             raise UsageError(
@@ -102,7 +103,7 @@ class Wire:
         self.total_s = total_s
         self._target, self._known, self._before = target, known, before
         self._local = threading.local()
-        self._sign = _signer(target.sigv4_region) if target.sigv4_region else None
+        self._sign = _signer(target.sigv4_region, aws) if target.sigv4_region else None
 
     def post(self, path: str, form: Mapping[str, Any], asked: str) -> bytes:
         """POST a form, as the query API takes it. Raises CallError."""
@@ -216,16 +217,22 @@ def _no_netrc(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-def _signer(region: str) -> Any:
+def _signer(region: str, aws: AwsTarget | None) -> Any:
     """A function that signs a prepared request for Amazon Managed Prometheus (SigV4,
-    service `aps`).
+    service `aps`), with the target's own profile if it names one.
     """
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError
-    from botocore.session import get_session
+    from botocore.session import Session
 
-    source = get_session().get_credentials()
+    session = Session(profile=aws.profile if aws is not None else None)
+    if aws is not None and aws.credentials_file:
+        session.set_config_variable("credentials_file", aws.credentials_file)
+    try:
+        source = session.get_credentials()
+    except BotoCoreError as error:  # no such profile
+        raise Denied(f"the AWS credentials to sign with cannot be had: {error}") from error
     if source is None:
         raise Denied(
             f"no AWS credentials to sign with for {region}; set AWS_PROFILE or the usual variables"

@@ -63,8 +63,16 @@ def scalar(value: Any) -> Scalar:
             return str(value)
 
 
+NUMBER_LENGTH = 40
+"""Characters: a longer row of digits is text, and nobody's count."""
+
+
 def as_number(text: Scalar) -> Scalar:
     """Text that is a number, as one: what came from a program's output."""
-    if isinstance(text, str) and re.fullmatch(r"[-+]?\d+(\.\d+)?", text):
+    if (
+        isinstance(text, str)
+        and len(text) <= NUMBER_LENGTH
+        and re.fullmatch(r"[-+]?\d+(\.\d+)?", text)
+    ):
         return float(text) if "." in text else int(text)
     return text

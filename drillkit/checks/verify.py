@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from drillkit.checks.context import Context, Copy
@@ -28,8 +28,12 @@ from drillkit.model.errors import (
     UsageError,
 )
 from drillkit.model.evidence import Check, Evidence
+from drillkit.secrets.encoding import capped
 
 RETRY_CAP_S = 5.0
+FOUND_KEPT = 2_000
+"""Characters of a value that was found."""
+WHY_KEPT = 2_000
 Purpose: TypeAlias = Literal["restored-data", "step"]
 
 
@@ -92,13 +96,13 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
             wanted = found.instead or expected
-            last = Result(
-                Check(name, purpose, wanted.value, wanted.op, found.found, found.why), found.more
-            )
+            check_found = Check(name, purpose, wanted.value, wanted.op, found.found, found.why)
+            last = Result(_kept(check_found), found.more)
         except Refused:
             raise
         except DrillError as error:
-            last = Result(Check(name, purpose, value, op, None, str(error)), ())
+            why = capped(str(error), WHY_KEPT)
+            last = Result(Check(name, purpose, value, op, None, why), ())
             lasting = isinstance(error, Denied | Invalid) or (
                 isinstance(error, Absent) and kind.reads_database
             )
@@ -122,6 +126,23 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
     host.observe(last.check)
     host.say(f"check {name}: {_told(last)}")
     return last
+
+
+def _kept(check: Check) -> Check:
+    """The check with as much of what it found as is kept. Where the rest decides, it is unread: the
+    record alone must show whether it passed.
+    """
+    check = replace(check, why=capped(check.why, WHY_KEPT))
+    if not isinstance(check.found, str) or len(check.found) <= FOUND_KEPT:
+        return check
+    cut = replace(check, found=capped(check.found, FOUND_KEPT))
+    if passes(cut) == passes(check):
+        return cut
+    why = (
+        f"found {len(check.found):,} characters, and the {FOUND_KEPT:,} that are kept do not "
+        "decide it; ask for less, such as a count, a part or a checksum"
+    )
+    return replace(check, found=None, why=why)
 
 
 def _told(result: Result) -> str:

@@ -23,6 +23,8 @@ from drillkit.model.errors import (
 from drillkit.secrets import Login
 
 CONNECT_S = 5.0
+MOST_BYTES = 64 * 1024 * 1024
+"""Of all that a query answers: a check asks for a value, not for a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class SqlSession(Protocol):
     """An open, read-only session."""
 
     def rows(self, query: str) -> list[list[Any]]:
-        """All rows of a query. Raises CallError."""
+        """All rows of a query. Raises CallError, Invalid for more than MOST_BYTES of them."""
 
 
 @contextlib.contextmanager
@@ -78,11 +80,40 @@ def session(database: Database, login: Login, limit_s: float) -> Iterator[SqlSes
         opened.close()
 
 
+class _TooMuch(Exception):
+    """An answer was not read to its end."""
+
+
+class _Metered:
+    """What a driver reads from, up to so many bytes for each query: it would read a table, or one
+    value of a gigabyte, into memory as a whole.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._left = stream, MOST_BYTES
+
+    def refill(self) -> None:
+        self._left = MOST_BYTES
+
+    def read(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise _TooMuch
+        found: bytes = self._stream.read(size)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Postgres:
     def __init__(self, connection: Any, said: str) -> None:
         self._connection, self._said = connection, said
+        # pg8000 has no limit of its own, and no other place to put one.
+        self._meter = connection._sock = _Metered(connection._sock)
 
     def rows(self, query: str) -> list[list[Any]]:
+        self._meter.refill()
         found: list[list[Any]] = _told(lambda: self._connection.run(query) or [], self._said)
         return found
 
@@ -125,9 +156,19 @@ class _MySql:
 
     def rows(self, query: str) -> list[list[Any]]:
         def ask() -> list[list[Any]]:
-            with self._connection.cursor() as cursor:
-                cursor.execute(query)
-                return [list(row) for row in cursor.fetchall()]
+            # Row by row (SSCursor), so that a table is not read as a whole before it is counted.
+            found: list[list[Any]] = []
+            left = MOST_BYTES
+            cursor = self._connection.cursor()
+            cursor.execute(query)
+            while (row := cursor.fetchone()) is not None:
+                left -= sum(len(value) for value in row if isinstance(value, str | bytes)) + 8
+                if left < 0:
+                    # Not closed: that would read the rest.
+                    raise _TooMuch
+                found.append(list(row))
+            cursor.close()
+            return found
 
         found: list[list[Any]] = _told(ask, self._said)
         return found
@@ -155,6 +196,7 @@ def _mysql(database: Database, login: Login, limit_s: float) -> _MySql:
             connect_timeout=int(CONNECT_S),
             read_timeout=int(limit_s + CONNECT_S),
             autocommit=True,
+            cursorclass=pymysql.cursors.SSCursor,
             init_command="set session transaction read only",
         )
 
@@ -167,6 +209,11 @@ def _told(work: Callable[[], Any], said: str) -> Any:
         return work()
     except CallError:
         raise
+    except _TooMuch:
+        raise Invalid(
+            f"{said}: expected at most {MOST_BYTES // 2**20} MiB of an answer, more came; ask for "
+            "less, such as a count or a limit"
+        ) from None
     except Exception as error:
         # Each driver has its own tree of errors, and both let those of the socket through.
         raise _mapped(error, said) from error

@@ -24,7 +24,8 @@ SHORT = 8
 BASE64_LEAST = 8
 """Characters of base64 that are told from chance."""
 _TRIVIAL = frozenset({"true", "false", "null", "none", "http", "https", "localhost", "default"})
-_REFERENCE = r"(?:(?:env|file|aws-secret):|\$\{|\[secret\])"
+_REFERENCE = r"(?:(?:env|file|aws-secret):|\$[\w{(]|[<{%]|\[secret\])"
+"""How what stands for a value begins: a reference, a shell's or a template's variable."""
 _LONE_REFERENCE = re.compile(r"(?:env|file|aws-secret):\S.*|(?:\$\$?\{[^{}]*\})+", re.DOTALL)
 _NAME = rf"[\w.-]{{0,40}}{WORDS}[\w.-]{{0,40}}"
 
@@ -66,8 +67,9 @@ _SURE = (
     # Authorization: anything. Cookie: anything
     _Sign(
         ("authorization", "cookie", "x-api-", "x-auth-"),
-        r"(?i)(?P<before>\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
-        rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",
+        # `probes.web.headers.Authorization: ...` is a place in one of our own messages.
+        r"(?i)(?P<before>(?<![\w.-])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
+        rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!(?:[a-z]+[ \t]+)?{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",
     ),
     # Bearer abc, Basic abc: a word of English has neither digits nor capitals
     _Sign(
@@ -78,7 +80,7 @@ _SURE = (
     # ?access_token=abc
     _Sign(
         ("?", "&", ";"),
-        rf"(?i)(?P<before>[?&;](?:{_NAME}|sig|key|code|auth|pwd)=)(?!{_REFERENCE})"
+        rf"(?i)(?P<before>[?&;](?:{_NAME}|sig|key|auth|pwd)=)(?!{_REFERENCE})"
         r"[^&;\s\"'<>#\\]+",
     ),
     # JSON Web Tokens and AWS access keys, wherever they stand

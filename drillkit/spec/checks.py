@@ -30,6 +30,7 @@ from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_d
 from drillkit.spec.drills import steps_in
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
+from drillkit.spec.secrecy import literal_secrets
 from drillkit.spec.served import check_served, unmeasured_by
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
         *_outputs(drill),
         *check_served(drill, parsed),
         *_experiments(drill, parsed),
+        *literal_secrets(drill, made=parsed.source.tree is not None),
     ]
     for path, what in (*complaints, *names.complaints):
         mistakes.add(lookup(parsed.tree, path), path, what)

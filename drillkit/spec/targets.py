@@ -12,6 +12,8 @@ from typing import Any
 from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
 from drillkit.model.units import Amount
+from drillkit.secrets import KNOWN, is_reference, is_secret_name
+from drillkit.secrets.references import EXPECTED
 from drillkit.spec.binder import bind
 from drillkit.spec.document import (
     Map,
@@ -29,7 +31,6 @@ from drillkit.spec.files import Root, Roots, shown
 from drillkit.spec.interpolation import parts
 
 VARIABLE = "DRILLKIT_TARGET"
-_REFERENCE = re.compile(r"(env|file|aws-secret):\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _addresses(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
         if target.prometheus.alertmanager is not None:
             urls[(name, "prometheus", "alertmanager")] = target.prometheus.alertmanager
     for path, url in urls.items():
-        if re.match(r"[a-z]+://[^/@]*:[^/@]*@", url):
+        if re.match(r"[a-z]+://[^/]*@", url):
             yield path, "a password must not stand in a URL"
         elif not re.match(r"(https?|tcp)://[^/]", url) and not re.fullmatch(
             r"[^/:\s]+:[0-9]+", url
@@ -159,19 +160,16 @@ def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     given: dict[Trail, str | None] = {
         (name, "databases", key): value for key, value in target.databases.items()
     }
+    given[(name, "canary_key")] = target.canary_key
     if target.prometheus is not None:
         given[(name, "prometheus", "bearer")] = target.prometheus.bearer
         given[(name, "prometheus", "basic")] = target.prometheus.basic
         for key, value in target.prometheus.headers.items():
-            if key.lower() in ("authorization", "cookie", "x-api-key"):
+            if is_secret_name(key) or KNOWN.text(value) != value:
                 given[(name, "prometheus", "headers", key)] = value
     for path, reference in given.items():
-        if reference is not None and not _REFERENCE.fullmatch(reference):
-            yield (
-                path,
-                "expected a reference such as env:NAME, file:PATH or aws-secret:ID; secrets do not "
-                "stand here",
-            )
+        if reference is not None and not is_reference(reference):
+            yield path, f"{EXPECTED}; secrets do not stand here"
 
 
 def all_targets(roots: Roots) -> dict[str, tuple[Target, Path]]:

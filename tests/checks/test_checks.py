@@ -342,3 +342,30 @@ def test_names_are_quoted_and_what_is_no_name_is_refused() -> None:
 
 def test_every_kind_of_check_has_a_default_and_a_name() -> None:
     assert set(kinds.KINDS) == {"sql", "rows", "newest", "checksum", "canary", "http", "command"}
+
+
+# How much is kept
+
+
+def test_a_huge_value_is_cut_and_judged_as_if_it_were_whole(answers: Answers) -> None:
+    answers.copy = {"select body": "x" * 3_000_000}
+    (check,) = run(answers, StepCheck(sql="select body", expect="== done")).of(Check)
+    assert check.found == "x" * 2_000 + "... [cut: the first 2,000 of 3,000,000 characters]"
+    assert passes(check) is False
+
+
+def test_a_huge_value_whose_end_decides_is_unread_and_not_missed(answers: Answers) -> None:
+    answers.copy = {"select body": "x" * 3_000_000 + "done"}
+    (check,) = run(answers, StepCheck(sql="select body", expect="matches done$")).of(Check)
+    assert check.found is None
+    assert "found 3,000,004 characters" in check.why
+
+
+def test_a_huge_row_of_digits_is_no_number() -> None:
+    assert as_number("9" * 5_000) == "9" * 5_000
+
+
+def test_an_error_of_any_length_is_cut(answers: Answers) -> None:
+    answers.copy = {"select body": Denied("no " * 1_000_000)}
+    (check,) = run(answers, StepCheck(sql="select body", expect="== 5")).of(Check)
+    assert len(check.why) < 2_100

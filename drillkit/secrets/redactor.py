@@ -90,9 +90,9 @@ _SURE = (
 # password=abc, "apiKey": "abc", --token abc, DB_PASSWORD: abc
 _ASSIGNED = (
     # No open-ended run before the word: on a megabyte without spaces that would take for ever.
-    rf"(?i)(?P<before>{WORDS}[\w-]{{0,40}}[\"']?\s{{0,8}}[=:]\s{{0,8}}"
+    rf"(?i)(?P<before>(?P<name>{WORDS}[\w-]{{0,40}})(?P<json>[\"']?)\s{{0,8}}[=:]\s{{0,8}}"
     rf"|--[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}\s{{1,8}})"
-    rf"(?P<quote>[\"']?)(?!{_REFERENCE})[^\s\"',;&}}]+(?P=quote)"
+    rf"(?P<quote>[\"']?)(?!{_REFERENCE}|\[|(?:true|false|null|none)\b)[^\s\"',;&}}]+(?P=quote)"
 )
 _OPTION = rf"(?i)--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}"
 _OPTION_WITH = rf"(?is)(?P<before>--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}=)(?!{_REFERENCE}).+"
@@ -151,7 +151,7 @@ class Redactor:
 
     def foreign(self, text: str) -> str:
         """`text` for what others wrote, such as logs: values behind secrets' names go, too."""
-        return _compiled(_ASSIGNED).sub(rf"\g<before>\g<quote>{HIDDEN}\g<quote>", self.text(text))
+        return _compiled(_ASSIGNED).sub(_hidden_value, self.text(text))
 
     def content(self, content: bytes) -> bytes:
         """`foreign` for a file; one that is no UTF-8 loses what can be told in its bytes."""
@@ -212,6 +212,14 @@ def is_literal(name: str, value: str) -> bool:
         and value != HIDDEN
         and _LONE_REFERENCE.fullmatch(value) is None
     )
+
+
+def _hidden_value(found: re.Match[str]) -> str:
+    """What stands for an assigned value. JSON stays JSON."""
+    if (name := found["name"]) is not None and not is_secret_name(name):
+        return found[0]
+    quote = found["quote"] or found["json"] or ""
+    return f"{found['before']}{quote}{HIDDEN}{quote}"
 
 
 def _pattern(form: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from drillkit.clients import sql
 from drillkit.model.errors import Denied, Invalid
-from drillkit.sandbox.aws.postgres.server import HOST, PgServer
-from drillkit.sandbox.aws.postgres.template import ADMIN, Template
+from drillkit.sandbox.aws.postgres.server import ADMIN, HOST, PgServer
+from drillkit.sandbox.aws.postgres.template import Template
 from drillkit.sandbox.aws.postgres.tools import PostgresMissing, Tools, find_postgres
 from drillkit.secrets import Login
 

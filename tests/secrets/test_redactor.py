@@ -132,7 +132,24 @@ def test_what_was_hidden_once_is_not_hidden_again() -> None:
     for text in ("Authorization: Bearer abc1", "password=hunter9 token: x", '{"apiKey": "k"}'):
         once = redactor.foreign(text)
         assert redactor.foreign(once) == once
-    json.loads(redactor.foreign('{"apiKey": "k1", "token": "hunter2hunter2", "n": 1}'))
+
+
+def test_json_stays_json() -> None:
+    document = {
+        "apiKey": "k1",
+        "token": 12345,
+        "automountServiceAccountToken": True,
+        "tokenExpirationSeconds": 3607,
+        "secrets": [{"secretName": "web-tls", "password": None}],
+        "credentials": {"password": "hunter3"},
+    }
+    found = json.loads(Redactor().foreign(json.dumps(document, indent=1)))
+    assert found == {
+        **document,
+        "apiKey": HIDDEN,
+        "token": HIDDEN,
+        "credentials": {"password": HIDDEN},
+    }
 
 
 def test_a_megabyte_without_spaces_is_looked_through_in_time() -> None:

@@ -25,7 +25,7 @@ GENESIS = "0" * 64
 FOLDER = "chain"
 """In a folder of reports."""
 
-Event: TypeAlias = Literal["started", "sealed"]
+Event: TypeAlias = Literal["started", "sealed", "reviewed"]
 
 
 class ChainBroken(DrillError):
@@ -45,7 +45,9 @@ class Entry:
     event: Event
     run: str
     digest: str
-    """`started`: SHA-256 of the journal's first line; `sealed`: of `manifest.json`."""
+    """`started`: SHA-256 of the journal's first line; `sealed`: of `manifest.json`; `reviewed`: of
+    the review's line.
+    """
     prev: str
     """SHA-256 of the line before, without its line feed."""
 

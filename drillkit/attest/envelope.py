@@ -6,7 +6,7 @@ Format: https://github.com/secure-systems-lab/dsse (v1.0.2), by securesystemslib
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,11 @@ class BadEnvelope(DrillError):
 class Signed:
     """A statement that pinned keys have signed."""
 
-    subject: dict[str, str]
+    subject: Mapping[str, str]
     """SHA-256 by name."""
     kind: str
     """Predicate type."""
-    predicate: dict[str, Any]
+    predicate: Mapping[str, Any]
     keys: tuple[str, ...]
     """Ids of the keys whose signatures hold."""
 

@@ -14,8 +14,9 @@ from drillkit.model.errors import DrillError
 
 MANIFEST = "manifest.json"
 ENVELOPES = "evidence.intoto.jsonl"
+REVIEWS = "reviews.intoto.jsonl"
 FORMAT = 1
-_LEFT_OUT = frozenset({MANIFEST, ENVELOPES, "run.lock"})
+_LEFT_OUT = frozenset({MANIFEST, ENVELOPES, REVIEWS, "run.lock"})
 """Of a run's folder: what is made from the manifest, and what only a living run needs."""
 _LEFT_OUT_FOLDERS = frozenset({"keep"})
 _CHUNK = 1 << 20

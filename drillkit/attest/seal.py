@@ -76,9 +76,9 @@ def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
 
 
 def _sealed_already(file: Path, run: str, digest: str) -> chain.Entry | None:
-    mine = [entry for entry in chain.read(file) if entry.run == run]
-    last = mine[-1] if mine else None
-    return last if last and last.event == "sealed" and last.digest == digest else None
+    entries = chain.read(file)
+    sealed = [entry for entry in entries if entry.run == run and entry.event == "sealed"]
+    return sealed[-1] if sealed and sealed[-1].digest == digest else None
 
 
 def _forget_stale(folder: Path, digest: str) -> None:

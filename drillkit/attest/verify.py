@@ -18,11 +18,13 @@ from drillkit.attest.envelope import BadEnvelope, Signed, verify
 from drillkit.attest.manifest import (
     ENVELOPES,
     MANIFEST,
+    REVIEWS,
     Manifest,
     NoManifest,
     differences,
     read_manifest,
 )
+from drillkit.attest.review import Review, read_reviews
 from drillkit.attest.statement import DRILL_RESULT, TEST_RESULT
 from drillkit.journal.file import JournalDamaged, read
 from drillkit.journal.runs import JOURNAL
@@ -33,7 +35,16 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
 Kind: TypeAlias = Literal[
-    "journal", "file", "manifest", "signature", "unsigned", "chain", "removed", "date", "verdict"
+    "journal",
+    "file",
+    "manifest",
+    "signature",
+    "unsigned",
+    "review",
+    "chain",
+    "removed",
+    "date",
+    "verdict",
 ]
 APART_S = 600.0
 """Between a journal's first record and the run's line in the chain; more is a run of another
@@ -65,6 +76,8 @@ class Checked:
     """Runs that nobody signed; a problem only where keys are given."""
     heads: tuple[Head, ...] = ()
     """Ends of the chains that were looked at."""
+    reviews: tuple[tuple[str, Review], ...] = ()
+    """(run, what was said of it) that pinned keys have signed."""
 
     @property
     def sound(self) -> bool:
@@ -78,6 +91,7 @@ class _Look:
     problems: list[Problem] = field(default_factory=list)
     signed_by: set[str] = field(default_factory=set)
     unsigned: list[str] = field(default_factory=list)
+    reviews: list[tuple[str, Review]] = field(default_factory=list)
 
     def say(self, kind: Kind, where: Path | str, what: str) -> None:
         self.problems.append(Problem(kind, str(where), what))
@@ -133,7 +147,12 @@ def verify_all(reports: Path, keys: Sequence[Key] = (), published: Sequence[Head
 
 def _checked(runs: int, look: _Look, heads: tuple[Head, ...]) -> Checked:
     return Checked(
-        runs, tuple(look.problems), frozenset(look.signed_by), tuple(look.unsigned), heads
+        runs,
+        tuple(look.problems),
+        frozenset(look.signed_by),
+        tuple(look.unsigned),
+        heads,
+        tuple(look.reviews),
     )
 
 
@@ -283,8 +302,32 @@ def _look_at_lines(seen: _Seen, entries: tuple[Entry, ...], look: _Look) -> None
         look.say("chain", seen.folder, "it was never sealed: did it end, or was its end removed?")
     elif sealed[-1].digest != seen.manifest_sha256:
         look.say("manifest", seen.folder, "its manifest is not the one that the chain holds")
+    _look_at_reviews(seen, mine, look)
     if seen.signed_seqs - {entry.seq for entry in sealed}:
         look.say("signature", seen.folder, "it was signed for another line of the chain")
+
+
+def _look_at_reviews(seen: _Seen, mine: list[Entry], look: _Look) -> None:
+    """Each line of a review is in the chain, and each that the chain holds is there."""
+    path = seen.folder / REVIEWS
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    there = [hashlib.sha256(line).hexdigest() for line in lines]
+    entered = [entry.digest for entry in mine if entry.event == "reviewed"]
+    for number, digest in enumerate(there, 1):
+        if digest not in entered:
+            look.say("review", f"{path}:{number}", "the chain does not hold this review")
+    if missing := len(set(entered) - set(there)):
+        look.say("review", seen.folder, f"{missing} that the chain holds is not there as it was")
+    if not look.keys or not lines:
+        return
+    reviews, wrong = read_reviews(seen.folder, look.keys)
+    for why in wrong:
+        look.say("review", seen.folder, why)
+    for each in reviews:
+        look.signed_by.add(each.key)
+        look.reviews.append((seen.name, each))
+        if each.manifest_sha256 != seen.manifest_sha256:
+            look.say("review", seen.folder, f"what {each.by} reviewed is not what is there now")
 
 
 def _look_at_start(seen: _Seen, started: Entry, look: _Look) -> None:

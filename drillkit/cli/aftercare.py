@@ -15,7 +15,8 @@ _OUT = click.option(
 @click.argument("run")
 @_OUT
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def report(run: str, out: Path | None, as_json: bool) -> int:
+@click.option("--postmortem", is_flag=True, help="Print the draft of a post-mortem (Markdown).")
+def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
     """Judge RUN and render its report again, from its journal alone.
 
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
@@ -26,6 +27,8 @@ def report(run: str, out: Path | None, as_json: bool) -> int:
     from drillkit.spec.files import shown
 
     folder = find_run(run, reports_folder(out))
+    if postmortem:
+        return _postmortem(folder)
     verdict, paths = write_and_seal(folder, _warn)
     if as_json:
         click.echo((folder / "verdict.json").read_text(encoding="utf-8"), nl=False)
@@ -33,6 +36,22 @@ def report(run: str, out: Path | None, as_json: bool) -> int:
         click.echo(verdict.headline)
         for path in paths:
             click.echo(f"  {shown(path)}")
+    return verdict.exit_code
+
+
+def _postmortem(folder: Path) -> int:
+    from drillkit.journal.file import read
+    from drillkit.journal.runs import JOURNAL
+    from drillkit.judge import judge
+    from drillkit.model.errors import UsageError
+    from drillkit.report.pages import postmortem
+    from drillkit.report.report_model import tell
+
+    history = read(folder / JOURNAL)
+    if not history:
+        raise UsageError(f"{folder}: its journal has no record; there is nothing to tell")
+    verdict = judge(history)
+    click.echo(postmortem(tell(history, verdict), verdict), nl=False)
     return verdict.exit_code
 
 

@@ -109,6 +109,35 @@ def verify(
     return 0 if checked.sound else 1
 
 
+@click.command()
+@click.argument("run")
+@click.option("--by", required=True, metavar="NAME", help="Who reviews it.")
+@click.option("--says", required=True, metavar="TEXT", help="What is said of it.")
+@click.option("--reject", is_flag=True, help="It is not accepted.")
+@click.option(
+    "--key",
+    envvar="DRILLKIT_REVIEW_KEY",
+    required=True,
+    metavar="REFERENCE",
+    help="The reviewer's own key; default: DRILLKIT_REVIEW_KEY.",
+)
+@_OUT
+def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | None) -> int:
+    """Say of a sealed RUN that it was reviewed, signed with the reviewer's key.
+
+    A correction is another review; none is ever edited.
+    """
+    import time
+
+    from drillkit.attest.review import review as add
+    from drillkit.journal.runs import find_run
+
+    folder = find_run(run, _reports(out))
+    entry = add(folder, by, says, accepted=not reject, at=time.time(), signer=signer(key))
+    click.echo(f"{folder.name}: reviewed by {by}, line {entry.seq} of its chain")
+    return 0
+
+
 def signer(reference: str) -> Any:
     """What signs with a key. Raises UsageError; never shows the key."""
     from drillkit.attest.keys import signer_of
@@ -131,6 +160,9 @@ def _tell(checked: Checked, *, as_json: bool, keys: bool) -> None:
     if as_json:
         click.echo(json.dumps({"sound": checked.sound, **to_data(checked)}, indent=2))
         return
+    for run, said in checked.reviews:
+        word = "accepted" if said.accepted else "rejected"
+        click.echo(f"{run}: {word} by {said.by} at {said.at} (key {said.key[:16]}…): {said.says}")
     for problem in checked.problems:
         click.secho(f"{problem.kind:10} {problem}", fg="red")
     many = f"{checked.runs} run{'' if checked.runs == 1 else 's'}"

@@ -27,7 +27,7 @@ from drillkit.model.evidence import (
 )
 from drillkit.model.subjects import GateOf, GuardOf, Subject, WholeRun
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds, Outage, Verdict
+from drillkit.model.verdict import Holds, Outage, StepVerdict, Verdict
 from drillkit.report.charts import timeline
 from drillkit.report.report_model import Story
 from drillkit.report.rows import is_bound_of_step, row_of, step_pages
@@ -247,7 +247,38 @@ def _readings(story: Story) -> list[tuple[Reading, int]]:
 def markdown(story: Story, verdict: Verdict, last_hash: str, exit_text: str) -> str:
     """`report.md`."""
     names = _names(story, verdict, last_hash, exit_text, "md")
-    text = _environment(html=False).get_template("report.md.j2").render(names)
+    return _tidy(_environment(html=False).get_template("report.md.j2").render(names))
+
+
+def postmortem(story: Story, verdict: Verdict) -> str:
+    """The draft of a post-mortem, as Markdown: what the journal knows, and what people must add."""
+    shown, more = shortened(story.moments, MOMENTS["md"])
+    judged = dict.fromkeys(
+        (*verdict.gates, *verdict.bounds, *(j for step in verdict.steps for j in step.judged))
+    )
+    during = [sli for sli in verdict.slis if sli.phase == "during" and not sli.control]
+    names = {
+        "v": verdict,
+        "s": story,
+        "f": story.facts,
+        "moments": shown,
+        "more_moments": more,
+        "lost": [sli for sli in during if sum(sli.bad.values())],
+        "timed": [step for step in verdict.steps if _is_timed(step)],
+        "good": [each for each in judged if each.holds is Holds.MET],
+        "bad": [each for each in judged if each.holds is Holds.VIOLATED],
+        "unknown": [each for each in judged if each.holds is Holds.UNKNOWN],
+    }
+    return _tidy(_environment(html=False).get_template("postmortem.md.j2").render(names))
+
+
+def _is_timed(step: StepVerdict) -> bool:
+    times = (step.rto_s, step.rpo_s, step.recovery_s, step.detect_s)
+    return any(each is not None for each in times)
+
+
+def _tidy(text: str) -> str:
+    """Without trailing spaces, double empty lines and control characters."""
     lines: list[str] = []
     for line in text.splitlines():
         if line.strip() or (lines and lines[-1].strip()):  # never two empty lines

@@ -18,6 +18,7 @@ from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
+    from drillkit.runner.execute import Request
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Roots
     from drillkit.spec.freezes import Freeze
@@ -220,3 +221,28 @@ def new_run(name: str) -> RunNames:
     from drillkit.runner.run_start import new_names
 
     return new_names(name)
+
+
+def request_of(
+    asked: Asked, drill: Drill, target: Target, names: RunNames, out: Path | None
+) -> Request:
+    """What a run and a look ahead are made of: the drill with everything it refers to."""
+    from drillkit.cli.places import reports_folder
+    from drillkit.runner.execute import Request
+    from drillkit.spec.experiments import experiment_finder
+
+    find_experiment = experiment_finder(asked.parsed)
+    slos = slos_of(drill, asked.roots)
+    freezes = freezes_of(drill, asked.parsed)
+    return Request(
+        drill=drill,
+        source=source_bytes(asked.parsed),
+        target=without_secrets(target),
+        names=names,
+        reports=reports_folder(out),
+        bind=binder(asked.parsed.source.label),
+        find_experiment=find_experiment,
+        digests=digests_of(drill, find_experiment, slos, freezes),
+        slos={name: found.slo for name, found in slos.items()},
+        freezes=freezes,
+    )

@@ -17,7 +17,7 @@ _PROOF = "Proof"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
-    "plan": ("drillkit.cli.run:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
+    "plan": ("drillkit.cli.plan:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
     "report": (
         "drillkit.cli.aftercare:report",
         _EVERYDAY,

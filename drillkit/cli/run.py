@@ -1,7 +1,8 @@
-"""`run` and `plan`."""
+"""`run`: a drill, from its name to its verdict."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,9 @@ if TYPE_CHECKING:
     from drillkit.cli import compose
     from drillkit.clients.prestart import Prestarted
     from drillkit.model.drill import Drill, Target
-    from drillkit.plan import Plan
     from drillkit.runner.execute import Finished
 
-_shared = [
+SHARED = [
     click.argument("name"),
     click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),
     click.option(
@@ -30,14 +30,14 @@ _shared = [
 ]
 
 
-def _with_shared(command: Any) -> Any:
-    for option in reversed(_shared):
+def with_shared(command: Any) -> Any:
+    for option in reversed(SHARED):
         command = option(command)
     return command
 
 
 @click.command()
-@_with_shared
+@with_shared
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
 @click.option(
@@ -75,7 +75,9 @@ def run(
     come with drillkit.
     """
     if dry_run:
-        return _plan(name, target, sets, var_files, as_json)
+        from drillkit.cli.plan import look_ahead
+
+        return look_ahead(name, target, sets, var_files, as_json)
     from drillkit.clients.prestart import prestarted
 
     with prestarted() as process:
@@ -142,16 +144,15 @@ def _seconds(text: str | None) -> float:
 
 def _leftovers(target: Target, recover_first: bool) -> None:
     from drillkit.model.errors import Refused
-    from drillkit.runner.recover import in_doubt, leftovers, nothing_left, recover
+    from drillkit.runner.dry_run import unfinished_runs
+    from drillkit.runner.recover import in_doubt, leftovers, recover
 
     for doubt in in_doubt(target.name):
         click.secho(f"in doubt: {doubt}", err=True, fg="yellow")
+    if not recover_first:
+        for why in unfinished_runs(target.name):
+            raise Refused(why)
     for run in leftovers(target.name):
-        if not recover_first and not nothing_left(run):
-            raise Refused(
-                f"an earlier run left target `{target.name}` unfinished: {run.id} in {run.folder}. "
-                f"Clean it up first: drillkit recover {run.id} (or add --recover)"
-            )
         done = recover(run, 900.0, lambda text: click.echo(f"  {text}", err=True))
         click.echo(f"recovered {run.id}: {done.state}, {done.detail}", err=True)
         if done.left:
@@ -174,35 +175,22 @@ def _execute(
     process: Prestarted | None,
 ) -> Finished:
     from drillkit.cli import compose
-    from drillkit.cli.places import reports_folder
     from drillkit.cli.progress import watcher
-    from drillkit.runner.execute import Request, execute
-    from drillkit.spec.experiments import experiment_finder
+    from drillkit.runner.execute import execute
 
-    find_experiment = experiment_finder(asked.parsed)
-    slos = compose.slos_of(drill, asked.roots)
-    freezes = compose.freezes_of(drill, asked.parsed)
+    request = compose.request_of(asked, drill, target, names, out)
     show = watcher(drill, as_json=as_json)
     try:
         return execute(
-            Request(
-                drill=drill,
-                source=compose.source_bytes(asked.parsed),
-                target=compose.without_secrets(target),
-                names=names,
-                reports=reports_folder(out),
-                bind=compose.binder(asked.parsed.source.label),
-                find_experiment=find_experiment,
+            replace(
+                request,
                 trigger=trigger,
                 launched_pid=launched_pid,
-                digests=compose.digests_of(drill, find_experiment, slos, freezes),
                 watch=show,
                 prestarted=process,
                 ahead=_prepare_report,
                 enter=_enter,
                 wait_for_lock_s=wait_s,
-                slos={name: found.slo for name, found in slos.items()},
-                freezes=freezes,
             )
         )
     finally:
@@ -224,74 +212,3 @@ def _prepare_report() -> None:
 
     importlib.import_module("drillkit.judge.verdict")
     prepare()
-
-
-@click.command()
-@_with_shared
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
-) -> int:
-    """Show what a drill would touch, how each thing is undone, and what keeps it from starting."""
-    return _plan(name, target, sets, var_files, as_json)
-
-
-def _plan(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
-) -> int:
-    from drillkit.cli import compose
-    from drillkit.runner.dry_run import plan_only
-    from drillkit.spec.experiments import experiment_finder
-
-    asked = compose.ask(name, sets, var_files, target, need=True)
-    with compose.standing_target(asked) as (standing, _):
-        names = compose.new_run(asked.parsed.name)
-        drill = asked.parsed.resolve(asked.sets, standing, names)
-        made = plan_only(
-            drill,
-            standing,
-            names,
-            compose.binder(asked.parsed.source.label),
-            experiment_finder(asked.parsed),
-        )
-    _print_plan(made, as_json)
-    return 4 if made.problems else 0
-
-
-def _print_plan(made: Plan, as_json: bool) -> None:
-    import json
-
-    from drillkit.model.codec import to_data
-
-    if as_json:
-        steps = [
-            {"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps
-        ]
-        click.echo(
-            json.dumps(
-                {
-                    "drill": made.drill.drill,
-                    "target": made.target.name,
-                    "steps": steps,
-                    "problems": list(made.problems),
-                },
-                indent=2,
-            )
-        )
-        return
-    click.secho(f"{made.drill.drill} against {made.target.name}; nothing was touched", bold=True)
-    for item in made.steps:
-        click.echo(
-            f"\n{item.step.name} ({item.step.uses})" + (f" in {item.group}" if item.group else "")
-        )
-        for title, rows in (
-            ("targets", item.prospect.targets),
-            ("does", item.prospect.effects),
-            ("needs", item.prospect.permissions),
-            ("note", item.prospect.notes),
-        ):
-            for row in rows:
-                click.echo(f"  {title:8} {row}")
-    for problem in made.problems:
-        click.secho(f"\nproblem: {problem}", fg="red")
-    click.echo("\nit would refuse to start" if made.problems else "\nit would start")

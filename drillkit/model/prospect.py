@@ -18,6 +18,10 @@ class Prospect:
     problems: tuple[str, ...] = ()
     """Why it cannot work; a run refuses to start."""
     notes: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+    """Why it would fail as things are now, though it can be tried: what a drill is there to find,
+    such as a schedule without one good backup.
+    """
 
     def __add__(self, other: Prospect) -> Prospect:
         """Both, one after the other."""
@@ -27,4 +31,5 @@ class Prospect:
             self.permissions + other.permissions,
             self.problems + other.problems,
             self.notes + other.notes,
+            self.fails + other.fails,
         )

@@ -12,6 +12,7 @@ from drillkit.clients.kube.resources import Resource
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, SpecError
 from drillkit.model.prospect import Prospect
+from drillkit.plan.secrets import missing_secrets
 from drillkit.steps.base import Act, kind_named
 
 
@@ -33,6 +34,8 @@ class Plan:
     steps: tuple[StepPlan, ...]
     problems: tuple[str, ...]
     """Why it must not start; each names its step."""
+    fails: tuple[str, ...] = ()
+    """Steps that would fail as things are now, and why: a weakness that a run would find."""
 
 
 def survey(
@@ -48,7 +51,8 @@ def survey(
     steps. What cannot be looked at is a problem: planning fails closed.
     """
     plans: list[StepPlan] = []
-    problems: list[str] = [*_wrong_cluster(target, clients)]
+    problems: list[str] = [*_wrong_cluster(target, clients), *missing_secrets(drill, target)]
+    fails: list[str] = []
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
@@ -57,11 +61,10 @@ def survey(
                 *prospect.problems,
                 *_missing_permissions(prospect, target, clients),
             ]
-            problems += [
-                f"step `{step.name}`: {what}" for what in prospect_problems if what not in problems
-            ]
+            problems += [f"step `{step.name}`: {what}" for what in prospect_problems]
+            fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
             plans.append(StepPlan(step, group, prospect))
-    return Plan(drill, target, tuple(plans), tuple(problems))
+    return Plan(drill, target, tuple(plans), tuple(dict.fromkeys(problems)), tuple(fails))
 
 
 def _wrong_cluster(target: Target, clients: Clients) -> list[str]:

@@ -1,22 +1,49 @@
-"""A plan alone: what `drillkit plan` and `--dry-run` show."""
+"""A look ahead: what `drillkit plan` and `--dry-run` show. Whatever keeps a run from starting is
+found by the code that a run uses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drillkit.clients import Clients
-from drillkit.clock import Deadline, Fence, SystemClock
+from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.book import E, Planned
-from drillkit.model.drill import Drill, Step, Target
+from drillkit.journal.file import Journal
+from drillkit.model.drill import Step
 from drillkit.model.errors import Refused
 from drillkit.model.records import Entry
+from drillkit.model.verdict import Holds
 from drillkit.plan import Plan, survey
+from drillkit.runner.abort import Stopper
+from drillkit.runner.no_metrics import metrics_of
+from drillkit.runner.recover import leftovers, nothing_left
 from drillkit.runner.run_start import learn_secrets
-from drillkit.steps.base import Act, Experiment, RunNames
+from drillkit.runner.start_guards import Decision, decisions
+from drillkit.steps.base import Act
+
+if TYPE_CHECKING:
+    from drillkit.runner.execute import Request
 
 LOOK_S = 60.0
 """Looking takes no longer than this."""
+SCRAPED_S = 10.0
+"""A metrics server that has just begun to scrape has something by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would do and whether it would begin now."""
+
+    plan: Plan
+    decisions: tuple[Decision, ...]
+    """What its window and the guards of its start say now."""
+    problems: tuple[str, ...]
+    """Everything that keeps it from starting."""
 
 
 class NoBook:
@@ -31,35 +58,69 @@ class NoBook:
         raise Refused(f"this only looks; {effect.resource} is left alone")
 
 
-def plan_only(
-    drill: Drill,
-    target: Target,
-    names: RunNames,
-    bind: Callable[[Step, None], object | None],
-    find_experiment: Callable[[str], Experiment],
-) -> Plan:
-    """What the drill would do to the target. Touches nothing: the fence of its clients
-    is closed.
+def dry_run(request: Request) -> DryRun:
+    """What a run of the request would do to its target, and what keeps it from starting. Touches
+    nothing: the fence of its clients is closed. Raises UsageError where there is no temporary
+    folder.
     """
-    learn_secrets(drill, find_experiment)
-    clock, fence = SystemClock(), Fence()
+    learn_secrets(request.drill, request.find_experiment)
+    clock = SystemClock()
+    decided, problems = _start(request, clock)
+    plan = _plan(request, clock)
+    return DryRun(plan, decided, (*problems, *plan.problems))
+
+
+def unfinished_runs(target: str) -> Iterator[str]:
+    """Why earlier runs keep a new one from starting on a target."""
+    for run in leftovers(target):
+        if not nothing_left(run):
+            yield (
+                f"an earlier run left target `{target}` unfinished: {run.id} in {run.folder}. "
+                f"Clean it up first: drillkit recover {run.id} (or add --recover)"
+            )
+
+
+def _start(request: Request, clock: Clock) -> tuple[tuple[Decision, ...], list[str]]:
+    """What window, guards and metrics say now. What they read is written to a journal that nobody
+    keeps.
+    """
+    with tempfile.TemporaryDirectory(prefix="drillkit-plan-") as folder:
+        journal = Journal(Path(folder) / "journal.jsonl", clock=clock)
+        try:
+            stopper = Stopper(journal, journal.fence)
+            metrics = metrics_of(
+                request.drill, request.slos, request.target, journal, clock, stopper
+            )
+            metrics.open()
+            now = utc(clock.now())
+            decided = tuple(decisions(request.drill, now, request.freezes, metrics.start_guard))
+            unreadable = list(metrics.unreadable(SCRAPED_S))
+        finally:
+            journal.close()
+    said = [f"{d.guard}: {d.why}" for d in decided if d.holds is not Holds.MET]
+    return decided, [*unfinished_runs(request.target.name), *said, *unreadable]
+
+
+def _plan(request: Request, clock: Clock) -> Plan:
+    fence = Fence()
     fence.close("this only looks")
-    clients = Clients(target, clock, fence)
+    clients = Clients(request.target, clock, fence)
 
     def act_of(step: Step) -> Act:
         return Act(
             name=step.name,
-            run=names,
-            target=target,
+            run=request.names,
+            target=request.target,
             book=NoBook(),
             clients=clients,
             clock=clock,
             fence=Fence(),
             deadline=Deadline.after(LOOK_S, clock),
             folder=Path(),
-            find_experiment=find_experiment,
+            find_experiment=request.find_experiment,
             objectives=step.objectives,
             checks=step.checks,
         )
 
-    return survey(drill, target, clients, act_of, lambda step: bind(step, None))
+    bind = request.bind
+    return survey(request.drill, request.target, clients, act_of, lambda step: bind(step, None))

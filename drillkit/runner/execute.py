@@ -39,7 +39,7 @@ from drillkit.plan import survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, check_start
 from drillkit.runner.keep import spared
-from drillkit.runner.no_metrics import NoMetrics, is_metered
+from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
 from drillkit.runner.record_dispatch import RecordDispatch
 from drillkit.runner.run_start import (
@@ -59,7 +59,6 @@ from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
     from drillkit.clients.prestart import Prestarted
-    from drillkit.runner.metrics import Metrics
     from drillkit.spec.freezes import Freeze
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
@@ -153,7 +152,9 @@ class _Run:
         self.journal.subscribe(self.ledger.put)
         self.probes = ProbeSource(drill, self.journal, clock)
         self.probed = ProbedSource(drill, request.slos, clock)
-        self.metrics = self._metrics()
+        self.metrics = metrics_of(
+            drill, request.slos, request.target, self.journal, clock, self.stopper
+        )
         self.steady = SteadyState(
             self.journal, clock, self.fence, (self.probes, self.probed, self.metrics)
         )
@@ -164,16 +165,6 @@ class _Run:
         self.journal.subscribe(self.watching.put)
         self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
-
-    def _metrics(self) -> Metrics | NoMetrics:
-        request = self.request
-        if not is_metered(request.drill, request.slos):
-            return NoMetrics()
-        from drillkit.runner.metrics import Metrics
-
-        return Metrics(
-            request.drill, request.slos, request.target, self.journal, self.clock, self.stopper
-        )
 
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.

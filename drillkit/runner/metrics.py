@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -153,8 +153,7 @@ class Metrics:
         if not self.needed:
             return
         if self._why:
-            what = f"SLO {', '.join(self._slos)}" if self._slos else "alerts"
-            raise Refused(f"{what}: cannot be read: {self._why}")
+            raise Refused(self._no_server())
         self._thread = threading.Thread(target=self._work, name="metrics", daemon=True)
         self._thread.start()
 
@@ -163,12 +162,33 @@ class Metrics:
         Raises Refused.
         """
         for name, slo in self._slos.items():
-            deadline = self._clock.mono() + READY_INTERVALS * self.interval_s
-            while why := self._unmatched(slo):
-                if self._clock.mono() >= deadline:
-                    raise Refused(f"SLO {name}: {why}")
-                if self._clock.sleep(self.interval_s, self._journal.fence.closed):
-                    raise Refused(f"stopped before the steps: {self._journal.fence.why}")
+            if why := self._unmatched_for(slo, READY_INTERVALS * self.interval_s):
+                raise Refused(f"SLO {name}: {why}")
+
+    def _unmatched_for(self, slo: Slo, wait_s: float) -> str:
+        """Why it still matches nothing after a while, or ''. Raises Refused when the run is
+        aborted.
+        """
+        deadline = self._clock.mono() + wait_s
+        while (why := self._unmatched(slo)) and self._clock.mono() < deadline:
+            if self._clock.sleep(self.interval_s, self._journal.fence.closed):
+                raise Refused(f"stopped before the steps: {self._journal.fence.why}")
+        return why
+
+    def _no_server(self) -> str:
+        what = f"SLO {', '.join(self._slos)}" if self._slos else "alerts"
+        return f"{what}: cannot be read: {self._why}"
+
+    def unreadable(self, wait_s: float) -> Iterator[str]:
+        """What a run would refuse by `start` and `check`. `wait_s`: how long at most the first
+        scrapes are waited for, as after a server's start.
+        """
+        if self.needed and self._why:
+            yield self._no_server()
+            return
+        for name, slo in self._slos.items():
+            if why := self._unmatched_for(slo, min(wait_s, READY_INTERVALS * self.interval_s)):
+                yield f"SLO {name}: {why}"
 
     def _unmatched(self, slo: Slo) -> str:
         assert self._server is not None

@@ -4,19 +4,41 @@ its imports.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from drillkit.model.drill import Drill, Gate, Guard
+from drillkit.model.drill import Drill, Gate, Guard, Target
 from drillkit.model.records import SloTerms
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds
 from drillkit.spec.mentions import mentions_alerts
 
+if TYPE_CHECKING:
+    from drillkit.clock import Clock
+    from drillkit.journal.file import Journal
+    from drillkit.runner.abort import Stopper
+    from drillkit.runner.metrics import Metrics
+
 
 def is_metered(drill: Drill, slos: Mapping[str, Slo]) -> bool:
     """Whether a run of the drill has anything to do with objectives or alerts."""
     return bool(slos) or mentions_alerts(drill)
+
+
+def metrics_of(
+    drill: Drill,
+    slos: Mapping[str, Slo],
+    target: Target,
+    journal: Journal,
+    clock: Clock,
+    stopper: Stopper,
+) -> Metrics | NoMetrics:
+    """What reads the metrics server for a run; its imports are made only where it is needed."""
+    if not is_metered(drill, slos):
+        return NoMetrics()
+    from drillkit.runner.metrics import Metrics
+
+    return Metrics(drill, slos, target, journal, clock, stopper)
 
 
 class NoMetrics:
@@ -29,6 +51,9 @@ class NoMetrics:
 
     def clock_offset_s(self) -> None:
         return None
+
+    def unreadable(self, wait_s: float) -> Iterator[str]:
+        yield from ()
 
     def start(self) -> None: ...
 

@@ -21,7 +21,7 @@ from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
 from drillkit.clients.velero.state import UNBEGUN, State
 from drillkit.clock import DeadlineOver
-from drillkit.model.errors import CallError, DrillError, Refused, StepFailed, UsageError
+from drillkit.model.errors import Absent, CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
@@ -117,12 +117,14 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         velero = Velero(act.clients.kube, arguments.velero)
         velero.require()
         notes: list[str] = []
+        fails: list[str] = []
         try:
             chosen = choose(velero, arguments.backup, arguments.schedule)
             notes.append(_said(chosen, act.clock.now()))
             within_reach(velero, chosen)
         except StepFailed as why:
-            notes.append(f"as it is now the step fails: {why}")
+            # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
+            (problems if isinstance(why.__cause__, Absent) else fails).append(str(why))
         if busy := velero.busy():
             notes.append(
                 f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})"
@@ -132,7 +134,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             for s in arguments.namespaces.values()
             if act.clients.kube.find(NAMESPACES, s) is not None
         ]
-        problems = [
+        problems += [
             f"namespace {scratch} exists already: restore into another" for scratch in taken
         ]
         return Prospect(
@@ -144,6 +146,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             ),
             tuple(problems),
             tuple(notes),
+            tuple(fails),
         )
 
     def run(self, arguments: VeleroRestoreArguments, act: Act) -> None:

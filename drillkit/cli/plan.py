@@ -1,0 +1,153 @@
+"""`plan`: what a drill would do, how each thing is undone, and what keeps it from starting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drillkit.cli.run import with_shared
+
+if TYPE_CHECKING:
+    from drillkit.model.drill import Drill
+    from drillkit.plan import StepPlan
+    from drillkit.runner.dry_run import DryRun
+
+
+@click.command()
+@with_shared
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def plan(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+) -> int:
+    """Show what a drill would touch, how each thing is undone, and what keeps it from starting.
+
+    Exit codes: 0 it would start, 1 it would start and a step would fail as things are now, 4 it
+    would refuse to start.
+    """
+    return look_ahead(name, target, sets, var_files, as_json)
+
+
+def look_ahead(
+    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+) -> int:
+    """Look, tell, and give the exit code."""
+    from drillkit.cli import compose
+    from drillkit.runner.dry_run import dry_run
+
+    asked = compose.ask(name, sets, var_files, target, need=True)
+    with compose.standing_target(asked) as (standing, _):
+        names = compose.new_run(asked.parsed.name)
+        drill = asked.parsed.resolve(asked.sets, standing, names)
+        found = dry_run(compose.request_of(asked, drill, standing, names, None))
+    if as_json:
+        click.echo(json.dumps(_data(found), indent=2))
+    else:
+        _tell(found)
+    if found.problems:
+        return 4
+    return 1 if found.plan.fails else 0
+
+
+def _data(found: DryRun) -> dict[str, Any]:
+    from drillkit.model.codec import to_data
+    from drillkit.spec.writing import as_written
+
+    made = found.plan
+    written = as_written(made.drill)
+    steps = [{"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps]
+    return {
+        "drill": made.drill.drill,
+        "target": made.target.name,
+        "probes": written.get("probes", {}),
+        "hypothesis": written.get("hypothesis", {}),
+        "guards": [
+            {"guard": d.guard, "holds": str(d.holds), "why": d.why} for d in found.decisions
+        ],
+        "steps": steps,
+        "problems": list(found.problems),
+        "fails": list(made.fails),
+    }
+
+
+def _tell(found: DryRun) -> None:
+    made = found.plan
+    click.secho(f"{made.drill.drill} against {made.target.name}; nothing was touched", bold=True)
+    for title, text in _terms(made.drill):
+        click.echo(f"  {title:8} {text}")
+    for decision in found.decisions:
+        said = "holds" if decision.holds == "met" else str(decision.holds)
+        click.echo(f"  {'guard':8} {decision.guard}: {said}" + _because(decision.why))
+    for item in made.steps:
+        for line in _step(item):
+            click.echo(line)
+    for problem in found.problems:
+        click.secho(f"\nproblem: {problem}", fg="red")
+    for why in made.fails:
+        click.secho(f"\nproblem: as things are now it fails: {why}", fg="red")
+    if found.problems:
+        click.echo("\nit would refuse to start")
+    else:
+        click.echo("\nit would start, and fail" if made.fails else "\nit would start")
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+def _terms(drill: Drill) -> Iterator[tuple[str, str]]:
+    """What is measured, what must hold and what aborts it, each as the drill writes it."""
+    from drillkit.judge.abort_guards import guard_text
+    from drillkit.spec.writing import as_written
+
+    written = as_written(drill)
+    for name, probe in written.get("probes", {}).items():
+        yield "probe", f"{name}: {_flow(probe)}"
+    hypothesis = written.get("hypothesis", {})
+    for phase in ("before", "during", "after"):
+        if hypothesis.get(phase):
+            yield phase, _flow(hypothesis[phase])
+    for guard in drill.guards.abort:
+        yield "aborts", guard_text(guard)
+
+
+def _step(item: StepPlan) -> Iterator[str]:
+    step = item.step
+    yield f"\n{step.name} ({step.uses})" + (f" in {item.group}" if item.group else "")
+    for title, rows in (
+        ("targets", item.prospect.targets),
+        ("does", item.prospect.effects),
+        ("must", tuple(_demands(item))),
+        ("needs", item.prospect.permissions),
+        ("note", item.prospect.notes),
+    ):
+        for row in rows:
+            yield f"  {title:8} {row}"
+
+
+def _demands(item: StepPlan) -> Iterator[str]:
+    """A step's own objectives, checks and hypothesis."""
+    from drillkit.model.codec import to_data
+
+    data = to_data(item.step)
+    for name, value in data.get("objectives", {}).items():
+        yield f"{name}: {_flow(value)}"
+    for check in data.get("checks", ()):
+        yield f"check {_flow(check)}"
+    if data.get("hypothesis"):
+        yield f"hypothesis {_flow(data['hypothesis'])}"
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    import yaml
+
+    if not isinstance(value, Mapping | list):
+        return str(value)
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000
+    )
+    return text.strip()

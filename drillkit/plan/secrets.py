@@ -1,0 +1,52 @@
+"""Secrets that a drill will ask for: whether they are there, before anything begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.errors import UsageError
+from drillkit.secrets import is_reference, resolve
+
+
+def missing_secrets(drill: Drill, target: Target) -> Iterator[str]:
+    """Why a secret of the drill's cannot be had.
+
+    Those in an account's Secrets Manager are asked for when they are needed: looking for one is a
+    call of its own.
+    """
+    for what, reference in dict(_references(drill, target)).items():
+        if not is_reference(reference) or reference.startswith("aws-secret:"):
+            continue
+        try:
+            resolve(reference, what)
+        except UsageError as error:
+            yield str(error)
+
+
+def _references(drill: Drill, target: Target) -> Iterator[tuple[str, str]]:
+    for name, probe in drill.probes.items():
+        for header, value in probe.headers.items():
+            yield f"probe `{name}`, header `{header}`", value
+    for step in _steps(drill):
+        env = step.with_.get("env")
+        for name, value in env.items() if isinstance(env, Mapping) else ():
+            if isinstance(value, str):
+                yield f"step `{step.name}`: env.{name}", value
+        for name in _databases(step):
+            if name in target.databases:
+                yield f"databases.{name}", target.databases[name]
+        if target.canary_key and any(check.canary is not None for check in step.checks):
+            yield "canary_key", target.canary_key
+
+
+def _databases(step: Step) -> Iterator[str]:
+    source = step.with_.get("source")
+    if step.checks and isinstance(source, str):
+        yield source
+    yield from (check.instance for check in step.checks if check.instance is not None)
+
+
+def _steps(drill: Drill) -> Iterator[Step]:
+    for entry in drill.steps:
+        yield from entry.parallel if isinstance(entry, Group) else (entry,)

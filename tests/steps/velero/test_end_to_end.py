@@ -298,10 +298,28 @@ def test_a_paused_schedule_and_an_old_backup_are_violated(town: Town) -> None:
     assert town.judged("age of the last good backup")["holds"] == "violated"
 
 
-def test_a_schedule_that_does_not_exist_is_violated_and_named(town: Town) -> None:
+def test_a_schedule_that_does_not_exist_is_no_weakness_but_a_slip_and_refused(town: Town) -> None:
     ran = town.run(drill(schedule="nightly"))
+    assert ran.code == 4
+    assert "there are shop-daily" in ran.err
+    ran = town.drillkit("plan", str(town.drillkit.folder / "dr.yaml"), "-t", "sandbox")
+    assert ran.code == 4
+    assert "problem: step `shop`: expected schedule nightly" in ran.out
+
+
+def test_a_schedule_without_a_good_backup_is_what_plan_says_a_run_would_find(town: Town) -> None:
+    schedule = town.api("GET", f"{VELERO}/schedules/shop-daily")
+    made = {**schedule, "metadata": {"name": "young", "namespace": "velero"}, "status": {}}
+    made["spec"] = {**schedule["spec"], "schedule": "0 0 1 1 *"}
+    town.api("POST", f"{VELERO}/schedules", made)
+    try:
+        assert town.run(drill(schedule="young")).code == 1
+        ran = town.drillkit("plan", str(town.drillkit.folder / "dr.yaml"), "-t", "sandbox")
+    finally:
+        town.api("DELETE", f"{VELERO}/schedules/young")
     assert ran.code == 1
-    assert "there are shop-daily" in town.verdict["steps"][0]["why"]
+    assert "as things are now it fails: step `shop`: expected a Completed backup" in ran.out
+    assert "it would start, and fail" in ran.out
 
 
 def test_a_backup_without_the_namespace_is_violated_before_anything_is_made(town: Town) -> None:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from drillkit.cleanup.opens import OpenUndo, open_undos
-from drillkit.cleanup.run import Cleaned, Failed, Haste, Settled, clean
+from drillkit.cleanup.opens import OpenUndo, UnknownUndo, open_undos
+from drillkit.cleanup.run import clean
+from drillkit.cleanup.work import Cleaned, Failed, Haste, Settled, Writer
 
-__all__ = ["Cleaned", "Failed", "Haste", "OpenUndo", "Settled", "clean", "open_undos"]
+__all__ = [
+    "Cleaned",
+    "Failed",
+    "Haste",
+    "OpenUndo",
+    "Settled",
+    "UnknownUndo",
+    "Writer",
+    "clean",
+    "open_undos",
+]

@@ -15,10 +15,10 @@ from typing import IO, TYPE_CHECKING, ClassVar
 
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.undo import UndoAction, UndoContext
-from drillkit.clock import Clock, Deadline
+from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible, Lives, Phase, Undone
-from drillkit.model.errors import DrillError, Unavailable, UsageError
+from drillkit.model.errors import DrillError, Rejected, UsageError
 from drillkit.secrets import KNOWN, child_environment, resolve_all
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class UndoCommand(UndoAction):
 
     kind: ClassVar[str] = "command.undo"
     phase: ClassVar[Phase] = "remove"
+    backwards: ClassVar[bool] = True
 
     name: str
     undo: tuple[str, ...]
@@ -58,10 +59,12 @@ class UndoCommand(UndoAction):
         return "here"
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
+        if context.deadline.over:  # to be killed at once is worse than not to begin
+            raise DeadlineOver(f"`{self.undo[0]}` was not begun: clean-up's limit is over")
         program = Program(self.undo, self.folder, self.env)
         ended = run(program, clients, context.deadline, context.clock)
         if ended.code != 0:
-            raise Unavailable(f"`{self.undo[0]}` ended with {ended.code}: {ended.last_line}")
+            raise Rejected(f"`{self.undo[0]}` ended with {ended.code}: {ended.last_line}")
         return Undone("undone", f"`{self.undo[0]}` ended with 0")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undo, Undone
@@ -52,6 +52,15 @@ class UndoContext:
 
 class UndoAction(Undo):
     """An undo of a client: data plus the one method that applies it."""
+
+    backwards: ClassVar[bool] = False
+    """Nobody knows what its effect rests on: those of a run go strictly backwards, one by one."""
+
+    def holds_back(self, other: UndoAction) -> bool:
+        """Whether `other`, of the same step, must stay until this one has ended: what this one
+        undoes may still create in it, or read it.
+        """
+        return False
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Bring the world back. Idempotent; tolerates 'never happened', 'already undone' and

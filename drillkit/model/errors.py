@@ -126,5 +126,9 @@ class Invalid(CallError):
     """400 or 422: the other side says the request makes no sense."""
 
 
+class Rejected(CallError):
+    """A program ended with an error of its own: it most likely will again."""
+
+
 class Unavailable(CallError):
     """5xx: the other side is in trouble."""

@@ -410,8 +410,7 @@ class _Run:
             self.journal,
             self.clock,
             self.request.drill.cleanup_limit.total_seconds(),
-            skip_remove=self.stopper.haste.skip_remove,
-            shorten=self.stopper.haste.shorten,
+            haste=self.stopper.haste,
         )
         kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):

@@ -12,25 +12,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from drillkit.cleanup import OpenUndo, open_undos
+from drillkit.cleanup import OpenUndo, Writer, open_undos
 from drillkit.clients import Clients
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, RunLock, unregister
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
-from drillkit.model.records import Entry, History, PhaseStarted, UndoEnded, UndoPlanned
+from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned
 
 FOLDER = "keep"
 """In a run's folder: one file per thing to keep."""
-
-
-class Writer(Protocol):
-    """What is written to."""
-
-    def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

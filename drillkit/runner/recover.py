@@ -305,8 +305,7 @@ def _undo(
             clock,
             limit_s,
             on_progress=say,
-            skip_remove=haste.skip_remove,
-            shorten=haste.shorten,
+            haste=haste,
         )
         kept.hand_over(clients, journal)
     finally:

@@ -77,13 +77,24 @@ def sweep(
     deadline = Deadline.after(limit_s, clock)
     done: list[Swept] = []
     for each in leftovers:
-        context = UndoContext(
-            clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid}
-        )
-        try:
-            swept = Swept(each, each.undo.apply(clients, context))
-        except DrillError as error:
-            swept = Swept(each, None, str(error))
+        swept = _held_back(each, done) or _swept(each, clients, clock, deadline)
         done.append(swept)
         tell(swept)
     return done
+
+
+def _held_back(each: Leftover, done: Iterable[Swept]) -> Swept | None:
+    """What something of the same run that is still there may yet create in stays as well."""
+    for other in done:
+        same_run = other.leftover.run == each.run
+        if other.undone is None and same_run and other.leftover.undo.holds_back(each.undo):
+            return Swept(each, None, f"{other.leftover.resource} may still create in it")
+    return None
+
+
+def _swept(each: Leftover, clients: Clients, clock: Clock, deadline: Deadline) -> Swept:
+    context = UndoContext(clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid})
+    try:
+        return Swept(each, each.undo.apply(clients, context))
+    except DrillError as error:
+        return Swept(each, None, str(error))

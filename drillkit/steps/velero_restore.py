@@ -184,7 +184,8 @@ class _Restoring:
         handles = (
             _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
         )
-        make(act, self.velero, self.scratches, self.how, handles)
+        restores = tuple(self._name(attempt) for attempt in range(1, ATTEMPTS + 1))
+        make(act, self.velero, self.scratches, self.how, handles, restores)
         self._declare()
         restore = self._restore()
         try:
@@ -217,7 +218,7 @@ class _Restoring:
         """
         for attempt in range(1, ATTEMPTS + 1):
             suffix = str(attempt) if attempt > 1 else ""
-            ended = self._attempt(suffix)
+            ended = self._attempt(attempt)
             if ended.good:
                 self.act.mark("restored")
                 return ended
@@ -230,9 +231,12 @@ class _Restoring:
             f"restore of {self.chosen.backup.name} ended {ended}{f': {errors}' if errors else ''}"
         )
 
-    def _attempt(self, suffix: str) -> State:
-        act, name = self.act, named(self.act, *([suffix] if suffix else []))
-        beside = named(act, "modifiers", *([suffix] if suffix else []))
+    def _name(self, attempt: int, *what: str) -> str:
+        return named(self.act, *what, *([str(attempt)] if attempt > 1 else []))
+
+    def _attempt(self, attempt: int) -> State:
+        act, name = self.act, self._name(attempt)
+        beside = self._name(attempt, "modifiers")
         modifiers = self.velero.modifiers_undo(beside, act.run.id, expires(act))
         self.velero.create_modifiers(act.book.plan(modifiers), safe_modifiers())
         spec = restore_spec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -10,14 +11,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from drillkit.cleanup import clean, open_undos
+from drillkit.cleanup import Haste, clean, open_undos
 from drillkit.cleanup import run as cleaning
+from drillkit.cleanup import work as trying
 from drillkit.clients import Clients, kube
 from drillkit.clients.undo import UndoAction, UndoContext
-from drillkit.clock import Fence, SystemClock
+from drillkit.clock import DeadlineOver, Fence, SystemClock
 from drillkit.model.drill import Target
 from drillkit.model.effects import Phase, Undone
-from drillkit.model.errors import Denied, JournalLost, Unavailable
+from drillkit.model.errors import Denied, JournalLost, Rejected, Unavailable, Unreachable
 from drillkit.model.records import Entry, History, Record, encode
 
 Behaviour = Callable[[str, UndoContext], Undone]
@@ -50,7 +52,10 @@ class EarlyRemoval(Relief):
 
 @pytest.fixture
 def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[[Behaviour], None]:
-    table = {**kube.UNDOS, **{cls.kind: cls for cls in (Relief, Removal, EarlyRemoval)}}
+    table = {
+        **kube.UNDOS,
+        **{cls.kind: cls for cls in (Relief, Removal, EarlyRemoval, Feeder, Fed, Program)},
+    }
     monkeypatch.setattr(kube, "UNDOS", table)
 
     def choose(behaviour: Behaviour) -> None:
@@ -93,6 +98,12 @@ def plans(*kinds_and_names: tuple[type[Relief], str]) -> History:
 def cleaned(history: History, pages: Pages, limit_s: float = 5.0, **more: Any) -> Any:
     clients = Clients(Target(name="none"), SystemClock(), Fence())
     return clean(open_undos(history), clients, pages, SystemClock(), limit_s, **more)
+
+
+def hasty(skip: threading.Event) -> Haste:
+    haste = Haste()
+    haste.skip_remove = skip
+    return haste
 
 
 # Which undos are open
@@ -242,7 +253,7 @@ def test_one_that_fails_holds_up_nobody(behave) -> None:
 
 
 def test_one_that_hangs_lets_the_next_begin(behave, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "STAGGER_S", 0.05)
+    monkeypatch.setattr(cleaning, "TOGETHER_AFTER_S", 0.05)
     moments: dict[str, float] = {}
 
     def apply(name: str, context: UndoContext) -> Undone:
@@ -283,7 +294,7 @@ def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
     behave(apply)
     started = time.monotonic()
     result = cleaned(plans((Relief, "forbidden")), Pages(), limit_s=60)
-    assert len(calls) == cleaning.HOPELESS_ATTEMPTS
+    assert len(calls) == trying.HOPELESS_ATTEMPTS
     assert time.monotonic() - started < 5
     assert result.failed[0].why == "may not"
 
@@ -319,7 +330,7 @@ def test_a_second_ctrl_c_ends_removing_but_not_relieving(behave) -> None:
     pages = Pages()
     history = plans((Removal, "never begun"), (Removal, "waiting"), (Relief, "fault"))
     started = time.monotonic()
-    result = cleaned(history, pages, limit_s=60, skip_remove=skip)
+    result = cleaned(history, pages, limit_s=60, haste=hasty(skip))
     assert time.monotonic() - started < 5
     assert pages.ended() == {3: "undone"}
     assert {u.resource for u in result.skipped} == {"never begun", "waiting"}
@@ -338,7 +349,10 @@ def test_a_wait_in_the_middle_of_removing_is_cut(behave) -> None:
     behave(apply)
     started = time.monotonic()
     result = cleaned(
-        plans((Removal, "never begun"), (Removal, "waiting")), Pages(), limit_s=60, skip_remove=skip
+        plans((Removal, "never begun"), (Removal, "waiting")),
+        Pages(),
+        limit_s=60,
+        haste=hasty(skip),
     )
     assert time.monotonic() - started < 6
     assert {u.resource for u in result.skipped} == {"never begun", "waiting"}
@@ -364,3 +378,187 @@ def test_a_target_that_is_not_configured_any_more_leaves_its_undos_open() -> Non
     )
     result = cleaned(history, Pages())
     assert "has no `kubernetes:`" in result.failed[0].why
+
+
+# What must go before what
+
+
+@dataclass(frozen=True)
+class Feeder(Removal):
+    """What it undoes may still create in what `Fed` undoes."""
+
+    kind: ClassVar[str] = "kube.test-feeder"
+
+    def holds_back(self, other: UndoAction) -> bool:
+        return isinstance(other, Fed)
+
+
+@dataclass(frozen=True)
+class Fed(Relief):
+    kind: ClassVar[str] = "kube.test-fed"
+    phase: ClassVar[Phase] = "remove"
+    rank: ClassVar[int] = 5
+
+
+@dataclass(frozen=True)
+class Program(Relief):
+    kind: ClassVar[str] = "kube.test-program"
+    phase: ClassVar[Phase] = "remove"
+    backwards: ClassVar[bool] = True
+
+
+def test_nothing_goes_while_what_feeds_it_may_still_create_in_it(behave) -> None:
+    order: list[str] = []
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        if name == "restore":
+            context.pause(1.5)
+        order.append(name)
+        return Undone("undone")
+
+    behave(apply)
+    cleaned(plans((Fed, "namespace"), (Removal, "other"), (Feeder, "restore")), Pages(), 20)
+    assert order == ["other", "restore", "namespace"], "and nothing else waits for it"
+
+
+@pytest.mark.parametrize("at_once", [1, 16])
+def test_what_is_fed_by_something_that_does_not_end_stays_and_says_why(
+    behave, at_once: int
+) -> None:
+    def apply(name: str, context: UndoContext) -> Undone:
+        if name == "restore":
+            raise DeadlineOver("it is InProgress")
+        return Undone("undone")
+
+    behave(apply)
+    pages = Pages()
+    history = plans((Fed, "namespace"), (Feeder, "restore"), (Removal, "other"))
+    result = cleaned(history, pages, at_once=at_once)
+    assert pages.ended() == {3: "undone"}
+    why = {f.undo.resource: f.why for f in result.failed}
+    assert "restore has not ended and may still create in it" in why["namespace"]
+
+
+def test_things_of_another_step_are_not_held_back(behave) -> None:
+    def apply(name: str, context: UndoContext) -> Undone:
+        if name == "restore":
+            raise DeadlineOver("it is InProgress")
+        return Undone("undone")
+
+    behave(apply)
+    pages = Pages()
+    held, feeder = plans((Fed, "namespace"), (Feeder, "restore"))
+    cleaned((dataclasses.replace(held, step="another"), feeder), pages)
+    assert pages.ended() == {1: "undone"}
+
+
+def test_programs_are_undone_one_by_one_backwards_while_a_later_one_is_tried_again(behave) -> None:
+    order: list[str] = []
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        order.append(name)
+        if name == "last" and len(order) < 3:
+            raise Unavailable("not yet")
+        if name == "middle":
+            context.pause(1.5)
+        return Undone("undone")
+
+    behave(apply)
+    history = plans((Program, "first"), (Program, "middle"), (Program, "last"))
+    steps = [dataclasses.replace(each, step=f"s{each.n}") for each in history]
+    assert cleaned(tuple(steps), Pages(), 20).open == ()
+    assert order == ["last", "last", "last", "middle", "first"]
+
+
+def test_a_program_that_says_no_is_tried_a_few_times_and_holds_up_nobody(behave) -> None:
+    calls: list[str] = []
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        calls.append(name)
+        if name == "kubectl":
+            raise Rejected("`kubectl` ended with 1: error: no matches")
+        return Undone("undone")
+
+    behave(apply)
+    pages = Pages()
+    began = time.monotonic()
+    result = cleaned(plans((Program, "terraform"), (Program, "kubectl")), pages, 3600)
+    assert time.monotonic() - began < 10
+    assert calls == ["kubectl"] * trying.HOPELESS_ATTEMPTS + ["terraform"]
+    assert [f.undo.resource for f in result.failed] == ["kubectl"]
+    assert pages.ended() == {1: "undone"}
+
+
+def test_those_of_one_rank_that_hang_begin_together(behave) -> None:
+    began: dict[str, float] = {}
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        began[name] = time.monotonic()
+        context.pause(1.6)
+        return Undone("undone")
+
+    behave(apply)
+    names = [f"db-{n}" for n in range(6)]
+    result = cleaned(plans(*((Removal, name) for name in names)), Pages(), 20)
+    assert len(result.ended) == 6
+    assert min(began, key=lambda name: began[name]) == "db-5"
+    others = [began[name] for name in names[:-1]]
+    assert max(others) - min(others) < 0.5, "not one after the other"
+
+
+def test_a_reason_to_try_again_is_told_once_and_then_with_a_count(
+    behave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        calls.append(name)
+        if len(calls) > 7:
+            return Undone("undone")
+        raise Unavailable(f"503 (request {len(calls)}f00-ba4)" if len(calls) != 4 else "no route")
+
+    behave(apply)
+    pages = Pages()
+    told: list[str] = []
+    monkeypatch.setattr(trying, "PAUSE_CAP_S", 0.01)
+    cleaned(plans((Removal, "db")), pages, 60, on_progress=told.append)
+    again = [text for text in told if "trying again" in text]
+    assert again == [
+        "db: trying again: 503 (request 1f00-ba4)",
+        "db: trying again: no route",
+        "db: trying again (5 times so far): 503 (request 6f00-ba4)",
+    ]
+    shown = [d["text"] for kind, d in pages.records if kind == "progress"]
+    assert shown == again, "whoever watches the run reads the same"
+
+
+def test_two_ctrl_c_end_the_waiting_for_a_target_that_is_dead(behave) -> None:
+    haste = Haste()
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        if name == "alive":
+            context.pause(0.5)
+            return Undone("undone")
+        haste.more(1)
+        haste.more(2)
+        raise Unreachable("connection refused")
+
+    behave(apply)
+    pages = Pages()
+    began = time.monotonic()
+    result = cleaned(plans((Relief, "alive"), (Relief, "dead")), pages, 600, haste=haste)
+    assert time.monotonic() - began < 5
+    assert pages.ended() == {1: "undone"}, "users are still relieved where it can be"
+    assert [f.undo.resource for f in result.failed] == ["dead"]
+
+
+def test_removing_elsewhere_does_not_wait_until_the_limit_for_a_target_that_is_dead(behave) -> None:
+    def apply(name: str, context: UndoContext) -> Undone:
+        if name == "fault":
+            raise Unreachable("connection refused")
+        return Undone("undone", str(context.deadline.left() > 1))
+
+    behave(apply)
+    result = cleaned(plans((Removal, "database"), (Relief, "fault")), Pages(), 4)
+    (ended,) = result.ended
+    assert ended.undone.detail == "True"

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from drillkit.cleanup import clean, open_undos
+from drillkit.cleanup import Haste, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.command import UndoCommand
 from drillkit.clock import Fence, SystemClock
@@ -17,17 +17,17 @@ from drillkit.model.drill import Target
 def test_an_undo_that_hangs_is_cut_with_all_it_started_when_somebody_is_in_a_hurry_and_stays_open(
     tmp_path: Path,
 ) -> None:
-    clock, hurry, mark = SystemClock(), threading.Event(), tmp_path / "started"
+    clock, hurry, mark = SystemClock(), Haste(), tmp_path / "started"
     journal = Journal(tmp_path / "journal.jsonl", clock=clock)
     journal.plan(
         UndoCommand("it", ("sh", "-c", f"sleep 60 & echo $! > {mark}; wait"), str(tmp_path))
     )
     opens = open_undos(read(tmp_path / "journal.jsonl"))
-    timer = threading.Thread(target=lambda: (_until(mark), hurry.set()))
+    timer = threading.Thread(target=lambda: (_until(mark), hurry.more(1)))
     timer.start()
     began = clock.mono()
     cleaned = clean(
-        opens, Clients(Target(name="t"), clock, Fence()), journal, clock, 120.0, skip_remove=hurry
+        opens, Clients(Target(name="t"), clock, Fence()), journal, clock, 120.0, haste=hurry
     )
     timer.join()
     journal.close()

@@ -9,12 +9,15 @@ import random
 import pytest
 
 from drillkit.clients.velero import undo, volumes
+from drillkit.clients.velero.seal import POLICY
+from drillkit.sandbox.kube.objects import NAMESPACES
 from drillkit.sandbox.velero.names import RESTORES, VOLUMES
 from tests.crash.campaign import Trial, by_seed, each_mishap, exhaustive
 from tests.crash.scenarios import Scenario
 from tests.crash.velero import COPY, SCENARIOS, with_velero
 from tests.crash.world import Cluster, Fate, Stage, recover
 
+NETWORK_POLICIES = ("networking.k8s.io", "networkpolicies")
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda s: s.name)
 
 
@@ -87,6 +90,53 @@ def test_a_restore_that_is_at_work_is_never_deleted_and_later_ones_still_run() -
     assert not velero.errors
 
 
+def outlasting(*, lawful: bool = True) -> list[str]:
+    """A restore that ends after clean-up's patience, and a recovery later; what was left then."""
+    cluster = Cluster()
+    velero = with_velero(cluster)
+    before = cluster.inventory()
+    stage = Stage.open(cluster, Fate(random.Random(0)))
+    velero.knobs.slow_s["Restore.InProgress"] = 60.0
+    SCENARIOS["restore with Velero, over while it runs"].act(stage)
+    first = recover(stage, limit_s=5)
+    left = {failed.undo.kind for failed in first.failed}
+    if lawful:
+        assert left == {"velero.delete-restore", "velero.delete-scratch", "kube.delete-object"}
+        sealed = cluster.get(NETWORK_POLICIES, COPY, POLICY)
+        assert sealed is not None, "the copy keeps its seal as long as Velero fills it"
+    cluster.advance(120)
+    again = Stage.open(cluster, Fate(random.Random(1)), stage.disk.content())
+    assert not (recover(again).failed and lawful)
+    cluster.advance(120)
+    after = cluster.inventory()
+    return [key for key in {*before, *after} if before.get(key) != after.get(key)]
+
+
+def test_a_restore_that_ends_after_the_patience_of_clean_up_keeps_its_seal_and_leaves_nothing() -> (
+    None
+):
+    assert outlasting() == []
+
+
+def test_a_namespace_that_velero_has_made_anew_is_the_runs_as_well() -> None:
+    """Somebody deletes the sealed namespace while the restore runs."""
+    cluster = Cluster()
+    velero = with_velero(cluster)
+    before = cluster.inventory()
+    stage = Stage.open(cluster, Fate(random.Random(0)))
+    velero.knobs.slow_s["Restore.InProgress"] = 60.0
+    SCENARIOS["restore with Velero, over while it runs"].act(stage)
+    cluster.store.delete(NAMESPACES, "", COPY)
+    cluster.advance(120)
+    made_anew = cluster.get(NAMESPACES, "", COPY)
+    assert made_anew is not None, "Velero makes it again, with its own labels only"
+    assert "drillkit.dev/run" not in (made_anew["metadata"].get("labels") or {})
+    assert not recover(stage).failed
+    cluster.advance(120)
+    after = cluster.inventory()
+    assert [key for key in {*before, *after} if before.get(key) != after.get(key)] == []
+
+
 # Controls: each takes one law away, and the campaign must notice.
 
 
@@ -100,6 +150,14 @@ def test_control_volumes_that_nobody_gives_up_leak(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(undo, "give_up", lambda kube, scratch: [])
     monkeypatch.setattr(volumes, "give_up", lambda kube, scratch: [])
     assert leaks("restore with Velero")
+
+
+def test_control_a_namespace_removed_while_velero_fills_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(undo.DeleteRestore, "holds_back", lambda self, other: False)
+    monkeypatch.setattr(undo.DeleteScratch, "remade", lambda self, obj: False)
+    assert outlasting(lawful=False) != []
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def handles(stage: Stage) -> tuple[str, ...]:
 def restore(stage: Stage, wait_s: float = 20.0) -> None:
     """What `velero.restore` does to the world, without its probes and files."""
     velero = Velero(stage.kube)
-    plan = stage.book.plan(scratch_undo(COPY, stage.run, handles(stage)))
+    plan = stage.book.plan(scratch_undo(COPY, stage.run, handles(stage), restores=("r1",)))
     velero.open_scratch(plan, ())
     velero.create_modifiers(
         stage.book.plan(velero.modifiers_undo("modifiers", stage.run)), safe_modifiers()
@@ -99,7 +99,7 @@ def back_up_and_restore(stage: Stage) -> None:
     """A backup just taken is restored: three things that must go in the right order."""
     back_up(stage)
     velero = Velero(stage.kube)
-    velero.open_scratch(stage.book.plan(scratch_undo(COPY, stage.run)), ())
+    velero.open_scratch(stage.book.plan(scratch_undo(COPY, stage.run, restores=("r1",))), ())
     spec = restore_spec("fresh", {"shop": COPY})
     velero.create_restore(stage.book.plan(restore_undo("r1", "velero", stage.run)), spec)
     stage.clock.sleep(6)

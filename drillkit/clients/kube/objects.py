@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -146,16 +147,23 @@ def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
     return obj
 
 
-def remove(kube: KubeClient, undo: Made, context: UndoContext, *, propagation: str) -> Undone:
+def remove(
+    kube: KubeClient,
+    undo: Made,
+    context: UndoContext,
+    *,
+    propagation: str,
+    ours: Callable[[Object], bool] = lambda obj: False,
+) -> Undone:
     """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying
-    what blocks.
+    what blocks. `ours`: by what else than the run's marks an object is known as the run's.
     """
     uid = context.identity.get("uid", "")
     deleted = False
     # Most things are gone when the delete is answered: the second look comes at once.
     for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
         obj = kube.find(undo.of, undo.name, undo.namespace)
-        if obj is not None and is_ours(obj, undo.run, undo.name, uid):
+        if obj is not None and (is_ours(obj, undo.run, undo.name, uid) or ours(obj)):
             if not obj["metadata"].get("deletionTimestamp"):
                 _delete(kube, undo, obj, propagation)
             deleted = True

@@ -17,9 +17,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.objects import PAUSES_S, SETTLE_S, DeleteObject, remove
 from drillkit.clients.kube.ownership import is_ours, labels
-from drillkit.clients.kube.resources import NAMESPACES, Object
-from drillkit.clients.undo import UndoContext
-from drillkit.clients.velero.resources import BACKUPS, DELETIONS, RESTORES
+from drillkit.clients.kube.resources import CONFIGMAPS, NAMESPACES, Object
+from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.velero.resources import (
+    BACKUPS,
+    DELETIONS,
+    RESTORE_NAME,
+    RESTORES,
+    label_value,
+)
 from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
 from drillkit.clients.velero.volumes import give_up, of_namespace, wait_until_gone
 from drillkit.clock import DeadlineOver
@@ -36,6 +42,14 @@ class DeleteRestore(DeleteObject):
 
     kind: ClassVar[str] = "velero.delete-restore"
     rank: ClassVar[int] = 10
+
+    def holds_back(self, other: UndoAction) -> bool:
+        """A Restore that has not ended makes a deleted namespace anew, without its seal, and reads
+        its modifiers.
+        """
+        return isinstance(other, DeleteScratch) or (
+            isinstance(other, DeleteObject) and other.of == CONFIGMAPS
+        )
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what it waits for."""
@@ -138,6 +152,15 @@ class DeleteScratch(DeleteObject):
     """Disks of the original: a volume that names one of these is let go, its disk is
     never deleted.
     """
+    restores: tuple[str, ...] = ()
+    """Names of the Restores that go into it: Velero makes a namespace that somebody deletes
+    meanwhile anew, without the run's marks and without its seal.
+    """
+
+    def remade(self, obj: Object) -> bool:
+        """Whether Velero made this namespace for one of the run's Restores."""
+        found = (obj["metadata"].get("labels") or {}).get(RESTORE_NAME)
+        return found in {label_value(name) for name in self.restores}
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what blocks."""
@@ -145,15 +168,15 @@ class DeleteScratch(DeleteObject):
         there = kube.find(NAMESPACES, self.name)
         was_ours = (
             bool(uid)
-            or (there is not None and is_ours(there, self.run, self.name))
+            or (there is not None and (is_ours(there, self.run, self.name) or self.remade(there)))
             or self._left(kube)
         )
         known: list[Object] = []
-        if there is not None and is_ours(there, self.run, self.name, uid):
+        if there is not None and (is_ours(there, self.run, self.name, uid) or self.remade(there)):
             # While the namespace stands: once it is gone, nothing tells any more whose its
             # volumes were.
             known = give_up(kube, self)
-        ended = remove(kube, self, context, propagation="Foreground")
+        ended = remove(kube, self, context, propagation="Foreground", ours=self.remade)
         if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
             return ended
         volumes = wait_until_gone(kube, self, context, known)
@@ -177,10 +200,14 @@ def restore_undo(name: str, namespace: str, run: str, expires: str = "") -> Dele
 
 
 def scratch_undo(
-    name: str, run: str, handles: tuple[str, ...] = (), expires: str = ""
+    name: str,
+    run: str,
+    handles: tuple[str, ...] = (),
+    expires: str = "",
+    restores: tuple[str, ...] = (),
 ) -> DeleteScratch:
-    """The undo of creating a namespace to restore into."""
-    return DeleteScratch(NAMESPACES, name, run, expires=expires, handles=handles)
+    """The undo of creating a namespace to restore into, by Restores of these names."""
+    return DeleteScratch(NAMESPACES, name, run, expires=expires, handles=handles, restores=restores)
 
 
 def _until_gone(

@@ -53,18 +53,22 @@ def sealing(allow: Iterable[str], reach: str, image: str) -> Sealing:
 
 
 def make(
-    act: Act, velero: Velero, scratches: Sequence[str], how: Sealing, handles: tuple[str, ...]
+    act: Act,
+    velero: Velero,
+    scratches: Sequence[str],
+    how: Sealing,
+    handles: tuple[str, ...],
+    restores: tuple[str, ...],
 ) -> None:
-    """Make the namespaces and prove each of them sealed.
+    """Make the namespaces that Restores of these names go into, and prove each of them sealed.
 
     Raises Refused when one is not, or when nobody can tell; NotOurs when somebody else has one of
     the names.
     """
     for scratch in scratches:
         act.say(f"namespace {scratch}: made and sealed")
-        velero.open_scratch(
-            act.book.plan(scratch_undo(scratch, act.run.id, handles, expires(act))), how.openings
-        )
+        undo = scratch_undo(scratch, act.run.id, handles, expires(act), restores)
+        velero.open_scratch(act.book.plan(undo), how.openings)
     _prove(act, velero, scratches, how)
 
 

@@ -1,0 +1,69 @@
+"""What must go before what. Pure.
+
+Ranks say what a kind rests on in general (a cluster goes after its members). Beside them, an undo
+may hold others of its step back: what it undoes may still create in them, or read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drillkit.cleanup.opens import OpenUndo, UnknownUndo
+from drillkit.clients.undo import UndoAction
+
+
+class Order:
+    """The order in which some undos are to be applied."""
+
+    def __init__(self, undos: Sequence[OpenUndo]) -> None:
+        self._loaded = {undo.record: _loaded(undo) for undo in undos}
+        self._rank = {undo.record: undo.rank for undo in undos}
+        self._holders = {
+            held.record: [each for each in undos if self._holds(each, held)] for held in undos
+        }
+        # Whoever is held back goes no earlier than whoever holds it, whatever the ranks say.
+        for _ in undos:
+            for undo in undos:
+                ranks = [self._rank[each.record] for each in self._holders[undo.record]]
+                self._rank[undo.record] = max([self._rank[undo.record], *ranks])
+        self.queue = sorted(undos, key=lambda u: (self.rank(u), -u.record))
+        """All of them: by rank, each rank in reverse order of planning."""
+        self.ranks = sorted(set(self._rank.values()))
+
+    def rank(self, undo: OpenUndo) -> int:
+        """When it goes: lower first."""
+        return self._rank[undo.record]
+
+    def holders(self, undo: OpenUndo) -> list[OpenUndo]:
+        """Those that must have ended before this one begins."""
+        return self._holders[undo.record]
+
+    def later(self, undo: OpenUndo) -> list[OpenUndo]:
+        """Those of its rank that were planned after it: they begin first."""
+        return [
+            each
+            for each in self.queue
+            if each.record > undo.record and self.rank(each) == self.rank(undo)
+        ]
+
+    def in_sequence(self, one: OpenUndo, other: OpenUndo) -> bool:
+        """Whether one may rest on the other, so that they are undone one after the other."""
+        return one.step == other.step or self.backwards(one, other)
+
+    def backwards(self, one: OpenUndo, other: OpenUndo) -> bool:
+        """Whether nobody knows what they rest on, so that strictly the last goes first."""
+        found = (self._loaded[one.record], self._loaded[other.record])
+        return all(undo is not None and undo.backwards for undo in found)
+
+    def _holds(self, holder: OpenUndo, held: OpenUndo) -> bool:
+        one, other = self._loaded[holder.record], self._loaded[held.record]
+        if one is None or other is None or holder is held or holder.step != held.step:
+            return False
+        return one.holds_back(other)
+
+
+def _loaded(undo: OpenUndo) -> UndoAction | None:
+    try:
+        return undo.load()
+    except UnknownUndo:
+        return None

@@ -44,10 +44,14 @@ def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judg
     proofs: list[Judged] = []
     conditions: list[Judged] = []
     checks: list[tuple[Check, int]] = []
+    evidence = list(evidence)
+    unproven = any(
+        isinstance(seen.what, Activity) and seen.what.outcome == "unproven" for seen in evidence
+    )
     for seen in evidence:
         match seen.what:
             case Activity() as activity:
-                found = _activity(step, activity, seen.n)
+                found = _activity(step, activity, seen.n, unproven)
                 (
                     proofs
                     if activity.tolerated is not None and activity.place != "before"
@@ -75,11 +79,13 @@ def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judg
     return proofs, conditions
 
 
-def _activity(step: str, activity: Activity, n: int) -> Judged:
+def _activity(step: str, activity: Activity, n: int, unproven: bool) -> Judged:
     """An action that failed or hit nothing: the experiment was not carried out, so nothing
     is known.
 
-    A hypothesis probe missed before: the same. Missed while or after: violated.
+    A hypothesis probe missed before: the same. Missed while or after: violated, unless a fault of
+    the step is `unproven`: such a fault is given up at once, and what comes right after it is
+    looked at before it was taken back.
     """
     holds, observed = Holds.MET, str(activity.outcome)
     if activity.outcome != "succeeded":
@@ -90,7 +96,8 @@ def _activity(step: str, activity: Activity, n: int) -> Judged:
     elif activity.hit:
         observed = f"hit {activity.hit}"
     if activity.tolerated is False:
-        holds = Holds.UNKNOWN if activity.place == "before" else Holds.VIOLATED
+        shaky = activity.place == "before" or unproven
+        holds = Holds.UNKNOWN if shaky else Holds.VIOLATED
         observed = f"outside its tolerance {activity.error}".rstrip()
     expected = "within its tolerance" if activity.tolerated is not None else "succeeds"
     return Judged(

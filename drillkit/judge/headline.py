@@ -87,10 +87,25 @@ def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: 
     # A skipped step follows from something else; so does everything that an end before its time
     # left undecided.
     causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
+    if holds is Holds.UNKNOWN:
+        causes.sort(key=_consequence)
     if ending and holds is Holds.UNKNOWN:
         causes = [j for j in ending if j.holds is holds] or causes
     said = [_listed(causes, several, MOST_CAUSES)] if causes else []
     return said + [j.observed for j in ending if j not in causes]
+
+
+def _consequence(judged: Judged) -> int:
+    """What was not done comes first, then what was not seen because of that, last that nothing
+    was proven.
+    """
+    match judged.about:
+        case WholeRun(part="declared" | "steps"):
+            return 2
+        case StepEnd() | ActivityOf():
+            return 0
+        case _:
+            return 1
 
 
 def _listed(several_judged: list[Judged], several: bool, most: int) -> str:

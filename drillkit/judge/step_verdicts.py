@@ -15,7 +15,7 @@ from drillkit.judge.objectives import Measured, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
 from drillkit.model.evidence import Activity, Check
-from drillkit.model.subjects import ObjectiveOf, StepEnd, StepLack, step_of
+from drillkit.model.subjects import ActivityOf, ObjectiveOf, StepEnd, StepLack, step_of
 from drillkit.model.verdict import Holds, Judged, StepVerdict
 
 Outcome = Literal["ok", "failed", "unknown", "skipped", "cut"]
@@ -57,12 +57,21 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
     proofs += times.judged
     own = [bound for bound in bounds if step_of(bound.about) == step.name]
     outcome = _outcome(step)
+    if not _carried_out(step):
+        # What holds although nothing was done would have held anyway.
+        conditions += [proof for proof in proofs if isinstance(proof.about, ActivityOf)]
+        proofs = [proof for proof in proofs if not isinstance(proof.about, ActivityOf)]
     everything = [*proofs, *conditions, *own, *_lacking(step)]
     why = _why(step, outcome)
     if outcome != "ok":
         everything.append(_outcome_judged(step, outcome, why, _of_outcome(outcome, conditions)))
     verdict = _verdict(step, outcome, why, everything, times)
     return StepJudged(verdict, tuple(proofs), _not_proven(step, times))
+
+
+def _carried_out(step: StepRun) -> bool:
+    """Whether a step with activities did anything with them."""
+    return step.acted or not any(isinstance(seen.what, Activity) for seen in step.evidence)
 
 
 def _outcome(step: StepRun) -> Outcome:

@@ -76,7 +76,10 @@ class Activity:
     name: str
     place: Literal["before", "method", "during", "after", "rollback"]
     kind: Literal["action", "probe"]
-    outcome: Literal["succeeded", "failed", "cut", "skipped"]
+    outcome: Literal["succeeded", "failed", "unproven", "cut", "skipped"]
+    """`unproven`: it did what it was to do, as far as anybody could see, and cannot show that it
+    had its effect.
+    """
     hit: int | None
     """Targets touched; 0 of an action that should touch some is a failure; None: the activity
     cannot say.

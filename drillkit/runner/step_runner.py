@@ -114,6 +114,8 @@ class StepRunner:
     def _run(self, step: Step, deadline: Deadline) -> None:
         result = self.act(step, deadline)
         self._relieve(step.name)
+        if result.outcome == "ok" and not self._fence.closed.is_set():
+            result = self._attempt(step, deadline, self._look_again)
         if result.outcome in ("failed", "unknown") and not self._fence.closed.is_set():
             self._look(step)
         self._finish(step, result)
@@ -153,12 +155,23 @@ class StepRunner:
 
     def act(self, step: Step, deadline: Deadline) -> Result:
         """Run one step, here and now."""
+        return self._attempt(step, deadline, self._run_kind)
+
+    def _run_kind(self, step: Step, deadline: Deadline) -> None:
+        act = self._act_of(step, deadline)
+        kind_named(step.uses).run(self._bind(step, self._outputs), act)
+        self._outputs[step.name] = dict(act.outputs)
+
+    def _look_again(self, step: Step, deadline: Deadline) -> None:
+        act = self._act_of(step, deadline)
+        kind_named(step.uses).look_again(self._bind(step, self._outputs), act)
+
+    def _attempt(
+        self, step: Step, deadline: Deadline, what: Callable[[Step, Deadline], None]
+    ) -> Result:
         with step_of_record(step.name):
             try:
-                arguments = self._bind(step, self._outputs)
-                act = self._act_of(step, deadline)
-                kind_named(step.uses).run(arguments, act)
-                self._outputs[step.name] = dict(act.outputs)
+                what(step, deadline)
             except Refused as why:
                 return Result("cut" if self._fence.closed.is_set() else "unknown", str(why))
             except (StepFailed, DeadlineOver) as why:

@@ -7,7 +7,6 @@ see the same.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
@@ -17,6 +16,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from drillkit.clients.chaostoolkit.validity import (
+    accepts_everything,
+    python_problem,
+    tolerance_problem,
+)
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.spec.document import (
     MAX_DEPTH,
@@ -214,7 +218,9 @@ def check_experiment(experiment: Experiment) -> Checked:
     place = _places(experiment) if complaints else lambda path: Where(shown(experiment.path))
     for path, what in complaints:
         mistakes.add(place(path), path, what)
-    return Checked(mistakes.found, tuple(dict.fromkeys(_notes(experiment.data))))
+    return Checked(
+        mistakes.found, tuple(dict.fromkeys(_notes(experiment.data, experiment.path.parent)))
+    )
 
 
 def _places(experiment: Experiment) -> Callable[[Trail], Where]:
@@ -266,6 +272,9 @@ def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
     for i, probe in enumerate(probes if isinstance(probes, list) else ()):
         if isinstance(probe, Mapping) and "ref" not in probe and "tolerance" not in probe:
             yield (*path, "probes", i), "`tolerance` is missing: a probe without one proves nothing"
+        given = probe.get("tolerance", True) if isinstance(probe, Mapping) else True
+        if problem := tolerance_problem(given):
+            yield (*path, "probes", i, "tolerance"), problem
 
 
 def _activity(
@@ -329,17 +338,30 @@ def _what(value: Any) -> str:
     return quoted(str(value))
 
 
-def _notes(data: Mapping[str, Any]) -> Iterator[str]:
-    for activity in activities(data):
-        if activity.provider == "python" and re.fullmatch(r"[\w.]+", activity.module):
-            package = activity.module.partition(".")[0]
-            if package and importlib.util.find_spec(package) is None:
-                yield (
-                    f"activity `{activity.name}`: the Python package `{package}` is not "
-                    "installed here"
-                )
-        elif activity.provider == "process" and activity.what and not _is_there(activity.what):
-            yield f"activity `{activity.name}`: there is no program {quoted(activity.what)} here"
+def _notes(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    for activity, provider in _providers(data):
+        if provider.get("type") == "python":
+            if problem := python_problem(provider, folder):
+                yield f"activity `{activity}`: {problem}"
+        elif provider.get("type") == "process":
+            path = str(provider.get("path") or "")
+            if path and not _is_there(path):
+                yield f"activity `{activity}`: there is no program {quoted(path)} here"
+    if not any(a.type == "action" for a in activities(data) if a.place == "method"):
+        yield "its method has no action: a run of it tests nothing, and is never met"
+    for place, _, activity in _entries(data):
+        if place == "hypothesis" and accepts_everything(activity.get("tolerance")):
+            yield f"activity `{activity.get('name')}`: its tolerance accepts everything"
+
+
+def _providers(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every activity's name and provider; also those that a tolerance calls."""
+    for _, _, activity in _entries(data):
+        tolerance = activity.get("tolerance") if isinstance(activity, Mapping) else None
+        for each in (activity, tolerance):
+            provider = each.get("provider") if isinstance(each, Mapping) else None
+            if isinstance(provider, Mapping):
+                yield str(activity.get("name", "")), provider
 
 
 def _is_there(program: str) -> bool:

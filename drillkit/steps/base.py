@@ -182,6 +182,11 @@ class Kind(Generic[A]):
         """Do it. Raises StepFailed, StepUnknown, Refused, DeadlineOver, CallError."""
         raise NotImplementedError
 
+    def look_again(self, arguments: A, act: Act) -> None:
+        """Look once more at what must hold, when the step has succeeded and its faults have been
+        relieved. Raises what `run` raises.
+        """
+
 
 def _module_name(kind: str) -> str:
     return kind.replace(".", "_").replace("-", "_")

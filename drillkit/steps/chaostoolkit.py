@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import importlib.util
 import os
 import re
 import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -27,12 +26,14 @@ from drillkit.clients.chaostoolkit.protocol import (
     provider_of,
     rollbacks_of,
 )
+from drillkit.clients.chaostoolkit.validity import python_problem, tolerance_problem
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
+from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.wire import JournalSink
 from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
-from drillkit.model.evidence import Activity, Scalar
+from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import Act, Experiment, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
@@ -109,7 +110,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         problems += [*_missing_environment(document), *_elsewhere(document, act.target)]
         found = Prospect(notes=(f"experiment {experiment.path} (sha256 {experiment.sha256[:12]})",))
         for place, activity in activities_of(document):
-            problems += _unplayable(activity)
+            problems += _unplayable(activity, experiment.path.parent)
             if place == "method" and activity.get("type") == "action":
                 found += _preview(activity, document, act)
         if rollbacks := rollbacks_of(document):
@@ -125,24 +126,8 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         document = merged(experiment, arguments.configuration)
         if wrong := [*_elsewhere(document, act.target)]:
             raise Refused("; ".join(wrong))
-        log = act.folder / "attachments" / f"chaostoolkit-{act.name}.log"
-        job = Job(
-            work="experiment",
-            experiment=document,
-            name=experiment.name,
-            origin=str(experiment.path.resolve()),
-            sha256=experiment.sha256,
-            given=tuple(_given(experiment, arguments.configuration)),
-            run=act.run.id,
-            step=act.name,
-            target=plain_data(act.target),
-            expected=plain_data(act.clients.expected),
-            limit_s=act.deadline.left(),
-            log=str(log),
-            strategy=arguments.hypothesis,
-            frequency_s=arguments.every.total_seconds(),
-            fail_fast=arguments.fail_fast,
-        )
+        job = self._job(arguments, act, document, experiment)
+        log = Path(job.log)
         disrupted = _disrupted(arguments, document, act)
         if not isinstance(act.book, JournalSink):
             raise TypeError(
@@ -165,8 +150,64 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
             raise StepUnknown(
                 f"{ended.why}; what it did is in the journal, what it was about to do is not known"
             )
-        _conclude(experiment.name, ended.status, ended.why, ended.activities, ended.unproven)
+        _conclude(experiment.name, ended.status, ended.why, ended.activities)
         prove(act, f"what experiment {experiment.name} left", disrupted)
+        if not _acts(document):
+            why = f"experiment {experiment.name} does nothing, so nothing was tested"
+            act.observe(
+                Check("actions of its method that do anything", "prerequisite", 1, ">=", 0, why)
+            )
+
+    def _job(
+        self,
+        arguments: ChaosToolkitArguments,
+        act: Act,
+        document: Mapping[str, Any],
+        experiment: Experiment,
+    ) -> Job:
+        return Job(
+            work="experiment",
+            experiment=document,
+            name=experiment.name,
+            origin=str(experiment.path.resolve()),
+            sha256=experiment.sha256,
+            given=tuple(_given(experiment, arguments.configuration)),
+            run=act.run.id,
+            step=act.name,
+            target=plain_data(act.target),
+            expected=plain_data(act.clients.expected),
+            limit_s=act.deadline.left(),
+            log=str(act.folder / "attachments" / f"chaostoolkit-{act.name}.log"),
+            strategy=arguments.hypothesis,
+            frequency_s=arguments.every.total_seconds(),
+            fail_fast=arguments.fail_fast,
+        )
+
+    def look_again(self, arguments: ChaosToolkitArguments, act: Act) -> None:
+        """Look at the steady state once more when the experiment's rollbacks have run: what is
+        there to mend can break, too. Raises StepFailed when it does not hold, StepUnknown when
+        nobody could look.
+        """
+        experiment = act.find_experiment(arguments.experiment)
+        document = merged(experiment, arguments.configuration)
+        probes = [a for place, a in activities_of(document) if place == "hypothesis"]
+        if not probes or not rollbacks_of(document) or not isinstance(act.book, JournalSink):
+            return
+        job = replace(self._job(arguments, act, document, experiment), work="hypothesis", log="")
+        ended = act.clients.chaostoolkit.run(
+            job, act.book, by=f"worker:{act.name}", deadline=act.deadline, cut=act.cut
+        )
+        if missed := [a.name for a in ended.activities if a.tolerated is False]:
+            raise StepFailed(
+                "the experiment's own steady state was missed after its rollbacks: "
+                f"{', '.join(dict.fromkeys(missed))}"
+            )
+        unread = [f"{a.name}: {a.error}" for a in ended.activities if a.outcome != "succeeded"]
+        if unread or ended.status != "completed":
+            raise StepUnknown(
+                "the steady state could not be looked at after the rollbacks: "
+                f"{'; '.join(unread) or ended.why or ended.outcome}"
+            )
 
 
 # -- the experiment --------------------------------------------------------------------------------
@@ -240,16 +281,19 @@ def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mappin
                 yield from _environment_references(inner, f"{path}.{key}")
 
 
-def _unplayable(activity: Mapping[str, Any]) -> Iterator[str]:
-    """Why an activity cannot run here, as far as can be told without importing it."""
+def _unplayable(activity: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Why an activity cannot run here, as far as can be told without importing it. `folder`: that
+    of the experiment.
+    """
     provider, name = activity.get("provider") or {}, activity.get("name")
-    if provider.get("type") == "python":
-        top = str(provider.get("module") or "").split(".")[0]
-        if top and importlib.util.find_spec(top) is None and not Path(top + ".py").exists():
-            yield (
-                f"activity `{name}`: there is no Python module {provider['module']}; install the "
-                "package that has it"
-            )
+    if provider.get("type") == "python" and (problem := python_problem(provider, folder)):
+        yield f"activity `{name}`: {problem}"
+    if "tolerance" in activity:
+        tolerance = activity["tolerance"]
+        if problem := tolerance_problem(tolerance):
+            yield f"activity `{name}`: tolerance: {problem}"
+        elif isinstance(tolerance, Mapping) and isinstance(tolerance.get("provider"), Mapping):
+            yield from _unplayable({"name": name, "provider": tolerance["provider"]}, folder)
     if provider.get("type") == "process" and "${" not in (path := str(provider.get("path"))):
         program = os.path.expanduser(path)
         if shutil.which(program) is None:
@@ -348,12 +392,32 @@ def _hanging(activities: tuple[Activity, ...]) -> str:
     return f": {', '.join(cut)} did not end" if cut else ""
 
 
-def _conclude(
-    name: str, status: str, why: str, activities: tuple[Activity, ...], unproven: tuple[str, ...]
-) -> None:
+def _acts(document: Mapping[str, Any]) -> bool:
+    """Whether any action of the method may do something: a program such as `sleep` does not."""
+    return any(
+        place == "method" and activity.get("type") == "action" and not _is_idle(activity, document)
+        for place, activity in activities_of(document)
+    )
+
+
+def _is_idle(activity: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    provider = _substituted(activity.get("provider") or {}, document.get("configuration") or {})
+    if provider.get("type") != "process":
+        return False
+    words, given = [*str(provider.get("path") or "").split()], provider.get("arguments") or []
+    if isinstance(given, Mapping):
+        words += [str(word) for pair in given.items() for word in pair if word not in (None, "")]
+    elif isinstance(given, str):
+        words += given.split()
+    else:
+        words += map(str, given)
+    return does_nothing(words)
+
+
+def _conclude(name: str, status: str, why: str, activities: tuple[Activity, ...]) -> None:
     """Raises what is wrong, the worst first."""
     if status == "invalid":
-        raise StepFailed(
+        raise StepUnknown(
             f"Chaos Toolkit does not take experiment {name}, nothing was touched: {why}"
         )
     if status == "stopped":
@@ -362,16 +426,15 @@ def _conclude(
         place: [a for a in activities if a.place == place]
         for place in ("before", "method", "during", "after")
     }
+    unproven = [a for a in of["method"] if a.outcome == "unproven"]
+    if unproven:
+        raise StepUnknown("; ".join(f"{a.name}: {a.error}" for a in unproven))
     missed = [a.name for a in (*of["during"], *of["after"]) if a.tolerated is False]
     if missed:
         raise StepFailed(
             f"the experiment's own steady state was missed: {', '.join(dict.fromkeys(missed))}"
         )
-    failed = [
-        a
-        for a in of["method"]
-        if a.kind == "action" and a.outcome != "succeeded" and a.name not in unproven
-    ]
+    failed = [a for a in of["method"] if a.kind == "action" and a.outcome != "succeeded"]
     if failed:
         raise StepFailed("; ".join(f"action {a.name} {a.outcome}: {a.error}" for a in failed))
     idle = [
@@ -381,7 +444,7 @@ def _conclude(
     ]
     if idle:
         raise StepFailed(f"touched nothing, so nothing was tested: {', '.join(idle)}")
-    if early := [a for a in of["before"] if a.tolerated is not True]:
+    if early := [a for a in of["before"] if a.tolerated is False or a.outcome != "succeeded"]:
         found = "; ".join(f"{a.name} {a.error or 'is outside its tolerance'}" for a in early)
         raise StepUnknown(
             f"the experiment's steady state did not hold before, so its method was not run: {found}"

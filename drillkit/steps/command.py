@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from drillkit.clients.command import NoUndoDeclared, Program, UndoCommand, start
+from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
 from drillkit.model.errors import StepFailed
@@ -73,7 +74,14 @@ class Command(Kind[CommandArguments]):
             )
         effects = (f"runs `{' '.join(arguments.run)}`; {undo}",)
         checks = prospect_of_checks(act)
-        return replace(checks, effects=effects, problems=(*problems, *checks.problems))
+        idle = f"`{arguments.run[0]}` does nothing that could be felt, so it proves nothing"
+        notes = (idle,) if does_nothing(arguments.run) else ()
+        return replace(
+            checks,
+            effects=effects,
+            problems=(*problems, *checks.problems),
+            notes=(*checks.notes, *notes),
+        )
 
     def offline(self, arguments: CommandArguments) -> Prospect:
         """A folder belongs to the drill, a program to the machine that will run it."""
@@ -112,7 +120,7 @@ class Command(Kind[CommandArguments]):
                 "method",
                 "action",
                 outcome,
-                None,
+                0 if does_nothing(arguments.run) else None,
                 None,
                 took_s,
                 error,

@@ -56,7 +56,7 @@ class Bench:
             "probes": {"web": {"http": url, "rate": "50/s"}},
             "hypothesis": {
                 "before": BEFORE,
-                "during": {"web": during or {"bad": 200}},
+                "during": {"web": during or {"bad": 9}},
                 "after": AFTER,
             },
             "steps": list(steps),
@@ -198,7 +198,10 @@ def test_a_foreign_action_that_hit_nothing_is_never_met(bench: Bench) -> None:
 
 
 def test_a_program_that_an_experiment_calls_counts_by_its_exit_code(bench: Bench) -> None:
-    code, verdict = bench.run("program", bench.experiment("program", method=[shell("exit 0")]))
+    done = bench.folder / "program-ran"
+    code, verdict = bench.run(
+        "program", bench.experiment("program", method=[shell(f"touch {done}")])
+    )
     assert (code, verdict["holds"]) == (0, "met")
     code, verdict = bench.run(
         "broken-program", bench.experiment("broken-program", method=[shell("exit 3")])
@@ -283,3 +286,100 @@ def _planned_ended(bench: Bench, drill: str) -> bool:
     return bool(faults) and faults <= {
         r["data"]["of"] for r in records if r["kind"] == "undo.ended"
     }
+
+
+def test_rollbacks_that_break_what_they_should_mend_are_a_weakness(bench: Bench) -> None:
+    """The steady state holds before and after the method; only the rollback ends it."""
+    mark = bench.folder / "still-there"
+    mark.touch()
+    hypothesis = {"title": "there", "probes": [shell(f"test -e {mark}", "probe", tolerance=0)]}
+    step = bench.experiment(
+        "worse",
+        **{"steady-state-hypothesis": hypothesis},
+        method=[shell(f"touch {mark}")],
+        rollbacks=[shell(f"rm {mark}")],
+    )
+    code, verdict = bench.run("worse", step)
+    assert (code, verdict["holds"]) == (1, "violated")
+    assert "after its rollbacks" in said(verdict)
+
+
+IDLE_METHODS: dict[str, dict[str, Any]] = {
+    "empty": {"method": []},
+    "only-probes": {"method": [shell("date", "probe")]},
+    "only-pauses": {"method": [shell("sleep 0.1"), shell("echo hello; exit 0")]},
+    "any-tolerance": {
+        "steady-state-hypothesis": {
+            "title": "t",
+            "probes": [shell("date", "probe", tolerance={"type": "regex", "pattern": ".*"})],
+        },
+        "method": [shell("true")],
+    },
+}
+
+
+@pytest.mark.parametrize("name", IDLE_METHODS)
+def test_an_experiment_that_does_nothing_proves_nothing(bench: Bench, name: str) -> None:
+    code, verdict = bench.run(name, bench.experiment(name, **IDLE_METHODS[name]))
+    assert (code, verdict["holds"]) == (3, "unknown")
+    assert "nothing" in verdict["headline"] or "that do anything: 0" in verdict["headline"]
+
+
+@pytest.mark.parametrize("run", [["true"], ["sleep", "0.1"], ["sh", "-c", "echo done"]])
+def test_a_program_that_does_nothing_proves_nothing(bench: Bench, run: list[str]) -> None:
+    step = {"name": "it", "uses": "command", "with": {"run": run, "undo": ["true"]}}
+    code, verdict = bench.run(f"idle-{run[0]}", step)
+    assert (code, verdict["holds"]) == (3, "unknown")
+    assert "did nothing" in verdict["headline"] or "hit nothing" in verdict["headline"]
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "no-module": {"module": "chaosk8s.nosuch.actions", "func": "x"},
+    "no-package": {"module": "nosuchpackage.actions", "func": "x"},
+    "no-function": {"module": "chaosk8s.pod.actions", "func": "terminate_pod"},
+    "no-argument": {
+        "module": "chaosk8s.pod.actions",
+        "func": "terminate_pods",
+        "arguments": {"nss": 1},
+    },
+    "lacking": {"module": "chaosk8s.pod.actions", "func": "exec_in_pods"},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_chaos_toolkit_would_not_take_is_noted_and_refused_and_no_weakness(
+    bench: Bench, name: str
+) -> None:
+    action = {"type": "action", "name": "a", "provider": {"type": "python", **REFUSED[name]}}
+    step = bench.experiment(name, method=[action])
+    checked = bench.drillkit("validate", f"./{name}-experiment.yaml")
+    assert "activity `a`: " in checked.said
+    code, verdict = bench.run(name, step)
+    assert code == 4
+    assert "activity `a`: " in verdict["headline"]
+    assert "nothing was touched" in verdict["headline"]
+
+
+def test_what_chaos_toolkit_itself_refuses_is_no_weakness(bench: Bench) -> None:
+    """Only Chaos Toolkit knows what a JSON path may look like."""
+    tolerance = {"type": "jsonpath", "path": "$[["}
+    hypothesis = {"title": "t", "probes": [shell("date", "probe", tolerance=tolerance)]}
+    step = bench.experiment(
+        "odd", **{"steady-state-hypothesis": hypothesis}, method=[shell("touch x")]
+    )
+    code, verdict = bench.run("odd", step)
+    assert (code, verdict["holds"]) == (3, "unknown")
+    assert "does not take experiment" in verdict["headline"]
+
+
+def test_a_json_path_decides_as_a_tolerance(bench: Bench) -> None:
+    tolerance = {"type": "jsonpath", "path": "$.status", "expect": 200}
+    provider = {"type": "http", "url": f"{bench.world.endpoints['urls']['web']}/health"}
+    probe = {"type": "probe", "name": "ok", "tolerance": tolerance, "provider": provider}
+    hypothesis = {"title": "t", "probes": [probe]}
+    done = bench.folder / "jp"
+    step = bench.experiment(
+        "jp", **{"steady-state-hypothesis": hypothesis}, method=[shell(f"touch {done}")]
+    )
+    code, verdict = bench.run("jp", step)
+    assert (code, verdict["holds"]) == (0, "met"), verdict["headline"]

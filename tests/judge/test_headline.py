@@ -74,7 +74,7 @@ def test_a_weakness_that_was_found_before_an_abort_stands_first() -> None:
 
 def test_a_wrapped_experiment_is_told_in_a_sentence() -> None:
     of = drill(steps=[{"name": "pods", "uses": "chaostoolkit"}])
-    tape = Tape(of).phase("steps", 1, 9).step("pods", 1, 9)
+    tape = Tape(of).phase("steps", 1, 9).step("pods", 1, 9).hit(2, "pods")
     for place in ("before", "after"):
         tape.see(
             2,

@@ -21,8 +21,9 @@ from drillkit.clients.chaostoolkit.hits import failure_of, hit_of
 from drillkit.clients.chaostoolkit.literals import resolved_values
 from drillkit.clients.chaostoolkit.protocol import Place, is_own, provider_of
 from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
+from drillkit.clients.chaostoolkit.validity import accepts_everything
 from drillkit.journal.book import observe
-from drillkit.model.errors import DrillError, JournalLost, Refused
+from drillkit.model.errors import DrillError, JournalLost, Refused, StepUnknown
 from drillkit.model.evidence import Activity
 from drillkit.model.records import ActivityEnded, ActivityStarted, Progress
 from drillkit.model.units import format_duration
@@ -165,7 +166,12 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def _evidence(self, over: _Over) -> Activity:
         activity, run, kind = over.activity, over.run, over.activity["type"]
         worked = run.get("status") == "succeeded"
-        judged = over.place not in ("method", "rollback") and worked
+        judged = (
+            over.place not in ("method", "rollback")
+            and worked
+            # One that accepts everything decides nothing.
+            and not accepts_everything(activity.get("tolerance"))
+        )
         arguments = (activity.get("provider") or {}).get("arguments") or {}
         if isinstance(arguments, Mapping):
             arguments = substitute(dict(arguments), self._configuration, self._secrets)
@@ -177,7 +183,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             name=self._name(activity),
             place=over.place,
             kind=kind,
-            outcome=self._outcome(worked, error),
+            outcome=self._outcome(worked, error, over.notes.failure),
             hit=hit if kind == "action" else None,
             tolerated=run.get("tolerance_met") if judged else None,
             took_s=round(over.took, 6),
@@ -186,9 +192,13 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             undo_guaranteed=kind == "probe" or is_own(activity),
         )
 
-    def _outcome(self, worked: bool, error: str) -> Literal["succeeded", "failed", "cut"]:
+    def _outcome(
+        self, worked: bool, error: str, raised: Exception | None
+    ) -> Literal["succeeded", "failed", "unproven", "cut"]:
         if worked:
             return "failed" if error else "succeeded"
+        if isinstance(raised, StepUnknown):
+            return "unproven"
         return "cut" if self.stopping and error == BROKEN_OFF else "failed"
 
     def missing(self, activity: Mapping[str, Any], play: Callable[[], object]) -> None:

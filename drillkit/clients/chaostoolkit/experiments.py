@@ -21,6 +21,7 @@ from chaoslib.control import (
 from chaoslib.exceptions import ChaosException, InterruptExecution
 from chaoslib.experiment import ensure_experiment_is_valid
 from chaoslib.experiment import run_experiment as chaoslib_run_experiment
+from chaoslib.hypothesis import run_steady_state_hypothesis
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from chaoslib.secret import load_secrets
 from chaoslib.settings import load_settings
@@ -96,22 +97,10 @@ def run_rollbacks(job: Job, streaming: Streaming) -> tuple[str, str]:
 
     (status, why): `completed`, or `invalid` when configuration or secrets cannot be had.
     """
-    experiment: dict[str, Any] = copy.deepcopy(dict(job.experiment))
-    settings = load_settings() or {}
-    load_global_controls(settings)
     try:
-        configuration = load_configuration(experiment.get("configuration") or {})
-        secrets = load_secrets(experiment.get("secrets") or {}, configuration)
-        configuration = load_dynamic_configuration(configuration, secrets)
+        experiment, configuration, secrets, registry = _prepared(job, streaming)
     except Exception as why:  # anything here means that no rollback can be run; the undo says so
         return "invalid", f"{type(why).__name__}: {why}"
-    registry = EventHandlerRegistry()
-    registry.register(streaming)
-    registry.running(experiment, {}, configuration, secrets, None, settings)
-    initialize_global_controls(
-        experiment, configuration, secrets, settings, event_registry=registry
-    )
-    initialize_controls(experiment, configuration, secrets, event_registry=registry)
     control = Control()
     _guarded(lambda: control.begin("rollback", experiment, experiment, configuration, secrets))
     runs: list[Any] = []
@@ -130,6 +119,46 @@ def run_rollbacks(job: Job, streaming: Streaming) -> tuple[str, str]:
     control.with_state(runs)
     _guarded(lambda: control.end("rollback", experiment, experiment, configuration, secrets))
     return "completed", ""
+
+
+def run_hypothesis(job: Job, streaming: Streaming) -> tuple[str, str]:
+    """Look at the steady state once.
+
+    (status, why): `completed` (the probes' own records say what they found), or `invalid` when
+    nobody could look.
+    """
+    try:
+        experiment, configuration, secrets, registry = _prepared(job, streaming)
+        run_steady_state_hypothesis(
+            experiment, configuration, secrets, dry=None, event_registry=registry
+        )
+    except Exception as why:
+        return "invalid", f"{type(why).__name__}: {why}"
+    finally:
+        streaming.flush()
+    return "completed", ""
+
+
+def _prepared(
+    job: Job, streaming: Streaming
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], EventHandlerRegistry]:
+    """Experiment, configuration, secrets and a registry that streams, with controls in place.
+    Raises whatever Chaos Toolkit or a control does.
+    """
+    experiment: dict[str, Any] = copy.deepcopy(dict(job.experiment))
+    settings = load_settings() or {}
+    load_global_controls(settings)
+    configuration = load_configuration(experiment.get("configuration") or {})
+    secrets = load_secrets(experiment.get("secrets") or {}, configuration)
+    configuration = load_dynamic_configuration(configuration, secrets)
+    registry = EventHandlerRegistry()
+    registry.register(streaming)
+    registry.running(experiment, {}, configuration, secrets, None, settings)
+    initialize_global_controls(
+        experiment, configuration, secrets, settings, event_registry=registry
+    )
+    initialize_controls(experiment, configuration, secrets, event_registry=registry)
+    return experiment, configuration, secrets, registry
 
 
 def _guarded(call: Callable[[], object]) -> None:

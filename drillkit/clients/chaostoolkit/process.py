@@ -27,7 +27,7 @@ from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_accoun
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Deadline
 from drillkit.journal.wire import JournalSink, serve
-from drillkit.model.errors import JournalLost, StepUnknown
+from drillkit.model.errors import JournalLost
 from drillkit.model.evidence import Activity
 from drillkit.model.records import (
     ActivityEnded,
@@ -60,10 +60,6 @@ class Ended:
     why: str = ""
     activities: tuple[Activity, ...] = ()
     """All that were written down, those that were cut last."""
-    unproven: tuple[str, ...] = ()
-    """Names of activities of ours that failed because they could not prove anything
-    (StepUnknown).
-    """
 
 
 @dataclass(slots=True)
@@ -81,7 +77,6 @@ class _Ledger:
         """Set when the worker is done, or its pipe is closed."""
         self.ended: ExperimentEnded | None = None
         self.activities: list[Activity] = []
-        self.unproven: list[str] = []
         self._open: dict[int, _Open] = {}
 
     def append(
@@ -102,9 +97,7 @@ class _Ledger:
             case ActivityStarted():
                 self._open[about.id] = _Open(about, time.monotonic())
             case ActivityEnded():
-                was = self._open.pop(about.id, None)
-                if about.failure == StepUnknown.__name__ and was is not None:
-                    self.unproven.append(was.activity.name)
+                self._open.pop(about.id, None)
             case ExperimentEnded():
                 self.ended = about
                 self.heard.set()
@@ -258,7 +251,7 @@ class Worker:
         else:
             outcome, status, why = "done", ledger.ended.status, ledger.ended.why
         ledger.cut_open(why or "the experiment ended without it", job.step, by)
-        return Ended(outcome, status, why, tuple(ledger.activities), tuple(ledger.unproven))
+        return Ended(outcome, status, why, tuple(ledger.activities))
 
     def _why_died(self) -> str:
         assert self._process.stderr is not None

@@ -30,9 +30,9 @@ does it.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One experiment to run, or the rollbacks of one."""
+    """One experiment to run, the rollbacks of one, or another look at its steady state."""
 
-    work: Literal["experiment", "rollbacks"]
+    work: Literal["experiment", "rollbacks", "hypothesis"]
     experiment: Mapping[str, Any]
     """The document, with the step's configuration merged in."""
     name: str

@@ -131,7 +131,11 @@ def _work(job: Job, book: RemoteJournal) -> None:
 def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.events import HARSH, Streaming
-    from drillkit.clients.chaostoolkit.experiments import run_experiment, run_rollbacks
+    from drillkit.clients.chaostoolkit.experiments import (
+        run_experiment,
+        run_hypothesis,
+        run_rollbacks,
+    )
     from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
     from drillkit.clients.chaostoolkit.undo import rollbacks_undo
     from drillkit.clients.identity import Identity
@@ -152,7 +156,8 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
         if job.work == "experiment" and has_rollbacks:
             book.plan(rollbacks_undo(job, configuration))
 
-    place: Place = "rollback" if job.work == "rollbacks" else "before"
+    places: Mapping[str, Place] = {"rollbacks": "rollback", "hypothesis": "after"}
+    place: Place = places.get(job.work, "before")
     streaming = Streaming(session, place, has_rollbacks, before_first)
 
     def terminate(number: int, frame: object) -> None:
@@ -164,4 +169,6 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
 
     if job.work == "rollbacks":
         return run_rollbacks(job, streaming)
+    if job.work == "hypothesis":
+        return run_hypothesis(job, streaming)
     return run_experiment(job, streaming, lambda: signal.signal(signal.SIGTERM, terminate))

@@ -1,0 +1,75 @@
+"""What can be told of a program by its arguments alone: whether it can have changed anything."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePath
+
+_TALKERS = (":", "[", "cat", "date", "echo", "exit", "false", "hostname", "id", "ls", "printenv")
+_WAITERS = ("printf", "pwd", "sleep", "test", "true", "uname", "wait", "which", "whoami")
+_IDLE = frozenset((*_TALKERS, *_WAITERS))
+"""Programs that only look, wait or talk."""
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
+_WRAPPERS = frozenset(("env", "exec", "command", "nice", "nohup", "sudo", "time", "timeout"))
+"""Programs that run the one after them."""
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_NUMBER = re.compile(r"[\d.]+[smhd]?")
+
+
+def does_nothing(program: Sequence[str]) -> bool:
+    """Whether a program with its arguments cannot have disturbed or read anything: `true`,
+    `sleep 5`, `sh -c "echo done"`. What is not known for sure to be idle may have done something.
+    """
+    words = _without_wrappers(list(program))
+    if not words:
+        return True
+    name = PurePath(words[0]).name
+    if name in _SHELLS:
+        text = _script(words[1:])
+        return text is not None and _idle_script(text)
+    return name in _IDLE
+
+
+def _without_wrappers(words: list[str]) -> list[str]:
+    while words:
+        name = PurePath(words[0]).name
+        is_setting = (
+            _ASSIGNMENT.fullmatch(words[0])
+            or name in _WRAPPERS
+            or words[0].startswith("-")
+            or _NUMBER.fullmatch(words[0])
+        )
+        if not is_setting:
+            return words
+        words = words[1:]
+    return words
+
+
+def _script(options: Sequence[str]) -> str | None:
+    """The text behind `-c`; None: a file or standard input, of which nothing is known."""
+    for i, option in enumerate(options):
+        if option.startswith("-") and not option.startswith("--") and "c" in option:
+            return options[i + 1] if i + 1 < len(options) else ""
+    return None
+
+
+def _idle_script(text: str) -> bool:
+    """Whether every command of a shell's text is idle; redirections and substitutions are not
+    looked into.
+    """
+    if any(sign in text for sign in (">", "<", "`", "$(")):
+        return False
+    reader = shlex.shlex(text.replace("\n", ";"), posix=True, punctuation_chars=";&|()")
+    reader.whitespace_split = True
+    commands: list[list[str]] = [[]]
+    try:
+        for word in reader:
+            if set(word) <= set(";&|()"):
+                commands.append([])
+            else:
+                commands[-1].append(word)
+    except ValueError:  # a quote that never ends: the shell will say so
+        return False
+    return all(does_nothing(command) for command in commands if command)

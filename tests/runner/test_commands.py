@@ -153,3 +153,36 @@ def test_a_command_that_could_not_be_started_ends_the_run_clean(drillkit: Comman
         "never-happened"
     ]
     assert list((drillkit.home / "open").iterdir()) == []
+
+
+def test_an_undo_dies_with_the_recover_that_started_it_and_the_next_one_plays_it_again(
+    drillkit: CommandLine,
+) -> None:
+    began, undoing, late = (drillkit.folder / name for name in ("began", "undoing", "late"))
+    killed(
+        drillkit,
+        """
+        drill: d
+        owner: me
+        limit: 2m
+        steps:
+          - name: c
+            uses: command
+            with:
+              run: [sh, -c, "touch began; sleep 60"]
+              undo: [sh, -c, "echo x >> undoing; sleep 2; touch late"]
+        """,
+        began.exists,
+    )
+    process = drillkit.start("recover")
+    try:
+        until(undoing.exists, "the undo has begun")
+    finally:
+        process.kill()
+        process.communicate()
+    time.sleep(2.2)
+    assert not late.exists()
+    ran = drillkit("recover")
+    assert ran.code == 0, ran.said
+    assert undoing.read_text() == "x\nx\n"
+    assert late.exists()

@@ -259,8 +259,10 @@ def test_programs_work_at_the_target_whatever_context_is_the_operators_current_o
 def test_a_command_on_the_sandbox_finds_its_cluster(
     drillkit: CommandLine, sandbox: Sandbox
 ) -> None:
-    (drillkit.folder / "d.yaml").write_text(WHERE.partition("  - name: process")[0])
+    check = "    checks: [{command: [kubectl, get, configmap, made, -n, shop]}]\n"
+    (drillkit.folder / "d.yaml").write_text(WHERE.partition("  - name: process")[0] + check)
     ran = drillkit("run", "./d.yaml", "-t", "sandbox", "--yes")
+    assert ran.code == 0, ran.said
     assert {"made", "undone"} <= maps(sandbox), ran.said
 
 

@@ -14,10 +14,19 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from drillkit.model.evidence import EVIDENCE, Evidence, Sample
 from drillkit.model.sample_codec import read_sample
 from drillkit.model.subjects import Subject
-from drillkit.model.units import Amount, OutOf, Rate, Share, parse_duration, written_duration
+from drillkit.model.units import (
+    Amount,
+    Cadence,
+    OutOf,
+    Rate,
+    Share,
+    parse_duration,
+    written_duration,
+)
 
 T = TypeVar("T")
 _TEXT: Mapping[type, typing.Callable[[str], Any]] = {
+    Cadence: Cadence.parse,
     Rate: Rate.parse,
     Share: Share.parse,
     OutOf: OutOf.parse,
@@ -38,7 +47,7 @@ def to_data(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if isinstance(value, Rate | Share | OutOf | Amount):
+    if isinstance(value, Cadence | Rate | Share | OutOf | Amount):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {

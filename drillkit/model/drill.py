@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from drillkit.model.evidence import Scalar
-from drillkit.model.units import OutOf, Rate, Share
+from drillkit.model.units import Cadence, OutOf, Rate, Share
 
 DEFAULT_RATE = Rate(20.0)
 """Finds an outage of 0.1 s and costs nobody anything."""
@@ -314,8 +314,10 @@ class Drill:
     """Who answers for it."""
     target: str | None = None
     """Target of `targets.yaml` it runs against, unless the command line says otherwise."""
-    cadence: Literal["daily", "weekly", "monthly", "quarterly", "yearly"] | None = None
-    """How often it is due."""
+    cadence: Cadence | None = None
+    """How often it is due: `daily`, `weekly`, `monthly`, `quarterly`, `yearly`, or a cron
+    expression such as `0 3 * * MON`, by the clocks of `window.timezone`. See `drillkit due`.
+    """
     window: StartWindow | None = None
     """When it may run."""
     limit: timedelta = timedelta(hours=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -49,6 +50,31 @@ def written_duration(length: timedelta) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often something is due."""
+
+    text: str
+    """`monthly` and its like, or the five fields of a cron expression."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("daily", "weekly", "monthly", "quarterly", "yearly")
+
+    @classmethod
+    def parse(cls, text: str) -> Cadence:
+        """`monthly`, `0 3 * * MON`. Whether such an expression ever fires is looked at elsewhere.
+        Raises ValueError.
+        """
+        if text not in cls.WORDS and len(text.split()) != 5:
+            raise ValueError(
+                f"expected {', '.join(cls.WORDS)} or a cron expression such as `0 3 * * MON`, "
+                f"found {text!r}"
+            )
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

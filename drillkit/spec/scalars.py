@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from drillkit.model.units import Amount, OutOf, Rate, Share, parse_duration
+from drillkit.model.units import Amount, Cadence, OutOf, Rate, Share, parse_duration
 from drillkit.spec.document import quoted
 
 
@@ -90,6 +90,12 @@ def _short(parse: Callable[[str], Any], what: str) -> Callable[[str], Any]:
     return parsed
 
 
+def _cadence(text: str) -> Cadence:
+    from drillkit.spec.cadence import read_cadence
+
+    return read_cadence(text)
+
+
 _RATE = "a rate such as 20/s or 600/m"
 _SHARE = "a percentage such as 0.5%"
 _OUT_OF = "a count such as 2 of 200"
@@ -104,6 +110,11 @@ LEAVES: Mapping[Any, Leaf] = {
         _duration,
         "a duration such as 90s, 10m or 1h30m",
         {"type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"},
+    ),
+    Cadence: Leaf(
+        _cadence,
+        "daily, weekly, monthly, quarterly, yearly or a cron expression",
+        {"type": "string", "pattern": rf"^({'|'.join(Cadence.WORDS)}|\\S+( +\\S+){{4}})$"},
     ),
     Rate: Leaf(
         _short(Rate.parse, _RATE), _RATE, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?/[sm]$"}

@@ -1,0 +1,379 @@
+"""A canary in every place where a secret can stand, in a run of the real command line: no byte of
+what the run leaves or says holds one, nor do the processes that have no business with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import pytest
+import yaml
+
+from tests.conftest import CommandLine, Sandbox
+
+pytestmark = pytest.mark.slow
+
+QUOTED = "\"q\\x'\u00e9"
+"""Letters that programs escape, each in its own way."""
+
+
+def forms(value: str) -> set[bytes]:
+    """How a value may show. Of base64, the middle: its ends hold bits of what stands beside it."""
+    texts = {
+        value,
+        repr(value)[1:-1],
+        ascii(value)[1:-1],
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        json.dumps(json.dumps(value)[1:-1])[1:-1],
+        html.escape(value),
+        quote(value),
+        quote(value, safe=""),
+    }
+    for before in ("", "x", "xx"):
+        texts.add(base64.b64encode((before + value).encode()).decode()[4:-4])
+    return {text.encode() for text in texts}
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Refuses everybody, and repeats what they sent."""
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = f"refused {dict(self.headers)} {self.path} {self.rfile.read(length)!r}".encode()
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@dataclass
+class Looked:
+    """The arguments and environments of the processes below one, by process id."""
+
+    arguments: dict[int, bytes] = field(default_factory=dict)
+    environments: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+
+    def look(self, pid: int) -> None:
+        with contextlib.suppress(OSError, psutil.Error):
+            for process in psutil.Process(pid).children(recursive=True):
+                with contextlib.suppress(OSError):
+                    place = Path(f"/proc/{process.pid}")
+                    arguments = (place / "cmdline").read_bytes()
+                    environment = (place / "environ").read_bytes()
+                    # It may have become another program since: each is kept.
+                    self.arguments[process.pid] = (
+                        self.arguments.get(process.pid, b"") + b"\n" + arguments
+                    )
+                    found = self.environments.setdefault(process.pid, {})
+                    found.update(p.partition(b"=")[::2] for p in environment.split(b"\0"))
+
+    def holders(self, canary: str) -> dict[str, str]:
+        """Names of variables that hold it, by what runs there."""
+        return {
+            name.decode(): self.arguments[pid].decode(errors="replace")
+            for pid, variables in self.environments.items()
+            for name, value in variables.items()
+            if canary.encode() in value
+        }
+
+
+def run_watched(
+    drillkit: CommandLine, *arguments: str, env: Mapping[str, str]
+) -> tuple[int, bytes, Looked]:
+    """Exit code, all that the terminal saw, and what was seen in /proc meanwhile."""
+    out = drillkit.folder / "terminal"
+    looked = Looked()
+    with out.open("wb") as terminal:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "drillkit", *arguments],
+            cwd=drillkit.folder,
+            env=drillkit.environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while process.poll() is None:
+                looked.look(process.pid)
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+    said = out.read_bytes()
+    out.unlink()
+    return process.returncode, said, looked
+
+
+def leaks(
+    drillkit: CommandLine, said: bytes, looked: Looked, canaries: Mapping[str, str]
+) -> list[str]:
+    """Where a canary stands that must stand nowhere."""
+    places = {"the terminal": said}
+    for root in (drillkit.folder / "reports", drillkit.home):
+        for path in root.rglob("*"):
+            # The sandbox keeps its own state there: it is another system, with its own secrets.
+            if path.is_file() and "sandbox" not in path.relative_to(root).parts[:1]:
+                places[str(path.relative_to(drillkit.folder))] = path.read_bytes()
+    assert any(name.endswith("journal.jsonl") for name in places)
+    for pid, arguments in looked.arguments.items():
+        places[f"arguments of process {pid}"] = arguments
+    return [
+        f"{canary} in {place}"
+        for canary, value in canaries.items()
+        for form in forms(value)
+        for place, content in places.items()
+        if form in content
+    ]
+
+
+DRILL = """\
+drill: canaries
+owner: me@example.com
+limit: 1m
+cleanup_limit: 5s
+probes:
+  web:
+    http: "{url}/health?access_token=canary-in-the-query"
+    rate: 5/s
+    headers: {{Authorization: "env:C_PROBE", Cookie: "file:probe.secret"}}
+hypothesis: {{during: {{web: {{bad: 1000}}}}}}
+steps:
+  - name: chaos
+    uses: chaostoolkit
+    with: {{experiment: ./experiment.yaml}}
+    on_failure: continue
+  - name: say
+    uses: command
+    with:
+      run: [sh, -c, 'sleep 0.5; echo "$A $B $C"; printf "u:%s" "$A" | base64 -w0; echo "no login with $A"; exit 1']
+      undo: [sh, -c, 'echo "undone with $A"; printf "%s" "$B"']
+      env: {{A: "env:C_ENV", B: "file:command.secret", C: "env:C_URL"}}
+    on_failure: continue
+  - name: other
+    uses: command
+    with: {{run: [sh, -c, "sleep 0.5; env"], undo: ["true"]}}
+    on_failure: continue
+"""
+EXPERIMENT = """\
+title: canaries
+description: says all it knows
+secrets:
+  shop:
+    token: {type: env, key: C_CHAOS}
+    literal: canary-literal-4711
+configuration: {api_password: canary-config-4711}
+method:
+  - type: action
+    name: say
+    provider:
+      type: process
+      path: sh
+      secrets: [shop]
+      arguments: {"-c": "echo ${token} ${literal} ${api_password}; printf u:${token} | base64; exit 1"}
+  - type: action
+    name: raise
+    provider: {type: python, module: beside, func: fail, secrets: [shop]}
+"""
+BESIDE = "def fail(secrets=None): raise RuntimeError(f'no login with {secrets}')\n"
+
+
+def prepared(drillkit: CommandLine, target: Mapping[str, object], files: Mapping[str, str]) -> None:
+    (drillkit.folder / "drillkit.yaml").write_text("")
+    (drillkit.folder / "drills").mkdir()
+    (drillkit.folder / "drills" / "targets.yaml").write_text(yaml.safe_dump({"it": dict(target)}))
+    for name, text in files.items():
+        (drillkit.folder / name).write_text(text, encoding="utf-8")
+
+
+def kubernetes(drillkit: CommandLine, sandbox: Sandbox, user: Mapping[str, object]) -> str:
+    """The sandbox's kubeconfig with another way to log in; gives the token."""
+    config = yaml.safe_load(sandbox.kubeconfig.read_text())
+    token = str(config["users"][0]["user"]["token"])
+    config["users"][0]["user"] = dict(user)
+    (drillkit.folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    return token
+
+
+def test_no_canary_of_a_run_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox, echo: str
+) -> None:
+    token = kubernetes(drillkit, sandbox, {"tokenFile": "token.secret"})
+    canaries = {
+        "probe env": f"Bearer canary-probe-1{QUOTED}".replace("\u00e9", "e"),
+        "probe file": "canary-probe-2",
+        "command env": f"canary-command-1{QUOTED}",
+        "command file": "canary-command-2",
+        "url": "canary-userinfo-1",
+        "chaos env": "canary-chaos-1",
+        "chaos literal": "canary-literal-4711",
+        "chaos configuration": "canary-config-4711",
+        "query": "canary-in-the-query",
+        "canary key": "canary-key-1",
+        "database": "canary-database-1",
+        "tokenFile": token,
+    }
+    prepared(
+        drillkit,
+        {
+            "kubernetes": {"kubeconfig": str(drillkit.folder / "kubeconfig")},
+            "canary_key": "env:C_KEY",
+            "databases": {"db": "env:C_DATABASE"},
+        },
+        {
+            "drills/canaries.yaml": DRILL.format(url=echo),
+            "experiment.yaml": EXPERIMENT,
+            "drills/experiment.yaml": EXPERIMENT,
+            "beside.py": BESIDE,
+            "drills/beside.py": BESIDE,
+            "probe.secret": f"{canaries['probe file']}\n",
+            "drills/probe.secret": f"{canaries['probe file']}\n",
+            "command.secret": f"{canaries['command file']}\n",
+            "token.secret": f"{token}\n",
+        },
+    )
+    env = {
+        "C_PROBE": canaries["probe env"],
+        "C_ENV": canaries["command env"],
+        "C_URL": f"postgres://shop:{canaries['url']}@127.0.0.1/shop",
+        "C_CHAOS": canaries["chaos env"],
+        "C_KEY": canaries["canary key"],
+        "C_DATABASE": f"user:{canaries['database']}",
+    }
+    code, said, looked = run_watched(drillkit, "run", "canaries", "-t", "it", "-y", env=env)
+    assert code in (1, 3), said.decode()
+    assert b"[secret]" in said
+    journal = (drillkit.run_folder("canaries") / "journal.jsonl").read_text()
+    for words in ("no login with", "undone with", "undo.ended"):
+        assert words in journal, said.decode()
+    assert leaks(drillkit, said, looked, canaries) == []
+
+    # Who holds one in its environment: those that the drill gives it to, and nobody else.
+    holders = {name: looked.holders(value) for name, value in canaries.items()}
+    for name in ("probe env", "probe file", "canary key", "database", "tokenFile"):
+        assert holders[name] == {}, name
+    assert set(holders["command env"]) <= {"A"}
+    assert set(holders["command file"]) <= {"B"}
+    assert set(holders["url"]) <= {"C"}
+    assert holders["command env"], "nobody saw the command run"
+    for name, said_by in holders["chaos env"].items():
+        assert "echo" in said_by, name
+    assert any("drillkit.sampler" in a.decode() for a in looked.arguments.values())
+
+    modes = {
+        path: path.stat().st_mode & 0o777
+        for path in (drillkit.folder / "reports").rglob("*")
+        if not path.is_symlink()
+    }
+    wrong = {p: oct(m) for p, m in modes.items() if m != (0o750 if p.is_dir() else 0o640)}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        {"bearer": "env:C_METRICS"},
+        {"basic": "env:C_LOGIN"},
+        {"headers": {"X-Auth-Token": "file:metrics.secret", "X-Scope-OrgID": "shop"}},
+    ],
+    ids=["bearer", "basic", "headers"],
+)
+def test_no_canary_for_a_prometheus_that_repeats_it_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox, echo: str, access: Mapping[str, object]
+) -> None:
+    prepared(
+        drillkit,
+        {
+            "kubernetes": {"kubeconfig": str(sandbox.kubeconfig)},
+            "prometheus": {"url": echo, **access},
+        },
+        {
+            "drills/metrics.yaml": (
+                "drill: metrics\nowner: me@example.com\nlimit: 30s\n"
+                "guards: {start: [{alerts: 'severity=\"critical\"'}]}\n"
+                "steps: [{name: w, uses: wait, with: {for: 1s}}]\n"
+            ),
+            "metrics.secret": "canary-metrics-1\n",
+        },
+    )
+    env = {"C_METRICS": "canary-metrics-1", "C_LOGIN": "shop:canary-metrics-1"}
+    code, said, looked = run_watched(drillkit, "run", "metrics", "-t", "it", "-y", env=env)
+    assert code == 4, said.decode()
+    assert b"401" in said
+    assert b"[secret]" in said
+    assert leaks(drillkit, said, looked, {"metrics": "canary-metrics-1"}) == []
+    assert looked.holders("canary-metrics-1") == {}
+
+
+@pytest.mark.parametrize("way", ["token", "exec", "unfit token", "failing exec"])
+def test_no_canary_of_a_kubeconfig_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox, way: str
+) -> None:
+    plugin = drillkit.folder / "plugin"
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    user: dict[str, object] = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": str(plugin),
+            "interactiveMode": "Never",
+        }
+    }
+    token = kubernetes(drillkit, sandbox, user)
+    if way == "token":
+        kubernetes_user = {"token": token}
+    elif way == "unfit token":
+        token = "canary-token-4711\n"
+        kubernetes_user = {"token": token}
+    else:
+        kubernetes_user = {}
+        token = "canary-token-4711" if way == "failing exec" else token
+        said = json.dumps({**credential, "status": {"token": token}})
+        plugin.write_text(
+            f"#!/bin/sh\necho 'the token {token} token={token}' >&2\n"
+            + ("exit 1\n" if way == "failing exec" else f"echo '{said}'\n")
+        )
+        plugin.chmod(0o755)
+    if kubernetes_user:
+        config = yaml.safe_load((drillkit.folder / "kubeconfig").read_text())
+        config["users"][0]["user"] = kubernetes_user
+        (drillkit.folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    target = {
+        "kubernetes": {"kubeconfig": str(drillkit.folder / "kubeconfig")},
+        "urls": sandbox.endpoints["urls"],
+    }
+    prepared(drillkit, target, {})
+    arguments = ("run", "pod-delete", "-t", "it", "-y")
+    code, told, looked = run_watched(drillkit, *arguments, env={})
+    refused = way in ("unfit token", "failing exec")
+    assert code == (4 if refused else 0) or (code == 3 and not refused), told.decode()
+    assert leaks(drillkit, told, looked, {"token": token.strip()}) == []
+    assert looked.holders(token.strip()) == {}

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from drillkit import __version__
 from drillkit.archive.summary import Measured, RunSummary, StepSummary
+from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.verdict import Holds
 
@@ -49,15 +49,13 @@ def load(reports: Path) -> dict[str, tuple[Stamp, RunSummary | None]]:
 def save(reports: Path, kept: Iterable[tuple[str, Stamp, RunSummary | None]]) -> None:
     """Keep them for the next time."""
     file = _file(reports)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    rows: list[Any] = [[FORMAT, __version__]]
+    for path, (size, time_ns), summary in kept:
+        rows.append([path, size, time_ns, _encoded(summary) if summary else None])
+    content = "".join(f"{json.dumps(row, separators=(',', ':'))}\n" for row in rows)
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8") as lines:
-            lines.write(json.dumps([FORMAT, __version__]) + "\n")
-            for path, (size, time_ns), summary in kept:
-                row = [path, size, time_ns, _encoded(summary) if summary else None]
-                lines.write(json.dumps(row, separators=(",", ":")) + "\n")
-        draft.replace(file)
+        make_folder(file.parent)
+        write_file(file, content.encode())
 
 
 def _file(reports: Path) -> Path:

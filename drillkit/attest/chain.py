@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
+from drillkit.journal.files import FILE_MODE, make_folder, sync_folder
 from drillkit.model.errors import DrillError
 
 GENESIS = "0" * 64
@@ -95,8 +96,8 @@ def append(file: Path, event: Event, run: str, digest: str, at: float) -> Entry:
     A torn last line was never acknowledged: it is cut. `at` never goes back: where the clock did,
     the line carries the date of the one before. Raises OSError, ChainBroken.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    make_folder(file.parent)
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(fd, "r+b") as chain:
         fcntl.flock(chain, fcntl.LOCK_EX)
         content = chain.read()
@@ -188,8 +189,4 @@ def _safe(name: str) -> str:
 
 def _sync_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):  # a file system without it has the file all the same
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(folder)

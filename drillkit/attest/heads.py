@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drillkit.attest.chain import Head
-from drillkit.attest.manifest import write_whole
+from drillkit.journal.files import write_file
 from drillkit.model.errors import UsageError
 
 
@@ -31,7 +31,7 @@ def write_heads(path: Path, heads: Sequence[Head]) -> None:
         {"drill": head.drill, "target": head.target, "seq": head.seq, "sha256": head.sha256}
         for _, head in sorted(known.items())
     ]
-    write_whole(path, json.dumps({"heads": rows}, indent=1).encode() + b"\n")
+    write_file(path, json.dumps({"heads": rows}, indent=1).encode() + b"\n", durable=True)
 
 
 def read_heads(path: Path) -> tuple[Head, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drillkit.journal.files import write_file
 from drillkit.model.errors import DrillError
 
 MANIFEST = "manifest.json"
@@ -71,7 +71,7 @@ def manifest_of(folder: Path, run: str, drill: str, target: str) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> str:
     """Put it beside what it lists; the SHA-256 of its bytes. Raises OSError."""
     content = manifest.encoded()
-    write_whole(folder / MANIFEST, content)
+    write_file(folder / MANIFEST, content, durable=True)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -111,17 +111,6 @@ def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
             )
     for name in sorted(there - set(manifest.files)):
         yield f"{name} was added after the run was sealed"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, on disk when this returns. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-    with os.fdopen(fd, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from drillkit.attest import chain
 from drillkit.attest.envelope import BadEnvelope, sign, verify
-from drillkit.attest.manifest import MANIFEST, REVIEWS, read_manifest, write_whole
+from drillkit.attest.manifest import MANIFEST, REVIEWS, read_manifest
 from drillkit.attest.statement import STATEMENT
+from drillkit.journal.files import write_file
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def review(
     line = sign(payload, signer)
     path = folder / REVIEWS
     before = path.read_bytes() if path.is_file() else b""
-    write_whole(path, before + line + b"\n")
+    write_file(path, before + line + b"\n", durable=True)
     return chain.append(file, "reviewed", manifest.run, hashlib.sha256(line).hexdigest(), at)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from drillkit.attest import chain
 from drillkit.attest.envelope import sign
-from drillkit.attest.manifest import ENVELOPES, manifest_of, write_manifest, write_whole
+from drillkit.attest.manifest import ENVELOPES, manifest_of, write_manifest
 from drillkit.attest.statement import statements
 from drillkit.journal.file import read
+from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
 from drillkit.model.errors import UsageError
@@ -71,7 +72,7 @@ def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
         return Sealed(entry, "")
     payloads = statements(manifest, digest, opened, verdict, entry.seq)
     lines = b"".join(sign(payload, signer) + b"\n" for payload in payloads)
-    write_whole(folder / ENVELOPES, lines)
+    write_file(folder / ENVELOPES, lines, durable=True)
     return Sealed(entry, signer.public_key.keyid)
 
 

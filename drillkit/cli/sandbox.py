@@ -51,6 +51,7 @@ def _folder() -> Path:
 )
 def up(aws: bool, velero: bool, prometheus: bool) -> None:
     """Start it in the background and wait until the demo shop answers."""
+    from drillkit.journal.files import make_folder
     from drillkit.model.errors import UsageError
     from drillkit.runner.target_process import standing, start
 
@@ -60,7 +61,7 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
             f"a sandbox is up already (process {found['pid']}); `drillkit sandbox down` stops it"
         )
     folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     more = (
         *(["--aws"] if aws or velero else []),
         *(["--velero"] if velero else []),

@@ -15,6 +15,7 @@ from drillkit.archive.coverage import coverage
 from drillkit.archive.scan import Archive
 from drillkit.archive.summary import RunSummary, StepSummary
 from drillkit.archive.trend import LEAST_RUNS, Series, change_in, series_of
+from drillkit.journal.files import make_folder, write_file
 from drillkit.model.units import format_duration
 
 INDEX = "index.html"
@@ -27,10 +28,8 @@ _POINTS = 60
 def write_index(reports: Path, archive: Archive) -> Path:
     """Write the page into the folder of reports and give its path. Raises OSError."""
     path = reports / INDEX
-    reports.mkdir(parents=True, exist_ok=True)
-    draft = reports / f".{INDEX}.draft"
-    draft.write_text(index(archive), encoding="utf-8", errors="backslashreplace")
-    draft.replace(path)
+    make_folder(reports)
+    write_file(path, index(archive).encode(errors="backslashreplace"))
     return path
 
 

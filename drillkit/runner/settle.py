@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal, salvage
+from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import OpenRun, RunLock, holder, home, unregister
 from drillkit.model.errors import UsageError
 from drillkit.model.records import History, RunRecovered, RunSettled, UndoEnded
@@ -99,7 +100,7 @@ def _without_journal(run: OpenRun, name: str, by: str, why: str, clock: Clock) -
             f"left. If you have looked after all of it: drillkit settle {run.id} journal --why TEXT"
         )
     place = home() / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     word = {
         "run": run.id,
         "folder": str(run.folder),
@@ -108,6 +109,6 @@ def _without_journal(run: OpenRun, name: str, by: str, why: str, clock: Clock) -
         "why": why,
         "at": clock.now(),
     }
-    (place / f"{run.id}.json").write_text(json.dumps(word, indent=2) + "\n", encoding="utf-8")
+    write_file(place / f"{run.id}.json", f"{json.dumps(word, indent=2)}\n".encode())
     unregister(run.id)
     return SettledByHand(JOURNAL_ITSELF, (), True)

@@ -90,6 +90,8 @@ def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
         f"{finding.observed}",
         style,
     )
+    if finding.fault:
+        yield f"    nearest fault: {finding.fault}", {}
     if finding.advice:
         yield f"    next: {finding.advice}", {}
 

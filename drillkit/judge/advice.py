@@ -58,6 +58,7 @@ _RUNNER = {
 all of them.
 """
 RUNNERS_GUARDS = frozenset(_RUNNER)
+_SLO_UNREAD = re.compile(r"SLO ([^\s:]+): ")
 _NO_EVENTS = re.compile(r"\bno (?:events?|data|requests)\b", re.IGNORECASE)
 
 
@@ -94,19 +95,21 @@ def advice(judged: Judged) -> str:
 
 def _of_guard(guard: GuardOf, why: str) -> str:
     if guard.guard in _RUNNER:
-        return _RUNNER[guard.guard]
+        unread = _SLO_UNREAD.match(why)
+        return _slo_check(unread[1]) if unread else _RUNNER[guard.guard]
     key, _, rest = guard.guard.partition(": ")
     name = rest.partition(",")[0]
     if key in ("budget", "slo"):
         if _NO_EVENTS.search(why):
-            return (
-                f"look at the objective itself: `drillkit slo check {name}` shows what its query "
-                "finds"
-            )
+            return _slo_check(name)
         return f"`drillkit slo check {name}` shows what is left; run the drill again then"
     if key == "alerts":
         return "wait until the alert is over, or find out why it fires; then run the drill again"
     return "wait until the guard holds, then run the drill again"
+
+
+def _slo_check(name: str) -> str:
+    return f"look at the objective itself: `drillkit slo check {name}` shows what its query finds"
 
 
 def _of_gate(gate: GateOf, judged: Judged) -> str:

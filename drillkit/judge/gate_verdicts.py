@@ -16,6 +16,8 @@ from drillkit.model.subjects import GateOf, GatePlace, GuardOf
 from drillkit.model.verdict import Holds, Judged
 
 _START = {
+    "plan": "a plan without problems",
+    "lock": "a target that no other run holds",
     "start": "nothing that keeps the drill from starting",
     "target": "a target that answers, and is the one that is meant",
     "drill": "a drill that fits its target",

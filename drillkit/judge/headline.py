@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from drillkit.judge.advice import advice
 from drillkit.judge.run_history import RunRead
 from drillkit.judge.step_verdicts import StepJudged
 from drillkit.judge.wording import bare_title, lost, title
-from drillkit.model.evidence import Note
 from drillkit.model.subjects import (
     ActivityOf,
     BoundOf,
@@ -21,10 +17,9 @@ from drillkit.model.subjects import (
     Subject,
     UndoOf,
     WholeRun,
-    step_of,
 )
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Finding, Holds, Judged, SliSummary, UndoState
+from drillkit.model.verdict import Holds, Judged, SliSummary, UndoState
 
 MOST_CAUSES = 3
 MOST_HELD = 4
@@ -198,52 +193,6 @@ def _observed(slis: tuple[SliSummary, ...]) -> str:
         parts.append(f"{name}{lost(sli.bad, sli.sent)}{gap}")
     more = f"; {len(during) - 3} more" if len(during) > 3 else ""
     return f"observed, not judged: {'; '.join(parts)}{more}" if parts else ""
-
-
-def findings(run: RunRead, judged: Iterable[Judged]) -> tuple[Finding, ...]:
-    """Everything that is not met, the violated first, then the action items that people noted."""
-    owner = run.drill.owner if run.drill else ""
-    found = [
-        Finding(
-            holds=j.holds,
-            about=j.about,
-            expected=j.expected,
-            observed=_in_full(j),
-            records=j.records,
-            owner=owner,
-            advice=advice(j),
-        )
-        for j in _causes([j for j in judged if j.holds is not Holds.MET])
-    ]
-    found.sort(key=lambda finding: finding.holds is not Holds.VIOLATED)
-    everything = [*run.evidence, *(seen for step in run.steps.values() for seen in step.evidence)]
-    items = [
-        Finding(
-            holds=Holds.MET,
-            about=WholeRun("action-item"),
-            expected="done",
-            observed=f"{seen.what.text} ({seen.what.by})",
-            records=(seen.n,),
-            owner=seen.what.owner or owner,
-            due=seen.what.due,
-        )
-        for seen in everything
-        if isinstance(seen.what, Note) and seen.what.about == "action-item"
-    ]
-    return (*found, *items)
-
-
-def _causes(missed: list[Judged]) -> list[Judged]:
-    """Without the bad end of a step where something else of that step says why, and is as bad."""
-    explained = {
-        (StepEnd(step_of(j.about)), j.holds) for j in missed if not isinstance(j.about, StepEnd)
-    }
-    return [j for j in missed if (j.about, j.holds) not in explained]
-
-
-def _in_full(judged: Judged) -> str:
-    beside = "; ".join(part for part in (judged.note, judged.doubt) if part)
-    return f"{judged.observed} ({beside})" if beside else judged.observed
 
 
 def not_proven(

@@ -52,6 +52,8 @@ class Observed:
     phases: dict[Phase, SampleTally] = field(init=False)
     steps: dict[str, SampleTally] = field(default_factory=dict)
     tracker: OutageTracker = field(default_factory=OutageTracker)
+    began: dict[Phase, int] = field(default_factory=dict)
+    """How many outages began in each phase, kept or not."""
 
     def __post_init__(self) -> None:
         self.phases = {phase: SampleTally(self.spacing_s) for phase in PHASES}
@@ -220,7 +222,9 @@ def _count(
     for step, began, ended in spans:
         if last >= began and (first < ended or began <= lasting <= ended):
             seen.steps.setdefault(step.name, SampleTally(seen.spacing_s)).add(sample, record.n)
+    known = seen.tracker.count
     seen.tracker.add(sample)
+    seen.began[phase] = seen.began.get(phase, 0) + seen.tracker.count - known
 
 
 def brackets_of(seen: Observed, start: float, end: float) -> list[Bracket]:
@@ -266,6 +270,7 @@ def _summary(
     brackets: list[Bracket],
     run: RunRead,
 ) -> SliSummary:
+    count = seen.tracker.count if phase == "all" else seen.began.get(phase, 0)
     return SliSummary(
         sli=seen.sli,
         phase=phase,
@@ -281,6 +286,7 @@ def _summary(
         dropped=tally.dropped,
         lateness_p99_s=tally.lateness_p99_s(),
         control=seen.control,
+        more_outages=max(0, count - len(brackets)),
     )
 
 

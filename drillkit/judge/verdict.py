@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from drillkit.judge.bounds import judge_bounds
 from drillkit.judge.evidence import judge_evidence
+from drillkit.judge.findings import findings
 from drillkit.judge.gate_verdicts import Gated, judge_gates, judge_guards
-from drillkit.judge.headline import findings, headline, not_proven
+from drillkit.judge.headline import headline, not_proven
 from drillkit.judge.run_history import RunRead, read_run
 from drillkit.judge.run_outcome import aborted, refusal, shortcomings, touched
 from drillkit.judge.sample_stats import observe_samples, summaries
@@ -53,6 +55,10 @@ def judge(history: History) -> Verdict:
         holds=holds,
         exit_code=exit_code,
         headline=headline(holds, refused, unique, steps, slis, undos, bounded or not touched(run)),
+        owner=run.drill.owner if run.drill else "",
+        operator=run.opened.operator,
+        began=_date(history[0].at) if history else None,
+        ended=_date(history[0].at + run.end - history[0].mono) if history else None,
         refused=refused,
         aborted=abort.observed.removeprefix("aborted by ") if abort else "",
         crashed=run.crashed,
@@ -61,9 +67,17 @@ def judge(history: History) -> Verdict:
         steps=tuple(s.verdict for s in steps),
         slis=slis,
         undos=undos,
-        findings=findings(run, unique),
+        findings=findings(run, samples, unique, refused),
         not_proven=not_proven(run, steps, bounded, slis),
     )
+
+
+def _date(at: float) -> datetime | None:
+    """A moment as a date; None for one that no calendar has (a damaged journal)."""
+    try:
+        return datetime.fromtimestamp(round(at, 3), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _weighed(run: RunRead, gates: list[Gated], guards: list[Gated]) -> list[Judged]:

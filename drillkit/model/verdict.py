@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -42,6 +42,8 @@ class Finding:
     due: date | None = None
     advice: str = ""
     """What to do next."""
+    fault: str = ""
+    """What had been done just before it, the nearest in time: where to look, no proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +76,18 @@ class SliSummary:
     p99_s: float | None
     max_s: float | None
     outages: tuple[Outage, ...]
+    """The longest ones, in order of time."""
     longest_gap_s: float
     dropped: int
     lateness_p99_s: float
     control: bool = False
+    more_outages: int = 0
+    """Shorter ones beside these."""
+
+    @property
+    def outage_count(self) -> int:
+        """Of all."""
+        return len(self.outages) + self.more_outages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +159,14 @@ class Verdict:
     holds: Holds
     exit_code: ExitCode
     headline: str
+    owner: str = ""
+    """The drill's: who acts on what was found."""
+    operator: str = ""
+    """Who ran it."""
+    began: datetime | None = None
+    """Date of record 1, UTC."""
+    ended: datetime | None = None
+    """Last moment of the run itself, before any recovery."""
     refused: str = ""
     """Why nothing was touched, if so."""
     aborted: str = ""

@@ -113,7 +113,7 @@ def described(story: Story) -> str:
             for span in lane.spans
         ]
     for series in story.series:
-        outages = f"{len(series.outages)} outage{'' if len(series.outages) == 1 else 's'}"
+        outages = _outages_in_words(series)
         said.append(f"{series.sli}: {series.bad:,} of {series.sent:,} requests bad, {outages}.")
     return " ".join(said)
 
@@ -249,7 +249,7 @@ def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> 
 def _heading(series: Series, y: float) -> str:
     said = [f"{series.bad:,} of {series.sent:,} requests bad"]
     if series.outages:
-        said.append(f"{len(series.outages)} outage{'' if len(series.outages) == 1 else 's'}")
+        said.append(_outages_in_words(series))
     if series.dropped:
         said.append(f"{series.dropped:,} not sent by the prober itself")
     if series.bin_s > 1:
@@ -259,6 +259,13 @@ def _heading(series: Series, y: float) -> str:
         f'<text class="name" x="{LEFT}" y="{y + 8:.1f}">{escape(_short(series.sli, 60))}{control}'
         f'<tspan class="soft" dx="10">{escape(", ".join(said))}</tspan></text>'
     )
+
+
+def _outages_in_words(series: Series) -> str:
+    """`3 outages`; `1,234 outages, the 200 longest drawn`."""
+    count, drawn = max(series.outage_count, len(series.outages)), len(series.outages)
+    words = f"{count:,} outage{'' if count == 1 else 's'}"
+    return words if drawn == count else f"{words}, the {drawn} longest drawn"
 
 
 def _scale(y: float, most: str, unit: str) -> str:
@@ -333,17 +340,18 @@ def _bar(axis: Axis, b: Bin, most: float, y: float) -> str:
 
 
 def _latency(axis: Axis, series: Series, y: float) -> str:
-    """p95 of answered requests, in milliseconds; broken where nobody looked or nothing
+    """A percentile of answered requests, in milliseconds; broken where nobody looked or nothing
     was answered.
     """
-    bound = series.bound_p95_ms
+    bound = series.bound_ms
     most = _round_up(
         max(
-            [b.p95_ms for b in series.bins if b.p95_ms is not None] + ([bound] if bound else [])
+            [b.latency_ms for b in series.bins if b.latency_ms is not None]
+            + ([bound] if bound else [])
             or [1.0]
         )
     )
-    parts = [_scale(y, f"{most:g}", "p95, ms")]
+    parts = [_scale(y, f"{most:g}", f"{series.percentile}, ms")]
     parts += [_gap(axis, start, end, y) for start, end in series.gaps]
     if bound:
         at = y + PANEL - PANEL * bound / most
@@ -353,7 +361,7 @@ def _latency(axis: Axis, series: Series, y: float) -> str:
         parts.append(_text(WIDTH - RIGHT - 2, at - 3, "soft", f"bound {bound:g} ms", "end"))
     for piece in _pieces(series):
         points = [
-            f"{axis.x((b.start_s + b.end_s) / 2):.1f},{y + PANEL - PANEL * (b.p95_ms or 0) / most:.1f}"
+            f"{axis.x((b.start_s + b.end_s) / 2):.1f},{y + PANEL - PANEL * (b.latency_ms or 0) / most:.1f}"
             for b in piece
         ]
         if len(piece) == 1:  # a line needs two ends
@@ -368,10 +376,10 @@ def _pieces(series: Series) -> Iterable[list[Bin]]:
     piece: list[Bin] = []
     for b in series.bins:
         torn = piece and b.start_s - piece[-1].end_s > max(1.5, series.bin_s)
-        if piece and (torn or b.p95_ms is None):
+        if piece and (torn or b.latency_ms is None):
             yield piece
             piece = []
-        if b.p95_ms is not None:
+        if b.latency_ms is not None:
             piece.append(b)
     if piece:
         yield piece

@@ -1,7 +1,7 @@
 """The verdict as JUnit XML, which pipelines read: one test case for each judged thing.
 
-Violated is a failure, unknown an error (nobody knows), and what a refused drill did not do
-is skipped.
+Violated is a failure, unknown an error (nobody knows). Of a refused drill, why it was refused is an
+error, so that no pipeline takes it for passed; what it did not do is skipped.
 """
 
 from __future__ import annotations
@@ -148,7 +148,10 @@ def _case(
         else judged.advice
     )
     message = f"expected {judged.expected}, observed {judged.observed}"
-    kind = "skipped" if refused else "failure" if judged.holds is Holds.VIOLATED else "error"
+    kind = "failure" if judged.holds is Holds.VIOLATED else "error"
+    if refused:
+        is_why = isinstance(judged.about, GuardOf | GateOf | UndoOf | WholeRun)
+        kind = "error" if is_why else "skipped"
     _say(case, kind, message, beside)
     return case
 

@@ -27,7 +27,7 @@ from drillkit.model.evidence import (
 )
 from drillkit.model.subjects import GateOf, GuardOf, Subject, WholeRun
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds, Outage, StepVerdict, Verdict
+from drillkit.model.verdict import Holds, Outage, SliSummary, StepVerdict, Verdict
 from drillkit.report.charts import timeline
 from drillkit.report.report_model import Story
 from drillkit.report.rows import is_bound_of_step, row_of, step_pages
@@ -41,6 +41,9 @@ FOREVER_S = 1e10
 """No run lasts three hundred years; a journal that says so is damaged."""
 SIGNS = {Holds.MET: "✓", Holds.UNKNOWN: "?", Holds.VIOLATED: "✗"}
 _TICKS = re.compile(r"`([^`\n]+)`")
+_BLANKS = re.compile(r"\s+")
+_MARKS = re.compile(r"""[*\[\]|]|\\(?=[!-/:-@\[-`{-~]|$)""")
+"""What Markdown would take for its own; a backslash only where it would escape what follows."""
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 """Literal in code of Markdown; not everything that shows Markdown knows that."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -103,13 +106,21 @@ def _prose(text: object) -> Markup:
 
 
 def _markdown_text(value: object) -> object:
-    """What stands outside code in Markdown: no HTML, no links, no table ends."""
+    """Text as Markdown shows it to the letter: no HTML, no links, no table ends. What stands in
+    ticks stays code, in which a backslash escapes nothing. Blanks at an end stay: they part it from
+    what stands beside it.
+    """
     if isinstance(value, Ready | int | float):
         return value
-    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for mark in ("\\", "*", "[", "]", "|"):
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    text = _BLANKS.sub(" ", str(value))
+    return "".join(
+        _code(part) if i % 2 else _plain_markdown(part) for i, part in enumerate(_TICKS.split(text))
+    )
+
+
+def _plain_markdown(text: str) -> str:
+    text = _MARKS.sub(r"\\\g<0>", text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _code(value: object) -> Ready:
@@ -178,10 +189,10 @@ def _environment(*, html: bool) -> Environment:
     return environment
 
 
-def _outages(several: tuple[Outage, ...]) -> tuple[list[Outage], int]:
+def _outages(sli: SliSummary) -> tuple[list[Outage], int]:
     """The longest ones in order of time, and how many are left out."""
-    longest = sorted(several, key=lambda o: -o.most_s)[:OUTAGES]
-    return sorted(longest, key=lambda o: o.first_bad), max(0, len(several) - OUTAGES)
+    longest = sorted(sli.outages, key=lambda o: -o.most_s)[:OUTAGES]
+    return sorted(longest, key=lambda o: o.first_bad), sli.outage_count - len(longest)
 
 
 def _names(
@@ -198,9 +209,7 @@ def _names(
         "more_moments": more,
         "steady": _steady(verdict),
         "steps": step_pages(story, verdict.steps),
-        "outages": [
-            (s.sli, *_outages(s.outages)) for s in verdict.slis if s.phase == "all" and s.outages
-        ],
+        "outages": [(s.sli, *_outages(s)) for s in verdict.slis if s.phase == "all" and s.outages],
         "left": [undo for undo in verdict.undos if undo.outcome == "open"],
         "measures": story.of(Measure),
         "points": story.of(RecoveryPoint),

@@ -4,21 +4,26 @@ are too many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from drillkit.judge.histogram import merge, percentile_s
 from drillkit.judge.run_history import RunRead
+from drillkit.judge.sample_stats import sli_of
 from drillkit.judge.samples import begins, ends
 from drillkit.model.evidence import Sample
 from drillkit.model.records import History, Record
-from drillkit.model.verdict import Outage, Verdict
+from drillkit.model.subjects import BoundOf
+from drillkit.model.verdict import Holds, Outage, SliSummary, Verdict
 
 BINS = 480
 """Bins of a chart at most: more than a screen shows apart."""
 ROUND_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 OUTAGES = 200
 """Outages of a chart at most, the longest ones."""
+Percentile: TypeAlias = Literal["p95", "p99"]
+_SHARES: Mapping[Percentile, float] = {"p95": 0.95, "p99": 0.99}
 GAP_S = 1.5
 """Without samples for longer than this, nobody looked."""
 
@@ -32,7 +37,8 @@ class Bin:
     sent: int = 0
     bad: int = 0
     dropped: int = 0
-    p95_ms: float | None = None
+    latency_ms: float | None = None
+    """Of the series' percentile."""
 
     @property
     def per_s(self) -> float:
@@ -50,9 +56,16 @@ class Series:
     gaps: tuple[tuple[float, float], ...]
     """Times in which nobody looked."""
     outages: tuple[Outage, ...]
-    """Their times are those of the run's axis, not since it began."""
+    """Those that are drawn, the longest ones. Their times are those of the run's axis, not since it
+    began.
+    """
     bin_s: int
-    bound_p95_ms: float | None = None
+    percentile: Percentile = "p95"
+    """Which latency is drawn."""
+    bound_ms: float | None = None
+    """The tightest bound on it."""
+    outage_count: int = 0
+    """Of all, drawn or not."""
 
     @property
     def sent(self) -> int:
@@ -72,6 +85,7 @@ class _Growing:
     """A series while its samples come."""
 
     control: bool
+    percentile: Percentile
     bins: list[Bin] = field(default_factory=list)
     latency: dict[int, int] = field(default_factory=dict)
     """Of the last bin, which is not over yet."""
@@ -90,11 +104,14 @@ def series_of(
     growing: dict[str, _Growing] = {}
     for record in history:
         if isinstance(sample := record.entry, Sample):
-            found = growing.setdefault(sample.sli, _Growing(sample.control))
+            found = growing.get(sample.sli)
+            if found is None:
+                shown = _percentile_shown(run, verdict, sample.sli)
+                found = growing[sample.sli] = _Growing(sample.control, shown)
             _put(found, sample, record, begin, bin_s)
-    outages = {s.sli: s.outages for s in verdict.slis if s.phase == "all"}
+    whole = {s.sli: s for s in verdict.slis if s.phase == "all"}
     return tuple(
-        _series(sli, found, outages.get(sli, ()), bin_s, _bound_p95_ms(run, sli))
+        _series(sli, found, whole.get(sli), bin_s, _bound_ms(run, sli, found.percentile))
         for sli, found in sorted(growing.items(), key=lambda item: (item[1].control, item[0]))
     )
 
@@ -122,34 +139,63 @@ def _put(found: _Growing, sample: Sample, record: Record, begin: float, bin_s: i
 
 def _finish(found: _Growing) -> None:
     if found.bins:
-        p95 = percentile_s(found.latency, 0.95)
-        found.bins[-1].p95_ms = None if p95 is None else p95 * 1000
+        latency_s = percentile_s(found.latency, _SHARES[found.percentile])
+        found.bins[-1].latency_ms = None if latency_s is None else latency_s * 1000
         found.latency = {}
 
 
 def _series(
-    sli: str, found: _Growing, outages: Iterable[Outage], bin_s: int, bound: float | None
+    sli: str, found: _Growing, whole: SliSummary | None, bin_s: int, bound_ms: float | None
 ) -> Series:
     _finish(found)
     if bin_s > 1:
         found.bins[-1].end_s = max(
             found.bins[-1].start_s + 1.0, min(found.bins[-1].end_s, found.until_s or 0.0)
         )
-    longest = sorted(outages, key=lambda o: -o.most_s)[:OUTAGES]
-    shown = tuple(sorted(longest, key=lambda o: o.first_bad))
-    return Series(sli, found.control, tuple(found.bins), tuple(found.gaps), shown, bin_s, bound)
+    longest = sorted(whole.outages if whole else (), key=lambda o: -o.most_s)[:OUTAGES]
+    return Series(
+        sli,
+        found.control,
+        tuple(found.bins),
+        tuple(found.gaps),
+        tuple(sorted(longest, key=lambda o: o.first_bad)),
+        bin_s,
+        found.percentile,
+        bound_ms,
+        whole.outage_count if whole else 0,
+    )
 
 
-def _bound_p95_ms(run: RunRead, sli: str) -> float | None:
-    """The tightest declared bound on a probe's 95th percentile."""
+def _percentile_shown(run: RunRead, verdict: Verdict, sli: str) -> Percentile:
+    """The one whose bound was broken, else the one that has a bound; p95 where there is no telling
+    them apart.
+    """
+    judged = [*verdict.bounds, *(j for step in verdict.steps for j in step.judged)]
+    broken = {
+        j.about.bound
+        for j in judged
+        if j.holds is Holds.VIOLATED
+        and isinstance(j.about, BoundOf)
+        and sli_of(run, j.about.sli) == sli
+    }
+    for wanted in (broken.__contains__, lambda p: _bound_ms(run, sli, p) is not None):
+        for percentile in _SHARES:
+            if wanted(percentile):
+                return percentile
+    return "p95"
+
+
+def _bound_ms(run: RunRead, sli: str, percentile: Percentile) -> float | None:
+    """The tightest declared bound on a percentile of a probe."""
     hypotheses = [run.drill.hypothesis] if run.drill else []
     hypotheses += [
         s.declared.hypothesis for s in run.steps.values() if s.declared and s.declared.hypothesis
     ]
     limits = [
-        bounds.p95.total_seconds() * 1000
+        limit.total_seconds() * 1000
         for hypothesis in hypotheses
         for name, bounds in hypothesis.during.items()
-        if bounds.p95 is not None and (run.slos[name].sli if name in run.slos else name) == sli
+        if sli_of(run, name) == sli
+        and (limit := bounds.p95 if percentile == "p95" else bounds.p99) is not None
     ]
     return min(limits, default=None)

@@ -4,6 +4,7 @@ from outages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,7 +106,9 @@ def moments(history: History, run: RunRead, verdict: Verdict) -> tuple[Moment, .
         return Moment(at_s, _time_of_day(first.at + at_s), said.what, said.objects, said.tone)
 
     found = [moment(said, at_s) for said, at_s in _from_records(history)]
-    found += [moment(said, (said.at or 0.0) - first.mono) for said in _from_outages(verdict)]
+    found += [
+        moment(said, min(said.at or 0.0, run.end) - first.mono) for said in _from_outages(verdict)
+    ]
     if verdict.crashed:
         found.append(
             moment(
@@ -289,7 +292,8 @@ def _from_outages(verdict: Verdict) -> Iterator[_Said]:
     for sli in verdict.slis:
         if sli.phase != "all":
             continue
-        for outage in sorted(sli.outages, key=lambda o: -o.most_s)[:OUTAGES]:
+        told = sorted(sli.outages, key=lambda o: -o.most_s)[:OUTAGES]
+        for outage in told:
             if outage.ended and outage.most_s < SHORT_S:
                 words = f"{sli.sli} fails: {outage.bad:,} bad, an outage of {bracket(outage)}"
                 yield _Said(words, tone="bad", at=outage.first_bad)
@@ -301,6 +305,10 @@ def _from_outages(verdict: Verdict) -> Iterator[_Said]:
                     f"of {bracket(outage)}"
                 )
                 yield _Said(words, tone="good", at=outage.last_bad)
+        if more := sli.outage_count - len(told):
+            words = f"{sli.sli} failed {more:,} more {'time' if more == 1 else 'times'}"
+            longest = f"none for longer than {format_duration(round(told[-1].most_s, 2))}"
+            yield _Said(f"{words}, {longest}", tone="bad", at=math.inf)
 
 
 def bracket(outage: Outage) -> str:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
@@ -37,7 +37,7 @@ from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.plan import survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
-from drillkit.runner.guards import AbortGuards, check_start
+from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
@@ -187,6 +187,8 @@ class _Run:
             self._open()
             self.fence.check()
             self._phases()
+        except GuardSaysNo as why:
+            self.fence.close(str(why))  # the journal has it already
         except Refused as why:
             if self.stopper.aborted is None:
                 self._refuse("start", str(why))
@@ -268,21 +270,14 @@ class _Run:
                 self.request.freezes,
                 self.metrics.start_guard,
             )
-            if self.lock is not None:
-                self.lock.take(
-                    self.journal,
-                    self.request.names.id,
-                    operator(),
-                    self.request.wait_for_lock_s,
-                    self.fence,
-                )
+            self._take_lock()
             self.probes.start(self.place.lock.fd)
             self.metrics.start()
         with self._phase("before"):
             if why := self.steady.hold(
                 "before", drill.hypothesis.before, default_within=drill.settle
             ):
-                raise Refused(why)
+                raise GuardSaysNo(why)
             self.metrics.check()
         self.guards.begin()
         self.metrics.begin()
@@ -306,6 +301,11 @@ class _Run:
             with contextlib.suppress(JournalLost):
                 self.journal.append(PhaseEnded(name), durable=False)
 
+    def _say_no(self, guard: str, why: str) -> NoReturn:
+        """Raises GuardSaysNo."""
+        self._refuse(guard, why)
+        raise GuardSaysNo(why)
+
     def _refuse(self, guard: str, why: str) -> None:
         with contextlib.suppress(JournalLost):
             self.journal.append(GuardDecided("start", guard, Holds.VIOLATED, why))
@@ -318,6 +318,17 @@ class _Run:
             with contextlib.suppress(DrillError, OSError):
                 if (arguments := self.request.bind(step, None)) is not None:
                     kind_named(step.uses).warm(arguments, self._act(step, self.deadline))
+
+    def _take_lock(self) -> None:
+        if self.lock is None:
+            return
+        names, wait_s = self.request.names, self.request.wait_for_lock_s
+        try:
+            self.lock.take(self.journal, names.id, operator(), wait_s, self.fence)
+        except Refused as why:
+            if self.fence.closed.is_set():
+                raise
+            self._say_no("lock", str(why))
 
     def _check_target(self) -> None:
         """Nothing is begun on a cluster that cannot say which one it is."""
@@ -334,7 +345,7 @@ class _Run:
         )
         self.fence.check()
         if plan.problems:
-            raise Refused("; ".join(plan.problems))
+            self._say_no("plan", "; ".join(plan.problems))
         self.plan = plan
 
     def _look(self, step: Step) -> None:

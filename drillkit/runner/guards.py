@@ -18,6 +18,10 @@ from drillkit.runner.start_guards import decisions
 from drillkit.spec.freezes import Freeze
 
 
+class GuardSaysNo(Refused):
+    """A drill may not start, and the journal says already why."""
+
+
 class AbortGuards:
     """Watches the samples as they come and aborts the run when a guard of `guards.abort` fires."""
 
@@ -61,10 +65,10 @@ def check_start(
     freezes: Mapping[str, Freeze],
     by_metrics: Callable[[Guard], tuple[Holds, str]],
 ) -> None:
-    """Decide the window and the guards of `guards.start`. Raises Refused for the first that says
+    """Decide the window and the guards of `guards.start`. Raises GuardSaysNo for the first that says
     no, and for one that nobody can decide. See `start_guards.decisions`.
     """
     for decision in decisions(drill, utc(clock.now()), freezes, by_metrics):
         journal.append(GuardDecided("start", decision.guard, decision.holds, decision.why))
         if decision.holds is not Holds.MET:
-            raise Refused(f"{decision.guard}: {decision.why}")
+            raise GuardSaysNo(f"{decision.guard}: {decision.why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from drillkit.judge import judge
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import Drill
 from drillkit.model.evidence import Activity, Check, Mark, Note
-from drillkit.model.subjects import BoundOf, GateOf, ObjectiveOf
+from drillkit.model.subjects import BoundOf, GateOf, GuardOf, ObjectiveOf
 from drillkit.model.verdict import (
     Finding,
     Holds,
@@ -102,6 +103,10 @@ def test_a_drill_whose_bounds_hold_is_met_down_to_the_last_field() -> None:
         exit_code=0,
         headline="met: 6 of 400 requests lost (bound 20), longest gap 0.35 s (bound 5 s), "
         "recovered in 2.1 s (bound 2 min)",
+        owner="platform@example.com",
+        operator="me@here",
+        began=datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC),
+        ended=datetime(2027, 1, 15, 8, 1, 1, tzinfo=UTC),
         gates=(
             Judged(about=GateOf("before", "web"), records=(12, 21, 22), **gate),  # type: ignore[arg-type]
             Judged(about=GateOf("after", "web"), records=(57, 66, 67), **gate),  # type: ignore[arg-type]
@@ -180,6 +185,7 @@ def test_too_many_lost_requests_are_violated() -> None:
         records=(27, 50),
         owner="platform@example.com",
         advice="look at the causes and when they came: retries, time-outs, what the service calls",
+        fault="delete pod of step kill on pod/shop/web-1, at that moment",
     )
 
 
@@ -651,6 +657,62 @@ def test_a_start_guard_refuses() -> None:
     )
     verdict = judge(tape.history())
     assert (verdict.exit_code, verdict.refused) == (4, f"alerts: x: {why}")
+
+
+@pytest.mark.parametrize("guard", ["start", "plan"])
+def test_a_refusal_is_one_finding(guard: str) -> None:
+    """Older journals repeat a declared guard or a gate under `start`."""
+    why = "namespace shopp: there is none"
+    alone = Tape(web()).add(
+        1.0, "guard.decided", place="start", guard=guard, holds="violated", why=why
+    )
+    (found,) = judge(alone.closed(2).history()).findings
+    assert (found.about, found.observed) == (GuardOf("start", guard), why)
+    assert "drillkit plan" in found.advice
+    assert "wait until the guard holds" not in found.advice
+    repeated = Tape(web()).gate(1.0, "before", "web", "violated", 120, 200)
+    repeated.add(2.0, "guard.decided", place="start", guard="start", holds="violated", why="web")
+    (found,) = judge(repeated.closed(3).history()).findings
+    assert found.about == GateOf("before", "web")
+
+
+def test_a_budget_without_events_is_looked_at_with_the_command_for_it() -> None:
+    guard = "budget: api-availability, left: 50%"
+    tape = Tape(web()).add(
+        1.0,
+        "guard.decided",
+        place="start",
+        guard=guard,
+        holds="unknown",
+        why="no events in the window",
+    )
+    verdict = judge(tape.closed(2).history())
+    (found,) = verdict.findings
+    assert "drillkit slo check api-availability" in found.advice
+    assert verdict.refused == f"{guard}: no events in the window"
+
+
+def test_a_verdict_says_whose_it_is_and_when() -> None:
+    verdict = judge(pod_delete().history())
+    assert (verdict.owner, verdict.operator) == ("platform@example.com", "me@here")
+    data = to_data(verdict)
+    assert data["began"] == "2027-01-15T08:00:00+00:00"
+    assert data["ended"] == "2027-01-15T08:01:01+00:00"
+
+
+def test_a_broken_bound_names_the_fault_before_it() -> None:
+    delete = Activity(
+        "delete pods", "method", "action", "succeeded", 1, None, 1.0, targets=("pod/shop/web-1",)
+    )
+    tape = pod_delete(bad=[(21.4, 29)]).see(21.6, delete, step="kill")
+    assert finding(judge(tape.history()), "during/web/longest_gap").fault == (
+        "\u201cdelete pods\u201d of step kill on pod/shop/web-1, 0.4 s before"
+    )
+    assert finding(judge(pod_delete(bad=[(21.4, 29)]).history()), "during/web/bad").fault == (
+        "delete pod of step kill on pod/shop/web-1, 0.4 s before"
+    )
+    early = judge(pod_delete(bad=[(20.2, 27)]).history())
+    assert finding(early, "during/web/longest_gap").fault == "", "it began before anything was done"
 
 
 def test_a_run_that_holds_a_lease_and_is_refused_touched_nothing() -> None:

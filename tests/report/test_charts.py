@@ -101,6 +101,50 @@ def test_latency_is_not_drawn_where_nothing_was_answered_and_its_bound_is() -> N
     assert "bound 100 ms" in svg
 
 
+def test_the_percentile_that_broke_its_bound_is_drawn_with_it() -> None:
+    """One in twenty-five is slow: p95 is well, p99 is not."""
+    during = {"web": {"p95": "100ms", "p99": "200ms"}}
+    tape = Tape(drill(probes=WEB, hypothesis={"during": during}, steps=[KILL]))
+    tape.phase("steps", 1, 59).step("kill", 1, 59).mark("kill", disrupted=2.0)
+    slow = {
+        at + part: value for at in range(0, 60, 2) for part, value in ((0.0, 0.5), (0.1, 0.005))
+    }
+    story = story_of(tape.probe("web", 0, 60, rate=10, slow=slow).history())
+    (series,) = story.series
+    assert (series.percentile, series.bound_ms) == ("p99", 200)
+    assert max(b.latency_ms or 0 for b in series.bins) >= 500
+    svg = timeline(story)
+    assert "p99, ms" in svg
+    assert "bound 200 ms" in svg
+
+
+def test_the_number_of_outages_is_that_of_all_and_not_of_those_that_are_drawn() -> None:
+    bad = [(at + 0.5, at + 0.6) for at in range(2, 330)]
+    history = run(until=340, bad=bad).closed(341).history()
+    story = story_of(history)
+    (series,) = story.series
+    assert (len(series.outages), series.outage_count) == (200, 328)
+    assert "328 outages, the 200 longest drawn" in timeline(story)
+    assert "328 outages" in described(story)
+    last = story.moments[-1].text
+    assert last == "web failed 318 more times, none for longer than 0.2 s"
+    files = render(history, judge(history), "hash")
+    assert "and 308 shorter ones" in files["report.md"]
+    assert "and 308 shorter ones" in files["report.html"]
+
+
+def test_outages_that_were_not_even_kept_are_counted() -> None:
+    bad = [
+        (at + part - 0.05, at + part + 0.05)
+        for at in range(2, 1202)
+        for part in (0.1, 0.3, 0.5, 0.7)
+    ]
+    verdict = judge(run(until=1210, bad=bad).history())
+    whole = verdict.slis[-1]
+    assert whole.outage_count == 4800 > len(whole.outages)
+    assert next(s for s in verdict.slis if s.phase == "during").outage_count == 4800
+
+
 def test_what_the_prober_did_not_send_is_told() -> None:
     svg = timeline(story_of(run(dropped={20: 3}).history()))
     assert "3 not sent by the prober itself" in svg

@@ -119,8 +119,10 @@ def test_a_pipeline_reads_failures_errors_and_skips() -> None:
     found = outcomes(junit_of("not-believed"))
     assert found["pod-delete.during/web during the steps: failed requests"] == "error"
     found = outcomes(junit_of("refused"))
-    assert set(found.values()) == {"passed", "skipped"}
-    assert found["pod-delete.guard/start"] == "skipped"
+    assert found["pod-delete.guard/start"] == "error", (
+        "no pipeline takes a refused drill for passed"
+    )
+    assert found["pod-delete.step.kill/kill"] == "skipped"
     assert outcomes(junit_of("dirty"))["pod-delete.cleanup/rds/drill-copy"] == "error"
     assert outcomes(junit_of("aborted"))["pod-delete.abort/abort"] == "failure"
     assert outcomes(junit_of("recovered"))["pod-delete.run/end of the run"] == "error"

@@ -47,6 +47,31 @@ def test_a_phone_scrolls_tables_and_not_the_page(page: Browser) -> None:
         assert page.ask("document.documentElement.scrollWidth") <= 420
 
 
+@pytest.mark.parametrize("width", [390, 500, 720, 801])
+def test_no_word_of_a_table_stands_on_another_however_narrow_the_screen(
+    page: Browser, width: int
+) -> None:
+    for story in ("violated", "restore", "refused"):
+        page.open(STORED / story / "report.html", width=width)
+        assert page.ask(OVERPRINTED) == []
+        assert page.ask("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_is_told_that_the_chart_goes_on(page: Browser) -> None:
+    shown = "[...document.querySelectorAll('.sideways')].filter(e => e.offsetHeight).length"
+    cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    page.open(STORED / "violated" / "report.html", width=390)
+    assert page.ask(shown) == page.ask(cut) == 2
+    page.open(STORED / "violated" / "report.html", width=1100)
+    assert page.ask(shown) == page.ask(cut) == 0
+
+
+OVERPRINTED = """(() => [...document.querySelectorAll('table.fixed td, table.fixed th')]
+  .filter(cell => cell.offsetHeight && cell.scrollWidth > cell.clientWidth + 1)
+  .map(cell => cell.innerText))()"""
+"""Cells whose text is wider than they are."""
+
+
 def test_words_in_the_dark_can_be_read(page: Browser) -> None:
     """Contrast as WCAG 2.2 counts it: at least 4.5 to 1 for text."""
     for dark in (False, True):

@@ -1,3 +1,3 @@
 """drillkit rehearses disasters and proves what came of them."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -125,6 +125,12 @@ def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
         process.stdout.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="Write stored reports and listings anew."
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs real time may be tried again, and nothing else: a busy machine is no fault."""
     for item in items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,12 @@ from drillkit.checks.expectation import Expectation, as_number, scalar
 from drillkit.checks.reader import one_row, opened
 from drillkit.clients import command
 from drillkit.clients.http_get import fetch
+from drillkit.model.codec import from_data
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
 from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
+
+GROUP = "drillkit.checks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +39,65 @@ class CheckKind:
     """One kind of check."""
 
     default: Expectation
+    """What it is compared with when the drill says nothing."""
     look: Callable[[Context, Copy, StepCheck], Look]
+    """Reads once. Raises DrillError when it cannot: then the check is tried again in its time, and
+    its last word is that nobody could look.
+    """
     said: Callable[[StepCheck], str]
+    """Its name in the report, where the drill gives none."""
     reads_database: bool = True
+    """It reads data that do not change by themselves: what was read stands."""
+    Arguments: type | None = None
+    """A frozen dataclass: its fields are the keys of `with`. Only of checks of other packages."""
+
+    def arguments(self, check: StepCheck) -> Any:
+        """What stands in the check's `with`, as `Arguments`."""
+        return from_data(self.Arguments, dict(check.with_)) if self.Arguments else None
 
 
 def key_of(check: StepCheck) -> str:
     """`sql`, `http`, ...: what a check is about. Raises UsageError for one without a subject."""
-    for key in KINDS:
-        if getattr(check, key) not in (None, False):
-            return key
-    raise UsageError(f"expected one of {', '.join(KINDS)} in a check, found none")
+    if not check.subjects:
+        raise UsageError(f"expected one of {', '.join(check.SUBJECTS)} in a check, found none")
+    return check.subjects[0]
 
 
 def kind_of(check: StepCheck) -> CheckKind:
-    """The kind of a check. Raises UsageError for one without a subject."""
-    return KINDS[key_of(check)]
+    """The kind of a check. Raises UsageError for one without a subject, or that is not
+    installed.
+    """
+    return plugged_in(str(check.uses)) if key_of(check) == "uses" else KINDS[key_of(check)]
+
+
+def plugged_in(name: str) -> CheckKind:
+    """A check that another package brings. Raises UsageError when none of that name is there."""
+    points = _entry_points()
+    if name not in points:
+        known = ", ".join(f"`{key}`" for key in sorted(points)) or "none"
+        raise UsageError(
+            f"expected an installed check `{name}` (an entry point of group `{GROUP}`); "
+            f"installed: {known}"
+        )
+    try:
+        found = points[name].load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"check `{name}` ({points[name].value}) cannot be loaded: {error}"
+        ) from error
+    if not isinstance(found, CheckKind):
+        raise UsageError(
+            f"check `{name}`: expected a CheckKind at {points[name].value}, found "
+            f"{type(found).__name__}"
+        )
+    return found
+
+
+@functools.cache
+def _entry_points() -> Mapping[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def _words(copy: Copy) -> Dialect:

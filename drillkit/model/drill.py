@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from drillkit.model.evidence import Scalar
 from drillkit.model.units import Cadence, OutOf, Rate, Share
@@ -138,8 +138,20 @@ class Objectives:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCheck:
     """A check on what a step left. Exactly one of `sql`, `rows`, `newest`, `checksum`, `canary`,
-    `http`, `command`.
+    `http`, `command`, `uses`.
     """
+
+    SUBJECTS: ClassVar[tuple[str, ...]] = (
+        "sql",
+        "rows",
+        "newest",
+        "checksum",
+        "canary",
+        "http",
+        "command",
+        "uses",
+    )
+    """Keys that say what it is about."""
 
     sql: str | None = None
     """A query that gives one value. Run in a read-only transaction."""
@@ -161,6 +173,10 @@ class StepCheck:
     """Name of the heartbeat whose newest row must be found and signed."""
     command: tuple[str, ...] | None = None
     """A command that must end with 0; its output is the value."""
+    uses: str | None = None
+    """Name of a check that another package brings."""
+    with_: Mapping[str, Scalar] = field(default_factory=dict)
+    """Arguments of the check that `uses` names."""
     expect: str | None = None
     """`> 0`, `== 42`, `matches ^ok`; default: the check's own idea of success."""
     name: str | None = None
@@ -179,6 +195,11 @@ class StepCheck:
     """
     within: timedelta = timedelta(minutes=2)
     """How long to try until it passes."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Those of `SUBJECTS` that are given."""
+        return tuple(key for key in self.SUBJECTS if getattr(self, key) not in (None, False))
 
 
 OnFailure: TypeAlias = Literal["stop", "continue"]

@@ -324,20 +324,47 @@ def _place(path: Trail) -> str:
 def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     if isinstance(wanted, Unresolved):
         return
-    keys = ("sql", "rows", "newest", "checksum", "canary", "http", "command")
-    subjects = [key for key in keys if getattr(wanted, key) not in (None, False)]
+    keys, subjects = wanted.SUBJECTS, wanted.subjects
     if len(subjects) != 1:
         found = " and ".join(f"`{s}`" for s in subjects) or "none"
         known_keys = ", ".join(f"`{key}`" for key in keys[:-1])
         yield path, f"expected exactly one of {known_keys} and `{keys[-1]}`, found {found}"
     elif subjects[0] in ("rows", "newest", "checksum") and wanted.table is None:
         yield (*path, subjects[0]), "expected `table:` beside it"
+    else:
+        yield from _plugged_in(wanted, path)
     if known(wanted.expect) and not re.match(r"(==|!=|>=|<=|>|<)\s*\S|matches\s+\S", wanted.expect):
         yield (
             (*path, "expect"),
             f"expected such as `> 0`, `== 42` or `matches ^ok`, found {quoted(wanted.expect)}",
         )
     yield from positive(wanted.within, (*path, "within"))
+
+
+def _plugged_in(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
+    """What a check of another package says of its arguments."""
+    if wanted.uses is None:
+        if wanted.with_:
+            yield (*path, "with"), "`with` goes with `uses`; leave it out"
+        return
+    if not known(wanted.uses):
+        return
+    from drillkit.checks.kinds import plugged_in
+    from drillkit.spec.drills import bind_arguments
+
+    try:
+        kind = plugged_in(wanted.uses)
+    except UsageError as error:
+        yield (*path, "uses"), str(error)
+        return
+    if kind.Arguments is None:
+        if wanted.with_:
+            yield (*path, "with"), f"a check `{wanted.uses}` has no arguments; leave it out"
+        return
+    try:
+        bind_arguments(kind.Arguments, wanted.with_, f"check `{wanted.uses}`", {})
+    except SpecError as error:
+        yield (*path, "with"), str(error)
 
 
 def _outputs(drill: Drill) -> Iterator[Complaint]:

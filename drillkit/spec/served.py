@@ -91,17 +91,18 @@ def _evidence(
 
 
 def _check(wanted: StepCheck, kind: Kind[Any], path: Trail) -> Iterator[tuple[Trail, str]]:
-    keys = ("sql", "rows", "newest", "checksum", "canary", "http", "command")
-    subject = next((key for key in keys if getattr(wanted, key) not in (None, False)), None)
-    if subject is None:
+    from drillkit.steps.base import DATABASE_CHECKS
+
+    if not wanted.subjects:
         return
+    subject = wanted.subjects[0]
     served = subject
     if subject == "http" and isinstance(wanted.http, Mapping):
         served = "service"
     if served not in kind.checks:
         yield (*path, subject), _unserved(served, kind)
         return
-    reads_database = subject not in ("http", "command")
+    reads_database = subject in DATABASE_CHECKS
     if kind.asks_instances and reads_database and wanted.instance is None:
         yield (
             (*path, subject),

@@ -32,8 +32,8 @@ T = TypeVar("T")
 Objective: TypeAlias = Literal["rto", "rpo", "recovery", "detect"]
 DATABASE_CHECKS = frozenset({"sql", "rows", "newest", "checksum", "canary"})
 """Checks that read a database."""
-FROM_HERE = frozenset({"http", "command"})
-"""Checks that need nothing but this machine."""
+FROM_HERE = frozenset({"http", "command", "uses"})
+"""Checks that need nothing but this machine, and those of other packages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ def test_slos_are_found_in_the_files_of_the_project(spec: Spec) -> None:
         ),
         (
             "[{uses: velero.restore, with: {source: s}, checks: [{}]}]",
-            "and `command`, found none",
+            "and `uses`, found none",
         ),
         (
             "[{uses: velero.restore, with: {source: s}, checks: [{sql: s, expect: many}]}]",

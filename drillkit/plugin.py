@@ -1,0 +1,150 @@
+"""What authors of step kinds, undos, faults and checks import.
+
+Everything here keeps its meaning within a minor version; it changes on purpose only, with a line in
+the changelog. What is not here may change without notice. `drillkit docs extending` tells how the
+parts are used, and which entry points make them known.
+"""
+
+from __future__ import annotations
+
+from drillkit.checks.context import Context, Copy
+from drillkit.checks.expectation import Expectation
+from drillkit.checks.kinds import CheckKind, Look
+from drillkit.checks.verify import verify
+from drillkit.clients import Clients
+from drillkit.clients.chaostoolkit.session import WorkerSession
+from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
+from drillkit.faults.context import (
+    achieved,
+    disrupted,
+    end_now,
+    expires,
+    fault,
+    here,
+    hold,
+    in_effect,
+    recovered,
+    say,
+    seconds,
+    tell,
+    touched,
+    wait,
+    whole,
+)
+from drillkit.faults.pod_selection import Victims, choose_pods
+from drillkit.journal.book import Book, Planned
+from drillkit.model.drill import Objectives, StepCheck, Target
+from drillkit.model.effects import Irreversible, Undo, Undone
+from drillkit.model.errors import (
+    Absent,
+    Blocked,
+    CallError,
+    Conflict,
+    Denied,
+    DrillError,
+    Invalid,
+    NotOurs,
+    Refused,
+    StepFailed,
+    StepUnknown,
+    TargetError,
+    Throttled,
+    Unanswered,
+    Unavailable,
+    Unreachable,
+    UsageError,
+)
+from drillkit.model.evidence import (
+    Activity,
+    Alert,
+    Attachment,
+    Check,
+    Comparison,
+    Evidence,
+    Mark,
+    Measure,
+    Note,
+    Reading,
+    RecoveryPoint,
+    Scalar,
+)
+from drillkit.model.prospect import Prospect
+from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
+
+__all__ = [
+    "DATABASE_CHECKS",
+    "FROM_HERE",
+    "Absent",
+    "Act",
+    "Activity",
+    "Alert",
+    "Attachment",
+    "Blocked",
+    "Book",
+    "CallError",
+    "Check",
+    "CheckKind",
+    "Clients",
+    "Clock",
+    "Comparison",
+    "Conflict",
+    "Context",
+    "Copy",
+    "Deadline",
+    "DeadlineOver",
+    "Denied",
+    "DrillError",
+    "Evidence",
+    "Expectation",
+    "Fence",
+    "Invalid",
+    "Irreversible",
+    "Kind",
+    "Look",
+    "Mark",
+    "Measure",
+    "NotOurs",
+    "Note",
+    "Objectives",
+    "Planned",
+    "Prospect",
+    "Reading",
+    "RecoveryPoint",
+    "Refused",
+    "RunNames",
+    "Scalar",
+    "StepCheck",
+    "StepFailed",
+    "StepUnknown",
+    "Target",
+    "TargetError",
+    "Throttled",
+    "Unanswered",
+    "Unavailable",
+    "Undo",
+    "UndoAction",
+    "UndoContext",
+    "Undone",
+    "Unreachable",
+    "UsageError",
+    "Victims",
+    "WorkerSession",
+    "achieved",
+    "choose_pods",
+    "disrupted",
+    "end_now",
+    "expires",
+    "fault",
+    "here",
+    "hold",
+    "in_effect",
+    "recovered",
+    "say",
+    "seconds",
+    "tell",
+    "touched",
+    "verify",
+    "wait",
+    "whole",
+]

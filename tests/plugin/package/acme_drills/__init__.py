@@ -1,0 +1,1 @@
+"""Drills for Acme's status board, written with nothing but `drillkit.plugin`."""

@@ -1,0 +1,105 @@
+"""A step, an undo, a fault and a check of another package do what drillkit's own do."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.plugin.conftest import Acme
+
+
+def until(look: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while not look():
+        assert time.monotonic() < end, f"expected {what}"
+        time.sleep(0.02)
+
+
+def test_a_kind_that_is_installed_is_listed_with_its_reference(acme: Acme) -> None:
+    assert "acme.notice" in acme("kinds").out
+    shown = acme("kinds", "acme.notice").out
+    assert "Put a notice up on the status board" in shown
+    assert "What users read." in shown
+
+
+def test_its_drill_is_valid_and_its_mistakes_have_their_place(acme: Acme) -> None:
+    assert acme("validate").code == 0
+    drill = acme.line.folder / "drills" / "tell-and-freeze.yaml"
+    right = drill.read_text()
+    for wrong, instead, said in (
+        ('stays: "${stays}"', "stay: 1s", "did you mean `stays`?"),
+        (
+            "uses: acme.notice-is-up, ",
+            "uses: acme.notice-is-down, ",
+            "installed: `acme.notice-is-up`",
+        ),
+        ('with: {board: "${board}"}}]', 'with: {bord: "x"}}]', "did you mean `board`?"),
+    ):
+        drill.write_text(right.replace(wrong, instead, 1))
+        ran = acme("validate")
+        assert ran.code == 2, ran.said
+        assert said in ran.said
+        assert "tell-and-freeze.yaml:" in ran.said
+
+
+def test_without_the_package_the_drill_is_refused_by_name(acme: Acme) -> None:
+    ran = acme.line("validate")
+    assert ran.code == 2
+    assert "acme.notice" in ran.said
+
+
+@pytest.mark.slow
+def test_it_is_planned_run_judged_and_undone(acme: Acme) -> None:
+    planned = acme("plan", "tell-and-freeze", "-t", "sandbox")
+    assert planned.code == 0, planned.said
+    for said in ("puts up board/drill", "freezes the board for 2s", "board/frozen"):
+        assert said in planned.out
+    assert acme.board.changes == []
+
+    ran = acme("run", "tell-and-freeze", "-t", "sandbox", "--yes")
+    assert ran.code == 0, ran.said
+    verdict = acme.line.verdict("tell-and-freeze")
+    assert verdict["holds"] == "met"
+    assert acme.board.entries == {}
+    assert acme.board.changes == ["PUT drill", "PUT frozen", "DELETE frozen", "DELETE drill"]
+    assert {u["resource"]: u["outcome"] for u in verdict["undos"] if "board" in u["resource"]} == {
+        "board/drill": "undone",
+        "board/frozen": "undone",
+    }
+    assert (
+        "notice drill is up" in (acme.line.run_folder("tell-and-freeze") / "report.md").read_text()
+    )
+
+
+@pytest.mark.slow
+def test_a_frozen_board_that_somebody_thaws_proves_nothing(acme: Acme) -> None:
+    process = acme.start("run", "tell-and-freeze", "-t", "sandbox", "--yes", duration="6s")
+    try:
+        until(lambda: "frozen" in acme.board.entries, "a frozen board")
+        time.sleep(1.5)
+        del acme.board.entries["frozen"]
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 3, out + err
+    assert "somebody thawed it" in out + err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("entry", "sets"), [("drill", {"stays": "60s"}), ("frozen", {"duration": "60s"})]
+)
+def test_a_killed_run_is_recovered(acme: Acme, entry: str, sets: dict[str, str]) -> None:
+    process = acme.start("run", "tell-and-freeze", "-t", "sandbox", "--yes", **sets)
+    try:
+        until(lambda: entry in acme.board.entries, f"{entry} on the board")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    ran = acme("recover")
+    assert ran.code == 0, ran.said
+    assert acme.board.entries == {}
+    assert f"board/{entry}" in ran.said

@@ -13,6 +13,8 @@ from drillkit.checks.context import Context, Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.checks.kinds import key_of, kind_of
 from drillkit.clients.aws.polling import poll
+from drillkit.clients.kube.permissions import needs
+from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
 from drillkit.clock import DeadlineOver
 from drillkit.judge.evidence import passes
 from drillkit.model.drill import StepCheck
@@ -28,6 +30,7 @@ from drillkit.model.errors import (
     UsageError,
 )
 from drillkit.model.evidence import Check, Evidence
+from drillkit.model.permissions import Permission
 from drillkit.secrets.encoding import capped
 
 RETRY_CAP_S = 5.0
@@ -177,13 +180,14 @@ def problems_of(
     return found
 
 
-def permissions_of(checks: Sequence[StepCheck], namespace: str) -> tuple[str, ...]:
+def permissions_of(checks: Sequence[StepCheck], namespace: str) -> tuple[Permission, ...]:
     """Permissions of the cluster that the checks need."""
     if not any(check.from_ == "cluster" for check in checks):
         return ()
-    made = [
-        f"{verb} {what} {namespace}"
-        for what in ("jobs.batch", "secrets")
-        for verb in ("create", "get", "delete")
-    ]
-    return (*made, f"list pods {namespace}", f"get pods/log {namespace}")
+    why = "checks that run in the cluster"
+    return (
+        *needs("create get delete", JOBS, namespace, reason=why),
+        *needs("create get delete", SECRETS, namespace, reason=why),
+        *needs("list", PODS, namespace, reason=why),
+        *needs("get", PODS, namespace, subresource="log", reason=why),
+    )

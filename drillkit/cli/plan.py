@@ -58,7 +58,15 @@ def _data(found: DryRun) -> dict[str, Any]:
 
     made = found.plan
     written = as_written(made.drill)
-    steps = [{"step": p.step.name, "uses": p.step.uses, **to_data(p.prospect)} for p in made.steps]
+    steps = [
+        {
+            "step": p.step.name,
+            "uses": p.step.uses,
+            **to_data(p.prospect),
+            "wishes": to_data(p.wishes),
+        }
+        for p in made.steps
+    ]
     return {
         "drill": made.drill.drill,
         "target": made.target.name,
@@ -67,9 +75,11 @@ def _data(found: DryRun) -> dict[str, Any]:
         "guards": [
             {"guard": d.guard, "holds": str(d.holds), "why": d.why} for d in found.decisions
         ],
+        "needs": to_data(made.permissions),
         "steps": steps,
         "problems": list(found.problems),
         "fails": list(made.fails),
+        "notes": list(made.notes),
     }
 
 
@@ -81,9 +91,13 @@ def _tell(found: DryRun) -> None:
     for decision in found.decisions:
         said = "holds" if decision.holds == "met" else str(decision.holds)
         click.echo(f"  {'guard':8} {decision.guard}: {said}" + _because(decision.why))
+    for each in made.permissions:
+        click.echo(f"  {'needs':8} {each} ({each.reason})")
     for item in made.steps:
         for line in _step(item):
             click.echo(line)
+    for note in made.notes:
+        click.echo(f"\nnote: {note}")
     for problem in found.problems:
         click.secho(f"\nproblem: {problem}", fg="red")
     for why in made.fails:
@@ -122,6 +136,7 @@ def _step(item: StepPlan) -> Iterator[str]:
         ("does", item.prospect.effects),
         ("must", tuple(_demands(item))),
         ("needs", item.prospect.permissions),
+        ("likes", item.wishes),
         ("note", item.prospect.notes),
     ):
         for row in rows:

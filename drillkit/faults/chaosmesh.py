@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.objects import DeleteFault
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import condition
-from drillkit.clients.kube.resources import Object, Resource
+from drillkit.clients.kube.resources import PODS, Object, Resource
 from drillkit.clock import DeadlineOver
 from drillkit.faults.context import (
     disrupted,
@@ -238,7 +239,7 @@ def preview(clients: Clients, fault: Fault) -> Prospect:
     length = format_duration(fault.duration_s)
     victims = _look(clients.kube, clients.target, fault)
     names = [said(pod) for pod in victims.chosen]
-    plural, namespace = f"{fault.of.plural}.{fault.of.group}", fault.namespace
+    namespace = fault.namespace
     return Prospect(
         targets=tuple(names),
         effects=(
@@ -246,5 +247,8 @@ def preview(clients: Clients, fault: Fault) -> Prospect:
             f"{namespace} for {length}; Chaos Mesh ends it by itself, and it is deleted when the "
             "step ends",
         ),
-        permissions=tuple(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
+        permissions=(
+            *needs("list", PODS, namespace),
+            *needs("create get delete", fault.of, namespace),
+        ),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.field_patch import RestoreFields, changed
 from drillkit.clients.kube.json_pointer import ABSENT, at, pointer
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import VIRTUAL_SERVICES, Object
 from drillkit.faults.context import disrupted, end_now, expires, hold, recovered, seconds, touched
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
@@ -111,12 +112,11 @@ def preview_delay(
     routes = len(_places(service))
     length = format_duration(seconds(duration, "duration"))
     _fault(latency, percent)
-    plural = f"{VIRTUAL_SERVICES.plural}.{VIRTUAL_SERVICES.group}"
     return Prospect(
         targets=(VIRTUAL_SERVICES.said(name, namespace),),
         effects=(
             f"delays {percent} of the requests of {routes} HTTP routes by {latency} for {length}; "
             "taken back when the time is over, those fields only that still hold the value",
         ),
-        permissions=(f"get {plural} {namespace}", f"patch {plural} {namespace}"),
+        permissions=needs("get patch", VIRTUAL_SERVICES, namespace),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.irreversible import EvictPod
 from drillkit.clients.kube.nodes import uncordon_of
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import condition, controller, is_ready, node_of
 from drillkit.clients.kube.resources import NODES, PODS, Object
 from drillkit.clock import DeadlineOver
@@ -72,7 +73,11 @@ def _prospect(plan: _Plan) -> Prospect:
             f"evicts {len(plan.evict)} pods; nothing takes that back, their controllers make "
             "others elsewhere",
         ),
-        permissions=("list nodes", "patch nodes", "list pods", "create pods/eviction"),
+        permissions=(
+            *needs("list get patch", NODES),
+            *needs("list", PODS),
+            *needs("create", PODS, subresource="eviction"),
+        ),
         notes=tuple(
             f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave
         ),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.irreversible import DeletePod
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import controller_kind, is_ready
 from drillkit.clients.kube.resources import PODS, Object
 from drillkit.clock import DeadlineOver
@@ -62,7 +63,7 @@ def preview_delete(
             f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in "
             f"{namespace}; nothing takes that back, their controller makes others",
         ),
-        permissions=(f"list pods {namespace}", f"delete pods {namespace}"),
+        permissions=needs("list get delete", PODS, namespace),
         notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
     )
 

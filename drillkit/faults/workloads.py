@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.field_patch import changed
 from drillkit.clients.kube.irreversible import RestartWorkload
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import selector_of
-from drillkit.clients.kube.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, Object, Resource
+from drillkit.clients.kube.resources import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    PODS,
+    STATEFULSETS,
+    Object,
+    Resource,
+)
 from drillkit.clock import DeadlineOver
 from drillkit.faults.context import (
     achieved,
@@ -59,7 +67,7 @@ def _preview_restart(
             f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing "
             "takes that back",
         ),
-        permissions=_permissions(of, namespace),
+        permissions=needs("get patch", of, namespace),
     )
 
 
@@ -75,12 +83,11 @@ def _preview_scale(
             f"scales {of.said(name, namespace)} from {wanted_pods(workload)} to 0 for {length}, "
             "and back",
         ),
-        permissions=_permissions(of, namespace),
+        permissions=(
+            *needs("get list patch", of, namespace),
+            *needs("list", PODS, namespace),
+        ),
     )
-
-
-def _permissions(of: Resource, namespace: str) -> tuple[str, ...]:
-    return tuple(f"{verb} {of.plural}.{of.group} {namespace}" for verb in ("get", "patch"))
 
 
 @fault(preview=_preview_restart)

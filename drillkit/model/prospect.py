@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drillkit.model.permissions import AwsAction, Permission
+
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
@@ -13,8 +15,8 @@ class Prospect:
     """What it would touch, such as `pod/shop/web-5d9c-x7k2p`; of a choice, the candidates."""
     effects: tuple[str, ...] = ()
     """What it would do and how that is undone, one sentence each."""
-    permissions: tuple[str, ...] = ()
-    """`verb resource[/subresource] [namespace]` or `rds:Action`, checked by the plan."""
+    permissions: tuple[Permission | AwsAction, ...] = ()
+    """What it cannot go without, its undos included; those of a cluster are checked by the plan."""
     problems: tuple[str, ...] = ()
     """Why it cannot work; a run refuses to start."""
     notes: tuple[str, ...] = ()

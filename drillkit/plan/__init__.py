@@ -4,16 +4,20 @@ permissions, problems.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from drillkit.clients import Clients
-from drillkit.clients.kube.resources import Resource
+from drillkit.clients.kube.permissions import of_diagnosis, of_every_run
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, SpecError
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.plan.secrets import missing_secrets
 from drillkit.steps.base import Act, kind_named
+
+SCOPES = 3
+"""A drill that touches more namespaces than these has its report's readers look themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,12 @@ class StepPlan:
     group: str
     prospect: Prospect
 
+    @property
+    def wishes(self) -> tuple[Permission, ...]:
+        """What helps to explain a failure. A run goes on without."""
+        places = dict.fromkeys(namespace for namespace, _ in scopes(self.step, self.prospect))
+        return tuple(each for namespace in places for each in of_diagnosis(namespace))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -33,9 +43,13 @@ class Plan:
     target: Target
     steps: tuple[StepPlan, ...]
     problems: tuple[str, ...]
-    """Why it must not start; each names its step."""
+    """Why it must not start; each names its step, or concerns the whole run."""
     fails: tuple[str, ...] = ()
     """Steps that would fail as things are now, and why: a weakness that a run would find."""
+    permissions: tuple[Permission, ...] = ()
+    """What the run needs besides its steps."""
+    notes: tuple[str, ...] = ()
+    """What it will have to do without."""
 
 
 def survey(
@@ -51,20 +65,30 @@ def survey(
     steps. What cannot be looked at is a problem: planning fails closed.
     """
     plans: list[StepPlan] = []
-    problems: list[str] = [*_wrong_cluster(target, clients), *missing_secrets(drill, target)]
+    permissions = _Permissions(target, clients)
+    needed = of_every_run(target.kubernetes.namespace) if target.kubernetes else ()
+    problems = _wrong_cluster(target, clients) or permissions.missing(needed)
+    problems += missing_secrets(drill, target)
+    notes: list[str] = []
     fails: list[str] = []
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
             prospect = _prospect(step, act_of, bind)
-            prospect_problems = [
-                *prospect.problems,
-                *_missing_permissions(prospect, target, clients),
-            ]
-            problems += [f"step `{step.name}`: {what}" for what in prospect_problems]
+            found = [*prospect.problems, *permissions.missing(prospect.permissions)]
+            problems += [f"step `{step.name}`: {what}" for what in found]
             fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
             plans.append(StepPlan(step, group, prospect))
-    return Plan(drill, target, tuple(plans), tuple(dict.fromkeys(problems)), tuple(fails))
+            notes += permissions.missing(plans[-1].wishes)
+    return Plan(
+        drill,
+        target,
+        tuple(plans),
+        tuple(dict.fromkeys(problems)),
+        tuple(fails),
+        needed,
+        tuple(f"{what}: the run does without" for what in dict.fromkeys(notes)),
+    )
 
 
 def _wrong_cluster(target: Target, clients: Clients) -> list[str]:
@@ -94,29 +118,47 @@ def _prospect(
         return Prospect(problems=(str(error),))
 
 
-def _missing_permissions(prospect: Prospect, target: Target, clients: Clients) -> list[str]:
-    """Permissions of the cluster that the operator lacks. `rds:...` and its like are checked by the
-    calls' dry runs.
-    """
-    if target.kubernetes is None:
-        return []
-    missing: list[str] = []
-    for permission in dict.fromkeys(prospect.permissions):
-        words = permission.split()
-        if ":" in words[0]:
-            continue
-        verb, what, namespace = words[0], words[1], words[2] if len(words) > 2 else ""
-        resource, _, subresource = what.partition("/")
-        plural, _, group = resource.partition(".")
+class _Permissions:
+    """Asks the cluster what its operator may do; each permission once."""
+
+    def __init__(self, target: Target, clients: Clients) -> None:
+        self._clients = clients if target.kubernetes is not None else None
+        self._told: dict[Permission, bool] = {}
+
+    def missing(self, needed: Iterable[Permission | AwsAction]) -> list[str]:
+        """Those that are not given, one sentence each. Actions of AWS are checked by the calls' dry
+        runs.
+        """
+        asked = dict.fromkeys(each for each in needed if isinstance(each, Permission))
         try:
-            allowed = clients.kube.can_i(
-                verb, Resource(group, "", plural), subresource=subresource, namespace=namespace
-            )
+            lacking = [each for each in asked if not self._allowed(each)]
         except CallError as error:
             return [f"could not ask the cluster what is allowed: {error}"]
-        if not allowed:
-            where = f" in namespace {namespace}" if namespace else ""
-            missing.append(
-                f"not allowed to {verb} {what}{where}; grant it to the identity of this kubeconfig"
-            )
-    return missing
+        return [
+            f"not allowed to {each}{f' ({each.reason})' if each.reason else ''}; grant it to the "
+            "identity of this kubeconfig"
+            for each in lacking
+        ]
+
+    def _allowed(self, permission: Permission) -> bool:
+        if self._clients is None:
+            return True
+        if permission not in self._told:
+            self._told[permission] = self._clients.kube.may(permission)
+        return self._told[permission]
+
+
+def scopes(step: Step, prospect: Prospect) -> tuple[tuple[str, str], ...]:
+    """(namespace, selector) of what a step touches, to be looked at when it fails: as its
+    configuration says, else the namespaces of its targets.
+    """
+    given = step.with_.get("configuration")
+    if isinstance(given, Mapping) and isinstance(given.get("namespace"), str):
+        return ((given["namespace"], str(given.get("selector", ""))),)
+    found: dict[tuple[str, str], None] = {}
+    for target in prospect.targets:
+        kind, _, rest = target.partition("/")
+        namespace, _, name = rest.partition("/")
+        if kind == "pod" and name:
+            found[(namespace, "")] = None
+    return tuple(found)[:SCOPES]

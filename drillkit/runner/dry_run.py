@@ -14,8 +14,8 @@ from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal
-from drillkit.model.drill import Step
-from drillkit.model.errors import Refused
+from drillkit.model.drill import Step, Target
+from drillkit.model.errors import Denied, DrillError, Refused, WrongTarget
 from drillkit.model.records import Entry
 from drillkit.model.verdict import Holds
 from drillkit.plan import Plan, survey
@@ -67,7 +67,8 @@ def dry_run(request: Request) -> DryRun:
     clock = SystemClock()
     decided, problems = _start(request, clock)
     plan = _plan(request, clock)
-    return DryRun(plan, decided, (*problems, *plan.problems))
+    lock = _no_lock(request.target, clock)
+    return DryRun(plan, decided, (*problems, *plan.problems, *lock))
 
 
 def unfinished_runs(target: str) -> Iterator[str]:
@@ -101,10 +102,28 @@ def _start(request: Request, clock: Clock) -> tuple[tuple[Decision, ...], list[s
     return decided, [*unfinished_runs(request.target.name), *said, *unreadable]
 
 
-def _plan(request: Request, clock: Clock) -> Plan:
+def _looking(target: Target, clock: Clock) -> Clients:
+    """Clients that change nothing."""
     fence = Fence()
     fence.close("this only looks")
-    clients = Clients(request.target, clock, fence)
+    return Clients(target, clock, fence)
+
+
+def _no_lock(target: Target, clock: Clock) -> tuple[str, ...]:
+    """Why a run could not take its lock now."""
+    if target.kubernetes is None:
+        return ()
+    try:
+        _looking(target, clock).kube.rehearse_lease(target.kubernetes.namespace)
+    except (Denied, WrongTarget):
+        return ()  # told already: as a permission that is missing, as another cluster
+    except DrillError as why:
+        return (str(why),)
+    return ()
+
+
+def _plan(request: Request, clock: Clock) -> Plan:
+    clients = _looking(request.target, clock)
 
     def act_of(step: Step) -> Act:
         return Act(

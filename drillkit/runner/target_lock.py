@@ -8,12 +8,12 @@ import threading
 
 from drillkit.clients import Clients
 from drillkit.clients.kube import ReleaseLease
+from drillkit.clients.kube.lease import LOCK
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book, Planned
 from drillkit.model.errors import CallError, NotOurs, Refused
 from drillkit.runner.abort import Stopper
 
-LEASE = "drillkit"
 TTL_S = 60
 """A lock that is not renewed for so long may be taken by another run."""
 FLAG_EVERY_S = 1.0
@@ -42,7 +42,7 @@ class TargetLock:
         kubernetes = self._clients.target.kubernetes
         assert kubernetes is not None
         deadline = Deadline.after(wait_s, self._clock)
-        plan = book.plan(ReleaseLease(LEASE, kubernetes.namespace, run))
+        plan = book.plan(ReleaseLease(LOCK, kubernetes.namespace, run))
         while True:
             try:
                 self._clients.kube.acquire_lease(plan, holder=holder, ttl_s=TTL_S)

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prometheus=options.cluster and options.prometheus,
             aws=options.aws or options.aurora,
             aurora=options.aurora,
+            audit=options.audit,
             velero=options.velero,
             ready_timeout_s=options.ready_timeout
             or (AWS_READY_S if options.aws or options.aurora else READY_S),
@@ -65,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--aurora", action="store_true", help="serve AWS with an Aurora cluster")
     parser.add_argument(
         "--velero", action="store_true", help="emulate Velero; its bucket is in S3 with --aws"
+    )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="tell every request to the Kubernetes API in audit.jsonl of the folder",
     )
     limit = f"how long the start may take (default: {READY_S:.0f}, with AWS {AWS_READY_S:.0f})"
     parser.add_argument("--ready-timeout", type=float, metavar="SECONDS", help=limit)

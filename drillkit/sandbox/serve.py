@@ -14,11 +14,12 @@ import stat
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
+from drillkit.sandbox.kube.access import Access, Caller, PathAccess
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
 from drillkit.sandbox.kube.objects import ACCOUNTS
 from drillkit.sandbox.kube.seed import announce, seed
@@ -31,6 +32,7 @@ STOP_LIMIT_S = 1.8
 _FILES = ("endpoints.json", "kubeconfig", "server.crt", "server.key")
 _LOCK = "lock"
 ACCOUNT = "account"
+AUDIT = "audit.jsonl"
 _TOKEN_LIFE = timedelta(days=365)
 """No sandbox stands longer; a kubelet would renew it."""
 _PR_SET_PDEATHSIG = 1
@@ -61,6 +63,8 @@ class Options:
     """Whether AWS is served, with the demo shop's database."""
     aurora: bool = False
     """Whether AWS has an Aurora cluster, too."""
+    audit: bool = False
+    """Whether ``audit.jsonl`` tells of every request to the API, as Kubernetes' audit log does."""
     velero: bool = False
     """Whether Velero is emulated."""
     ready_timeout_s: float = 20.0
@@ -184,6 +188,8 @@ async def _start(options: Options, running: Running) -> Endpoints:
     """Starts the parts, the slow ones side by side. Raises StartError."""
     store = Store()
     uid = seed(store)
+    if options.audit:
+        _keep_audit(store, options.state / AUDIT, running)
     token = secrets.token_urlsafe(32)
     server = Server(store, token)
     running.add("the API", server.stop)
@@ -202,6 +208,22 @@ async def _start(options: Options, running: Running) -> Endpoints:
     except (RuntimeError, OSError) as error:
         raise StartError(str(error)) from error
     return endpoints
+
+
+def _keep_audit(store: Store, path: Path, running: Running) -> None:
+    """Writes one line for each request: who, what, and whether it was allowed."""
+    file = path.open("w", buffering=1, encoding="utf-8")
+
+    def tell(caller: Caller, access: Access | PathAccess, allowed: bool) -> None:
+        line = {"user": caller.name, "allowed": allowed, **asdict(access)}
+        file.write(json.dumps(line, sort_keys=True) + "\n")
+
+    async def stop() -> None:
+        store.audit = lambda *asked: None
+        file.close()
+
+    store.audit = tell
+    running.add("the audit log", stop)
 
 
 class Accounts:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.objects import DeleteFault
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import is_ready
 from drillkit.clients.kube.resources import (
     CHAOS_ENGINES,
@@ -67,7 +68,6 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         info = spec.get("appinfo") or {}
         pods = _matching(kube, info, namespace) if not problems else []
         names = ", ".join(e["name"] for e in spec["experiments"])
-        plural = f"{CHAOS_ENGINES.plural}.{CHAOS_ENGINES.group}"
         return Prospect(
             targets=tuple(
                 PODS.said(p["metadata"]["name"], p["metadata"]["namespace"]) for p in pods
@@ -77,8 +77,11 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
                 "is deleted",
             ),
             permissions=(
-                *(f"{verb} {plural} {namespace}" for verb in ("create", "get", "delete")),
-                f"list {CHAOS_RESULTS.plural}.{CHAOS_RESULTS.group} {namespace}",
+                *needs("create get delete", CHAOS_ENGINES, namespace),
+                *needs("list", CHAOS_RESULTS, namespace),
+                *needs("get", CHAOS_EXPERIMENTS, namespace),
+                *needs("get", NAMESPACES, namespace, name=namespace),
+                *needs("list", PODS, str(info.get("appns") or namespace)),
             ),
             problems=tuple(problems),
         )

@@ -14,6 +14,7 @@ from drillkit.checks.kinds import KINDS, key_of
 from drillkit.clients.rds import plans
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, CallError
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act
 
@@ -54,9 +55,11 @@ def prospect_of_checks(act: Act) -> Prospect:
     kubernetes = act.target.kubernetes
     problems = problems_of(act.checks, "", kubernetes is not None, own=DATABASE_CHECKS)
     problems += _without_login(asked, act.target.databases)
-    permissions = permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
-    if asked:
-        permissions += ("rds:DescribeDBInstances", "rds:DescribeDBClusters")
+    aws = ("rds:DescribeDBInstances", "rds:DescribeDBClusters") if asked else ()
+    permissions: tuple[Permission | AwsAction, ...] = (
+        *permissions_of(act.checks, kubernetes.namespace if kubernetes else ""),
+        *map(AwsAction, aws),
+    )
     if asked and act.target.aws is None:
         problems.append(f"target `{act.target.name}` has no `aws:`, which `instance:` needs")
     return Prospect(permissions=permissions, problems=tuple(problems))

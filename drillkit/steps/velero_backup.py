@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients.aws.polling import poll
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.velero import Velero, backup_undo
-from drillkit.clients.velero.resources import NAMESPACE
+from drillkit.clients.velero.resources import BACKUPS, DELETIONS, DOWNLOADS, LOCATIONS, NAMESPACE
 from drillkit.clients.velero.specs import backup_spec
 from drillkit.clients.velero.state import State
 from drillkit.clock import utc
@@ -71,10 +72,18 @@ class VeleroBackup(Kind[VeleroBackupArguments]):
         return Prospect(
             tuple(f"namespace/{name}" for name in arguments.namespaces),
             ("creates a Backup in Velero; undone by a DeleteBackupRequest, with all its data",),
-            tuple(
-                f"{verb} {kind}.velero.io {where}"
-                for kind in ("backups", "deletebackuprequests", "downloadrequests")
-                for verb in ("create", "get", "list", "delete")
+            (
+                *(
+                    each
+                    for resource in (BACKUPS, DELETIONS, DOWNLOADS)
+                    for each in needs("create get list delete", resource, where)
+                ),
+                *needs("get list", LOCATIONS, where),
+                *(
+                    each
+                    for name in arguments.namespaces
+                    for each in needs("get", NAMESPACES, name, name=name)
+                ),
             ),
             tuple(f"namespace {name} does not exist" for name in missing),
         )

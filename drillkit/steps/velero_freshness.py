@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.velero import Velero
-from drillkit.clients.velero.resources import NAMESPACE
+from drillkit.clients.velero.resources import BACKUPS, LOCATIONS, NAMESPACE, SCHEDULES
 from drillkit.clients.velero.state import Newest, phase_of
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Note
@@ -18,7 +19,6 @@ from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind
 
-READ = ("backups", "schedules", "backupstoragelocations")
 SEEN_LIMIT = timedelta(minutes=10)
 """The server looks at a storage location every minute; one that it has not seen for so long has
 no server.
@@ -57,7 +57,11 @@ class VeleroFreshness(Kind[VeleroFreshnessArguments]):
         return Prospect(
             tuple(f"schedule/{arguments.velero}/{name}" for name in schedules),
             ("reads only",),
-            tuple(f"list {kind}.velero.io {arguments.velero}" for kind in READ),
+            (
+                *needs("list", BACKUPS, arguments.velero),
+                *needs("get list", SCHEDULES, arguments.velero),
+                *needs("list", LOCATIONS, arguments.velero),
+            ),
         )
 
     def run(self, arguments: VeleroFreshnessArguments, act: Act) -> None:

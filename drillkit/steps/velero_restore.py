@@ -13,16 +13,33 @@ from typing import Any
 from drillkit.checks import Copy, permissions_of, problems_of, verify
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.canary.beat import EPOCH
-from drillkit.clients.kube.resources import NAMESPACES
+from drillkit.clients.kube.permissions import needs
+from drillkit.clients.kube.resources import (
+    CONFIGMAPS,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUMES,
+    PODS,
+    SECRETS,
+    SERVICES,
+)
 from drillkit.clients.velero import Velero, restore_undo
 from drillkit.clients.velero.files import as_json
-from drillkit.clients.velero.resources import NAMESPACE
+from drillkit.clients.velero.resources import (
+    BACKUPS,
+    DOWNLOADS,
+    LOCATIONS,
+    NAMESPACE,
+    RESTORES,
+    SCHEDULES,
+)
 from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
 from drillkit.clients.velero.state import UNBEGUN, State
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import Absent, CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
+from drillkit.model.permissions import Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import FROM_HERE, Act, Kind
@@ -434,40 +451,36 @@ def _effects(arguments: VeleroRestoreArguments) -> Iterator[str]:
     yield "creates probe pods that show the seal to hold; deleted"
 
 
-def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[str]:
+def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[Permission]:
+    """The namespaces that are restored into do not exist yet, so no Role can stand in them: what is
+    done there is asked for everywhere.
+    """
     velero, outside = arguments.velero, control_namespace(act.target)
-    for kind in ("restores", "downloadrequests"):
-        yield from (
-            f"{verb} {kind}.velero.io {velero}" for verb in ("create", "get", "list", "delete")
-        )
-    yield from (
-        f"list {kind}.velero.io {velero}"
-        for kind in ("backups", "backupstoragelocations", "schedules")
-    )
-    yield from (f"{verb} configmaps {velero}" for verb in ("create", "delete"))
-    yield from (f"{verb} pods {outside}" for verb in ("create", "get", "delete"))
-    yield f"get pods/log {outside}"
-    yield from (f"{verb} namespaces" for verb in ("create", "get", "delete"))
+    for resource in (RESTORES, DOWNLOADS):
+        yield from needs("create get list delete", resource, velero)
+    for resource in (BACKUPS, SCHEDULES):
+        yield from needs("get list", resource, velero)
+    yield from needs("list", LOCATIONS, velero)
+    yield from needs("create get delete", CONFIGMAPS, velero, reason="resource modifiers")
+    seal = "probe pods that show the seal to hold"
+    yield from needs("create get delete", PODS, outside, reason=seal)
+    yield from needs("get", PODS, outside, subresource="log", reason=seal)
+    copy = "the namespace that is restored into"
+    yield from needs("create get delete", NAMESPACES, reason=copy)
+    yield from needs("create get", NETWORK_POLICIES, reason=copy)
+    yield from needs("create get delete", PODS, reason=copy)
+    yield from needs("get", PODS, subresource="log", reason=copy)
+    for resource in COMPARED:
+        yield from needs("list", resource, reason=copy)
+    yield from needs("list", PERSISTENT_VOLUMES, reason=copy)
     if arguments.volumes:
-        yield from (f"{verb} persistentvolumes" for verb in ("list", "patch", "delete"))
-    canary = any(check.canary is not None for check in act.checks)
-    for source, scratch in arguments.namespaces.items():
-        yield from (
-            f"{verb} networkpolicies.networking.k8s.io {scratch}" for verb in ("create", "get")
-        )
-        yield from (f"{verb} pods {scratch}" for verb in ("create", "get", "delete"))
-        yield f"get pods/log {scratch}"
-        yield from (
-            f"list {r.plural}{f'.{r.group}' if r.group else ''} {scratch}" for r in COMPARED
-        )
-        if any(isinstance(check.http, Mapping) for check in act.checks):
-            yield f"get services/proxy {scratch}"
-        if canary:
-            yield from (
-                f"get {kind} {where}"
-                for where in (source, scratch)
-                for kind in ("configmaps", "secrets")
-            )
+        yield from needs("patch delete", PERSISTENT_VOLUMES, reason=copy)
+    if any(isinstance(check.http, Mapping) for check in act.checks):
+        yield from needs("get", SERVICES, subresource="proxy", reason="check `http`")
+    if any(check.canary is not None for check in act.checks):
+        for source in ("", *arguments.namespaces):
+            yield from needs("get", CONFIGMAPS, source, reason="check `canary`")
+            yield from needs("get", SECRETS, source, reason="check `canary`")
 
 
 KIND = VeleroRestore()

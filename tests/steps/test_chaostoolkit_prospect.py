@@ -37,7 +37,11 @@ def test_victims_effects_and_permissions_are_named(scene: Scene) -> None:
     assert len(found.targets) == 1
     assert found.targets[0].startswith("pod/shop/web-")
     assert "deletes 1 of 3 ready pods of app=web in shop" in found.effects[0]
-    assert found.permissions == ("list pods shop", "delete pods shop")
+    assert [*map(str, found.permissions)] == [
+        "list pods in namespace shop",
+        "get pods in namespace shop",
+        "delete pods in namespace shop",
+    ]
     assert not scene.records()
 
 

@@ -148,7 +148,7 @@ def test_its_prospect_names_the_pods_and_a_protected_target_refuses(scene: Scene
     arguments = LitmusEngineArguments(engine=engine())
     found = KIND.prospect(arguments, scene.act)
     assert len(found.targets) == 3
-    assert "create chaosengines.litmuschaos.io shop" in found.permissions
+    assert "create chaosengines.litmuschaos.io in namespace shop" in map(str, found.permissions)
     scene.protect()
     assert "target `world` is protected" in KIND.prospect(arguments, scene.act).problems[0]
 

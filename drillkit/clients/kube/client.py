@@ -17,6 +17,7 @@ from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
+from drillkit.model.permissions import Permission
 
 READ_ATTEMPTS = 4
 READ_LIMIT_S = 20.0
@@ -231,15 +232,10 @@ class KubeClient:
             self._served[version] = frozenset(r["name"] for r in found.get("resources") or [])
         return resource.plural in self._served[version]
 
-    def can_i(
-        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = ""
-    ) -> bool:
-        """Whether our credentials may do that. Asks only; changes nothing. Raises CallError."""
-        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
-        if subresource:
-            attributes["subresource"] = subresource
-        if namespace:
-            attributes["namespace"] = namespace
+    def may(self, permission: Permission) -> bool:
+        """Whether our credentials have it. Asks only; changes nothing. Raises CallError."""
+        asked = ("verb", "group", "resource", "subresource", "namespace", "name")
+        attributes = {key: value for key in asked if (value := getattr(permission, key))}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -107,6 +107,14 @@ class Kube(KubeClient):
         """
         lease.acquire_lease(self, plan, holder=holder, ttl_s=ttl_s)
 
+    def rehearse_lease(self, namespace: str) -> None:
+        """See whether a run could take its lock there; takes nothing.
+
+        Raises what `acquire_lease` would: Refused naming the run that holds it, TargetError when
+        the namespace does not exist, CallError.
+        """
+        lease.rehearse_lease(self, namespace)
+
     def renew_lease(self, plan: Planned[ReleaseLease]) -> str:
         """Keep the lock, and give the stop flag's text ('' while nobody set it). Raises NotOurs
         when it was lost.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import Attempts, make
 from drillkit.clients.kube.objects import remove
-from drillkit.clients.kube.ownership import STOP, UNDO, is_ours, labels
+from drillkit.clients.kube.ownership import RUN, STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import utc
@@ -21,6 +21,8 @@ from drillkit.model.units import format_duration
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
+LOCK = "drillkit"
+"""Name of the Lease: one run at a time on a cluster."""
 CLOCK_MARGIN_S = 5.0
 """A Lease counts as expired only so long after its end: clocks differ, and dates come in
 whole seconds.
@@ -76,8 +78,58 @@ def acquire_lease(
 def _make(
     kube: KubeClient, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int
 ) -> Object:
+    try:
+        made: Object = attempts._send(
+            "POST",
+            LEASES.path(namespace=undo.namespace),
+            f"create {undo.resource}",
+            body=_body(kube, undo, holder, ttl_s),
+        ).json()
+    except Absent as error:
+        raise _no_namespace(undo.namespace) from error
+    except Conflict:
+        there = kube.find(LEASES, undo.name, undo.namespace)
+        if there is not None and is_ours(there, undo.run, undo.name):
+            return there
+        raise Refused(
+            f"another run was faster to take {undo.resource}; wait for it to end (`--wait 30m`)"
+        ) from None
+    return made
+
+
+def rehearse_lease(kube: KubeClient, namespace: str) -> None:
+    """See `Kube.rehearse_lease`."""
+    undo = ReleaseLease(LOCK, namespace, "rehearsal")
+    there = kube.find(LEASES, undo.name, namespace)
+    if there is not None:
+        _must_be_expired(kube, there, undo.resource)
+        return
+    try:
+        kube._send(
+            "POST",
+            LEASES.path(namespace=namespace),
+            f"create {undo.resource}",
+            query={"dryRun": "All"},
+            body=_body(kube, undo, "rehearsal", 1),
+            harmless=True,
+        )
+    except Absent as error:
+        raise _no_namespace(namespace) from error
+    except Conflict:
+        return  # somebody took it meanwhile: so it can be taken
+
+
+def _no_namespace(namespace: str) -> TargetError:
+    return TargetError(
+        f"expected namespace `{namespace}` for the run's lock, found none. Make it "
+        f"(`kubectl create namespace {namespace}`), or name another as "
+        "`kubernetes.namespace` of the target"
+    )
+
+
+def _body(kube: KubeClient, undo: ReleaseLease, holder: str, ttl_s: int) -> Object:
     stamp = _stamp(kube.clock.now())
-    body = {
+    return {
         "apiVersion": LEASES.api_version,
         "kind": LEASES.kind,
         "metadata": {
@@ -93,24 +145,6 @@ def _make(
             "renewTime": stamp,
         },
     }
-    try:
-        made: Object = attempts._send(
-            "POST", LEASES.path(namespace=undo.namespace), f"create {undo.resource}", body=body
-        ).json()
-    except Absent as error:
-        raise TargetError(
-            f"expected namespace `{undo.namespace}` for the run's lock, found none. Make it "
-            f"(`kubectl create namespace {undo.namespace}`), or name another as "
-            "`kubernetes.namespace` of the target"
-        ) from error
-    except Conflict:
-        there = kube.find(LEASES, undo.name, undo.namespace)
-        if there is not None and is_ours(there, undo.run, undo.name):
-            return there
-        raise Refused(
-            f"another run was faster to take {undo.resource}; wait for it to end (`--wait 30m`)"
-        ) from None
-    return made
 
 
 def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
@@ -124,8 +158,10 @@ def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
     ttl_s = float(spec.get("leaseDurationSeconds") or 0)
     if age_s > ttl_s + CLOCK_MARGIN_S:
         return
+    run = (lease["metadata"].get("labels") or {}).get(RUN)
+    who = f"run {run} of {holder}" if run else holder
     raise Refused(
-        f"{holder} holds the lock {said} (renewed {format_duration(max(0.0, age_s))} ago). Wait "
+        f"{who} holds the lock {said} (renewed {format_duration(max(0.0, age_s))} ago). Wait "
         "for it to end (`--wait 30m`); if that run is dead, its lock expires in "
         f"{format_duration(ttl_s + CLOCK_MARGIN_S - age_s)}, and `drillkit recover` cleans up "
         "after it"

@@ -81,6 +81,7 @@ def _answer(store: Store, request: Request) -> Response:
 def authorise(store: Store, caller: Caller, access: Access | PathAccess) -> None:
     """Raises 403 unless the roles and the store's policy allow it."""
     decision = reviews.decision(store, caller, access)
+    store.audit(caller, access, decision.allowed)
     if not decision.allowed:
         raise refused(caller, access, decision)
 

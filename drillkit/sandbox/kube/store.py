@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from drillkit.sandbox.kube import defaults, patches, schema, validation
-from drillkit.sandbox.kube.access import Access
+from drillkit.sandbox.kube.access import Access, Caller, PathAccess
 from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
 from drillkit.sandbox.kube.errors import (
     ApiError,
@@ -110,6 +110,8 @@ class Store:
         """What may be done at all, even by the administrator: answers access reviews and is
         enforced on requests (403), not on calls in process. The roles decide beside it.
         """
+        self.audit: Callable[[Caller, Access | PathAccess, bool], None] = lambda *asked: None
+        """Told of every request: who asked for what, and whether it was allowed."""
         self.tokens = Tokens()
         """Signs and checks the tokens of ServiceAccounts."""
         self._pod_metrics: PodMetrics | None = None

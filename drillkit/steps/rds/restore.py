@@ -25,6 +25,7 @@ from drillkit.journal.book import Planned
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Note, RecoveryPoint
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act
@@ -396,6 +397,9 @@ class Outlook:
     targets: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     permissions: list[str] = field(default_factory=list)
+    """Actions of AWS."""
+    cluster: list[Permission] = field(default_factory=list)
+    """What checks that run in the cluster need there."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -433,7 +437,7 @@ class Outlook:
         login = act.target.databases.get(source, "")
         kubernetes = act.target.kubernetes
         self.problems += problems_of(act.checks, login, kubernetes is not None)
-        self.permissions += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
+        self.cluster += permissions_of(act.checks, kubernetes.namespace if kubernetes else "")
         if not act.checks:
             self.notes.append(
                 "no `checks:` are declared: nobody will read the data, so the verdict will "
@@ -451,7 +455,7 @@ class Outlook:
         return Prospect(
             tuple(self.targets),
             tuple(self.effects),
-            tuple(dict.fromkeys(self.permissions)),
+            (*self.cluster, *map(AwsAction, dict.fromkeys(self.permissions))),
             tuple(self.problems),
             tuple(self.notes),
         )

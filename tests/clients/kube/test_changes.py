@@ -26,6 +26,7 @@ from drillkit.clients.kube import (
 from drillkit.clients.kube.client import LANDING_S
 from drillkit.clients.kube.objects import DeleteObject
 from drillkit.clients.kube.ownership import OF, RUN, UNDO, own_name
+from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import (
     DEPLOYMENTS,
     EVENTS,
@@ -105,7 +106,7 @@ def test_the_server_is_asked_to_drop_a_change_that_it_cannot_make_in_time() -> N
     kube, script, _ = scripted(said(201, {"metadata": {"uid": "u1"}}), said(200, {}), said(200, {}))
     kube.create(Receipt(DeleteFault(NETWORK_CHAOS, "f", "r", "shop"), []), {"spec": {}})  # type: ignore[arg-type]
     kube.get(NODES, "n1")
-    kube.can_i("get", NODES)
+    kube.may(needs("get", NODES)[0])
     assert [each.query for each in script.sent] == [
         {"timeout": "14s", "fieldManager": "drillkit"},
         {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from drillkit.checks import canary
@@ -18,6 +19,10 @@ from drillkit.model.codec import from_data
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
 from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
+from drillkit.model.units import format_duration
+
+CLOCK_SLACK_S = 60.0
+"""So much younger than the disruption restored data may be: the original was written to meanwhile."""
 
 GROUP = "drillkit.checks"
 
@@ -154,13 +159,11 @@ def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
     can be asked.
     """
     words, table, column = _words(copy), _table(check), str(check.newest)
+    same_clock = False
     row = restored_row(host, copy, check, words.newest(table, column))
     if row is None or row[0] in (None, ""):
-        return Look(
-            round(copy.disrupted.timestamp(), 3),
-            why=f"there is no row in {table}: as old as can be",
-        )
-    at, lost = moment(row[0]), copy.disrupted
+        return Look("no row", why=f"{table} is empty", instead=Expectation("==", "a row"))
+    at, lost = moment(row[0]), _by_its_clock(host, copy.disrupted)
     why = (
         f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the "
         "disruption itself"
@@ -168,17 +171,34 @@ def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
     if copy.original is not None:
         try:
             with opened(host, copy, check.from_, "original", check.database) as session:
-                before = one_row(session, words.newest(table, column, copy.disrupted))
+                before = one_row(session, words.newest(table, column, lost))
             if before is not None and before[0] not in (None, ""):
-                lost = moment(before[0])
+                lost, same_clock = moment(before[0]), True
                 why = (
                     f"newest row of {table}.{column} is of {at:%H:%M:%S} UTC, the original's of "
                     f"{lost:%H:%M:%S} UTC"
                 )
         except DrillError as error:
             why += f" (the original was not asked: {error})"
-    age_s = max(0.0, (lost - at).total_seconds())
-    return Look(round(age_s, 3), (RecoveryPoint(at, "newest-row", lost),), why)
+    age_s = (lost - at).total_seconds()
+    if age_s < -CLOCK_SLACK_S:
+        raise UsageError(
+            f"{why}: that is {format_duration(-age_s)} before it, so the clocks are apart and "
+            "nobody knows how old it is; set them by NTP, or keep the original within reach"
+        )
+    point = RecoveryPoint(at, "newest-row", lost if same_clock else copy.disrupted, same_clock)
+    return Look(round(max(0.0, age_s), 3), (point,), why)
+
+
+def _by_its_clock(host: Context, at: datetime) -> datetime:
+    """A date of ours as a database of the target's account has it: its clock is taken to be that of
+    the account, as far as that was compared.
+    """
+    if host.target.aws is None:
+        return at
+    offset_s = host.clients.aws.clock_offset_s or 0.0
+    # The dates of HTTP tell whole seconds: less than that is no offset.
+    return at + timedelta(seconds=offset_s) if abs(offset_s) > 1.0 else at
 
 
 def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:

@@ -24,6 +24,10 @@ ALERTS_SLI = "alerts"
 """`sli` of the Readings that show that alerts could be read at all (`total`: how many
 were firing).
 """
+OFFSET_S, DRIFT_S, FUTURE_SLACK_S = 1.0, 0.5, 5.0
+"""Clocks apart by less than OFFSET_S are not corrected; a date that moves by less than DRIFT_S is
+disciplined, not set; a record may be FUTURE_SLACK_S younger than the mark of its restore.
+"""
 _PARTS = (
     ("decided", "decide"),
     ("started", "queue"),
@@ -102,6 +106,14 @@ class _Marks:
         if not found:
             return None
         mark, seen = min(found, key=lambda pair: pair[0].at)
+        return seen.at - seen.mono + mark.at
+
+    def date_of(self, moment: str) -> float | None:
+        """The last of that moment as a date, by the runner's clock."""
+        found = self.seen.get(moment)
+        if not found:
+            return None
+        mark, seen = max(found, key=lambda pair: pair[0].at)
         return seen.at - seen.mono + mark.at
 
     def records(self, *moments: str) -> tuple[int, ...]:
@@ -227,8 +239,12 @@ def _detect(run: RunRead, wanted: Detect, marks: _Marks, step: StepRun) -> _Time
         and seen.what.name == wanted.alert
         and seen.what.state == "firing"
     )
+    disrupted += run.opened.clock_offsets.get("prometheus", 0.0)
     since = [(at, n) for at, n in firing if at >= disrupted]
     note = _clock_note(run)
+    if run.clock_drift_s > DRIFT_S:
+        moved = format_duration(round(run.clock_drift_s, 1))
+        return _Time(None, f"our date moved by {moved} during the run, so dates tell nothing")
     if since:
         return _Time(since[0][0] - disrupted, note=note, records=(since[0][1],))
     if firing:
@@ -270,9 +286,12 @@ def _rpo(
     point, n = best or (points[-1] if points else (None, 0))
     disrupted = _when(point.disrupted) if point and point.disrupted else marks.date_of_disruption()
     loss_s = disrupted - _when(point.at) if point is not None and disrupted is not None else None
-    measured = (
-        max(0.0, loss_s) if loss_s is not None and point is not None and point.measured else None
-    )
+    clocks = _Clocks.of_far_sides(run)
+    if point is not None and point.same_clock:
+        clocks = _Clocks()
+    if loss_s is not None:
+        loss_s += clocks.nominal_s
+    measured = max(0.0, loss_s) if loss_s is not None and point and point.measured else None
     if limit is None:
         return measured, None
     limit_s, about = limit.total_seconds() + ROUNDING_S, ObjectiveOf(step.name, "rpo")
@@ -286,24 +305,90 @@ def _rpo(
         return None, Judged(
             about=about, holds=Holds.UNKNOWN, expected=expected, observed=f"not measured: {why}"
         )
-    within = loss_s <= limit_s
+    within = clocks.decide(loss_s, limit_s)
     if point.basis == "canary":
-        holds, note = Holds.MET if within else Holds.VIOLATED, "by the heartbeat"
+        holds, note = within, "by the heartbeat"
     elif point.basis == "newest-row":
-        holds = Holds.MET if within else Holds.UNKNOWN
+        holds = Holds.MET if within is Holds.MET else Holds.UNKNOWN
         note = "by the newest row, a lower bound of the recovery point"
     else:
-        holds = Holds.UNKNOWN if within else Holds.VIOLATED
+        holds = Holds.VIOLATED if within is Holds.VIOLATED else Holds.UNKNOWN
         note = f"promised ({point.basis}), not read from the restored data"
-    notes = [note, _clock_note(run), "simulated disruption" if marks.simulated else ""]
+    doubt = clocks.doubt if within is Holds.UNKNOWN else ""
+    if not point.same_clock and (impossible := _from_the_future(point, marks, clocks)):
+        holds, doubt, measured = Holds.UNKNOWN, impossible, None
+    notes = [note, clocks.note, "simulated disruption" if marks.simulated else ""]
+    if loss_s < -OFFSET_S:
+        notes.append(f"the restored data reach {format_duration(-loss_s)} past the disruption")
     return measured, Judged(
         about=about,
         holds=holds,
         expected=expected,
         observed=f"RPO {format_duration(max(0.0, loss_s))}",
         note="; ".join(part for part in notes if part),
+        doubt=doubt,
         records=(n,),
     )
+
+
+def _from_the_future(point: RecoveryPoint, marks: _Marks, clocks: _Clocks) -> str:
+    """Why a recovery point cannot be: nothing restored is younger than the begin of its restoring.
+    '' where it can.
+    """
+    began = marks.date_of("started")
+    if began is None:
+        return ""
+    ahead_s = _when(point.at) - (began + clocks.most_s + FUTURE_SLACK_S)
+    if ahead_s <= 0:
+        return ""
+    return (
+        f"the newest record is {format_duration(round(ahead_s, 1))} younger than its restore: the "
+        "clock that wrote it is apart from ours, and nobody measured by how much"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """How far the clocks that dated the recovery point are ahead of the runner's, in seconds."""
+
+    least_s: float = 0.0
+    most_s: float = 0.0
+    """Offset and drift at their worst."""
+    nominal_s: float = 0.0
+    """What a loss is corrected by."""
+    note: str = ""
+
+    @classmethod
+    def of_far_sides(cls, run: RunRead) -> _Clocks:
+        """What record 1 measured of every far side but the metrics server, which dates no data, and
+        what the runner's own date moved since.
+        """
+        measured = run.opened.clock_offsets.items()
+        offsets = [offset_s for side, offset_s in measured if side != "prometheus"]
+        least, most = min(offsets, default=0.0), max(offsets, default=0.0)
+        drift_s = run.clock_drift_s if run.clock_drift_s > DRIFT_S else 0.0
+        apart_s = max(abs(least), abs(most))
+        # Dates of HTTP tell whole seconds: less than that is no offset, only not known better.
+        nominal_s = (least + most) / 2 if apart_s > OFFSET_S else 0.0
+        notes = [_clock_note(run)]
+        if nominal_s:
+            notes.append(f"corrected by {format_duration(abs(nominal_s))}")
+        if drift_s:
+            notes.append(f"our date moved by {format_duration(round(drift_s, 1))} during the run")
+        said = "; ".join(note for note in notes if note)
+        return cls(min(least, nominal_s) - drift_s, max(most, nominal_s) + drift_s, nominal_s, said)
+
+    @property
+    def doubt(self) -> str:
+        return f"the clocks do not tell: {self.note}"
+
+    def decide(self, corrected_s: float, limit_s: float) -> Holds:
+        """Whether a corrected loss is within its limit at the worst, or beyond it at the best."""
+        if corrected_s - self.nominal_s + self.most_s <= limit_s:
+            return Holds.MET
+        if corrected_s - self.nominal_s + self.least_s > limit_s:
+            return Holds.VIOLATED
+        return Holds.UNKNOWN
 
 
 def _when(date: datetime) -> float:

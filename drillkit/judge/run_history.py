@@ -129,6 +129,8 @@ class RunRead:
     """What a person vouches for, since the journal cannot tell it."""
     end: float = 0.0
     """Last moment of the run itself, before any recovery."""
+    clock_drift_s: float = 0.0
+    """How far the runner's date moved against its monotonic clock while the run went on."""
 
     @property
     def crashed(self) -> bool:
@@ -144,10 +146,13 @@ class RunRead:
 def read_run(history: History) -> RunRead:
     """Make a history ready. Never raises for what is in it: that goes to `unreadable`."""
     run, axis = RunRead(), _Axis()
+    least = most = history[0].at - history[0].mono if history else 0.0
     for record in history:
         _take(run, axis, record)
         if not axis.moved:
             run.end = max(run.end, record.mono)
+            least, most = min(least, record.at - record.mono), max(most, record.at - record.mono)
+    run.clock_drift_s = most - least
     return run
 
 

@@ -145,7 +145,11 @@ class RecoveryPoint:
     at: datetime
     basis: Literal["canary", "newest-row", "latest-restorable", "snapshot", "backup"]
     disrupted: datetime | None = None
-    """When the data was lost, by the same clock, if that is known."""
+    """When the data was lost, if that is known."""
+    same_clock: bool = False
+    """Whether `disrupted` is by the clock that `at` is by. Else it is by the runner's, which may be
+    apart from it.
+    """
 
     @property
     def measured(self) -> bool:

@@ -66,7 +66,7 @@ def _lines(
     yield "", {}
     yield verdict.headline, {"fg": _COLORS[verdict.holds], "bold": True}
     for finding in verdict.findings[:FINDINGS]:
-        yield from _finding(finding)
+        yield from _finding(finding, told=verdict.refused)
     if len(verdict.findings) > FINDINGS:
         yield f"  and {len(verdict.findings) - FINDINGS} more in the report", {}
     for text in verdict.not_proven[:3]:
@@ -80,9 +80,13 @@ def _lines(
     yield f"exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]}", {}
 
 
-def _finding(finding: Finding) -> Iterator[tuple[str, dict[str, Any]]]:
+def _finding(finding: Finding, *, told: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A finding and what to do next; `told`: what the headline says already."""
     from drillkit.judge.wording import title
 
+    if finding.observed in told:
+        yield f"  next: {finding.advice}", {}
+        return
     word = "to do" if finding.about == WholeRun("action-item") else str(finding.holds)
     style = {"fg": _COLORS[finding.holds]} if word != "to do" else {}
     yield (

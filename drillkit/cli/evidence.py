@@ -89,6 +89,7 @@ def verify(
     Ends with 0 when it is, with 1 when something was changed, removed, reordered, back-dated or
     signed by somebody else.
     """
+    from drillkit.attest.export import is_export
     from drillkit.attest.heads import read_heads, write_heads
     from drillkit.attest.keys import public_key
     from drillkit.attest.verify import verify_all, verify_run
@@ -96,6 +97,8 @@ def verify(
     from drillkit.model.errors import UsageError
 
     pinned = [public_key(path) for path in keys]
+    if run is not None and is_export(Path(run)):
+        return _verify_export(Path(run), pinned)
     reports = _reports(out)
     if run is not None and (published or publish):
         raise UsageError("--heads and --publish are about all runs: leave RUN out")
@@ -138,12 +141,70 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | Non
     return 0
 
 
+@click.command()
+@click.argument("run")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--redact",
+    "rules",
+    required=True,
+    metavar="usual|FILE",
+    help="`usual` (accounts, clusters, hosts, people, addresses) or a YAML file of rules.",
+)
+@click.option(
+    "--key",
+    envvar=SIGNING_KEY,
+    required=True,
+    metavar="REFERENCE",
+    help=f"What signs for the copy; default: {SIGNING_KEY}.",
+)
+@_OUT
+def export(run: str, folder: Path, rules: str, key: str, out: Path | None) -> int:
+    """Write a copy of a sealed RUN for outsiders into FOLDER: names replaced, and still proven.
+
+    The same name gets the same word everywhere. `drillkit verify FOLDER --key KEY` checks it.
+    """
+    from drillkit.attest.export import export as write
+    from drillkit.attest.export import read_rules, usual_rules
+    from drillkit.journal.runs import find_run
+    from drillkit.model.errors import UsageError
+
+    source = find_run(run, _reports(out))
+    if rules == "usual":
+        chosen = usual_rules(source)
+    else:
+        try:
+            chosen = read_rules(Path(rules).read_text(encoding="utf-8"), rules)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{rules} cannot be read: {error}") from error
+    done = write(source, folder, chosen, signer(key))
+    many = f"{done.replaced} names replaced" + (
+        f", left out: {', '.join(done.dropped[:5])}" if done.dropped else ""
+    )
+    click.echo(f"wrote {done.folder}: {many}")
+    return 0
+
+
 def signer(reference: str) -> Any:
     """What signs with a key. Raises UsageError; never shows the key."""
     from drillkit.attest.keys import signer_of
     from drillkit.secrets import resolve
 
     return signer_of(reference, lambda each: resolve(each, "the signing key"))
+
+
+def _verify_export(folder: Path, pinned: list[Any]) -> int:
+    from drillkit.attest.export import verify_export
+    from drillkit.model.errors import UsageError
+
+    if not pinned:
+        raise UsageError("a redacted copy is proven by its signature only: give --key")
+    wrong = verify_export(folder, pinned)
+    for text in wrong:
+        click.secho(f"{folder}: {text}", fg="red")
+    if not wrong:
+        click.echo(f"{folder}: a redacted copy, as it was exported")
+    return 1 if wrong else 0
 
 
 def _reports(out: Path | None) -> Path:

@@ -67,6 +67,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "sign": ("drillkit.cli.evidence:sign", _PROOF, "Seal a run and sign it."),
     "review": ("drillkit.cli.evidence:review", _PROOF, "A reviewer's signed word on a run."),
+    "export": (
+        "drillkit.cli.evidence:export",
+        _PROOF,
+        "A redacted copy of a run for outsiders, still proven.",
+    ),
     "keygen": ("drillkit.cli.evidence:keygen", _PROOF, "Make a key pair for signing."),
     "due": ("drillkit.cli.due:due", _LOOK, "When each drill is to be rehearsed again."),
     "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),

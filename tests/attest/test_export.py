@@ -1,0 +1,159 @@
+"""A redacted copy: nothing that was to go is left, the same name is the same word, and it proves
+what it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drillkit.attest.export import (
+    NotExported,
+    Rules,
+    export,
+    read_rules,
+    usual_rules,
+    verify_export,
+)
+from drillkit.attest.keys import generate, public_key, signer_of
+from drillkit.model.errors import UsageError
+from tests.attest.conftest import Archive
+from tests.conftest import CommandLine
+
+
+def first(archive: Archive) -> Path:
+    return min(p for p in (archive.reports / "pod-delete").iterdir() if not p.is_symlink())
+
+
+def exported(archive: Archive, to: Path, rules: Rules | None = None) -> Any:
+    signer = signer_of(f"file:{archive.key}", lambda _: archive.key.read_text())
+    return export(first(archive), to, rules or usual_rules(first(archive)), signer)
+
+
+def keys(archive: Archive) -> list[Any]:
+    return [public_key(archive.key.with_suffix(".pub"))]
+
+
+def whole(folder: Path) -> str:
+    return "\n".join(p.read_text() for p in sorted(folder.rglob("*")) if p.is_file())
+
+
+def test_who_and_where_are_gone_and_the_copy_verifies(sealed: Archive, tmp_path: Path) -> None:
+    done = exported(sealed, tmp_path / "copy")
+    text = whole(tmp_path / "copy")
+    assert "me@here" not in text
+    assert "sre@example.com" not in text
+    assert done.replaced >= 2
+    assert "person-1" in text
+    assert verify_export(tmp_path / "copy", keys(sealed)) == ()
+    assert verify_export(tmp_path / "copy", keys(sealed), first(sealed)) == ()
+
+
+def test_the_same_name_is_the_same_word_in_every_file(sealed: Archive, tmp_path: Path) -> None:
+    rules = read_rules("replace: [{pattern: 'kill|wait', as: thing}]", "r.yaml")
+    exported(sealed, tmp_path / "copy", rules)
+    words = {
+        name: set(re.findall(r"thing-\d", (tmp_path / "copy" / name).read_text()))
+        for name in ("journal.jsonl", "report.md", "verdict.json")
+    }
+    assert all({"thing-1", "thing-2"} >= found and found for found in words.values())
+
+
+def test_the_copy_stays_readable_by_machines(sealed: Archive, tmp_path: Path) -> None:
+    exported(sealed, tmp_path / "copy")
+    for line in (tmp_path / "copy" / "journal.jsonl").read_text().splitlines():
+        json.loads(line)
+    json.loads((tmp_path / "copy" / "verdict.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "report.html", "redaction.intoto.json"])
+def test_every_changed_byte_of_a_copy_is_found(sealed: Archive, tmp_path: Path, name: str) -> None:
+    exported(sealed, tmp_path / "copy")
+    path = tmp_path / "copy" / name
+    content = path.read_bytes()
+    for position in range(0, len(content), max(1, len(content) // 60)):
+        changed = bytearray(content)
+        changed[position] ^= 1
+        path.write_bytes(bytes(changed))
+        assert verify_export(tmp_path / "copy", keys(sealed)) != (), position
+
+
+def test_a_file_added_or_removed_is_found(sealed: Archive, tmp_path: Path) -> None:
+    exported(sealed, tmp_path / "copy")
+    (tmp_path / "copy" / "more.txt").write_text("more")
+    assert verify_export(tmp_path / "copy", keys(sealed)) == (
+        "more.txt was added after the export",
+    )
+    (tmp_path / "copy" / "report.md").unlink()
+    assert "report.md is missing" in verify_export(tmp_path / "copy", keys(sealed))
+
+
+def test_a_copy_signed_by_somebody_else_is_none(sealed: Archive, tmp_path: Path) -> None:
+    exported(sealed, tmp_path / "copy")
+    generate(tmp_path / "k", tmp_path / "k.pub")
+    (wrong,) = verify_export(tmp_path / "copy", [public_key(tmp_path / "k.pub")])
+    assert "none of the keys given" in wrong
+
+
+def test_it_is_told_apart_from_a_copy_of_another_run(sealed: Archive, tmp_path: Path) -> None:
+    exported(sealed, tmp_path / "copy")
+    others = sorted(p for p in (sealed.reports / "pod-delete").iterdir() if not p.is_symlink())
+    wrong = verify_export(tmp_path / "copy", keys(sealed), others[1])
+    assert any("no copy of" in text for text in wrong)
+
+
+def test_what_is_no_text_is_left_out_and_said(archive: Archive, tmp_path: Path) -> None:
+    (first(archive) / "attachments").mkdir()
+    (first(archive) / "attachments" / "dump").write_bytes(b"\xff\x00\x80")
+    archive.seal(first(archive), 1_900_000_000.0)
+    assert exported(archive, tmp_path / "copy").dropped == ("attachments/dump",)
+    assert not (tmp_path / "copy" / "attachments").exists()
+
+
+def test_a_run_that_was_changed_is_not_exported(archive: Archive, tmp_path: Path) -> None:
+    (first(archive) / "report.md").write_text("all is well")
+    with pytest.raises(NotExported, match=r"report\.md was changed"):
+        exported(archive, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("replace: [{text: a}]", "'as'"),
+        ("replace: [{text: a, pattern: b, as: c}]", "exactly one of"),
+        ("replace: [{pattern: 'x*', as: c}]", "matches nothing at all"),
+        ("replace: [{pattern: '(', as: c}]", "expected `replace`"),
+        ("replace: [{text: a, as: A}]", "lower-case"),
+        ("replac: []", "unknown keys: replac"),
+        ("- a", "expected `replace`"),
+    ],
+)
+def test_rules_that_say_nothing_are_refused(text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        read_rules(text, "r.yaml")
+
+
+def test_a_rule_that_breaks_a_file_is_refused(sealed: Archive, tmp_path: Path) -> None:
+    rules = read_rules("""replace: [{pattern: '"kind":"step.started"', as: x}]""", "r.yaml")
+    with pytest.raises(UsageError, match="matches too much"):
+        exported(sealed, tmp_path / "copy", rules)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_the_commands_export_and_verify(
+    drillkit: CommandLine, sealed: Archive, tmp_path: Path
+) -> None:
+    run = first(sealed).name
+    common = ("--out", str(sealed.reports), "--key", f"file:{sealed.key}")
+    ran = drillkit("export", run, "copy", "--redact", "usual", *common)
+    assert ran.code == 0, ran.said
+    good = drillkit("verify", "copy", "--key", str(sealed.key.with_suffix(".pub")))
+    assert good.code == 0, good.said
+    assert "a redacted copy, as it was exported" in good.out
+    assert drillkit("export", run, "copy", "--redact", "usual", *common).code == 2
+    assert drillkit("export", run, "c2", "--redact", "nope.yaml", *common).code == 2

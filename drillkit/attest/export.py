@@ -26,10 +26,10 @@ from drillkit.attest.manifest import (
     Manifest,
     differences,
     read_manifest,
-    write_whole,
 )
 from drillkit.attest.statement import STATEMENT
 from drillkit.journal.file import read
+from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import RunOpened
@@ -177,9 +177,9 @@ def export(folder: Path, to: Path, rules: Rules, signer: Signer) -> Exported:
     to.mkdir(parents=True)
     for name, text in copies.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(to / name, text.encode())
+        write_file(to / name, text.encode())
     payload = _payload(manifest, digest, copies, dropped, lines, words.count)
-    write_whole(to / STATEMENT_FILE, sign(payload, signer) + b"\n")
+    write_file(to / STATEMENT_FILE, sign(payload, signer) + b"\n")
     return Exported(to, words.count, dropped)
 
 

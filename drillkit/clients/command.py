@@ -224,7 +224,7 @@ def _started(
         raise UsageError(f"`{program.command[0]}` cannot be started: {why}")
     if wrong := [*program.elsewhere(clients.target)]:
         raise UsageError(f"`{program.command[0]}` was not started: {'; '.join(wrong)}")
-    env = clients.access.environment(child_environment(), more=resolve_all(program.env))
+    env = clients.access.environment(child_environment(), more=_given(program, clients))
     theirs, life = os.pipe()
     said, saying = os.pipe()
     try:
@@ -261,6 +261,10 @@ def _started(
             f"{os.strerror(int(number))}"
         )
     return process, life
+
+
+def _given(program: Program, clients: Clients) -> dict[str, str]:
+    return resolve_all(program.env, "env.", lambda: clients.aws)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from drillkit import __version__
 from drillkit.model.errors import UsageError
-from drillkit.secrets import is_reference, resolve
+from drillkit.secrets import Vault, is_reference, resolve
 
 if TYPE_CHECKING:  # both cost more to import than a probe takes
     import ssl
@@ -181,16 +181,20 @@ def request(aim: Aim) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-def resolved_headers(aim: Aim, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def resolved_headers(
+    aim: Aim,
+    environ: Mapping[str, str] | None = None,
+    vault: Callable[[], Vault] | None = None,
+) -> dict[str, str]:
     """The headers of a probe with their references put in. `environ`: where `env:` is read;
-    default: this process's environment.
+    default: this process's environment. `vault` opens the account for `aws-secret:`.
 
-    Raises UsageError for a reference that leads nowhere.
+    Raises UsageError for a reference that leads nowhere, CallError when AWS refuses.
     """
     found: dict[str, str] = {}
     for name, declared in aim.headers.items():
         at = f"probe {aim.name}: header `{name}`"
-        value = resolve(declared, at, None, environ) if is_reference(declared) else declared
+        value = resolve(declared, at, vault, environ) if is_reference(declared) else declared
         # The value itself may be a secret: it is never repeated.
         if any((ord(c) < 32 and c != "\t") or ord(c) == 127 or ord(c) > 255 for c in value):
             raise UsageError(

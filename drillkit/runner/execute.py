@@ -150,7 +150,7 @@ class _Run:
         )
         self.ledger = OpenUndos()
         self.journal.subscribe(self.ledger.put)
-        self.probes = ProbeSource(drill, self.journal, clock)
+        self.probes = ProbeSource(drill, self.journal, clock, lambda: self.clients.aws)
         self.probed = ProbedSource(drill, request.slos, clock)
         self.metrics = metrics_of(
             drill, request.slos, request.target, self.journal, clock, self.stopper

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +25,8 @@ from drillkit.model.subjects import GatePlace
 from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:
-    from drillkit.sampler.process import Sampler
+    from drillkit.secrets import Vault
+from drillkit.sampler.process import Sampler
 
 ASK_EVERY_S = 0.1
 
@@ -48,8 +49,15 @@ class ProbeSource:
     the journal.
     """
 
-    def __init__(self, drill: Drill, journal: Journal, clock: Clock) -> None:
-        self._drill, self._journal, self._clock = drill, journal, clock
+    def __init__(
+        self,
+        drill: Drill,
+        journal: Journal,
+        clock: Clock,
+        vault: Callable[[], Vault] | None = None,
+    ) -> None:
+        """`vault` opens the account whose Secrets Manager probes refer to."""
+        self._drill, self._journal, self._clock, self._vault = drill, journal, clock, vault
         self._windows: dict[str, GateWindow] = {}
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
@@ -65,7 +73,9 @@ class ProbeSource:
 
         ours, theirs = socket.socketpair()
         with theirs:
-            self._sampler = Sampler.start(self._drill.probes, theirs.fileno(), keep_fds=(lock_fd,))
+            self._sampler = Sampler.start(
+                self._drill.probes, theirs.fileno(), keep_fds=(lock_fd,), vault=self._vault
+            )
         self._thread = threading.Thread(
             target=serve, args=(self._journal, ours, "sampler"), daemon=True
         )

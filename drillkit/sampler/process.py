@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,7 @@ from drillkit.clients.probe import aim_at, resolved_headers
 from drillkit.journal.wire import FD_VARIABLE, STEP_VARIABLE
 from drillkit.model.drill import Probe
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.secrets import KNOWN, plain_environment
+from drillkit.secrets import KNOWN, Vault, plain_environment
 
 _STARTS_WITHIN_S = 20.0
 _LAST_WORDS_BYTES = 4096
@@ -46,6 +46,7 @@ class Sampler:
         *,
         keep_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
+        vault: Callable[[], Vault] | None = None,
     ) -> Sampler:
         """Start sampling; returns when the schedule is fixed, a few milliseconds before the
         first probe.
@@ -53,14 +54,16 @@ class Sampler:
         `book_fd`: the child's end of a socketpair whose other end is served to the journal
         (`journal.wire.serve`); close it here afterwards. `keep_fds`: inherited as they are, such as
         the run's lock. `env`: where `env:` references of headers are read; default: this
-        process's own.
+        process's own. `vault`: opens the account whose Secrets Manager headers refer to.
 
         Call it from the main thread: on Linux the kernel kills the child when the thread that
         started it ends. Raises UsageError for a probe that cannot be, or a secret or certificate
         that cannot be read; DrillError when the process does not start.
         """
         declared = [aim_at(name, probe) for name, probe in probes.items()]
-        aims = [dataclasses.replace(aim, headers=resolved_headers(aim, env)) for aim in declared]
+        aims = [
+            dataclasses.replace(aim, headers=resolved_headers(aim, env, vault)) for aim in declared
+        ]
         if not aims:
             raise UsageError("a sampler expects at least one probe, found none")
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process

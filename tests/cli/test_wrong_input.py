@@ -223,3 +223,21 @@ def test_a_first_drill_validates_as_it_is_written(drillkit: CommandLine) -> None
     ran = drillkit("validate", "first")
     assert ran.code == 0, ran.said
     assert Path(drillkit.folder / "drills" / "first.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "pod-delete", "-t", "sandbox", "-y", "--trigger", "caf\udce9"),
+        ("run", "pod-delete", "-t", "sandbox", "-y", "--set", "selector=app=w\udce9b"),
+        ("report", "caf\udce9"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused(
+    drillkit: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    ran = drillkit(*arguments)
+    assert ran.code == 2
+    assert "expected arguments in UTF-8, found '" in ran.err
+    assert "Traceback" not in ran.said
+    assert not (drillkit.folder / "reports").exists()

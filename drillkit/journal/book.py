@@ -15,6 +15,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 from drillkit.journal.undo_registry import must_load_back
 from drillkit.model.codec import to_data
 from drillkit.model.effects import Effect, Undo
+from drillkit.model.errors import Refused
 from drillkit.model.evidence import Evidence
 from drillkit.model.records import (
     EffectConfirmed,
@@ -53,7 +54,7 @@ class Planned(Generic[E_co]):
     and takes the identity of what it makes from it, so the effect and its undo cannot differ.
     """
 
-    __slots__ = ("_book", "identity", "n", "undo")
+    __slots__ = ("_book", "_over", "identity", "n", "undo")
 
     def __init__(self, n: int, undo: E_co, book: Book) -> None:
         self.n = n
@@ -61,6 +62,7 @@ class Planned(Generic[E_co]):
         self.identity: Mapping[str, str] | None = None
         """What was confirmed; None: nothing was, so an attempt may still land."""
         self._book = book
+        self._over = False
 
     def confirm(self, **identity: str) -> None:
         """The other side answered, or the effect was seen: from now on 'not found' means gone.
@@ -74,8 +76,16 @@ class Planned(Generic[E_co]):
         """Nothing was sent or begun, provably: there is nothing to undo. An undo is settled by
         this; an effect that has none stays in the journal as what was meant to be.
         """
+        self._over = True
         if isinstance(self.undo, Undo):
             self._book.append(UndoEnded(self.n, "never-happened", why, attempts=0))
+
+    def must_be_open(self) -> None:
+        """Raises Refused once it is written down that the effect never happened: another try
+        needs a plan of its own.
+        """
+        if self._over:
+            raise Refused(f"{self.undo.resource}: this plan is over; plan the effect again")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Planned is a receipt of this process; send the undo and plan it there")

@@ -66,6 +66,8 @@ def advice(judged: Judged) -> str:
     """The next step, or '' where nothing general helps."""
     about, violated = judged.about, judged.holds is Holds.VIOLATED
     match about:
+        case UndoOf(by_hand=True):
+            return "look at the resource yourself: the journal has only somebody's word for it"
         case UndoOf():
             return "run `drillkit recover`, or undo it by hand and look at the resource"
         case WholeRun(part=part):

@@ -78,7 +78,7 @@ def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: 
     """What made it as bad as it is."""
     if holds is Holds.MET:
         return []
-    worst = [j for j in judged if j.holds is holds and not isinstance(j.about, UndoOf)]
+    worst = [j for j in judged if j.holds is holds and not _is_open(j)]
     # A skipped step follows from something else; so does everything that an end before its time
     # left undecided.
     causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
@@ -101,6 +101,11 @@ def _consequence(judged: Judged) -> int:
             return 0
         case _:
             return 1
+
+
+def _is_open(judged: Judged) -> bool:
+    """An undo that is open stands before everything else already."""
+    return isinstance(judged.about, UndoOf) and not judged.about.by_hand
 
 
 def _listed(several_judged: list[Judged], several: bool, most: int) -> str:

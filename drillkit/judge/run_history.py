@@ -98,7 +98,23 @@ class StepRun:
     @property
     def touched(self) -> bool:
         """Whether it did or may have done anything."""
-        return self.effects > 0 or (self.started is not None and self.outcome != "skipped")
+        began = self.started is not None and self.outcome != "skipped"
+        return self.effects > 0 or (began and not self.refused)
+
+    @property
+    def refused(self) -> bool:
+        """Whether its own steady state kept it from beginning: all that happened were probes before
+        the method, and not each was as it should be.
+        """
+        activities = [seen.what for seen in self.evidence if isinstance(seen.what, Activity)]
+        happened = [a for a in activities if a.outcome != "skipped"]
+        return (
+            self.effects == 0
+            and self.ended is not None
+            and bool(happened)
+            and all(a.place == "before" and a.kind == "probe" for a in happened)
+            and any(a.tolerated is not True for a in happened)
+        )
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ def touched(run: RunRead) -> bool:
 
 
 def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
-    """Why nothing was touched: the start guard or the gate before that did not hold; '' if it
-    was otherwise.
+    """Why nothing was touched: the start guard, the gate before or the experiment's own steady
+    state that did not hold; '' if it was otherwise.
     """
     if touched(run) or run.aborts:
         return ""
@@ -35,6 +35,9 @@ def refusal(run: RunRead, guards: list[Gated], gates: list[Gated]) -> str:
                 return judged.observed if own else f"{guard}: {judged.observed}"
             case GateOf(place="before", sli=sli, step=""):
                 return f"{sli} before: expected {judged.expected}, observed {judged.observed}"
+    for step in run.steps.values():
+        if step.refused:
+            return f"step `{step.name}`: {step.why}"
     return ""
 
 
@@ -100,7 +103,7 @@ def shortcomings(
     ]
     found += [
         Judged(
-            about=UndoOf(undo.resource),
+            about=UndoOf(undo.resource, by_hand=True),
             holds=Holds.UNKNOWN,
             expected="undone",
             observed=f"undone by hand, on the word of {undo.detail}",

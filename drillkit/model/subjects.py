@@ -140,6 +140,8 @@ class UndoOf:
     """What became of an effect."""
 
     resource: str
+    by_hand: bool = False
+    """A person says that it is undone."""
 
     def __str__(self) -> str:
         return f"cleanup/{self.resource}"

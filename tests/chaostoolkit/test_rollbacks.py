@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from drillkit.cleanup import open_undos
 from drillkit.clients.chaostoolkit import undo as undo_module
 from drillkit.clients.chaostoolkit.undo import Rollbacks
 from drillkit.model.errors import StepFailed
@@ -39,13 +40,41 @@ def test_rollbacks_are_played_after_a_method_that_failed(bench: Bench) -> None:
     ]
 
 
-def test_rollbacks_are_played_when_the_steady_state_was_missed_and_when_it_could_not_be_read(
+def test_there_is_nothing_to_roll_back_where_the_steady_state_kept_the_method_from_beginning(
     bench: Bench,
 ) -> None:
     flag = bench.folder / "mended"
     experiment = bench.experiment(
         **{
             "steady-state-hypothesis": hypothesis(shell("up", "exit 7", kind="probe", tolerance=0)),
+            "method": [shell("move", "true")],
+            "rollbacks": [shell("mend", f"touch {flag}")],
+        }
+    )
+    assert bench.run(experiment) is not None
+    assert open_undos(bench.records()) == ()
+    assert bench.clean().open == ()
+    assert not flag.exists()
+
+
+def test_rollbacks_are_on_disk_before_the_first_activity_of_the_method(bench: Bench) -> None:
+    seen = bench.folder / "seen"
+    journal = bench.folder / "journal.jsonl"
+    experiment = bench.experiment(
+        method=[shell("look", f"grep -c chaostoolkit.rollbacks {journal} > {seen}; exit 3")],
+        rollbacks=[shell("mend", "true")],
+    )
+    assert bench.run(experiment) is not None
+    assert seen.read_text().strip() == "1"
+
+
+def test_rollbacks_are_played_when_the_steady_state_was_missed_after(bench: Bench) -> None:
+    flag, broken = bench.folder / "mended", bench.folder / "broken"
+    probe = shell("up", f"test ! -e {broken}", kind="probe", tolerance=0)
+    experiment = bench.experiment(
+        **{
+            "steady-state-hypothesis": hypothesis(probe),
+            "method": [shell("break", f"touch {broken}")],
             "rollbacks": [shell("mend", f"touch {flag}")],
         }
     )

@@ -112,6 +112,35 @@ def each_mishap(scenario: Scenario, rules: Rules = LAWFUL) -> Iterator[Trial]:
                     yield _trial(scenario, rules, Fate(random.Random(change), blow=blow), soon=True)
 
 
+def lacking(scenario: Scenario) -> Iterator[Trial]:
+    """RBAC lacks any one verb, or all on one resource, that the scenario or its clean-up asks for,
+    until somebody grants it and recovers once more. What was never done must not wait for that.
+    """
+    cluster, before = _begun(scenario)
+    rehearsal = Stage.open(cluster.fork(), Fate(random.Random(0)))
+    _act(scenario, rehearsal)
+    recover(rehearsal)
+    everything = {f"* {wish.partition(' ')[2]}" for wish in rehearsal.fate.asked}
+    for wish in sorted(rehearsal.fate.asked | everything):
+        cluster = _begun(scenario)[0].fork()
+        stage = Stage.open(cluster, Fate(random.Random(0), forbidden=wish))
+        _act(scenario, stage)
+        acted = cluster.inventory()
+        scenario.forgive(acted)
+        trial = Trial(f"without `{wish}`", [])
+        cleaned = recover(stage)
+        if acted == before and not list(_differences(before, acted)):
+            trial.recoveries = [
+                f"{each.undo.resource}: open: {each.why}" for each in cleaned.failed
+            ]
+        _recover(cluster, Fate(random.Random(0)), 0, stage.disk.content(), trial)
+        cluster.advance(120)
+        after = cluster.inventory()
+        scenario.forgive(after)
+        trial.differs = list(_differences(before, after))
+        yield trial
+
+
 def by_seed(scenario: Scenario, seed: int, rules: Rules = LAWFUL) -> Trial:
     """Calls go wrong by chance, the process ends anywhere or not at all, and so does up to twice
     the recovery.

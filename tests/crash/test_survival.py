@@ -10,7 +10,8 @@ import random
 import pytest
 
 from drillkit.clients.kube import effect, field_patch, objects
-from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive
+from drillkit.journal.book import Planned
+from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive, lacking
 from tests.crash.controls import EffectFirst
 from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.world import Cluster, Fate, Stage
@@ -33,6 +34,15 @@ def test_a_crash_at_any_door_leaves_the_world_as_it_was_after_recovery(scenario:
 def test_a_change_that_goes_wrong_in_any_way_leaves_the_world_as_it_was(scenario: Scenario) -> None:
     for trial in each_mishap(scenario):
         assert not trial.differs, told(trial)
+
+
+@ALL
+def test_without_any_one_permission_nothing_is_left_once_it_is_granted_and_nothing_waits_for_it(
+    scenario: Scenario,
+) -> None:
+    for trial in lacking(scenario):
+        assert not trial.differs, told(trial)
+        assert not [r for r in trial.recoveries if ": open" in r], told(trial)
 
 
 @ALL
@@ -101,3 +111,11 @@ def test_control_an_unanswered_call_taken_for_answered_leaks(
 def test_control_marks_that_nobody_looks_at_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "is_ours", lambda *args: True)
     assert leaks("inject latency where somebody else has the name")
+
+
+def test_control_a_refused_effect_that_is_not_settled_as_such_waits_for_the_permission(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Planned, "never_happened", lambda self, why: self.confirm())
+    trials = [trial for trial in lacking(SCENARIOS["inject latency with Chaos Mesh"])]
+    assert any(": open" in each for trial in trials for each in trial.recoveries)

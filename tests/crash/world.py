@@ -86,6 +86,12 @@ class Fate:
     dead: bool = False
     where: str = "ended by itself"
     doors: list[str] = field(default_factory=list)
+    forbidden: str = ""
+    """What RBAC does not allow: one verb on one resource (`patch nodes`), or all of them
+    (`* nodes`).
+    """
+    asked: set[str] = field(default_factory=set)
+    """Every verb on every resource that was asked for."""
 
     def door(self, name: str) -> None:
         """Pass a door, or end here."""
@@ -301,6 +307,10 @@ class Wire:
         request = Request(method, unquote(path), dict(query), {"Content-Type": content_type}, data)
         said = f"{method} {path}"
         self._fate.door(f"before {said}")
+        wish = permission(method, path)
+        self._fate.asked.add(wish)
+        if self._fate.forbidden in (wish, f"* {wish.partition(' ')[2]}"):
+            return _status(403, "Forbidden")
         calm = self._calm_at is not None and self._cluster.at >= self._calm_at
         mishap = "" if calm else self._fate.mishap(method)
         if not mishap:
@@ -357,6 +367,17 @@ class Wire:
     def _wait(self) -> None:
         self._fate.door("waiting for an answer")
         self._cluster.advance(15)
+
+
+def permission(method: str, path: str) -> str:
+    """What RBAC is asked: verb and resource, as `create pods/eviction`."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[:1] == ["namespaces"] and len(parts) > 2:
+        parts = parts[2:]
+    resource = "/".join(parts[:1] + parts[2:3])
+    verbs = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+    return f"{verbs.get(method, 'get' if len(parts) > 1 else 'list')} {resource}"
 
 
 def _status(code: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:

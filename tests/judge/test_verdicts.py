@@ -715,6 +715,28 @@ def test_a_broken_bound_names_the_fault_before_it() -> None:
     assert finding(early, "during/web/longest_gap").fault == "", "it began before anything was done"
 
 
+def held_before(tape: Tape) -> Tape:
+    """The experiment's steady state does not hold, so its method is not run."""
+    missed = Activity("there", "before", "probe", "succeeded", None, False, 0.1)
+    never = Activity("move", "method", "action", "skipped", None, None, 0.0)
+    why = "the experiment's steady state did not hold before, so its method was not run: there"
+    tape.phase("steps", 1, 3).see(2, missed, step="kill").see(2.1, never, step="kill")
+    return tape.step("kill", 1, 3, "unknown", why)
+
+
+def test_an_experiment_that_its_own_steady_state_kept_from_beginning_is_a_refusal() -> None:
+    verdict = judge(held_before(Tape(drill())).closed(6).history())
+    assert verdict.exit_code == 4
+    assert "steady state did not hold before" in verdict.headline
+    assert verdict.headline.endswith("nothing was touched")
+
+
+def test_it_is_none_when_another_step_or_an_effect_has_touched_something() -> None:
+    tape = held_before(Tape(drill())).undo(2.5, "node/n1", step="kill")
+    tape.add(2.6, "undo.ended", of="node/n1", outcome="undone")
+    assert judge(tape.closed(6).history()).exit_code == 3
+
+
 def test_a_run_that_holds_a_lease_and_is_refused_touched_nothing() -> None:
     tape = Tape(web()).undo(0.5, "lease/drillkit/x", phase="remove", step="")
     tape.add(
@@ -755,6 +777,14 @@ def test_every_end_of_an_undo_closes_it(outcome: str) -> None:
     verdict = judge(tape.add(31.0, "undo.ended", of="node/n1", outcome=outcome).history())
     assert verdict.exit_code == 0
     assert verdict.undos[-1].outcome == outcome
+
+
+def test_what_a_person_has_undone_by_hand_is_their_word_and_never_met() -> None:
+    tape = pod_delete().undo(21, "node/n1")
+    word = {"outcome": "by-hand", "detail": "ann@laptop: uncordoned it"}
+    verdict = judge(tape.add(31.0, "undo.ended", of="node/n1", **word).history())
+    assert (verdict.holds, verdict.exit_code) == (UNKNOWN, 3)
+    assert "ann@laptop: uncordoned it" in verdict.headline
 
 
 def test_a_crashed_run_is_unknown_and_what_was_proven_stays() -> None:

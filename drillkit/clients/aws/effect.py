@@ -29,6 +29,8 @@ class Attempts:
         self._door, self.plan = door, plan
         self.doubtful = False
         """An attempt was not answered: it may have happened, and may yet."""
+        self.landed = False
+        """An attempt was taken, whatever came after it."""
         self.request = ""
         """Request id of the last answer."""
 
@@ -39,6 +41,7 @@ class Attempts:
         except (Unanswered, Unavailable):
             self.doubtful = True
             raise
+        self.landed = True
         self.request = str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
         return answer
 
@@ -55,12 +58,16 @@ def make(
     `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what
     was refused for good is confirmed as never having happened. Raises what the last attempt raised.
     """
+    plan.must_be_open()
     attempts = Attempts(door, plan)
     try:
         made = patiently(lambda: once(attempts), door.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
-    except DrillError:
-        if not attempts.doubtful:
+    except DrillError as why:
+        if attempts.landed and not attempts.doubtful:
             _confirm(plan, {})
+        elif not attempts.doubtful:  # refused for good: nothing is there and nothing can come
+            with contextlib.suppress(JournalLost):
+                plan.never_happened(f"refused, so nothing was done: {why}")
         raise
     if not attempts.doubtful:
         known = dict(identity(made))

@@ -67,8 +67,9 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         has_rollbacks: bool,
         before_first: Callable[[Mapping[str, Any]], None] = lambda configuration: None,
     ) -> None:
-        """`before_first` is called with the resolved configuration, before the first activity; it
-        may raise JournalLost or Refused, and then there is none."""
+        """`before_first` is called with the resolved configuration, once, before the first thing
+        that could change anything: the method, or an action anywhere else. What it raises ends the
+        experiment."""
         self._session, self._place = session, place
         self._has_rollbacks, self._before_first = has_rollbacks, before_first
         self._configuration: Any = {}
@@ -76,6 +77,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         self._number = 0
         self._lock = threading.Lock()
         self._local = threading.local()
+        self._prepared = False
         self.stopping = False
         """Set when the worker was told to end: nothing more starts."""
         self.stopped_by: DrillError | None = None
@@ -91,10 +93,6 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     ) -> None:
         KNOWN.learn(resolved_values(secrets))
         self._configuration, self._secrets = configuration, secrets
-        try:
-            self._before_first(configuration)
-        except (JournalLost, Refused) as why:
-            self._leave(why)
 
     def start_hypothesis_before(self, experiment: Any) -> None:
         self._place = "before"
@@ -104,6 +102,20 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
 
     def start_method(self, experiment: Any) -> None:
         self._place = "method"
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Before anything is changed. Probes change nothing, so that there is nothing to roll back
+        where the steady state before has kept the method from beginning.
+        """
+        with self._lock:
+            if self._prepared:
+                return
+            self._prepared = True
+        try:
+            self._before_first(self._configuration)
+        except DrillError as why:  # Chaos Toolkit would go on behind any other exception
+            self._leave(why)
 
     def start_continuous_hypothesis(self, frequency: int) -> None:
         self._local.place = "during"  # it has a thread of its own
@@ -127,6 +139,8 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             number = self._number
         place: Place = getattr(self._local, "place", self._place)
         kind, name = activity["type"], self._name(activity)
+        if kind == "action":
+            self._prepare()
         foreign = kind == "action" and not is_own(activity)
         started = ActivityStarted(number, name, place, kind, undo_guaranteed=not foreign)
         try:

@@ -30,6 +30,8 @@ class Attempts:
         self._kube, self.plan = kube, plan
         self.doubtful = False
         """An attempt was not answered: it may have happened, and may yet."""
+        self.landed = False
+        """An attempt was taken, whatever came after it."""
 
     def _send(
         self,
@@ -43,12 +45,14 @@ class Attempts:
     ) -> Response:
         """`KubeClient._send`, remembered."""
         try:
-            return self._kube._send(
+            answer = self._kube._send(
                 method, path, asked, query=query, body=body, content_type=content_type
             )
         except (Unanswered, Unavailable):
             self.doubtful = True
             raise
+        self.landed = True
+        return answer
 
 
 def make(
@@ -62,12 +66,16 @@ def make(
     `once` must tolerate that an earlier attempt of its own has landed. Raises what the last
     attempt raised.
     """
+    plan.must_be_open()
     attempts = Attempts(kube, plan)
     try:
         made = patiently(lambda: once(attempts), kube.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
-    except DrillError:
-        if not attempts.doubtful:  # refused for good: nothing is there and nothing can come
+    except DrillError as why:
+        if attempts.landed and not attempts.doubtful:
             _confirm(plan, {})
+        elif not attempts.doubtful:  # refused for good: nothing is there and nothing can come
+            with contextlib.suppress(JournalLost):
+                plan.never_happened(f"refused, so nothing was done: {why}")
         raise
     if not attempts.doubtful:
         _confirm(plan, identity(made))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from drillkit.cleanup import open_undos
 from drillkit.clients.kube import (
     ABSENT,
     DeleteFault,
@@ -121,6 +122,9 @@ class Receipt:
     def __init__(self, undo: Any, confirmed: list[Any]) -> None:
         self.undo, self.n, self._confirmed = undo, 1, confirmed
 
+    def must_be_open(self) -> None:
+        pass
+
     def confirm(self, **identity: str) -> None:
         self._confirmed.append(identity)
 
@@ -139,16 +143,13 @@ def test_a_change_is_not_confirmed_when_an_attempt_may_land_later() -> None:
     assert confirmed == []
 
 
-def test_a_refused_change_is_confirmed_without_a_uid_so_that_its_undo_need_not_wait(
-    stage: Stage,
-) -> None:
+def test_a_refused_change_never_happened_so_that_nobody_has_to_undo_it(stage: Stage) -> None:
     plan = planned(stage, DeleteFault(NETWORK_CHAOS, "f", stage.run, "nowhere"))
     with pytest.raises(Absent, match='namespaces "nowhere" not found'):
         stage.kube.create(plan, {"spec": latency()})
-    assert confirmations(stage) == [{"of": plan.n}]
-    before = stage.clock.mono()
-    assert plan.undo.apply(stage.clients, context(stage)).outcome == "never-happened"
-    assert stage.clock.mono() == before
+    assert open_undos(tuple(parse(stage.disk.content()))) == ()
+    with pytest.raises(Refused, match="plan the effect again"):
+        stage.kube.create(plan, {"spec": latency()})
 
 
 # Cordon

@@ -370,6 +370,9 @@ def test_a_change_that_took_effect_without_an_answer_is_found_done_on_the_next_a
         undo = DeleteObject(CONFIGMAPS, "mine", "run-1", "default")
         n = 1
 
+        def must_be_open(self) -> None:
+            pass
+
         def confirm(self, **identity: str) -> None:
             confirmed.append(identity)
 

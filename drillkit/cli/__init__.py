@@ -5,12 +5,12 @@ it needs.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import os
 import sys
 from typing import NoReturn
 
+from drillkit.cli.output import keep_output_going, lost_output
 from drillkit.secrets.encoding import encodable
 from drillkit.secrets.streams import guard_terminal
 
@@ -20,14 +20,17 @@ def main() -> NoReturn:
     # Imports make many objects and no garbage; to look through them again and again would take
     # longer than some.
     gc.set_threshold(20_000, 20, 20)
+    keep_output_going()
     guard_terminal()
     code = _run()
     # Taking some hundred modules apart takes as long as many a command. What must be ended was
     # ended by then.
     atexit._run_exitfuncs()
-    with contextlib.suppress(BrokenPipeError):  # `drillkit list | head`: nobody reads what is left
-        sys.stdout.flush()
-        sys.stderr.flush()
+    sys.stdout.flush()
+    if (lost := lost_output()) and code == 0:
+        print(f"drillkit: the output could not be written: {lost}", file=sys.stderr)
+        code = 3
+    sys.stderr.flush()
     os._exit(code)
 
 
@@ -56,8 +59,8 @@ def _run() -> int:
     except DrillError as error:
         click.echo(f"drillkit: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:  # `drillkit list | head`
-        return 0
+    except OSError as error:
+        return _system_said(error)
     except Exception as bug:
         import traceback
 
@@ -69,3 +72,22 @@ def _run() -> int:
         )
         return 3
     return code if isinstance(code, int) else 0
+
+
+def _system_said(error: OSError) -> int:
+    """A file or folder that cannot be had. Before a run has begun that is a wrong place; whoever
+    has begun one tells of it there.
+    """
+    import click
+
+    # One that an argument named may be very long.
+    where = f"{str(error.filename)[:200]}: " if error.filename is not None else ""
+    click.echo(f"drillkit: {where}{error.strerror or error}", err=True)
+    if _may_have_begun():
+        click.echo("if a run had begun: drillkit recover", err=True)
+        return 3
+    return 2
+
+
+def _may_have_begun() -> bool:
+    return bool({"run", "watch", "recover", "sweep", "keep", "canary"} & set(sys.argv[1:3]))

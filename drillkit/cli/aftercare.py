@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -23,15 +24,23 @@ def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
     """
     from drillkit.cli.places import reports_folder
     from drillkit.cli.sealing import write_and_seal
-    from drillkit.journal.runs import find_run
+    from drillkit.journal.file import read
+    from drillkit.journal.runs import JOURNAL, find_run
+    from drillkit.judge import judge
+    from drillkit.model.codec import to_data
     from drillkit.spec.files import shown
 
     folder = find_run(run, reports_folder(out))
     if postmortem:
         return _postmortem(folder)
-    verdict, paths = write_and_seal(folder, _warn)
+    try:
+        verdict, paths = write_and_seal(folder, _warn)
+    except OSError as error:  # the journal can be judged all the same
+        where = error.filename or folder
+        _warn(f"the pages could not be written: {where}: {error.strerror}")
+        verdict, paths = judge(read(folder / JOURNAL)), ()
     if as_json:
-        click.echo((folder / "verdict.json").read_text(encoding="utf-8"), nl=False)
+        click.echo(json.dumps(to_data(verdict), indent=2, ensure_ascii=False))
     else:
         click.echo(verdict.headline)
         for path in paths:

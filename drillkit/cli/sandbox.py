@@ -53,7 +53,7 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
     """Start it in the background and wait until the demo shop answers."""
     from drillkit.journal.files import make_folder
     from drillkit.model.errors import UsageError
-    from drillkit.runner.target_process import standing, start
+    from drillkit.runner.target_process import cannot_be_written, standing, start
 
     target = _target()
     if (found := standing(target)) is not None:
@@ -61,7 +61,10 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
             f"a sandbox is up already (process {found['pid']}); `drillkit sandbox down` stops it"
         )
     folder = _folder()
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise cannot_be_written(folder, error) from error
     more = (
         *(["--aws"] if aws or velero else []),
         *(["--velero"] if velero else []),

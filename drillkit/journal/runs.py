@@ -140,22 +140,39 @@ def _noted(entry: Path) -> OpenRun:
     return OpenRun(entry.name, Path(folder), target, owner)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a file is there. A name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _below(reports: Path, name: Path) -> list[Path]:
+    """Journals of the run, or runs, that are called so in a folder of reports."""
+    try:
+        drills = [reports, *(folder for folder in reports.iterdir() if folder.is_dir())]
+    except OSError:
+        return []
+    return [path for drill in drills if _is_there(path := drill / name / JOURNAL)]
+
+
 def find_run(name: str, reports: Path) -> Path:
     """The folder of a run named by its id, its folder, its journal, `latest` or `DRILL/latest`.
 
     Raises UsageError naming what is there.
     """
     path = Path(name)
-    if path.name == JOURNAL and path.is_file():
+    if path.name == JOURNAL and _is_there(path):
         return path.parent
-    if (path / JOURNAL).is_file():
+    if _is_there(path / JOURNAL):
         return path
     for run in open_runs():
         if run.id == name:
             if run.unreadable:
                 raise UsageError(run.unreadable)
             return run.folder
-    found = [*reports.glob(f"*/{name}/{JOURNAL}"), *reports.glob(f"{name}/{JOURNAL}")]
+    found = [] if path.is_absolute() else _below(reports, path)
     if found:
         return max(found, key=lambda journal: journal.stat().st_mtime).parent
     known = sorted(
@@ -163,4 +180,4 @@ def find_run(name: str, reports: Path) -> Path:
         reverse=True,
     )
     hint = f"known: {', '.join(known[:5])}" if known else f"there are none in {reports}"
-    raise UsageError(f"no run `{name}`; {hint}. Name a run, its folder or its journal.jsonl")
+    raise UsageError(f"no run `{name[:100]}`; {hint}. Name a run, its folder or its journal.jsonl")

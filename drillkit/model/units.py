@@ -10,6 +10,9 @@ from typing import ClassVar
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
+LONGEST = timedelta(days=36500)
+"""No duration is longer: a century."""
+
 
 def parse_duration(text: str) -> timedelta:
     """`90s`, `10m`, `1h30m`, `250ms` as a timedelta. Raises ValueError for anything else, a bare
@@ -18,7 +21,10 @@ def parse_duration(text: str) -> timedelta:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"expected a duration such as 90s, 10m or 1h30m, found {text!r}")
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"expected a duration of at most {LONGEST.days}d, found {text[:40]!r}")
+    return timedelta(seconds=seconds)
 
 
 def format_duration(length: timedelta | float) -> str:

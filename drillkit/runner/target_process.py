@@ -22,7 +22,7 @@ from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.codec import from_data
 from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
-from drillkit.model.errors import TargetError
+from drillkit.model.errors import TargetError, UsageError
 from drillkit.model.units import parse_duration
 from drillkit.secrets import child_environment
 
@@ -64,7 +64,10 @@ def launched(
         yield filled(target, endpoints), int(endpoints["pid"])
         return
     state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
-    make_folder(state, exist_ok=False)
+    try:
+        make_folder(state, exist_ok=False)
+    except OSError as error:
+        raise cannot_be_written(state, error) from error
     try:
         process, endpoints = start(target, state, more_arguments)
         try:
@@ -73,6 +76,14 @@ def launched(
             end(process)
     finally:
         shutil.rmtree(state, ignore_errors=True)
+
+
+def cannot_be_written(where: Path, error: OSError) -> UsageError:
+    """What to tell whoever has no folder for a target's state."""
+    return UsageError(
+        f"a target's state cannot be kept: {error.filename or where}: {error.strerror}. Nothing "
+        "was touched. Set DRILLKIT_HOME to a folder that can be written"
+    )
 
 
 def start(

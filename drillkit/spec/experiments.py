@@ -256,9 +256,10 @@ def _complaints(data: Mapping[str, Any]) -> Iterator[tuple[Trail, str]]:
     hypothesis = data.get("steady-state-hypothesis")
     if hypothesis is not None:
         yield from _hypothesis(hypothesis)
-    names = {a.get("name") for _, _, a in _entries(data) if isinstance(a, Mapping)}
+    named = [a.get("name") for _, _, a in _entries(data) if isinstance(a, Mapping)]
+    names = {name for name in named if isinstance(name, str)}
     for place, path, activity in _entries(data):
-        yield from _activity(activity, place, path, {n for n in names if isinstance(n, str)})
+        yield from _activity(activity, place, path, names)
 
 
 def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
@@ -269,6 +270,8 @@ def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
     if not hypothesis.get("title"):
         yield path, "`title` is missing"
     probes = hypothesis.get("probes")
+    if probes is not None and not isinstance(probes, list):
+        yield (*path, "probes"), f"expected a list of probes, found {_what(probes)}"
     for i, probe in enumerate(probes if isinstance(probes, list) else ()):
         if isinstance(probe, Mapping) and "ref" not in probe and "tolerance" not in probe:
             yield (*path, "probes", i), "`tolerance` is missing: a probe without one proves nothing"
@@ -284,7 +287,7 @@ def _activity(
         yield path, f"expected an activity (a mapping), found {_what(activity)}"
         return
     if "ref" in activity:
-        if activity["ref"] not in names:
+        if str(activity["ref"]) not in names:
             yield (
                 (*path, "ref"),
                 "no activity is called "
@@ -350,6 +353,8 @@ def _notes(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if not any(a.type == "action" for a in activities(data) if a.place == "method"):
         yield "its method has no action: a run of it tests nothing, and is never met"
     for place, _, activity in _entries(data):
+        if not isinstance(activity, Mapping):
+            continue
         if place == "hypothesis" and accepts_everything(activity.get("tolerance")):
             yield f"activity `{activity.get('name')}`: its tolerance accepts everything"
 

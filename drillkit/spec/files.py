@@ -228,11 +228,11 @@ def is_path(name: str, beside: Path | None = None) -> bool:
 def _by_path(path: Path, roots: Roots) -> Found:
     try:
         path = path.resolve()
-        exists = path.is_file()
+        exists, is_folder = path.is_file(), path.is_dir()
     except (OSError, ValueError, RuntimeError):
-        exists = False
+        exists = is_folder = False
     if not exists:
-        what = "a folder" if path.is_dir() else "no file"
+        what = "a folder" if is_folder else "no file"
         raise UsageError(f"expected a drill or an experiment at {shown(path)}, found {what}")
     return Found(path, "path", _sort_of(path), _root_of(path, roots))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def write_first(folder: Path, name: str = "first") -> list[Path]:
         folder / "drills" / "targets.yaml": _TARGETS,
         drill: first_drill(name),
     }
-    if drill.exists():
+    if os.path.lexists(drill):
         raise UsageError(f"{shown(drill)} exists already; choose another name: drillkit init NAME")
     written: list[Path] = []
     try:

@@ -138,25 +138,33 @@ def strategic(target: Any, patch: Any) -> Any:
     result = dict(target) if isinstance(target, dict) else {}
     if "$retainKeys" in patch:
         result = {key: value for key, value in result.items() if key in patch["$retainKeys"]}
+    for field, gone in _directed(patch, "$deleteFromPrimitiveList/"):
+        result[field] = [item for item in result.get(field) or [] if item not in gone]
     for key, value in patch.items():
-        if key.startswith("$deleteFromPrimitiveList/"):
-            field = key.partition("/")[2]
-            result[field] = [item for item in result.get(field) or [] if item not in value]
-    for key, value in patch.items():
-        if key.startswith("$"):
-            continue
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, list):
-            result[key] = _strategic_list(key, result.get(key) or [], value)
-        else:
-            result[key] = strategic(result.get(key), value)
-    for key, value in patch.items():
-        if key.startswith("$setElementOrder/"):
-            field = key.partition("/")[2]
-            if isinstance(result.get(field), list):
-                result[field] = _ordered(field, result[field], value)
+        if not key.startswith("$"):
+            _strategic_field(result, key, value)
+    for field, order in _directed(patch, "$setElementOrder/"):
+        if isinstance(result.get(field), list):
+            result[field] = _ordered(field, result[field], order)
     return result
+
+
+def _directed(patch: dict[str, Any], directive: str) -> list[tuple[str, Any]]:
+    """(field, value) of every such directive of a patch."""
+    return [
+        (key.removeprefix(directive), value)
+        for key, value in patch.items()
+        if key.startswith(directive)
+    ]
+
+
+def _strategic_field(result: dict[str, Any], key: str, value: Any) -> None:
+    if value is None:
+        result.pop(key, None)
+    elif isinstance(value, list):
+        result[key] = _strategic_list(key, result.get(key) or [], value)
+    else:
+        result[key] = strategic(result.get(key), value)
 
 
 def _strategic_list(field: str, target: list[Any], patch: list[Any]) -> list[Any]:

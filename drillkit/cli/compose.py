@@ -129,7 +129,8 @@ def freezes_of(drill: Drill, parsed: Parsed) -> Mapping[str, Freeze]:
 
 def binder(drill_label: str) -> Any:
     """A function that makes the arguments of a step's kind out of its `with`."""
-    from drillkit.spec.drills import bind_arguments, output_references
+    from drillkit.spec.arguments import bind_arguments
+    from drillkit.spec.drills import output_references
     from drillkit.steps.base import kind_named
 
     def bind(step: Step, outputs: Mapping[str, Mapping[str, Scalar]] | None) -> object | None:

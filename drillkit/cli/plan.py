@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.run import with_shared
+from drillkit.cli.options import with_shared
 
 if TYPE_CHECKING:
     from drillkit.model.drill import Drill

@@ -8,32 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drillkit.cli.options import with_shared
+
 if TYPE_CHECKING:
     from drillkit.cli import compose
     from drillkit.clients.prestart import Prestarted
     from drillkit.model.drill import Drill, Target
     from drillkit.runner.execute import Finished
-
-SHARED = [
-    click.argument("name"),
-    click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),
-    click.option(
-        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Give a variable a value."
-    ),
-    click.option(
-        "--var-file",
-        "var_files",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="YAML file of variables.",
-    ),
-]
-
-
-def with_shared(command: Any) -> Any:
-    for option in reversed(SHARED):
-        command = option(command)
-    return command
 
 
 @click.command()

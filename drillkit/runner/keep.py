@@ -21,6 +21,7 @@ from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, RunLock, unregister
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
 from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned
+from drillkit.runner.recorded_target import connected
 
 FOLDER = "keep"
 """In a run's folder: one file per thing to keep."""
@@ -112,8 +113,6 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
 
 
 def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Clock) -> Kept:
-    from drillkit.runner.recover import connected
-
     clients = connected(history, clock)
     journal = Journal(folder / JOURNAL, clock=clock)
     try:

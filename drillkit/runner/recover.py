@@ -18,7 +18,6 @@ from typing import Literal, TypeAlias
 from drillkit.cleanup import Cleaned, Haste, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.access import remove_stale
-from drillkit.clients.identity import recorded
 from drillkit.clock import Clock, Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, Salvaged, salvage
 from drillkit.journal.runs import (
@@ -32,16 +31,16 @@ from drillkit.journal.runs import (
     unregister,
 )
 from drillkit.model.drill import Target
-from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.errors import DrillError
 from drillkit.model.records import (
     History,
     PhaseEnded,
     PhaseStarted,
-    RunOpened,
     RunRecovered,
     UndoEnded,
 )
 from drillkit.runner.keep import spared
+from drillkit.runner.recorded_target import UNKNOWN_TARGET, connected, opening, target_of
 from drillkit.runner.run_start import boot_id, operator
 from drillkit.runner.settle import settled
 from drillkit.secrets import learn
@@ -53,7 +52,6 @@ UNKNOWN_CLUSTER = (
     "record 1 does not say which cluster this run was on (an older drillkit wrote it): whether the "
     "kubeconfig still leads there could not be compared"
 )
-UNKNOWN_TARGET = "its record 1 cannot be read, so nobody knows its target"
 
 ENDING_S = 5.0
 """Programs of a runner that was killed are given so long to be gone."""
@@ -116,7 +114,7 @@ def nothing_left(run: OpenRun) -> bool:
 
 def unregistered(folder: Path) -> OpenRun:
     """A run by its folder, whether or not this machine has ever noted it. Raises OSError."""
-    opened = _opened(salvage(folder / JOURNAL).history)
+    opened = opening(salvage(folder / JOURNAL).history)
     if opened is None:
         return OpenRun(folder.resolve().name, folder, "", "")
     owner = opened.drill.owner if opened.drill else ""
@@ -126,7 +124,7 @@ def unregistered(folder: Path) -> OpenRun:
 def has_opened(run: OpenRun) -> bool:
     """Whether there is a first record to judge by."""
     try:
-        return _opened(salvage(run.journal).history) is not None
+        return opening(salvage(run.journal).history) is not None
     except OSError:
         return False
 
@@ -246,7 +244,7 @@ def _clean(
     hold: tuple[int, ...],
 ) -> Recovered:
     history, opens = salvaged.history, open_undos(salvaged.history)
-    if not (opens or salvaged.damage or _opened(history)):
+    if not (opens or salvaged.damage or opening(history)):
         # Its journal is left as it is: there is nothing to add, and maybe no whole line to add to.
         unregister(run.id)
         return Recovered(run, "clean", "it ended before it opened, so it touched nothing")
@@ -347,36 +345,16 @@ def _dirty(run: OpenRun, cleaned: Cleaned) -> Recovered:
     return Recovered(run, "dirty", "; ".join([*dict.fromkeys(refused), detail]), left)
 
 
-def connected(history: History, clock: Clock) -> Clients:
-    """Connections to the target of a run. They refuse (WrongTarget) to speak to any other cluster
-    or account than the ones of record 1. Raises UsageError when nobody knows the target.
-    """
-    opened, target = _opened(history), target_of(history)
-    if opened is None or target is None:
-        raise UsageError(UNKNOWN_TARGET)
-    return Clients(target, clock, Fence(), recorded(opened.identities, target))
-
-
 def without_place(target: Target) -> Target:
     """The target with nothing in it that could be reached."""
     return replace(target, kubernetes=None, aws=None, prometheus=None)
-
-
-def _opened(history: History) -> RunOpened | None:
-    return next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
-
-
-def target_of(history: History) -> Target | None:
-    """The target that record 1 holds; None where the run never opened, or nobody can read it."""
-    opened = _opened(history)
-    return opened.target if opened is not None else None
 
 
 def launched_and_gone(history: History) -> str:
     """Why there is nothing left to undo at the target, when it was started for the run and ended
     with it; else ''.
     """
-    opened = _opened(history)
+    opened = opening(history)
     if opened is None or opened.identities.launched_pid is None:
         return ""
     kubernetes = opened.target.kubernetes if opened.target else None

@@ -9,7 +9,8 @@ drill = parsed.resolve(sets, target, run)        # everything put in and checked
 
 from __future__ import annotations
 
-from drillkit.spec.drills import Parsed, Source, bind_arguments, output_references, parse, source_of
+from drillkit.spec.arguments import bind_arguments
+from drillkit.spec.drills import Parsed, output_references, parse
 from drillkit.spec.files import (
     Found,
     Root,
@@ -21,6 +22,7 @@ from drillkit.spec.files import (
     list_experiments,
 )
 from drillkit.spec.overrides import Sets, parse_sets
+from drillkit.spec.source import Source, source_of
 from drillkit.spec.targets import Chosen, all_targets, choose_target, read_targets
 
 __all__ = [

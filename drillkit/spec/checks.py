@@ -7,9 +7,9 @@ hold references are left to the second stage.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from drillkit.model.drill import (
     Bounds,
@@ -25,27 +25,27 @@ from drillkit.model.drill import (
 )
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.units import format_duration
+from drillkit.spec.arguments import bind_arguments, steps_in
 from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_data, quoted
-from drillkit.spec.drills import steps_in
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
 from drillkit.spec.secrecy import literal_secrets
 from drillkit.spec.served import check_served, unmeasured_by
+from drillkit.spec.sli_names import Complaint, SliNames
 
 if TYPE_CHECKING:
-    from drillkit.spec.drills import Parsed
+    from drillkit.spec.source import Written
 
-Complaint: TypeAlias = tuple[Trail, str]
 
 MAX_RATE_PER_S = 5000.0
 RESERVED = ("slo", "within", "gates")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
+def check(drill: Drill, parsed: Written, mistakes: Mistakes) -> None:
     """Note everything that is wrong with a bound drill."""
-    names = SliNames(drill, parsed)
+    names = SliNames(drill, parsed.source.roots)
     complaints = [
         *_head(drill),
         *_limits(drill),
@@ -60,65 +60,6 @@ def check(drill: Drill, parsed: Parsed, mistakes: Mistakes) -> None:
     ]
     for path, what in (*complaints, *names.complaints):
         mistakes.add(lookup(parsed.tree, path), path, what)
-
-
-class SliNames:
-    """Names that a hypothesis or guard may use. Files of SLOs are read only when a name is neither
-    probe nor inline.
-    """
-
-    def __init__(self, drill: Drill, parsed: Parsed) -> None:
-        self.probes: Mapping[str, Any] = drill.probes
-        self.complaints: list[Complaint] = []
-        self._parsed = parsed
-        self._filed: frozenset[str] | None = None
-        self._inline = [self._inline_name(i, document) for i, document in enumerate(drill.slos)]
-
-    def _inline_name(self, i: int, document: Mapping[str, Any]) -> str:
-        metadata = document.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, Mapping) else None
-        if not isinstance(name, str) or not name:
-            self.complaints.append(
-                (("slos", i), "expected an OpenSLO document with `metadata: {name: ...}`")
-            )
-            return ""
-        if name in self.probes:
-            self.complaints.append(
-                (("slos", i, "metadata", "name"), f"`{name}` is the name of a probe already")
-            )
-        return name
-
-    @property
-    def slos(self) -> Iterable[str]:
-        """Names of SLOs, inline and filed."""
-        if self._filed is None:
-            from drillkit.spec.files import slo_names
-
-            try:
-                self._filed = slo_names(self._parsed.source.roots)
-            except SpecError as error:
-                self._filed = frozenset()
-                self.complaints.append((("hypothesis",), f"the SLO files cannot be read: {error}"))
-        return (*filter(None, self._inline), *sorted(self._filed))
-
-    def is_slo(self, name: str) -> bool:
-        """Whether an SLO is called so."""
-        return name in self._inline or (name not in self.probes and name in self.slos)
-
-    def unknown(self, name: str, path: Trail) -> Iterator[Complaint]:
-        """A complaint when nothing is called so."""
-        if not isinstance(name, Unresolved) and name not in self.probes and not self.is_slo(name):
-            hint = nearest(name, (*self.probes, *self.slos))
-            yield path, f"no probe or SLO is called {quoted(name)}{hint}"
-
-    def no_slo(self, name: str, path: Trail) -> Iterator[Complaint]:
-        """A complaint when no SLO is called so."""
-        if isinstance(name, Unresolved):
-            return
-        if name in self.probes:
-            yield path, f"`{name}` is a probe and has no objective; expected the name of an SLO"
-        elif not self.is_slo(name):
-            yield path, f"no SLO is called {quoted(name)}{nearest(name, self.slos)}"
 
 
 def positive(value: Any, path: Trail) -> Iterator[Complaint]:
@@ -350,7 +291,6 @@ def _plugged_in(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     if not known(wanted.uses):
         return
     from drillkit.checks.kinds import plugged_in
-    from drillkit.spec.drills import bind_arguments
 
     try:
         kind = plugged_in(wanted.uses)
@@ -392,7 +332,7 @@ def _before(one: str | int, other: str | int) -> bool:
     return isinstance(one, int) and isinstance(other, int) and one < other
 
 
-def _experiments(drill: Drill, parsed: Parsed) -> Iterator[Complaint]:
+def _experiments(drill: Drill, parsed: Written) -> Iterator[Complaint]:
     """Experiments exist, are sound, and have the configuration that a step gives them."""
     from drillkit.spec.experiments import check_experiment, configuration, read_experiment
     from drillkit.spec.files import find_experiment

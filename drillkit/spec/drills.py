@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
+from drillkit.spec.arguments import members
 from drillkit.spec.binder import BAD, Unresolved, bind, data_of
 from drillkit.spec.document import (
     Map,
@@ -31,10 +31,9 @@ from drillkit.spec.document import (
     nearest,
     of_data,
     quoted,
-    read_bytes,
     read_one,
 )
-from drillkit.spec.files import Found, Roots, find_roots, shown
+from drillkit.spec.files import find_roots
 from drillkit.spec.interpolation import (
     NAME,
     ROOTS,
@@ -48,68 +47,12 @@ from drillkit.spec.interpolation import (
     target_values,
 )
 from drillkit.spec.overrides import Sets, as_text
+from drillkit.spec.source import InstalledKinds, Kinds, Source, Written
 
 if TYPE_CHECKING:
     from drillkit.steps.base import Kind, RunNames
 
 T = TypeVar("T")
-
-
-class Kinds(Protocol):
-    """The step kinds there are."""
-
-    def named(self, name: str) -> Kind[Any]:
-        """The kind of that name. Raises KeyError, ImportError."""
-
-    def names(self) -> list[str]:
-        """All names."""
-
-
-class InstalledKinds:
-    """Those of `drillkit.steps` and of plug-ins. Only the asked one is imported."""
-
-    def named(self, name: str) -> Kind[Any]:
-        from drillkit.steps.base import kind_named
-
-        if not re.fullmatch(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*", name):
-            raise KeyError(name)
-        return kind_named(name)
-
-    def names(self) -> list[str]:
-        from drillkit.steps.base import kind_names
-
-        return kind_names()
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The text of a drill and where it came from."""
-
-    label: str
-    """What messages call it."""
-    raw: bytes | str
-    roots: Roots
-    """Where what it refers to is looked for."""
-    found: Found | None = None
-    folder: Path | None = None
-    """Relative paths in it begin here."""
-    tree: Node | None = None
-    """Of a drill that was made and not written."""
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the bytes."""
-        import hashlib  # OpenSSL takes its time
-
-        raw = self.raw if isinstance(self.raw, bytes) else self.raw.encode("utf-8", "replace")
-        return hashlib.sha256(raw).hexdigest()
-
-
-def source_of(found: Found, roots: Roots) -> Source:
-    """The text of a drill that was found. Raises SpecError when it cannot be read."""
-    return Source(
-        shown(found.path), read_bytes(found.path), roots.first(found.root), found, found.path.parent
-    )
 
 
 def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
@@ -141,12 +84,8 @@ def _fixed(tree: Node, mistakes: Mistakes) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Written):
     """A drill whose structure is sound. Only `resolve` says whether it makes sense."""
-
-    source: Source
-    tree: Node
-    kinds: Kinds
 
     @property
     def name(self) -> str:
@@ -194,7 +133,7 @@ class Parsed:
         drill = replace(
             cast(Drill, drill), vars={name: _scalar(node) for name, node in values.items()}
         )
-        from drillkit.spec.checks import check
+        from drillkit.spec.checks import check  # much of it, and not everybody resolves
 
         check(drill, self, mistakes)
         mistakes.settle()
@@ -335,19 +274,6 @@ def _complete(drill: Drill, arguments: Mapping[Trail, Mapping[str, Any]]) -> Dri
     return replace(drill, steps=tuple(steps))
 
 
-def members(item: Step | Group) -> tuple[Step, ...]:
-    """The steps of a group; of a step, none."""
-    return item.parallel if isinstance(item, Group) else ()
-
-
-def steps_in(drill: Drill) -> Iterator[tuple[Trail, Step | Group]]:
-    """Every step and group with its path, members after their group."""
-    for i, item in enumerate(drill.steps):
-        yield ("steps", i), item
-        for j, step in enumerate(members(item)):
-            yield ("steps", i, "parallel", j), step
-
-
 def _free(name: str, taken: set[str]) -> str:
     numbered = (f"{name}-{n}" for n in range(2, len(taken) + 3))
     free = next(candidate for candidate in (name, *numbered) if candidate not in taken)
@@ -359,25 +285,3 @@ def output_references(data: Any) -> frozenset[str]:
     """`steps.NAME.outputs.KEY` of every reference that is left in a step's arguments."""
     found = references(of_data(data, Where("with")))
     return frozenset(ref.name for ref, _, _ in found if ref.name.startswith("steps."))
-
-
-def bind_arguments(
-    cls: type[T], data: Mapping[str, Any], where: str, outputs: Mapping[str, Mapping[str, Scalar]]
-) -> T:
-    """The arguments of a step's kind from `Step.with_`, outputs of earlier steps put in.
-
-    `where` names the step in messages; `outputs` are by the names of the steps. Raises SpecError.
-    """
-    mistakes = Mistakes()
-    place = Where(where)
-    known = {
-        f"steps.{step}.outputs.{key}": as_text(key, value)
-        for step, values in outputs.items()
-        for key, value in values.items()
-    }
-    tree = substitute(
-        of_data(data, place), Scope({}, steps=True, outputs=known), mistakes, ("with",)
-    )
-    bound = bind(cls, tree, mistakes, ("with",))
-    mistakes.settle()
-    return cast(T, bound)

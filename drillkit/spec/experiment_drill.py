@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from drillkit.spec.document import Where, core, of_data
-from drillkit.spec.drills import Source
 from drillkit.spec.experiments import configuration, read_experiment
 from drillkit.spec.files import Found, Roots, shown
 from drillkit.spec.interpolation import NAME, ROOTS, escaped, plain_text
 from drillkit.spec.overrides import Sets, as_text
+from drillkit.spec.source import Source
 
 
 def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:

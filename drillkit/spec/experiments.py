@@ -37,7 +37,7 @@ from drillkit.spec.document import (
 from drillkit.spec.files import Found, Roots, find_experiment, shown
 
 if TYPE_CHECKING:
-    from drillkit.spec.drills import Parsed
+    from drillkit.spec.source import Written
     from drillkit.steps.base import Experiment
 
 Place: TypeAlias = Literal["hypothesis", "method", "rollback"]
@@ -87,7 +87,7 @@ def read_experiment(found: Found) -> Experiment:
     return Experiment(found.name, found.path, hashlib.sha256(raw).hexdigest(), data)
 
 
-def experiment_finder(parsed: Parsed) -> Callable[[str], Experiment]:
+def experiment_finder(parsed: Written) -> Callable[[str], Experiment]:
     """What finds the experiments of a drill: names in its roots, paths beside it. It raises
     UsageError, SpecError.
     """

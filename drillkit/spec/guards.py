@@ -12,7 +12,7 @@ from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Trail, nearest, quoted
 
 if TYPE_CHECKING:
-    from drillkit.spec.checks import SliNames
+    from drillkit.spec.sli_names import SliNames
 
 _COMPANIONS = {
     "left": "budget",

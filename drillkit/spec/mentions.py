@@ -5,7 +5,7 @@ is imported.
 from __future__ import annotations
 
 from drillkit.model.drill import Drill, GateSet, Hypothesis, Objectives, Step
-from drillkit.spec.drills import steps_in
+from drillkit.spec.arguments import steps_in
 
 
 def slo_names_of(drill: Drill) -> tuple[str, ...]:

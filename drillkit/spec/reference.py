@@ -12,7 +12,7 @@ from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
 from drillkit.spec.docs import class_doc, field_docs
 from drillkit.spec.document import nearest
-from drillkit.spec.drills import InstalledKinds, Kinds
+from drillkit.spec.source import InstalledKinds, Kinds
 from drillkit.spec.types import alternatives, is_record, keys_of, title
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args, get_origin
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Target
 from drillkit.spec.docs import class_doc, field_docs
-from drillkit.spec.drills import InstalledKinds, Kinds
 from drillkit.spec.files import Project
 from drillkit.spec.scalars import LEAVES
+from drillkit.spec.source import InstalledKinds, Kinds
 from drillkit.spec.types import (
     alternatives,
     is_list,

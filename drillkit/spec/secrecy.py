@@ -8,9 +8,9 @@ from typing import Any
 from drillkit.model.drill import Drill, Probe, Step
 from drillkit.secrets import KNOWN
 from drillkit.secrets.redactor import is_literal
+from drillkit.spec.arguments import steps_in
 from drillkit.spec.binder import Unresolved
 from drillkit.spec.document import Trail
-from drillkit.spec.drills import steps_in
 
 _MEND = "secrets do not stand here: write a reference, {how}"
 

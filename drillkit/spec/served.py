@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drillkit.model.drill import Drill, Objectives, Step, StepCheck
+from drillkit.spec.arguments import steps_in
 from drillkit.spec.binder import Unresolved
 from drillkit.spec.document import Trail, nearest, of_data
 from drillkit.spec.document import Where as Place
-from drillkit.spec.drills import steps_in
 from drillkit.spec.interpolation import references
 
 if TYPE_CHECKING:
-    from drillkit.spec.drills import Kinds, Parsed
+    from drillkit.spec.source import Kinds, Written
     from drillkit.steps.base import Experiment, Kind
 
 _MEASURED = {
@@ -28,7 +28,7 @@ RECOVERY_POINTS = ("canary", "newest")
 """Checks that find out how old the newest data are."""
 
 
-def check_served(drill: Drill, parsed: Parsed) -> Iterator[tuple[Trail, str]]:
+def check_served(drill: Drill, parsed: Written) -> Iterator[tuple[Trail, str]]:
     """What steps ask of their kinds that these do not do."""
     for path, item in steps_in(drill):
         if not isinstance(item, Step) or isinstance(item.uses, Unresolved):

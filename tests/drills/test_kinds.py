@@ -28,7 +28,7 @@ from drillkit.model.drill import AwsTarget, Caps, Group, KubernetesTarget, Step,
 from drillkit.model.errors import DrillError
 from drillkit.model.records import Entry, kind_of
 from drillkit.spec import Roots, open_drill, parse
-from drillkit.spec.drills import bind_arguments
+from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.experiments import experiment_finder
 from drillkit.spec.files import list_drills, package_root
 from drillkit.spec.reference import kind_reference

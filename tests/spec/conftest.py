@@ -15,8 +15,9 @@ from drillkit.model.errors import SpecError
 from drillkit.model.evidence import Scalar
 from drillkit.model.units import Amount
 from drillkit.spec.document import Text
-from drillkit.spec.drills import Parsed, Source, parse
+from drillkit.spec.drills import Parsed, parse
 from drillkit.spec.files import Root, Roots
+from drillkit.spec.source import Source
 
 ONE = Amount(count=1)
 

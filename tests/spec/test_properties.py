@@ -29,8 +29,8 @@ from drillkit.model.drill import (
 )
 from drillkit.model.errors import SpecError
 from drillkit.model.units import OutOf, Rate, Share
+from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.document import read_one
-from drillkit.spec.drills import bind_arguments
 from drillkit.spec.experiments import check_experiment, read_experiment
 from drillkit.spec.files import Found, Root
 from drillkit.spec.interpolation import escaped, parts, plain_text, render

@@ -9,7 +9,7 @@ import pytest
 from drillkit.model.drill import Group, Step
 from drillkit.model.units import Amount, OutOf, Rate
 from drillkit.spec import document
-from drillkit.spec.drills import bind_arguments
+from drillkit.spec.arguments import bind_arguments
 from tests.spec.conftest import HEAD, Restore, Spec
 
 

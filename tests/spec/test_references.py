@@ -8,7 +8,8 @@ import pytest
 
 from drillkit.model.drill import KubernetesTarget, PrometheusTarget, Step, Target
 from drillkit.model.errors import SpecError
-from drillkit.spec.drills import bind_arguments, output_references
+from drillkit.spec.arguments import bind_arguments
+from drillkit.spec.drills import output_references
 from drillkit.spec.interpolation import Ref, Scope, Unknown, parts, render, target_values
 from drillkit.spec.overrides import parse_sets
 from drillkit.steps.base import RunNames

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from drillkit.model.errors import SpecError
-from drillkit.spec.drills import Source, parse
+from drillkit.spec.drills import parse
 from drillkit.spec.files import Root, Roots
+from drillkit.spec.source import Source
 from drillkit.steps.base import kind_named, kind_names
 
 EXPERIMENT = """\

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.objects import PAUSES_S
@@ -20,9 +20,6 @@ from drillkit.clients.undo import UndoContext
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import Absent, Conflict
 
-if TYPE_CHECKING:
-    from drillkit.clients.velero.undo import DeleteScratch
-
 _HANDLES = {
     "csi": "volumeHandle",
     "awsElasticBlockStore": "volumeID",
@@ -31,6 +28,21 @@ _HANDLES = {
     "vsphereVolume": "volumePath",
     "cinder": "volumeID",
 }
+
+
+class Scratch(Protocol):
+    """The namespace that a restore went into."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """Disks of the original, which are let go and never deleted."""
+
+    @property
+    def resource(self) -> str: ...
 
 
 def of_namespace(kube: KubeClient, namespace: str) -> list[Object]:
@@ -50,7 +62,7 @@ def handle_of(volume: Object) -> str:
     )
 
 
-def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
+def give_up(kube: KubeClient, undo: Scratch) -> list[Object]:
     """Have the disks of a scratch namespace go with it, except those of the original. What is
     there now.
 
@@ -82,7 +94,7 @@ def give_up(kube: KubeClient, undo: DeleteScratch) -> list[Object]:
 
 
 def wait_until_gone(
-    kube: KubeClient, undo: DeleteScratch, context: UndoContext, known: Iterable[Object]
+    kube: KubeClient, undo: Scratch, context: UndoContext, known: Iterable[Object]
 ) -> list[str]:
     """After the namespace: wait until none of its volumes is left. Names of all that are gone, the
     `known` ones too.
@@ -106,7 +118,7 @@ def wait_until_gone(
     raise AssertionError("pauses never end")
 
 
-def _let_go(kube: KubeClient, undo: DeleteScratch, volume: Object) -> None:
+def _let_go(kube: KubeClient, undo: Scratch, volume: Object) -> None:
     """Delete a volume's object alone; with a policy of Retain its disk stays."""
     meta = volume["metadata"]
     if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get(
@@ -127,7 +139,7 @@ def _let_go(kube: KubeClient, undo: DeleteScratch, volume: Object) -> None:
         )
 
 
-def _said(name: str, handle: str, undo: DeleteScratch) -> str:
+def _said(name: str, handle: str, undo: Scratch) -> str:
     kept = " (its disk is the original's and stays)" if handle in undo.handles else ""
     return f"persistentvolume/{name}{kept}"
 

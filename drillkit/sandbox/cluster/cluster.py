@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 from drillkit.sandbox.cluster import crds, nodes, shop
 from drillkit.sandbox.cluster.controllers.loop import Controllers
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.emulated import EMULATED, REAL
 from drillkit.sandbox.cluster.faults.rules import FAULT_RESOURCES, current_rules
 from drillkit.sandbox.cluster.kubelet.hooks import Hooks
@@ -20,6 +19,7 @@ from drillkit.sandbox.cluster.kubelet.tools import furnish
 from drillkit.sandbox.cluster.mesh import Mesh
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.prometheus import Prometheus, installed, required
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import (
     CRDS,
     DAEMONSETS,

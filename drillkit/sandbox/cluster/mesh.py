@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.sandbox.cluster.controllers.services import backends, serving_port
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.proxy.rules import Rules
 from drillkit.sandbox.cluster.proxy.table import EMPTY, Endpoint, Service, Table
 from drillkit.sandbox.cluster.values import controller_of, is_healthy
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import PODS, REPLICASETS, SERVICES, Object
 
 ENDPOINTS_LAG_S = 0.25

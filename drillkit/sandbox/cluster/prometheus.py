@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.sandbox.cluster.controllers.services import serving_port
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.kubelet.status import runs_command
 from drillkit.sandbox.cluster.mesh import workload
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.values import phase
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import PODS, Object, labels_of
 
 BINARY = "prometheus"

@@ -31,6 +31,7 @@ async def median_s(url, count=9):
     return sorted([(await get(url))[2] for _ in range(count)])[count // 2]
 
 
+@pytest.mark.realtime
 def test_a_killed_pod_loses_requests_and_is_replaced_and_the_truth_counts_every_one(tmp_path):
     async def scenario():
         async with running(tmp_path) as cluster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from drillkit.sandbox.cluster.controllers.view import View
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import Gvr, Object
 
 

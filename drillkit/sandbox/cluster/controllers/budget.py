@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import set_condition
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.budgets import allowance
 from drillkit.sandbox.kube.objects import (
     BUDGETS,

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from drillkit.sandbox.cluster.controllers import cron
 from drillkit.sandbox.cluster.controllers.job import finished_at
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import without_none
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import (
     JOBS,
     Gvr,

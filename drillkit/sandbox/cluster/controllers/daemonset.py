@@ -7,8 +7,8 @@ from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.replicaset import count_available
 from drillkit.sandbox.cluster.controllers.scheduler import why_not
-from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import is_finished, is_healthy, safe_hash, scaled, without_none
+from drillkit.sandbox.cluster.view import View, pods_of_template
 from drillkit.sandbox.kube.objects import (
     DAEMONSETS,
     NODES,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import is_active, phase, set_condition, without_none
+from drillkit.sandbox.cluster.view import View, pods_of_template
 from drillkit.sandbox.kube.objects import (
     JOBS,
     PODS,

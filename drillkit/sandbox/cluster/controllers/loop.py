@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from drillkit.sandbox.cluster.controllers.base import Controller, Kubelet
 from drillkit.sandbox.cluster.controllers.roster import all_controllers
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.faults.litmus import Litmus
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import Object
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drillkit.sandbox.cluster.controllers.scheduler import UNSCHEDULABLE_TAINT, tolerates
-from drillkit.sandbox.cluster.controllers.view import View
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import (
     NODES,
     PODS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import available_at, is_active, phase
+from drillkit.sandbox.cluster.view import View, pods_of_template
 from drillkit.sandbox.kube.objects import (
     PODS,
     REPLICASETS,

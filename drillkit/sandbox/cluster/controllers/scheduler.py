@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import (
     controller_of,
     is_active,
@@ -16,6 +15,7 @@ from drillkit.sandbox.cluster.values import (
     matches,
     set_condition,
 )
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import NODES, PODS, Gvr, Object, condition, is_terminating
 
 ZONE = "topology.kubernetes.io/zone"

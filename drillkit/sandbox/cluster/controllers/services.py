@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.scheduler import ZONE
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import is_finished, is_healthy, safe_hash
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import (
     NODES,
     PODS,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.replicaset import count_available
-from drillkit.sandbox.cluster.controllers.view import View, pods_of_template
 from drillkit.sandbox.cluster.values import is_finished, is_healthy, safe_hash, without_none
+from drillkit.sandbox.cluster.view import View, pods_of_template
 from drillkit.sandbox.kube.objects import (
     PODS,
     STATEFULSETS,

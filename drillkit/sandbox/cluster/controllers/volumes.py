@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.statefulset import CLAIMS
-from drillkit.sandbox.cluster.controllers.view import View
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import ACCOUNTS, NAMESPACES, Gvr, Object, is_terminating
 
 VOLUMES: Gvr = ("", "persistentvolumes")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.faults.select import Unselectable, select_pods
 from drillkit.sandbox.cluster.values import go_duration
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import (
     NODES,
     PODS,

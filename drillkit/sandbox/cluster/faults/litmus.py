@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.proxy.rules import PacketRule
 from drillkit.sandbox.cluster.values import is_active, is_healthy
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import PODS, Gvr, Object, is_terminating, key_of, rfc3339
 from drillkit.sandbox.kube.selectors import labels_match
 

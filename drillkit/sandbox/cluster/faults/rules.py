@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.faults.chaosmesh import DNS, INJECTED, NETWORK, STRESS
 from drillkit.sandbox.cluster.proxy.rules import BusyRule, HttpRule, NameRule, PacketRule, Rules
 from drillkit.sandbox.cluster.values import go_duration
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import Gvr, Object
 
 VIRTUAL_SERVICES: Gvr = ("networking.istio.io", "virtualservices")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random as random_module
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.values import is_active, matches, phase
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, labels_of
 
 

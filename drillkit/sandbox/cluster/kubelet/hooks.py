@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.faults.rules import stress_usage
 from drillkit.sandbox.cluster.kubelet.process import ProcessKubelet
 from drillkit.sandbox.cluster.processes import kill_group
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.wire import Exec, ExecIo

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.kubelet.status import (
     Container,
     Ended,
@@ -19,6 +18,7 @@ from drillkit.sandbox.cluster.kubelet.status import (
     runs_command,
 )
 from drillkit.sandbox.cluster.values import is_finished
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, is_terminating, key_of
 
 EXIT_CODE = "sandbox.drillkit.dev/exit-code"

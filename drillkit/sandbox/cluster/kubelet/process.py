@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.sandbox.cluster.controllers.services import PORT_ANNOTATION, serving_port
-from drillkit.sandbox.cluster.controllers.view import View
 from drillkit.sandbox.cluster.kubelet.container import ContainerRunner, Surroundings
 from drillkit.sandbox.cluster.kubelet.egress import openings
 from drillkit.sandbox.cluster.kubelet.environment import Unresolved, environment
 from drillkit.sandbox.cluster.kubelet.status import Ended, host_ip, pod_status
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.values import is_finished
+from drillkit.sandbox.cluster.view import View
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, is_terminating, key_of
 

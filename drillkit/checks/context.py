@@ -72,6 +72,8 @@ class Copy:
     """Kinds of check that this copy answers in a way of its own, by key (`http`, `canary`); each
     gives a `Look`.
     """
+    beside: bool = True
+    """Whether it stands beside the original. False: it is the original, which came back."""
     urls: Callable[[Mapping[str, Any]], str] | None = None
     """URL of a restored service (`{service: web, path: /health}`); raises UsageError. None: there
     are no services.

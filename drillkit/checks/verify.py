@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.checks.kinds import key_of, kind_of
+from drillkit.checks.touch import untouched
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
@@ -34,6 +35,7 @@ from drillkit.model.permissions import Permission
 from drillkit.secrets.encoding import capped
 
 RETRY_CAP_S = 5.0
+UNTOUCHED = "says nothing about restored data: "
 FOUND_KEPT = 2_000
 """Characters of a value that was found."""
 WHY_KEPT = 2_000
@@ -90,6 +92,9 @@ def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
 
 def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> Result:
     kind = kind_of(check)
+    idle = untouched(check, copy) if purpose == "restored-data" else ""
+    if idle:
+        purpose = "step"
     expected = parse_expectation(check.expect) if check.expect is not None else kind.default
     op, value = expected.op, expected.value
     last = Result(Check(name, purpose, value, op, None, "its time was over before it began"), ())
@@ -99,7 +104,8 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
             wanted = found.instead or expected
-            check_found = Check(name, purpose, wanted.value, wanted.op, found.found, found.why)
+            why = "; ".join(part for part in (found.why, UNTOUCHED + idle if idle else "") if part)
+            check_found = Check(name, purpose, wanted.value, wanted.op, found.found, why)
             last = Result(_kept(check_found), found.more)
         except Refused:
             raise

@@ -7,10 +7,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import PurePath
 
-_TALKERS = (":", "[", "cat", "date", "echo", "exit", "false", "hostname", "id", "ls", "printenv")
-_WAITERS = ("printf", "pwd", "sleep", "test", "true", "uname", "wait", "which", "whoami")
-_IDLE = frozenset((*_TALKERS, *_WAITERS))
-"""Programs that only look, wait or talk."""
+_TALKERS = frozenset(
+    ": date echo exit false hostname id printf pwd sleep true uname wait which whoami".split()  # noqa: SIM905
+)
+"""Programs that wait or talk: they neither change anything nor read what others left."""
+_READERS = frozenset(("[", "cat", "ls", "printenv", "test"))
+"""Programs that only look."""
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
 _WRAPPERS = frozenset(("env", "exec", "command", "nice", "nohup", "sudo", "time", "timeout"))
 """Programs that run the one after them."""
@@ -19,17 +21,28 @@ _NUMBER = re.compile(r"[\d.]+[smhd]?")
 
 
 def does_nothing(program: Sequence[str]) -> bool:
-    """Whether a program with its arguments cannot have disturbed or read anything: `true`,
-    `sleep 5`, `sh -c "echo done"`. What is not known for sure to be idle may have done something.
+    """Whether a program with its arguments cannot have disturbed anything: `true`, `sleep 5`,
+    `sh -c "echo done"`. What is not known for sure to be idle may have done something.
     """
+    return _only(program, _TALKERS | _READERS)
+
+
+def reads_nothing(program: Sequence[str]) -> bool:
+    """Whether a program with its arguments cannot have read anything either: `true`, but not
+    `test -e file`.
+    """
+    return _only(program, _TALKERS)
+
+
+def _only(program: Sequence[str], known: frozenset[str]) -> bool:
     words = _without_wrappers(list(program))
     if not words:
         return True
     name = PurePath(words[0]).name
     if name in _SHELLS:
         text = _script(words[1:])
-        return text is not None and _idle_script(text)
-    return name in _IDLE
+        return text is not None and _only_in_script(text, known)
+    return name in known
 
 
 def _without_wrappers(words: list[str]) -> list[str]:
@@ -55,8 +68,8 @@ def _script(options: Sequence[str]) -> str | None:
     return None
 
 
-def _idle_script(text: str) -> bool:
-    """Whether every command of a shell's text is idle; redirections and substitutions are not
+def _only_in_script(text: str, known: frozenset[str]) -> bool:
+    """Whether every command of a shell's text is one of these; redirections and substitutions are not
     looked into.
     """
     if any(sign in text for sign in (">", "<", "`", "$(")):
@@ -72,4 +85,4 @@ def _idle_script(text: str) -> bool:
                 commands[-1].append(word)
     except ValueError:  # a quote that never ends: the shell will say so
         return False
-    return all(does_nothing(command) for command in commands if command)
+    return all(_only(command, known) for command in commands if command)

@@ -10,7 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from drillkit.judge.evidence import PROVING_PURPOSES, is_restore, judge_evidence, read_restored_data
+from drillkit.judge.evidence import (
+    PROVING_PURPOSES,
+    is_restore,
+    judge_evidence,
+    passes,
+    read_restored_data,
+)
 from drillkit.judge.objectives import Measured, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
@@ -117,10 +123,21 @@ def _lacking(step: StepRun) -> list[Judged]:
             about=StepLack(step.name, "restored-data"),
             holds=Holds.UNKNOWN,
             expected="a passing check that read restored data",
-            observed="nobody read the restored data",
+            observed=_who_read(step),
         )
         found.append(unread)
     return found
+
+
+def _who_read(step: StepRun) -> str:
+    """That nobody read restored data, and what passed instead."""
+    others = [
+        seen.what
+        for seen in step.evidence
+        if isinstance(seen.what, Check) and seen.what.purpose == "step" and passes(seen.what)
+    ]
+    said = [f"{check.name}: {check.why}" for check in others[:2] if check.why]
+    return "; ".join(["nobody read the restored data", *said])
 
 
 def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:

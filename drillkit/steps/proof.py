@@ -32,7 +32,8 @@ def prove(act: Act, what: str, disrupted: datetime) -> None:
 
     `what` names it for people. Raises StepFailed, StepUnknown, Refused.
     """
-    copy = Copy(what, disrupted, looks=dict.fromkeys(DATABASE_CHECKS, _look_at_instance))
+    looks = dict.fromkeys(DATABASE_CHECKS, _look_at_instance)
+    copy = Copy(what, disrupted, looks=looks, beside=False)
     verify(act, copy, "restored-data" if measures_return(act) else "step")
 
 

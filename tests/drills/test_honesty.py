@@ -383,3 +383,23 @@ def test_a_json_path_decides_as_a_tolerance(bench: Bench) -> None:
     )
     code, verdict = bench.run("jp", step)
     assert (code, verdict["holds"]) == (0, "met"), verdict["headline"]
+
+
+def test_checks_that_never_touch_the_copy_prove_no_restore(bench: Bench) -> None:
+    checks = [
+        {"command": ["true"]},
+        {"http": WEB},
+        {"sql": "select 1"},
+        {"table": "orders", "rows": True, "expect": ">= 0"},
+    ]
+    step = {
+        "name": "it",
+        "uses": "rds.point-in-time-restore",
+        "with": {"source": "microservices-dev-db", "to": "latest"},
+        "objectives": {"rto": "1h"},
+        "checks": checks,
+    }
+    code, verdict = bench.run("outside", step)
+    assert (code, verdict["holds"]) == (3, "unknown")
+    assert "nobody read the restored data" in verdict["headline"]
+    assert "`true` reads nothing" in said(verdict)

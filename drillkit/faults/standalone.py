@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from drillkit import __version__
 from drillkit.cleanup import Cleaned, clean, open_undos
+from drillkit.cleanup.run import AT_ONCE
 from drillkit.clients import Clients
 from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
 from drillkit.clock import Deadline, Fence, SystemClock, utc
@@ -66,7 +67,7 @@ class LocalBook:
                     f"{folder}: {error.strerror}: no effect may begin whose undo cannot be kept. "
                     "Set DRILLKIT_HOME to a folder that can be written"
                 ) from error
-            atexit.register(self.settle)
+            atexit.register(self._settle_at_exit)
             opened = RunOpened(
                 run=self._run,
                 drill=Drill(drill="chaos-run", steps=()),
@@ -84,8 +85,14 @@ class LocalBook:
         except DrillError as error:  # whoever only looks at metrics needs no cluster
             return Identities(cluster_error=str(error))
 
-    def settle(self) -> Cleaned | None:
-        """Undo what is open. None when nothing was ever planned, or all is settled already."""
+    def _settle_at_exit(self) -> None:
+        """An interpreter that ends starts no threads any more (Python 3.12 and later)."""
+        self.settle(at_once=1)
+
+    def settle(self, at_once: int = AT_ONCE) -> Cleaned | None:
+        """Undo what is open, so many at the same time. None when nothing was ever planned, or all
+        is settled already.
+        """
         if self._journal is None:
             return None
         opens = open_undos(read(home() / "plain" / self._run / JOURNAL))
@@ -94,7 +101,7 @@ class LocalBook:
             return None
         clock = SystemClock()
         undoing = self._clients.behind(Fence())
-        cleaned = clean(opens, undoing, self._journal, clock, UNDO_LIMIT_S)
+        cleaned = clean(opens, undoing, self._journal, clock, UNDO_LIMIT_S, at_once=at_once)
         if not cleaned.open:
             self._close()
         return cleaned
@@ -102,7 +109,7 @@ class LocalBook:
     def _close(self) -> None:
         """Nothing is open; the next line, if there is one, begins the journal's next part."""
         unregister(self._run)
-        atexit.unregister(self.settle)
+        atexit.unregister(self._settle_at_exit)
         assert self._journal is not None
         assert self._lock is not None
         self._journal.append(RunClosed())

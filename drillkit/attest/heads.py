@@ -1,4 +1,4 @@
-"""Publishing the ends of chains: one JSON file that only grows, wherever somebody else keeps it.
+"""Publishing the ends of chains: one JSON document that only grows, wherever somebody else keeps it.
 
 Whoever holds an old head notices when a chain was cut or written anew.
 """
@@ -7,43 +7,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from drillkit.attest.chain import Head
-from drillkit.journal.files import write_file
+from drillkit.attest.places import Place
 from drillkit.model.errors import UsageError
 
 
-def write_heads(path: Path, heads: Sequence[Head]) -> None:
-    """Put heads into a file; those of other chains that stand there stay. Raises OSError,
-    UsageError when the file holds a later head of one of these chains: it was rolled back.
+def write_heads(place: Place, heads: Sequence[Head], where: str) -> bytes:
+    """Publish heads and give the document; those of other chains that stand there stay.
+
+    Raises UsageError when a later head of one of these chains is there (it was rolled back), and
+    what `Place` raises.
     """
-    known = {(head.drill, head.target): head for head in read_heads(path)} if path.exists() else {}
+    before = place.read()
+    known = {(h.drill, h.target): h for h in decoded(before, where)} if before is not None else {}
     for head in heads:
-        before = known.get((head.drill, head.target))
-        if before and before.seq > head.seq:
+        old = known.get((head.drill, head.target))
+        if old and old.seq > head.seq:
             raise UsageError(
-                f"{path} holds line {before.seq} of {head.target}/{head.drill}, and this chain "
-                f"ends at line {head.seq}: it was cut. See `drillkit verify`"
+                f"{where} holds line {old.seq} of {head.target}/{head.drill}, and this chain ends "
+                f"at line {head.seq}: it was cut. See `drillkit verify`"
             )
         known[head.drill, head.target] = head
     rows = [
         {"drill": head.drill, "target": head.target, "seq": head.seq, "sha256": head.sha256}
         for _, head in sorted(known.items())
     ]
-    write_file(path, json.dumps({"heads": rows}, indent=1).encode() + b"\n", durable=True)
+    content = json.dumps({"heads": rows}, indent=1).encode() + b"\n"
+    place.write(content)
+    return content
 
 
-def read_heads(path: Path) -> tuple[Head, ...]:
-    """The heads in a file. Raises UsageError."""
+def read_heads(place: Place, where: str) -> tuple[Head, ...]:
+    """The heads that were published there; none where nothing is. Raises UsageError."""
+    content = place.read()
+    return decoded(content, where) if content is not None else ()
+
+
+def decoded(content: bytes, where: str) -> tuple[Head, ...]:
+    """The heads of a document. Raises UsageError."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["heads"]
+        rows = json.loads(content)["heads"]
         return tuple(
             Head(str(r["drill"]), str(r["target"]), int(r["seq"]), str(r["sha256"])) for r in rows
         )
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path}: expected heads as `drillkit verify --publish` writes them"
+            f"{where}: expected heads as `drillkit verify --publish` writes them"
         ) from error

@@ -66,21 +66,33 @@ def sign(run: str, key: str, out: Path | None) -> int:
 @click.option(
     "--heads",
     "published",
-    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PLACE",
     help="Heads of chains that were published before; a chain that was cut is found by them.",
 )
 @click.option(
     "--publish",
+    metavar="PLACE",
+    help="When all is sound, publish the heads: a file, s3://BUCKET/KEY or git:FILE.",
+)
+@click.option(
+    "--timestamp",
+    metavar="URL",
+    help="With --publish: have a time-stamping authority (RFC 3161) stamp them; PLACE.tsr.",
+)
+@click.option(
+    "--tsa-ca",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="When all is sound, write the heads of the chains to this file.",
+    help="With --heads: check their time stamp (PLACE.tsr) against these root certificates.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @_OUT
 def verify(
     run: str | None,
     keys: tuple[Path, ...],
-    published: Path | None,
-    publish: Path | None,
+    published: str | None,
+    publish: str | None,
+    timestamp: str | None,
+    tsa_ca: Path | None,
     as_json: bool,
     out: Path | None,
 ) -> int:
@@ -90,8 +102,9 @@ def verify(
     signed by somebody else.
     """
     from drillkit.attest.export import is_export
-    from drillkit.attest.heads import read_heads, write_heads
+    from drillkit.attest.heads import read_heads
     from drillkit.attest.keys import public_key
+    from drillkit.attest.places import place_of
     from drillkit.attest.verify import verify_all, verify_run
     from drillkit.journal.runs import find_run
     from drillkit.model.errors import UsageError
@@ -102,14 +115,48 @@ def verify(
     reports = _reports(out)
     if run is not None and (published or publish):
         raise UsageError("--heads and --publish are about all runs: leave RUN out")
+    if (timestamp and not publish) or (tsa_ca and not published):
+        raise UsageError("--timestamp goes with --publish, --tsa-ca with --heads")
     if run is not None:
         checked = verify_run(find_run(run, reports), pinned)
     else:
-        checked = verify_all(reports, pinned, read_heads(published) if published else ())
+        # What was published there before must still be so, before anything newer is.
+        places = [place for place in (published, publish) if place]
+        heads = [head for place in places for head in read_heads(place_of(place), place)]
+        checked = verify_all(reports, pinned, heads)
     _tell(checked, as_json=as_json, keys=bool(pinned))
+    if published and tsa_ca:
+        _tell_stamp(published, tsa_ca)
     if checked.sound and publish:
-        write_heads(publish, checked.heads)
+        _publish(publish, checked, timestamp)
     return 0 if checked.sound else 1
+
+
+def _publish(name: str, checked: Checked, timestamp: str | None) -> None:
+    from drillkit.attest.heads import write_heads
+    from drillkit.attest.places import place_of
+
+    content = write_heads(place_of(name), checked.heads, name)
+    click.echo(f"published {len(checked.heads)} heads: {name}")
+    if timestamp:
+        from drillkit.attest.timestamp import stamp
+
+        stamps = place_of(f"{name}.tsr")
+        stamps.read()  # what is there is replaced knowingly
+        stamps.write(stamp(content, timestamp))
+        click.echo(f"stamped: {name}.tsr")
+
+
+def _tell_stamp(name: str, authorities: Path) -> None:
+    from drillkit.attest.places import place_of
+    from drillkit.attest.timestamp import stamped_at
+    from drillkit.model.errors import UsageError
+
+    content, token = place_of(name).read(), place_of(f"{name}.tsr").read()
+    if content is None or token is None:
+        raise UsageError(f"{name} or {name}.tsr is not there; `--publish --timestamp` writes both")
+    at = stamped_at(content, token, authorities)
+    click.echo(f"{name} existed at {at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @click.command()

@@ -14,6 +14,7 @@ import pytest
 from drillkit.attest.chain import Head
 from drillkit.attest.heads import read_heads, write_heads
 from drillkit.attest.keys import generate, public_key, signer_of
+from drillkit.attest.places import place_of
 from drillkit.attest.seal import enter, seal
 from drillkit.attest.verify import Checked, verify_all
 from drillkit.journal.file import Journal
@@ -84,11 +85,11 @@ class Archive:
         seal(folder, at, signer if signed else None)
 
     def publish(self) -> None:
-        write_heads(self.heads, self.verify(keys=False).heads)
+        write_heads(place_of(str(self.heads)), self.verify(keys=False).heads, "heads")
 
     def verify(self, *, keys: bool = True) -> Checked:
         pinned = [public_key(self.key.with_suffix(".pub"))] if keys else []
-        published: tuple[Head, ...] = read_heads(self.heads) if self.heads.exists() else ()
+        published: tuple[Head, ...] = read_heads(place_of(str(self.heads)), "heads")
         return verify_all(self.reports, pinned, published)
 
     def copy(self, folder: Path) -> Archive:

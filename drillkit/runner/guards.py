@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from drillkit.clock import Clock, utc
 from drillkit.journal.file import Journal
@@ -15,7 +16,9 @@ from drillkit.model.records import GuardDecided, Record, SloTerms
 from drillkit.model.verdict import Holds
 from drillkit.runner.abort import Stopper
 from drillkit.runner.start_guards import decisions
-from drillkit.spec.freezes import Freeze
+
+if TYPE_CHECKING:
+    from drillkit.spec.freezes import Freeze
 
 
 class GuardSaysNo(Refused):

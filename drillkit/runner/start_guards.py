@@ -7,14 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from drillkit.judge.abort_guards import guard_text
 from drillkit.model.drill import Drill, Guard, StartWindow
 from drillkit.model.verdict import Holds
 from drillkit.runner.run_start import each_step
-from drillkit.spec.freezes import Freeze
 from drillkit.steps.base import kind_named
+
+if TYPE_CHECKING:
+    from drillkit.spec.freezes import Freeze
+
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

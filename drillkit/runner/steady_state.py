@@ -25,8 +25,8 @@ from drillkit.model.subjects import GatePlace
 from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:
+    from drillkit.sampler.process import Sampler
     from drillkit.secrets import Vault
-from drillkit.sampler.process import Sampler
 
 ASK_EVERY_S = 0.1
 

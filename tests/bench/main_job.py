@@ -80,8 +80,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         home = folder / "home"
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         env = {
-            **os.environ,
+            **kept,
+            # Both as they are when installed: compiled once, by the warm-up.
+            "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
             "DRILLKIT_HOME": str(home),
             "HOME": name,
             "PATH": f"{BIN}:{os.environ['PATH']}",

@@ -86,17 +86,22 @@ def standing_target(asked: Asked) -> Iterator[tuple[Target, int | None]]:
     from drillkit.runner.target_process import launched
 
     needs = needs_of(asked.parsed) - {"kubernetes"}
-    if asked.target.launch is not None and _wants_prometheus(asked):
-        needs |= {"prometheus"}
+    if asked.target.launch is not None:
+        from drillkit.runner.run_start import learn_secrets
+        from drillkit.spec.experiments import experiment_finder
+
+        drill = asked.parsed.resolve(asked.sets)
+        # What is launched is handed no secret of the drill, so these are known before.
+        learn_secrets(drill, experiment_finder(asked.parsed))
+        needs |= {"prometheus"} if _wants_prometheus(asked, drill) else set()
     more = tuple(f"--{need}" for need in sorted(needs))
     with launched(asked.target, more) as found:
         yield found
 
 
-def _wants_prometheus(asked: Asked) -> bool:
+def _wants_prometheus(asked: Asked, drill: Drill) -> bool:
     from drillkit.spec.mentions import mentions_alerts, mentions_slos
 
-    drill = asked.parsed.resolve(asked.sets)
     if not mentions_slos(drill):
         return mentions_alerts(drill)
     from drillkit.spec.openslo import wants_prometheus

@@ -55,11 +55,14 @@ class Looked:
 
     def look(self, pid: int) -> None:
         with contextlib.suppress(OSError, psutil.Error):
+            ours = Path(f"/proc/{pid}/cmdline").read_bytes()
             for process in psutil.Process(pid).children(recursive=True):
                 with contextlib.suppress(OSError):
                     place = Path(f"/proc/{process.pid}")
                     arguments = (place / "cmdline").read_bytes()
                     environment = (place / "environ").read_bytes()
+                    if arguments == ours:
+                        continue  # It is still us, until it has become what it is to be.
                     # It may have become another program since: each is kept.
                     self.arguments[process.pid] = (
                         self.arguments.get(process.pid, b"") + b"\n" + arguments
@@ -354,3 +357,16 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
     assert code == (4 if refused else 0) or (code == 3 and not refused), told.decode()
     assert leaks(drillkit, told, looked, {"token": token.strip()}) == []
     assert looked.holders(token.strip()) == {}
+
+
+def test_a_target_that_is_launched_inherits_no_secret(drillkit: CommandLine) -> None:
+    (drillkit.folder / "it.yaml").write_text(
+        "drill: launched\nowner: me@example.com\nlimit: 30s\n"
+        "steps: [{uses: command, with: {run: [sh, -c, 'sleep 0.3'], undo: [sh, -c, ':'], "
+        "env: {A: 'env:C_ENV'}}}]\n"
+    )
+    env = {"C_ENV": "canary-launched-1"}
+    _, said, looked = run_watched(drillkit, "run", "./it.yaml", "-t", "sandbox", "-y", env=env)
+    assert any("drillkit.sandbox" in a.decode() for a in looked.arguments.values()), said.decode()
+    assert set(looked.holders("canary-launched-1")) == {"A"}
+    assert leaks(drillkit, said, looked, {"env": "canary-launched-1"}) == []

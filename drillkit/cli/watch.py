@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     help="Tolerated burn rate over all that time. Default: 1.",
 )
 @click.option(
+    "--change",
+    default="one made outside of drillkit",
+    metavar="TEXT",
+    help="What was changed, for the report, such as a version.",
+)
+@click.option(
     "--owner", default="", metavar="TEXT", help="Who answers for the change, for the report."
 )
 @with_target
@@ -40,6 +46,7 @@ def watch(
     slos: tuple[str, ...],
     length: str,
     burn: float,
+    change: str,
     owner: str,
     target: str | None,
     prometheus: str | None,
@@ -58,14 +65,16 @@ def watch(
     found = [_find(name) for name in slos]
     time = _duration(length, "--for")
     assert time is not None
-    drill = _drill(found, time, burn, owner)
+    drill = _drill(found, time, burn, change, owner)
     standing, _ = server_target(slos[0], target, prometheus, scrape)
     # Nothing is touched, so nothing is locked, and no cluster or account is looked at.
     standing = replace(standing, kubernetes=None, launch=None)
     return tell(_run(drill, found, standing, out, as_json), as_json=as_json)
 
 
-def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) -> Drill:
+def _drill(
+    found: list[FoundSlo], length: timedelta, burn: float, change: str, owner: str
+) -> Drill:
     """The drill that only waits: each SLO may burn `burn` times its budget for that time, and must
     hold at the end.
     """
@@ -97,7 +106,13 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, owner: str) ->
         guards=Guards(
             abort=tuple(Guard(budget=name, spent=share) for name, share in shares.items())
         ),
-        steps=(Step(name="watch", uses="wait", with_={"for": written_duration(length)}),),
+        steps=(
+            Step(
+                name="watch",
+                uses="wait",
+                with_={"for": written_duration(length), "change": change.replace("${", "$${")},
+            ),
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.model.errors import Refused
+from drillkit.model.evidence import Note
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind
@@ -15,11 +16,15 @@ from drillkit.steps.base import Act, Kind
 class WaitArguments:
     for_: timedelta
     """How long."""
+    change: str = ""
+    """A change that people made just before, such as a rollout: what it does to users is what the
+    drill looks at. The report names it. Without one a wait tests nothing.
+    """
 
 
 class Wait(Kind[WaitArguments]):
-    """Wait, so that a fault before or beside it lasts, or a system settles. Touches nothing and
-    proves nothing.
+    """Wait, so that a fault before or beside it lasts, or a system settles. Touches nothing, and
+    proves nothing unless people have made the `change` that is watched.
     """
 
     name = "wait"
@@ -31,6 +36,10 @@ class Wait(Kind[WaitArguments]):
         return Prospect(effects=(f"waits {format_duration(arguments.for_)}",))
 
     def run(self, arguments: WaitArguments, act: Act) -> None:
+        if arguments.change:
+            act.mark("disrupted")
+            said = f"a change that people made: {arguments.change}"
+            act.observe(Note("the drill", said, "observation"))
         if act.clock.sleep(
             min(arguments.for_.total_seconds(), act.deadline.left()), act.fence.closed
         ):

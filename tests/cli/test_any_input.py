@@ -63,6 +63,8 @@ def commands() -> Iterator[list[str]]:
         yield ["slo", "show", name]
         yield ["slo", "explain", name]
         if not name.startswith(("/", "~")):  # what can be written is written there
+            yield ["export", name, name, "--redact", "usual", "--key", "env:NOT_SET"]
+            yield ["export", "nowhere", "copy", "--redact", name, "--key", name]
             yield ["init", name]
             yield ["init", "--folder", name]
         yield ["sweep", "-t", name]

@@ -210,9 +210,11 @@ def test_an_explanation_asks_nobody_and_names_what_would_be_asked_and_when_alert
 @pytest.mark.slow
 def test_a_watch_ends_like_a_drill_and_early_when_the_budget_for_it_is_spent(here, server):
     options = ["web", "--prometheus", server.url, "--scrape", "1s"]
-    good = CliRunner().invoke(cli, ["watch", *options, "--for", "4s"], standalone_mode=False)
+    told = ["--for", "4s", "--change", "web 1.4"]
+    good = CliRunner().invoke(cli, ["watch", *options, *told], standalone_mode=False)
     assert good.return_value == 0, good.output
-    assert list((here / "reports" / "watch").glob("*/verdict.json"))
+    report = here / "reports" / "watch" / "latest" / "report.md"
+    assert "a change that people made: web 1.4" in report.read_text()
 
     server.bad_share = 0.1
     began = time.monotonic()

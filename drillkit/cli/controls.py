@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.cli.options import OUT
+
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
     from drillkit.controls.assess import Matrix, Period
@@ -40,7 +42,7 @@ _COLORS = {"supported": "green", "partly": "yellow", "not": "red"}
 @click.option("--html", "as_html", is_flag=True, help="Print a page.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per control and need.")
 @click.option("--oscal", "as_oscal", is_flag=True, help="Print OSCAL assessment results (JSON).")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+@OUT
 def controls(
     name: str,
     period: str,
@@ -58,7 +60,7 @@ def controls(
     control is not or only partly supported.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.controls.assess import assess
     from drillkit.controls.framework import framework
     from drillkit.model.errors import UsageError

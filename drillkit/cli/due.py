@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drillkit.cli.options import OUT
+
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
     from drillkit.model.drill import Drill
@@ -54,7 +56,7 @@ class Due:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+@OUT
 def due(as_json: bool, out: Path | None) -> int:
     """When each drill with a `cadence` is due again on each target it ran on.
 
@@ -62,7 +64,7 @@ def due(as_json: bool, out: Path | None) -> int:
     drill is overdue, with 2 when one cannot be read.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.spec import find_roots
 
     roots = find_roots()

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drillkit.cli.options import OUT
+
 if TYPE_CHECKING:
     from drillkit.attest.verify import Checked
 
-_OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
-)
 SIGNING_KEY = "DRILLKIT_SIGNING_KEY"
 
 
@@ -38,7 +37,7 @@ def keygen(file: Path) -> None:
     metavar="REFERENCE",
     help=f"file:PATH, env:NAME or awskms:KEY; default: {SIGNING_KEY}.",
 )
-@_OUT
+@OUT
 def sign(run: str, key: str, out: Path | None) -> int:
     """Seal RUN and sign it: its manifest, its verdict, its place in the chain."""
     import time
@@ -85,7 +84,7 @@ def sign(run: str, key: str, out: Path | None) -> int:
     help="With --heads: check their time stamp (PLACE.tsr) against these root certificates.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@_OUT
+@OUT
 def verify(
     run: str | None,
     keys: tuple[Path, ...],
@@ -171,7 +170,7 @@ def _tell_stamp(name: str, authorities: Path) -> None:
     metavar="REFERENCE",
     help="The reviewer's own key; default: DRILLKIT_REVIEW_KEY.",
 )
-@_OUT
+@OUT
 def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | None) -> int:
     """Say of a sealed RUN that it was reviewed, signed with the reviewer's key.
 
@@ -205,7 +204,7 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | Non
     metavar="REFERENCE",
     help=f"What signs for the copy; default: {SIGNING_KEY}.",
 )
-@_OUT
+@OUT
 def export(run: str, folder: Path, rules: str, key: str, out: Path | None) -> int:
     """Write a copy of a sealed RUN for outsiders into FOLDER: names replaced, and still proven.
 
@@ -255,7 +254,7 @@ def _verify_export(folder: Path, pinned: list[Any]) -> int:
 
 
 def _reports(out: Path | None) -> Path:
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
 
     return reports_folder(out)
 

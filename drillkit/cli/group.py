@@ -19,18 +19,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
     "plan": ("drillkit.cli.plan:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
     "report": (
-        "drillkit.cli.aftercare:report",
+        "drillkit.cli.report:report",
         _EVERYDAY,
         "Judge and render a run again from its journal.",
     ),
     "abort": (
-        "drillkit.cli.aftercare:abort",
+        "drillkit.cli.abort:abort",
         _EVERYDAY,
         "Stop a running drill; it cleans up and reports.",
     ),
     "recover": ("drillkit.cli.recover:recover", _EVERYDAY, "Clean up after runs that could not."),
     "settle": (
-        "drillkit.cli.recover:settle",
+        "drillkit.cli.settle:settle",
         _RESTORES,
         "Say that something was undone by hand, where its undo cannot.",
     ),
@@ -40,12 +40,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "A heartbeat beside your data, from which RPO is measured.",
     ),
     "keep": (
-        "drillkit.cli.leftovers:keep",
+        "drillkit.cli.keep:keep",
         _RESTORES,
         "Hand a restored copy over, so that nothing removes it.",
     ),
     "sweep": (
-        "drillkit.cli.leftovers:sweep",
+        "drillkit.cli.sweep:sweep",
         _RESTORES,
         "List and remove what runs of any machine left behind.",
     ),
@@ -74,16 +74,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "keygen": ("drillkit.cli.evidence:keygen", _PROOF, "Make a key pair for signing."),
     "due": ("drillkit.cli.due:due", _LOOK, "When each drill is to be rehearsed again."),
-    "list": ("drillkit.cli.look:list_", _LOOK, "Drills and experiments that are found from here."),
-    "show": ("drillkit.cli.look:show", _LOOK, "A drill as it resolves, with everything filled in."),
+    "list": ("drillkit.cli.list:list_", _LOOK, "Drills and experiments that are found from here."),
+    "show": ("drillkit.cli.show:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": (
-        "drillkit.cli.look:validate",
+        "drillkit.cli.validate:validate",
         _LOOK,
         "Check drills, experiments and targets; touch nothing.",
     ),
-    "kinds": ("drillkit.cli.look:kinds", _LOOK, "Reference of the step kinds."),
-    "schema": ("drillkit.cli.look:schema", _LOOK, "JSON Schema of a drill, for editors."),
-    "init": ("drillkit.cli.look:init", _LOOK, "Write a commented first drill."),
+    "kinds": ("drillkit.cli.kinds:kinds", _LOOK, "Reference of the step kinds."),
+    "schema": ("drillkit.cli.schema:schema", _LOOK, "JSON Schema of a drill, for editors."),
+    "init": ("drillkit.cli.init:init", _LOOK, "Write a commented first drill."),
     "docs": ("drillkit.cli.docs:docs", _LOOK, "The manual, page by page."),
     "slo": (
         "drillkit.cli.slo:slo",
@@ -92,7 +92,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "watch": ("drillkit.cli.watch:watch", _STEADY, "Watch SLOs after a change; ends like a drill."),
     "sandbox": ("drillkit.cli.sandbox:sandbox", _PLACES, "A local cluster to practise on."),
-    "version": ("drillkit.cli.look:version", _PLACES, "Versions of drillkit and what it drives."),
+    "version": (
+        "drillkit.cli.version:version",
+        _PLACES,
+        "Versions of drillkit and what it drives.",
+    ),
 }
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.cli.options import OUT
+
 if TYPE_CHECKING:
     from drillkit.archive.compare import Compared, Row
     from drillkit.archive.coverage import Covered
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
     from drillkit.archive.trend import Change, Series
 
-_OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
-)
 _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
 _COLUMNS = (
     "run",
@@ -48,7 +47,7 @@ _SHOWN = 20
 @click.option("--html", "as_html", is_flag=True, help="Write index.html into the reports folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per run and measured number.")
-@_OUT
+@OUT
 def history(
     drill: str,
     target: str,
@@ -63,7 +62,7 @@ def history(
     and since when, which systems have a proven restore.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.model.errors import UsageError
 
     if sum((as_html, as_json, as_csv, bool(quarter))) > 1:
@@ -94,7 +93,7 @@ def history(
 @click.argument("before")
 @click.argument("after")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@_OUT
+@OUT
 def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
     """Put run AFTER beside run BEFORE: every number, new findings and those that are gone."""
     from drillkit.archive.compare import compare as compared
@@ -111,7 +110,7 @@ def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
 
 def _summary(name: str, out: Path | None) -> RunSummary:
     from drillkit.archive.summary import summarize
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.journal.file import read
     from drillkit.journal.runs import JOURNAL, find_run
     from drillkit.model.errors import UsageError

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+)
+
 SHARED = [
     click.argument("name"),
     click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),

@@ -35,14 +35,14 @@ def look_ahead(
     name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
 ) -> int:
     """Look, tell, and give the exit code."""
-    from drillkit.cli import compose
+    from drillkit.cli import resolve
     from drillkit.runner.dry_run import dry_run
 
-    asked = compose.ask(name, sets, var_files, target, need=True)
-    with compose.standing_target(asked) as (standing, _):
-        names = compose.new_run(asked.parsed.name)
+    asked = resolve.ask(name, sets, var_files, target, need=True)
+    with resolve.standing_target(asked) as (standing, _):
+        names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        found = dry_run(compose.request_of(asked, drill, standing, names, None))
+        found = dry_run(resolve.request_of(asked, drill, standing, names, None))
     if as_json:
         click.echo(json.dumps(_data(found), indent=2))
     else:

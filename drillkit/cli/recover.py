@@ -1,4 +1,4 @@
-"""`recover` and `settle`: runs that something is left of."""
+"""`recover`: runs that something is left of."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.cli.options import OUT
+
 if TYPE_CHECKING:
     from drillkit.cleanup import Haste
     from drillkit.journal.runs import OpenRun
     from drillkit.runner.recover import Recovered
 
-_OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
-)
-
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--limit", default="15m", metavar="DURATION", help="Give up after this, run by run.")
-@_OUT
+@OUT
 def recover(run: str | None, limit: str, out: Path | None) -> int:
     """Clean up after runs that could not do it themselves, and judge them again.
 
@@ -72,7 +70,7 @@ class _Signals:
 
 def asked_run(name: str, out: Path | None) -> OpenRun:
     """A run by its id, its folder or its journal, open or not. Raises UsageError, OSError."""
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.journal.runs import find_run, open_runs
     from drillkit.model.errors import UsageError
     from drillkit.runner.recover import unregistered
@@ -118,34 +116,3 @@ def judge_again(run: OpenRun) -> None:
         f"  judged again: {verdict.headline} (exit {verdict.exit_code}: "
         f"{EXIT_TEXT[verdict.exit_code]})"
     )
-
-
-@click.command()
-@click.argument("run")
-@click.argument("resource")
-@click.option("--why", required=True, metavar="TEXT", help="What was done, for the report.")
-@_OUT
-def settle(run: str, resource: str, why: str, out: Path | None) -> int:
-    """Say that you have undone RESOURCE of RUN by hand, where its own undo cannot.
-
-    RESOURCE is what the report calls it, such as `command/infrastructure`, or its name; `journal`
-    for all that a lost or damaged journal cannot tell. The journal keeps who said so and why; the
-    verdict of such a run is never `met`. Ends with 5 while something else is open.
-    """
-    from drillkit.clock import SystemClock
-    from drillkit.model.errors import UsageError
-    from drillkit.runner.run_start import operator
-    from drillkit.runner.settle import settle as settle_it
-
-    found = asked_run(run, out)
-    try:
-        done = settle_it(found, resource, operator(), why, SystemClock())
-    except OSError as error:
-        raise UsageError(f"{error.filename or found.folder}: {error.strerror}") from error
-    click.echo(f"{done.what}: settled by {operator()}: {why}")
-    for each in done.left:
-        click.secho(f"  left: {each}", fg="red")
-    if done.closed:
-        click.echo(f"run {found.id} is open no more")
-    judge_again(found)
-    return 5 if done.left or not done.closed else 0

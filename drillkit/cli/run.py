@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import with_shared
+from drillkit.cli.options import OUT, with_shared
 
 if TYPE_CHECKING:
-    from drillkit.cli import compose
+    from drillkit.cli import resolve
     from drillkit.clients.prestart import Prestarted
     from drillkit.model.drill import Drill, Target
     from drillkit.runner.execute import Finished
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @with_shared
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+@OUT
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
@@ -90,21 +90,21 @@ def _run(
     trigger: str,
     process: Prestarted | None,
 ) -> int:
-    from drillkit.cli import compose
+    from drillkit.cli import resolve
     from drillkit.cli.summary import tell
 
-    asked = compose.ask(name, sets, var_files, target, need=True)
-    if process is not None and "chaostoolkit" not in compose.kinds_of(asked.parsed):
+    asked = resolve.ask(name, sets, var_files, target, need=True)
+    if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
         process.close()
         process = None
     click.echo(
         f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}",
         err=True,
     )
-    with compose.standing_target(asked) as (standing, pid):
-        names = compose.new_run(asked.parsed.name)
+    with resolve.standing_target(asked) as (standing, pid):
+        names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        compose.confirm(drill, standing, yes=yes)
+        resolve.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
         finished = _execute(
             asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process
@@ -144,7 +144,7 @@ def _leftovers(target: Target, recover_first: bool) -> None:
 
 
 def _execute(
-    asked: compose.Asked,
+    asked: resolve.Asked,
     drill: Drill,
     target: Target,
     launched_pid: int | None,
@@ -155,11 +155,11 @@ def _execute(
     wait_s: float,
     process: Prestarted | None,
 ) -> Finished:
-    from drillkit.cli import compose
+    from drillkit.cli import resolve
     from drillkit.cli.progress import watcher
     from drillkit.runner.execute import execute
 
-    request = compose.request_of(asked, drill, target, names, out)
+    request = resolve.request_of(asked, drill, target, names, out)
     show = watcher(drill, as_json=as_json)
     try:
         return execute(

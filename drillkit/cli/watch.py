@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.cli.options import OUT
 from drillkit.cli.slo import server_target, with_target
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     "--owner", default="", metavar="TEXT", help="Who answers for the change, for the report."
 )
 @with_target
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
+@OUT
 @click.option(
     "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
 )
@@ -72,9 +73,7 @@ def watch(
     return tell(_run(drill, found, standing, out, as_json), as_json=as_json)
 
 
-def _drill(
-    found: list[FoundSlo], length: timedelta, burn: float, change: str, owner: str
-) -> Drill:
+def _drill(found: list[FoundSlo], length: timedelta, burn: float, change: str, owner: str) -> Drill:
     """The drill that only waits: each SLO may burn `burn` times its budget for that time, and must
     hold at the end.
     """
@@ -119,9 +118,9 @@ def _drill(
 def _run(
     drill: Drill, found: list[FoundSlo], target: Target, out: Path | None, as_json: bool
 ) -> Finished:
-    from drillkit.cli import compose
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli import resolve
     from drillkit.cli.progress import watcher
+    from drillkit.cli.resolve import reports_folder
     from drillkit.model.codec import to_data
     from drillkit.model.errors import UsageError
     from drillkit.runner.execute import Request, execute
@@ -139,9 +138,9 @@ def _run(
                 drill=drill,
                 source=json.dumps(to_data(drill)).encode(),
                 target=target,
-                names=compose.new_run("watch"),
+                names=resolve.new_run("watch"),
                 reports=reports_folder(out),
-                bind=compose.binder("watch"),
+                bind=resolve.binder("watch"),
                 find_experiment=no_experiment,
                 digests=digests(slos),
                 watch=show,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.cli.compose import needs_of
+from drillkit.cli.resolve import needs_of
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.files import Found, list_drills, list_experiments, package_root
 from drillkit.spec.openslo import wants_prometheus

@@ -1,8 +1,7 @@
-"""`keep` and `sweep`: what becomes of things that a run has made."""
+"""`sweep`: what runs left behind, on whatever machine."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,29 +10,6 @@ from drillkit.cli.targets import OPTION
 
 if TYPE_CHECKING:
     from drillkit.runner.sweep import Swept
-
-
-@click.command()
-@click.argument("run")
-@click.argument("resource")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports.")
-def keep(run: str, resource: str, out: Path | None) -> int:
-    """Hand a restored copy over, so that nothing removes it.
-
-    RUN is a run's id, its folder or DRILL/latest; RESOURCE is what the report calls it, such as
-    `namespace/dr-20261101-030000-x7k2`, or its name. The run's marks are taken off it, the journal
-    says so, and drillkit never touches it again. While the run is at work it is left alone when the
-    run cleans up.
-    """
-    from drillkit.cli.places import reports_folder
-    from drillkit.clock import SystemClock
-    from drillkit.journal.runs import find_run
-    from drillkit.runner.keep import keep as keep_it
-    from drillkit.runner.run_start import operator
-
-    kept = keep_it(find_run(run, reports_folder(out)), resource, operator(), SystemClock())
-    click.echo(f"{kept.resource}: {'kept' if kept.done else 'will be kept'}; {kept.detail}")
-    return 0
 
 
 @click.command()

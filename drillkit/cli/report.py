@@ -1,4 +1,4 @@
-"""`report` and `abort`: what follows a run, or ends it."""
+"""`report`: a run judged and rendered again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from pathlib import Path
 
 import click
 
-_OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
-)
+from drillkit.cli.options import OUT
 
 
 @click.command()
 @click.argument("run")
-@_OUT
+@OUT
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option("--postmortem", is_flag=True, help="Print the draft of a post-mortem (Markdown).")
 def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
@@ -22,7 +20,7 @@ def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
 
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
     """
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.resolve import reports_folder
     from drillkit.cli.sealing import write_and_seal
     from drillkit.journal.file import read
     from drillkit.journal.runs import JOURNAL, find_run
@@ -66,46 +64,3 @@ def _postmortem(folder: Path) -> int:
 
 def _warn(text: str) -> None:
     click.secho(text, err=True, fg="yellow")
-
-
-@click.command()
-@click.argument("run", required=False)
-@click.option("--why", default="no reason given", help="What the report says of it.")
-@_OUT
-def abort(run: str | None, why: str, out: Path | None) -> int:
-    """Stop a running drill. It undoes everything and reports; nothing is killed.
-
-    Without RUN: the one that is running, if there is just one.
-    """
-    from drillkit.cli.places import reports_folder
-    from drillkit.journal.runs import find_run, is_running, open_runs
-    from drillkit.model.errors import UsageError
-    from drillkit.runner.abort import ask_to_abort, is_cleaning
-    from drillkit.runner.run_start import operator
-
-    if run is None:
-        alive = [r for r in open_runs() if is_running(r.folder)]
-        if len(alive) != 1:
-            names = ", ".join(r.id for r in alive)
-            raise UsageError(
-                f"expected one running drill, found {len(alive)}"
-                + (f": {names}; name one" if alive else "")
-            )
-        folder = alive[0].folder
-    else:
-        folder = find_run(run, reports_folder(out))
-        if not is_running(folder):
-            raise UsageError(
-                f"run {folder.name} is not running; to clean up after it: drillkit "
-                f"recover {folder.name}"
-            )
-    if is_cleaning(folder):
-        click.echo(
-            f"{folder.name} is cleaning up already; there is nothing more to stop. It writes its "
-            f"report in {folder}. Ctrl-C at its terminal leaves what is not removed yet to "
-            "`drillkit recover`"
-        )
-        return 0
-    ask_to_abort(folder, operator(), why)
-    click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
-    return 0

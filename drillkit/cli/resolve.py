@@ -233,7 +233,6 @@ def request_of(
     asked: Asked, drill: Drill, target: Target, names: RunNames, out: Path | None
 ) -> Request:
     """What a run and a look ahead are made of: the drill with everything it refers to."""
-    from drillkit.cli.places import reports_folder
     from drillkit.runner.execute import Request
     from drillkit.spec.experiments import experiment_finder
 
@@ -252,3 +251,14 @@ def request_of(
         slos={name: found.slo for name, found in slos.items()},
         freezes=freezes,
     )
+
+
+def reports_folder(out: Path | None, roots: Roots | None = None) -> Path:
+    """`--out`, else the project's reports folder, else `reports/` here."""
+    if out is not None:
+        return out
+    if roots is None:
+        from drillkit.spec.files import find_roots
+
+        roots = find_roots()
+    return roots.project.reports if roots.project is not None else Path("reports")

@@ -1,0 +1,52 @@
+"""`abort`: a running drill is asked to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from drillkit.cli.options import OUT
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--why", default="no reason given", help="What the report says of it.")
+@OUT
+def abort(run: str | None, why: str, out: Path | None) -> int:
+    """Stop a running drill. It undoes everything and reports; nothing is killed.
+
+    Without RUN: the one that is running, if there is just one.
+    """
+    from drillkit.cli.resolve import reports_folder
+    from drillkit.journal.runs import find_run, is_running, open_runs
+    from drillkit.model.errors import UsageError
+    from drillkit.runner.abort import ask_to_abort, is_cleaning
+    from drillkit.runner.run_start import operator
+
+    if run is None:
+        alive = [r for r in open_runs() if is_running(r.folder)]
+        if len(alive) != 1:
+            names = ", ".join(r.id for r in alive)
+            raise UsageError(
+                f"expected one running drill, found {len(alive)}"
+                + (f": {names}; name one" if alive else "")
+            )
+        folder = alive[0].folder
+    else:
+        folder = find_run(run, reports_folder(out))
+        if not is_running(folder):
+            raise UsageError(
+                f"run {folder.name} is not running; to clean up after it: drillkit "
+                f"recover {folder.name}"
+            )
+    if is_cleaning(folder):
+        click.echo(
+            f"{folder.name} is cleaning up already; there is nothing more to stop. It writes its "
+            f"report in {folder}. Ctrl-C at its terminal leaves what is not removed yet to "
+            "`drillkit recover`"
+        )
+        return 0
+    ask_to_abort(folder, operator(), why)
+    click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
+    return 0

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from drillkit.journal.files import write_file
-from drillkit.model.errors import Refused, UsageError
+from drillkit.model.errors import UsageError
 
 _GIT_S = 60.0
 
@@ -34,7 +34,9 @@ def place_of(name: str) -> Place:
         bucket, _, key = name.removeprefix("s3://").partition("/")
         if not bucket or not key:
             raise UsageError(f"{name}: expected s3://BUCKET/KEY")
-        return _Bucket(bucket, key)
+        from drillkit.clients.bucket import Document
+
+        return Document(bucket, key)
     if name.startswith("git:"):
         return _Committed(Path(name.removeprefix("git:")))
     return _File(Path(name))
@@ -88,59 +90,3 @@ class _Committed(_File):
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout or "").strip()
             raise UsageError(f"git {words[0]} in {folder}: {said or error.returncode}") from error
-
-
-class _Bucket:
-    def __init__(self, bucket: str, key: str) -> None:
-        self._bucket, self._key = bucket, key
-        self._etag: str | None = None
-
-    def read(self) -> bytes | None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            found = self._s3().get_object(Bucket=self._bucket, Key=self._key)
-            content: bytes = found["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                return None
-            raise self._said(error) from error
-        except BotoCoreError as error:
-            raise self._said(error) from error
-        self._etag = found["ETag"]
-        return content
-
-    def write(self, content: bytes) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        unchanged = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
-        try:
-            self._s3().put_object(
-                Bucket=self._bucket,
-                Key=self._key,
-                Body=content,
-                ContentType="application/json",
-                **unchanged,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in (
-                "PreconditionFailed",
-                "ConditionalRequestConflict",
-            ):
-                raise Refused(
-                    f"s3://{self._bucket}/{self._key} was written by somebody else meanwhile; "
-                    "nothing was published, try again"
-                ) from error
-            raise self._said(error) from error
-        except BotoCoreError as error:
-            raise self._said(error) from error
-
-    def _s3(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(connect_timeout=10, read_timeout=15, retries={"total_max_attempts": 3})
-        return boto3.client("s3", config=config)
-
-    def _said(self, error: Exception) -> UsageError:
-        return UsageError(f"s3://{self._bucket}/{self._key}: {error}")

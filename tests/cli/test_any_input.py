@@ -60,6 +60,7 @@ def commands() -> Iterator[list[str]]:
         yield ["verify", name, "--key", name]
         yield ["review", name]
         yield ["controls", "--out", name]
+        yield ["export", name, "copy", "--redact", name]
         yield ["slo", "show", name]
         yield ["slo", "explain", name]
         if not name.startswith(("/", "~")):  # what can be written is written there

@@ -19,14 +19,15 @@ PRIVATE = SENDING | {"_transport", "_inner", "_door", "_kube"}
 SDKS = frozenset({"boto3", "botocore", "kubernetes", "urllib3"})
 WIRES = frozenset({"effect", "wire", "verified", "service_client"})
 """Modules inside `clients/` whose contents send."""
-OF_ITS_OWN = frozenset({"UndoAction", "Made"})
-"""Bases of all undos, and the shape of those that delete."""
+OF_ITS_OWN = frozenset({"UndoAction", "Made", "Scratch"})
+"""Bases of all undos, the shape of those that delete, and what volumes need of theirs."""
 PASSED_ON = {
     ("kube/client.py", "_read"): "marked as harmless",
     ("kube/effect.py", "_send"): "an attempt of a plan",
     ("aws/effect.py", "_send"): "an attempt of a plan",
     ("aws/service_client.py", "read"): "only operations that change nothing",
     ("aws/service_client.py", "_change"): "is itself looked for",
+    ("kube/lease.py", "rehearse_lease"): "the server's own dry run: nothing is made",
     ("canary/install.py", "_send"): "installed for good, by a command of the operator's own",
 }
 """Functions that send for others, or without an undo, and why they may."""

@@ -93,7 +93,7 @@ def test_what_is_not_installed_or_not_set_is_a_problem(
     assert problems == (
         "configuration.a: expected the environment variable NOT_SET_ANYWHERE, it is not set",
         "secrets.b.c: expected the environment variable NOT_SET_ANYWHERE, it is not set",
-        "activity `one`: there is no Python module chaosnowhere.x; install the package that has it",
+        "activity `one`: there is no Python module `chaosnowhere`; install the package that has it",
         "activity `two`: `no-such-program` is not on the PATH",
     )
 

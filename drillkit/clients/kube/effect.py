@@ -12,7 +12,7 @@ from drillkit.clients.kube.wire import Response
 from drillkit.clients.retry import patiently
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Effect
-from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
+from drillkit.model.errors import Blocked, DrillError, JournalLost, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     from drillkit.clients.kube.client import KubeClient
@@ -73,7 +73,8 @@ def make(
     except DrillError as why:
         if attempts.landed and not attempts.doubtful:
             _confirm(plan, {})
-        elif not attempts.doubtful:  # refused for good: nothing is there and nothing can come
+        elif not attempts.doubtful and not isinstance(why, Blocked):
+            # Refused for good: nothing is there and nothing can come.
             with contextlib.suppress(JournalLost):
                 plan.never_happened(f"refused, so nothing was done: {why}")
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -15,7 +16,7 @@ from drillkit.journal.book import Planned, observe
 from drillkit.model.errors import CallError, DrillError, Refused
 from drillkit.model.evidence import Check, Evidence, Mark
 from drillkit.model.records import Progress, UndoEnded
-from drillkit.model.units import format_duration, parse_duration
+from drillkit.model.units import Share, format_duration, parse_duration
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,6 +115,50 @@ def seconds(text: str, name: str) -> float:
     except ValueError as error:
         raise Refused(f"{name}: {error}") from error
     return found
+
+
+def some_time(text: str, name: str) -> float:
+    """`seconds`, more than none. Raises Refused: what lasts no time, or delays by none, is felt
+    by nobody and proves nothing.
+    """
+    found = seconds(text, name)
+    if found <= 0:
+        raise _nothing(name, "a duration above zero", text)
+    return found
+
+
+def some_share(text: str, name: str) -> float:
+    """A percentage above zero, as a share of one. Raises Refused."""
+    try:
+        found = Share.parse(str(text)).of_one
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from error
+    if found <= 0:
+        raise _nothing(name, "a percentage above zero", text)
+    return found
+
+
+def some_number(value: object, name: str) -> int:
+    """A whole number above zero. Raises Refused."""
+    text = str(value)
+    if not text.isdecimal() or int(text) <= 0:
+        raise _nothing(name, "a whole number above zero", text)
+    return int(text)
+
+
+def _nothing(name: str, expected: str, found: str) -> Refused:
+    return Refused(
+        f"{name}: expected {expected}, found {found!r}; a fault without strength is felt by nobody "
+        "and proves nothing"
+    )
+
+
+def some_size(text: str, name: str) -> str:
+    """An amount of memory above zero as Chaos Mesh takes it: `256MB`, `50%`. Raises Refused."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s?(?:[kKMGT]i?B?|B|%)?", text)
+    if found is None or float(found[1]) <= 0:
+        raise _nothing(name, "a size above zero such as 256MB or 50%", text)
+    return text
 
 
 def wait(

@@ -10,10 +10,19 @@ from drillkit.clients.kube.field_patch import RestoreFields, changed
 from drillkit.clients.kube.json_pointer import ABSENT, at, pointer
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import VIRTUAL_SERVICES, Object
-from drillkit.faults.context import disrupted, end_now, expires, hold, recovered, seconds, touched
+from drillkit.faults.context import (
+    disrupted,
+    end_now,
+    expires,
+    hold,
+    recovered,
+    some_share,
+    some_time,
+    touched,
+)
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.prospect import Prospect
-from drillkit.model.units import Share, format_duration
+from drillkit.model.units import format_duration
 
 if TYPE_CHECKING:
     from drillkit.clients.chaostoolkit.session import WorkerSession
@@ -31,7 +40,7 @@ def delay_requests(
     reads the annotation. Raises StepFailed without such a VirtualService or HTTP routes, Refused
     where a route has a delay already, StepUnknown when somebody took it away meanwhile.
     """
-    kube, duration_s = session.clients.kube, seconds(duration, "duration")
+    kube, duration_s = session.clients.kube, some_time(duration, "duration")
     service = _read(kube, namespace, name)
     new = {path: _fault(latency, percent) for path in _places(service)}
     undo = changed(
@@ -86,13 +95,9 @@ def _places(service: Object) -> list[str]:
 
 
 def _fault(latency: str, percent: str) -> dict[str, Any]:
-    try:
-        share = Share.parse(str(percent)).of_one
-    except ValueError as error:
-        raise Refused(f"percent: {error}") from error
     return {
-        "fixedDelay": f"{seconds(latency, 'latency'):g}s",
-        "percentage": {"value": round(share * 100, 6)},
+        "fixedDelay": f"{some_time(latency, 'latency'):g}s",
+        "percentage": {"value": round(some_share(percent, "percent") * 100, 6)},
     }
 
 
@@ -110,7 +115,7 @@ def preview_delay(
     """What `delay_requests` would do."""
     service = _read(kube, namespace, name)
     routes = len(_places(service))
-    length = format_duration(seconds(duration, "duration"))
+    length = format_duration(some_time(duration, "duration"))
     _fault(latency, percent)
     return Prospect(
         targets=(VIRTUAL_SERVICES.said(name, namespace),),

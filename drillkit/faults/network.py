@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.resources import NETWORK_CHAOS
 from drillkit.faults import chaosmesh, istio
-from drillkit.faults.context import fault, here, seconds
+from drillkit.faults.context import fault, here, seconds, some_share, some_time
 from drillkit.model.errors import Refused
 from drillkit.model.prospect import Prospect
-from drillkit.model.units import Share
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -99,8 +98,8 @@ def _latency(
 ) -> chaosmesh.Fault:
     _only(mechanism, (CHAOS_MESH, ISTIO))
     delay = {
-        "latency": _millis(latency, "latency"),
-        "jitter": _millis(jitter, "jitter"),
+        "latency": _millis(_least(latency)),
+        "jitter": _millis(seconds(jitter, "jitter")),
         "correlation": "0",
     }
     spec = {"action": "delay", "direction": "to", "delay": delay}
@@ -129,10 +128,7 @@ def _loss(
     seed: int | None,
 ) -> chaosmesh.Fault:
     _only(mechanism, (CHAOS_MESH,))
-    try:
-        share = Share.parse(str(loss)).of_one
-    except ValueError as error:
-        raise Refused(f"loss: {error}") from error
+    share = some_share(loss, "loss")
     spec = {
         "action": "loss",
         "direction": "to",
@@ -159,5 +155,13 @@ def _only(mechanism: str, known: tuple[str, ...]) -> None:
         )
 
 
-def _millis(text: str, name: str) -> str:
-    return f"{round(seconds(text, name) * 1000)}ms"
+def _least(latency: str) -> float:
+    """Seconds of a delay. Raises Refused below a millisecond, the unit of what is asked for."""
+    found = some_time(latency, "latency")
+    if found < 0.001:
+        raise Refused(f"latency: expected at least 1ms, found {latency!r}")
+    return found
+
+
+def _millis(delay_s: float) -> str:
+    return f"{round(delay_s * 1000)}ms"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.resources import STRESS_CHAOS
 from drillkit.faults import chaosmesh
-from drillkit.faults.context import fault, here
+from drillkit.faults.context import fault, here, some_number, some_size
 from drillkit.model.prospect import Prospect
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ def _cpu(
     seed: int | None,
 ) -> chaosmesh.Fault:
     spec = {
-        "stressors": {"cpu": {"workers": int(workers), "load": int(load_percent)}},
+        "stressors": {
+            "cpu": {
+                "workers": some_number(workers, "workers"),
+                "load": some_number(load_percent, "load_percent"),
+            }
+        },
         **_in(container),
     }
     what = f"CPU stress ({workers} x {load_percent}%)"
@@ -102,7 +107,8 @@ def _memory(
     order: str,
     seed: int | None,
 ) -> chaosmesh.Fault:
-    spec = {"stressors": {"memory": {"workers": int(workers), "size": str(size)}}, **_in(container)}
+    memory = {"workers": some_number(workers, "workers"), "size": some_size(str(size), "size")}
+    spec = {"stressors": {"memory": memory}, **_in(container)}
     what = f"memory stress ({workers} x {size})"
     return chaosmesh.Fault(
         STRESS_CHAOS, "memory", what, spec, namespace, selector, count, duration, order, seed

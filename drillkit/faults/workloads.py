@@ -28,6 +28,7 @@ from drillkit.faults.context import (
     hold,
     recovered,
     seconds,
+    some_time,
     touched,
     wait,
     whole,
@@ -76,7 +77,7 @@ def _preview_scale(
 ) -> Prospect:
     of = resource_of(kind)
     workload, victims = _look_scale(clients.kube, clients.target, of, namespace, name)
-    length = format_duration(seconds(duration, "duration"))
+    length = format_duration(some_time(duration, "duration"))
     return Prospect(
         targets=tuple(victims),
         effects=(
@@ -135,7 +136,8 @@ def scale_to_zero(
     that back only while nobody else has changed it, watches that it stays at zero, and waits for
     the pods.
     """
-    session, limit_s, duration_s = here(), seconds(limit, "limit"), seconds(duration, "duration")
+    session, limit_s = here(), seconds(limit, "limit")
+    duration_s = some_time(duration, "duration")
     of = resource_of(kind)
     workload, victims = _look_scale(session.clients.kube, session.target, of, namespace, name)
     prior = wanted_pods(workload)

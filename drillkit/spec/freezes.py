@@ -82,7 +82,7 @@ class _Series:
         for start in self._starts(local, here):
             if start <= local < start + self.length and start not in self.without:
                 until = start + self.length
-                named = getattr(here, "key", None) or now.astimezone(here).tzname()
+                named = _name(here, now)
                 return f"{self.title} lasts until {until:%Y-%m-%d %H:%M} {named}"
         return ""
 
@@ -113,6 +113,12 @@ class _Series:
                 )
             if start + self.length > local:
                 yield start
+
+
+def _name(zone: tzinfo, now: datetime) -> str:
+    """A zone for people: its name, or how far from UTC it is where a calendar's has none."""
+    named = getattr(zone, "key", None) or now.astimezone(zone).tzname()
+    return named or f"(UTC{now.astimezone(zone):%z})"
 
 
 def _until(end: date, here: tzinfo) -> datetime:

@@ -5,12 +5,15 @@ is proven.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 
 import pytest
 
 from drillkit.faults.dns import fail_dns
 from drillkit.faults.network import add_latency, add_loss
 from drillkit.faults.stress import stress_cpu, stress_memory
+from drillkit.faults.workloads import scale_to_zero
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.sandbox.kube.objects import CRDS, Gvr, Object
 from tests.faults.conftest import Scene
@@ -180,3 +183,44 @@ def test_a_delay_that_gitops_takes_away_proves_nothing_and_stays_away(scene: Sce
     with pytest.raises(StepUnknown, match="somebody changed /spec/http/0/fault/delay"):
         add_latency("istio", "shop", duration="15s", virtual_service="web")
     assert _made(scene, VIRTUAL)[0]["spec"] == original
+
+
+@pytest.mark.parametrize(
+    ("act", "name", "said"),
+    [
+        (lambda: add_latency("chaos-mesh", "shop", "0ms", selector="app=web"), "latency", "0ms"),
+        (
+            lambda: add_latency("chaos-mesh", "shop", "0.4ms", selector="app=web"),
+            "latency",
+            "0.4ms",
+        ),
+        (lambda: add_latency("istio", "shop", "0s", virtual_service="web"), "latency", "0s"),
+        (
+            lambda: add_latency("istio", "shop", percent="0%", virtual_service="web"),
+            "percent",
+            "0%",
+        ),
+        (
+            lambda: add_latency("istio", "shop", duration="0s", virtual_service="web"),
+            "duration",
+            "0s",
+        ),
+        (lambda: add_loss("chaos-mesh", "shop", "app=web", "0%"), "loss", "0%"),
+        (lambda: stress_cpu("shop", "app=web", workers=0), "workers", "0"),
+        (lambda: stress_cpu("shop", "app=web", load_percent=0), "load_percent", "0"),
+        (lambda: stress_cpu("shop", "app=web", workers="many"), "workers", "many"),  # type: ignore[arg-type]
+        (lambda: stress_memory("shop", "app=web", workers=-1), "workers", "-1"),
+        (lambda: stress_memory("shop", "app=web", size="0MB"), "size", "0MB"),
+        (lambda: stress_memory("shop", "app=web", size="0%"), "size", "0%"),
+        (lambda: stress_memory("shop", "app=web", size="lots"), "size", "lots"),
+        (lambda: fail_dns("shop", "app=web", " , "), "patterns", "none"),
+        (lambda: scale_to_zero("shop", "web", duration="0s"), "duration", "0s"),
+    ],
+)
+def test_a_fault_of_no_strength_is_refused_before_it_is_made(
+    scene: Scene, act: Callable[[], object], name: str, said: str
+) -> None:
+    _virtual_service(scene)
+    with pytest.raises(Refused, match=f"{name}: expected .*, found '?{re.escape(said)}"):
+        act()
+    assert not [r for r in scene.records() if r.kind == "undo.planned"]

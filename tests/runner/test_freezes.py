@@ -79,7 +79,8 @@ END:VTIMEZONE
 """
     event = "DTSTART;TZID=Our own zone:20261127T180000\nDTEND;TZID=Our own zone:20261127T190000"
     found = freeze(tmp_path, event, before=zone)
-    assert active(found, "2026-11-27T13:30")
+    told = found.active(at("2026-11-27T13:30"), BERLIN)
+    assert told.endswith("lasts until 2026-11-27 19:00 (UTC+0500)")
     assert not active(found, "2026-11-27T14:00")
 
 

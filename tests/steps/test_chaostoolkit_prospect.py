@@ -98,6 +98,28 @@ def test_what_is_not_installed_or_not_set_is_a_problem(
     )
 
 
+@pytest.mark.parametrize(
+    ("module", "func", "problem"),
+    [
+        # modules that no path leads to: their parents make them
+        ("os.path", "exists", ""),
+        ("six.moves.urllib.parse", "quote", ""),
+        ("requests.packages.urllib3", "PoolManager", ""),
+        ("json.nosuch", "f", "no Python module `json.nosuch`; `json` is installed"),
+        ("getpass.nosuch", "f", "no Python module `getpass.nosuch`"),
+        ("json", "lods", "the Python module `json` has no function `lods`"),
+    ],
+)
+def test_only_what_is_missing_for_sure_is_a_problem(
+    scene: Scene, module: str, func: str, problem: str
+) -> None:
+    provider = {"type": "python", "module": module, "func": func, "arguments": {"path": "x"}}
+    scene.experiment(method=[{"type": "action", "name": "it", "provider": provider}])
+    problems = KIND.prospect(ChaosToolkitArguments(experiment="it"), scene.act).problems
+    assert problem in " ".join(problems)
+    assert bool(problems) == bool(problem)
+
+
 def test_foreign_actions_are_told_apart_and_a_protected_target_refuses_them(scene: Scene) -> None:
     action = {
         "type": "action",

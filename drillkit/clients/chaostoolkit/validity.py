@@ -116,17 +116,13 @@ def _source(module: str, beside: str) -> tuple[ast.Module | None, str]:
     search: Sequence[str] | None = [*sys.path, *([beside] if beside else [])]
     spec: ModuleSpec | None = None
     for depth, _ in enumerate(parts, 1):
-        name = ".".join(parts[:depth])
-        if name in sys.modules and depth == len(parts) and "." in name:
-            return None, ""  # such as os.path, which no path leads to
-        spec = PathFinder.find_spec(name, search)
+        name, above = ".".join(parts[:depth]), spec
+        spec = PathFinder.find_spec(name, search) if search is not None else None
         if spec is None and depth == 1:
             spec = importlib.util.find_spec(name)
         if spec is None:
-            return None, name
+            return None, "" if above is not None and _makes_modules(above) else name
         search = spec.submodule_search_locations
-        if search is None and depth < len(parts):
-            return None, ".".join(parts[: depth + 1])
     assert spec is not None
     if not isinstance(spec.loader, SourceFileLoader):
         return None, ""
@@ -134,6 +130,17 @@ def _source(module: str, beside: str) -> tuple[ast.Module | None, str]:
         return ast.parse(Path(spec.loader.path).read_bytes()), ""
     except (OSError, SyntaxError, ValueError):
         return None, ""
+
+
+def _makes_modules(spec: ModuleSpec) -> bool:
+    """Whether a module may have others that no path leads to: `os` has `os.path`, `six` its moves."""
+    if spec.origin is None:
+        return False  # folders and nothing else
+    try:
+        text = Path(spec.origin).read_bytes()
+    except (OSError, ValueError):
+        return True  # nobody can tell
+    return b"sys.modules" in text or b"__path__" in text
 
 
 def _function_problem(

@@ -21,11 +21,14 @@ def members(item: Step | Group) -> tuple[Step, ...]:
 
 
 def steps_in(drill: Drill) -> Iterator[tuple[Trail, Step | Group]]:
-    """Every step and group with its path, members after their group."""
+    """Every step and group with its path, members after their group; none that is not known yet."""
     for i, item in enumerate(drill.steps):
+        if not isinstance(item, Step | Group):
+            continue
         yield ("steps", i), item
         for j, step in enumerate(members(item)):
-            yield ("steps", i, "parallel", j), step
+            if isinstance(step, Step):
+                yield ("steps", i, "parallel", j), step
 
 
 def bind_arguments(

@@ -23,6 +23,7 @@ from drillkit.spec.document import (
     nearest,
     quoted,
 )
+from drillkit.spec.hints import LONGEST_HINT, flow, split_command
 from drillkit.spec.interpolation import plain_text
 from drillkit.spec.scalars import LEAVES
 from drillkit.spec.types import (
@@ -55,15 +56,14 @@ def known(value: T | None) -> TypeGuard[T]:
     return value is not None and not isinstance(value, Unresolved)
 
 
-class _Bad:
-    """What a mistake leaves behind."""
-
-
-BAD: Final = _Bad()
+BAD: Final = Unresolved("what was wrong")
+"""What a mistake leaves behind: like a reference that is not known, nothing can be said of it, so
+that everything beside it is looked at all the same.
+"""
 
 
 def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
-    """The value of type `want` at `node`, or BAD when mistakes were noted."""
+    """The value of type `want` at `node`. Where mistakes were noted, BAD stands in it, or for it."""
     if is_null(node) and may_be_nothing(want):
         return None
     if want is Any:
@@ -80,7 +80,7 @@ def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
                 bind(item_of(lists[0]), item, mistakes, (*path, i))
                 for i, item in enumerate(node.items)
             ]
-            return BAD if BAD in items else tuple(items)
+            return tuple(items)
         case Map():
             records = [a for a in several if is_record(a)]
             if records:
@@ -91,18 +91,24 @@ def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
             return _mapping(item_of(mappings[0]), node.pairs, mistakes, path)
 
 
-def _unfit(want: Any, node: Node, mistakes: Mistakes, path: Trail) -> _Bad:
+def _unfit(want: Any, node: Node, mistakes: Mistakes, path: Trail) -> Unresolved:
     if is_null(node):
         found = "nothing"
     else:
         found = {Text: "", Seq: "a list", Map: "a mapping"}[type(node)] or quoted(
             getattr(node, "text", "")
         )
-    hint = ""
-    if isinstance(node, Text) and not is_null(node) and any(is_list(a) for a in alternatives(want)):
-        hint = f"; write `[{quoted(node.text)[1:-1]}]`"
-    mistakes.add(node.where, path, f"expected {title(want)}, found {found}{hint}")
+    mistakes.add(node.where, path, f"expected {title(want)}, found {found}{_as_list(want, node)}")
     return BAD
+
+
+def _as_list(want: Any, node: Node) -> str:
+    """How to write one text where a list of them is wanted, or ''."""
+    words = [a for a in alternatives(want) if is_list(a) and is_scalar(item_of(a))]
+    if not words or not isinstance(node, Text) or is_null(node) or len(node.text) > LONGEST_HINT:
+        return ""
+    items = split_command(node.text) if item_of(words[0]) is str else [node.text]
+    return f"; write `{flow(items)}`"
 
 
 def _scalar(candidates: list[Any], want: Any, node: Text, mistakes: Mistakes, path: Trail) -> Any:
@@ -154,8 +160,7 @@ def _maybe(text: str, known: Mapping[str, Any]) -> str:
 def _mapping(
     want: Any, pairs: tuple[tuple[Text, Node], ...], mistakes: Mistakes, path: Trail
 ) -> Any:
-    bound = {key.text: bind(want, value, mistakes, (*path, key.text)) for key, value in pairs}
-    return BAD if BAD in bound.values() else bound
+    return {key.text: bind(want, value, mistakes, (*path, key.text)) for key, value in pairs}
 
 
 def _best(records: list[Any], node: Map) -> Any:
@@ -180,9 +185,9 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
     more: list[tuple[Text, Node]] = []
     for key, value in node.pairs:
         if key.text in known:
-            got[known[key.text].field] = bind(
-                known[key.text].want, value, mistakes, (*path, key.text)
-            )
+            k = known[key.text]
+            if not (is_null(value) and _has_empty(k)):
+                got[k.field] = bind(k.want, value, mistakes, (*path, key.text))
         elif extra is not None:
             more.append((key, value))
         else:
@@ -194,9 +199,20 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
     for k in known.values():
         if k.required and k.field not in got:
             mistakes.add(node.where, path, _missing(k, cls, candidates))
-    if len(mistakes) > before or BAD in got.values():
+            got[k.field] = BAD
+    # Without a list or a mapping as a whole, whatever it may have held would be missed elsewhere.
+    if any(got[k.field] is BAD and _is_container(k.want) for k in known.values() if k.field in got):
         return BAD
-    return _built(cls, got, node, mistakes, path)
+    return _built(cls, got, node, mistakes, path, sound=len(mistakes) == before)
+
+
+def _is_container(want: Any) -> bool:
+    return all(is_list(a) or is_mapping(a) for a in alternatives(want))
+
+
+def _has_empty(key: Key) -> bool:
+    """Whether nothing behind a key means an empty list, mapping or record: its default."""
+    return not key.required and not any(is_scalar(a) for a in alternatives(key.want))
 
 
 def _missing(key: Key, cls: Any, candidates: list[Any]) -> str:
@@ -207,13 +223,23 @@ def _missing(key: Key, cls: Any, candidates: list[Any]) -> str:
     )
 
 
-def _built(cls: Any, got: Mapping[str, Any], node: Map, mistakes: Mistakes, path: Trail) -> Any:
+def _built(
+    cls: Any,
+    got: Mapping[str, Any],
+    node: Map,
+    mistakes: Mistakes,
+    path: Trail,
+    *,
+    sound: bool,
+) -> Any:
     try:
         return cls(**got)
     except ValueError as error:
         rule: Exception = error
     except TypeError as error:
         rule = error
+    if not sound:
+        return BAD  # a rule between its fields cannot be kept by what is wrong
     if any(isinstance(v, Unresolved) for v in got.values()) and _loose(cls, got):
         return Unresolved(f"{cls.__name__} with references")
     if isinstance(rule, TypeError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
-from drillkit.spec.arguments import members
+from drillkit.spec.arguments import steps_in
 from drillkit.spec.binder import BAD, Unresolved, bind, data_of
 from drillkit.spec.document import (
     Map,
@@ -65,10 +65,19 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
     tree = source.tree or read_one(source.label, source.raw, mistakes)
     parsed = Parsed(source, tree, kinds or InstalledKinds())
     given = _vars_of(tree, mistakes)
-    _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
+    drill = _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
     _fixed(tree, mistakes)
+    if len(mistakes):  # all of them at once
+        _check(drill, parsed, mistakes)
     mistakes.settle()
     return parsed
+
+
+def _check(drill: Any, parsed: Parsed, mistakes: Mistakes) -> None:
+    from drillkit.spec.checks import check  # much of it, and not everybody resolves
+
+    if isinstance(drill, Drill):
+        check(drill, parsed, mistakes)
 
 
 def _fixed(tree: Node, mistakes: Mistakes) -> None:
@@ -129,15 +138,11 @@ class Parsed(Written):
         values = self._vars(sets or {}, scope, mistakes)
         values_scope = _scope(values, target, run)
         drill = _bind(self.tree, self, values_scope, mistakes)
+        if not len(mistakes):
+            drill = replace(drill, vars={name: _scalar(node) for name, node in values.items()})
+        _check(drill, self, mistakes)
         mistakes.settle()
-        drill = replace(
-            cast(Drill, drill), vars={name: _scalar(node) for name, node in values.items()}
-        )
-        from drillkit.spec.checks import check  # much of it, and not everybody resolves
-
-        check(drill, self, mistakes)
-        mistakes.settle()
-        return drill
+        return cast(Drill, drill)
 
     def _vars(self, sets: Sets, scope: Scope, mistakes: Mistakes) -> Mapping[str, Text]:
         given = dict(_vars_of(self.tree, Mistakes()))
@@ -147,8 +152,21 @@ class Parsed(Written):
                 hint = nearest(key, given)
                 mistakes.add(text.where, (), f"`{key}` is no variable of drill `{self.name}`{hint}")
             else:
-                given[key] = text
+                given[key] = _replacing(given[key], text, mistakes)
         return resolve_vars(given, scope, mistakes)
+
+
+def _replacing(default: Text, given: Text, mistakes: Mistakes) -> Text:
+    """What stands for a variable instead of its default: text where that is text, whatever it looks
+    like, since `12e4567` may be a commit.
+    """
+    try:
+        if isinstance(core(default.text, default.plain), str):
+            return replace(given, plain=False)
+        core(given.text, given.plain)
+    except ValueError as error:
+        mistakes.add(given.where, (), str(error))
+    return given
 
 
 def _scalar(node: Text) -> Scalar:
@@ -248,9 +266,7 @@ def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any
 
 def _complete(drill: Drill, arguments: Mapping[Trail, Mapping[str, Any]]) -> Drill:
     """The drill with the steps' plain arguments and default names."""
-    taken: set[str] = {
-        step.name for item in drill.steps for step in (item, *members(item)) if step.name
-    }
+    taken: set[str] = {step.name for _, step in steps_in(drill) if step.name}
     groups = 0
 
     def completed(step: Any, path: Trail) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from drillkit.spec.document import Where, core, of_data
+from drillkit.spec.document import Text, Where, core, of_data
 from drillkit.spec.experiments import configuration, read_experiment
 from drillkit.spec.files import Found, Roots, shown
 from drillkit.spec.interpolation import NAME, ROOTS, escaped, plain_text
@@ -48,6 +48,14 @@ def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:
     return Source(label, text, roots.first(found.root), found, found.path.parent, tree)
 
 
+def _given(text: Text) -> Any:
+    try:
+        given = core(text.text, text.plain)
+    except ValueError:  # no number that JSON can hold, so it is text
+        given = text.text
+    return escaped(plain_text(given)) if isinstance(given, str) else given
+
+
 def _variables(data: Mapping[str, Any], sets: Sets) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in configuration(data).items():
@@ -58,7 +66,5 @@ def _variables(data: Mapping[str, Any], sets: Sets) -> dict[str, Any]:
         elif isinstance(value, bool | int | float):
             found[key] = value
         elif key in sets:
-            text = as_text(key, sets[key])
-            given = core(text.text, text.plain)
-            found[key] = escaped(plain_text(given)) if isinstance(given, str) else given
+            found[key] = _given(as_text(key, sets[key]))
     return found

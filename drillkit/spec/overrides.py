@@ -13,9 +13,7 @@ from drillkit.spec.document import (
     Map,
     Mistakes,
     Text,
-    Trail,
     Where,
-    core,
     is_null,
     quoted,
     read_bytes,
@@ -46,9 +44,7 @@ def parse_sets(
         if not equals or not key:
             mistakes.add(where, (), f"expected key=value, found {quoted(option)}")
             continue
-        text = _option(value, where)
-        _check(text, (), mistakes)
-        found[key] = text
+        found[key] = _option(value, where)
     mistakes.settle()
     return found
 
@@ -76,17 +72,8 @@ def _file(path: Path, mistakes: Mistakes) -> dict[str, Text | Scalar]:
                 value.where, (key.text,), f"expected a text, number or boolean, found {kind}"
             )
             continue
-        literal = Text(escaped(value.text), value.plain, value.where)
-        _check(literal, (key.text,), mistakes)
-        found[key.text] = literal
+        found[key.text] = Text(escaped(value.text), value.plain, value.where)
     return found
-
-
-def _check(text: Text, path: Trail, mistakes: Mistakes) -> None:
-    try:
-        core(text.text, text.plain)
-    except ValueError as error:
-        mistakes.add(text.where, path, str(error))
 
 
 def as_text(key: str, value: Text | Scalar) -> Text:

@@ -61,8 +61,11 @@ def bind_targets(tree: Node) -> dict[str, Target]:
     mistakes = Mistakes()
     _no_references(tree, mistakes)
     bound: Any = bind(Mapping[str, Target], tree, mistakes)
-    mistakes.settle()
-    found = {name: replace(target, name=name) for name, target in bound.items()}
+    found = {
+        name: replace(target, name=name)
+        for name, target in (bound.items() if isinstance(bound, Mapping) else ())
+        if isinstance(target, Target)
+    }
     for name, target in found.items():
         if (
             isinstance(tree, Map)

@@ -17,7 +17,7 @@ from drillkit.model.drill import Drill
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import written_duration
-from drillkit.spec.binder import BAD, Unresolved, bind
+from drillkit.spec.binder import Unresolved, bind
 from drillkit.spec.document import (
     Map,
     Mistakes,
@@ -262,8 +262,9 @@ def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
         return
     if _has_references(tree, mistakes):
         return
+    before = len(mistakes)
     data: Any = bind(KINDS[kind], tree, mistakes)
-    if data is not BAD:
+    if len(mistakes) == before:
         metadata = data.metadata
         if metadata is None:
             mistakes.add(tree.where, (), "`metadata` is missing: expected a mapping with `name`")

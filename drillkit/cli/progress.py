@@ -478,8 +478,20 @@ def _rates_table(rates: list[Rate], width: int) -> RenderableType:
     return table
 
 
-def watcher(drill: Drill, *, as_json: bool) -> Watcher:
+class Silent:
+    """`--quiet`: nothing is shown while a drill runs."""
+
+    def __call__(self, record: Record) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def watcher(drill: Drill, *, as_json: bool, quiet: bool = False) -> Watcher:
     """The form that fits where the output goes."""
+    if quiet:
+        return Silent()
     if as_json:
         return JsonLines(sys.stdout)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
     from drillkit.runner.execute import Request
     from drillkit.spec.drills import Parsed
-    from drillkit.spec.files import Roots
+    from drillkit.spec.files import Found, Roots
     from drillkit.spec.freezes import Freeze
     from drillkit.spec.openslo import FoundSlo
     from drillkit.spec.targets import Chosen
@@ -244,7 +244,7 @@ def request_of(
         source=source_bytes(asked.parsed),
         target=without_secrets(target),
         names=names,
-        reports=reports_folder(out),
+        reports=reports_folder(out, found=asked.parsed.source.found),
         bind=binder(asked.parsed.source.label),
         find_experiment=find_experiment,
         digests=digests_of(drill, find_experiment, slos, freezes),
@@ -253,10 +253,16 @@ def request_of(
     )
 
 
-def reports_folder(out: Path | None, roots: Roots | None = None) -> Path:
-    """`--out`, else the project's reports folder, else `reports/` here."""
+def reports_folder(
+    out: Path | None, roots: Roots | None = None, found: Found | None = None
+) -> Path:
+    """`--out`, else the reports folder of the project that the drill `found` belongs to or else that
+    is found from here, else `reports/` here.
+    """
     if out is not None:
         return out
+    if found is not None and found.root.origin == "project":
+        return found.root.reports
     if roots is None:
         from drillkit.spec.files import find_roots
 

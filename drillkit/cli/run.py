@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from drillkit.runner.execute import Finished
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How a run is told."""
+
+    as_json: bool
+    quiet: bool
+
+
 @click.command()
 @with_shared
 @OUT
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
 )
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but what came of it.")
 @click.option("--dry-run", is_flag=True, help="Resolve and show; touch nothing.")
 @click.option(
     "--recover",
@@ -45,6 +54,7 @@ def run(
     out: Path | None,
     yes: bool,
     as_json: bool,
+    quiet: bool,
     dry_run: bool,
     recover_first: bool,
     wait: str | None,
@@ -69,7 +79,7 @@ def run(
             var_files,
             out,
             yes,
-            as_json,
+            Telling(as_json, quiet),
             recover_first,
             _seconds(wait),
             trigger,
@@ -84,7 +94,7 @@ def _run(
     var_files: tuple[Path, ...],
     out: Path | None,
     yes: bool,
-    as_json: bool,
+    telling: Telling,
     recover_first: bool,
     wait_s: float,
     trigger: str,
@@ -97,19 +107,28 @@ def _run(
     if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
         process.close()
         process = None
-    click.echo(
-        f"drill {asked.parsed.name} from {asked.parsed.source.label}, target {asked.chosen}",
-        err=True,
-    )
+    if not telling.quiet:
+        _announce(asked)
     with resolve.standing_target(asked) as (standing, pid):
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
         finished = _execute(
-            asked, drill, standing, pid, names, out, as_json, trigger, wait_s, process
+            asked, drill, standing, pid, names, out, telling, trigger, wait_s, process
         )
-    return tell(finished, as_json=as_json)
+    return tell(finished, as_json=telling.as_json, quiet=telling.quiet)
+
+
+def _announce(asked: resolve.Asked) -> None:
+    from drillkit.spec.files import other_name
+
+    parsed, found = asked.parsed, asked.parsed.source.found
+    click.echo(f"drill {parsed.name} from {parsed.source.label}, target {asked.chosen}", err=True)
+    if found is None or found.sort != "drill":
+        return
+    if other := other_name(found.path, parsed.name):
+        click.secho(other, err=True, fg="yellow")
 
 
 def _seconds(text: str | None) -> float:
@@ -150,7 +169,7 @@ def _execute(
     launched_pid: int | None,
     names: Any,
     out: Path | None,
-    as_json: bool,
+    telling: Telling,
     trigger: str,
     wait_s: float,
     process: Prestarted | None,
@@ -160,7 +179,7 @@ def _execute(
     from drillkit.runner.execute import execute
 
     request = resolve.request_of(asked, drill, target, names, out)
-    show = watcher(drill, as_json=as_json)
+    show = watcher(drill, as_json=telling.as_json, quiet=telling.quiet)
     try:
         return execute(
             replace(

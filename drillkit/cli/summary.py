@@ -22,8 +22,8 @@ FINDINGS = 8
 _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
 
 
-def tell(finished: Finished, *, as_json: bool) -> int:
-    """Write the reports and say what came of the run. The exit code."""
+def tell(finished: Finished, *, as_json: bool, quiet: bool = False) -> int:
+    """Write the reports and say what came of the run, `quiet`: in few lines. The exit code."""
     from drillkit.cli.sealing import write_and_seal
 
     try:
@@ -40,7 +40,8 @@ def tell(finished: Finished, *, as_json: bool) -> int:
     if as_json:
         _print_json(verdict, paths)
     else:
-        for text, style in _lines(verdict, paths, finished.left):
+        lines = _few if quiet else _lines
+        for text, style in lines(verdict, paths, finished.left):
             _say(text, **style)
     return verdict.exit_code
 
@@ -71,13 +72,27 @@ def _lines(
         yield f"  and {len(verdict.findings) - FINDINGS} more in the report", {}
     for text in verdict.not_proven[:3]:
         yield f"  not proven: {text}", {}
-    if left:
-        yield f"left behind: {', '.join(left)}", {"fg": "red"}
-        yield f"run: drillkit recover {verdict.run}", {"fg": "red"}
+    yield from _left(verdict, left)
     for path in paths:
         if path.suffix in (".html", ".md"):
             yield f"report: {shown(path)}", {}
     yield f"exit {verdict.exit_code}: {EXIT_TEXT[verdict.exit_code]}", {}
+
+
+def _few(
+    verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    from drillkit.spec.files import shown
+
+    yield f"{verdict.drill}: {verdict.headline}", {"fg": _COLORS[verdict.holds]}
+    yield from _left(verdict, left)
+    yield from ((f"report: {shown(path)}", {}) for path in paths if path.suffix == ".md")
+
+
+def _left(verdict: Verdict, left: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if left:
+        yield f"left behind: {', '.join(left)}", {"fg": "red"}
+        yield f"run: drillkit recover {verdict.run}", {"fg": "red"}
 
 
 def _finding(finding: Finding, *, told: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from drillkit.model.drill import Drill
     from drillkit.spec.drills import Parsed
+    from drillkit.spec.files import Found, Roots
 
 
 @click.command()
@@ -19,37 +20,80 @@ def validate(names: tuple[str, ...]) -> int:
     Touches nothing.
     """
     from drillkit.model.errors import DrillError
-    from drillkit.spec import all_targets, find, find_roots, list_drills, list_experiments
+    from drillkit.spec import find, find_roots
+    from drillkit.spec.files import unmarked
 
     roots = find_roots()
+    if not names and (hidden := unmarked()):
+        click.secho(f"wrong  {hidden}", fg="red", err=True)
+        return 2
     wrong = 0
-    everything = [
-        f for f in (*list_drills(roots), *list_experiments(roots)) if f.origin != "package"
-    ]
-    everything = everything or [*list_drills(roots), *list_experiments(roots)]
-    for name in names or [str(f.path) for f in everything]:
+    for name in names or _everything(roots):
         try:
             notes = _check(find(name, roots), roots)
         except DrillError as error:
             wrong += 1
-            click.secho(f"wrong  {name}", fg="red")
-            for line in str(error).splitlines():
-                click.echo(f"       {line}")
+            _tell_wrong(name, error)
             continue
         click.echo(f"ok     {name}")
         for note in notes:
             click.echo(f"       note: {note}")
     if not names:
-        all_targets(roots)
-        click.echo("ok     targets")
+        wrong += _targets(roots) + _slos(roots)
     return 2 if wrong else 0
 
 
-def _check(found: Any, roots: Any) -> tuple[str, ...]:
+def _everything(roots: Roots) -> list[str]:
+    """The files that are somebody's own; only where there are none, those that ship."""
+    from drillkit.spec import list_drills, list_experiments
+
+    found = [*list_drills(roots), *list_experiments(roots)]
+    own = [each for each in found if each.origin != "package"]
+    if not own:
+        click.echo("no drill of your own is found from here: what ships with drillkit is checked")
+    return [str(each.path) for each in own or found]
+
+
+def _targets(roots: Roots) -> int:
+    from drillkit.model.errors import SpecError
+    from drillkit.spec import all_targets
+
+    try:
+        all_targets(roots)
+    except SpecError as error:
+        _tell_wrong("targets", error)
+        return 1
+    click.echo("ok     targets")
+    return 0
+
+
+def _slos(roots: Roots) -> int:
+    from drillkit.spec.files import folder_files
+
+    if not any(folder_files(roots)):
+        return 0
+    from drillkit.spec.openslo import list_slos
+
+    found, wrong = list_slos(roots)
+    for error in wrong:
+        _tell_wrong("SLOs", error)
+    if found and not wrong:
+        click.echo("ok     SLOs")
+    return len(wrong)
+
+
+def _tell_wrong(name: str, error: Exception) -> None:
+    click.secho(f"wrong  {name}", fg="red")
+    for line in str(error).splitlines():
+        click.echo(f"       {line}")
+
+
+def _check(found: Found, roots: Roots) -> tuple[str, ...]:
     """Check one file. Notes on what may keep it from working. Raises SpecError."""
     from drillkit.model.errors import SpecError
     from drillkit.spec import parse, source_of
     from drillkit.spec.experiments import check_experiment, experiment_finder, read_experiment
+    from drillkit.spec.files import other_name
 
     if found.sort == "experiment":
         checked = check_experiment(read_experiment(found))
@@ -61,7 +105,7 @@ def _check(found: Any, roots: Any) -> tuple[str, ...]:
     parsed = parse(source_of(found, roots))
     drill = parsed.resolve()
     look = experiment_finder(parsed)
-    notes: list[str] = []
+    notes = [text] if (text := other_name(found.path, parsed.name)) else []
     for step, _ in each_step(drill):
         name = step.with_.get("experiment")
         if isinstance(name, str) and "${" not in name:

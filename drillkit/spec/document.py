@@ -147,7 +147,11 @@ def read_one(source: str, raw: bytes | str, mistakes: Mistakes | None = None) ->
     Raises SpecError for what is no YAML, or too large. What leaves a tree all the same (a key given
     twice, a tag) is added to `mistakes`, or raised when that is None.
     """
-    documents = read_all(source, raw, mistakes)
+    return only(read_all(source, raw, mistakes), source)
+
+
+def only(documents: list[Node], source: str) -> Node:
+    """The one document of a file. Raises SpecError for several."""
     if len(documents) > 1:
         where = documents[1].where
         raise SpecError(

@@ -30,10 +30,12 @@ from drillkit.spec.document import (
     is_null,
     nearest,
     of_data,
+    only,
     quoted,
-    read_one,
+    read_all,
 )
 from drillkit.spec.files import find_roots
+from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import (
     NAME,
     ROOTS,
@@ -62,7 +64,7 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
     if not isinstance(source, Source):
         source = Source("drill", source, find_roots())
     mistakes = Mistakes()
-    tree = source.tree or read_one(source.label, source.raw, mistakes)
+    tree = source.tree or _tree(source, mistakes)
     parsed = Parsed(source, tree, kinds or InstalledKinds())
     given = _vars_of(tree, mistakes)
     drill = _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
@@ -71,6 +73,13 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
         _check(drill, parsed, mistakes)
     mistakes.settle()
     return parsed
+
+
+def _tree(source: Source, mistakes: Mistakes) -> Node:
+    documents = read_all(source.label, source.raw, mistakes)
+    for document in documents[:1]:
+        refuse_stranger(document, "a drill", document.where)
+    return only(documents, source.label)
 
 
 def _check(drill: Any, parsed: Parsed, mistakes: Mistakes) -> None:

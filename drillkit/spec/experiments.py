@@ -30,11 +30,14 @@ from drillkit.spec.document import (
     Where,
     lookup,
     nearest,
+    only,
     quoted,
+    read_all,
     read_bytes,
     read_one,
 )
 from drillkit.spec.files import Found, Roots, find_experiment, shown
+from drillkit.spec.foreign import refuse_stranger
 
 if TYPE_CHECKING:
     from drillkit.spec.source import Written
@@ -80,6 +83,7 @@ def read_experiment(found: Found) -> Experiment:
     raw = read_bytes(found.path)
     source = shown(found.path)
     data = _json(source, raw) if found.path.suffix == ".json" else _yaml(source, raw)
+    refuse_stranger(data, "an experiment", Where(source))
     if not isinstance(data, dict):
         raise SpecError(
             [Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")]
@@ -114,9 +118,11 @@ def _json(source: str, raw: bytes) -> Any:
 def _yaml(source: str, raw: bytes) -> Any:
     import yaml
 
-    read_one(
-        source, raw
-    )  # bounds depth, size and aliases, and tells syntax errors with their place
+    # Bounds depth, size and aliases, and tells syntax errors with their place.
+    documents = read_all(source, raw)
+    for document in documents[:1]:
+        refuse_stranger(document, "an experiment", document.where)
+    only(documents, source)
     try:
         data = yaml.load(
             raw.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)

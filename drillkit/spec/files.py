@@ -191,10 +191,65 @@ def find(name: str, roots: Roots) -> Found:
             folder = root.drills if sort == "drill" else root.experiments
             if path := _in(folder, name, sort, root):
                 return Found(path, root.origin, sort, root)
+    if called := _called(name, roots):
+        return called
     known = [*(f.name for f in list_drills(roots)), *(f.name for f in list_experiments(roots))]
+    hidden = unmarked()
     raise UsageError(
         f"no drill or experiment `{name}`{nearest(name, known)}\nlooked in: {_places(roots)}; "
         "`drillkit list` shows all, `drillkit init` writes a first one"
+        + (f"\n{hidden}" if hidden else "")
+    )
+
+
+def _called(name: str, roots: Roots) -> Found | None:
+    """The drill that calls itself so though its file has another name. Raises UsageError when
+    there are several.
+    """
+    found = [each for each in list_drills(roots) if own_name(each.path) == name]
+    if len(found) > 1:
+        files = ", ".join(shown(each.path) for each in found)
+        raise UsageError(f"several drills call themselves `{name}`: {files}; give the file")
+    return found[0] if found else None
+
+
+def own_name(path: Path) -> str:
+    """What a drill calls itself, or '' when it cannot be read."""
+    try:
+        node = read_one(shown(path), read_bytes(path), Mistakes())
+    except SpecError:
+        return ""  # whoever reads it as a drill tells the mistake
+    name = node.get("drill") if isinstance(node, Map) else None
+    return name.text if isinstance(name, Text) else ""
+
+
+def other_name(path: Path, name: str) -> str:
+    """What to tell of a drill whose file is not called as it calls itself, or ''."""
+    if path.stem == name:
+        return ""
+    return (
+        f"its file is called {path.name}, but it calls itself `{name}`: lists and reports say "
+        f"`{name}`; call the file {name}{path.suffix}"
+    )
+
+
+def unmarked(start: Path | None = None) -> str:
+    """Why drills that lie here are not read: nothing marks their folder as a project. ''
+    otherwise.
+    """
+    here = (start or Path.cwd()).resolve()
+    names = (Project().drills, Project().experiments)
+    folder = here.parent if here.name in names else here
+    others = (user_root(), package_root())
+    if _above(here) is not None or any(root and root.folder == folder for root in others):
+        return ""
+    seen = [name for name in names if any((folder / name).glob("*.y*ml"))]
+    if not seen:
+        return ""
+    read = " and ".join(f"{shown(folder / name)}/" for name in seen)
+    return (
+        f"there is no {MARKER} here or above, so {read} {'are' if seen[1:] else 'is'} not read; "
+        f"mark the project: touch {shown(folder / MARKER)}"
     )
 
 
@@ -317,15 +372,20 @@ def slo_files(roots: Roots) -> dict[str, Path]:
     Raises SpecError.
     """
     found: dict[str, Path] = {}
+    for path in folder_files(roots):
+        for name in _slos_in(path):
+            found.setdefault(name, path)
+    return found
+
+
+def folder_files(roots: Roots) -> Iterator[Path]:
+    """The YAML files in the folders of SLOs."""
     for root in roots:
         try:
             paths = sorted(p for p in root.slos.iterdir() if p.suffix in _YAML and p.is_file())
         except OSError:
             continue
-        for path in paths[:MAX_FILES]:
-            for name in _slos_in(path):
-                found.setdefault(name, path)
-    return found
+        yield from paths[:MAX_FILES]
 
 
 def _slos_in(path: Path) -> Iterator[str]:

@@ -23,11 +23,13 @@ from drillkit.spec.document import (
     is_null,
     lookup,
     nearest,
+    only,
     quoted,
+    read_all,
     read_bytes,
-    read_one,
 )
 from drillkit.spec.files import Root, Roots, shown
+from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import parts
 
 VARIABLE = "DRILLKIT_TARGET"
@@ -51,7 +53,10 @@ def read_targets(file: Path) -> dict[str, Target]:
     every mistake.
     """
     source = shown(file)
-    return bind_targets(read_one(source, read_bytes(file)))
+    documents = read_all(source, read_bytes(file))
+    for document in documents[:1]:
+        refuse_stranger(document, "targets by name", document.where)
+    return bind_targets(only(documents, source))
 
 
 def bind_targets(tree: Node) -> dict[str, Target]:

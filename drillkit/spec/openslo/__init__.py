@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.model.drill import Drill
-from drillkit.model.errors import SpecError, UsageError
+from drillkit.model.errors import Mistake, SpecError, UsageError
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.units import written_duration
 from drillkit.spec.binder import Unresolved, bind
@@ -31,7 +31,8 @@ from drillkit.spec.document import (
     read_all,
     read_bytes,
 )
-from drillkit.spec.files import MAX_FILES, Roots, is_path, shown, slo_files
+from drillkit.spec.files import MAX_FILES, Roots, folder_files, is_path, shown, slo_files
+from drillkit.spec.foreign import stranger
 from drillkit.spec.interpolation import parts
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
@@ -90,7 +91,8 @@ def find_slo(name: str, roots: Roots) -> FoundSlo:
     files = slo_files(roots)
     if name not in files:
         folders = ", ".join(shown(root.slos) for root in roots)
-        raise UsageError(f"no SLO `{name}`{nearest(name, files)} (looked in {folders})")
+        others = "".join(f"\n{error}" for error in strangers(roots))
+        raise UsageError(f"no SLO `{name}`{nearest(name, files)} (looked in {folders}){others}")
     return next(each for each in _slos_in(files[name], only=name) if each.slo.name == name)
 
 
@@ -104,12 +106,26 @@ def list_slos(roots: Roots) -> tuple[list[FoundSlo], list[SpecError]]:
         files = slo_files(roots)
     except SpecError as error:
         return [], [error]
+    wrong += strangers(roots)
     for name, path in sorted(files.items()):
         try:
             found += [each for each in _slos_in(path, only=name) if each.slo.name == name]
         except SpecError as error:
             wrong.append(error)
     return found, wrong
+
+
+def strangers(roots: Roots) -> list[SpecError]:
+    """Files in the folders of SLOs that hold none because they are another tool's."""
+    found: list[SpecError] = []
+    for path in folder_files(roots):
+        for tree in read_all(shown(path), read_bytes(path), Mistakes()):
+            other = stranger(tree)
+            if other is not None and not _word(tree, "apiVersion").startswith("openslo"):
+                what = other.instead_of("an OpenSLO document")
+                found.append(SpecError([Mistake(str(tree.where), "", what)]))
+                break
+    return found
 
 
 def slos_of(drill: Drill, roots: Roots) -> dict[str, FoundSlo]:
@@ -248,6 +264,10 @@ def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
             f"{IGNORED} documents are ignored: drills notify nobody through them"
         )
         return
+    other = stranger(tree)
+    if other is not None and not api.startswith("openslo"):
+        mistakes.add(tree.where, (), other.instead_of("an OpenSLO document"))
+        return
     if api != API:
         mend = _OLD.get(api, f"write `apiVersion: {API}`")
         mistakes.add(
@@ -272,8 +292,8 @@ def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
             library.documents.append(Document(kind, metadata.name, tree, data))
 
 
-def _word(tree: Map, key: str) -> str:
-    node = tree.get(key)
+def _word(tree: Node, key: str) -> str:
+    node = tree.get(key) if isinstance(tree, Map) else None
     return node.text if isinstance(node, Text) else ""
 
 

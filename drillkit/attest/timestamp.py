@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drillkit.clients.proxies import proxies_for, via
 from drillkit.model.errors import UsageError
 
 _EXTRA = "time stamps need the extra `timestamp`: pip install 'drillkit[timestamp]'"
@@ -26,12 +27,17 @@ def stamp(content: bytes, url: str) -> bytes:
     headers = {"Content-Type": "application/timestamp-query"}
     try:
         with requests.post(
-            url, data=request.as_bytes(), headers=headers, timeout=_LIMIT_S, stream=True
+            url,
+            data=request.as_bytes(),
+            headers=headers,
+            timeout=_LIMIT_S,
+            stream=True,
+            proxies=proxies_for(url),
         ) as answer:
             answer.raise_for_status()
             token: bytes = answer.raw.read(_MOST_BYTES, decode_content=True)
     except requests.RequestException as error:
-        raise UsageError(f"the time-stamping authority {url}: {error}") from error
+        raise UsageError(f"the time-stamping authority {url}{via(url)}: {error}") from error
     _decoded(token, url)
     return token
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drillkit import __version__
+from drillkit.clients.proxies import proxies_for, via
 from drillkit.model.errors import Unanswered, Unreachable
 
 CONNECT_S = 3.0
@@ -30,6 +31,7 @@ def fetch(url: str, limit_s: float) -> Fetched:
             timeout=(CONNECT_S, limit_s),
             allow_redirects=False,
             stream=True,
+            proxies=proxies_for(url),
             headers={"User-Agent": f"drillkit/{__version__}"},
         ) as answer:
             body = answer.raw.read(MOST_BYTES, decode_content=True)
@@ -38,7 +40,8 @@ def fetch(url: str, limit_s: float) -> Fetched:
             )
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
         raise Unreachable(
-            f"{url} cannot be reached: {type(error).__name__}; is it up and the network open?"
+            f"{url} cannot be reached{via(url)}: {type(error).__name__}; is it up and the network "
+            "open?"
         ) from error
     except (requests.exceptions.RequestException, OSError, LookupError) as error:
-        raise Unanswered(f"{url} gave no answer: {type(error).__name__}") from error
+        raise Unanswered(f"{url} gave no answer{via(url)}: {type(error).__name__}") from error

@@ -354,6 +354,8 @@ def _experiments(drill: Drill, parsed: Written) -> Iterator[Complaint]:
             yield where, str(error)
             continue
         yield from ((where, str(mistake)) for mistake in check_experiment(experiment).mistakes)
+        if isinstance(item.objectives, Unresolved):
+            continue
         if why := unmeasured_by(experiment, item.objectives):
             yield (*path, "objectives", "recovery"), why
         declared = configuration(experiment.data)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
@@ -65,12 +64,7 @@ def bind_targets(tree: Node) -> dict[str, Target]:
         return {}
     mistakes = Mistakes()
     _no_references(tree, mistakes)
-    bound: Any = bind(Mapping[str, Target], tree, mistakes)
-    found = {
-        name: replace(target, name=name)
-        for name, target in (bound.items() if isinstance(bound, Mapping) else ())
-        if isinstance(target, Target)
-    }
+    found = _sound(tree, mistakes)
     for name, target in found.items():
         if (
             isinstance(tree, Map)
@@ -85,6 +79,20 @@ def bind_targets(tree: Node) -> dict[str, Target]:
         for path, what in _complaints(name, target):
             mistakes.add(lookup(tree, path), path, what)
     mistakes.settle()
+    return found
+
+
+def _sound(tree: Node, mistakes: Mistakes) -> dict[str, Target]:
+    """The targets that can be looked at further; of the others, their mistakes are noted."""
+    if not isinstance(tree, Map):
+        bind(Mapping[str, Target], tree, mistakes)
+        return {}
+    found: dict[str, Target] = {}
+    for name, node in tree.pairs:
+        before = len(mistakes)
+        target = bind(Target, node, mistakes, (name.text,))
+        if len(mistakes) == before:
+            found[name.text] = replace(target, name=name.text)
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
 from drillkit.clients.identity import Identity
+from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import TargetError, UsageError
@@ -80,6 +82,8 @@ class Aws:
 
         # The operator's settings do not decide where this target's calls go.
         elsewhere: dict[str, Any] = {"ignore_configured_endpoint_urls": True}
+        if is_loopback(urlsplit(self.target.endpoint_url or "").hostname or ""):
+            elsewhere["proxies"] = {}
         config = Config(
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,

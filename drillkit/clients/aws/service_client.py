@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from drillkit.clients.aws.errors import refusal, transport_error
+from drillkit.clients.proxies import via
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence
-from drillkit.model.errors import Unavailable
+from drillkit.model.errors import Unanswered, Unavailable
 
 CONNECT_S = 3.0
 READ_S = 15.0
@@ -55,6 +56,7 @@ class Door:
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         call = getattr(self._client, xform_name(operation))
         try:
@@ -62,10 +64,19 @@ class Door:
         except ClientError as error:
             raise refusal(error.response, asked) from error
         except BotoCoreError as error:
-            raise transport_error(
-                error, asked, re.sub(r"^https?://", "", self._client.meta.endpoint_url)
+            raise transport_error(error, asked, self._where) from error
+        except ResponseParserError as error:
+            raise Unanswered(
+                f"cannot {asked}: what came from {self._where} is no answer of AWS, so whether the "
+                "request arrived is not known; does a proxy or another server answer there? Look "
+                "at `endpoint_url` of the target"
             ) from error
         return answer
+
+    @property
+    def _where(self) -> str:
+        url: str = self._client.meta.endpoint_url
+        return re.sub(r"^https?://", "", url) + via(url)
 
     def read(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """An answer of an operation that changes nothing, tried a few times. Raises CallError."""

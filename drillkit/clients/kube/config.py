@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
-from drillkit.clients.kube.proxies import proxy_of
+from drillkit.clients.proxies import proxy_of
 from drillkit.model.drill import KubernetesTarget
 from drillkit.model.errors import Denied, TargetError, UsageError
 from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line

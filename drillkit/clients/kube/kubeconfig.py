@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from drillkit.clients.kube.proxies import proxy_of
+from drillkit.clients.proxies import proxy_of
 from drillkit.model.errors import Denied
 from drillkit.secrets.references import LONGEST
 

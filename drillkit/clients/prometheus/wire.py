@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
+from drillkit.clients.proxies import proxies_for, via
 from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import Denied, Unanswered, UsageError
 from drillkit.secrets import KNOWN, one_line, resolve_all
@@ -133,7 +134,7 @@ class Wire:
                 self._sign(request)
             # Said for each request: REQUESTS_CA_BUNDLE would win over a session's own authority.
             verify = self._target.ca_file or True
-            settings = session.merge_environment_settings(url, {}, True, verify, None)
+            settings = session.merge_environment_settings(url, proxies_for(url), True, verify, None)
             timeout = (min(CONNECT_S, self.total_s), self.total_s)
             with session.send(
                 request, allow_redirects=False, timeout=timeout, **settings
@@ -141,10 +142,10 @@ class Wire:
                 status, wish = response.status_code, response.headers.get("Retry-After")
                 content = self._content(response, ends, asked)
         except (RequestException, OSError) as error:
-            raise transport_error(error, self.where, self.total_s) from None
+            raise transport_error(error, self.where + via(url), self.total_s) from None
         if status != 200:
             cleaned = KNOWN.foreign(content[:SAID_READ].decode(errors="replace"))
-            raise refusal(status, cleaned.encode(), wish, asked, self.where)
+            raise refusal(status, cleaned.encode(), wish, asked, self.where + via(url))
         return content
 
     def _content(self, response: Response, ends: float, asked: str) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from drillkit.clients.kube.objects import DeleteObject
+from drillkit.clients.proxies import proxy_of, via
 from drillkit.clients.retry import patiently
 from drillkit.clients.velero.resources import DOWNLOADS
 from drillkit.clients.velero.state import phase_of
@@ -99,9 +100,11 @@ def _get(url: str) -> bytes | None:
     import urllib.request
     from urllib.parse import urlsplit
 
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    here = host.startswith(("127.", "localhost"))
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({} if here else None))
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2] + via(url)
+    proxy = proxy_of(parts)
+    proxies = {} if proxy is None else {parts.scheme: proxy}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     try:
         with opener.open(url, timeout=TIMEOUT_S) as answer:
             content: bytes = answer.read(PACKED_LIMIT + 1)

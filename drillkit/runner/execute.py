@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
@@ -215,6 +216,7 @@ class _Run:
             request.digests,
         )
         identities, offsets = self._identities()
+        opened = replace(opened, target=self._owning_up(opened.target, identities))
         terms = self.metrics.open()
         if (offset_s := self.metrics.clock_offset_s()) is not None:
             offsets["prometheus"] = round(offset_s, 3)
@@ -233,6 +235,20 @@ class _Run:
             raise Refused(
                 f"the start cannot be entered into the chain of runs: {error}; nothing was touched"
             ) from error
+
+    def _owning_up(self, target: Target | None, identities: Identities) -> Target | None:
+        """The target with what is not real about it, which the cluster itself tells where the
+        target's file does not.
+        """
+        if target is None or target.emulated:
+            return target
+        found: list[str] = []
+        if identities.cluster_uid:
+            found += self.clients.kube.emulated()
+        url = urlsplit((target.aws.endpoint_url if target.aws is not None else None) or "")
+        if url.hostname and not url.hostname.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            found.append(f"AWS: {url.netloc.rpartition('@')[2]} answers in its place.")
+        return replace(target, emulated=tuple(dict.fromkeys(found)))
 
     def _identities(self) -> tuple[Identities, dict[str, float]]:
         """(who the target really is, how far its clocks are ahead in seconds); what could not be

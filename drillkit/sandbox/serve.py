@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from drillkit.sandbox.kube.access import Access, Caller, PathAccess
 from drillkit.sandbox.kube.kubeconfig import write_kubeconfig
-from drillkit.sandbox.kube.objects import ACCOUNTS
+from drillkit.sandbox.kube.objects import ACCOUNTS, NAMESPACES
 from drillkit.sandbox.kube.seed import announce, seed
 from drillkit.sandbox.kube.server import Server
 from drillkit.sandbox.kube.store import Store
@@ -286,6 +286,14 @@ async def _start_parts(
         velero = parts.Velero(store, options.state / "velero", handle)
         running.add("Velero", velero.stop)
         endpoints.emulated += velero.emulated
+    _own_up(store, endpoints.emulated)
+
+
+def _own_up(store: Store, emulated: list[str]) -> None:
+    """Say on the cluster itself what it only plays, also to whoever comes by a kubeconfig alone."""
+    mark = {"metadata": {"annotations": {"drillkit.dev/emulated": json.dumps(emulated)}}}
+    if emulated:
+        store.patch(NAMESPACES, "", "kube-system", mark)
 
 
 def _stop_on_signals(stopped: asyncio.Event) -> None:

@@ -37,6 +37,12 @@ class KindReference:
     """`users` or `none`."""
     doc: str
     arguments: tuple[Argument, ...]
+    objectives: tuple[str, ...] = ()
+    """Which objectives it measures."""
+    checks: tuple[str, ...] = ()
+    """Which checks it runs."""
+    outputs: tuple[tuple[str, str], ...] = ()
+    """What later steps may use of it: key, and what stands there."""
 
     @property
     def summary(self) -> str:
@@ -61,7 +67,13 @@ def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
             f"no kind of step is called `{name}`{nearest(name, table.names())}"
         ) from None
     return KindReference(
-        kind.name, kind.disturbs, class_doc(type(kind)), tuple(_arguments(kind.Arguments))
+        kind.name,
+        kind.disturbs,
+        class_doc(type(kind)),
+        tuple(_arguments(kind.Arguments)),
+        tuple(sorted(kind.objectives)),
+        tuple(sorted(kind.checks)),
+        tuple(kind.outputs.items()),
     )
 
 
@@ -97,6 +109,10 @@ def as_text(kind: KindReference) -> str:
         more = ["required"] if a.required else [f"default: {a.default}"] if a.default else []
         lines.append(f"  {a.key}: {', '.join([a.type, *more])}")
         lines += [f"      {line}" for line in a.doc.splitlines()]
+    lines += ["", f"objectives: {', '.join(kind.objectives) or 'none'}"]
+    lines.append(f"checks: {', '.join(kind.checks) or 'none'}")
+    lines.append("outputs:" if kind.outputs else "outputs: none")
+    lines += [f"  ${{steps.NAME.outputs.{key}}}: {text}" for key, text in kind.outputs]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -114,4 +130,11 @@ def _markdown(kind: KindReference) -> Iterator[str]:
             default = "required" if a.required else f"`{a.default}`" if a.default else ""
             cells = (f"`{a.key}`", a.type, default, " ".join(a.doc.split()))
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield ""
+    for heading, served in (("Objectives", kind.objectives), ("Checks", kind.checks)):
+        if served:
+            yield from (f"{heading}: {', '.join(f'`{each}`' for each in served)}.", "")
+    if kind.outputs:
+        yield from ("Outputs, for `with` of later steps:", "")
+        yield from (f"- `${{steps.NAME.outputs.{key}}}`: {text}" for key, text in kind.outputs)
         yield ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, Sandbox
 
 WAIT = "drill: {name}\ndescription: Nothing, for a moment.\nowner: me\nsteps: [{{uses: wait, with: {{for: 10ms}}}}]\n"
 
@@ -108,3 +108,18 @@ def test_a_quiet_run_says_only_what_came_of_it(drillkit: CommandLine) -> None:
     assert [line.partition(":")[0] for line in lines] == ["first", "report"]
     told = drillkit("run", "first", "-t", "sandbox", "-q", "--json")
     assert json.loads(told.out)["data"]["drill"] == "first"
+
+
+@pytest.mark.slow
+def test_a_sandbox_that_a_target_of_ones_own_leads_to_is_no_real_cluster(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    project(drillkit.folder)
+    (drillkit.folder / "drills" / "targets.yaml").write_text(
+        f"dev: {{kubernetes: {{kubeconfig: {sandbox.kubeconfig}}}}}\n"
+    )
+    ran = drillkit("run", "first", "-t", "dev", "--yes")
+    assert ran.code == 3, ran.said
+    report = (drillkit.folder / "reports" / "first" / "latest" / "report.md").read_text()
+    assert "Not a real cluster" in report
+    assert "Nodes and zones are names" in report

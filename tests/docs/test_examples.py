@@ -146,3 +146,17 @@ def test_the_pages_name_nothing_of_one_machine() -> None:
 
 def test_the_folder_of_the_manual_is_inside_the_package() -> None:
     assert (Path(command_line.__code__.co_filename).parents[1] / "docs").is_dir()
+
+
+def test_every_guard_and_every_kinds_outputs_are_in_the_reference() -> None:
+    from drillkit.model.drill import Guard
+    from drillkit.spec.reference import as_text, kind_references
+    from drillkit.spec.types import keys_of
+    from drillkit.steps.base import kind_named
+
+    guards = page("drills").partition("\n## Guards\n")[2].partition("\n## ")[0]
+    assert all(f"{key.key}:" in guards for key in keys_of(Guard))
+    for kind in kind_references():
+        text = as_text(kind)
+        for key in kind_named(kind.name).outputs:
+            assert f"${{steps.NAME.outputs.{key}}}: " in text

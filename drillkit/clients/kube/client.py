@@ -6,6 +6,7 @@ It is private to the rooms inside `clients/`: whoever else wants a change plans 
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -28,8 +29,23 @@ little longer.
 """
 PAGES = 2000
 """More pages than this mean that the other side counts wrong."""
+EMULATED = "drillkit.dev/emulated"
+"""Annotation of the namespace kube-system of a cluster that only plays one."""
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+
+
+def _emulated(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a practice cluster writes on its kube-system namespace: a JSON list of texts."""
+    written = (metadata.get("annotations") or {}).get(EMULATED)
+    if written is None:
+        return ()
+    try:
+        found = json.loads(written)
+    except ValueError:
+        found = None
+    texts = found if isinstance(found, list) and found else [f"the cluster says: {written[:200]}"]
+    return tuple(str(text) for text in texts)
 
 
 class KubeClient:
@@ -43,6 +59,7 @@ class KubeClient:
         self.who = who or "this client"
         self._served: dict[str, frozenset[str]] = {}
         self._uid = ""
+        self._emulated: tuple[str, ...] = ()
         self.kubeconfig: Callable[[], Mapping[str, Any]] = dict
         """Makes a kubeconfig for other programs, whose only context leads where this does."""
 
@@ -196,8 +213,17 @@ class KubeClient:
         Raises CallError, WrongTarget.
         """
         if not self._uid:
-            self._uid = str(self.get(NAMESPACES, "kube-system")["metadata"]["uid"])
+            metadata = self.get(NAMESPACES, "kube-system")["metadata"]
+            self._uid = str(metadata["uid"])
+            self._emulated = _emulated(metadata)
         return self._uid
+
+    def emulated(self) -> tuple[str, ...]:
+        """What a practice cluster says that it only plays; () of a real one. Raises CallError,
+        WrongTarget.
+        """
+        self.cluster_uid()
+        return self._emulated
 
     def server_version(self) -> str:
         """Such as `v1.32.1`. Raises CallError."""

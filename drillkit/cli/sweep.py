@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @OPTION
-@click.option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
+@click.option("--yes", is_flag=True, help="Undo them; without it they are only listed.")
 @click.option("--limit", default="15m", metavar="DURATION", help="Give up after this.")
 def sweep(target: str | None, yes: bool, limit: str) -> int:
-    """List what runs of any machine left behind and whose time is over; with --yes remove it.
+    """List what runs of any machine left behind and whose time is over; with --yes undo it.
 
     Only what carries both marks of a run and an expiry in the past (`drillkit.dev/expires`,
-    `drillkit:expires`) is ever touched. Ends with 5 when something is still there, with 3 when
-    something could not be looked at.
+    `drillkit:expires`) is ever removed, and only the fields that a run marked on an object
+    (`drillkit.dev/undo-...`) and that still hold its value are ever put back. Ends with 5 when
+    something is still there, with 3 when something could not be looked at.
     """
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clock import SystemClock, utc
@@ -49,13 +50,13 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
         click.echo(f"{each.resource}  of run {each.run}, expired {late} ago")
     if not yes:
         click.echo(
-            f"{len(found)} in all; to remove them: drillkit sweep --target {chosen.name} --yes"
+            f"{len(found)} in all; to undo them: drillkit sweep --target {chosen.name} --yes"
         )
         return 3 if unread else 0
-    confirm(chosen, f"remove {len(found)} leftovers at {chosen.name}", yes=True)
+    confirm(chosen, f"undo {len(found)} leftovers at {chosen.name}", yes=True)
     done = sweep_it(found, clients, clock, limit_s, _tell)
     left = [swept for swept in done if swept.undone is None]
-    click.echo(f"{len(done) - len(left)} of {len(done)} are gone")
+    click.echo(f"{len(done) - len(left)} of {len(done)} are undone")
     return 5 if left else 3 if unread else 0
 
 

@@ -1,13 +1,18 @@
-"""Expired leftovers of any machine's runs: listed, and removed as their own run would have."""
+"""Expired leftovers of any machine's runs, made or changed: listed, and undone as their own run
+would have.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from drillkit.clients import Clients
 from drillkit.clients.leftovers import (
+    CHANGED,
     Leftover,
+    changes_of_kube,
     leftovers_of_elasticache,
     leftovers_of_kube,
     leftovers_of_rds,
@@ -38,6 +43,8 @@ def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
     places: list[Callable[[], Iterable[Leftover]]] = []
     if clients.target.kubernetes is not None:
         places.append(lambda: leftovers_of_kube(clients.kube))
+        # Each by itself: whoever may not list nodes still sees workloads.
+        places += [partial(changes_of_kube, clients.kube, resource) for resource in CHANGED]
     if clients.target.aws is not None:
         places += [lambda: leftovers_of_rds(clients), lambda: leftovers_of_elasticache(clients)]
     found: list[Leftover] = []

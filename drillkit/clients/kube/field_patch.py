@@ -9,7 +9,7 @@ to the version that was read, so nothing that others do in between is lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +25,7 @@ from drillkit.clients.kube.json_pointer import (
     pointer,
     topmost_missing,
 )
-from drillkit.clients.kube.ownership import UNDO, change_key, change_text
+from drillkit.clients.kube.ownership import UNDO, change_key, change_marks, change_text
 from drillkit.clients.kube.resources import Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
@@ -156,6 +156,28 @@ def changed(
     return undo
 
 
+def changes_on(resource: Resource, obj: Object) -> Iterator[RestoreFields]:
+    """The undos of the changes that runs marked on an object, whatever machine they ran on."""
+    meta = obj["metadata"]
+    for mark in change_marks(obj):
+        yield RestoreFields(
+            resource,
+            meta["name"],
+            mark.run,
+            meta["uid"],
+            tuple(
+                FieldChange(path, _known(new), _known(prior))
+                for path, (prior, new) in mark.fields.items()
+            ),
+            namespace=meta.get("namespace", ""),
+            expires=mark.expires,
+        )
+
+
+def _known(value: Any) -> str:
+    return "" if value is None else _text(value)
+
+
 def set_fields(kube: KubeClient, plan: Planned[RestoreFields]) -> Object:
     """See `Kube.set_fields`."""
     return change_fields(kube, plan, plan.undo, plan.undo.by_hand)
@@ -172,9 +194,8 @@ def change_fields(
             if undo.mark in _annotations(obj):
                 return obj  # an attempt that was not answered has landed
             _must_be_as_read(obj, undo)
-            text = change_text(
-                undo.run, by_hand, undo.expires, {c.path: _plain(c) for c in undo.changes}
-            )
+            fields = {c.path: _plain(c) for c in undo.changes}
+            text = change_text(undo.run, by_hand, undo.expires, undo.uid, fields)
             mark = {
                 "op": "add",
                 "path": pointer("metadata", "annotations", undo.mark),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.kube.resources import Object
@@ -56,7 +57,37 @@ def change_key(run: str, paths: tuple[str, ...]) -> str:
     return f"{UNDO}-{digest}"
 
 
-def change_text(run: str, how: str, expires: str, fields: Mapping[str, Any]) -> str:
-    """Value of that annotation: who, how to undo by hand, until when it was meant to last."""
-    said = {"run": run, "undo": how, **({"expires": expires} if expires else {}), "fields": fields}
-    return json.dumps(said, separators=(",", ":"), sort_keys=True)
+def change_text(run: str, how: str, expires: str, uid: str, fields: Mapping[str, Any]) -> str:
+    """Value of that annotation: who, how to undo by hand, until when it was meant to last, on which
+    object (copies inherit annotations), and each field with what stood there and what does now.
+    """
+    until = {"expires": expires} if expires else {}
+    said = {**until, "fields": fields, "of": uid, "run": run, "undo": how}
+    return json.dumps(said, separators=(",", ":"))  # in order: the fields' own makes the key
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMark:
+    """What such an annotation says."""
+
+    run: str
+    expires: str
+    fields: Mapping[str, tuple[Any, Any]]
+    """JSON pointer -> (what stood there, what the run put there); None for nothing."""
+
+
+def change_marks(obj: Object) -> Iterator[ChangeMark]:
+    """The marks on an object that can be read, and that were made for it and no other."""
+    meta = obj["metadata"]
+    for key, text in (meta.get("annotations") or {}).items():
+        if not key.startswith(f"{UNDO}-"):
+            continue
+        try:
+            said = json.loads(text)
+            fields = {str(path): (prior, new) for path, (prior, new) in said["fields"].items()}
+            found = ChangeMark(str(said["run"]), str(said["expires"]), fields)
+            fits = said["of"] == meta["uid"] and key == change_key(found.run, tuple(fields))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # somebody wrote it, or cut it: nothing is guessed
+        if fits:
+            yield found

@@ -1,24 +1,29 @@
-"""Objects of a cluster that runs made."""
+"""Objects of a cluster that runs made, and those that they changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from drillkit.clients.kube import DeleteFault, DeleteObject, Kube, NotServed, Object, Resource
+from drillkit.clients.kube.field_patch import changes_on
 from drillkit.clients.kube.ownership import EXPIRES, OF, RUN, own_name
 from drillkit.clients.kube.resources import (
     CHAOS_ENGINES,
     CONFIGMAPS,
+    DEPLOYMENTS,
     DNS_CHAOS,
     JOBS,
     NAMESPACES,
     NETWORK_CHAOS,
+    NODES,
     PERSISTENT_VOLUMES,
     POD_CHAOS,
     PODS,
     SECRETS,
     SERVICES,
+    STATEFULSETS,
     STRESS_CHAOS,
+    VIRTUAL_SERVICES,
 )
 from drillkit.clients.leftovers.leftover import Leftover, expiry
 from drillkit.clients.velero.resources import BACKUPS, DOWNLOADS, RESTORES
@@ -28,6 +33,8 @@ from drillkit.clients.velero.volumes import handle_of
 FAULTS = (NETWORK_CHAOS, STRESS_CHAOS, DNS_CHAOS, POD_CHAOS)
 OBJECTS = (PODS, JOBS, CONFIGMAPS, SECRETS, SERVICES, CHAOS_ENGINES, DOWNLOADS)
 """What runs make beside faults, namespaces, Backups and Restores."""
+CHANGED = (NODES, DEPLOYMENTS, STATEFULSETS, VIRTUAL_SERVICES)
+"""What runs change and do not own."""
 
 
 def leftovers_of_kube(kube: Kube) -> Iterator[Leftover]:
@@ -42,6 +49,20 @@ def leftovers_of_kube(kube: Kube) -> Iterator[Leftover]:
         for obj in found:
             if (leftover := _leftover(kube, resource, obj)) is not None:
                 yield leftover
+
+
+def changes_of_kube(kube: Kube, resource: Resource) -> Iterator[Leftover]:
+    """What runs changed on objects that are not theirs, by the marks that they left beside it.
+    Raises CallError.
+    """
+    try:
+        found = kube.list(resource)
+    except NotServed:
+        return
+    for obj in found:
+        for undo in changes_on(resource, obj):
+            if (at := expiry(undo.expires)) is not None:
+                yield Leftover(undo, undo.run, at, undo.uid)
 
 
 def _leftover(kube: Kube, resource: Resource, obj: Object) -> Leftover | None:

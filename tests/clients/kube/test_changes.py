@@ -5,6 +5,9 @@ others did since.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -38,12 +41,15 @@ from drillkit.clients.kube.resources import (
     STATEFULSETS,
     VIRTUAL_SERVICES,
 )
+from drillkit.clients.leftovers import Leftover
 from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
+from drillkit.model.drill import KubernetesTarget
 from drillkit.model.effects import Undo
 from drillkit.model.errors import Absent, Blocked, Conflict, NotOurs, Refused, Unanswered
 from drillkit.model.records import encode
-from tests.clients.kube.conftest import context, refused, said, scripted
+from drillkit.runner.sweep import expired
+from tests.clients.kube.conftest import Ticks, context, refused, said, scripted
 from tests.crash.scenarios import latency
 from tests.crash.world import Stage
 
@@ -565,3 +571,80 @@ def test_undos_survive_being_written_down(stage: Stage) -> None:
     for undo in several:
         _, data = encode(planned_entry(undo))
         assert from_data(UNDOS[data["undo"]], json.loads(json.dumps(data["args"]))) == undo
+
+
+# Found by the marks alone
+
+
+def cordoned(stage: Stage) -> Uncordon:
+    node = stage.kube.get(NODES, "node-1")
+    undo = uncordon_of(node, run=stage.run, expires="2026-01-01T01:00:00Z")
+    stage.kube.cordon(planned(stage, undo))
+    return undo
+
+
+def found_at(stage: Stage, date: str) -> list[Leftover]:
+    stage.clients.target = replace(stage.clients.target, kubernetes=KubernetesTarget(), aws=None)
+    clock = Ticks()
+    clock.at = datetime.fromisoformat(date).timestamp()
+    found, unread = expired(stage.clients, clock)
+    assert unread == []
+    return found
+
+
+def test_changes_whose_time_is_over_are_found_without_a_journal_and_put_back(stage: Stage) -> None:
+    before = stage.cluster.inventory()
+    cordoned(stage)
+    scaled(stage)
+    assert found_at(stage, "2026-01-01T00:59:59+00:00") == []
+    found = found_at(stage, "2026-01-01T01:00:01+00:00")
+    assert [each.resource for each in found] == ["deployment/shop/web", "node/node-1"]
+    assert {each.run for each in found} == {stage.run}
+    told = [undone(stage, each) for each in found]
+    assert told == [
+        ("undone", "/spec/replicas is 3 again"),
+        ("undone", "/spec/unschedulable is unset again"),
+    ]
+    stage.cluster.advance(90)
+    assert stage.cluster.inventory() == before
+    assert found_at(stage, "2027-01-01T00:00:00+00:00") == []
+
+
+def undone(stage: Stage, each: Leftover) -> tuple[str, str]:
+    found = each.undo.apply(stage.clients, context(stage, uid=each.uid))
+    return found.outcome, found.detail
+
+
+def test_a_changed_field_that_somebody_has_set_since_is_left_to_them(stage: Stage) -> None:
+    undo = scaled(stage)
+    edit(stage, DEPLOYMENTS, "web", "shop", {"spec": {"replicas": 5}})
+    (found,) = found_at(stage, "2026-01-02T00:00:00+00:00")
+    outcome, detail = undone(stage, found)
+    assert outcome == "already-undone"
+    assert "somebody changed it since: /spec/replicas is 5" in detail
+    web = stage.kube.get(DEPLOYMENTS, "web", "shop")
+    assert undo.mark not in web["metadata"].get("annotations", {})
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda said: {**said, "of": "the original of this copy"},
+        lambda said: {**said, "run": "another"},
+        lambda said: {**said, "expires": ""},
+        lambda said: {**said, "fields": {"/spec/replicas": [3]}},
+        lambda said: {**said, "fields": {"/spec/paused": [None, True]}},
+        lambda said: {k: v for k, v in said.items() if k != "fields"},
+        lambda said: [said],
+        lambda said: None,
+    ],
+)
+def test_a_mark_that_was_copied_or_written_by_others_is_no_leftover(
+    stage: Stage, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    undo = scaled(stage)
+    web = stage.kube.get(DEPLOYMENTS, "web", "shop")
+    said = json.loads(web["metadata"]["annotations"][undo.mark])
+    note = {undo.mark: json.dumps(spoil(said))}
+    edit(stage, DEPLOYMENTS, "web", "shop", {"metadata": {"annotations": note}})
+    assert found_at(stage, "2027-01-01T00:00:00+00:00") == []

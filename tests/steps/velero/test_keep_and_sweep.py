@@ -137,7 +137,7 @@ def test_only_what_has_expired_and_bears_both_marks_is_swept(town: Town) -> None
 
         swept = town.drillkit("sweep", "-t", "sandbox", "--yes")
         assert swept.code == 0, swept.said
-        assert "3 of 3 are gone" in swept.out
+        assert "3 of 3 are undone" in swept.out
         left = {n["metadata"]["name"] for n in town.api.items(NAMESPACES)}
         assert "old" not in left
         assert {"young", "copied", "plain", "unmarked", "shop"} <= left

@@ -163,6 +163,9 @@ class _Removal:
             ]
             if open_ones:
                 self._waiting.remove(undo)
+                if refusal := work.refusal(open_ones):
+                    work.failed(undo, refusal, 0, refused=True)
+                    continue
                 why = ", ".join(each.resource for each in open_ones)
                 work.failed(
                     undo,

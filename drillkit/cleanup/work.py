@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -227,6 +227,15 @@ class Work:
         with self.changed:
             self._skipped.append(undo)
         self._is(undo, "skipped")
+
+    def refusal(self, undos: Iterable[OpenUndo]) -> str:
+        """Why one of these was refused by its connection, or ''."""
+        with self.changed:
+            among = [undo.record for undo in undos]
+            return next(
+                (each.why for each in self._failed if each.refused and each.undo.record in among),
+                "",
+            )
 
     def failed(self, undo: OpenUndo, why: str, attempts: int, *, refused: bool = False) -> None:
         """It stays open."""

@@ -103,6 +103,11 @@ def achieved(session: WorkerSession, name: str, found: int, expected: int, why: 
     tell(session, Check(name, "step", expected, ">=", found, why))
 
 
+def needed(session: WorkerSession, name: str, found: int, expected: int, why: str) -> None:
+    """Write down how much has come of what the rest must have to prove anything."""
+    tell(session, Check(name, "prerequisite", expected, ">=", found, why))
+
+
 def whole(session: WorkerSession, name: str, found: bool, why: str = "") -> None:
     """Write down whether something is as it should be."""
     tell(session, Check(name, "step", True, "==", found, why))

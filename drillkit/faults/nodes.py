@@ -19,6 +19,7 @@ from drillkit.faults.context import (
     expires,
     fault,
     here,
+    needed,
     recovered,
     say,
     seconds,
@@ -43,6 +44,11 @@ BLOCKED_PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 """Between attempts while a PodDisruptionBudget says no."""
 LOOK_S = 0.5
 """Between looks at whole namespaces, which may be large."""
+BLOCKED_IS = ("unknown", "violated")
+"""What evictions are that a budget blocks until the limit: a finding, or a weakness."""
+EVICTED = "evictions that disruption budgets let happen"
+NAMED = 10
+"""So many pods a message names."""
 RUNS_ON_ITS_OWN = ("Job",)
 """Controllers whose pods come to an end by themselves: nobody waits for as many as before."""
 
@@ -97,8 +103,10 @@ def _preview_drain(
     force: bool,
     delete_emptydir_data: bool,
     ignore_daemonsets: bool,
+    blocked: str,
     **_: object,
 ) -> Prospect:
+    _weakness(blocked)
     _one_way(node, node_selector, pod_namespace, pod_selector)
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
@@ -117,8 +125,10 @@ def _preview_zone(
     force: bool,
     delete_emptydir_data: bool,
     ignore_daemonsets: bool,
+    blocked: str,
     **_: object,
 ) -> Prospect:
+    _weakness(blocked)
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
     return _prospect(
         _look(
@@ -128,6 +138,13 @@ def _preview_zone(
             rules,
         )
     )
+
+
+def _weakness(blocked: str) -> bool:
+    """Whether evictions that stay blocked are a weakness. Raises Refused for another word."""
+    if blocked not in BLOCKED_IS:
+        raise Refused(f"blocked: expected {' or '.join(BLOCKED_IS)}, found {blocked!r}")
+    return blocked == "violated"
 
 
 def _one_way(*ways: str | None) -> None:
@@ -157,6 +174,7 @@ def drain_nodes(
     grace_period_s: int | None = None,
     hold: str = "0s",
     limit: str = "5m",
+    blocked: str = "unknown",
 ) -> dict[str, Any]:
     """Cordon nodes, evict their pods, and wait until these are ready elsewhere.
 
@@ -164,7 +182,9 @@ def drain_nodes(
     `node_selector`; or of those that run pods of `pod_selector` in `pod_namespace`. `force`,
     `delete_emptydir_data`, `ignore_daemonsets` and `grace_period_s` as in `kubectl drain`. `hold`
     is how long the nodes stay empty afterwards; `limit` bounds the evictions and, again, the
-    waiting for replacements. Raises StepFailed naming the PodDisruptionBudget that blocked, or the
+    waiting for replacements. `blocked` says what it is when a PodDisruptionBudget still refuses
+    evictions at that limit: `unknown`, a finding that leaves the drill unproven, or `violated`, a
+    weakness. Raises StepFailed naming the PodDisruptionBudget that blocked, or the
     pods that did not come back; Refused for a pod in the way or above the target's cap: then no
     node was touched. The nodes are uncordoned by the journal's undo, those only that were
     cordoned here.
@@ -175,6 +195,7 @@ def drain_nodes(
     times a second.
     """
     _one_way(node, node_selector, pod_namespace, pod_selector)
+    weakness = _weakness(blocked)
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
@@ -184,7 +205,8 @@ def drain_nodes(
         )
 
     plan = _look(session.clients.kube, session.target, choose, rules)
-    return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
+    limit_s, hold_s = seconds(limit, "limit"), seconds(hold, "hold")
+    return _evacuate(session, plan, grace_period_s, limit_s, hold_s, weakness)
 
 
 @fault(preview=_preview_zone)
@@ -196,6 +218,7 @@ def evacuate_zone(
     grace_period_s: int | None = None,
     hold: str = "30s",
     limit: str = "10m",
+    blocked: str = "unknown",
 ) -> dict[str, Any]:
     """Cordon every node of a zone, evict their pods, and keep the zone empty for `hold`.
 
@@ -204,6 +227,7 @@ def evacuate_zone(
 
     chaostoolkit-kubernetes has no such action.
     """
+    weakness = _weakness(blocked)
     session = here()
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
     plan = _look(
@@ -212,7 +236,8 @@ def evacuate_zone(
         lambda kube, target: _of_zone(kube, target, zone),
         rules,
     )
-    return _evacuate(session, plan, grace_period_s, seconds(limit, "limit"), seconds(hold, "hold"))
+    limit_s, hold_s = seconds(limit, "limit"), seconds(hold, "hold")
+    return _evacuate(session, plan, grace_period_s, limit_s, hold_s, weakness)
 
 
 # -- looking ---------------------------------------------------------------------------------------
@@ -302,14 +327,25 @@ def _look(
     }
     if in_the_way := [why for found in pods.values() for why in found.in_the_way]:
         raise Refused(f"these nodes cannot be drained, none was touched: {'; '.join(in_the_way)}")
-    return _Plan(tuple(nodes), pods)
+    plan = _Plan(tuple(nodes), pods)
+    if not plan.evict:
+        raise StepFailed(
+            f"expected pods to evict on {', '.join(plan.names)}, found none: a drain of an empty "
+            "node tests nothing"
+        )
+    return plan
 
 
 # -- doing -----------------------------------------------------------------------------------------
 
 
 def _evacuate(
-    session: WorkerSession, plan: _Plan, grace_s: int | None, limit_s: float, hold_s: float
+    session: WorkerSession,
+    plan: _Plan,
+    grace_s: int | None,
+    limit_s: float,
+    hold_s: float,
+    weakness: bool,
 ) -> dict[str, Any]:
     kube = session.clients.kube
     wanted = _ready_by_controller(kube, plan.evict)
@@ -318,7 +354,7 @@ def _evacuate(
         kube.cordon(session.book.plan(uncordon_of(node, run=session.run, expires=until)))
         touched(session, NODES.said(node["metadata"]["name"]))
     began = disrupted(session)
-    _evict(session, plan.evict, grace_s, limit_s)
+    _evict(session, plan.evict, grace_s, limit_s, weakness)
     _await_gone(session, plan, limit_s)
     _await_elsewhere(session, plan, wanted, limit_s)
     took = recovered(session) - began
@@ -335,9 +371,17 @@ def _evacuate(
 
 
 def _evict(
-    session: WorkerSession, pods: Sequence[Object], grace_s: int | None, limit_s: float
+    session: WorkerSession,
+    pods: Sequence[Object],
+    grace_s: int | None,
+    limit_s: float,
+    weakness: bool,
 ) -> None:
-    """Evict all; those that a budget blocks are asked for again until the limit."""
+    """Evict all; those that a budget blocks are asked for again until the limit. Then it is told
+    how many were let go, as a proof where `weakness` says so. Raises StepFailed, also when all were
+    gone before they could be evicted.
+    """
+    evicted = 0
     clock, kube = session.clock, session.clients.kube
     end = min(clock.mono() + limit_s, session.deadline.at)
     waiting: list[tuple[Object, Planned[EvictPod]]] = []
@@ -356,21 +400,34 @@ def _evict(
             try:
                 if kube.evict_pod(planned):
                     touched(session, said(pod))
+                    evicted += 1
             except Blocked as error:
                 blocked.append((pod, planned))
                 why = str(error)
         if not blocked:
+            if not evicted:
+                raise StepFailed(
+                    f"{_named(pods)} were gone before they could be evicted: nothing was tested"
+                )
+            if weakness:
+                achieved(session, EVICTED, len(pods), len(pods))
             return
         if clock.mono() >= end:
-            names = ", ".join(said(pod) for pod, _ in blocked)
-            raise StepFailed(
-                f"{names} could not be evicted within {format_duration(limit_s)}: {why}"
-            )
+            failed = f"{_named([pod for pod, _ in blocked])} could not be evicted within "
+            failed += f"{format_duration(limit_s)}: {why}"
+            tell_of = achieved if weakness else needed
+            tell_of(session, EVICTED, len(pods) - len(blocked), len(pods), failed)
+            raise StepFailed(failed)
         if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
             say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
         waiting = blocked
         session.fence.check()
         clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.fence.closed)
+
+
+def _named(pods: Sequence[Object]) -> str:
+    more = f" and {len(pods) - NAMED} more" if len(pods) > NAMED else ""
+    return f"{', '.join(map(said, pods[:NAMED]))}{more}"
 
 
 def _await_gone(session: WorkerSession, plan: _Plan, limit_s: float) -> None:

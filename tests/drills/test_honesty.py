@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import time
@@ -385,6 +386,28 @@ def test_a_json_path_decides_as_a_tolerance(bench: Bench) -> None:
     )
     code, verdict = bench.run("jp", step)
     assert (code, verdict["holds"]) == (0, "met"), verdict["headline"]
+
+
+@pytest.mark.parametrize(("blocked", "code"), [("unknown", 3), ("violated", 1)])
+def test_a_drain_that_a_budget_blocks_is_told_and_what_it_is_the_drill_says(
+    bench: Bench, blocked: str, code: int
+) -> None:
+    def at_least(pods: int) -> None:
+        patch = json.dumps({"spec": {"minAvailable": pods}})
+        bench.kubectl("patch", "pdb", "web", "-n", "shop", "--type=merge", "-p", patch)
+
+    budget = json.loads(bench.kubectl("get", "pdb", "web", "-n", "shop", "-o", "json"))
+    ready = bench.kubectl("get", "pods", "-n", "shop", "-l", "app=web", "-o", "name")
+    at_least(len(ready.splitlines()))
+    try:
+        step = shipped("node-drain", limit="3s", blocked=blocked)
+        found, verdict = bench.run(f"blocked-{blocked}", step)
+    finally:
+        at_least(budget["spec"]["minAvailable"])
+    assert (found, verdict["holds"]) == (code, blocked)
+    (finding,) = [f for f in verdict["findings"] if "disruption budgets" in f["about"]]
+    assert finding["holds"] == blocked
+    assert re.search("pod/shop/web-.* could not be evicted .*budget web", finding["observed"])
 
 
 def test_checks_that_never_touch_the_copy_prove_no_restore(bench: Bench) -> None:

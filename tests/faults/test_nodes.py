@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from drillkit.clients.kube.resources import PODS as POD_RESOURCE
 from drillkit.faults.drain import Rules, sort_pods
 from drillkit.faults.nodes import drain_nodes, evacuate_zone
+from drillkit.judge.evidence import judge_evidence
+from drillkit.judge.run_history import At
 from drillkit.model.errors import Refused, StepFailed
+from drillkit.model.verdict import Holds
 from drillkit.sandbox.kube.objects import BUDGETS, NODES, PODS
 from tests.faults.conftest import Scene
 
@@ -60,7 +64,8 @@ def test_a_budget_that_blocks_for_a_while_is_waited_for(scene: Scene) -> None:
     assert any("wait for a PodDisruptionBudget" in text and "web" in text for text in said)
 
 
-def test_a_budget_that_blocks_for_ever_is_named(scene: Scene) -> None:
+@pytest.mark.parametrize("blocked", ["unknown", "violated"])
+def test_a_budget_that_blocks_for_ever_is_named(scene: Scene, blocked: str) -> None:
     store, budget = scene.cluster.store, scene.cluster.store.get(BUDGETS, "shop", "web")
     assert budget is not None
     store.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 3}})
@@ -70,11 +75,45 @@ def test_a_budget_that_blocks_for_ever_is_named(scene: Scene) -> None:
         StepFailed,
         match=r"pod/shop/web-\S+ could not be evicted within 20 s: .*disruption budget web",
     ):
-        drain_nodes(node=node, limit="20s")
+        drain_nodes(node=node, limit="20s", blocked=blocked)
     assert _cordoned(scene) == [node]
+    purpose = "step" if blocked == "violated" else "prerequisite"
+    (check,) = [c for c in scene.checks(purpose) if "disruption budgets" in c.name]
+    assert isinstance(check.found, int)
+    assert check.expected == check.found + 1
+    assert re.search(r"pod/shop/web-\S+ could not be evicted .*disruption budget web", check.why)
+    found, _ = judge_evidence("drain", [At(1, 1.0, 1.0, "drain", check)])
+    assert [f.holds for f in found] == ([Holds.VIOLATED] if blocked == "violated" else [])
     scene.clean()
     assert _cordoned(scene) == []
     scene.changed = {"poddisruptionbudgets/shop/web"}
+
+
+def test_another_word_for_what_a_blocked_eviction_is_is_refused(scene: Scene) -> None:
+    said = "blocked: expected unknown or violated, found 'met'"
+    with pytest.raises(Refused, match=said):
+        drain_nodes(node="node-1", blocked="met")
+    with pytest.raises(Refused, match=said):
+        evacuate_zone("local-a", blocked="met")
+    assert _cordoned(scene) == []
+
+
+def test_a_zone_is_not_drained_twice_nor_is_a_node_that_nobody_leaves(scene: Scene) -> None:
+    evacuate_zone("local-a", hold="1s")
+    scene.clean()
+    for drain in (lambda: evacuate_zone("local-a"), lambda: drain_nodes(node="node-1")):
+        with pytest.raises(StepFailed, match=r"expected pods to evict on node-1.*found none"):
+            drain()
+    assert _cordoned(scene) == []
+
+
+def test_pods_that_went_by_themselves_were_not_drained(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube = scene.session.clients.kube
+    monkeypatch.setattr(type(kube), "evict_pod", lambda self, planned: False)
+    with pytest.raises(StepFailed, match="were gone before they could be evicted"):
+        drain_nodes(node="node-1")
 
 
 def test_one_way_to_choose_nodes_is_needed_and_only_one(scene: Scene) -> None:

@@ -67,8 +67,8 @@ slos:
 hypothesis:
   before: {{slo: [by-mesh, by-probe]}}
   during:
-    by-mesh: {{bad: 5000, budget: 50%}}
-    by-probe: {{bad: 5000, budget: 50%}}
+    by-mesh: {{bad: 100, budget: 0.01%}}
+    by-probe: {{bad: 100, budget: 0.01%}}
   after: {{slo: [by-mesh, by-probe]}}
 guards:
   start: [{{alerts: 'severity="critical"'}}]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.model.drill import Drill, Group, Step
@@ -19,8 +20,6 @@ MEASURES: Mapping[str, str] = {
     "detect": "time to detect",
 }
 """What a step is measured by, and its name for people."""
-_SYSTEM = ("source", "schedule", "backup", "cluster", "replication_group")
-"""Arguments that name the system that a restore is of; the first that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _steps(verdict: Verdict, drill: Drill | None) -> Iterator[StepSummary]:
             judged.uses,
             judged.holds,
             judged.outcome,
-            _system(step) if step else "",
+            restored_system(step) if step else "",
             dict(_measured(judged, step)),
         )
 
@@ -143,12 +142,6 @@ def _declared(drill: Drill | None) -> Iterator[Step]:
             yield from entry.parallel
         else:
             yield entry
-
-
-def _system(step: Step) -> str:
-    if not step.uses.endswith("restore"):
-        return ""
-    return next((str(step.with_[key]) for key in _SYSTEM if step.with_.get(key)), "")
 
 
 def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, Measured]]:

@@ -15,7 +15,13 @@ from drillkit.cli.options import OUT
 @OUT
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option("--postmortem", is_flag=True, help="Print the draft of a post-mortem (Markdown).")
-def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
+@click.option(
+    "--pdf",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Print the report to FILE as PDF too, through the Chromium of this machine.",
+)
+def report(run: str, out: Path | None, as_json: bool, postmortem: bool, pdf: Path | None) -> int:
     """Judge RUN and render its report again, from its journal alone.
 
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
@@ -37,6 +43,9 @@ def report(run: str, out: Path | None, as_json: bool, postmortem: bool) -> int:
         where = error.filename or folder
         _warn(f"the pages could not be written: {where}: {error.strerror}")
         verdict, paths = judge(read(folder / JOURNAL)), ()
+    if pdf is not None:
+        _print_pdf(folder, pdf)
+        paths = (*paths, pdf)
     if as_json:
         click.echo(json.dumps(to_data(verdict), indent=2, ensure_ascii=False))
     else:
@@ -60,6 +69,13 @@ def _postmortem(folder: Path) -> int:
     verdict = judge(history)
     click.echo(postmortem(tell(history, verdict), verdict), nl=False)
     return verdict.exit_code
+
+
+def _print_pdf(folder: Path, to: Path) -> None:
+    from drillkit.report import page_of
+    from drillkit.report.pdf import write_pdf
+
+    write_pdf(page_of(folder), to)
 
 
 def _warn(text: str) -> None:

@@ -146,12 +146,16 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     found = [
         f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
     ]
-    found += [
-        f"{judged.about.objective} of step {step.name} in a real disaster: the disruption "
-        "was simulated"
+    declared = [
+        judged.about.objective.upper() if judged.about.objective != "recovery" else "recovery time"
         for judged in times.judged
         if isinstance(judged.about, ObjectiveOf) and "simulated disruption" in judged.note
     ]
+    if declared:
+        found.append(
+            f"{' and '.join(declared)} of step {step.name} in a real disaster: the disruption was "
+            "simulated, so nothing was really lost"
+        )
     return tuple(found)
 
 

@@ -54,6 +54,12 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
     return verdict, tuple(paths)
 
 
+def page_of(folder: Path) -> str:
+    """The text of `report.html`, made from the journal in `folder`, which has a record at least."""
+    history = read(folder / JOURNAL)
+    return render(history, judge(history), _last_hash(folder / JOURNAL))["report.html"]
+
+
 def _last_hash(journal: Path) -> str:
     """Hash of the last whole line; a torn one behind it was never acknowledged."""
     whole = journal.read_bytes().rpartition(b"\n")[0]

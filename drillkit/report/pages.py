@@ -31,6 +31,7 @@ from drillkit.model.verdict import Holds, Outage, SliSummary, StepVerdict, Verdi
 from drillkit.report.charts import timeline
 from drillkit.report.report_model import Story
 from drillkit.report.rows import is_bound_of_step, row_of, step_pages
+from drillkit.report.scoreboard import Figure, effect_groups, made_and_gone
 from drillkit.report.timeline import bracket, shortened
 
 MOMENTS = {"html": 80, "md": 40}
@@ -39,6 +40,17 @@ OUTAGES = 20
 """Outages of one probe in a table, the longest ones."""
 FOREVER_S = 1e10
 """No run lasts three hundred years; a journal that says so is damaged."""
+SECTIONS = {
+    "when": "What happened when",
+    "steady": "Steady state",
+    "steps": "Steps",
+    "users": "What users felt",
+    "effects": "What was done and undone",
+    "observed": "What else was observed",
+    "attachments": "Attachments",
+    "source": "The run, and where this comes from",
+}
+"""Everything below the first page: where each section is, and its heading."""
 SIGNS = {Holds.MET: "✓", Holds.UNKNOWN: "?", Holds.VIOLATED: "✗"}
 _TICKS = re.compile(r"`([^`\n]+)`")
 _BLANKS = re.compile(r"\s+")
@@ -185,6 +197,10 @@ def _environment(*, html: bool) -> Environment:
         title=title,
         yaml=_yaml,
         sign=lambda holds: SIGNS[holds],
+        figures=_figures,
+        gone=made_and_gone,
+        links=_links,
+        html=lambda text: Ready(escape(text)),
     )
     return environment
 
@@ -199,7 +215,7 @@ def _names(
     story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str
 ) -> dict[str, Any]:
     shown, more = shortened(story.moments, MOMENTS[kind])
-    return {
+    names = {
         "v": verdict,
         "s": story,
         "f": story.facts,
@@ -210,6 +226,7 @@ def _names(
         "steady": _steady(verdict),
         "steps": step_pages(story, verdict.steps),
         "outages": [(s.sli, *_outages(s)) for s in verdict.slis if s.phase == "all" and s.outages],
+        "effects": effect_groups(verdict.undos),
         "left": [undo for undo in verdict.undos if undo.outcome == "open"],
         "measures": story.of(Measure),
         "points": story.of(RecoveryPoint),
@@ -219,6 +236,38 @@ def _names(
         "readings": _readings(story),
         "attachments": story.of(Attachment),
     }
+    return {**names, "contents": _contents(names)}
+
+
+def _contents(names: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sections below the first page: where each is, and its heading."""
+    observed = ("measures", "points", "comparisons", "alerts", "readings", "notes")
+    there = {
+        "steady": bool(names["steady"]),
+        "observed": any(names[each] for each in observed),
+        "attachments": bool(names["attachments"]),
+    }
+    return [(place, heading) for place, heading in SECTIONS.items() if there.get(place, True)]
+
+
+def _links(contents: Iterable[tuple[str, str]]) -> Ready:
+    """Links to headings, by the anchors that shows of Markdown make of them."""
+    found = []
+    for _, heading in contents:
+        anchor = heading.lower().replace(" ", "-").replace(",", "")
+        found.append(f"[{heading}](#{anchor})")
+    return Ready(" · ".join(found))
+
+
+def _figures(several: Iterable[Figure], of: str) -> str:
+    """`met: 2.4 s of 2 min (how)`; several, one behind the other."""
+    said = []
+    for each in several:
+        text = f"{each.step}: " if each.step else ""
+        text += f"{each.holds}: " if each.holds else ""
+        text += each.value + (f"{of} {each.objective}" if each.objective else "")
+        said.append(text + (f" ({each.how})" if each.how else ""))
+    return "; ".join(said) or "-"
 
 
 def _steady(verdict: Verdict) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
 from drillkit.model.codec import to_data
@@ -19,6 +20,7 @@ from drillkit.model.evidence import Evidence, Mark
 from drillkit.model.records import History, RunOpened, RunRecovered
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
+from drillkit.report.scoreboard import SystemRow, scoreboard
 from drillkit.report.series import Series, series_of
 from drillkit.report.timeline import Moment, moments
 
@@ -87,6 +89,10 @@ class Story:
     began: str
     ended: str
     lasted: str
+    zone: str
+    """The drill's own time zone, where that is not UTC: times are told in it, too."""
+    began_there: str
+    ended_there: str
     length_s: float
     begin: float
     """Where the run's monotonic axis begins."""
@@ -98,6 +104,8 @@ class Story:
     phases: tuple[Span, ...]
     lanes: tuple[Lane, ...]
     events: tuple[Event, ...]
+    board: tuple[SystemRow, ...]
+    """The first page's table."""
     moments: tuple[Moment, ...]
     series: tuple[Series, ...]
     evidence: tuple[tuple[str, EvidenceAt], ...]
@@ -114,11 +122,15 @@ def tell(history: History, verdict: Verdict) -> Story:
     length_s = max(run.end - first.mono, 1.0) if math.isfinite(run.end - first.mono) else 1.0
     evidence = [("", seen) for seen in run.evidence]
     evidence += [(step.name, seen) for step in run.steps.values() for seen in step.evidence]
+    zone, end_at = _zone(run), first.at + run.end - first.mono
     return Story(
         facts=_facts(run.opened),
         began=_date(first.at),
-        ended=_date(first.at + run.end - first.mono),
+        ended=_date(end_at),
         lasted=format_duration(round(run.end - first.mono, 1)),
+        zone=zone.key if zone else "",
+        began_there=_there(first.at, zone),
+        ended_there=_there(end_at, zone),
         length_s=length_s,
         begin=first.mono,
         begin_at=first.at,
@@ -127,7 +139,8 @@ def tell(history: History, verdict: Verdict) -> Story:
         phases=_phases(run, first.mono, length_s),
         lanes=_lanes(run, verdict, first.mono),
         events=_events(run, verdict, first.mono),
-        moments=moments(history, run, verdict),
+        board=scoreboard(history, run, verdict),
+        moments=moments(history, run, verdict, zone),
         series=series_of(history, run, verdict, first.mono, length_s),
         evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),
     )
@@ -136,6 +149,26 @@ def tell(history: History, verdict: Verdict) -> Story:
 def _date(at: float) -> str:
     try:
         return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "at a date that cannot be"
+
+
+def _zone(run: RunRead) -> ZoneInfo | None:
+    """The drill's time zone; None for UTC, and for one that this machine does not know."""
+    window = run.drill.window if run.drill else None
+    if window is None or window.timezone in ("UTC", "Etc/UTC"):
+        return None
+    try:
+        return ZoneInfo(window.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _there(at: float, zone: ZoneInfo | None) -> str:
+    if zone is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
     except (ValueError, OverflowError, OSError):
         return "at a date that cannot be"
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from typing import assert_never
 
 from drillkit.judge.evidence import passes
@@ -79,6 +79,8 @@ class Moment:
     """What it was done to."""
     tone: str = "plain"
     """`plain` (may be left out first), `step`, `bad` or `good`."""
+    there: str = ""
+    """The time of day in the drill's own zone, where it has one."""
 
     @property
     def text(self) -> str:
@@ -98,12 +100,16 @@ class _Said:
     """Another time than that of the record, on the run's axis."""
 
 
-def moments(history: History, run: RunRead, verdict: Verdict) -> tuple[Moment, ...]:
-    """Every moment, in order of time."""
+def moments(
+    history: History, run: RunRead, verdict: Verdict, zone: tzinfo | None = None
+) -> tuple[Moment, ...]:
+    """Every moment, in order of time. `zone`: the drill's own, in which times are told, too."""
     first = history[0]
 
     def moment(said: _Said, at_s: float) -> Moment:
-        return Moment(at_s, _time_of_day(first.at + at_s), said.what, said.objects, said.tone)
+        at = first.at + at_s
+        there = _time_of_day(at, zone) if zone else ""
+        return Moment(at_s, _time_of_day(at, UTC), said.what, said.objects, said.tone, there)
 
     found = [moment(said, at_s) for said, at_s in _from_records(history)]
     found += [
@@ -132,9 +138,9 @@ def shortened(several: tuple[Moment, ...], most: int) -> tuple[tuple[Moment, ...
     return shown, len(several) - len(shown)
 
 
-def _time_of_day(at: float) -> str:
+def _time_of_day(at: float, zone: tzinfo) -> str:
     try:
-        return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+        return datetime.fromtimestamp(at, zone).strftime("%H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return "?"
 
@@ -328,7 +334,7 @@ def _together(several: Iterable[Moment]) -> list[Moment]:
         at = last.get(moment.what)
         if at is not None and moment.objects and moment.at_s - found[at].at_s <= TOGETHER_S:
             old = found[at]
-            found[at] = Moment(old.at_s, old.date, old.what, old.objects + moment.objects, old.tone)
+            found[at] = replace(old, objects=old.objects + moment.objects)
             continue
         last[moment.what] = len(found)
         found.append(moment)

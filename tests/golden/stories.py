@@ -373,6 +373,7 @@ def restore() -> Tape:
         {
             "name": "database",
             "uses": "rds.point-in-time-restore",
+            "with": {"source": "microservices-dev-db"},
             "objectives": {"rto": "45m", "rpo": "10m"},
             "checks": [
                 {"canary": "heartbeat"},
@@ -382,7 +383,10 @@ def restore() -> Tape:
     ]
     during = {"api": {"budget": "1%"}}
     of = drill(
-        drill="monthly-dr", hypothesis={"before": {"slo": ["api"]}, "during": during}, steps=steps
+        drill="monthly-dr",
+        window={"hours": "08:00-12:00", "timezone": "Europe/Berlin"},
+        hypothesis={"before": {"slo": ["api"]}, "during": during},
+        steps=steps,
     )
     slos = {
         "api": {"target": 0.995, "window_s": DAYS_30, "kind": "prometheus", "n_window": 5_000_000.0}

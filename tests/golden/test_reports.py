@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drillkit.report import write_reports
+from tests.conftest import CommandLine
 from tests.golden.stories import STORIES, history_of, journal_of
 
 STORED = Path(__file__).parent / "stored"
@@ -47,6 +48,20 @@ def test_a_journal_is_rendered_as_it_was(name: str, tmp_path: Path, updating: bo
     write_reports(tmp_path)
     for file in FILES:
         same(STORED / name / file, (tmp_path / file).read_text(encoding="utf-8"), updating=updating)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
+def test_another_machine_time_zone_and_locale_give_the_same_bytes(
+    zone: str, tmp_path: Path, drillkit: CommandLine
+) -> None:
+    elsewhere = {"TZ": zone, "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"}
+    for name in ("restore", "violated"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "journal.jsonl").write_bytes((STORED / name / "journal.jsonl").read_bytes())
+        drillkit("report", str(folder), env=elsewhere)
+        for file in FILES:
+            assert (folder / file).read_bytes() == (STORED / name / file).read_bytes(), file
 
 
 def test_nothing_is_stored_that_no_story_tells() -> None:

@@ -188,7 +188,8 @@ def test_a_simulated_disruption_is_said_to_be_one() -> None:
     verdict = judge(tape.history())
     assert "simulated disruption" in objective(verdict, "rto").note
     assert verdict.not_proven == (
-        "rto of step database in a real disaster: the disruption was simulated",
+        "RTO of step database in a real disaster: the disruption was simulated, so nothing was "
+        "really lost",
         "that users were served while steps ran: no probe watched it",
     )
 

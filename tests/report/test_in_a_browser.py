@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield found
 
 
+UNFOLD = "document.querySelectorAll('details').forEach(each => each.open = true)"
+
+
+def unfolded(page: Browser, story: str, *, width: int = 1100, dark: bool = False) -> None:
+    """Show a report with every section open."""
+    page.open(STORED / story / "report.html", width=width, dark=dark)
+    page.ask(UNFOLD)
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_a_report_fits_a_window_and_needs_nothing_else(page: Browser, story: str) -> None:
     page.open(STORED / story / "report.html", width=1100)
@@ -38,12 +48,12 @@ def test_a_report_fits_a_window_and_needs_nothing_else(page: Browser, story: str
 def test_a_page_that_would_be_code_is_text(page: Browser) -> None:
     page.open(STORED / "evil" / "report.html")
     assert page.ask("document.querySelectorAll('img, iframe, [onerror]').length") == 0
-    assert page.ask("document.body.innerText.includes('<script>alert(1)</script>')")
+    assert page.ask("document.body.textContent.includes('<script>alert(1)</script>')")
 
 
 def test_a_phone_scrolls_tables_and_not_the_page(page: Browser) -> None:
     for story in ("violated", "restore"):
-        page.open(STORED / story / "report.html", width=420)
+        unfolded(page, story, width=420)
         assert page.ask("document.documentElement.scrollWidth") <= 420
 
 
@@ -52,7 +62,7 @@ def test_no_word_of_a_table_stands_on_another_however_narrow_the_screen(
     page: Browser, width: int
 ) -> None:
     for story in ("violated", "restore", "refused"):
-        page.open(STORED / story / "report.html", width=width)
+        unfolded(page, story, width=width)
         assert page.ask(OVERPRINTED) == []
         assert page.ask("document.documentElement.scrollWidth") <= width
 
@@ -60,9 +70,9 @@ def test_no_word_of_a_table_stands_on_another_however_narrow_the_screen(
 def test_a_phone_is_told_that_the_chart_goes_on(page: Browser) -> None:
     shown = "[...document.querySelectorAll('.sideways')].filter(e => e.offsetHeight).length"
     cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
-    page.open(STORED / "violated" / "report.html", width=390)
+    unfolded(page, "violated", width=390)
     assert page.ask(shown) == page.ask(cut) == 2
-    page.open(STORED / "violated" / "report.html", width=1100)
+    unfolded(page, "violated")
     assert page.ask(shown) == page.ask(cut) == 0
 
 
@@ -75,7 +85,7 @@ OVERPRINTED = """(() => [...document.querySelectorAll('table.fixed td, table.fix
 def test_words_in_the_dark_can_be_read(page: Browser) -> None:
     """Contrast as WCAG 2.2 counts it: at least 4.5 to 1 for text."""
     for dark in (False, True):
-        page.open(STORED / "violated" / "report.html", dark=dark)
+        unfolded(page, "violated", dark=dark)
         poor = page.ask(CONTRAST)
         assert poor == []
 
@@ -114,3 +124,48 @@ def test_on_paper_everything_is_open(page: Browser) -> None:
     assert (
         page.ask("document.querySelector('details.callout li').getBoundingClientRect().height") > 0
     )
+
+
+def test_the_first_page_says_it_all_and_the_rest_is_folded(page: Browser) -> None:
+    page.open(STORED / "restore" / "report.html", width=1100, height=900)
+    order = "[...document.querySelectorAll('h2')].filter(e => e.checkVisibility()).map(e => e.id)"
+    assert page.ask(order)[:3] == ["glance", "not-proven", "findings"]
+    bottom = "document.getElementById('findings').getBoundingClientRect().top"
+    assert page.ask(bottom) < 900
+    assert page.ask("document.querySelectorAll('details.part:not([open])').length") == 6
+    assert page.ask("document.querySelectorAll('details.part[open]').length") == 1
+
+
+def test_a_link_of_the_contents_leads_to_its_section(page: Browser) -> None:
+    page.open(STORED / "restore" / "report.html")
+    broken = """[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href').slice(1))
+      .filter(id => !document.getElementById(id))"""
+    assert page.ask("document.querySelectorAll('nav a').length") == 7
+    assert page.ask(broken) == []
+
+
+AXE = """axe.run(document, {resultTypes: ['violations'], rules: {'region': {enabled: true}}}).then(
+  found => found.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3)))"""
+
+
+def axe(page: Browser) -> list[str]:
+    """What axe-core finds wrong with the page that is open."""
+    script = resources.files("axe_core_python") / "axe.min.js"
+    page.call("Runtime.evaluate", expression=script.read_text(encoding="utf-8"))
+    found = page.call("Runtime.evaluate", expression=AXE, awaitPromise=True, returnByValue=True)
+    return list(found["result"]["value"])
+
+
+def test_axe_finds_what_is_wrong(page: Browser) -> None:
+    page.open(STORED / "met" / "report.html")
+    page.ask("document.querySelector('main').innerHTML += '<img src=\"data:,\">'")
+    assert [text.partition(":")[0] for text in axe(page)] == ["image-alt"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("story", ["violated", "restore", "dirty", "evil", "only-opened"])
+def test_axe_finds_nothing_that_keeps_anybody_from_reading(
+    page: Browser, story: str, dark: bool
+) -> None:
+    unfolded(page, story, dark=dark)
+    assert axe(page) == []

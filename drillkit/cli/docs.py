@@ -11,6 +11,7 @@ TOPICS = (
     "getting-started",
     "drills",
     "targets",
+    "safety",
     "restores",
     "slos",
     "reports",

@@ -73,6 +73,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "A redacted copy of a run for outsiders, still proven.",
     ),
     "keygen": ("drillkit.cli.evidence:keygen", _PROOF, "Make a key pair for signing."),
+    "advise": (
+        "drillkit.cli.advise:advise",
+        _LOOK,
+        "What is fragile before anything is broken, and how to mend it.",
+    ),
     "due": ("drillkit.cli.due:due", _LOOK, "When each drill is to be rehearsed again."),
     "list": ("drillkit.cli.list:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.show:show", _LOOK, "A drill as it resolves, with everything filled in."),

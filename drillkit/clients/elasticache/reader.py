@@ -33,6 +33,17 @@ class ElastiCacheReader:
             return None
         return next(iter(answer.get("ReplicationGroups") or []), None)
 
+    def all_groups(self) -> list[dict[str, Any]]:
+        """Every replication group of the region."""
+        return list(
+            self.door.pages(
+                "DescribeReplicationGroups",
+                "list replication groups",
+                "ReplicationGroups",
+                MaxRecords=100,
+            )
+        )
+
     def member(self, name: str) -> Described | None:
         """A cache cluster of a replication group, or None: it tells of engine version, parameters
         and network.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from drillkit.clients.kube.errors import NotServed, refusal
@@ -20,6 +20,7 @@ from drillkit.clock import Clock, Fence
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
 from drillkit.model.permissions import Permission
 
+A = TypeVar("A")
 READ_ATTEMPTS = 4
 READ_LIMIT_S = 20.0
 """No further attempt of a read begins after this."""
@@ -140,28 +141,60 @@ class KubeClient:
         Raises CallError: NotServed where the cluster has no such resource, Absent never for an
         empty list.
         """
-        try:
-            return self._pages(resource, namespace, selector, fields, limit)
-        except (
-            Conflict
-        ):  # 410: the list changed for so long that its next page is gone; take it in one piece
-            return self._pages(resource, namespace, selector, fields, 0)
+        return self.reduce(
+            resource,
+            namespace,
+            into=builtins.list[Object],
+            add=builtins.list.append,
+            selector=selector,
+            fields=fields,
+            limit=limit,
+        )
+
+    def reduce(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        into: Callable[[], A],
+        add: Callable[[A, Object], None],
+        selector: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> A:
+        """What all objects that match come to: `add` takes each into what `into` makes, page by
+        page, so that of a hundred thousand pods no more than a page is ever held.
+
+        Raises CallError as `list` does.
+        """
+        for size in (limit, 0):
+            found = into()
+            try:
+                for each in self._pages(resource, namespace, selector, fields, size):
+                    add(found, each)
+            except Conflict:
+                # 410: the list changed for so long that its next page is gone. Begin anew, and take
+                # it in one piece.
+                if not size:
+                    raise
+                continue
+            return found
+        raise AssertionError("the last size returns or raises")
 
     def _pages(
         self, resource: Resource, namespace: str, selector: str, fields: str, limit: int
-    ) -> builtins.list[Object]:
+    ) -> Iterator[Object]:
         asked = f"list {resource.plural}" + (f" in {namespace}" if namespace else "")
         query = {"limit": str(limit)} if limit else {}
         if selector:
             query["labelSelector"] = selector
         if fields:
             query["fieldSelector"] = fields
-        found: builtins.list[Object] = []
         for _ in range(PAGES):
             page = self._read(resource.path(namespace=namespace), asked, query).json()
-            found += page.get("items") or []
+            yield from page.get("items") or []
             if not (token := (page.get("metadata") or {}).get("continue")):
-                return found
+                return
             query["continue"] = token
         raise Unavailable(f"cannot {asked}: no end after {PAGES} pages of {limit}")
 

@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from drillkit.clients.prometheus.alerts import Firing, from_alertmanager, from_prometheus
+from drillkit.clients.prometheus.alerts import (
+    AlertRule,
+    Firing,
+    from_alertmanager,
+    from_prometheus,
+    routes_of,
+    rules_of,
+)
 from drillkit.clients.prometheus.answers import QueryAnswer, answer_of, payload
 from drillkit.clients.prometheus.wire import TOTAL_S, Wire, credentials
 from drillkit.clock import Clock
 from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import CallError
 
-__all__ = ["MAX_POINTS", "Firing", "Prometheus", "QueryAnswer", "open_prometheus"]
+__all__ = ["MAX_POINTS", "AlertRule", "Firing", "Prometheus", "QueryAnswer", "open_prometheus"]
 
 MAX_POINTS = 11_000
 """Points of one series that Prometheus gives in a range query at most."""
@@ -95,6 +102,20 @@ class Prometheus:
         alerts = self._wire.get("/api/v1/alerts", {}, "read alerts")
         rules = self._wire.get("/api/v1/rules", {"type": "alert"}, "read rules")
         return from_prometheus(alerts, rules, self.where)
+
+    def alert_rules(self) -> list[AlertRule]:
+        """Its alerting rules. Raises CallError."""
+        content = self._wire.get("/api/v1/rules", {"type": "alert"}, "read rules")
+        return rules_of(content, self.where)
+
+    def alert_routes(self) -> Mapping[str, Any]:
+        """The configuration of the target's Alertmanager, empty where it has none. Raises
+        CallError.
+        """
+        if self._alertmanager is None:
+            return {}
+        content = self._alertmanager.get("/api/v2/status", {}, "read its configuration")
+        return routes_of(content, self._alertmanager.where)
 
     def clock_offset_s(self) -> float:
         """How far its clock is ahead of ours, in seconds. Raises CallError."""

@@ -31,6 +31,49 @@ class Firing:
         return tuple(sorted(self.labels.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """An alerting rule."""
+
+    name: str
+    query: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def rules_of(content: bytes, where: str) -> list[AlertRule]:
+    """Alerting rules of `/api/v1/rules`."""
+    data, _ = payload(content, where, "read rules")
+    try:
+        return [
+            AlertRule(
+                str(rule["name"]),
+                str(rule.get("query") or ""),
+                {str(k): str(v) for k, v in (rule.get("labels") or {}).items()},
+                {str(k): str(v) for k, v in (rule.get("annotations") or {}).items()},
+            )
+            for group in data["groups"]
+            for rule in group["rules"]
+            if rule.get("type") == "alerting"
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotPrometheus(f"{where}: its list of rules has an unknown shape ({error})") from error
+
+
+def routes_of(content: bytes, where: str) -> Mapping[str, Any]:
+    """The configuration in an Alertmanager's `/api/v2/status`; it hides secrets itself."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(json.loads(content)["config"]["original"])
+        return {"route": found["route"], "receivers": found["receivers"]}
+    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise NotPrometheus(
+            f"{where}: expected an Alertmanager's status with its configuration "
+            f"({type(error).__name__})"
+        ) from error
+
+
 def selected(alerts: Iterable[Firing], matchers: Sequence[Matcher]) -> list[Firing]:
     """Those that satisfy all matchers; without any matcher: none, since Watchdog always fires."""
     return [alert for alert in alerts if matchers and matches_all(matchers, alert.labels)]

@@ -1,0 +1,247 @@
+"""What `advise` says of databases, caches, backups, objectives and alerts; and the command."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drillkit.advise.of_alerts import ALERTS, SLOS, Watching, receivers
+from drillkit.advise.of_aws import CACHES, CLUSTERS, INSTANCES, Account
+from drillkit.advise.of_velero import (
+    EACH_LOCATION,
+    EACH_NAMESPACE,
+    EACH_SCHEDULE,
+    INSTALL,
+    Backups,
+    interval,
+)
+from drillkit.clients.prometheus import AlertRule
+from drillkit.clients.velero.state import newest
+from drillkit.model.slo import Counter, Probed, Ratio, Slo
+from tests.conftest import CommandLine, Sandbox
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+DATABASE = {
+    "DBInstanceIdentifier": "orders",
+    "DBInstanceStatus": "available",
+    "MultiAZ": True,
+    "BackupRetentionPeriod": 14,
+    "DeletionProtection": True,
+    "LatestRestorableTime": NOW - timedelta(minutes=4),
+    "CertificateDetails": {"ValidTill": NOW + timedelta(days=900)},
+}
+
+
+def of_database(account: Account | None = None, **changes: Any) -> dict[str, str]:
+    account = account or Account(NOW, proven={"orders": "2026-02-01"})
+    found = INSTANCES.judge({**DATABASE, **changes}, "rds/orders", account, account.knows)
+    return {each.rule: each.severity for each in found}
+
+
+def test_a_hardened_database_is_left_in_peace() -> None:
+    assert of_database() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"MultiAZ": False}, {"rds-single-az": "high"}),
+        ({"MultiAZ": False, "ReadReplicaSourceDBInstanceIdentifier": "a"}, {}),
+        ({"MultiAZ": False, "DBClusterIdentifier": "a", "DeletionProtection": False}, {}),
+        ({"BackupRetentionPeriod": 0}, {"rds-retention": "critical"}),
+        ({"BackupRetentionPeriod": 1}, {"rds-retention": "medium"}),
+        ({"DeletionProtection": False}, {"rds-unprotected": "high"}),
+        ({"LatestRestorableTime": NOW - timedelta(hours=3)}, {"rds-behind-rpo": "critical"}),
+        ({"CertificateDetails": {"ValidTill": NOW}}, {"rds-certificate": "high"}),
+        ({"CertificateDetails": None, "LatestRestorableTime": "soon", "MultiAZ": "?"}, {}),
+    ],
+)
+def test_each_weakness_of_a_database(changes: Any, found: dict[str, str]) -> None:
+    assert of_database(**changes) == found
+
+
+def test_a_restore_that_was_never_proven_is_told_unless_nobody_knows() -> None:
+    assert of_database(Account(NOW)) == {"restore-never-proven": "high"}
+    assert of_database(Account(NOW, unread={"proven": "no reports"})) == {}
+
+
+def test_the_rpo_that_a_drill_promises_decides() -> None:
+    strict = Account(NOW, proven={"orders": "x"}, rpos={"orders": timedelta(minutes=1)})
+    assert of_database(strict) == {"rds-behind-rpo": "critical"}
+
+
+def test_weaknesses_of_clusters_and_caches() -> None:
+    account = Account(NOW, proven={"a": "x"})
+    weak = {"DBClusterIdentifier": "a", "DBClusterMembers": [{}], "DeletionProtection": False}
+    found = {e.rule for e in CLUSTERS.judge({**weak, "BackupRetentionPeriod": 1}, "a", account)}
+    assert found == {"aurora-one-member", "rds-unprotected", "rds-retention"}
+    strong = {**weak, "DBClusterMembers": [{}, {}], "DeletionProtection": True}
+    assert not list(CLUSTERS.judge({**strong, "BackupRetentionPeriod": 7}, "a", account))
+
+    def of_cache(members: int, failover: str, kept: int) -> set[str]:
+        shards = [{"NodeGroupMembers": [{}] * members}]
+        group = {
+            "AutomaticFailover": failover,
+            "SnapshotRetentionLimit": kept,
+            "NodeGroups": shards,
+        }
+        return {e.rule for e in CACHES.judge({"ReplicationGroupId": "c", **group}, "c", account)}
+
+    assert of_cache(1, "disabled", 0) == {"cache-no-replica", "cache-no-backup"}
+    assert of_cache(2, "disabled", 7) == {"cache-no-replica"}
+    assert of_cache(2, "enabled", 7) == set()
+
+
+def schedule(**spec: Any) -> Any:
+    meta = {"name": "shop-daily", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {"metadata": meta, "spec": {"schedule": "0 3 * * *", **spec}}
+
+
+def backup(name: str, at: str, phase: str = "Completed") -> Any:
+    return {
+        "metadata": {"name": name, "creationTimestamp": at},
+        "status": {"phase": phase, "startTimestamp": at, "errors": 1},
+    }
+
+
+def of_velero(given: Any, *backups: Any, **claims: bool) -> set[str]:
+    facts = Backups(NOW, installed=True, schedules=[given], claims=claims)
+    facts.newest = {"shop-daily": newest(backups)}
+    tables: tuple[tuple[Any, Any], ...] = (
+        (INSTALL, None),
+        (EACH_SCHEDULE, given),
+        *((EACH_NAMESPACE, n) for n in claims),
+    )
+    return {e.rule for table, each in tables for e in table.judge(each, "x", facts, facts.knows)}
+
+
+GOOD = backup("b1", "2026-03-04T03:00:00Z")
+
+
+def test_weaknesses_of_schedules() -> None:
+    assert of_velero(schedule(), GOOD, shop=True) == set()
+    assert of_velero(schedule(paused=True), GOOD) == {"schedule-paused"}
+    failed = backup("b2", "2026-03-04T04:00:00Z", "PartiallyFailed")
+    assert of_velero(schedule(), GOOD, failed) == {"schedule-failing"}
+    assert of_velero(schedule(), backup("b0", "2026-03-01T03:00:00Z")) == {"schedule-late"}
+    assert of_velero(schedule()) == {"schedule-late"}
+    loose = schedule(template={"snapshotVolumes": False})
+    assert of_velero(loose, GOOD, shop=True) == {"volumes-not-in-backup"}
+    assert of_velero(loose, GOOD, shop=False) == set()
+    some = schedule(template={"includedNamespaces": ["shop"], "excludedNamespaces": ["x"]})
+    assert of_velero(some, GOOD, shop=True) == set()
+    assert of_velero(some, GOOD, pay=False) == {"namespace-not-in-backup"}
+
+
+def test_weaknesses_of_locations() -> None:
+    facts = Backups(NOW, installed=True, schedules=[schedule()], locked={"b": False, "l": True})
+
+    def found(bucket: str, phase: str) -> set[str]:
+        spec = {"provider": "aws", "objectStorage": {"bucket": bucket}}
+        each = {"metadata": {"name": "default"}, "spec": spec, "status": {"phase": phase}}
+        return {e.rule for e in EACH_LOCATION.judge(each, "x", facts)}
+
+    assert found("l", "Available") == found("unknown", "Available") == set()
+    assert found("b", "Unavailable") == {"location-unavailable", "no-object-lock"}
+    facts.locations = [{"spec": {"config": {"region": "eu-central-1"}}}]
+    assert {e.rule for e in INSTALL.judge(None, "velero", facts)} == {"one-region"}
+    assert {e.rule for e in INSTALL.judge(None, "velero", Backups(NOW))} == {"no-velero"}
+    assert {e.rule for e in INSTALL.judge(None, "v", Backups(NOW, installed=True))} == {
+        "no-schedule"
+    }
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours"),
+    [
+        ("0 3 * * *", 24),
+        ("0 */6 * * *", 6),
+        ("@every 90m", 1.5),
+        ("@daily", 24),
+        ("nonsense", None),
+    ],
+)
+def test_how_far_apart_backups_are(cron: str, hours: float | None) -> None:
+    assert interval(cron, NOW) == (None if hours is None else timedelta(hours=hours))
+
+
+def slo(query: str) -> Slo:
+    sli = Ratio(good=Counter(query), total=Counter("requests_total"))
+    return Slo(name="api", title="", target=0.99, window=timedelta(days=30), sli=sli)
+
+
+def rule(query: str = "", severity: str = "critical", **annotations: str) -> AlertRule:
+    return AlertRule("Burns", query, {"severity": severity}, annotations)
+
+
+def test_an_objective_that_nobody_watches_is_told() -> None:
+    def found(*rules: AlertRule) -> set[str]:
+        watching = Watching(list(rules))
+        given = slo('good_total{job="web"}')
+        return {e.rule for e in SLOS.judge(given, "slo/api", watching, watching.knows)}
+
+    assert found() == found(rule("up == 0")) == {"slo-without-alert"}
+    assert found(rule("rate(good_total{job='x'}[5m]) < 1")) == set()
+    assert found(rule('burn_rate{slo="api"} > 14')) == set()
+    unread = Watching(unread={"rules": "refused"})
+    assert not list(SLOS.judge(slo("a{b='c'}"), "slo/api", unread, unread.knows))
+    probed = Slo(name="p", title="", target=0.9, window=timedelta(days=1), sli=Probed("web"))
+    assert not list(SLOS.judge(probed, "slo/p", Watching(), Watching().knows))
+
+
+ROUTES = {
+    "route": {
+        "receiver": "null",
+        "routes": [
+            {"match": {"severity": "critical"}, "receiver": "pager", "continue": True},
+            {"matchers": ['severity =~ "warning|critical"'], "receiver": "chat"},
+        ],
+    },
+    "receivers": [{"name": "null"}, {"name": "pager", "pagerduty_configs": [{}]}, {"name": "chat"}],
+}
+
+
+def test_an_alert_that_reaches_nobody_is_told() -> None:
+    assert receivers({"severity": "critical"}, ROUTES["route"]) == {"pager", "chat"}  # type: ignore[arg-type]
+    assert receivers({"severity": "info"}, ROUTES["route"]) == {"null"}  # type: ignore[arg-type]
+
+    def found(given: AlertRule, routes: Any = ROUTES) -> set[str]:
+        watching = Watching([given], routes)
+        return {e.rule for e in ALERTS.judge(given, "alert/Burns", watching, watching.knows)}
+
+    assert found(rule(runbook_url="https://wiki.example.com/burns")) == set()
+    assert found(rule()) == {"alert-without-runbook"}
+    assert found(rule(severity="warning")) == set()
+    lost = {**ROUTES, "receivers": [{"name": "pager"}]}
+    assert found(rule(runbook_url="x"), lost) == {"alert-without-route"}
+    assert found(rule(runbook_url="x"), {}) == set()  # there is no Alertmanager to ask
+
+
+def test_the_command_tells_why_how_to_mend_and_what_would_prove_it(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    ran = drillkit("advise", "-t", "sandbox", "--sarif", "a.sarif", "--fail-on", "critical")
+    assert ran.code == 0, ran.said
+    assert "deployment/shop/orders: no disruption budget covers its 2 pods" in ran.out
+    assert "deployment/shop/web: no disruption budget" not in ran.out
+    prove = "prove  drillkit run node-drain --target sandbox --set namespace=shop"
+    assert prove in ran.out
+    log = json.loads((drillkit.folder / "a.sarif").read_text())
+    (run,) = log["runs"]
+    known = run["tool"]["driver"]["rules"]
+    assert all(known[each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
+    ran = drillkit("advise", "-t", "sandbox", "-n", "shop", "--json", "--fail-on", "high")
+    assert ran.code == 1, ran.said
+    data = json.loads(ran.out)
+    assert {each["rule"] for each in data["advice"]} >= {"no-budget", "one-replica"}
+    assert data["unread"] == []
+
+
+def test_the_rules_are_listed_without_a_target(drillkit: CommandLine) -> None:
+    ran = drillkit("advise", "--rules")
+    assert ran.code == 0, ran.said
+    assert "one-replica" in ran.out
+    assert "rds-single-az" in ran.out

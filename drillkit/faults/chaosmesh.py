@@ -24,6 +24,7 @@ from drillkit.faults.context import (
     expires,
     hold,
     recovered,
+    released,
     say,
     seconds,
     touched,
@@ -231,7 +232,9 @@ def _await_recovery(
             what=lambda: f"expected {fault.what} to be over: {_trouble(last)}",
         )
     except DeadlineOver as late:
+        released(session, end)
         raise StepFailed(str(late)) from late
+    released(session, end)
 
 
 def preview(clients: Clients, fault: Fault) -> Prospect:

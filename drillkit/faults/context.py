@@ -86,6 +86,16 @@ def disrupted(session: WorkerSession, at: float | None = None) -> float:
     return at
 
 
+def released(session: WorkerSession, at: float | None = None) -> float:
+    """Mark this moment (or `at`, monotonic, if that was before) as the end of what the fault was
+    asked to last: no recovery could come before, so its time is measured from here.
+    """
+    now = session.clock.mono()
+    at = now if at is None else min(at, now)
+    tell(session, Mark("released", at))
+    return at
+
+
 def recovered(session: WorkerSession) -> float:
     """Mark this moment as the one from which on the workload is whole again."""
     at = session.clock.mono()

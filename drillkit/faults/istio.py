@@ -16,6 +16,7 @@ from drillkit.faults.context import (
     expires,
     hold,
     recovered,
+    released,
     some_share,
     some_time,
     touched,
@@ -54,6 +55,7 @@ def delay_requests(
     healed = hold(
         session, began + duration_s, lambda: _effect(kube, undo, new), f"{undo.resource} ({what})"
     )
+    released(session)
     detail = end_now(session, planned, UNDO_LIMIT_S)
     recovered(session)
     if healed:

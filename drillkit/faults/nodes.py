@@ -353,8 +353,7 @@ def _evacuate(
     for node in plan.nodes:
         kube.cordon(session.book.plan(uncordon_of(node, run=session.run, expires=until)))
         touched(session, NODES.said(node["metadata"]["name"]))
-    began = disrupted(session)
-    _evict(session, plan.evict, grace_s, limit_s, weakness)
+    began = _evict(session, plan.evict, grace_s, limit_s, weakness)
     _await_gone(session, plan, limit_s)
     _await_elsewhere(session, plan, wanted, limit_s)
     took = recovered(session) - began
@@ -376,12 +375,12 @@ def _evict(
     grace_s: int | None,
     limit_s: float,
     weakness: bool,
-) -> None:
+) -> float:
     """Evict all; those that a budget blocks are asked for again until the limit. Then it is told
-    how many were let go, as a proof where `weakness` says so. Raises StepFailed, also when all were
-    gone before they could be evicted.
+    how many were let go, as a proof where `weakness` says so. When the first went: a cordon
+    disrupts nobody. Raises StepFailed, also when all were gone before they could be evicted.
     """
-    evicted = 0
+    began: float | None = None
     clock, kube = session.clock, session.clients.kube
     end = min(clock.mono() + limit_s, session.deadline.at)
     waiting: list[tuple[Object, Planned[EvictPod]]] = []
@@ -398,20 +397,21 @@ def _evict(
         why = ""
         for pod, planned in waiting:
             try:
+                asked = clock.mono()
                 if kube.evict_pod(planned):
                     touched(session, said(pod))
-                    evicted += 1
+                    began = disrupted(session, asked) if began is None else began
             except Blocked as error:
                 blocked.append((pod, planned))
                 why = str(error)
         if not blocked:
-            if not evicted:
+            if began is None:
                 raise StepFailed(
                     f"{_named(pods)} were gone before they could be evicted: nothing was tested"
                 )
             if weakness:
                 achieved(session, EVICTED, len(pods), len(pods))
-            return
+            return began
         if clock.mono() >= end:
             failed = f"{_named([pod for pod, _ in blocked])} could not be evicted within "
             failed += f"{format_duration(limit_s)}: {why}"
@@ -423,6 +423,7 @@ def _evict(
         waiting = blocked
         session.fence.check()
         clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.fence.closed)
+    raise AssertionError("the pauses have no end")
 
 
 def _named(pods: Sequence[Object]) -> str:

@@ -27,6 +27,7 @@ from drillkit.faults.context import (
     here,
     hold,
     recovered,
+    released,
     seconds,
     some_time,
     touched,
@@ -148,7 +149,7 @@ def scale_to_zero(
     session.clients.kube.set_fields(planned)
     for victim in victims:
         touched(session, victim)
-    began = disrupted(session)
+    disrupted(session)
     _await_ready(session, of, namespace, name, 0, limit_s)
     what = f"{planned.undo.resource} at zero"
     healed = hold(
@@ -157,11 +158,12 @@ def scale_to_zero(
         lambda: _at_zero(session, of, namespace, name),
         what,
     )
+    ended = released(session)
     detail = end_now(session, planned, UNDO_LIMIT_S)
     if healed:
         raise StepUnknown(f"{what}: not all the time, {healed}; nothing is proven")
     _await_ready(session, of, namespace, name, prior, limit_s)
-    took = recovered(session) - began
+    took = recovered(session) - ended
     return {"targets": victims, "undone": detail, "recovered_after": format_duration(took)}
 
 

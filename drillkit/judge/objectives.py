@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from drillkit.judge.bounds import ROUNDING_S
@@ -116,6 +116,27 @@ class _Marks:
         mark, seen = max(found, key=lambda pair: pair[0].at)
         return seen.at - seen.mono + mark.at
 
+    def spans(self) -> list[tuple[float, float | None]]:
+        """From each disruption, or from when its fault was let go, to when all was whole again;
+        None: it was not seen so.
+        """
+        moments = [
+            (mark.at, order, moment)
+            for order, moment in enumerate(("disrupted", "released", "recovered"))
+            for mark, _ in self.seen.get(moment, ())
+        ]
+        found: list[tuple[float, float | None]] = []
+        begun: float | None = None
+        for at, _, moment in sorted(moments):
+            if moment == "released" or (moment == "disrupted" and begun is None):
+                begun = at
+            elif moment == "recovered" and begun is not None:
+                found.append((begun, at))
+                begun = None
+            elif moment == "recovered" and found:
+                found[-1] = (found[-1][0], at)
+        return found if begun is None else [*found, (begun, None)]
+
     def records(self, *moments: str) -> tuple[int, ...]:
         return tuple(sorted(seen.n for moment in moments for _, seen in self.seen.get(moment, ())))
 
@@ -174,25 +195,54 @@ def _lasted(run: RunRead, step: StepRun) -> float:
 
 
 def _recovery(run: RunRead, step: StepRun, samples: Samples, marks: _Marks) -> _Time:
-    """From `disrupted` to the later of `recovered` and the users being served again."""
+    """From `disrupted` (of a fault that was asked to last, from `released`) to the later of
+    `recovered` and the users being served again; of several, the slowest.
+    """
     disrupted = marks.first("disrupted")
     if disrupted is None:
         return _Time(None, "nothing says when the disruption was")
-    records = marks.records("disrupted", "recovered")
-    end = _lasted(run, step)
-    served, doubt = disrupted, ""
+    end, records = _lasted(run, step), marks.records("disrupted", "released", "recovered")
+    if doubt := _recovery_doubt(samples, disrupted, end):
+        return _Time(None, doubt, records=records)
+    spans = marks.spans()
+    ends = [later for later, _ in spans[1:]] + [end]
+    times = [
+        _span(run, step, samples, span, until, records)
+        for span, until in zip(spans, ends, strict=True)
+    ]
+    still = [time for time in times if time.value_s is None]
+    if not still:
+        return max(times, key=lambda time: time.value_s or 0.0)
+    known = [at for time in times for at in (time.value_s, time.beyond_s) if at is not None]
+    return replace(still[-1], beyond_s=max(known, default=None))
+
+
+def _recovery_doubt(samples: Samples, start: float, end: float) -> str:
+    """Why probes cannot tell when users were served again, or ''."""
+    doubt = ""
     for seen in samples.slis.values():
         if seen.control:
             continue
         if samples.blind(seen.sli):
             doubt = f"{seen.sli}: {BLIND}"
-        brackets = brackets_of(seen, disrupted, end)
-        if coincide(brackets, samples.control, CONTROL_SLACK_S):
+        if coincide(brackets_of(seen, start, end), samples.control, CONTROL_SLACK_S):
             doubt = f"the control probe failed together with {seen.sli}"
-        served = max([served, *(b.over_by for b in brackets)])
-    recovered = marks.last("recovered")
-    if doubt:
-        return _Time(None, doubt, records=records)
+    return doubt
+
+
+def _span(
+    run: RunRead,
+    step: StepRun,
+    samples: Samples,
+    span: tuple[float, float | None],
+    end: float,
+    records: tuple[int, ...],
+) -> _Time:
+    """One recovery, watched until `end`."""
+    (disrupted, recovered), served = span, span[0]
+    for seen in samples.slis.values():
+        if not seen.control:
+            served = max([served, *(b.over_by for b in brackets_of(seen, disrupted, end))])
     if recovered is None:
         # Only a step that watched and gave up knows that it was not whole; others may never
         # have looked.

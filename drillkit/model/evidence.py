@@ -116,7 +116,8 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences
-    of marks.
+    of marks. `released`: a fault that was asked to last did so, and is let go; recovery is from
+    then on.
     """
 
     moment: Literal[
@@ -128,6 +129,7 @@ class Mark:
         "ready",
         "warm",
         "verified",
+        "released",
         "recovered",
         "detected",
         "acknowledged",

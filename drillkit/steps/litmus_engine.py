@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 BEFORE = "pre-chaos"
 """In the failStep of an experiment that failed before it did anything."""
+LASTS = "TOTAL_CHAOS_DURATION"
+"""Variable of an experiment: seconds that its chaos lasts."""
 OVER = ("completed", "stopped")
 
 
@@ -108,6 +111,8 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         )
         results = _results(kube, namespace, undo.name)
         act.attach(f"litmus-{act.name}.json", "application/json", _plain([ended, *results]))
+        # What Litmus was asked to last is no time that anything could have recovered in.
+        act.mark("released", at=min(began + _asked_s(kube, engine), act.clock.mono()))
         verdicts = _observe(act, engine, results, act.clock.mono() - began)
         _conclude(undo.resource, verdicts)
         act.mark("recovered")
@@ -198,6 +203,25 @@ def _ended(act: Act, kube: Kube, undo: DeleteFault) -> Object | None:
     if engine is None:
         raise StepUnknown(f"somebody deleted {undo.resource} while it ran; nothing is proven")
     return engine if (engine.get("status") or {}).get("engineStatus") in OVER else None
+
+
+def _asked_s(kube: Kube, engine: Object) -> float:
+    """How long its experiments are asked to last, one after the other: the engine's own
+    TOTAL_CHAOS_DURATION, else that of the installed experiment; 0 where neither is a number.
+    """
+    total = 0.0
+    for each in engine["spec"]["experiments"]:
+        installed = kube.find(CHAOS_EXPERIMENTS, each["name"], engine["metadata"]["namespace"])
+        default = ((installed or {}).get("spec") or {}).get("definition") or {}
+        own = (each.get("spec") or {}).get("components") or {}
+        asked = {**_environment(default), **_environment(own)}.get(LASTS, "0")
+        with contextlib.suppress(ValueError):  # Litmus tells what is wrong with it
+            total += max(0.0, float(asked))
+    return total
+
+
+def _environment(of: Mapping[str, Any]) -> dict[str, str]:
+    return {str(e.get("name")): str(e.get("value")) for e in of.get("env") or []}
 
 
 def _results(kube: Kube, namespace: str, engine: str) -> list[Object]:

@@ -43,7 +43,7 @@ def test_latency_is_there_for_its_duration_and_then_gone(scene: Scene) -> None:
     assert made["spec"]["duration"] == "20000ms"
     assert found["targets"] == [f"pod/shop/{name}" for name in names] == scene.touched()
     assert [(c.found, c.purpose) for c in scene.checks("in-effect")] == [(True, "in-effect")]
-    assert scene.moments() == ["disrupted", "recovered"]
+    assert scene.moments() == ["disrupted", "released", "recovered"]
     assert _made(scene, NETWORK) == []
     assert scene.clean().ended == ()
 

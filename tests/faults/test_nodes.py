@@ -82,6 +82,7 @@ def test_a_budget_that_blocks_for_ever_is_named(scene: Scene, blocked: str) -> N
     assert isinstance(check.found, int)
     assert check.expected == check.found + 1
     assert re.search(r"pod/shop/web-\S+ could not be evicted .*disruption budget web", check.why)
+    assert scene.moments() == []
     found, _ = judge_evidence("drain", [At(1, 1.0, 1.0, "drain", check)])
     assert [f.holds for f in found] == ([Holds.VIOLATED] if blocked == "violated" else [])
     scene.clean()

@@ -12,6 +12,8 @@ from drillkit.faults.probes import (
 )
 from drillkit.faults.workloads import restart, scale_to_zero
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.evidence import Mark
+from drillkit.model.units import format_duration
 from drillkit.sandbox.kube.objects import DEPLOYMENTS, NODES, PODS
 from tests.faults.conftest import Scene
 
@@ -67,7 +69,9 @@ def test_a_workload_at_zero_comes_back_as_it_was(scene: Scene) -> None:
     assert found["targets"] == [f"pod/shop/{name}" for name in names] == scene.touched()
     assert _replicas(scene) == 2
     assert count_ready_pods("shop", "app=orders") == 2
-    assert scene.moments() == ["disrupted", "recovered"]
+    assert scene.moments() == ["disrupted", "released", "recovered"]
+    _, released, recovered = (mark.at for mark in scene.evidence(Mark))
+    assert found["recovered_after"] == format_duration(recovered - released)
     assert scene.clean().ended == ()
 
 

@@ -287,6 +287,34 @@ def recovering(outcome: str, recovered: float | None, recovery: str = "10s", bad
     return (tape if recovered is None else tape.mark("database", recovered=recovered)).closed(51)
 
 
+HELD = [("disrupted", 10), ("released", 30), ("recovered", 33)]
+
+
+@pytest.mark.parametrize(
+    ("moments", "bad", "observed"),
+    [
+        (HELD, [(11, 29.5)], "recovered in 3 s"),
+        (HELD, [(11, 35)], "recovered in 5 s"),
+        ([*HELD, ("disrupted", 40), ("recovered", 47)], (), "recovered in 7 s"),
+        ([*HELD, ("disrupted", 40), ("recovered", 41)], (), "recovered in 3 s"),
+        ([("disrupted", 10), ("disrupted", 11), ("recovered", 12), ("recovered", 16)], (), "6 s"),
+        ([("disrupted", 10), *HELD, ("released", 35), ("recovered", 36)], (), "recovered in 3 s"),
+        ([*HELD, ("disrupted", 40)], (), "not recovered after 10 s"),
+    ],
+)
+def test_recovery_is_from_when_a_fault_was_let_go_and_the_slowest_decides(
+    moments: list[tuple[Any, float]], bad: Any, observed: str
+) -> None:
+    step = {"name": "database", "uses": "chaostoolkit", "objectives": {"recovery": "20s"}}
+    failed = moments[-1][0] == "disrupted"
+    tape = Tape(drill(steps=[step])).phase("steps", 9, 50)
+    tape.step("database", 9, 50, "failed" if failed else "ok").probe("web", 0, 60, bad=bad)
+    for moment, at in moments:
+        tape.mark("database", **{moment: at})
+    judged = objective(judge(tape.closed(61).history()), "recovery")
+    assert judged.observed.endswith(observed)
+
+
 @pytest.mark.parametrize(
     ("outcome", "recovered", "bad", "holds", "observed"),
     [

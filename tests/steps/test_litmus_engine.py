@@ -62,7 +62,9 @@ def test_an_engine_runs_is_judged_and_removed(scene: Scene) -> None:
     assert activity.undo_guaranteed
     (check,) = scene.evidence(Check)
     assert (check.purpose, check.expected, check.found) == ("step", "Pass", "Pass")
-    assert [m.moment for m in scene.evidence(Mark)] == ["disrupted", "recovered"]
+    assert [m.moment for m in scene.evidence(Mark)] == ["disrupted", "released", "recovered"]
+    disrupted, released, recovered = (m.at for m in scene.evidence(Mark))
+    assert released == pytest.approx(disrupted + 10) or released == recovered
     (attached,) = scene.evidence(Attachment)
     kinds = [
         each["kind"]
@@ -84,7 +86,7 @@ def test_a_verdict_of_fail_fails_the_step(scene: Scene) -> None:
     ):
         KIND.run(LitmusEngineArguments(engine=engine(TOTAL_CHAOS_DURATION="5")), scene.act)
     assert [c.found for c in scene.evidence(Check)] == ["Fail"]
-    assert [m.moment for m in scene.evidence(Mark)] == ["disrupted"]
+    assert [m.moment for m in scene.evidence(Mark)] == ["disrupted", "released"]
     tidy(scene)
 
 

@@ -23,7 +23,7 @@ from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
 from drillkit.clients.sql import Database, SqlSession
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, Invalid, Unanswered, UsageError
-from drillkit.secrets import Login
+from drillkit.secrets import Login, excerpt
 
 IMAGE = "postgres:16-alpine"
 JOB_S = 120
@@ -109,7 +109,7 @@ class _JobSession:
         )
         if well:
             return [list(row) for row in csv.reader(io.StringIO(text)) if row]
-        said = " ".join(text.split())[-300:] or "nothing"
+        said = excerpt(" ".join(text.split()), 300, end=True) or "nothing"
         if "does not exist" in text and ("relation" in text or "database" in text):
             raise Absent(f"{self._database.said}: there is no such database or table ({said})")
         if "could not connect" in text or "connection to server" in text:

@@ -20,6 +20,7 @@ from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
 from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
 from drillkit.model.units import format_duration
+from drillkit.secrets import excerpt
 
 CLOCK_SLACK_S = 60.0
 """So much younger than the disruption restored data may be: the original was written to meanwhile."""
@@ -264,7 +265,7 @@ def _http(host: Context, copy: Copy, check: StepCheck) -> Look:
     answer = fetch(url, min(10.0, max(1.0, host.deadline.left())))
     if check.expect is None or not 200 <= answer.status < 300:
         return Look(str(answer.status), why=url)
-    return Look(as_number(answer.text.strip()[:2000]), why=url)
+    return Look(as_number(excerpt(answer.text.strip(), 2000)), why=url)
 
 
 def _service(check: StepCheck) -> str:
@@ -291,7 +292,7 @@ def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
         return Look(ended.code, why="" if ended.code == 0 else ended.last_line)
     if ended.code != 0:
         raise UsageError(f"`{check.command[0]}` ended with {ended.code}: {ended.last_line}")
-    return Look(as_number(ended.output.decode(errors="replace").strip()[:2000]))
+    return Look(as_number(excerpt(ended.output.strip(), 2000)))
 
 
 def _table(check: StepCheck) -> str:

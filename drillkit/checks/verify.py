@@ -32,7 +32,7 @@ from drillkit.model.errors import (
 )
 from drillkit.model.evidence import Check, Evidence
 from drillkit.model.permissions import Permission
-from drillkit.secrets.encoding import capped
+from drillkit.secrets.excerpt import shortened
 
 RETRY_CAP_S = 5.0
 UNTOUCHED = "says nothing about restored data: "
@@ -110,7 +110,7 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         except Refused:
             raise
         except DrillError as error:
-            why = capped(str(error), WHY_KEPT)
+            why = shortened(str(error), WHY_KEPT)
             last = Result(Check(name, purpose, value, op, None, why), ())
             lasting = isinstance(error, Denied | Invalid) or (
                 isinstance(error, Absent) and kind.reads_database
@@ -141,10 +141,10 @@ def _kept(check: Check) -> Check:
     """The check with as much of what it found as is kept. Where the rest decides, it is unread: the
     record alone must show whether it passed.
     """
-    check = replace(check, why=capped(check.why, WHY_KEPT))
+    check = replace(check, why=shortened(check.why, WHY_KEPT))
     if not isinstance(check.found, str) or len(check.found) <= FOUND_KEPT:
         return check
-    cut = replace(check, found=capped(check.found, FOUND_KEPT))
+    cut = replace(check, found=shortened(check.found, FOUND_KEPT))
     if passes(cut) == passes(check):
         return cut
     why = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from drillkit.model.errors import CallError, Denied, Invalid, Unanswered, Unreachable
-from drillkit.secrets import Login
+from drillkit.secrets import Login, excerpt
 
 CONNECT_S = 5.0
 MOST_BYTES = 64 * 1024 * 1024
@@ -70,7 +70,7 @@ class RedisSession:
                 return None if int(rest) < 0 else [self._read() for _ in range(int(rest))]
             case b"-":
                 raise _refusal(rest.decode(errors="replace"), self._said)
-        raise ValueError(f"it does not speak Redis' protocol: {line[:40]!r}")
+        raise ValueError(f"it does not speak Redis' protocol: {excerpt(line, 40)!r}")
 
     def close(self) -> None:
         """End it."""

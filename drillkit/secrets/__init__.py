@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from drillkit.secrets.encoding import encodable
 from drillkit.secrets.environment import child_environment, plain_environment
+from drillkit.secrets.excerpt import excerpt
 from drillkit.secrets.naming import is_secret_name, named_literals
 from drillkit.secrets.redactor import HIDDEN, KNOWN, Redactor
 from drillkit.secrets.references import (
@@ -30,6 +31,7 @@ __all__ = [
     "Vault",
     "child_environment",
     "encodable",
+    "excerpt",
     "is_reference",
     "is_secret_name",
     "learn",

@@ -18,4 +18,9 @@ def capped(text: str, kept: int) -> str:
     """The beginning of a text of more than `kept` characters, and how much of it was cut."""
     if len(text) <= kept:
         return text
-    return f"{text[:kept]}... [cut: the first {kept:,} of {len(text):,} characters]"
+    return text[:kept] + cut_note(kept, len(text))
+
+
+def cut_note(kept: int, total: int) -> str:
+    """What stands behind a text that was cut."""
+    return f"... [cut: the first {kept:,} of {total:,} characters]"

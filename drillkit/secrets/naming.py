@@ -23,6 +23,9 @@ _ABOUT = (
 )
 """Ends of names that say something about a secret and do not hold it, such as `secretName`."""
 
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""Where a shell is and was."""
+
 
 @functools.cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -35,6 +38,8 @@ def is_secret_name(name: str) -> bool:
     """Whether a value of that name (a key, a header, an environment variable) is a secret. Names
     of resources, such as `secret/shop/web`, are none.
     """
+    if name in _FOLDERS:
+        return False
     secret, about = _patterns()
     return "/" not in name and secret.search(name) is not None and about.search(name) is None
 

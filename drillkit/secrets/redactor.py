@@ -21,6 +21,8 @@ every text.
 """
 SHORT = 8
 """Characters: a shorter value is hidden only where it stands for itself, not inside a word."""
+NAME_READ = 40
+"""Characters of a name before the word that makes it a secret's."""
 BASE64_LEAST = 8
 """Characters of base64 that are told from chance."""
 _TRIVIAL = frozenset({"true", "false", "null", "none", "http", "https", "localhost", "default"})
@@ -216,8 +218,11 @@ def is_literal(name: str, value: str) -> bool:
 
 def _hidden_value(found: re.Match[str]) -> str:
     """What stands for an assigned value. JSON stays JSON."""
-    if (name := found["name"]) is not None and not is_secret_name(name):
-        return found[0]
+    if (name := found["name"]) is not None:
+        written = found.string[max(0, found.start() - NAME_READ) : found.start()]
+        beginning = _compiled(r"[\w-]*\Z").search(written)
+        if not is_secret_name((beginning[0] if beginning else "") + name):
+            return found[0]
     quote = found["quote"] or found["json"] or ""
     return f"{found['before']}{quote}{HIDDEN}{quote}"
 
@@ -240,7 +245,8 @@ def _forms(value: str) -> set[str]:
             escaped |= set(_escaped(once))  # JSON inside JSON, the repr of a repr
         found |= escaped | set(_quoted(text))
     for text in {plain, value}:
-        found |= set(_base64(text.encode(errors="surrogateescape")))
+        raw = text.encode(errors="surrogateescape")
+        found |= {*_base64(raw), raw.hex(), raw.hex().upper()}
     return {form for form in found if len(form) >= SHORTEST}
 
 
@@ -256,13 +262,25 @@ def _escaped(text: str) -> Iterator[str]:
     yield html.escape(text)
     yield html.escape(text, quote=False)
     yield html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+    yield html.escape(text).replace("&#x27;", "&apos;")
+    yield html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
+    yield re.sub(r"\\u[0-9a-f]{4}", _in_capitals, json.dumps(text)[1:-1])  # Java, .NET
+    yield re.sub(r"\\u00([0-9a-f]{2})", _in_capitals, json.dumps(text)[1:-1]).replace(
+        "\\u00", "\\x"
+    )  # YAML
+    yield text.replace("'", "'\\''")  # a shell's words, as `set -x` shows them
+    yield text.replace("'", "'\"'\"'")
+
+
+def _in_capitals(found: re.Match[str]) -> str:
+    return found[0][:2] + found[0][2:].upper()
 
 
 def _quoted(text: str) -> Iterator[str]:
     from urllib.parse import quote, quote_plus
 
     raw = text.encode(errors="surrogateescape")
-    for form in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
+    for form in (quote(raw), quote(raw, safe=""), quote_plus(raw), quote(quote(raw, safe=""))):
         yield form
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import json
+import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,14 @@ FORMS: dict[str, Callable[[str], str]] = {
     "json in json": lambda value: json.dumps(json.dumps(value)),
     "html": html.escape,
     "html, quotes left": lambda value: html.escape(value, quote=False),
+    "html, all named": lambda value: html.escape(value).replace("&#x27;", "&apos;"),
+    "xml in ascii": lambda value: html.escape(value).encode("ascii", "xmlcharrefreplace").decode(),
+    "java": lambda value: json.dumps(value).replace("\\u00e9", "\\u00E9"),
+    "yaml": lambda value: yaml.safe_dump(value, default_style='"', width=1000),
+    "a shell's words": shlex.quote,
+    "set -x": lambda value: "'" + value.replace("'", "'\\''") + "'",
+    "hex": lambda value: value.encode().hex(),
+    "url in url": lambda value: quote(quote(value, safe="")),
     "url": quote,
     "url, slashes too": lambda value: quote(value, safe=""),
     "form": quote_plus,
@@ -50,7 +60,7 @@ def test_a_known_value_is_hidden_in_every_form(form: str) -> None:
 
 @given(
     value=st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=40).filter(
-        lambda text: len(text.strip()) >= 8 and text.strip() == text
+        lambda text: len(text.strip()) >= 8 and text.strip() == text and text not in HIDDEN
     ),
     form=st.sampled_from([name for name in FORMS if "base64" not in name and "basic" not in name]),
 )
@@ -164,7 +174,18 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["secretName", "tokenFile", "secret/a/b", "author", "passenger", "password_file", "key"]
+    "name",
+    [
+        *("secretName", "tokenFile", "secret/a/b", "author", "passenger", "password_file", "key"),
+        *("PWD", "OLDPWD"),
+    ],
 )
 def test_names_of_other_things(name: str) -> None:
     assert not is_secret_name(name)
+
+
+def test_the_folders_of_a_shell_are_shown_and_what_only_ends_like_them_is_not() -> None:
+    text = "PWD=/srv/shop\nOLDPWD=/home/shop\nDB_PWD=hunter2hunter2\n--pwd hunter3hunter3\n"
+    assert Redactor().foreign(text) == (
+        f"PWD=/srv/shop\nOLDPWD=/home/shop\nDB_PWD={HIDDEN}\n--pwd {HIDDEN}\n"
+    )

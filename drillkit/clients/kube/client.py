@@ -19,6 +19,7 @@ from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
 from drillkit.model.permissions import Permission
+from drillkit.secrets import excerpt
 
 A = TypeVar("A")
 READ_ATTEMPTS = 4
@@ -45,7 +46,11 @@ def _emulated(metadata: Mapping[str, Any]) -> tuple[str, ...]:
         found = json.loads(written)
     except ValueError:
         found = None
-    texts = found if isinstance(found, list) and found else [f"the cluster says: {written[:200]}"]
+    texts = (
+        found
+        if isinstance(found, list) and found
+        else [f"the cluster says: {excerpt(written, 200)}"]
+    )
     return tuple(str(text) for text in texts)
 
 

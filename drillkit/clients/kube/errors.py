@@ -18,7 +18,10 @@ from drillkit.model.errors import (
     Throttled,
     Unavailable,
 )
+from drillkit.secrets import excerpt
 
+SAID_KEPT = 1000
+"""Characters of what the API server, or whoever answers in its place, says."""
 NO_SUCH_GROUP = b"404 page not found"
 """In plain text, without a Status: nobody serves that API group."""
 NO_SUCH_RESOURCE = "the server could not find the requested resource"
@@ -29,9 +32,9 @@ def refusal(answer: Response, asked: str, who: str) -> CallError:
     are known there.
     """
     status = _status(answer)
-    said = str(
-        status.get("message") or answer.content[:200].decode(errors="replace") or "no reason given"
-    ).strip()
+    told = status.get("message") or answer.content
+    written = told if isinstance(told, bytes) else str(told)
+    said = excerpt(written, SAID_KEPT).strip() or "no reason given"
     return _KINDS.get(answer.status, _other)(answer, status, said, asked, who)
 
 
@@ -44,8 +47,14 @@ def _status(answer: Response) -> Mapping[str, Any]:
 
 
 def causes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The causes of a Status object."""
-    return list((status.get("details") or {}).get("causes") or [])
+    """The causes of a Status object; none where a proxy's answer has another shape."""
+    found = _details(status).get("causes")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _details(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = status.get("details")
+    return found if isinstance(found, dict) else {}
 
 
 def _unauthorized(
@@ -93,7 +102,10 @@ def _conflict(
 def _invalid(
     answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
-    told = "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5])
+    told = excerpt(
+        "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5]),
+        SAID_KEPT,
+    )
     return Invalid(f"cannot {asked}: the API server calls the request invalid: {told or said}")
 
 
@@ -102,7 +114,9 @@ def _too_many(
 ) -> CallError:
     budget = [c for c in causes(status) if c.get("reason") == "DisruptionBudget"]
     if budget:
-        return Blocked(f"cannot {asked} now: {budget[0].get('message', said)}")
+        return Blocked(
+            f"cannot {asked} now: {excerpt(str(budget[0].get('message', said)), SAID_KEPT)}"
+        )
     if "disruption budget" in said:
         return Blocked(f"cannot {asked} now: {said}")
     error = Throttled(f"cannot {asked} now: too many calls ({said})")
@@ -111,12 +125,10 @@ def _too_many(
 
 
 def _retry_after(answer: Response, status: Mapping[str, Any]) -> float | None:
-    wish = answer.headers.get("retry-after") or (status.get("details") or {}).get(
-        "retryAfterSeconds"
-    )
+    wish = answer.headers.get("retry-after") or _details(status).get("retryAfterSeconds")
     try:
         return float(wish) if wish is not None else None
-    except ValueError:  # a date: rare enough to fall back on our own backoff
+    except (ValueError, TypeError):  # a date: rare enough to fall back on our own backoff
         return None
 
 

@@ -14,6 +14,7 @@ from drillkit.clock import utc
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
 from drillkit.model.errors import Absent, Conflict
+from drillkit.secrets import excerpt
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
@@ -216,7 +217,7 @@ def create_event(
         },
         "involvedObject": _reference(about, undo.namespace),
         "reason": reason,
-        "message": message[:1024],
+        "message": excerpt(message, 1024),
         "type": "Warning" if warning else "Normal",
         "source": {"component": "drillkit"},
         "reportingComponent": "drillkit.dev/drillkit",

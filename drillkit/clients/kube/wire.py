@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from drillkit import __version__
-from drillkit.model.errors import Denied, Unanswered, Unreachable
+from drillkit.model.errors import Denied, Invalid, Unanswered, Unreachable
+from drillkit.secrets import excerpt
 
 if TYPE_CHECKING:
-    from urllib3 import PoolManager
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 CONNECT_S = 3.0
 READ_S = 15.0
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one answer: a page of a list, a log's end, what a service says through the API server."""
 EFFECTS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods that may change something."""
 
@@ -36,7 +39,7 @@ class Response:
         try:
             return json.loads(self.content)
         except ValueError as error:
-            text = self.content[:120].decode(errors="replace").strip()
+            text = excerpt(self.content, 120).strip()
             raise Unanswered(
                 f"expected JSON from the API server, found {text!r} (status {self.status}); is a "
                 "proxy in between?"
@@ -111,7 +114,9 @@ class PoolTransport:
                 retries=False,
                 redirect=False,
                 timeout=timeout,
+                preload_content=False,
             )
+            content = _bounded(found)
         except HTTPError as error:
             raise _mapped(error, self._host, timeout_s) from error
         except ValueError:
@@ -120,7 +125,26 @@ class PoolTransport:
                 f"{self._host}: the request cannot be written as HTTP: a header or the path holds "
                 "characters that it does not allow"
             ) from None
-        return Response(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)
+        if content is None:
+            much = (
+                f"{self._host}: expected at most {MOST_BYTES // 2**20} MiB of an answer, more came"
+            )
+            raise Invalid(much) if method == "GET" else Unanswered(much)
+        return Response(found.status, {k.lower(): v for k, v in found.headers.items()}, content)
+
+
+def _bounded(found: BaseHTTPResponse) -> bytes | None:
+    """The body; None when there is more than MOST_BYTES of it: it is not read to its end."""
+    parts: list[bytes] = []
+    left = MOST_BYTES
+    for part in found.stream(64 * 1024, decode_content=True):
+        left -= len(part)
+        if left < 0:
+            found.close()
+            return None
+        parts.append(part)
+    found.release_conn()
+    return b"".join(parts)
 
 
 def _mapped(error: Exception, host: str, timeout_s: float) -> Unreachable | Unanswered | Denied:

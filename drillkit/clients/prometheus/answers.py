@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus, QueryRejected
+from drillkit.secrets import excerpt
 
 MAX_SERIES = 20_000
 
@@ -47,18 +48,14 @@ def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...
             raise HalfAnswer(
                 f"cannot {asked} at {where}: the answer broke off after {len(content):,} bytes"
             ) from error
-        what = (
-            "a page of HTML (a login?)"
-            if text == b"<"
-            else f"{content[:60].decode(errors='replace')!r}"
-        )
+        what = "a page of HTML (a login?)" if text == b"<" else repr(excerpt(content, 60))
         raise NotPrometheus(f"cannot {asked} at {where}: expected JSON, found {what}") from error
     if not isinstance(found, dict) or "status" not in found:
         raise NotPrometheus(
             f"cannot {asked} at {where}: expected an answer of Prometheus' API, found other JSON"
         )
     if found["status"] != "success":
-        raise QueryRejected(f"cannot {asked} at {where}: {str(found.get('error'))[:200]}")
+        raise QueryRejected(f"cannot {asked} at {where}: {excerpt(str(found.get('error')), 200)}")
     warnings = tuple(str(w) for w in found.get("warnings") or ())
     return found.get("data"), warnings
 

@@ -15,7 +15,7 @@ from drillkit.model.errors import (
     Unanswered,
     Unavailable,
 )
-from drillkit.secrets import KNOWN
+from drillkit.secrets import KNOWN, excerpt
 
 SAID = 200
 """Characters of the other side's words that a message repeats."""
@@ -92,8 +92,8 @@ def _said(content: bytes) -> str:
         found = json.loads(content)
         text = str(found.get("error") or found) if isinstance(found, dict) else str(found)
     except ValueError:
-        text = content[: 4 * SAID].decode(errors="replace")
-    return " ".join(text.split())[:SAID] or "no reason given"
+        text = content.decode(errors="replace")
+    return excerpt(" ".join(text.split()), SAID) or "no reason given"
 
 
 def transport_error(error: Exception, where: str, limit_s: float) -> CallError:
@@ -136,4 +136,4 @@ def _root(error: BaseException) -> str:
         seen = deeper
     if isinstance(seen, OSError) and seen.strerror:
         return seen.strerror
-    return str(seen)[:SAID] or type(seen).__name__
+    return excerpt(str(seen), SAID) or type(seen).__name__

@@ -19,6 +19,7 @@ from drillkit.clients.velero.state import phase_of
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Denied, Unanswered, Unavailable, Unreachable
+from drillkit.secrets import excerpt
 
 if TYPE_CHECKING:
     from drillkit.clients.kube import Kube
@@ -145,7 +146,7 @@ def as_json(content: bytes, what: str) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
-        raise Unanswered(f"{what}: expected JSON, found {content[:60]!r}") from error
+        raise Unanswered(f"{what}: expected JSON, found {excerpt(content, 60)!r}") from error
 
 
 def told(results: Mapping[str, Any], *, limit: int = 5) -> str:

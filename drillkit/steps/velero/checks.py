@@ -16,6 +16,7 @@ from drillkit.clients.kube.resources import CONFIGMAPS, SECRETS
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, Unanswered, UsageError
 from drillkit.model.evidence import RecoveryPoint
+from drillkit.secrets import excerpt
 
 AUTHENTIC = "authentic"
 TEXT_LIMIT = 2000
@@ -54,7 +55,7 @@ def _http(kube: Kube, scratches: list[str], check: StepCheck) -> Look:
     where = f"service/{scratch}/{service}{path}"
     if check.expect is None or not 200 <= answer.status < 300:
         return Look(str(answer.status), why=where)
-    return Look(as_number(answer.content.decode(errors="replace").strip()[:TEXT_LIMIT]), why=where)
+    return Look(as_number(excerpt(answer.content.strip(), TEXT_LIMIT)), why=where)
 
 
 def _canary(

@@ -16,6 +16,7 @@ from drillkit.clock import DeadlineOver
 from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.evidence import Check
+from drillkit.secrets import excerpt
 from drillkit.steps.base import Act
 from drillkit.steps.rds.restore import expires
 from drillkit.steps.velero.names import named
@@ -134,7 +135,9 @@ def _ended(act: Act, velero: Velero, undo: DeleteObject) -> tuple[bool, str]:
     what = f"{undo.resource} to end (is its image there, and may it run?)"
     pod = act.wait(look, every_s=0.25, limit_s=LIMIT_S, what=what)
     said = velero.kube.log(undo.name, undo.namespace, tail=3).strip().splitlines()
-    return pod["status"]["phase"] == "Succeeded", said[-1][:200] if said else "it said nothing"
+    return pod["status"]["phase"] == "Succeeded", excerpt(
+        said[-1], 200
+    ) if said else "it said nothing"
 
 
 def still_sealed(act: Act, velero: Velero, scratches: Sequence[str]) -> None:

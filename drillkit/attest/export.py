@@ -33,6 +33,7 @@ from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import RunOpened
+from drillkit.model.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
@@ -83,16 +84,14 @@ def read_rules(text: str, where: str) -> Rules:
     """Rules from YAML: `replace: [{text: shop.example.com, as: host}, {pattern: 'i-[0-9a-f]+', as:
     instance}]` and `drop: [attachments/*]`. Raises UsageError.
     """
-    import yaml
-
     try:
-        raw = yaml.safe_load(text) or {}
+        raw = load_yaml(text) or {}
         unknown = set(raw) - {"replace", "drop"}
         if unknown:
             raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
         rules = tuple(_rule(each) for each in raw.get("replace", ()))
         return Rules(rules, tuple(str(each) for each in raw.get("drop", ())))
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         raise UsageError(
             f"{where}: expected `replace` (each with `as` and one of `text`, `pattern`) and "
             f"`drop`; {error}"

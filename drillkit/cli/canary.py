@@ -66,7 +66,7 @@ def install(
     if instance is not None:
         _install_sql(target, instance, name, apply=apply, yes=yes)
         return
-    chosen = chosen_target("canary install", target)
+    chosen = chosen_target(target)
     where = _needed(namespace)
     confirm(
         chosen, f"install the heartbeat `{name}` in namespace {where} of {chosen.name}", yes=yes
@@ -93,7 +93,7 @@ def status(target: str | None, namespace: str | None, name: str) -> int:
     from drillkit.clients.canary import install as heartbeat
     from drillkit.model.units import format_duration
 
-    clients = connected(chosen_target("canary status", target))
+    clients = connected(chosen_target(target))
     found = heartbeat.standing(clients.kube, _needed(namespace), name)
     if found.beat is None or found.age_s is None:
         click.echo(f"{name}: {found.state}")
@@ -119,7 +119,7 @@ def remove(target: str | None, namespace: str | None, name: str, yes: bool) -> N
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clients.canary import install as heartbeat
 
-    chosen = chosen_target("canary remove", target)
+    chosen = chosen_target(target)
     where = _needed(namespace)
     confirm(
         chosen, f"remove the heartbeat `{name}` from namespace {where} of {chosen.name}", yes=yes
@@ -143,7 +143,7 @@ def _install_sql(target: str | None, instance: str, name: str, *, apply: bool, y
     if not apply:
         click.echo(heartbeat.sql(name), nl=False)
         return
-    chosen = chosen_target("canary install --sql", target)
+    chosen = chosen_target(target)
     confirm(
         chosen, f"create the table of heartbeat `{name}` in {instance} of {chosen.name}", yes=yes
     )

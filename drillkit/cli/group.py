@@ -97,6 +97,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "watch": ("drillkit.cli.watch:watch", _STEADY, "Watch SLOs after a change; ends like a drill."),
     "sandbox": ("drillkit.cli.sandbox:sandbox", _PLACES, "A local cluster to practise on."),
+    "target": (
+        "drillkit.cli.target:target",
+        _PLACES,
+        "Check a target before the first run, or add one.",
+    ),
     "version": (
         "drillkit.cli.version:version",
         _PLACES,

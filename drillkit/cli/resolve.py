@@ -51,6 +51,7 @@ def ask(
 
     `need`: without a target there is nothing to do.
     """
+    from drillkit.cli.targets import typed
     from drillkit.spec import choose_target, find_roots, open_drill, parse, parse_sets
 
     roots = find_roots()
@@ -60,7 +61,7 @@ def ask(
     chosen = None
     own = parsed.target_name(given)
     if need or target or own:
-        chosen = choose_target(parsed.name, source.roots, option=target, own=own)
+        chosen = choose_target(typed(), source.roots, option=target, own=own)
     return Asked(parsed, source.roots, given, chosen)
 
 

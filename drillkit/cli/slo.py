@@ -129,7 +129,7 @@ def check(
     ]  # a refused document ends here, before anything is asked
     when, window = _moment(at), _duration(over, "--over")
     standings: list[SloStatus] = []
-    with opened(names[0], target, prometheus, scrape) as server:
+    with opened(target, prometheus, scrape) as server:
         offset_s = server.clock_offset_s() if when is None else 0.0
         for each in found:
             # Now is one interval ago: by then every target has been scraped and stored.
@@ -208,28 +208,24 @@ def _duration(text: str | None, option: str) -> timedelta | None:
 
 
 @contextlib.contextmanager
-def opened(
-    what: str, target: str | None, url: str | None, scrape: str | None
-) -> Iterator[Prometheus]:
+def opened(target: str | None, url: str | None, scrape: str | None) -> Iterator[Prometheus]:
     """The metrics server that the options choose. Raises UsageError."""
     from drillkit.clients.prometheus import open_prometheus
     from drillkit.clock import SystemClock
 
-    chosen, server = server_target(what, target, url, scrape)
+    chosen, server = server_target(target, url, scrape)
     yield open_prometheus(server, SystemClock(), aws=chosen.aws)
 
 
 def server_target(
-    what: str, target: str | None, url: str | None, scrape: str | None
+    target: str | None, url: str | None, scrape: str | None
 ) -> tuple[Target, PrometheusTarget]:
     """The target, and how its metrics server is reached. Raises UsageError, SpecError."""
     from drillkit.model.drill import PrometheusTarget, Target
     from drillkit.model.errors import UsageError
 
     every = _duration(scrape, "--scrape")
-    chosen = (
-        Target(name="prometheus") if url is not None and target is None else _standing(what, target)
-    )
+    chosen = Target(name="prometheus") if url is not None and target is None else _standing(target)
     known = chosen.prometheus
     if url is not None:
         known = replace(known, url=url) if known is not None else PrometheusTarget(url=url)
@@ -242,13 +238,14 @@ def server_target(
     return replace(chosen, prometheus=known), known
 
 
-def _standing(what: str, option: str | None) -> Target:
+def _standing(option: str | None) -> Target:
     """The chosen target; one that drillkit launches must be up already."""
+    from drillkit.cli.targets import typed
     from drillkit.model.errors import UsageError
     from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
 
-    target = choose_target(what, find_roots(), option=option).target
+    target = choose_target(typed(), find_roots(), option=option).target
     if target.launch is None:
         return target
     endpoints = standing(target)

@@ -34,7 +34,7 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
         limit_s = parse_duration(limit).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--limit") from error
-    chosen, clock = chosen_target("sweep", target), SystemClock()
+    chosen, clock = chosen_target(target), SystemClock()
     clients = connected(chosen)
     found, unread = expired(clients, clock)
     for why in unread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,12 @@ OPTION = click.option("--target", "-t", metavar="NAME", help="Where; see targets
 YES = click.option("--yes", is_flag=True, help="Do it without asking.")
 
 
-def chosen_target(what: str, option: str | None) -> Target:
+def typed() -> str:
+    """What was typed behind `drillkit`, so that a line to type repeats all of it."""
+    return shlex.join(sys.argv[1:])
+
+
+def chosen_target(option: str | None) -> Target:
     """The chosen target; one that drillkit launches must be up already. Raises UsageError,
     SpecError.
     """
@@ -23,7 +29,7 @@ def chosen_target(what: str, option: str | None) -> Target:
     from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
 
-    target = choose_target(what, find_roots(), option=option).target
+    target = choose_target(typed(), find_roots(), option=option).target
     if target.launch is None:
         return target
     endpoints = standing(target)

@@ -67,7 +67,7 @@ def watch(
     time = _duration(length, "--for")
     assert time is not None
     drill = _drill(found, time, burn, change, owner)
-    standing, _ = server_target(slos[0], target, prometheus, scrape)
+    standing, _ = server_target(target, prometheus, scrape)
     # Nothing is touched, so nothing is locked, and no cluster or account is looked at.
     standing = replace(standing, kubernetes=None, launch=None)
     return tell(_run(drill, found, standing, out, as_json), as_json=as_json)

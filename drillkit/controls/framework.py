@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from drillkit.model.errors import UsageError
+from drillkit.model.yaml_text import load_yaml
 
 Need: TypeAlias = Literal[
     "restore", "objectives", "disruption", "switchover", "segregated", "cadence", "followed-up"
@@ -73,15 +74,13 @@ def framework(name: str) -> Framework:
 
 def parse(text: str, name: str, where: str) -> Framework:
     """A framework from YAML. Raises UsageError naming what does not fit."""
-    import yaml
-
     try:
-        raw = yaml.safe_load(text)
+        raw = load_yaml(text)
         controls = tuple(_control(each) for each in raw["controls"])
         if not controls:
             raise ValueError("no controls")
         return Framework(name, str(raw["title"]), str(raw.get("source", "")), controls)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"{where}: expected `title` and `controls` of `id`, `asks`, `needs`; {error!r}"
         ) from error

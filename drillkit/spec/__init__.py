@@ -3,7 +3,7 @@
 roots = find_roots()
 source = open_drill("pod-delete", roots, sets)   # a drill, or an experiment wrapped in one
 parsed = parse(source)                           # structure; raises SpecError with every mistake
-chosen = choose_target("pod-delete", roots, option=None, own=parsed.target_name(sets))
+chosen = choose_target("run pod-delete", roots, option=None, own=parsed.target_name(sets))
 drill = parsed.resolve(sets, target, run)        # everything put in and checked
 """
 

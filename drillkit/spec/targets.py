@@ -208,7 +208,7 @@ def _in_order(roots: Roots) -> list[Root]:
 
 
 def choose_target(
-    drill: str,
+    command: str,
     roots: Roots,
     *,
     option: str | None = None,
@@ -218,8 +218,8 @@ def choose_target(
     """The target of a run: `--target`, the drill's own, DRILLKIT_TARGET, the project's default;
     never a guess.
 
-    `drill` is what the user typed (for the line to type), `option` the value of `--target`, `own`
-    the target that the drill names. Raises UsageError when none is named or it is unknown,
+    `command` is what the user typed, such as `run pod-delete` (for the line to type), `option` the
+    value of `--target`, `own` the target that the drill names. Raises UsageError when none is named or it is unknown,
     SpecError for a broken targets.yaml.
     """
     default = roots.default_target
@@ -236,7 +236,7 @@ def choose_target(
         raise UsageError(
             f"no target: expected --target, `target:` in the drill, {VARIABLE} or a default in "
             f"drillkit.yaml; known targets: {', '.join(known) or 'none'}\n"
-            f"type: drillkit run {drill} --target {example}"
+            f"type: drillkit {command} --target {example}"
         )
     if name not in known:
         files = ", ".join(shown(root.targets) for root in _in_order(roots))

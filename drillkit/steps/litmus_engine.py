@@ -24,6 +24,7 @@ from drillkit.clients.kube.resources import (
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check
 from drillkit.model.prospect import Prospect
+from drillkit.model.yaml_text import load_yaml
 from drillkit.steps.base import Act, Kind
 
 if TYPE_CHECKING:
@@ -124,12 +125,10 @@ def _load(arguments: LitmusEngineArguments) -> Object:
         raise SpecError([Mistake("with", "", "expected exactly one of `manifest` and `engine`")])
     where, engine = "with.engine", dict(arguments.engine)
     if arguments.manifest:
-        import yaml
-
         where = arguments.manifest
         try:
-            found = yaml.safe_load(Path(where).expanduser().read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+            found = load_yaml(Path(where).expanduser().read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise SpecError([Mistake(where, "", f"expected a ChaosEngine: {error}")]) from error
         engine = found if isinstance(found, dict) else {}
     mistakes = list(_mistakes(engine))

@@ -163,7 +163,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         drill = drill or drill_with()
         clock = FastClock()
         fake = Server(clock)
-        monkeypatch.setattr(module, "open_prometheus", lambda target, clock, limit_s, before, aws: fake)
+        monkeypatch.setattr(
+            module, "open_prometheus", lambda target, clock, limit_s, before, aws: fake
+        )
         gate = ClosingGate()
         journal = Journal(tmp_path / "journal.jsonl", clock=clock, fence=gate)
         stopper = Stopper(journal, gate)

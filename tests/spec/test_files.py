@@ -159,7 +159,7 @@ def test_without_any_target_the_line_to_type_is_shown(home: Path) -> None:
     with pytest.raises(
         UsageError, match="type: drillkit run pod-delete --target sandbox"
     ) as caught:
-        choose_target("pod-delete", find_roots(), environ={})
+        choose_target("run pod-delete", find_roots(), environ={})
     assert caught.value.exit_code == 2
     with pytest.raises(
         UsageError, match=r"no target `sandbx` \(--target\); did you mean `sandbox`\?"

@@ -20,6 +20,7 @@ from drillkit.model.effects import Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
 from drillkit.model.evidence import Evidence
 from drillkit.model.records import Entry, PlannedEffect
+from drillkit.model.yaml_text import load_yaml
 from drillkit.secrets import KNOWN, is_secret_name
 
 if TYPE_CHECKING:
@@ -161,11 +162,9 @@ class _Listener:
 
 def read_experiment(path: Path) -> Mapping[str, Any]:
     """An experiment's file, YAML or JSON. Raises Invalid when it is gone or is no mapping."""
-    import yaml
-
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML, too
-    except (OSError, yaml.YAMLError) as error:
+        data = load_yaml(path.read_text(encoding="utf-8"))  # JSON is YAML, too
+    except (OSError, ValueError) as error:
         why = (
             f"{path}: {error}; the rollbacks need its literal secrets. Put it back, or play them "
             "by hand"

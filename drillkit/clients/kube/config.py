@@ -21,6 +21,7 @@ from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
 from drillkit.clients.proxies import proxy_of
 from drillkit.model.drill import KubernetesTarget
 from drillkit.model.errors import Denied, TargetError, UsageError
+from drillkit.model.yaml_text import load_yaml
 from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line
 from drillkit.secrets.encoding import capped
 
@@ -104,7 +105,6 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str, Kubeconfig] |
     """What is to be known without the official client, who we are, and what makes a kubeconfig for
     others; None where that client is needed.
     """
-    import yaml
 
     from drillkit.clients.kube.kubeconfig import plain
 
@@ -119,7 +119,7 @@ def _plainly(files: str, context: str | None) -> tuple[Plain, str, Kubeconfig] |
         user = _named(documents[0], "user", entry.get("user"))
         cluster = _named(documents[0], "cluster", entry.get("cluster"))
         found = plain(cluster, user, os.path.dirname(os.path.abspath(files)))
-    except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
+    except (TargetError, OSError, KeyError, TypeError, AttributeError):
         return None  # what is wrong with it is told by whoever can read all of them
     if found is None:
         return None
@@ -249,24 +249,38 @@ def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping
     return known, current
 
 
+def contexts(target: KubernetesTarget) -> tuple[tuple[str, ...], str]:
+    """Names of the contexts that a target's kubeconfig has, and the current one; none in a pod with
+    a service account. Raises TargetError.
+    """
+    files = _files(target)
+    if files is None:
+        return (), ""
+    try:
+        known, current = _contexts(list(_documents(files)))
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise TargetError(f"{files}: expected a kubeconfig, found none ({error})") from error
+    return tuple(known), current
+
+
 def current_context(files: str) -> str | None:
     """Name of the current context of kubeconfigs joined by ':'; None where there is none, or the
     files cannot be read: what is wrong is told in full when they are used.
     """
-    import yaml
 
     try:
         known, current = _contexts(list(_documents(files)))
-    except (TargetError, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError):
+    except (TargetError, OSError, KeyError, TypeError, AttributeError):
         return None
     return current if current in known else None
 
 
 def _documents(files: str) -> Iterator[Mapping[str, Any]]:
-    import yaml
-
     for path in files.split(os.pathsep):
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        try:
+            data = load_yaml(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise TargetError(f"{path}: no kubeconfig that can be used: {error}") from error
         if not isinstance(data, dict):
             raise TargetError(f"{path}: expected a kubeconfig, found {type(data).__name__}")
         yield data

@@ -76,6 +76,7 @@ HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", kind="Horizonta
 PDBS = Resource("policy", "v1", "poddisruptionbudgets", kind="PodDisruptionBudget")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", kind="Lease")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", kind="EndpointSlice")
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", kind="Ingress")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", kind="NetworkPolicy")
 CRDS = Resource(
     "apiextensions.k8s.io",

@@ -1,0 +1,208 @@
+"""Looks at a target before anybody runs a drill on it: reach, identity, clocks, permissions, and
+the health of what drills depend on. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Literal
+
+from drillkit.clients import Clients
+from drillkit.clients.http_get import fetch
+from drillkit.clients.kube.permissions import of_every_run
+from drillkit.clients.kube.resources import NAMESPACES
+from drillkit.clients.prometheus import open_prometheus
+from drillkit.clients.velero import Velero
+from drillkit.clients.velero.resources import LOCATIONS
+from drillkit.clock import Clock, utc
+from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.units import format_duration
+from drillkit.secrets import is_reference, resolve
+
+CLOCKS_APART_S = 2.0
+"""Clocks that are further apart make RPOs uncertain by as much."""
+ANSWER_S = 5.0
+STALE = timedelta(days=2)
+"""A newest good backup that is older than this is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found about one thing."""
+
+    about: str
+    state: Literal["ok", "note", "wrong"]
+    """`wrong` keeps a run from starting, or from being believed."""
+    said: str
+    mend: str = ""
+    """What to do about it."""
+
+
+def check_target(target: Target, clients: Clients, clock: Clock) -> Iterator[Look]:
+    """Look at everything that the target names. Nothing is changed; what cannot be asked is
+    `wrong`.
+    """
+    if target.kubernetes is not None:
+        yield from _cluster(target.kubernetes, clients)
+    if target.aws is not None:
+        yield from _guarded("AWS", lambda: _account(clients))
+    if target.prometheus is not None:
+        yield from _guarded("Prometheus", lambda: _prometheus(target, clock))
+    for name, url in target.urls.items():
+        if url.startswith(("http://", "https://")):
+            yield from _guarded(f"URL {name}", partial(_url, name, url))
+    yield from _secrets(target)
+
+
+def _guarded(about: str, look: Callable[[], Iterator[Look]]) -> Iterator[Look]:
+    try:
+        yield from look()
+    except DrillError as error:
+        yield Look(about, "wrong", str(error))
+
+
+def _cluster(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+    try:
+        version, uid = clients.kube.server_version(), clients.verify_cluster()
+    except DrillError as error:
+        yield Look("cluster", "wrong", str(error))
+        return
+    yield Look("cluster", "ok", f"Kubernetes {version} answers, as {clients.kube.who}")
+    if kubernetes.cluster_uid:
+        yield Look("identity", "ok", f"it is the pinned cluster {uid}")
+    else:
+        yield Look(
+            "identity",
+            "note",
+            f"it is cluster {uid}, and the target pins none",
+            f"write `cluster_uid: {uid}` under `kubernetes`, so that no run reaches another one",
+        )
+    if clients.kube.emulated():
+        yield Look("cluster", "note", "it is a practice cluster: runs on it prove nothing real")
+    yield from _guarded("clock", lambda: _clock("the cluster's", clients.kube.clock_offset_s()))
+    yield from _guarded("namespace", lambda: _namespace(kubernetes, clients))
+    yield from _guarded("permissions", lambda: _permissions(kubernetes, clients))
+    yield from _guarded("Velero", lambda: _velero(clients))
+
+
+def _clock(whose: str, offset_s: float) -> Iterator[Look]:
+    apart = format_duration(round(abs(offset_s), 1))
+    if abs(offset_s) <= CLOCKS_APART_S:
+        yield Look("clock", "ok", f"{whose} clock is {apart} from this machine's")
+        return
+    yield Look(
+        "clock",
+        "note",
+        f"{whose} clock is {apart} {'ahead of' if offset_s > 0 else 'behind'} this machine's",
+        "synchronise both (NTP): an RPO is uncertain by what the clocks are apart",
+    )
+
+
+def _namespace(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+    name = kubernetes.namespace
+    if clients.kube.find(NAMESPACES, name) is not None:
+        yield Look("namespace", "ok", f"`{name}` is there for the lock of a run")
+        return
+    yield Look(
+        "namespace",
+        "wrong",
+        f"expected namespace `{name}` for the lock of a run, found none",
+        f"kubectl create namespace {name}, or name another one as `kubernetes.namespace`",
+    )
+
+
+def _permissions(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+    needed = of_every_run(kubernetes.namespace)
+    lacking = [each for each in needed if not clients.kube.may(each)]
+    for each in lacking:
+        yield Look(
+            "permissions",
+            "wrong",
+            f"not allowed to {each}" + (f" ({each.reason})" if each.reason else ""),
+            "grant it to the identity of this kubeconfig",
+        )
+    if not lacking:
+        yield Look("permissions", "ok", "what every run needs is allowed")
+
+
+def _velero(clients: Clients) -> Iterator[Look]:
+    if not clients.kube.serves(LOCATIONS):
+        yield Look("Velero", "note", "it is not installed; drills that restore with it cannot run")
+        return
+    places = sorted({each["metadata"]["namespace"] for each in clients.kube.list(LOCATIONS)})
+    if not places:
+        yield Look(
+            "Velero", "wrong", "it has no storage location", "velero backup-location create ..."
+        )
+    for place in places:
+        velero = Velero(clients.kube, place)
+        for location in velero.locations():
+            state: Literal["ok", "wrong"] = "ok" if location.available else "wrong"
+            said = f"storage location {place}/{location.name} is {location.why or 'available'}"
+            yield Look("Velero", state, said)
+        yield from _schedules(velero)
+
+
+def _schedules(velero: Velero) -> Iterator[Look]:
+    for schedule in velero.schedules():
+        name = str(schedule["metadata"]["name"])
+        if (schedule.get("spec") or {}).get("paused"):
+            yield Look("Velero", "note", f"schedule {name} is paused", "velero schedule unpause")
+            continue
+        state = velero.newest(name).good
+        at = state.started if state is not None else None
+        if at is None:
+            yield Look("Velero", "note", f"schedule {name} has no good backup yet")
+            continue
+        age = utc(velero.kube.clock.now()) - at
+        said = f"the newest good backup of schedule {name} is {format_duration(age)} old"
+        yield Look("Velero", "note" if age > STALE else "ok", said)
+
+
+def _account(clients: Clients) -> Iterator[Look]:
+    account = clients.verify_account()
+    yield Look("AWS", "ok", f"it is the pinned account {account} in {clients.aws.target.region}")
+    if (offset_s := clients.aws.clock_offset_s) is not None:
+        yield from _clock("AWS'", offset_s)
+
+
+def _prometheus(target: Target, clock: Clock) -> Iterator[Look]:
+    assert target.prometheus is not None
+    server = open_prometheus(target.prometheus, clock, aws=target.aws)
+    offset_s = server.clock_offset_s()
+    yield Look("Prometheus", "ok", f"{server.where} answers")
+    yield from _clock("Prometheus'", offset_s)
+    up = server.instant("count(up == 0) or vector(0)", clock.now() + offset_s)
+    down = int(up.series[0].samples[-1][1]) if up.series and up.series[0].samples else 0
+    if down:
+        yield Look("Prometheus", "note", f"{down} of its targets are down: look at /targets")
+    firing = server.firing()
+    names = ", ".join(sorted({each.name for each in firing})[:5])
+    yield Look("alerts", "ok", f"{len(firing)} fire now" + (f": {names}" if names else ""))
+
+
+def _url(name: str, url: str) -> Iterator[Look]:
+    status = fetch(url, ANSWER_S).status
+    state: Literal["ok", "note"] = "ok" if status < 500 else "note"
+    yield Look(f"URL {name}", state, f"{url} answers with {status}")
+
+
+def _secrets(target: Target) -> Iterator[Look]:
+    """Whether what the target refers to can be had here; the values are looked at by nobody."""
+    given: Mapping[str, str] = {
+        **{f"databases.{name}": value for name, value in target.databases.items()},
+        **({"canary_key": target.canary_key} if target.canary_key else {}),
+    }
+    for what, reference in given.items():
+        if not is_reference(reference) or reference.startswith("aws-secret:"):
+            continue
+        try:
+            resolve(reference, what)
+        except UsageError as error:
+            yield Look("secrets", "wrong", str(error))
+        else:
+            yield Look("secrets", "ok", f"{what}: {reference} is there")

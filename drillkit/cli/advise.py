@@ -63,7 +63,7 @@ def advise(
         _rules(as_json)
         return 0
     roots = find_roots()
-    chosen = chosen_target("advise", target)
+    chosen = chosen_target(target)
     known = Known(slos=_slos(roots), proven=_proven(roots, chosen.name), rpos=_rpos(roots))
     clients = connected(chosen)
     clients.fence.close("advise only looks")

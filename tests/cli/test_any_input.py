@@ -69,6 +69,7 @@ def commands() -> Iterator[list[str]]:
             yield ["init", name]
             yield ["init", "--folder", name]
         yield ["sweep", "-t", name]
+        yield ["advise", "-t", name]
         yield ["target", "check", name]
         yield ["target", "check", "nowhere", name]
         yield ["target", "add", name, "--context", name]

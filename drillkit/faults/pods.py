@@ -108,9 +108,14 @@ def delete_pods(
     if order == "random":
         say(session, f"chosen at random with seed {seed}: {', '.join(victims.names)}")
     grace_s = None if int(grace_period_s) < 0 else int(grace_period_s)
-    began = disrupted(session)
-    gone = [pod for pod in victims.chosen if _delete(session, pod, grace_s)]
-    if not gone:
+    began: float | None = None
+    gone = []
+    for pod in victims.chosen:
+        asked = session.clock.mono()
+        if _delete(session, pod, grace_s):
+            began = disrupted(session, asked) if began is None else began
+            gone.append(pod)
+    if began is None:
         raise StepFailed(
             f"{', '.join(victims.names)} were gone before they could be deleted: nothing was tested"
         )

@@ -79,6 +79,11 @@ class RunSummary:
         """
         return not self.emulated and self.exit_code in (0, 1)
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing was touched."""
+        return self.exit_code == 4
+
     def measures(self) -> Iterator[tuple[str, str, Measured]]:
         """(step, measure, number) of all steps."""
         for step in self.steps:

@@ -16,6 +16,7 @@ TOPICS = (
     "slos",
     "reports",
     "evidence",
+    "unattended",
     "extending",
     "architecture",
     "journal",

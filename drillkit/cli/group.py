@@ -79,6 +79,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "What is fragile before anything is broken, and how to mend it.",
     ),
     "due": ("drillkit.cli.due:due", _LOOK, "When each drill is to be rehearsed again."),
+    "schedule": (
+        "drillkit.cli.schedule:schedule",
+        _EVERYDAY,
+        "Print what to install so that a drill starts by itself.",
+    ),
     "list": ("drillkit.cli.list:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.show:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": (

@@ -11,6 +11,8 @@ import click
 from drillkit.cli.options import OUT, with_shared
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from drillkit.cli import resolve
     from drillkit.clients.prestart import Prestarted
     from drillkit.model.drill import Drill, Target
@@ -46,6 +48,19 @@ class Telling:
 @click.option(
     "--trigger", default="operator", metavar="TEXT", help="What started this, for the report."
 )
+@click.option(
+    "--scheduled",
+    is_flag=True,
+    help="A timer started this: pass over what is not due, say nothing while all is well.",
+)
+@click.option(
+    "--jitter", metavar="DURATION", help="First wait a random part of this (for many machines)."
+)
+@click.option(
+    "--github",
+    is_flag=True,
+    help="As a step of GitHub Actions: its summary, annotations and outputs.",
+)
 def run(
     name: str,
     target: str | None,
@@ -59,6 +74,9 @@ def run(
     recover_first: bool,
     wait: str | None,
     trigger: str,
+    scheduled: bool,
+    jitter: str | None,
+    github: bool,
 ) -> int:
     """Run a drill, or a Chaos Toolkit experiment as a drill of one step.
 
@@ -71,8 +89,15 @@ def run(
         return look_ahead(name, target, sets, var_files, as_json)
     from drillkit.clients.prestart import prestarted
 
-    with prestarted() as process:
-        return _run(
+    wait_s, jitter_s = _seconds(wait, "--wait"), _seconds(jitter, "--jitter")
+    if scheduled:
+        from drillkit.cli.unattended import passed_over
+
+        if passed_over(name, target, sets, var_files, out, jitter_s):
+            return 0
+        trigger = "schedule" if trigger == "operator" else trigger
+    with prestarted() as process, _silenced(scheduled):
+        finished = _run(
             name,
             target,
             sets,
@@ -81,10 +106,23 @@ def run(
             yes,
             Telling(as_json, quiet),
             recover_first,
-            _seconds(wait),
+            wait_s,
             trigger,
             process,
         )
+    from drillkit.cli.summary import tell
+
+    return tell(finished, as_json=as_json, quiet=quiet, scheduled=scheduled, github=github)
+
+
+def _silenced(on: bool) -> AbstractContextManager[object]:
+    from contextlib import nullcontext
+
+    if not on:
+        return nullcontext()
+    from drillkit.cli.unattended import silenced
+
+    return silenced()
 
 
 def _run(
@@ -99,9 +137,8 @@ def _run(
     wait_s: float,
     trigger: str,
     process: Prestarted | None,
-) -> int:
+) -> Finished:
     from drillkit.cli import resolve
-    from drillkit.cli.summary import tell
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
@@ -114,10 +151,7 @@ def _run(
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
-        finished = _execute(
-            asked, drill, standing, pid, names, out, telling, trigger, wait_s, process
-        )
-    return tell(finished, as_json=telling.as_json, quiet=telling.quiet)
+        return _execute(asked, drill, standing, pid, names, out, telling, trigger, wait_s, process)
 
 
 def _announce(asked: resolve.Asked) -> None:
@@ -131,7 +165,7 @@ def _announce(asked: resolve.Asked) -> None:
         click.secho(other, err=True, fg="yellow")
 
 
-def _seconds(text: str | None) -> float:
+def _seconds(text: str | None, option: str) -> float:
     from drillkit.model.units import parse_duration
 
     if text is None:
@@ -139,7 +173,7 @@ def _seconds(text: str | None) -> float:
     try:
         return parse_duration(text).total_seconds()
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--wait") from error
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _leftovers(target: Target, recover_first: bool) -> None:

@@ -22,8 +22,17 @@ FINDINGS = 8
 _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
 
 
-def tell(finished: Finished, *, as_json: bool, quiet: bool = False) -> int:
-    """Write the reports and say what came of the run, `quiet`: in few lines. The exit code."""
+def tell(
+    finished: Finished,
+    *,
+    as_json: bool,
+    quiet: bool = False,
+    scheduled: bool = False,
+    github: bool = False,
+) -> int:
+    """Write the reports and say what came of the run: `quiet`, in few lines; `scheduled`, only when
+    something is wrong; `github`, as a step of a workflow, too. The exit code.
+    """
     from drillkit.cli.sealing import write_and_seal
 
     try:
@@ -39,11 +48,48 @@ def tell(finished: Finished, *, as_json: bool, quiet: bool = False) -> int:
         _say(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", fg="red")
     if as_json:
         _print_json(verdict, paths)
-    else:
+    if github:
+        _tell_github(verdict, paths)
+    if scheduled:
+        if verdict.exit_code:
+            _say(_paragraph(verdict, paths, finished.left))
+    elif not as_json:
         lines = _few if quiet else _lines
         for text, style in lines(verdict, paths, finished.left):
             _say(text, **style)
     return verdict.exit_code
+
+
+def _paragraph(verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]) -> str:
+    """What a mail should say: what happened, where, what to do next."""
+    from drillkit.report import EXIT_TEXT
+
+    said = [f"drill {verdict.drill} on {verdict.target}, run {verdict.run}: {verdict.headline}"]
+    said += [f"{finding.observed}. {finding.advice}" for finding in verdict.findings[:1]]
+    if left:
+        said.append(f"Left behind: {', '.join(left)}. Run: drillkit recover {verdict.run}")
+    said += [f"Report: {path.resolve()}" for path in paths if path.suffix == ".md"]
+    said.append(f"(exit {verdict.exit_code}, {EXIT_TEXT[verdict.exit_code]})")
+    return " ".join(said)
+
+
+def _tell_github(verdict: Verdict, paths: tuple[Path, ...]) -> None:
+    from drillkit.report.github import outputs, summary, workflow_commands
+
+    for line in workflow_commands(verdict):
+        click.echo(line)
+    page = next((str(path) for path in paths if path.suffix == ".html"), "")
+    for variable, text in (
+        ("GITHUB_STEP_SUMMARY", summary(verdict)),
+        ("GITHUB_OUTPUT", outputs(verdict, page)),
+    ):
+        name = os.environ.get(variable)
+        try:
+            if name:
+                with Path(name).open("a", encoding="utf-8") as file:
+                    file.write(text)
+        except OSError as error:
+            _say(f"{variable} ({name}) cannot be written: {error.strerror}", fg="yellow")
 
 
 def _print_json(verdict: Verdict, paths: tuple[Path, ...]) -> None:

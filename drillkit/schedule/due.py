@@ -1,0 +1,40 @@
+"""Whether a timer's start is one to make: the same rule on every machine, and no start twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from drillkit.model.units import Cadence
+from drillkit.schedule.times import Times, period_start
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Why nothing is started now."""
+
+    why: str
+
+
+def skipped(times: Times, now: datetime, begun: Iterable[datetime]) -> Skipped | None:
+    """Why a timer's start at `now` (aware) is passed over; None: it is to be made.
+
+    `begun` are the starts of earlier runs of the same drill on the same target that were not
+    refused: whatever came of them, nothing is tried again. A start counts for the moment of its
+    own day only, so that a machine that was off does not catch up at some other hour.
+    """
+    local = now.astimezone(times.zone)
+    fired = times.latest(now)
+    if fired is None or fired.date() != local.date():
+        following = times.after(now, 1)
+        when = f"{following[0]:%Y-%m-%d %H:%M %Z}" if following else "never"
+        return Skipped(f"it is not due now; its next start is {when}")
+    since = fired
+    if times.cadence.text in Cadence.WORDS:
+        since = period_start(times.cadence, local)
+    earlier = max((at for at in begun if at >= since), default=None)
+    if earlier is not None:
+        at = earlier.astimezone(times.zone)
+        return Skipped(f"its run of this period began {at:%Y-%m-%d %H:%M %Z}")
+    return None

@@ -1,0 +1,94 @@
+"""One drill that starts by itself, as each scheduler is told of it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from drillkit.schedule.times import Times
+
+_SPARE = timedelta(minutes=10)
+"""For what a run does besides its steps and its clean-up: opening, reports, another look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a scheduler starts, and how long it may take."""
+
+    drill: str
+    """As `run` is told it."""
+    target: str
+    times: Times
+    limit: timedelta
+    """Of the drill."""
+    cleanup_limit: timedelta
+    """Of its clean-up: what a stopped run still needs."""
+    wait: timedelta
+    """How long it waits for another run on the target."""
+    jitter: timedelta
+    program: tuple[str, ...]
+    """Absolute: `/opt/drillkit/bin/drillkit`."""
+    project: Path
+    """Where it runs."""
+    reports: Path
+    state: Path
+    """DRILLKIT_HOME."""
+    user: str
+    home: Path
+
+    @property
+    def name(self) -> str:
+        """Of units and objects: letters, digits and dashes."""
+        return f"drillkit-{self.drill}-{self.target}".replace("_", "-").replace(".", "-").lower()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """After the program."""
+        more: tuple[str, ...] = ()
+        if self.wait:
+            more += ("--wait", f"{self.wait.total_seconds():.0f}s")
+        if self.jitter:
+            more += ("--jitter", f"{self.jitter.total_seconds():.0f}s")
+        return (
+            "run",
+            self.drill,
+            "--target",
+            self.target,
+            "--scheduled",
+            "--yes",
+            "--recover",
+            *more,
+        )
+
+    @property
+    def line(self) -> str:
+        """For a shell."""
+        return shlex.join((*self.program, *self.words))
+
+    @property
+    def longest_s(self) -> int:
+        """Seconds after which even a run that is cleaned up to its limit has ended; a scheduler
+        that kills earlier leaves things behind.
+        """
+        # Leftovers of an earlier run are cleaned up first: a second clean-up.
+        whole = self.limit + 2 * self.cleanup_limit + self.wait + self.jitter + _SPARE
+        return int(whole.total_seconds())
+
+    @property
+    def stop_s(self) -> int:
+        """Seconds that a run which is told to stop may need until nothing is left."""
+        return int((self.cleanup_limit + timedelta(minutes=1)).total_seconds())
+
+    def next_times(self, now: datetime) -> list[str]:
+        """Comment lines with the next five starts."""
+        return [
+            "Next starts:",
+            *(f"  {at:%a %Y-%m-%d %H:%M %Z}" for at in self.times.after(now, 5)),
+        ]
+
+
+def commented(lines: list[str]) -> str:
+    """As comments of a shell, a unit file or YAML."""
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)

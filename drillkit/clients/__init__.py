@@ -11,18 +11,17 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drillkit.clients.identity import Identity, pinned
-from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
 from drillkit.secrets import learn
 
-if (
-    TYPE_CHECKING
-):  # the sampler's process imports this package for one module and must start at once
+# The sampler's process and the worker's starter import this package for one module, and must
+# start at once.
+if TYPE_CHECKING:
     from drillkit.clients.access import TargetAccess
     from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.elasticache import ElastiCache
+    from drillkit.clients.identity import Identity
     from drillkit.clients.kube import Kube
     from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
@@ -34,22 +33,31 @@ class Clients:
     """Connections to one target. Mutating calls of all of them pass `fence`."""
 
     def __init__(
-        self, target: Target, clock: Clock, fence: Fence, expected: Identity | None = None
+        self,
+        target: Target,
+        clock: Clock,
+        fence: Fence,
+        expected: Identity | None = None,
+        *,
+        hold: tuple[int, ...] = (),
+        prestarted: Prestarted | None = None,
     ) -> None:
         """`expected`: the cluster and account that the target must turn out to be, verified by
         each connection before its first request. Default: as the target pins them.
+
+        `hold`: descriptors that processes started for this target inherit: the run's lock, so that
+        it outlasts them. `prestarted`: a process for Chaos Toolkit that waits already.
         """
+        from drillkit.clients.identity import pinned
+        from drillkit.model.codec import to_data
+
         learn(to_data(target))
         self.target = target
         self._expected = expected or pinned(target)
         self.clock = clock
         self.fence = fence
-        self.hold: tuple[int, ...] = ()
-        """Descriptors that processes started for this target inherit: the run's lock, so that it
-        outlasts them.
-        """
-        self.prestarted: Prestarted | None = None
-        """A process for Chaos Toolkit that waits already."""
+        self.hold = hold
+        self.prestarted = prestarted
         self._opening = threading.RLock()
         self._lender: Clients | None = None
 
@@ -57,8 +65,8 @@ class Clients:
         """The same connection to the cluster behind another fence: a plugin that logs in is
         asked once.
         """
-        others = Clients(self.target, self.clock, fence, self.expected)
-        others.hold, others._lender = self.hold, self
+        others = Clients(self.target, self.clock, fence, self.expected, hold=self.hold)
+        others._lender = self
         return others
 
     @functools.cached_property

@@ -4,17 +4,22 @@ Markdown too.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
+from drillkit import __version__
+from drillkit.journal.runs import home
 from drillkit.judge.wording import causes, number, title
 from drillkit.model.evidence import (
     Alert,
@@ -169,9 +174,34 @@ def prepare() -> None:
     _environment(html=True).get_template("report.html.j2")
 
 
+class _Compiled(FileSystemBytecodeCache):
+    """Compiled templates in drillkit's state; where nothing can be kept, each process compiles."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+def _compiled() -> _Compiled | None:
+    """Kept where runs have left state already; whoever only reads makes none.
+
+    What is in the folder is executed: nobody but its owner writes or reads it. What the filters
+    make of constants is compiled, too: it holds for one state of this module.
+    """
+    folder = home() / "compiled"
+    try:
+        state = f"{__version__}-{Path(__file__).stat().st_mtime_ns}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError:
+        return None
+    return _Compiled(str(folder), f"{state}-%s")
+
+
 @functools.cache
 def _environment(*, html: bool) -> Environment:
     environment = Environment(
+        bytecode_cache=_compiled(),
         loader=PackageLoader("drillkit.report"),
         autoescape=html,
         undefined=StrictUndefined,

@@ -141,11 +141,15 @@ class _Run:
             raise cannot_be_written(self.place.journal, error) from error
         self.stopper = Stopper(self.journal, self.fence)
         self.journal.on_lost = self._journal_lost
-        self.clients = Clients(request.target, clock, self.fence)
+        self.clients = Clients(
+            request.target,
+            clock,
+            self.fence,
+            hold=(self.place.lock.fd,),
+            prestarted=request.prestarted,
+        )
         # Undos pass no fence of the run: they must work when it is closed.
-        self.clients.hold = (self.place.lock.fd,)
         self.undoing = self.clients.behind(Fence())
-        self.clients.prestarted = request.prestarted
         self.lock = (
             TargetLock(self.clients, clock, self.stopper) if request.target.kubernetes else None
         )

@@ -23,11 +23,12 @@ def target_of(history: History) -> Target | None:
     return opened.target if opened is not None else None
 
 
-def connected(history: History, clock: Clock) -> Clients:
+def connected(history: History, clock: Clock, hold: tuple[int, ...] = ()) -> Clients:
     """Connections to the target of a run. They refuse (WrongTarget) to speak to any other cluster
-    or account than the ones of record 1. Raises UsageError when nobody knows the target.
+    or account than the ones of record 1. `hold`: descriptors that programs started for it inherit.
+    Raises UsageError when nobody knows the target.
     """
     opened, target = opening(history), target_of(history)
     if opened is None or target is None:
         raise UsageError(UNKNOWN_TARGET)
-    return Clients(target, clock, Fence(), recorded(opened.identities, target))
+    return Clients(target, clock, Fence(), recorded(opened.identities, target), hold=hold)

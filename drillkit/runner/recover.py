@@ -287,12 +287,12 @@ def _undo(
         opens = tuple(undo for undo in opens if undo.lives == "here")
     target = target_of(history)
     if gone or target is None:
-        clients = Clients(without_place(target or Target(name=run.target)), clock, Fence())
+        nowhere = without_place(target or Target(name=run.target))
+        clients = Clients(nowhere, clock, Fence(), hold=hold)
     else:
-        clients = connected(history, clock)
+        clients = connected(history, clock, hold)
         if opens and target.kubernetes is not None and not clients.expected.cluster_uid:
             say(UNKNOWN_CLUSTER)
-    clients.hold = hold
     reached = opens if target is not None else tuple(u for u in opens if u.lives == "here")
     kept = spared(run.folder, reached)
     try:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
 
+import drillkit.report.pages as pages_room
 from drillkit.judge import judge
 from drillkit.model.errors import UsageError
 from drillkit.report import render, write_reports
@@ -151,3 +153,37 @@ def test_the_suite_says_which_run_it_was() -> None:
     suite = root.find("testsuite")
     assert suite is not None
     assert suite.get("timestamp") == "2027-01-15T08:00:00"
+
+
+def test_templates_are_compiled_once_where_runs_leave_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path))
+    compiled: list[str] = []
+    generate = Environment._generate
+
+    def generated(self: Any, source: Any, name: Any, *rest: Any, **more: Any) -> Any:
+        compiled.append(name)
+        return generate(self, source, name, *rest, **more)
+
+    monkeypatch.setattr(Environment, "_generate", generated)
+    history = history_of("met")
+    pages = []
+    for _ in range(2):
+        pages_room._environment.cache_clear()
+        pages.append(render(history, judge(history), "0" * 64))
+    pages_room._environment.cache_clear()
+    assert sorted(compiled) == ["report.html.j2", "report.md.j2", "style.css"]
+    assert pages[0] == pages[1]
+    assert (tmp_path / "compiled").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_report_makes_no_state_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "none"))
+    history = history_of("met")
+    pages_room._environment.cache_clear()
+    render(history, judge(history), "0" * 64)
+    pages_room._environment.cache_clear()
+    assert not (tmp_path / "none").exists()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from drillkit.cleanup.opens import OpenUndo, UnknownUndo, open_undos
 from drillkit.cleanup.run import clean
-from drillkit.cleanup.work import Cleaned, Failed, Haste, Settled, Writer
+from drillkit.cleanup.work import Cleaned, CleanupBook, Failed, Haste, Settled
 
 __all__ = [
     "Cleaned",
+    "CleanupBook",
     "Failed",
     "Haste",
     "OpenUndo",
     "Settled",
     "UnknownUndo",
-    "Writer",
     "clean",
     "open_undos",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.cleanup.order import Order
-from drillkit.cleanup.work import Cleaned, Haste, Reporter, Work, Writer
+from drillkit.cleanup.work import Cleaned, CleanupBook, Haste, Reporter, Work
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Phase
@@ -31,7 +31,7 @@ DONE = ("ended", "failed", "skipped")
 def clean(
     opens: Iterable[OpenUndo],
     clients: Clients,
-    book: Writer,
+    book: CleanupBook,
     clock: Clock,
     limit_s: float,
     *,

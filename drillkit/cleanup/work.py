@@ -47,7 +47,7 @@ Reporter: TypeAlias = Callable[[str], None]
 """Told in one line what happened to one undo, from whichever thread."""
 
 
-class Writer(Protocol):
+class CleanupBook(Protocol):
     """What a clean-up writes to: the `append` of a Book."""
 
     def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int: ...
@@ -122,7 +122,7 @@ class Work:
     def __init__(
         self,
         clients: Clients,
-        book: Writer,
+        book: CleanupBook,
         clock: Clock,
         deadline: Deadline,
         tell: Reporter,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from drillkit.plan.discovery import Seen
+    from drillkit.plan.discovery import Surroundings
     from drillkit.plan.target_check import Look
     from drillkit.spec.target_text import NewTarget
 
@@ -249,7 +249,7 @@ def _found(given: _Given) -> NewTarget:
     )
 
 
-def _cluster(given: _Given) -> Seen:
+def _cluster(given: _Given) -> Surroundings:
     from drillkit.cli.targets import connected
     from drillkit.model.drill import KubernetesTarget, Target
     from drillkit.plan.discovery import look_around
@@ -291,7 +291,7 @@ def _pairs(urls: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield name, url
 
 
-def _remarks(given: _Given, seen: Seen) -> Iterator[str]:
+def _remarks(given: _Given, seen: Surroundings) -> Iterator[str]:
     yield f"Kubernetes {seen.version}, seen as {seen.who}."
     if seen.emulated:
         yield "It is a practice cluster: runs on it prove nothing real."

@@ -34,10 +34,18 @@ def chosen_target(option: str | None) -> Target:
         return target
     endpoints = standing(target)
     if endpoints is None:
-        raise UsageError(
-            f"target `{target.name}` is not up; start it first: drillkit {target.name} up"
-        )
+        raise UsageError(f"target `{target.name}` is not up: {how_to_start(target)}")
     return filled(target, endpoints)
+
+
+def how_to_start(target: Target) -> str:
+    """How a target that drillkit launches is brought up before a run."""
+    if target.name == "sandbox":
+        return "start it first: drillkit sandbox up"
+    return (
+        "only a run starts it; for a cluster that stays, use the target `sandbox` (drillkit sandbox "
+        "up) or one with `kubernetes:`"
+    )
 
 
 def connected(target: Target) -> Clients:

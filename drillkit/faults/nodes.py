@@ -54,7 +54,7 @@ RUNS_ON_ITS_OWN = ("Job",)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Victims:
     nodes: tuple[Object, ...]
     pods: Mapping[str, Sorted]
     """By node."""
@@ -71,7 +71,7 @@ class _Plan:
 # -- previews --------------------------------------------------------------------------------------
 
 
-def _prospect(plan: _Plan) -> Prospect:
+def _prospect(plan: _Victims) -> Prospect:
     return Prospect(
         targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
         effects=(
@@ -318,7 +318,7 @@ def _look(
     target: Target,
     choose: Callable[[KubeClient, Target], list[Object]],
     rules: Rules,
-) -> _Plan:
+) -> _Victims:
     nodes = choose(kube, target)
     depends = dependencies(kube, target)
     pods = {
@@ -327,7 +327,7 @@ def _look(
     }
     if in_the_way := [why for found in pods.values() for why in found.in_the_way]:
         raise Refused(f"these nodes cannot be drained, none was touched: {'; '.join(in_the_way)}")
-    plan = _Plan(tuple(nodes), pods)
+    plan = _Victims(tuple(nodes), pods)
     if not plan.evict:
         raise StepFailed(
             f"expected pods to evict on {', '.join(plan.names)}, found none: a drain of an empty "
@@ -341,7 +341,7 @@ def _look(
 
 def _evacuate(
     session: WorkerSession,
-    plan: _Plan,
+    plan: _Victims,
     grace_s: int | None,
     limit_s: float,
     hold_s: float,
@@ -431,7 +431,7 @@ def _named(pods: Sequence[Object]) -> str:
     return f"{', '.join(map(said, pods[:NAMED]))}{more}"
 
 
-def _await_gone(session: WorkerSession, plan: _Plan, limit_s: float) -> None:
+def _await_gone(session: WorkerSession, plan: _Victims, limit_s: float) -> None:
     left = {pod["metadata"]["uid"]: pod for pod in plan.evict}
 
     def gone() -> bool | None:
@@ -483,7 +483,7 @@ def _count(kube: KubeClient, keys: set[tuple[str, str]]) -> dict[tuple[str, str]
 
 
 def _await_elsewhere(
-    session: WorkerSession, plan: _Plan, wanted: Mapping[tuple[str, str], int], limit_s: float
+    session: WorkerSession, plan: _Victims, wanted: Mapping[tuple[str, str], int], limit_s: float
 ) -> None:
     """Wait until every controller has as many ready pods as before. Raises StepFailed."""
     total, found = sum(wanted.values()), 0

@@ -41,7 +41,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Surroundings:
     """What a cluster shows."""
 
     cluster_uid: str
@@ -59,7 +59,7 @@ class Seen:
     """What could not be looked at, and why."""
 
 
-def look_around(clients: Clients, namespace: str) -> Seen:
+def look_around(clients: Clients, namespace: str) -> Surroundings:
     """What a cluster shows of itself. `namespace`: of the lock. Raises CallError, TargetError,
     WrongTarget when it cannot be reached at all; what may not be listed is told in `unread`.
     """
@@ -80,7 +80,7 @@ def look_around(clients: Clients, namespace: str) -> Seen:
     ingresses = listed(lambda: kube.list(INGRESSES))
     locations = listed(lambda: kube.list(LOCATIONS))
     spaces = {each["metadata"]["name"] for each in listed(lambda: kube.list(NAMESPACES))}
-    return Seen(
+    return Surroundings(
         cluster_uid=uid,
         version=version,
         who=kube.who,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drillkit.cleanup import OpenUndo, Writer, open_undos
+from drillkit.cleanup import CleanupBook, OpenUndo, open_undos
 from drillkit.clients import Clients
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal, read
@@ -92,7 +92,7 @@ class Spared:
     left: tuple[OpenUndo, ...]
     """The others."""
 
-    def hand_over(self, clients: Clients, book: Writer) -> None:
+    def hand_over(self, clients: Clients, book: CleanupBook) -> None:
         """Take their marks off and write it down. After clean-up: users first. Raises nothing."""
         for undo, by in self.undos:
             _hand_over(undo, clients, book, by)
@@ -136,7 +136,7 @@ def _companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
 
 
 def _hand_over(
-    undo: OpenUndo, clients: Clients, book: Writer, by: str, *, strict: bool = False
+    undo: OpenUndo, clients: Clients, book: CleanupBook, by: str, *, strict: bool = False
 ) -> str:
     """Take its marks off and write it down. `strict`: what is not there or not ours is an error,
     not kept.

@@ -31,7 +31,7 @@ _REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "A reference 
 def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     """Schema of a drill; `with` of a step by its `uses`."""
     table = kinds or InstalledKinds()
-    writer = _Writer(references=True)
+    writer = _Definitions(references=True)
     root = writer.of(Drill)
     step = writer.defs["Step"]
     names = table.names()
@@ -40,7 +40,7 @@ def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     return writer.document(root, "drillkit drill")
 
 
-def _when(name: str, writer: _Writer, kinds: Kinds) -> dict[str, Any]:
+def _when(name: str, writer: _Definitions, kinds: Kinds) -> dict[str, Any]:
     arguments = kinds.named(name).Arguments
     with_: dict[str, Any] = {"properties": {"with": writer.of(arguments)}}
     if any(k.required for k in keys_of(arguments)):
@@ -50,7 +50,7 @@ def _when(name: str, writer: _Writer, kinds: Kinds) -> dict[str, Any]:
 
 def targets_schema() -> dict[str, Any]:
     """Schema of targets.yaml."""
-    writer = _Writer(references=False)
+    writer = _Definitions(references=False)
     return writer.document(
         {"type": "object", "additionalProperties": writer.of(Target)}, "drillkit targets"
     )
@@ -58,11 +58,11 @@ def targets_schema() -> dict[str, Any]:
 
 def project_schema() -> dict[str, Any]:
     """Schema of drillkit.yaml."""
-    writer = _Writer(references=False)
+    writer = _Definitions(references=False)
     return writer.document(writer.of(Project), "drillkit project")
 
 
-class _Writer:
+class _Definitions:
     """Collects the definitions that a schema refers to."""
 
     def __init__(self, *, references: bool) -> None:

@@ -50,9 +50,8 @@ def _fits(sample: Sample) -> bool:
         *sample.bad.values(),
         *sample.latency_us.values(),
     )
-    if not isinstance(sample.sli, str) or any(
-        type(count) is not int or count < 0 for count in counts
-    ):
+    # No bool is a count; the type itself is asked for, not what it derives from.
+    if not isinstance(sample.sli, str) or set(map(type, counts)) != {int} or min(counts) < 0:
         return False
     runs, ends = sample.flips, sample.last
     in_order = all(type(at) in (int, float) and at >= 0 for at, _ in (*runs, *ends))

@@ -105,7 +105,7 @@ def drill() -> Drill:
     )
 
 
-def samples(seconds: int, start: float) -> Iterator[Sample]:
+def samples(seconds: int, start: float, rate: int = RATE) -> Iterator[Sample]:
     """One a second, with latencies as services have them and an outage of two seconds every
     ten minutes.
     """
@@ -114,13 +114,13 @@ def samples(seconds: int, start: float) -> Iterator[Sample]:
         at = start + second
         if second % 600 in (300, 301):
             flips, last = ((at, False),), ((at + 0.99, False),)
-            yield Sample("web", RATE, 0, {"refused": RATE}, {}, flips, last, 900, 0)
+            yield Sample("web", rate, 0, {"refused": rate}, {}, flips, last, 900, 0)
             continue
         latency: dict[int, int] = {}
-        for _ in range(RATE):
+        for _ in range(rate):
             bucket = bucket_us(int(1000 * math.exp(chance.gauss(1.0, 0.6))))
             latency[bucket] = latency.get(bucket, 0) + 1
-        yield Sample("web", RATE, RATE, {}, latency, ((at, True),), ((at + 0.99, True),), 900, 0)
+        yield Sample("web", rate, rate, {}, latency, ((at, True),), ((at + 0.99, True),), 900, 0)
 
 
 def write(path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
 
 from drillkit.judge.advice import RUNNERS_GUARDS, advice
 from drillkit.judge.attribution import fault_before
 from drillkit.judge.run_history import RunRead
 from drillkit.judge.sample_stats import Samples
+from drillkit.model.audit import Audit, Remedy, stated
 from drillkit.model.evidence import Note
 from drillkit.model.subjects import BoundOf, GateOf, GuardOf, StepEnd, UndoOf, WholeRun, step_of
 from drillkit.model.verdict import Finding, Holds, Judged
@@ -19,6 +21,7 @@ def findings(
     """Everything that is not met, the violated first, then the action items that people noted."""
     missed = [j for j in judged if j.holds is not Holds.MET]
     owner = run.drill.owner if run.drill else ""
+    said = audit_of(run)
     found = [
         Finding(
             holds=j.holds,
@@ -29,11 +32,31 @@ def findings(
             owner=owner,
             advice=advice(j),
             fault=_fault(run, samples, j),
+            due=_due(run, said.remedy, j.holds),
+            severity="high" if j.holds is Holds.VIOLATED else "medium",
+            ticket=said.tickets.get(str(j.about), ""),
         )
         for j in (_refusals(missed) if refused else _causes(missed))
     ]
     found.sort(key=lambda finding: finding.holds is not Holds.VIOLATED)
     return (*found, *_to_do(run, owner))
+
+
+def audit_of(run: RunRead) -> Audit:
+    """What drill and target say for auditors."""
+    drill, target = run.drill, run.opened.target
+    return stated(drill.audit if drill else Audit(), target.audit if target else Audit())
+
+
+def _due(run: RunRead, remedy: Remedy, holds: Holds) -> date | None:
+    """By when it must be mended; None: nobody says."""
+    within = remedy.violated if holds is Holds.VIOLATED else remedy.unknown
+    if within is None:
+        return None
+    try:
+        return (datetime.fromtimestamp(run.ended_at, UTC) + within).date()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _to_do(run: RunRead, owner: str) -> Iterator[Finding]:
@@ -48,6 +71,7 @@ def _to_do(run: RunRead, owner: str) -> Iterator[Finding]:
                 records=(seen.n,),
                 owner=seen.what.owner or owner,
                 due=seen.what.due,
+                severity="low",
             )
 
 

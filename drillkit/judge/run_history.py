@@ -145,6 +145,8 @@ class RunRead:
     """What a person vouches for, since the journal cannot tell it."""
     end: float = 0.0
     """Last moment of the run itself, before any recovery."""
+    ended_at: float = 0.0
+    """The same as a date, seconds since the epoch."""
     clock_drift_s: float = 0.0
     """How far the runner's date moved against its monotonic clock while the run went on."""
 
@@ -168,6 +170,7 @@ def read_run(history: History) -> RunRead:
         if not axis.moved:
             run.end = max(run.end, record.mono)
             least, most = min(least, record.at - record.mono), max(most, record.at - record.mono)
+    run.ended_at = history[0].at + run.end - history[0].mono if history else 0.0
     run.clock_drift_s = most - least
     return run
 

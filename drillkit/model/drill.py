@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from drillkit.model.audit import Audit
 from drillkit.model.evidence import Scalar
 from drillkit.model.units import Cadence, OutOf, Rate, Share
 
@@ -357,6 +358,8 @@ class Drill:
     """The steady state."""
     guards: Guards = Guards()
     """When to refuse and when to stop."""
+    audit: Audit = field(default_factory=Audit)
+    """What auditors ask and no measurement tells: scope, scenario, references, participants."""
     steps: tuple[Step | Group, ...]
     """What to do, in order."""
 
@@ -487,3 +490,5 @@ class Target:
     """What is not real about it, for the top of the report."""
     values: Mapping[str, Scalar] = field(default_factory=dict)
     """Other values that drills use as `${target.values.NAME}`."""
+    audit: Audit = field(default_factory=Audit)
+    """What auditors ask, for all drills on it; a drill's own `audit` goes before it."""

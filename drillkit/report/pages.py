@@ -52,6 +52,7 @@ SECTIONS = {
     "users": "What users felt",
     "effects": "What was done and undone",
     "observed": "What else was observed",
+    "audit": "What auditors ask",
     "attachments": "Attachments",
     "source": "The run, and where this comes from",
 }

@@ -385,6 +385,14 @@ def restore() -> Tape:
     of = drill(
         drill="monthly-dr",
         window={"hours": "08:00-12:00", "timezone": "Europe/Berlin"},
+        cadence="monthly",
+        audit={
+            "scope": {"in": ["shop", "its database"], "out": ["billing"]},
+            "scenario": {"type": "component", "announced": True},
+            "references": {"plan": "DRP 4.2"},
+            "participants": {"ada@example.com": "incident lead"},
+            "remedy": {"violated": "30d"},
+        },
         hypothesis={"before": {"slo": ["api"]}, "during": during},
         steps=steps,
     )

@@ -186,6 +186,7 @@ def test_too_many_lost_requests_are_violated() -> None:
         owner="platform@example.com",
         advice="look at the causes and when they came: retries, time-outs, what the service calls",
         fault="delete pod of step kill on pod/shop/web-1, at that moment",
+        severity="high",
     )
 
 

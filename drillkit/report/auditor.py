@@ -1,0 +1,195 @@
+"""What auditors ask of a recovery test, answered from record 1 and the verdict. What nobody said is
+said to be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
+
+from drillkit.archive.systems import restored_system
+from drillkit.judge.findings import audit_of
+from drillkit.judge.run_history import RunRead
+from drillkit.model.audit import Audit
+from drillkit.model.drill import Drill, Group, Objectives, Step
+from drillkit.model.evidence import Check, Note, RecoveryPoint
+from drillkit.model.units import format_duration
+from drillkit.model.verdict import Holds, Verdict
+from drillkit.report.scoreboard import made_and_gone
+
+NOT_STATED = "not stated: the drill's or the target's `audit` may say it"
+NOT_RECORDED = "not recorded"
+NOTHING_RESTORED = "nothing was restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing that is asked."""
+
+    asked: str
+    said: tuple[str, ...] = ()
+    missing: str = NOT_STATED
+    """What stands there where nothing was said."""
+
+
+def answers(run: RunRead, verdict: Verdict) -> tuple[Answer, ...]:
+    """All of them, in the order of a test's life."""
+    said = audit_of(run)
+    restores = [step for step in _declared(run.drill) if restored_system(step)]
+    return (
+        Answer("Scope", tuple(said.scope.in_)),
+        Answer("Not in scope", tuple(said.scope.out)),
+        Answer("Accounts, clusters, regions", tuple(_boundary(run)), NOT_RECORDED),
+        Answer("Scenario", tuple(_scenario(said))),
+        Answer("References", tuple(f"{what}: {where}" for what, where in said.references.items())),
+        Answer("Objectives", tuple(_objectives(run.drill)), "none is declared"),
+        Answer("Objectives set by", _one(said.objectives_from)),
+        Answer("Approved before by", _one(said.approved)),
+        Answer("Participants", tuple(f"{who}: {role}" for who, role in said.participants.items())),
+        Answer("Told before", tuple(said.informed)),
+        Answer("Changed and undone", _one(made_and_gone(verdict.undos)), "nothing was changed"),
+        Answer("Backups restored", tuple(_backups(run)), NOTHING_RESTORED),
+        Answer("How they were chosen", tuple(_sample(run, restores)), NOTHING_RESTORED),
+        Answer("Restored apart from the source", tuple(map(_apart, restores)), NOTHING_RESTORED),
+        Answer("Checks of restored data", _one(_checks(run)), "none was read"),
+        Answer("Deviations", tuple(_deviations(verdict)), "none"),
+        Answer("Findings", tuple(_findings(verdict)), "none"),
+        Answer("Frequency promised", _cadence(run.drill), "none: the drill has no `cadence`"),
+        Answer("Retention", _one(said.retention)),
+        Answer("Not real", run.opened.target.emulated if run.opened.target else (), "all is real"),
+        Answer(
+            "Review, signature, time stamp",
+            (
+                f"beside the journal, never in it: `drillkit verify {verdict.run or 'RUN'}` shows "
+                "its seal and who signed and reviewed it",
+            ),
+        ),
+    )
+
+
+def _one(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _declared(drill: Drill | None) -> Iterator[Step]:
+    for entry in drill.steps if drill else ():
+        if isinstance(entry, Group):
+            yield from entry.parallel
+        else:
+            yield entry
+
+
+def _boundary(run: RunRead) -> Iterator[str]:
+    seen, target = run.opened.identities, run.opened.target
+    if seen.cluster_uid:
+        yield f"cluster {seen.cluster_uid}"
+    aws = target.aws if target else None
+    if account := seen.aws_account or (aws.account if aws else ""):
+        yield f"account {account}"
+    if aws is not None:
+        yield f"region {aws.region}"
+        if aws.dr_region:
+            yield f"recovery region {aws.dr_region}"
+
+
+def _scenario(said: Audit) -> Iterator[str]:
+    if said.scenario.type:
+        yield f"{said.scenario.type} test"
+    if said.scenario.announced is not None:
+        yield "announced" if said.scenario.announced else "not announced"
+    if said.scenario.assumes:
+        yield f"assumes: {said.scenario.assumes}"
+
+
+def _objectives(drill: Drill | None) -> Iterator[str]:
+    for step in _declared(drill):
+        wanted = step.objectives
+        if wanted == Objectives():
+            continue
+        limits = {"RTO": wanted.rto, "RPO": wanted.rpo, "recovery": wanted.recovery}
+        parts = [f"{name} {format_duration(at)}" for name, at in limits.items() if at is not None]
+        if wanted.detect is not None:
+            parts.append(f"{wanted.detect.alert} within {format_duration(wanted.detect.within)}")
+        yield f"{step.name}: {', '.join(parts)}"
+
+
+def _backups(run: RunRead) -> Iterator[str]:
+    for step in run.steps.values():
+        points = [s.what for s in step.evidence if isinstance(s.what, RecoveryPoint)]
+        for point in points:
+            known = "read from restored data" if point.measured else "promised"
+            at = point.at.astimezone(UTC) if point.at.tzinfo else point.at
+            yield f"{step.name}: data up to {at:%Y-%m-%d %H:%M:%S} UTC by {point.basis}, {known}"
+
+
+def _sample(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
+    """Which of the backups was tested, as far as the drill says; how many there were is not known."""
+    for step in restores:
+        given = step.with_
+        named = given.get("backup") or given.get("snapshot")
+        if named:
+            how = f"{named}, by its name"
+        elif given.get("from") == "fresh":
+            how = "one that the step took itself, none that was there"
+        elif "point-in-time" in step.uses:
+            how = f"the point {given.get('to', 'latest')} of the automated backups"
+        else:
+            how = "the newest good one"
+        seen = run.steps.get(step.name)
+        notes = [s.what for s in seen.evidence if isinstance(s.what, Note)] if seen else []
+        passed = [note.text for note in notes if note.text.startswith("newer backups")]
+        yield "; ".join([f"{step.name}: {how}", *passed, "how many others there are: not recorded"])
+
+
+def _apart(step: Step) -> str:
+    """How far the copy was from its source: never more than is known."""
+    if step.uses == "rds.cross-region-restore":
+        return f"{step.name}: partly, in another region of the same account"
+    if step.uses.startswith("velero."):
+        return f"{step.name}: partly, in sealed namespaces of the cluster that Velero restores into"
+    return f"{step.name}: partly, beside the source in the same account and region"
+
+
+def _checks(run: RunRead) -> str:
+    everything = [s.what for step in run.steps.values() for s in step.evidence]
+    read = [w for w in everything if isinstance(w, Check) and w.purpose == "restored-data"]
+    unread = sum(check.found is None for check in read)
+    if not read:
+        return ""
+    return f"{len(read)} read" + (f", {unread} of them without an answer" if unread else "")
+
+
+def _deviations(verdict: Verdict) -> Iterator[str]:
+    if verdict.refused:
+        yield f"refused: {verdict.refused}"
+    if verdict.aborted:
+        yield f"aborted by {verdict.aborted}"
+    if verdict.crashed:
+        yield "it ended without closing its journal"
+    if skipped := [step.name for step in verdict.steps if step.outcome == "skipped"]:
+        yield f"skipped: {', '.join(skipped)}"
+    if unknown := sum(finding.holds is Holds.UNKNOWN for finding in verdict.findings):
+        yield f"{unknown} not proven"
+
+
+def _findings(verdict: Verdict) -> Iterator[str]:
+    several = verdict.findings
+    if not several:
+        return
+    counts = [(s, sum(f.severity == s for f in several)) for s in ("high", "medium", "low")]
+    yield ", ".join(f"{count} {severity}" for severity, count in counts if count)
+    lacking = {
+        "an owner": sum(not f.owner for f in several),
+        "a date": sum(f.due is None for f in several),
+        "a ticket": sum(not f.ticket for f in several),
+    }
+    if said := [f"{count} without {what}" for what, count in lacking.items() if count]:
+        yield ", ".join(said)
+    yield "which run closed them: `drillkit history`"
+
+
+def _cadence(drill: Drill | None) -> tuple[str, ...]:
+    if drill is None or drill.cadence is None:
+        return ()
+    return (f"{drill.cadence}; when it is due again: `drillkit due`",)

@@ -24,19 +24,34 @@ _LITERAL = re.compile(
 _TABLE = re.compile(
     r"\b(?:from|join)\s+(?:only\s+)?(?!\(|lateral\b)([\w.\"`]+)\s*(\()?", re.IGNORECASE
 )
+_COUNT = re.compile(r"\s*select\s+count\s*\(", re.IGNORECASE)
+_NO_ROW = re.compile(r"\bwhere\s+(?:false|1\s*=\s*0)\b|\blimit\s+0\b", re.IGNORECASE)
 _CATALOG = re.compile(r'["`]?(pg_\w*|information_schema|performance_schema|mysql|sys|dual)\b', re.I)
 
 
 def untouched(check: StepCheck, copy: Copy) -> str:
     """Why a check that passes says nothing about restored data, or ''."""
     if check.sql is not None:
-        return "" if reads_a_table(check.sql) else "its query reads no table"
+        return _of_sql(check.sql, check.expect)
     if check.rows and check.expect is not None and _always(check.expect):
         return f"every number of rows is `{check.expect}`"
     if check.http is not None:
         return _of_http(check, copy)
     if check.command is not None:
         return _of_command(check.command, copy)
+    return ""
+
+
+def _of_sql(query: str, expect: str | None) -> str:
+    if not reads_a_table(query):
+        return "its query reads no table"
+    if _NO_ROW.search(_LITERAL.sub(" ", query)):
+        return "its query selects no row"
+    if expect is None:
+        return ""
+    counts = _COUNT.match(query) is not None
+    if _always(expect) and (counts or parse_expectation(expect).op == "matches"):
+        return f"every answer is `{expect}`"
     return ""
 
 

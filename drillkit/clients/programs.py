@@ -8,11 +8,27 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 _TALKERS = frozenset(
-    ": date echo exit false hostname id printf pwd sleep true uname wait which whoami".split()  # noqa: SIM905
+    ": date echo exit false hostname id printf pwd sleep true uname uptime wait which whoami".split()  # noqa: SIM905
 )
 """Programs that wait or talk: they neither change anything nor read what others left."""
-_READERS = frozenset(("[", "cat", "ls", "printenv", "test"))
+_READERS = frozenset(
+    "[ cat df diff du free grep head ls printenv ps stat tail test wc".split()  # noqa: SIM905
+)
 """Programs that only look."""
+_LOOKS = {
+    "kubectl": re.compile(
+        "api-resources|api-versions|cluster-info|describe|diff|events|explain|get|logs|top|version|wait"
+    ),
+    "helm": re.compile("get|history|list|ls|show|status|version"),
+    "terraform": re.compile("output|show|validate|version"),
+}
+"""What only looks of programs that do more, by their first word that is no option."""
+_TALKS = frozenset(("--version", "--help"))
+"""Whatever the program, with nothing else it only tells."""
+_PYTHON = re.compile(r"python[\d.]*")
+_PYTHON_TALK = re.compile(
+    r"\s*(?:pass|print\([^()]*\))(?:\s*;\s*(?:pass|print\([^()]*\)))*\s*;?\s*"
+)
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
 _WRAPPERS = frozenset(("env", "exec", "command", "nice", "nohup", "sudo", "time", "timeout"))
 """Programs that run the one after them."""
@@ -42,7 +58,24 @@ def _only(program: Sequence[str], known: frozenset[str]) -> bool:
     if name in _SHELLS:
         text = _script(words[1:])
         return text is not None and _only_in_script(text, known)
-    return name in known
+    if _talks(name, words[1:]):
+        return True
+    return name in known or (known > _TALKERS and _looks(name, words[1:]))
+
+
+def _talks(name: str, arguments: Sequence[str]) -> bool:
+    if len(arguments) == 1 and (arguments[0] in _TALKS or (name, arguments[0]) == ("curl", "-V")):
+        return True
+    if _PYTHON.fullmatch(name) and len(arguments) == 2 and arguments[0] == "-c":
+        return _PYTHON_TALK.fullmatch(arguments[1]) is not None
+    return False
+
+
+def _looks(name: str, arguments: Sequence[str]) -> bool:
+    """Whether it only looks. An option before the word that tells may take that word as its value:
+    then nobody knows.
+    """
+    return name in _LOOKS and bool(arguments) and _LOOKS[name].fullmatch(arguments[0]) is not None
 
 
 def _without_wrappers(words: list[str]) -> list[str]:

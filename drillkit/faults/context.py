@@ -169,10 +169,15 @@ def _nothing(name: str, expected: str, found: str) -> Refused:
 
 
 def some_size(text: str, name: str) -> str:
-    """An amount of memory above zero as Chaos Mesh takes it: `256MB`, `50%`. Raises Refused."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s?(?:[kKMGT]i?B?|B|%)?", text)
+    """An amount of memory as Chaos Mesh takes it, such as `256MB` or `50%`, of a megabyte at least:
+    no process notices less. Raises Refused.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s?(?:([kKMGT])?i?B?|(%))?", text)
+    least = {"k": 1000.0, "K": 1000.0, "M": 1.0, "G": 0.001, "T": 1e-6}
     if found is None or float(found[1]) <= 0:
         raise _nothing(name, "a size above zero such as 256MB or 50%", text)
+    if not found[3] and float(found[1]) < least.get(found[2], 1e6):
+        raise _nothing(name, "a size of at least 1MB, such as 256MB or 50%", text)
     return text
 
 

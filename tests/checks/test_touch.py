@@ -60,6 +60,34 @@ def test_a_number_of_rows_that_every_table_has_is_no_proof(expect: str) -> None:
     assert not untouched(StepCheck(rows=True, table="orders", expect="> 0"), COPY)
 
 
+@pytest.mark.parametrize(
+    ("query", "expect"),
+    [
+        ("select count(*) from orders", ">= 0"),
+        ("SELECT COUNT(id) FROM orders", "> -1"),
+        ("select name from orders limit 1", "matches .*"),
+        ("select count(*) from orders where false", "== 0"),
+        ("select count(*) from orders where 1 = 0", "== 0"),
+        ("select name from orders limit 0", "!= x"),
+    ],
+)
+def test_a_query_whose_answer_every_restore_gives_is_no_proof(query: str, expect: str) -> None:
+    assert untouched(StepCheck(sql=query, expect=expect), COPY)
+
+
+@pytest.mark.parametrize(
+    ("query", "expect"),
+    [
+        ("select count(*) from orders where total < 0", "== 0"),
+        ("select sum(total) from orders", ">= 0"),
+        ("select name from orders where id = 1", "matches ^shop"),
+        ("select count(*) from orders where name = 'where false'", "> 0"),
+    ],
+)
+def test_a_query_whose_answer_can_miss_is_proof(query: str, expect: str) -> None:
+    assert not untouched(StepCheck(sql=query, expect=expect), COPY)
+
+
 @pytest.mark.parametrize("url", ["https://shop.example.com/health", "http://127.0.0.1:80/"])
 def test_a_page_of_the_original_says_nothing_about_the_copy(url: str) -> None:
     assert "answers whatever was restored" in untouched(StepCheck(http=url), COPY)
@@ -98,5 +126,29 @@ def test_looking_is_reading_and_no_disturbance() -> None:
     for program in (["test", "-e", "x"], ["sh", "-c", "cat x && ls"], ["env", "A=b", "/bin/ls"]):
         assert does_nothing(program)
         assert not reads_nothing(program)
-    for program in (["kubectl", "get", "pods"], ["sh", "x.sh"], ["sh", "-c", "echo x > y"]):
+    for program in (
+        ["kubectl", "get", "pods", "-A"],
+        ["kubectl", "logs", "web"],
+        ["sh", "-c", "kubectl get pods | grep web"],
+        ["terraform", "output"],
+    ):
+        assert does_nothing(program)
+        assert not reads_nothing(program)
+    for program in (
+        ["kubectl", "-n", "get", "delete", "pods"],
+        ["kubectl", "delete", "pods", "--all"],
+        ["sh", "x.sh"],
+        ["sh", "-c", "echo x > y"],
+        ["python3", "-c", "import os; os.remove('x')"],
+        ["python3", "-c", "print(open('x', 'w'))"],
+    ):
         assert not does_nothing(program)
+    for program in (
+        ["python3", "-c", "pass"],
+        ["python3.12", "-c", "print(1); print('x')"],
+        ["curl", "-V"],
+        ["terraform", "--version"],
+        ["sh", "-c", "date; uptime"],
+    ):
+        assert does_nothing(program)
+        assert reads_nothing(program)

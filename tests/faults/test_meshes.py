@@ -213,6 +213,8 @@ def test_a_delay_that_gitops_takes_away_proves_nothing_and_stays_away(scene: Sce
         (lambda: stress_memory("shop", "app=web", size="0MB"), "size", "0MB"),
         (lambda: stress_memory("shop", "app=web", size="0%"), "size", "0%"),
         (lambda: stress_memory("shop", "app=web", size="lots"), "size", "lots"),
+        (lambda: stress_memory("shop", "app=web", size="1B"), "size", "1B"),
+        (lambda: stress_memory("shop", "app=web", size="999kB"), "size", "999kB"),
         (lambda: fail_dns("shop", "app=web", " , "), "patterns", "none"),
         (lambda: scale_to_zero("shop", "web", duration="0s"), "duration", "0s"),
     ],

@@ -111,6 +111,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_written_elsewhere() -> Iterator[None]:
+    """Names such as `/` are tried: none of them may leave a project there."""
+    before = sorted(path.name for path in Path("/").iterdir())
+    yield
+    assert sorted(path.name for path in Path("/").iterdir()) == before
+
+
 def code_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["drillkit", *arguments])
     return _run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from drillkit.model.drill import StartWindow
@@ -51,6 +51,7 @@ def test_of_the_first_week_only_days_of_the_window_are_starts() -> None:
     assert shown == ["Tue 2026-12-01", "Thu 2026-12-03", "Tue 2027-01-05", "Thu 2027-01-07"]
 
 
+@settings(deadline=None)
 @given(
     cadence=some.sampled_from(("daily", "weekly", "monthly", "quarterly", "yearly")),
     begin=some.integers(0, 23 * 60 + 59),

@@ -9,15 +9,15 @@ import json
 from collections.abc import Sequence
 
 from drillkit.attest.chain import Head
-from drillkit.attest.places import Place
+from drillkit.attest.places import PublicPlace
 from drillkit.model.errors import UsageError
 
 
-def write_heads(place: Place, heads: Sequence[Head], where: str) -> bytes:
+def write_heads(place: PublicPlace, heads: Sequence[Head], where: str) -> bytes:
     """Publish heads and give the document; those of other chains that stand there stay.
 
     Raises UsageError when a later head of one of these chains is there (it was rolled back), and
-    what `Place` raises.
+    what `PublicPlace` raises.
     """
     before = place.read()
     known = {(h.drill, h.target): h for h in decoded(before, where)} if before is not None else {}
@@ -38,7 +38,7 @@ def write_heads(place: Place, heads: Sequence[Head], where: str) -> bytes:
     return content
 
 
-def read_heads(place: Place, where: str) -> tuple[Head, ...]:
+def read_heads(place: PublicPlace, where: str) -> tuple[Head, ...]:
     """The heads that were published there; none where nothing is. Raises UsageError."""
     content = place.read()
     return decoded(content, where) if content is not None else ()

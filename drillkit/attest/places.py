@@ -16,7 +16,7 @@ from drillkit.model.errors import UsageError
 _GIT_S = 60.0
 
 
-class Place(Protocol):
+class PublicPlace(Protocol):
     """Somewhere that holds one document."""
 
     def read(self) -> bytes | None:
@@ -28,15 +28,15 @@ class Place(Protocol):
         """
 
 
-def place_of(name: str) -> Place:
+def place_of(name: str) -> PublicPlace:
     """`s3://BUCKET/KEY`, `git:PATH` (committed in the repository that PATH lies in), or a file."""
     if name.startswith("s3://"):
         bucket, _, key = name.removeprefix("s3://").partition("/")
         if not bucket or not key:
             raise UsageError(f"{name}: expected s3://BUCKET/KEY")
-        from drillkit.clients.bucket import Document
+        from drillkit.clients.bucket import BucketObject
 
-        return Document(bucket, key)
+        return BucketObject(bucket, key)
     if name.startswith("git:"):
         return _Committed(Path(name.removeprefix("git:")))
     return _File(Path(name))

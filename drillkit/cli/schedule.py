@@ -17,7 +17,7 @@ from drillkit.cli.options import OUT, with_shared
 if TYPE_CHECKING:
     from drillkit.cli.resolve import Asked
     from drillkit.model.drill import Drill
-    from drillkit.schedule import Job
+    from drillkit.schedule import ScheduledDrill
 
 
 @click.command()
@@ -88,18 +88,18 @@ def schedule(
 
 def _job(
     name: str, asked: Asked, drill: Drill, wait: timedelta, jitter: timedelta, out: Path | None
-) -> Job:
+) -> ScheduledDrill:
     import getpass
 
     from drillkit.cli.resolve import reports_folder
     from drillkit.cli.unattended import times_of_drill
     from drillkit.journal.runs import home
-    from drillkit.schedule import Job
+    from drillkit.schedule import ScheduledDrill
 
     project = asked.roots.project
     program = shutil.which(sys.argv[0])
     words = (program,) if program else (sys.executable, "-m", "drillkit")
-    return Job(
+    return ScheduledDrill(
         drill=name,
         target=asked.target.name,
         times=times_of_drill(drill),
@@ -116,7 +116,9 @@ def _job(
     )
 
 
-def _files(form: str, job: Job, asked: Asked, image: str, namespace: str) -> Mapping[str, str]:
+def _files(
+    form: str, job: ScheduledDrill, asked: Asked, image: str, namespace: str
+) -> Mapping[str, str]:
     now = datetime.now(UTC)
     if form == "cron":
         from drillkit.schedule.cron import crontab
@@ -152,7 +154,7 @@ def _project_files(asked: Asked) -> Mapping[str, str]:
     return found
 
 
-def _gap(job: Job) -> None:
+def _gap(job: ScheduledDrill) -> None:
     skipped = job.times.in_gap(datetime.now(UTC))
     if skipped is not None:
         click.secho(

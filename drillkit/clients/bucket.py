@@ -13,7 +13,7 @@ _CONNECT_S, _READ_S, _ATTEMPTS = 10, 15, 3
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
-class Document:
+class BucketObject:
     """`s3://BUCKET/KEY`, with the credentials and the endpoint of the environment."""
 
     def __init__(self, bucket: str, key: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from datetime import datetime
 
-from drillkit.schedule.job import Job, commented
+from drillkit.schedule.job import ScheduledDrill, commented
 
 
-def crontab(job: Job, now: datetime) -> str:
+def crontab(job: ScheduledDrill, now: datetime) -> str:
     """For `crontab -e` of the user who runs drills.
 
     cron starts with nearly no environment, in the home folder, and mails what is printed:

@@ -11,13 +11,13 @@ from drillkit.schedule.times import Times, period_start
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class PassedOver:
     """Why nothing is started now."""
 
     why: str
 
 
-def skipped(times: Times, now: datetime, begun: Iterable[datetime]) -> Skipped | None:
+def skipped(times: Times, now: datetime, begun: Iterable[datetime]) -> PassedOver | None:
     """Why a timer's start at `now` (aware) is passed over; None: it is to be made.
 
     `begun` are the starts of earlier runs of the same drill on the same target that were not
@@ -29,12 +29,12 @@ def skipped(times: Times, now: datetime, begun: Iterable[datetime]) -> Skipped |
     if fired is None or fired.date() != local.date():
         following = times.after(now, 1)
         when = f"{following[0]:%Y-%m-%d %H:%M %Z}" if following else "never"
-        return Skipped(f"it is not due now; its next start is {when}")
+        return PassedOver(f"it is not due now; its next start is {when}")
     since = fired
     if times.cadence.text in Cadence.WORDS:
         since = period_start(times.cadence, local)
     earlier = max((at for at in begun if at >= since), default=None)
     if earlier is not None:
         at = earlier.astimezone(times.zone)
-        return Skipped(f"its run of this period began {at:%Y-%m-%d %H:%M %Z}")
+        return PassedOver(f"its run of this period began {at:%Y-%m-%d %H:%M %Z}")
     return None

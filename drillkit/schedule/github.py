@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from drillkit.schedule.job import Job, commented
+from drillkit.schedule.job import ScheduledDrill, commented
 from drillkit.schedule.times import Times
 
 
-def workflow(job: Job, now: datetime) -> str:
+def workflow(job: ScheduledDrill, now: datetime) -> str:
     """For `.github/workflows/`. Raises ValueError when UTC has the start on another day."""
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",

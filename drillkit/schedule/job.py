@@ -14,7 +14,7 @@ _SPARE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ScheduledDrill:
     """What a scheduler starts, and how long it may take."""
 
     drill: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from drillkit.schedule.job import Job, commented
+from drillkit.schedule.job import ScheduledDrill, commented
 
 if TYPE_CHECKING:
     import yaml
@@ -21,7 +21,7 @@ _FILES_MOST_BYTES = 900_000
 
 
 def manifests(
-    job: Job, now: datetime, *, image: str, namespace: str, files: Mapping[str, str]
+    job: ScheduledDrill, now: datetime, *, image: str, namespace: str, files: Mapping[str, str]
 ) -> str:
     """For `kubectl apply -f`. `files` are those of the project that the drill needs, by their path
     in it. Raises ValueError when they are too many for a ConfigMap.
@@ -60,7 +60,7 @@ def _dumper() -> type[yaml.SafeDumper]:
 
 
 def _objects(
-    job: Job, image: str, namespace: str, files: Mapping[str, str]
+    job: ScheduledDrill, image: str, namespace: str, files: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     def made(version: str, kind: str, **rest: Any) -> dict[str, Any]:
         labels = {"app.kubernetes.io/name": "drillkit", "drillkit/drill": job.drill}
@@ -81,7 +81,7 @@ def _objects(
     yield made("batch/v1", "CronJob", spec=_cron_job(job, _pod(job, image, files)))
 
 
-def _cron_job(job: Job, pod: dict[str, Any]) -> dict[str, Any]:
+def _cron_job(job: ScheduledDrill, pod: dict[str, Any]) -> dict[str, Any]:
     return {
         "schedule": job.times.expression,
         "timeZone": job.times.zone.key,
@@ -104,7 +104,7 @@ def _cron_job(job: Job, pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pod(job: Job, image: str, files: Mapping[str, str]) -> dict[str, Any]:
+def _pod(job: ScheduledDrill, image: str, files: Mapping[str, str]) -> dict[str, Any]:
     environment = {
         "HOME": "/tmp",
         "DRILLKIT_HOME": f"{_RUNS}/state",

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import cast
 
-from drillkit.schedule.job import Job, commented
+from drillkit.schedule.job import ScheduledDrill, commented
 from drillkit.schedule.times import Times
 
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
-def units(job: Job, now: datetime) -> Mapping[str, str]:
+def units(job: ScheduledDrill, now: datetime) -> Mapping[str, str]:
     """Unit files by name, for /etc/systemd/system."""
     return {
         f"{job.name}.service": _service(job),
@@ -53,7 +53,7 @@ def _field(found: set[int], whole: range) -> str:
     return ",".join(f"{value:02}" for value in sorted(found))
 
 
-def _service(job: Job) -> str:
+def _service(job: ScheduledDrill) -> str:
     command = " ".join(_quoted(word) for word in (*job.program, *job.words))
     return f"""[Unit]
 Description=drillkit: {job.drill} on {job.target}
@@ -77,7 +77,7 @@ NoNewPrivileges=true
 """
 
 
-def _timer(job: Job, now: datetime) -> str:
+def _timer(job: ScheduledDrill, now: datetime) -> str:
     when = "".join(f"OnCalendar={text}\n" for text in calendars(job.times))
     said = [f"{job.times.cadence}, by the clocks of {job.times.zone.key}.", *job.next_times(now)]
     return f"""{commented(said)}[Unit]

@@ -16,7 +16,7 @@ import yaml
 
 from drillkit.model.drill import StartWindow
 from drillkit.model.units import Cadence
-from drillkit.schedule import Job, times_of
+from drillkit.schedule import ScheduledDrill, times_of
 from drillkit.schedule.cron import crontab
 from drillkit.schedule.github import in_utc, workflow
 from drillkit.schedule.kubernetes import manifests
@@ -28,8 +28,8 @@ needs_systemd = pytest.mark.skipif(
 )
 
 
-def job(folder: Path, **changed: object) -> Job:
-    made = Job(
+def job(folder: Path, **changed: object) -> ScheduledDrill:
+    made = ScheduledDrill(
         drill="monthly-dr",
         target="prod",
         times=times_of(

@@ -71,12 +71,9 @@ def due(as_json: bool, out: Path | None) -> int:
     archive = scan(reports_folder(out, roots))
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
-    drills, unread = _with_cadence(roots)
+    rows, unread = rehearsals(roots, archive.runs, datetime.now(UTC))
     for text in unread:
         click.secho(text, err=True, fg="red")
-    now = datetime.now(UTC)
-    rows = [row for drill in drills for row in _rows(drill, roots, archive.runs, now)]
-    rows.sort(key=lambda row: (row.next is not None, row.next or now, row.drill, row.target))
     if as_json:
         click.echo(json.dumps([row.data() for row in rows], indent=2))
     else:
@@ -84,6 +81,18 @@ def due(as_json: bool, out: Path | None) -> int:
     if unread:
         return 2
     return 1 if any(row.overdue for row in rows) else 0
+
+
+def rehearsals(
+    roots: Roots, runs: Sequence[RunSummary], now: datetime
+) -> tuple[list[Due], list[str]]:
+    """When each drill with a cadence is due, the never rehearsed first, then by date; and why some
+    drills cannot be read.
+    """
+    drills, unread = _with_cadence(roots)
+    rows = [row for drill in drills for row in _rows(drill, roots, runs, now)]
+    rows.sort(key=lambda row: (row.next is not None, row.next or now, row.drill, row.target))
+    return rows, unread
 
 
 def _with_cadence(roots: Roots) -> tuple[list[Drill], list[str]]:

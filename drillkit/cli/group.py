@@ -79,6 +79,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "What is fragile before anything is broken, and how to mend it.",
     ),
     "due": ("drillkit.cli.due:due", _LOOK, "When each drill is to be rehearsed again."),
+    "metrics": (
+        "drillkit.cli.metrics:metrics",
+        _PROOF,
+        "What the runs came to, as Prometheus reads it.",
+    ),
+    "dashboards": (
+        "drillkit.cli.metrics:dashboards",
+        _PROOF,
+        "Print alerting rules or a dashboard over those.",
+    ),
     "schedule": (
         "drillkit.cli.schedule:schedule",
         _EVERYDAY,

@@ -25,13 +25,14 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> None:
     path.mkdir(mode=FOLDER_MODE, exist_ok=exist_ok)
 
 
-def write_file(path: Path, content: bytes, *, durable: bool = False) -> None:
+def write_file(path: Path, content: bytes, *, durable: bool = False, mode: int = FILE_MODE) -> None:
     """Put a file in place as a whole: whoever reads sees the old one or the new one.
 
-    `durable`: it is on disk, with its name, when this returns. Raises OSError.
+    `durable`: it is on disk, with its name, when this returns. `mode`: for what others are to read.
+    Raises OSError.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with open(fd, "wb") as file:
             file.write(content)

@@ -61,6 +61,8 @@ def commands() -> Iterator[list[str]]:
         yield ["review", name]
         yield ["controls", "--out", name]
         yield ["schedule", name, "--cron"]
+        yield ["metrics", "--out", name]
+        yield ["dashboards", name]
         yield ["schedule", "wait.yaml", "--kubernetes", "--image", name]
         yield ["export", name, "copy", "--redact", name]
         yield ["slo", "show", name]

@@ -36,8 +36,8 @@ def manifests(
         )
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",
-        f"What the account {job.name} may do: drillkit permissions {job.drill} --target "
-        f"{job.target} --rbac",
+        f"What the account {job.name} must be allowed to do, as `needs`: drillkit plan {job.drill} "
+        f"--target {job.target}",
         *job.next_times(now),
     ]
     objects = _objects(job, image, namespace, files)

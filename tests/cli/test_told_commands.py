@@ -13,9 +13,9 @@ import pytest
 from drillkit.cli.group import Lazy
 from tests.conftest import ROOT
 
-TOLD = re.compile(r"\bdrillkit ((?:[a-z][a-z-]*|--?[a-z][a-z-]*)(?: [^`\n;,()'\"]*)?)")
+TOLD = re.compile(r"(?<!-t )\bdrillkit ((?:[a-z][a-z-]*|--?[a-z][a-z-]*)(?: [^`\n;,()'\"]*)?)")
 PROSE = re.compile(
-    r"^(and|as|asks|cannot|could|did|does|drill$|found|has|is|itself|knows|launches|must|never|of|only|"
+    r"^(alone|and|as|asks|cannot|could|did|does|drill$|found|has|is|itself|knows|launches|must|never|of|only|"
     r"opens|project|process|reads|removes|run's|runs on|sees|starts|takes|targets|that|this|to|"
     r"tries|waits|was|when|which|will|with|wrote|writes)\b"
 )

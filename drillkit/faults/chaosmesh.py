@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.objects import DeleteFault
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import condition
-from drillkit.clients.kube.resources import PODS, Object, Resource
+from drillkit.clients.kube.resources import PODS, SERVICES, Object, Resource
 from drillkit.clock import DeadlineOver
 from drillkit.faults.context import (
     disrupted,
     end_now,
     expires,
     hold,
+    reach,
     recovered,
     released,
     say,
@@ -87,6 +88,7 @@ def inject(session: WorkerSession, fault: Fault) -> dict[str, Any]:
     """
     duration_s = fault.duration_s
     victims = _look(session.clients.kube, session.target, fault)
+    reach(session, victims.chosen)
     began = session.clock.mono()
     planned = _create(session, fault, victims, duration_s)
     _await_injection(session, fault, planned)
@@ -252,6 +254,7 @@ def preview(clients: Clients, fault: Fault) -> Prospect:
         ),
         permissions=(
             *needs("list", PODS, namespace),
+            *needs("list", SERVICES, namespace),
             *needs("create get delete", fault.of, namespace),
         ),
     )

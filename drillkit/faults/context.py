@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from drillkit.clients.chaostoolkit.faults import Preview, mark
 from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
+from drillkit.clients.kube.resources import Object
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver
+from drillkit.faults.pod_selection import reached
 from drillkit.journal.book import Planned, observe
 from drillkit.model.errors import CallError, DrillError, Refused
 from drillkit.model.evidence import Check, Evidence, Mark
@@ -116,6 +118,15 @@ def achieved(session: WorkerSession, name: str, found: int, expected: int, why: 
 def needed(session: WorkerSession, name: str, found: int, expected: int, why: str) -> None:
     """Write down how much has come of what the rest must have to prove anything."""
     tell(session, Check(name, "prerequisite", expected, ">=", found, why))
+
+
+def reach(session: WorkerSession, pods: Sequence[Object]) -> None:
+    """Write down how many of the pods that are about to be hit requests of users may come to.
+    Raises CallError.
+    """
+    found = reached(session.clients.kube, pods)
+    why = "" if found else "no Service leads to the pods that were hit: no request can have met it"
+    tell(session, Check("pods that requests come to", "felt", 1, ">=", found, why))
 
 
 def whole(session: WorkerSession, name: str, found: bool, why: str = "") -> None:

@@ -11,7 +11,7 @@ from drillkit.clients.kube.irreversible import EvictPod
 from drillkit.clients.kube.nodes import uncordon_of
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import condition, controller, is_ready, node_of
-from drillkit.clients.kube.resources import NODES, PODS, Object
+from drillkit.clients.kube.resources import NODES, PODS, SERVICES, Object
 from drillkit.clock import DeadlineOver
 from drillkit.faults.context import (
     achieved,
@@ -20,6 +20,7 @@ from drillkit.faults.context import (
     fault,
     here,
     needed,
+    reach,
     recovered,
     say,
     seconds,
@@ -82,6 +83,7 @@ def _prospect(plan: _Victims) -> Prospect:
         permissions=(
             *needs("list get patch", NODES),
             *needs("list", PODS),
+            *needs("list", SERVICES),
             *needs("create", PODS, subresource="eviction"),
         ),
         notes=tuple(
@@ -349,6 +351,7 @@ def _evacuate(
 ) -> dict[str, Any]:
     kube = session.clients.kube
     wanted = _ready_by_controller(kube, plan.evict)
+    reach(session, plan.evict)
     until = expires(session, limit_s * 2 + hold_s)
     for node in plan.nodes:
         kube.cordon(session.book.plan(uncordon_of(node, run=session.run, expires=until)))

@@ -121,6 +121,32 @@ def choose_pods(
     )
 
 
+def reached(kube: KubeClient, pods: Iterable[Object]) -> int:
+    """How many pods a request may come to: a Service selects them, or they listen on their node.
+    Raises CallError.
+    """
+    pods, found = list(pods), 0
+    for namespace in sorted({pod["metadata"]["namespace"] for pod in pods}):
+        selectors = [
+            selector
+            for service in kube.list(SERVICES, namespace)
+            if (selector := (service.get("spec") or {}).get("selector"))
+        ]
+        for pod in pods:
+            labels = pod["metadata"].get("labels") or {}
+            if pod["metadata"]["namespace"] == namespace and (
+                _on_node(pod) or any(each.items() <= labels.items() for each in selectors)
+            ):
+                found += 1
+    return found
+
+
+def _on_node(pod: Object) -> bool:
+    spec = pod.get("spec") or {}
+    ports = [port for c in spec.get("containers") or [] for port in c.get("ports") or []]
+    return bool(spec.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
+
+
 def how_many(count: int | str, total: int, cap: str, what: str, target: Target, key: str) -> int:
     """The number that `count` is of `total`. Raises Refused above the cap, StepFailed when there
     are not so many.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.irreversible import DeletePod
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.pods import controller_kind, is_ready
-from drillkit.clients.kube.resources import PODS, Object
+from drillkit.clients.kube.resources import PODS, SERVICES, Object
 from drillkit.clock import DeadlineOver
 from drillkit.faults.context import (
     achieved,
     disrupted,
     fault,
     here,
+    reach,
     recovered,
     say,
     seconds,
@@ -63,7 +64,10 @@ def preview_delete(
             f"deletes {len(victims.chosen)} of {victims.ready} ready pods of {selector} in "
             f"{namespace}; nothing takes that back, their controller makes others",
         ),
-        permissions=needs("list get delete", PODS, namespace),
+        permissions=(
+            *needs("list get delete", PODS, namespace),
+            *needs("list", SERVICES, namespace),
+        ),
         notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
     )
 
@@ -108,6 +112,7 @@ def delete_pods(
     if order == "random":
         say(session, f"chosen at random with seed {seed}: {', '.join(victims.names)}")
     grace_s = None if int(grace_period_s) < 0 else int(grace_period_s)
+    reach(session, victims.chosen)
     began: float | None = None
     gone = []
     for pod in victims.chosen:

@@ -13,6 +13,7 @@ from drillkit.clients.kube.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     PODS,
+    SERVICES,
     STATEFULSETS,
     Object,
     Resource,
@@ -26,6 +27,7 @@ from drillkit.faults.context import (
     fault,
     here,
     hold,
+    reach,
     recovered,
     released,
     seconds,
@@ -69,7 +71,10 @@ def _preview_restart(
             f"replaces all {wanted_pods(workload)} pods of {of.said(name, namespace)}; nothing "
             "takes that back",
         ),
-        permissions=needs("get patch", of, namespace),
+        permissions=(
+            *needs("get patch", of, namespace),
+            *needs("list", SERVICES, namespace),
+        ),
     )
 
 
@@ -88,6 +93,7 @@ def _preview_scale(
         permissions=(
             *needs("get list patch", of, namespace),
             *needs("list", PODS, namespace),
+            *needs("list", SERVICES, namespace),
         ),
     )
 
@@ -113,6 +119,7 @@ def restart(
         raise StepFailed(
             f"{of.said(name, namespace)}: expected pods to restart, found that it wants none"
         )
+    reach(session, [_like_its_pods(workload)])
     planned = session.book.plan(RestartWorkload(of, name, namespace, session.run))
     session.clients.kube.restart(planned)
     touched(session, planned.undo.resource)
@@ -142,6 +149,7 @@ def scale_to_zero(
     of = resource_of(kind)
     workload, victims = _look_scale(session.clients.kube, session.target, of, namespace, name)
     prior = wanted_pods(workload)
+    reach(session, [_like_its_pods(workload)])
     until = expires(session, duration_s + limit_s)
     planned = session.book.plan(
         changed(of, workload, {REPLICAS: 0}, run=session.run, expires=until)
@@ -190,6 +198,14 @@ def wanted_pods(workload: Object) -> int:
         return int((workload.get("status") or {}).get("desiredNumberScheduled") or 0)
     replicas = (workload.get("spec") or {}).get("replicas")
     return 1 if replicas is None else int(replicas)
+
+
+def _like_its_pods(workload: Object) -> Object:
+    """A pod as its template makes them."""
+    template = (workload.get("spec") or {}).get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    metadata = {"namespace": workload["metadata"]["namespace"], "labels": labels}
+    return {"metadata": metadata, "spec": template.get("spec") or {}}
 
 
 def _ready(workload: Object) -> int:

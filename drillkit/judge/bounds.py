@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from drillkit.judge.budget import LEAST_EVENTS
+from drillkit.judge.evidence import passes
 from drillkit.judge.gates import percent
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
@@ -23,7 +24,7 @@ from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
-from drillkit.model.evidence import Mark, Reading
+from drillkit.model.evidence import Check, Mark, Reading
 from drillkit.model.records import SloTerms
 from drillkit.model.subjects import BoundName, BoundOf
 from drillkit.model.units import Share, format_duration
@@ -141,21 +142,39 @@ def _bounds(
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
     if not _acted(run, start, end):
         doubts.mild.append(IDLE)
+    elif unfelt := _unfelt(run, start, end):
+        doubts.mild.append(unfelt)
     if (hole_s := tally.holes(start, end)) > 0:
         doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
     scope = _Scope(run, name, step, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
     yield from _from_probes(scope)
 
 
-def _acted(run: RunRead, start: float, end: float) -> bool:
-    """Whether any step that ran within a window is known to have done something."""
-    return any(
-        step.acted
+def _acted(run: RunRead, start: float, end: float) -> list[StepRun]:
+    """The steps that ran within a window and are known to have done something."""
+    return [
+        step
         for step in run.steps.values()
         if step.started is not None
         and step.started <= max(start, end)
         and (step.ended is None or step.ended >= start)
-    )
+        and step.acted
+    ]
+
+
+def _unfelt(run: RunRead, start: float, end: float) -> str:
+    """Why no request can have met what was done in a window, or ''."""
+    whys: list[str] = []
+    for step in _acted(run, start, end):
+        checks = [
+            seen.what
+            for seen in step.evidence
+            if isinstance(seen.what, Check) and seen.what.purpose == "felt"
+        ]
+        if not checks or any(passes(check) is not False for check in checks):
+            return ""
+        whys += [check.why for check in checks]
+    return "; ".join(dict.fromkeys(whys))
 
 
 def _declared(bounds: Bounds) -> list[BoundName]:

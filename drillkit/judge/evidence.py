@@ -57,6 +57,8 @@ def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judg
                     if activity.tolerated is not None and activity.place != "before"
                     else conditions
                 ).append(found)
+            case Check(purpose="felt"):
+                continue  # a matter of what users saw
             case Check() as check:
                 checks.append((check, seen.n))
             case Comparison() as comparison:

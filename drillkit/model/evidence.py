@@ -103,9 +103,9 @@ class Check:
     """
 
     name: str
-    purpose: Literal["guard", "prerequisite", "in-effect", "step", "restored-data"]
+    purpose: Literal["guard", "prerequisite", "in-effect", "step", "restored-data", "felt"]
     """`in-effect`: was the fault there while it should have been; a no makes the step unknown,
-    not violated.
+    not violated. `felt`: could requests of users have met it; a no makes bounds of probes unknown.
     """
     expected: Scalar
     op: Literal["==", "!=", ">", "<", ">=", "<=", "matches"]

@@ -26,7 +26,7 @@ from drillkit.model.codec import decode_evidence
 from drillkit.model.errors import DrillError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Mark
 from drillkit.model.verdict import Holds, Verdict
-from drillkit.sandbox.kube.objects import BUDGETS, CRDS, DEPLOYMENTS, NODES, Gvr
+from drillkit.sandbox.kube.objects import BUDGETS, CRDS, DEPLOYMENTS, NODES, SERVICES, Gvr
 from drillkit.steps.chaostoolkit import _conclude
 from tests.faults.conftest import Scene
 from tests.judge.histories import Tape, drill
@@ -80,6 +80,33 @@ def routed(call: Call) -> Way:
         spec = {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web"}}]}]}
         scene.cluster.store.create(VIRTUAL, {"metadata": {"name": "web"}, "spec": spec}, "shop")
         scene.changed = {"virtualservices/shop/web"}
+        return call
+
+    return way
+
+
+def behind_nothing(call: Call) -> Way:
+    """No Service leads to its victims."""
+
+    def way(scene: Scene, patch: pytest.MonkeyPatch) -> Call:
+        for service in scene.cluster.store.list(SERVICES):
+            name = service["metadata"]["name"]
+            if service["metadata"]["namespace"] != "shop":
+                continue
+            scene.cluster.store.delete(SERVICES, "shop", name)
+            scene.changed = {*scene.changed, f"services/shop/{name}"}
+        scene.cluster.advance(1)
+        before = scene.cluster.inventory()
+
+        def after() -> None:
+            now = scene.cluster.inventory()
+            scene.changed |= {
+                k
+                for k in {*before, *now}
+                if before.get(k) != now.get(k) and k.startswith(("deployments/", "replicasets/"))
+            }
+
+        patch.setattr(scene, "after", after, raising=False)
         return call
 
     return way
@@ -179,6 +206,7 @@ def of_chaos_mesh(
     return {
         "not installed": without(of, call()),
         "healed meanwhile": healed(of, call()),
+        "behind no Service": behind_nothing(call()),
         "no pod matches": plain(call(selector="app=nothing")),
         "no such namespace": plain(call(namespace="nowhere")),
         "none of them": plain(call(count=0)),
@@ -216,12 +244,14 @@ WAYS: dict[str, dict[str, Way]] = {
         "no pod matches": plain(lambda: delete_pods("shop", "app=nothing")),
         "no such namespace": plain(lambda: delete_pods("nowhere", "app=web")),
         "none of them": plain(lambda: delete_pods("shop", "app=web", count=0)),
+        "behind no Service": behind_nothing(lambda: delete_pods("shop", "app=web")),
         "gone before": gone_before("delete_pod", lambda: delete_pods("shop", "app=web")),
     },
     "drain_nodes": {
         "no such node": plain(lambda: drain_nodes(node="nowhere")),
         "none of them": plain(lambda: drain_nodes(node_selector="kubernetes.io/os=linux", count=0)),
         "cordoned already": cordoned(lambda: drain_nodes(node="node-1")),
+        "behind no Service": behind_nothing(lambda: drain_nodes(node="node-1")),
         "nobody on it": emptied(lambda: drain_nodes(node="node-1")),
         "gone before": gone_before("evict_pod", lambda: drain_nodes(node="node-1")),
         "blocked by a budget": blocked(
@@ -231,16 +261,19 @@ WAYS: dict[str, dict[str, Way]] = {
     "evacuate_zone": {
         "no such zone": plain(lambda: evacuate_zone("nowhere")),
         "the only one": cordoned(lambda: evacuate_zone("local-a")),
+        "behind no Service": behind_nothing(lambda: evacuate_zone("local-a", hold="1s")),
         "a repeat": emptied(lambda: evacuate_zone("local-a")),
         "gone before": gone_before("evict_pod", lambda: evacuate_zone("local-a")),
         "blocked by a budget": blocked(lambda: evacuate_zone("local-a", limit="20s")),
     },
     "restart": {
         "no such workload": plain(lambda: restart("shop", "nothing")),
+        "behind no Service": behind_nothing(lambda: restart("shop", "web")),
         "wants no pods": scaled(0, 0, lambda: restart("shop", "orders")),
     },
     "scale_to_zero": {
         "no such workload": plain(lambda: scale_to_zero("shop", "nothing")),
+        "behind no Service": behind_nothing(lambda: scale_to_zero("shop", "orders", duration="5s")),
         "at zero already": scaled(0, 0, lambda: scale_to_zero("shop", "orders")),
         "scaled up meanwhile": scaled(
             1, 8, lambda: scale_to_zero("shop", "orders", duration="15s", limit="30s")
@@ -321,7 +354,7 @@ def test_a_fault_that_came_to_nothing_is_unknown(
 ) -> None:
     found = verdict_of(scene, WAYS[name][way](scene, monkeypatch))
     assert (found.holds, found.exit_code) == (Holds.UNKNOWN, 3), found.headline
-    reasons = [j for step in found.steps for j in step.judged if j.holds is Holds.UNKNOWN]
+    reasons = [judged for judged in found.findings if judged.holds is Holds.UNKNOWN]
     assert any(len(reason.observed) > 10 for reason in reasons), found.headline
     getattr(scene, "after", lambda: None)()
 

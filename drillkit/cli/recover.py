@@ -33,6 +33,7 @@ def recover(run: str | None, limit: str, out: Path | None) -> int:
     from drillkit.runner.abort import signals_stop
     from drillkit.runner.recover import Recovered
     from drillkit.runner.recover import recover as recover_run
+    from drillkit.runner.target_process import remove_left
 
     try:
         limit_s = parse_duration(limit).total_seconds()
@@ -40,6 +41,7 @@ def recover(run: str | None, limit: str, out: Path | None) -> int:
         raise click.BadParameter(str(error), param_hint="--limit") from error
     runs = list(open_runs()) if run is None else [asked_run(run, out)]
     if not runs:
+        remove_left()
         click.echo("nothing to recover: no run is open")
         return 0
     haste = Haste()
@@ -52,6 +54,7 @@ def recover(run: str | None, limit: str, out: Path | None) -> int:
                 done = recover_run(found, limit_s, _say, haste=haste)
             _tell(done)
             left |= done.open
+    remove_left()
     return 5 if left else 0
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import selectors
@@ -30,6 +31,8 @@ READY_S = 60.0
 """A target that is not up by then is reported with what it printed."""
 END_S = 5.0
 ENDPOINTS = "endpoints.json"
+LAUNCHED = "launched"
+"""In drillkit's state: a folder for each target that runs of this machine started."""
 
 
 def standing(target: Target) -> Mapping[str, Any] | None:
@@ -63,9 +66,10 @@ def launched(
     ):
         yield filled(target, endpoints), int(endpoints["pid"])
         return
-    state = home() / "launched" / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
+    remove_left()
+    state = home() / LAUNCHED / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
     try:
-        make_folder(state, exist_ok=False)
+        held = _held_folder(state)
     except OSError as error:
         raise cannot_be_written(state, error) from error
     try:
@@ -76,6 +80,41 @@ def launched(
             end(process)
     finally:
         shutil.rmtree(state, ignore_errors=True)
+        os.close(held)
+
+
+def _held_folder(state: Path) -> int:
+    """Make the folder of a target; a descriptor that keeps others from removing it. Raises
+    OSError.
+    """
+    make_folder(state.parent)
+    # Whoever removes what is left waits, so that it never sees a new folder before it is locked.
+    with _locked(state.parent, fcntl.LOCK_EX):
+        make_folder(state, exist_ok=False)
+        held = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, how)
+        yield
+    finally:
+        os.close(fd)
+
+
+def remove_left() -> None:
+    """Remove the folders of started targets whose runner was killed; they ended with it. Raises
+    nothing: one that cannot be removed is looked at again the next time.
+    """
+    place = home() / LAUNCHED
+    with contextlib.suppress(OSError), _locked(place, fcntl.LOCK_EX):
+        for state in sorted(place.iterdir()):
+            with contextlib.suppress(OSError), _locked(state, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(state, ignore_errors=True)
 
 
 def cannot_be_written(where: Path, error: OSError) -> UsageError:

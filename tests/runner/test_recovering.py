@@ -419,3 +419,40 @@ def test_ctrl_c_in_keep_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 3
     assert "nothing was touched" not in said
     assert "drillkit sweep" in said
+
+
+# Targets that were started for a run
+
+A_TARGET = """
+import json, sys, time
+print(json.dumps({"kubeconfig": "nowhere", "pid": 1}), flush=True)
+sys.stdin.read()
+"""
+A_RUNNER = """
+import sys, time
+from drillkit.model.drill import Launch, Target
+from drillkit.runner.target_process import launched
+with launched(Target(name="practice", launch=Launch(module="a_target"))):
+    print("up", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_folder_of_a_started_target_stays_while_its_runner_lives_and_goes_with_recover(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_target.py").write_text(A_TARGET)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    runner = subprocess.Popen([sys.executable, "-c", A_RUNNER], stdout=subprocess.PIPE, text=True)
+    place = home / "launched"
+    try:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "up\n"
+        assert drillkit("recover").return_value == 0
+        assert len(list(place.iterdir())) == 1
+    finally:
+        runner.kill()
+        runner.communicate()
+    assert len(list(place.iterdir())) == 1
+    assert drillkit("recover").return_value == 0
+    assert list(place.iterdir()) == []

@@ -17,6 +17,7 @@ from drillkit.cli.options import OUT
 if TYPE_CHECKING:
     from drillkit.archive.compare import Compared, Row
     from drillkit.archive.coverage import Covered
+    from drillkit.archive.follow_up import Followed
     from drillkit.archive.scan import Archive
     from drillkit.archive.summary import RunSummary
     from drillkit.archive.trend import Change, Series
@@ -158,6 +159,7 @@ def _quarter(text: str) -> tuple[float, float]:
 
 def _print_json(archive: Archive) -> None:
     from drillkit.archive.coverage import coverage
+    from drillkit.archive.follow_up import follow
     from drillkit.archive.trend import change_in, series_of
     from drillkit.model.codec import to_data
 
@@ -185,6 +187,16 @@ def _print_json(archive: Archive) -> None:
             }
             for each in coverage(archive.runs)
         ],
+        "findings": [
+            {
+                "finding": each.text,
+                "drill": each.drill,
+                "target": each.target,
+                "runs": [run.run for run in each.runs],
+                "closed_by": each.closed.run if each.closed else None,
+            }
+            for each in follow(archive.runs)
+        ],
         "unread": list(archive.unread),
     }
     click.echo(json.dumps(data, indent=1))
@@ -205,6 +217,7 @@ def _print_csv(archive: Archive) -> None:
 
 def _print(archive: Archive, reports: Path) -> None:
     from drillkit.archive.coverage import coverage
+    from drillkit.archive.follow_up import follow
     from drillkit.archive.trend import change_in, series_of
 
     if not archive.runs:
@@ -214,6 +227,7 @@ def _print(archive: Archive, reports: Path) -> None:
     series = series_of(archive.runs)
     _print_series(series, [change_in(each) for each in series])
     _print_coverage(coverage(archive.runs))
+    _print_findings(follow(archive.runs))
 
 
 def _print_runs(runs: Sequence[RunSummary]) -> None:
@@ -286,6 +300,22 @@ def _print_coverage(several: Sequence[Covered]) -> None:
             f"  {each.system} on {each.target}{region}: {_date(each.proven.started)} {numbers}"
             f"{failed if each.since_failed else ''}"
         )
+
+
+def _print_findings(several: Sequence[Followed]) -> None:
+    open_ = [each for each in several if each.closed is None]
+    closed = len(several) - len(open_)
+    if several:
+        click.secho(f"\nfindings: {len(open_)} open, {closed} closed by a later run", bold=True)
+    for each in open_[:_SHOWN]:
+        count = len(each.runs)
+        times = f"in {count} runs, last {_date(each.runs[-1].started)}" if count > 1 else "once"
+        click.echo(
+            f"  {each.drill} on {each.target}: {each.text}, since "
+            f"{_date(each.runs[0].started)}, {times}"
+        )
+    if len(open_) > _SHOWN:
+        click.echo(f"  and {len(open_) - _SHOWN} more; --json has them all")
 
 
 def _print_compared(found: Compared) -> None:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from drillkit.archive.coverage import coverage
+from drillkit.archive.follow_up import follow
 from drillkit.archive.scan import Archive
 from drillkit.archive.summary import RunSummary, StepSummary
 from drillkit.archive.trend import LEAST_RUNS, Series, change_in, series_of
@@ -21,6 +22,8 @@ from drillkit.model.units import format_duration
 INDEX = "index.html"
 HEADLINE = 160
 """Letters of a headline; the run's own page has all of it."""
+FINDINGS = 100
+"""Findings of a page at most, the open ones first."""
 _POINTS = 60
 """Of a line, the last ones."""
 
@@ -49,7 +52,7 @@ def index(archive: Archive) -> str:
             coverage=coverage(runs),
             series=[(each, change_in(each), _line(each)) for each in series],
             least=LEAST_RUNS,
-            repeated=repeated(runs),
+            findings=follow(runs)[:FINDINGS],
         )
     )
 

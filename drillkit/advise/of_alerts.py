@@ -130,7 +130,8 @@ def alert_without_route(rule: AlertRule, facts: Watching) -> Found | None:
         return None
     return Found(
         f"it is routed to {', '.join(sorted(told)) or 'nobody'}, which tells nobody",
-        "give its route a receiver with an integration: amtool config routes test severity=critical",
+        "give its route a receiver with an integration: amtool config routes test "
+        "severity=critical",
     )
 
 

@@ -86,7 +86,8 @@ def _modify(instance: Mapping[str, Any], *options: str) -> str:
 @INSTANCES.rule(
     "rds-single-az",
     "high",
-    why="When its host or zone fails, the database is down until another has been made from backups.",
+    why="When its host or zone fails, the database is down until another has been made from "
+    "backups.",
 )
 def rds_single_az(instance: Mapping[str, Any], facts: Account) -> Found | None:
     """A database without a standby in another zone."""

@@ -280,7 +280,10 @@ def no_object_lock(location: Object, facts: Backups) -> Found | None:
     if facts.locked.get(bucket) is not False:
         return None
     words = ("aws", "s3api", "put-object-lock-configuration", "--bucket", bucket)
-    rule = '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"COMPLIANCE","Days":30}}}'
+    rule = (
+        '{"ObjectLockEnabled":"Enabled",'
+        '"Rule":{"DefaultRetention":{"Mode":"COMPLIANCE","Days":30}}}'
+    )
     mend = f"{shlex.join(words)} --object-lock-configuration '{rule}'"
     return Found(f"bucket {bucket} has no object lock", mend)
 

@@ -74,8 +74,8 @@ def _names(containers: list[Mapping[str, Any]]) -> list[str]:
 @WORKLOADS.rule(
     "one-replica",
     "high",
-    why="Whenever this pod goes (a node upgrade, an eviction, a crash), nobody serves until another "
-    "has started.",
+    why="Whenever this pod goes (a node upgrade, an eviction, a crash), nobody serves until "
+    "another has started.",
     needs=("scalers",),
 )
 def one_replica(workload: Workload, cluster: Cluster) -> Found | None:
@@ -265,7 +265,8 @@ def no_liveness(workload: Workload, cluster: Cluster) -> Found | None:
 @WORKLOADS.rule(
     "same-probes",
     "medium",
-    why="A pod that is only busy is restarted instead of being spared: under load the rest follows.",
+    why="A pod that is only busy is restarted instead of being spared: under load the rest "
+    "follows.",
 )
 def same_probes(workload: Workload, cluster: Cluster) -> Iterator[Found]:
     """Liveness asks what readiness asks, and kills no later."""

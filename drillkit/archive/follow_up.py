@@ -1,4 +1,6 @@
-"""What became of findings: since when each is there, how often it came, which later run closed it."""
+"""What became of findings: since when each is there, how often it came, which later run closed
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Followed:
     runs: list[RunSummary] = field(default_factory=list)
     """Those that had it, oldest first."""
     closed: RunSummary | None = None
-    """The first run after the last of them that ended met or violated without it; None: it is open."""
+    """The first run after the last of them that ended met or violated without it; None: it is
+    open.
+    """
 
 
 def follow(runs: Sequence[RunSummary]) -> tuple[Followed, ...]:

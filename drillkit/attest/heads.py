@@ -1,4 +1,5 @@
-"""Publishing the ends of chains: one JSON document that only grows, wherever somebody else keeps it.
+"""Publishing the ends of chains: one JSON document that only grows, wherever somebody else keeps
+it.
 
 Whoever holds an old head notices when a chain was cut or written anew.
 """

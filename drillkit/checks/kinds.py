@@ -23,7 +23,9 @@ from drillkit.model.units import format_duration
 from drillkit.secrets import excerpt
 
 CLOCK_SLACK_S = 60.0
-"""So much younger than the disruption restored data may be: the original was written to meanwhile."""
+"""So much younger than the disruption restored data may be: the original was written to
+meanwhile.
+"""
 
 GROUP = "drillkit.checks"
 

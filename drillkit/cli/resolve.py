@@ -257,8 +257,8 @@ def request_of(
 def reports_folder(
     out: Path | None, roots: Roots | None = None, found: Found | None = None
 ) -> Path:
-    """`--out`, else the reports folder of the project that the drill `found` belongs to or else that
-    is found from here, else `reports/` here.
+    """`--out`, else the reports folder of the project that the drill `found` belongs to or else
+    that is found from here, else `reports/` here.
     """
     if out is not None:
         return out

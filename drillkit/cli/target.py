@@ -181,7 +181,8 @@ def _file() -> Path:
     project = find_roots().project
     if project is None:
         raise UsageError(
-            "there is no drillkit.yaml here or above: `drillkit init` makes a project, or use --print"
+            "there is no drillkit.yaml here or above: `drillkit init` makes a project, or use "
+            "--print"
         )
     return project.targets
 

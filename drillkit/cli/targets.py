@@ -43,8 +43,8 @@ def how_to_start(target: Target) -> str:
     if target.name == "sandbox":
         return "start it first: drillkit sandbox up"
     return (
-        "only a run starts it; for a cluster that stays, use the target `sandbox` (drillkit sandbox "
-        "up) or one with `kubernetes:`"
+        "only a run starts it; for a cluster that stays, use the target `sandbox` (drillkit "
+        "sandbox up) or one with `kubernetes:`"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 _TALKERS = frozenset(
-    ": date echo exit false hostname id printf pwd sleep true uname uptime wait which whoami".split()  # noqa: SIM905
+    ": date echo exit false hostname id printf pwd sleep true uname uptime wait which whoami".split()  # noqa: E501, SIM905
 )
 """Programs that wait or talk: they neither change anything nor read what others left."""
 _READERS = frozenset(
@@ -102,8 +102,8 @@ def _script(options: Sequence[str]) -> str | None:
 
 
 def _only_in_script(text: str, known: frozenset[str]) -> bool:
-    """Whether every command of a shell's text is one of these; redirections and substitutions are not
-    looked into.
+    """Whether every command of a shell's text is one of these; redirections and substitutions are
+    not looked into.
     """
     if any(sign in text for sign in (">", "<", "`", "$(")):
         return False

@@ -1,4 +1,6 @@
-"""Frameworks as data: what each control asks of rehearsals. One YAML file each; users add theirs."""
+"""Frameworks as data: what each control asks of rehearsals. One YAML file each; users add
+theirs.
+"""
 
 from __future__ import annotations
 

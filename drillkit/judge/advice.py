@@ -54,8 +54,8 @@ _RUNNER = {
     "start": "correct what it names, or wait until it is over; `drillkit plan` looks again without "
     "touching anything",
 }
-"""What the runner looks at beside the guards that a drill declares. Older versions wrote `start` for
-all of them.
+"""What the runner looks at beside the guards that a drill declares. Older versions wrote `start`
+for all of them.
 """
 RUNNERS_GUARDS = frozenset(_RUNNER)
 _SLO_UNREAD = re.compile(r"SLO ([^\s:]+): ")

@@ -1,5 +1,6 @@
-"""What auditors ask of a recovery test and no measurement tells: its scope, its scenario, who set the
-objectives, who took part, who was told, what becomes of findings. Said by the drill or its target.
+"""What auditors ask of a recovery test and no measurement tells: its scope, its scenario, who set
+the objectives, who took part, who was told, what becomes of findings. Said by the
+drill or its target.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What auditors ask and no measurement tells. Said in a target it holds for all its drills; what
-    the drill says goes before it.
+    """What auditors ask and no measurement tells. Said in a target it holds for all its drills;
+    what the drill says goes before it.
     """
 
     scope: Scope = Scope()

@@ -45,7 +45,9 @@ class Finding:
     fault: str = ""
     """What had been done just before it, the nearest in time: where to look, no proof."""
     severity: Literal["high", "medium", "low"] = "medium"
-    """`high`: a weakness that was shown; `medium`: something not proven; `low`: noted by somebody."""
+    """`high`: a weakness that was shown; `medium`: something not proven; `low`: noted by
+    somebody.
+    """
     ticket: str = ""
     """Where it is followed up, if the drill or its target says so."""
 

@@ -124,7 +124,9 @@ def _backups(run: RunRead) -> Iterator[str]:
 
 
 def _sample(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
-    """Which of the backups was tested, as far as the drill says; how many there were is not known."""
+    """Which of the backups was tested, as far as the drill says; how many there were is not
+    known.
+    """
     for step in restores:
         given = step.with_
         named = given.get("backup") or given.get("snapshot")

@@ -361,7 +361,8 @@ def _latency(axis: Axis, series: Series, y: float) -> str:
         parts.append(_text(WIDTH - RIGHT - 2, at - 3, "soft", f"bound {bound:g} ms", "end"))
     for piece in _pieces(series):
         points = [
-            f"{axis.x((b.start_s + b.end_s) / 2):.1f},{y + PANEL - PANEL * (b.latency_ms or 0) / most:.1f}"
+            f"{axis.x((b.start_s + b.end_s) / 2):.1f},"
+            f"{y + PANEL - PANEL * (b.latency_ms or 0) / most:.1f}"
             for b in piece
         ]
         if len(piece) == 1:  # a line needs two ends

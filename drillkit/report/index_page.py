@@ -1,4 +1,6 @@
-"""`index.html` of a folder of reports: one page over all runs, that needs nothing from elsewhere."""
+"""`index.html` of a folder of reports: one page over all runs, that needs nothing from
+elsewhere.
+"""
 
 from __future__ import annotations
 

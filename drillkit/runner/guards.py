@@ -68,8 +68,8 @@ def check_start(
     freezes: Mapping[str, Freeze],
     by_metrics: Callable[[Guard], tuple[Holds, str]],
 ) -> None:
-    """Decide the window and the guards of `guards.start`. Raises GuardSaysNo for the first that says
-    no, and for one that nobody can decide. See `start_guards.decisions`.
+    """Decide the window and the guards of `guards.start`. Raises GuardSaysNo for the first that
+    says no, and for one that nobody can decide. See `start_guards.decisions`.
     """
     for decision in decisions(drill, utc(clock.now()), freezes, by_metrics):
         journal.append(GuardDecided("start", decision.guard, decision.holds, decision.why))

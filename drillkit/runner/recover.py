@@ -197,9 +197,10 @@ def _alive(pid: int) -> bool:
 
 def _away(run: OpenRun) -> str:
     return (
-        f"its folder {run.folder} is not there (moved, not mounted, deleted?), so nobody knows what "
-        "it left behind. Put it back, or name where it is now: drillkit recover FOLDER. If it is "
-        f"gone for good and you have looked yourself: drillkit settle {run.id} journal --why TEXT"
+        f"its folder {run.folder} is not there (moved, not mounted, deleted?), so nobody knows "
+        "what it left behind. Put it back, or name where it is now: drillkit recover FOLDER. If it "
+        "is gone for good and you have looked yourself: "
+        f"drillkit settle {run.id} journal --why TEXT"
     )
 
 
@@ -219,8 +220,8 @@ def _without_journal(run: OpenRun) -> Recovered:
             run,
             "unreadable",
             f"{run.journal} is not there, but {', '.join(more[:3])} is: the journal was moved or "
-            "deleted, so nobody knows what the run left behind. Put it back; if it is gone for good "
-            f"and you have looked yourself: drillkit settle {run.id} journal --why TEXT",
+            "deleted, so nobody knows what the run left behind. Put it back; if it is gone for "
+            f"good and you have looked yourself: drillkit settle {run.id} journal --why TEXT",
         )
     unregister(run.id)
     return Recovered(run, "clean", "it ended before its journal began, so it touched nothing")
@@ -327,8 +328,8 @@ def _damaged(run: OpenRun, salvaged: Salvaged, cleaned: Cleaned) -> Recovered:
         run,
         "dirty",
         f"its journal is damaged ({'; '.join(salvaged.damage[:3])}{more}): "
-        f"{len(cleaned.ended)} undos that can be read were applied, others may be lost. Look at the "
-        f"target; when nothing is left: drillkit settle {run.id} journal --why TEXT",
+        f"{len(cleaned.ended)} undos that can be read were applied, others may be lost. Look at "
+        f"the target; when nothing is left: drillkit settle {run.id} journal --why TEXT",
         tuple(undo.resource for undo in cleaned.open),
     )
 

@@ -1,7 +1,7 @@
 """When a drill starts by itself, and what to install so that it does.
 
-`times` turns a cadence and a window into a cron expression; each other module prints one scheduler's
-files from a `ScheduledDrill`. Nothing here starts anything.
+`times` turns a cadence and a window into a cron expression; each other module prints one
+scheduler's files from a `ScheduledDrill`. Nothing here starts anything.
 """
 
 from drillkit.schedule.due import PassedOver, skipped

@@ -63,8 +63,8 @@ def in_utc(times: Times, now: datetime) -> str:
         return times.expression
     if not minute.isdigit() or not all(hour.isdigit() for hour in hours.split(",")):
         raise ValueError(
-            f"GitHub reads UTC, and `{times.expression}` is by the clocks of {times.zone.key}: give "
-            "the drill a cadence with one minute and plain hours, or a window in UTC"
+            f"GitHub reads UTC, and `{times.expression}` is by the clocks of {times.zone.key}: "
+            "give the drill a cadence with one minute and plain hours, or a window in UTC"
         )
     moments = [int(hour) * 60 + int(minute) - ahead for hour in hours.split(",")]
     if (day, weekday) != ("*", "*") and any(not 0 <= moment < 1440 for moment in moments):

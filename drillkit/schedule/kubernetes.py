@@ -31,8 +31,8 @@ def manifests(
     size = sum(len(text.encode()) for text in files.values())
     if size > _FILES_MOST_BYTES:
         raise ValueError(
-            f"the project's files are {size} bytes and a ConfigMap holds {_FILES_MOST_BYTES}: build "
-            "them into an image of your own"
+            f"the project's files are {size} bytes and a ConfigMap holds {_FILES_MOST_BYTES}: "
+            "build them into an image of your own"
         )
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",

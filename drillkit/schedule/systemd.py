@@ -100,7 +100,7 @@ Description=%i failed
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c 'echo "%i failed: journalctl -u %i, drillkit due" | systemd-cat -t drillkit -p alert'
-"""
+"""  # noqa: E501
 
 
 def _escaped(text: str) -> str:

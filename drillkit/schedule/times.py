@@ -1,4 +1,5 @@
-"""The moments at which a drill starts by itself: its cadence within its window, as a cron expression.
+"""The moments at which a drill starts by itself: its cadence within its window, as a cron
+expression.
 
 A word such as `monthly` is one run in each calendar period. Its expression names more moments than
 that: each hour of the window, and each day on which the window could first open. A start that was

@@ -71,7 +71,7 @@ _SURE = (
         ("authorization", "cookie", "x-api-", "x-auth-"),
         # `probes.web.headers.Authorization: ...` is a place in one of our own messages.
         r"(?i)(?P<before>(?<![\w.-])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
-        rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!(?:[a-z]+[ \t]+)?{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",
+        rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!(?:[a-z]+[ \t]+)?{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",  # noqa: E501
     ),
     # Bearer abc, Basic abc: a word of English has neither digits nor capitals
     _Sign(

@@ -63,7 +63,9 @@ that everything beside it is looked at all the same.
 
 
 def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
-    """The value of type `want` at `node`. Where mistakes were noted, BAD stands in it, or for it."""
+    """The value of type `want` at `node`. Where mistakes were noted, BAD stands in it, or for
+    it.
+    """
     if is_null(node) and may_be_nothing(want):
         return None
     if want is Any:

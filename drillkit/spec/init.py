@@ -31,15 +31,15 @@ vars:
 probes:
   web: {{http: "${{target.urls.web}}/health", rate: 20/s}}
 
-# The steady state. `before` missed: nothing is touched. `during` and `after` missed: the drill is violated.
-# What is not declared here is observed and reported, but not judged.
+# The steady state. `before` missed: nothing is touched. `during` and `after` missed: the drill is
+# violated. What is not declared here is observed and reported, but not judged.
 hypothesis:
   before: {{web: {{bad: 2 of 200}}}}
   during: {{web: {{bad: 20, longest_gap: 5s}}}}
   after: {{web: {{bad: 2 of 200, within: 3m}}}}
 
-# What to do, in order. `drillkit kinds` lists the kinds of step. An experiment is a Chaos Toolkit file in
-# experiments/, or one that ships: `drillkit list` shows them.
+# What to do, in order. `drillkit kinds` lists the kinds of step. An experiment is a Chaos Toolkit
+# file in experiments/, or one that ships: `drillkit list` shows them.
 steps:
   - name: kill
     uses: chaostoolkit
@@ -51,7 +51,8 @@ steps:
 """
 
 _PROJECT = """\
-# Marks the folder that drills, experiments and targets belong to. Every key has a default; these are they.
+# Marks the folder that drills, experiments and targets belong to. Every key has a default; these
+# are they.
 # target: staging               # when neither --target nor the drill nor DRILLKIT_TARGET names one
 # drills: drills
 # experiments: experiments
@@ -62,7 +63,8 @@ _PROJECT = """\
 
 _TARGETS = """\
 # Where drills run: what must not travel with them. The target `sandbox` ships with drillkit.
-# A target pins what it is, so that a drill never runs elsewhere by mistake; secrets are references (env:, file:).
+# A target pins what it is, so that a drill never runs elsewhere by mistake; secrets are references
+# (env:, file:).
 #
 # staging:
 #   kubernetes:

@@ -219,8 +219,8 @@ def choose_target(
     never a guess.
 
     `command` is what the user typed, such as `run pod-delete` (for the line to type), `option` the
-    value of `--target`, `own` the target that the drill names. Raises UsageError when none is named or it is unknown,
-    SpecError for a broken targets.yaml.
+    value of `--target`, `own` the target that the drill names. Raises UsageError when none
+    is named or it is unknown, SpecError for a broken targets.yaml.
     """
     default = roots.default_target
     candidates: tuple[tuple[str | None, str], ...] = (

@@ -1,5 +1,5 @@
-"""Checks and objectives of steps whose recovery is somebody else's: a command, an experiment. No kind
-itself.
+"""Checks and objectives of steps whose recovery is somebody else's: a command, an experiment. No
+kind itself.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def main() -> None:
         size_mb = (reports / "index.html").stat().st_size / 1e6
         help_s = timed("--help", env=env)
         print(
-            f"{count} runs: first call {first:.2f} s, second {second:.2f} s ({second / first:.3f} of it)"
+            f"{count} runs: first call {first:.2f} s, second {second:.2f} s ({second / first:.3f} "
+            "of it)"
         )
         print(f"index.html: {page:.2f} s, {size_mb:.2f} MB; largest process {most_mb:.0f} MB")
         print(f"second call over `drillkit --help`: {second / help_s:.1f}")

@@ -24,7 +24,7 @@ def test_secrets_stay_out_of_everything_that_is_written(
             return [everything, urllib.parse.quote(everything[0]), base64.b64encode(everything[0].encode()).decode()]
         def fail(secrets):
             raise RuntimeError("cannot log in to https://user:hunter2222@host with " + secrets["literal"])
-    """)
+    """)  # noqa: E501
     back = bench.folder / "back"
     experiment = bench.experiment(
         configuration={"token": {"type": "env", "key": "BENCH_TOKEN"}},

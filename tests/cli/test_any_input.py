@@ -108,7 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "drill: w\nvars: {a: 1}\nsteps: [{uses: wait, with: {for: 1s}}]\n"
     )
     for n, text in enumerate(DURATIONS):
-        drill = f"drill: w\nlimit: '{text}'\nsettle: {text}\nsteps: [{{uses: wait, with: {{for: '{text}'}}}}]\n"
+        drill = f"drill: w\nlimit: '{text}'\nsettle: {text}\nsteps: [{{uses: wait, with: {{for: '{text}'}}}}]\n"  # noqa: E501
         (made / f"wait-{n}.yaml").write_text(drill)
     return made
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import CommandLine, Sandbox
 
-WAIT = "drill: {name}\ndescription: Nothing, for a moment.\nowner: me\nsteps: [{{uses: wait, with: {{for: 10ms}}}}]\n"
+WAIT = "drill: {name}\ndescription: Nothing, for a moment.\nowner: me\nsteps: [{{uses: wait, with: {{for: 10ms}}}}]\n"  # noqa: E501
 
 
 def project(folder: Path, *, marked: bool = True) -> Path:

@@ -25,7 +25,9 @@ VIOLATED = DRILL % ("sleep 0.2", "false")
 
 
 def shell(drillkit: CommandLine, line: str, text: str = VIOLATED) -> int:
-    """The exit code of `drillkit`, which the line calls as `$D` and whose code it leaves in CODE."""
+    """The exit code of `drillkit`, which the line calls as `$D` and whose code it leaves in
+    CODE.
+    """
     (drillkit.folder / "d.yaml").write_text(text)
     script = f'D="{sys.executable} -m drillkit"; {line}'
     subprocess.run(

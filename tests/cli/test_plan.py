@@ -49,13 +49,13 @@ def plan(drillkit: CommandLine, text: str, *more: str) -> Ran:
             "problem: window 00:00-24:00 UTC: the window of ",
         ),
         (
-            f"{HEAD}probes: {{web: {{http: 'http://127.0.0.1:1/', headers: {{X: 'env:NOT_SET'}}}}}}\n"
+            f"{HEAD}probes: {{web: {{http: 'http://127.0.0.1:1/', headers: {{X: 'env:NOT_SET'}}}}}}\n"  # noqa: E501
             + STEP,
             "problem: probe `web`, header `X`: expected a value in the environment variable "
             "NOT_SET, found none",
         ),
         (
-            f"{HEAD}steps: [{{uses: command, with: {{run: ['true'], env: {{A: 'env:NOT_SET'}}}}}}]\n",
+            f"{HEAD}steps: [{{uses: command, with: {{run: ['true'], env: {{A: 'env:NOT_SET'}}}}}}]\n",  # noqa: E501
             "problem: step `command`: env.A: expected a value in the environment variable NOT_SET",
         ),
         (

@@ -1,4 +1,6 @@
-"""The auditor's matrix: supported, partly or not, with the reason, and never more than was shown."""
+"""The auditor's matrix: supported, partly or not, with the reason, and never more than was
+shown.
+"""
 
 from __future__ import annotations
 

@@ -127,8 +127,11 @@ def _without_rollout(value: Any) -> Any:
 
 
 def _ready(pods: list[dict[str, Any]]) -> Counter[str]:
+    def app(meta: dict[str, Any]) -> Any:
+        return (meta.get("labels") or {}).get("app", meta["name"])
+
     return Counter(
-        f"{pod['metadata']['namespace']}/{(pod['metadata'].get('labels') or {}).get('app', pod['metadata']['name'])}"
+        f"{pod['metadata']['namespace']}/{app(pod['metadata'])}"
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
         and any(

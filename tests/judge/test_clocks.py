@@ -1,4 +1,6 @@
-"""Clocks that are apart, or set while a run goes on: an RPO is corrected, or unknown, never bent."""
+"""Clocks that are apart, or set while a run goes on: an RPO is corrected, or unknown, never
+bent.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The ways in which a step of each kind proves nothing: each is unknown, whatever else held.
 
-A kind without rows of its own fails the test: whoever adds one says here how it can come to nothing.
-The rows are histories as the kind writes them; that it writes them so is what its own tests hold.
+A kind without rows of its own fails the test: whoever adds one says here how it can come to
+nothing. The rows are histories as the kind writes them; that it writes them so is what its own
+tests hold.
 """
 
 from __future__ import annotations

@@ -433,7 +433,7 @@ def test_a_declared_gate_after_that_was_never_decided_is_unknown() -> None:
     assert finding(verdict, "after/web").observed == "the run ended before it was decided"
 
 
-def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_rest_not_proven() -> (
+def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_rest_not_proven() -> (  # noqa: E501
     None
 ):
     of = web([{**KILL, "on_failure": "continue"}, {"name": "drain", "uses": "chaostoolkit"}])

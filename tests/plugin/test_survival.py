@@ -1,5 +1,5 @@
-"""The crash campaign with another package's step, undos and fault: its board stands in the world of the
-campaign, so that its calls get lost, delayed and refused as all others.
+"""The crash campaign with another package's step, undos and fault: its board stands in the world
+of the campaign, so that its calls get lost, delayed and refused as all others.
 """
 
 from __future__ import annotations

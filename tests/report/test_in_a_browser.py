@@ -69,7 +69,7 @@ def test_no_word_of_a_table_stands_on_another_however_narrow_the_screen(
 
 def test_a_phone_is_told_that_the_chart_goes_on(page: Browser) -> None:
     shown = "[...document.querySelectorAll('.sideways')].filter(e => e.offsetHeight).length"
-    cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"  # noqa: E501
     unfolded(page, "violated", width=390)
     assert page.ask(shown) == page.ask(cut) == 2
     unfolded(page, "violated")
@@ -104,7 +104,7 @@ CONTRAST = """(() => {
     if (ratio < 4.5) found.push(e.tagName + '.' + e.className + ' ' + ratio.toFixed(2));
   }
   return [...new Set(found)];
-})()"""
+})()"""  # noqa: E501
 
 
 def test_tables_have_headers_and_the_chart_has_a_text(page: Browser) -> None:

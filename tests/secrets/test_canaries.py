@@ -114,8 +114,8 @@ def leaks(
     canaries: Mapping[str, str],
     argued: Collection[str] = (),
 ) -> list[str]:
-    """Where a canary stands that must stand nowhere. `argued`: those that an experiment itself makes
-    arguments of its program.
+    """Where a canary stands that must stand nowhere. `argued`: those that an experiment itself
+    makes arguments of its program.
     """
     places = {"the terminal": said}
     for root in (drillkit.folder / "reports", drillkit.home):
@@ -162,7 +162,7 @@ steps:
     uses: command
     with: {{run: [sh, -c, "sleep 0.5; env"], undo: ["true"]}}
     on_failure: continue
-"""
+"""  # noqa: E501
 EXPERIMENT = """\
 title: canaries
 description: says all it knows
@@ -182,7 +182,7 @@ method:
   - type: action
     name: raise
     provider: {type: python, module: beside, func: fail, secrets: [shop]}
-"""
+"""  # noqa: E501
 BESIDE = "def fail(secrets=None): raise RuntimeError(f'no login with {secrets}')\n"
 
 

@@ -64,8 +64,8 @@ def test_what_is_not_installed_here_is_only_noted(tmp_path: Path) -> None:
     checked = check_experiment(read_experiment(found(tmp_path / "e.yaml", FULL)))
     assert checked.mistakes == ()
     assert (
-        "activity `kill`: there is no Python module `no_such_package`; install the package that has it"
-        in checked.notes
+        "activity `kill`: there is no Python module `no_such_package`; install the package that "
+        "has it" in checked.notes
     )
     assert "activity `undo`: there is no program 'no-such-program' here" in checked.notes
 

@@ -216,7 +216,8 @@ def test_a_line_for_a_shell_is_given_to_one() -> None:
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "drillkit.yaml").touch()
     text = (
-        "drill: d\nownr: me\nlimit: soon\nprobes: {web: {http: nowhere, rate: 1/s}, x: {rat: 1/s}}\n"
+        "drill: d\nownr: me\nlimit: soon\nprobes: "
+        "{web: {http: nowhere, rate: 1/s}, x: {rat: 1/s}}\n"
         "hypothesis: {during: {wbe: {bad: 1}, x: {bad: 1}}, before: {web: {bad: many}}}\n"
         "guards: {start: [{alert: x}], abort: [{probe: wep, bad: 2}]}\n"
         "steps: [{uses: wiat}, {uses: command, with: {run: [a]}, objectives: {rpo: 1h}}, 5]\n"

@@ -49,7 +49,7 @@ def a_spec() -> Iterator[Spec]:
 
 
 _KEYS = """drill owner limit vars probes web http tcp rate hypothesis before during after bad within slo steps uses with
-source parallel name checks sql guards start abort budget left window hours timezone slos metadata << on_failure"""
+source parallel name checks sql guards start abort budget left window hours timezone slos metadata << on_failure"""  # noqa: E501
 KEYS = st.sampled_from(_KEYS.split())
 WORDS = st.sampled_from(
     """d|web|1|0|-3|1.5|1e3|1e999|no|true|null|~|10m|5s|20/s|2 of 200|0.5%|velero.restore|chaostoolkit|http://h/|stop|.inf
@@ -278,7 +278,7 @@ steps:
 - parallel:
   - {uses: velero.restore, with: {source: "$${x}", tag: 1.10, wait: 5s}, hypothesis: {after: {web: {bad: 1 of 9}}}}
   - {uses: velero.restore, with: {source: "${steps.chaostoolkit.outputs.x}", nested: {on: no}}, limit: 3m}
-"""
+"""  # noqa: E501
 
 
 def test_what_is_shown_of_a_drill_reads_as_the_same_drill() -> None:

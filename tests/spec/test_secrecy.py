@@ -68,11 +68,11 @@ def test_a_literal_secret_is_refused_with_its_place_and_not_repeated(text: str, 
 @pytest.mark.parametrize(
     "text",
     [
-        f"{HEAD}probes: {{w: {{{URL}, headers: {{Authorization: 'env:T', X-Tenant: shop}}}}}}\n{STEP}",
+        f"{HEAD}probes: {{w: {{{URL}, headers: {{Authorization: 'env:T', X-Tenant: shop}}}}}}\n{STEP}",  # noqa: E501
         f"{HEAD}steps: [{{uses: command, with: {{run: [x], env: {{TOKEN: 'file:/run/token'}}}}}}]",
         f"{HEAD}steps: [{{uses: command, with: "
         "{run: [sh, -c, 'curl -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$T']}}]",
-        f"{HEAD}probes: {{w: {{http: 'http://h/?page=2', headers: {{Cookie: '${{target.values.c}}'}}}}}}\n"
+        f"{HEAD}probes: {{w: {{http: 'http://h/?page=2', headers: {{Cookie: '${{target.values.c}}'}}}}}}\n"  # noqa: E501
         f"{STEP}",
     ],
 )

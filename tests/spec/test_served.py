@@ -1,4 +1,6 @@
-"""What a drill asks of a step is done by its kind, or refused with its place before anything runs."""
+"""What a drill asks of a step is done by its kind, or refused with its place before anything
+runs.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ RESTORE = "- {uses: velero.restore, with: {backup: b, namespaces: {a: b}}, %s}"
         (RESTORE % "objectives: {recovery: 1m}", "a `velero.restore` step has no recovery"),
         (RESTORE % "checks: [{canary: c, instance: i}]", "`instance` goes with checks of"),
         (
-            f"{COMMAND % 'limit: 1m'}\n- {{uses: command, with: {{run: ['${{steps.a.outputs.ip}}']}}}}",
+            f"{COMMAND % 'limit: 1m'}\n- "
+            f"{{uses: command, with: {{run: ['${{steps.a.outputs.ip}}']}}}}",
             "`${steps.a.outputs.ip}`: a `command` step gives no output `ip`; known: disrupted",
         ),
     ],

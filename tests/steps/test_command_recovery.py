@@ -1,4 +1,6 @@
-"""A recovery that is the users' own, such as terraform and curl: its checks run, its RTO is measured."""
+"""A recovery that is the users' own, such as terraform and curl: its checks run, its RTO is
+measured.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ LOOKS = ("Describe", "List", "Get", "Head")
 
 class Door:
     """One service in one region. Everything that drillkit asks of it passes `_send`, which
-    is private to the rooms inside `clients/`, as is `_change`: whoever else wants a change plans it.
+    is private to the rooms inside `clients/`, as is `_change`: whoever else wants a change plans
+    it.
     """
 
     def __init__(self, client: Any, clock: Clock, fence: Fence) -> None:

@@ -51,7 +51,7 @@ tls = ssl.create_default_context(cafile=env["ACCOUNT"] + "/ca.crt")
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
 direct.open(request, timeout=20).read()
 print("beat of", at.isoformat())
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ from beat;
 
 -- Every day:
 delete from {table} where at < now() - interval '14 days';
-"""
+"""  # noqa: E501
 
 
 def create_table(name: str) -> str:

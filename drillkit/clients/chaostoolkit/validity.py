@@ -133,7 +133,9 @@ def _source(module: str, beside: str) -> tuple[ast.Module | None, str]:
 
 
 def _makes_modules(spec: ModuleSpec) -> bool:
-    """Whether a module may have others that no path leads to: `os` has `os.path`, `six` its moves."""
+    """Whether a module may have others that no path leads to: `os` has `os.path`, `six` its
+    moves.
+    """
     if spec.origin is None:
         return False  # folders and nothing else
     try:

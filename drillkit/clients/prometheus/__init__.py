@@ -143,9 +143,9 @@ def open_prometheus(
     """A client for a target; nothing is sent yet.
 
     `total_s`: seconds that one request may take. `before` is called before each request; what it
-    raises ends the asking, however many requests a question takes. `aws`: the target's account, whose
-    profile signs where `sigv4_region` is set. Raises UsageError for a reference that cannot be
-    resolved, Denied when there is nothing to sign with.
+    raises ends the asking, however many requests a question takes. `aws`: the target's account,
+    whose profile signs where `sigv4_region` is set. Raises UsageError for a reference that cannot
+    be resolved, Denied when there is nothing to sign with.
     """
     known = credentials(target)
     alertmanager = None

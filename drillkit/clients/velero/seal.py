@@ -37,7 +37,7 @@ while [ $i -lt {tries} ]; do
   i=$((i+1)); sleep 1
 done
 echo "reached {host}:{port}: $reached"; exit 1
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)

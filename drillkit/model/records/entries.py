@@ -264,7 +264,9 @@ class UndoFailed:
 
 @dataclass(frozen=True, slots=True)
 class GateDecided:
-    """Written once, when it is final. The record's step is that whose hypothesis it is of, or ''."""
+    """Written once, when it is final. The record's step is that whose hypothesis it is of, or
+    ''.
+    """
 
     kind: ClassVar[str] = "gate.decided"
 
@@ -297,8 +299,8 @@ class RunAborted:
     kind: ClassVar[str] = "abort"
 
     by: str
-    """`operator`, `guard`, `bound`, `blind`, `deadline`, `journal`, `bug`, or one of a later version,
-    which proves nothing.
+    """`operator`, `guard`, `bound`, `blind`, `deadline`, `journal`, `bug`, or one of a later
+    version, which proves nothing.
     """
     why: str
 

@@ -60,7 +60,7 @@ insert into orders (customer_id, item, quantity, created_at)
     select 1 + n % 200, (array[{", ".join(f"'{item}'" for item in ITEMS)}])[1 + n % {len(ITEMS)}], 1 + n % 3,
            clock_timestamp() - make_interval(secs => ({ROWS} - n) * 60)
     from generate_series(1, {ROWS}) n;
-"""
+"""  # noqa: E501
 
 
 CACHE_REQUEST: dict[str, Any] = {

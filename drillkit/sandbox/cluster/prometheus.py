@@ -26,7 +26,10 @@ ATTEMPTS = 3
 START_LIMIT_S = 20.0
 POLL_S = 0.05
 
-_WEB = 'istio_requests_total{reporter="source",destination_service_name="web",destination_service_namespace="shop"'
+_WEB = (
+    'istio_requests_total{reporter="source",destination_service_name="web",'
+    'destination_service_namespace="shop"'
+)
 ALERTS = (
     {
         "alert": "WebErrors",

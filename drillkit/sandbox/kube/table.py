@@ -132,7 +132,8 @@ def _statuses(pod: Object) -> list[Object]:
 
 
 def _pod_ready(pod: Object, now: datetime) -> str:
-    return f"{sum(1 for each in _statuses(pod) if each.get('ready'))}/{len(pod['spec'].get('containers') or [])}"
+    ready = sum(1 for each in _statuses(pod) if each.get("ready"))
+    return f"{ready}/{len(pod['spec'].get('containers') or [])}"
 
 
 def _pod_status(pod: Object, now: datetime) -> str:

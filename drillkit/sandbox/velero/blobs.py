@@ -111,7 +111,8 @@ class S3Blobs:
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     def _credential(self) -> str:
-        return f"{self._access_key}/{time.strftime('%Y%m%d', time.gmtime())}/{self._region}/s3/aws4_request"
+        day = time.strftime("%Y%m%d", time.gmtime())
+        return f"{self._access_key}/{day}/{self._region}/s3/aws4_request"
 
     def _call(self, method: str, path: str, data: bytes | None = None) -> bytes | None:
         signed = (

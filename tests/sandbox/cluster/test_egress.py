@@ -74,7 +74,7 @@ def test_a_network_that_knows_no_policies_can_be_had(store: Store) -> None:
     assert egress.openings(store, pod(store)) is None
 
 
-def test_a_command_that_may_reach_nothing_is_told_so_and_loses_its_network_where_that_is_possible() -> (
+def test_a_command_that_may_reach_nothing_is_told_so_and_loses_its_network_where_that_is_possible() -> (  # noqa: E501
     None
 ):
     env: dict[str, str] = {}

@@ -111,7 +111,7 @@ resourceModifierRules:
   patches: [{operation: replace, path: /spec/replicas, value: "7"}]
 - conditions: {groupResource: deployments.apps}
   patches: [{operation: replace, path: /spec/replicas, value: "1"}]
-"""
+"""  # noqa: E501
     world.make(CONFIG_MAPS, "rules", data={"rules.yaml": rules})
     world.backup("b1")
     world.restore(

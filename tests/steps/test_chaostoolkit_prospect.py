@@ -41,6 +41,7 @@ def test_victims_effects_and_permissions_are_named(scene: Scene) -> None:
         "list pods in namespace shop",
         "get pods in namespace shop",
         "delete pods in namespace shop",
+        "list services in namespace shop",
     ]
     assert not scene.records()
 

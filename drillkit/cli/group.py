@@ -18,6 +18,11 @@ _PROOF = "Proof"
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
     "plan": ("drillkit.cli.plan:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
+    "approve": (
+        "drillkit.cli.approve:approve",
+        _EVERYDAY,
+        "Sign a saved plan, so that exactly that may run.",
+    ),
     "report": (
         "drillkit.cli.report:report",
         _EVERYDAY,

@@ -20,19 +20,34 @@ if TYPE_CHECKING:
 @click.command()
 @with_shared
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan and its hash, to be approved and run as it is.",
+)
 def plan(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    as_json: bool,
+    save: Path | None,
 ) -> int:
     """Show what a drill would touch, how each thing is undone, and what keeps it from starting.
 
     Exit codes: 0 it would start, 1 it would start and a step would fail as things are now, 4 it
     would refuse to start.
     """
-    return look_ahead(name, target, sets, var_files, as_json)
+    return look_ahead(name, target, sets, var_files, as_json, save)
 
 
 def look_ahead(
-    name: str, target: str | None, sets: tuple[str, ...], var_files: tuple[Path, ...], as_json: bool
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    as_json: bool,
+    save: Path | None = None,
 ) -> int:
     """Look, tell, and give the exit code."""
     from drillkit.cli import resolve
@@ -42,11 +57,21 @@ def look_ahead(
     with resolve.standing_target(asked) as (standing, _):
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        found = dry_run(resolve.request_of(asked, drill, standing, names, None))
+        request = resolve.request_of(asked, drill, standing, names, None)
+        found = dry_run(request)
+        if save is not None and not found.problems:
+            from drillkit.cli.approve import save as save_plan
+
+            save_plan(save, asked, request, found.plan)
     if as_json:
         click.echo(json.dumps(_data(found), indent=2))
     else:
         _tell(found)
+    if save is not None:
+        what = (
+            "a plan that would refuse to start is not saved" if found.problems else f"saved {save}"
+        )
+        click.echo(what, err=True)
     if found.problems:
         return 4
     return 1 if found.plan.fails else 0

@@ -46,6 +46,12 @@ class Telling:
     "--wait", metavar="DURATION", help="Wait so long for another run on this target to end."
 )
 @click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Do what this saved plan says and nothing else; see `drillkit approve`.",
+)
+@click.option(
     "--trigger", default="operator", metavar="TEXT", help="What started this, for the report."
 )
 @click.option(
@@ -73,6 +79,7 @@ def run(
     dry_run: bool,
     recover_first: bool,
     wait: str | None,
+    plan_file: Path | None,
     trigger: str,
     scheduled: bool,
     jitter: str | None,
@@ -109,6 +116,7 @@ def run(
             wait_s,
             trigger,
             process,
+            plan_file,
         )
     from drillkit.cli.summary import tell
 
@@ -137,6 +145,7 @@ def _run(
     wait_s: float,
     trigger: str,
     process: Prestarted | None,
+    plan_file: Path | None,
 ) -> Finished:
     from drillkit.cli import resolve
 
@@ -151,7 +160,9 @@ def _run(
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
-        return _execute(asked, drill, standing, pid, names, out, telling, trigger, wait_s, process)
+        return _execute(
+            asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, plan_file
+        )
 
 
 def _announce(asked: resolve.Asked) -> None:
@@ -207,12 +218,17 @@ def _execute(
     trigger: str,
     wait_s: float,
     process: Prestarted | None,
+    plan_file: Path | None,
 ) -> Finished:
     from drillkit.cli import resolve
     from drillkit.cli.progress import watcher
     from drillkit.runner.execute import execute
 
     request = resolve.request_of(asked, drill, target, names, out)
+    if plan_file is not None or target.approvals:
+        from drillkit.cli.approve import admitted
+
+        request = admitted(plan_file, asked, request)
     show = watcher(drill, as_json=telling.as_json, quiet=telling.quiet)
     try:
         return execute(

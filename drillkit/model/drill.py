@@ -484,6 +484,10 @@ class Target:
     """Reference (`env:`, `file:`, `aws-secret:`) to the key that heartbeats are signed with."""
     caps: Caps = Caps()
     """Upper limits."""
+    approvals: int = 0
+    """So many people must approve a plan before it runs here (`drillkit approve`)."""
+    approvers: Mapping[str, str] = field(default_factory=dict)
+    """Their public keys by name: files beside targets.yaml, as `drillkit keygen` writes them."""
     launch: Launch | None = None
     """Start it for the run."""
     emulated: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ from drillkit.model.records import (
 )
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds, Verdict
-from drillkit.plan import survey
+from drillkit.plan import Plan, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
@@ -95,6 +95,10 @@ class Request:
     """Work for an idle moment while the steps run, such as imports. Must not raise."""
     enter: Callable[[Path], None] = lambda folder: None
     """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
+    then nothing is touched.
+    """
+    admit: Callable[[Plan, Clients], None] = lambda plan, clients: None
+    """Sees the plan that the run made itself, before its first effect. Raises Refused, CallError:
     then nothing is touched.
     """
 
@@ -290,6 +294,7 @@ class _Run:
                 self.request.freezes,
                 self.metrics.start_guard,
             )
+            self.request.admit(self.plan, self.clients)
             self._take_lock()
             self.probes.start(self.place.lock.fd)
             self.metrics.start()

@@ -142,6 +142,12 @@ def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
             Amount.parse(getattr(target.caps, key))
         except ValueError as error:
             yield (name, "caps", key), str(error)
+    if not 0 <= target.approvals <= len(target.approvers):
+        yield (
+            (name, "approvals"),
+            f"expected at most as many as `approvers` names ({len(target.approvers)}), "
+            f"found {target.approvals}",
+        )
     if target.caps.instances < 0:
         yield (name, "caps", "instances"), "expected 0 or more"
     yield from _addresses(name, target)

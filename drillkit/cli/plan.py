@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the plan and its hash, to be approved and run as it is.",
 )
+@click.option(
+    "--allow-unsafe",
+    is_flag=True,
+    help="Let calls pass that are known to be dangerous; never on a protected target.",
+)
 def plan(
     name: str,
     target: str | None,
@@ -32,13 +38,14 @@ def plan(
     var_files: tuple[Path, ...],
     as_json: bool,
     save: Path | None,
+    allow_unsafe: bool,
 ) -> int:
     """Show what a drill would touch, how each thing is undone, and what keeps it from starting.
 
     Exit codes: 0 it would start, 1 it would start and a step would fail as things are now, 4 it
     would refuse to start.
     """
-    return look_ahead(name, target, sets, var_files, as_json, save)
+    return look_ahead(name, target, sets, var_files, as_json, save, allow_unsafe=allow_unsafe)
 
 
 def look_ahead(
@@ -48,6 +55,8 @@ def look_ahead(
     var_files: tuple[Path, ...],
     as_json: bool,
     save: Path | None = None,
+    *,
+    allow_unsafe: bool = False,
 ) -> int:
     """Look, tell, and give the exit code."""
     from drillkit.cli import resolve
@@ -57,7 +66,9 @@ def look_ahead(
     with resolve.standing_target(asked) as (standing, _):
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        request = resolve.request_of(asked, drill, standing, names, None)
+        request = replace(
+            resolve.request_of(asked, drill, standing, names, None), allow_unsafe=allow_unsafe
+        )
         found = dry_run(request)
         if save is not None and not found.problems:
             from drillkit.cli.approve import save as save_plan

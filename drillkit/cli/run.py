@@ -27,6 +27,15 @@ class Telling:
     quiet: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run is bound to, or freed from."""
+
+    plan_file: Path | None
+    """It does what this saved plan says."""
+    allow_unsafe: bool
+
+
 @click.command()
 @with_shared
 @OUT
@@ -50,6 +59,11 @@ class Telling:
     "plan_file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Do what this saved plan says and nothing else; see `drillkit approve`.",
+)
+@click.option(
+    "--allow-unsafe",
+    is_flag=True,
+    help="Let calls pass that are known to be dangerous; never on a protected target.",
 )
 @click.option(
     "--trigger", default="operator", metavar="TEXT", help="What started this, for the report."
@@ -80,6 +94,7 @@ def run(
     recover_first: bool,
     wait: str | None,
     plan_file: Path | None,
+    allow_unsafe: bool,
     trigger: str,
     scheduled: bool,
     jitter: str | None,
@@ -93,7 +108,7 @@ def run(
     if dry_run:
         from drillkit.cli.plan import look_ahead
 
-        return look_ahead(name, target, sets, var_files, as_json)
+        return look_ahead(name, target, sets, var_files, as_json, allow_unsafe=allow_unsafe)
     from drillkit.clients.prestart import prestarted
 
     wait_s, jitter_s = _seconds(wait, "--wait"), _seconds(jitter, "--jitter")
@@ -116,7 +131,7 @@ def run(
             wait_s,
             trigger,
             process,
-            plan_file,
+            Terms(plan_file, allow_unsafe),
         )
     from drillkit.cli.summary import tell
 
@@ -145,7 +160,7 @@ def _run(
     wait_s: float,
     trigger: str,
     process: Prestarted | None,
-    plan_file: Path | None,
+    terms: Terms,
 ) -> Finished:
     from drillkit.cli import resolve
 
@@ -161,7 +176,7 @@ def _run(
         resolve.confirm(drill, standing, yes=yes)
         _leftovers(standing, recover_first)
         return _execute(
-            asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, plan_file
+            asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, terms
         )
 
 
@@ -218,17 +233,21 @@ def _execute(
     trigger: str,
     wait_s: float,
     process: Prestarted | None,
-    plan_file: Path | None,
+    terms: Terms,
 ) -> Finished:
     from drillkit.cli import resolve
     from drillkit.cli.progress import watcher
     from drillkit.runner.execute import execute
 
     request = resolve.request_of(asked, drill, target, names, out)
-    if plan_file is not None or target.approvals:
+    if terms.allow_unsafe:
+        _unprotected(target)
+        request = replace(request, allow_unsafe=True)
+        trigger = f"{trigger}, with --allow-unsafe"
+    if terms.plan_file is not None or target.approvals:
         from drillkit.cli.approve import admitted
 
-        request = admitted(plan_file, asked, request)
+        request = admitted(terms.plan_file, asked, request)
     show = watcher(drill, as_json=telling.as_json, quiet=telling.quiet)
     try:
         return execute(
@@ -245,6 +264,17 @@ def _execute(
         )
     finally:
         show.close()
+
+
+def _unprotected(target: Target) -> None:
+    """Raises UsageError for a protected target."""
+    from drillkit.model.errors import UsageError
+
+    if target.protected:
+        raise UsageError(
+            f"--allow-unsafe is not for target `{target.name}`, which is protected; use the safe "
+            "form that the plan names"
+        )
 
 
 def _enter(folder: Path) -> None:

@@ -306,6 +306,12 @@ def _zone(node: Object) -> str:
 
 
 def _allowed(chosen: list[Object], everything: list[Object], target: Target) -> list[Object]:
+    zones = target.caps.zones
+    if zones and (outside := [n["metadata"]["name"] for n in chosen if _zone(n) not in zones]):
+        raise Refused(
+            f"{', '.join(outside)}: target `{target.name}` allows nodes of zones "
+            f"{', '.join(zones)} only (`caps.zones`)"
+        )
     schedulable = [node for node in everything if is_schedulable(node)]
     how_many(len(chosen), len(schedulable), target.caps.nodes, "schedulable nodes", target, "nodes")
     if len(schedulable) <= len(chosen):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from drillkit.clients.kube.pods import controller_kind, is_going, is_mirror, is_ready
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object
+from drillkit.clients.kube.selectors import parse_selector, selects
 from drillkit.model.drill import Target
 from drillkit.model.errors import Refused, StepFailed
 from drillkit.model.units import Amount
@@ -69,8 +70,8 @@ def ready_pods(
     ]
     if able and (whys := {why for pod in able if (why := depends(pod))}):
         raise Refused(
-            f"selector {selector} in {namespace} matches pods that the drill itself "
-            f"needs: {'; '.join(whys)}"
+            f"selector {selector} in {namespace} matches pods that must not be hit, or that the "
+            f"drill itself needs: {'; '.join(whys)}"
         )
     if not able:
         raise StepFailed(
@@ -192,13 +193,22 @@ def ordered(objects: Iterable[Object], order: str, seed: int | None) -> list[Obj
 def dependencies(
     kube: KubeClient, target: Target, environment: Mapping[str, str] = os.environ
 ) -> Callable[[Object], str]:
-    """What tells of a pod why the drill depends on it, or ''."""
+    """What tells of a pod why it must not be hit, or '': the drill depends on it, or the target's
+    caps keep it.
+    """
+    caps = target.caps
+    never = [(text, parse_selector(text)) for text in caps.never_pods]
     service = _prometheus(kube, target)
     own = environment.get("HOSTNAME", "") if environment.get("KUBERNETES_SERVICE_HOST") else ""
 
     def why(pod: Object) -> str:
         meta = pod["metadata"]
         labels = meta.get("labels") or {}
+        if forbidden := caps.forbid(meta["namespace"]):
+            return f"{said(pod)}: {forbidden}"
+        for text, selector in never:
+            if selects(selector, labels):
+                return f"{said(pod)}: pods of {text} may never be hit (`caps.never_pods`)"
         if own and meta["name"] == own:
             return f"{said(pod)} runs the drill"
         if service and meta["namespace"] == service[0] and service[1].items() <= labels.items():

@@ -60,6 +60,10 @@ class Journal:
         self._full = False
         self.on_lost: Callable[[str], None] = lambda why: None
         """Called once, from whichever thread notices, when no new undo can be kept any more."""
+        self.limits: Callable[[PlannedEffect], None] = lambda effect: None
+        """Asked before an effect is planned, by whichever process. Raises Refused for one that the
+        target does not allow.
+        """
         content = self._disk.content()
         whole, torn = _split_torn(content)
         self._n, self._prev = _last(whole)
@@ -114,6 +118,7 @@ class Journal:
         data = cleaned_undo(kind, data)
         with self._order:
             self.fence.check()
+            self.limits(entry)
             if self._why_lost or self._full:
                 raise JournalLost(
                     self._why_lost

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from drillkit.model.audit import Audit
@@ -446,6 +447,29 @@ class Caps:
     """Nodes at once: a number or a percentage."""
     instances: int = 2
     """Restored database instances at once."""
+    pods_of_run: int | None = None
+    """Pods that one run may delete and evict in all."""
+    namespaces: tuple[str, ...] = ()
+    """Nothing is touched outside these (`shop`, `perf-*`). Default: all may be touched."""
+    never_namespaces: tuple[str, ...] = ()
+    """Nothing is touched in these."""
+    never_pods: tuple[str, ...] = ()
+    """Pods that these label selectors match (`tier=payments`) are never deleted, evicted or
+    disturbed.
+    """
+    zones: tuple[str, ...] = ()
+    """Only nodes of these zones are drained. Default: of all."""
+    duration: timedelta | None = None
+    """No drill has a longer `limit` and `cleanup_limit` together."""
+
+    def forbid(self, namespace: str) -> str:
+        """Why nothing of a namespace may be touched, or ''."""
+        if any(fnmatchcase(namespace, each) for each in self.never_namespaces):
+            return f"namespace {namespace} may never be touched (`caps.never_namespaces`)"
+        if self.namespaces and not any(fnmatchcase(namespace, each) for each in self.namespaces):
+            listed = ", ".join(self.namespaces)
+            return f"namespace {namespace} is none of `caps.namespaces` ({listed})"
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,15 @@ from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.units import format_duration
 from drillkit.plan.secrets import missing_secrets
 from drillkit.steps.base import Act, kind_named
 
 SCOPES = 3
 """A drill that touches more namespaces than these has its report's readers look themselves."""
+
+IN_PLACE = frozenset({"pod", "deployment", "statefulset", "daemonset", "virtualservice", "service"})
+"""Kinds of objects that faults change as they stand, of which a plan names the namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,18 @@ def survey(
     needed = of_every_run(target.kubernetes.namespace) if target.kubernetes else ()
     problems = _wrong_cluster(target, clients) or permissions.missing(needed)
     problems += missing_secrets(drill, target)
+    problems += _too_long(drill, target)
     notes: list[str] = []
     fails: list[str] = []
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
             prospect = _prospect(step, act_of, bind)
-            found = [*prospect.problems, *permissions.missing(prospect.permissions)]
+            found = [
+                *prospect.problems,
+                *_forbidden(prospect, target),
+                *permissions.missing(prospect.permissions),
+            ]
             problems += [f"step `{step.name}`: {what}" for what in found]
             fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
             plans.append(StepPlan(step, group, prospect))
@@ -89,6 +98,28 @@ def survey(
         needed,
         tuple(f"{what}: the run does without" for what in dict.fromkeys(notes)),
     )
+
+
+def _too_long(drill: Drill, target: Target) -> list[str]:
+    """A drill that may take longer than the target's caps allow."""
+    most, asked = target.caps.duration, drill.limit + drill.cleanup_limit
+    if most is None or asked <= most:
+        return []
+    return [
+        f"`limit` and `cleanup_limit` are {format_duration(asked)} together; target "
+        f"`{target.name}` allows {format_duration(most)} (`caps.duration`)"
+    ]
+
+
+def _forbidden(prospect: Prospect, target: Target) -> list[str]:
+    """Targets in namespaces that the target's caps keep."""
+    found: dict[str, None] = {}
+    for each in prospect.targets:
+        kind, _, rest = each.partition("/")
+        namespace, _, name = rest.partition("/")
+        if kind in IN_PLACE and name and (why := target.caps.forbid(namespace)):
+            found[f"target `{target.name}`: {why}"] = None
+    return list(found)
 
 
 def _wrong_cluster(target: Target, clients: Clients) -> list[str]:

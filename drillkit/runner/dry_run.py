@@ -139,6 +139,7 @@ def _plan(request: Request, clock: Clock) -> Plan:
             find_experiment=request.find_experiment,
             objectives=step.objectives,
             checks=step.checks,
+            allow_unsafe=request.allow_unsafe,
         )
 
     bind = request.bind

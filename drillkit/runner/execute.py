@@ -40,6 +40,7 @@ from drillkit.plan import Plan, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
+from drillkit.runner.limits import effect_limits
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
 from drillkit.runner.record_dispatch import RecordDispatch
@@ -97,6 +98,8 @@ class Request:
     """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
     then nothing is touched.
     """
+    allow_unsafe: bool = False
+    """Calls that are known to be dangerous pass, on a target that is not protected."""
     admit: Callable[[Plan, Clients], None] = lambda plan, clients: None
     """Sees the plan that the run made itself, before its first effect. Raises Refused, CallError:
     then nothing is touched.
@@ -145,6 +148,7 @@ class _Run:
             raise cannot_be_written(self.place.journal, error) from error
         self.stopper = Stopper(self.journal, self.fence)
         self.journal.on_lost = self._journal_lost
+        self.journal.limits = effect_limits(request.target)
         self.clients = Clients(
             request.target,
             clock,
@@ -415,6 +419,7 @@ class _Run:
             checks=step.checks,
             cut=self.stopper.cut,
             lock_fd=self.place.lock.fd,
+            allow_unsafe=self.request.allow_unsafe,
         )
 
     def _act_unless_stopped(self, step: Step) -> Act:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drillkit.clients.kube.selectors import parse_selector
 from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
 from drillkit.model.units import Amount
@@ -137,11 +138,24 @@ def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
             (name, "launch", "module"),
             f"expected a Python module, found {quoted(target.launch.module)}",
         )
+    yield from _limits(name, target)
+    yield from _addresses(name, target)
+    yield from _secrets(name, target)
+
+
+def _limits(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     for key in ("pods", "nodes"):
         try:
             Amount.parse(getattr(target.caps, key))
         except ValueError as error:
             yield (name, "caps", key), str(error)
+    for i, text in enumerate(target.caps.never_pods):
+        try:
+            parse_selector(text)
+        except ValueError as error:
+            yield (name, "caps", "never_pods", i), str(error)
+    if target.caps.pods_of_run is not None and target.caps.pods_of_run < 0:
+        yield (name, "caps", "pods_of_run"), "expected 0 or more"
     if not 0 <= target.approvals <= len(target.approvers):
         yield (
             (name, "approvals"),
@@ -150,8 +164,6 @@ def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
         )
     if target.caps.instances < 0:
         yield (name, "caps", "instances"), "expected 0 or more"
-    yield from _addresses(name, target)
-    yield from _secrets(name, target)
 
 
 def _protected(name: str, target: Target) -> Iterator[tuple[Trail, str]]:

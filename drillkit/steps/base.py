@@ -87,6 +87,8 @@ class Act:
     """Register what an abort calls to cut the step at once (it must return quickly); gives back
     the unregistering.
     """
+    allow_unsafe: bool = False
+    """Whether calls that are known to be dangerous may pass, on a target that is not protected."""
     lock_fd: int | None = None
     """The run's lock: a process that acts inherits it (`pass_fds`), so `recover` waits until that
     process is gone.

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from drillkit.clients.chaostoolkit.dangerous import danger
 from drillkit.clients.chaostoolkit.faults import has_faults, preview
 from drillkit.clients.chaostoolkit.protocol import (
     OWN_UNDO,
@@ -108,6 +109,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         problems = list(_unknown_keys(experiment, arguments.configuration))
         document = merged(experiment, arguments.configuration)
         problems += [*_missing_environment(document), *_elsewhere(document, act.target)]
+        problems += _dangerous(document, act)
         found = Prospect(notes=(f"experiment {experiment.path} (sha256 {experiment.sha256[:12]})",))
         for place, activity in activities_of(document):
             problems += _unplayable(activity, experiment.path.parent)
@@ -124,7 +126,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         if unknown := [*_unknown_keys(experiment, arguments.configuration)]:
             raise StepFailed("; ".join(unknown))
         document = merged(experiment, arguments.configuration)
-        if wrong := [*_elsewhere(document, act.target)]:
+        if wrong := [*_elsewhere(document, act.target), *_dangerous(document, act)]:
             raise Refused("; ".join(wrong))
         job = self._job(arguments, act, document, experiment)
         log = Path(job.log)
@@ -256,6 +258,24 @@ def _elsewhere(document: Mapping[str, Any], target: Target) -> Iterator[str]:
         yield from elsewhere(f"{where}: arguments", provider.get("arguments"), target)
         if provider.get("type") == "process":
             yield from flags_elsewhere(where, _words(provider), target)
+
+
+def _dangerous(document: Mapping[str, Any], act: Act) -> Iterator[str]:
+    """Calls that do more than they seem to. `--allow-unsafe` lets them pass, nowhere that is
+    protected.
+    """
+    if act.allow_unsafe and not act.target.protected:
+        return
+    undone = frozenset(
+        str((each.get("provider") or {}).get("func")) for each in rollbacks_of(document)
+    )
+    configuration = document.get("configuration") or {}
+    for _, activity in activities_of(document):
+        provider = dict(activity.get("provider") or {})
+        if isinstance(given := provider.get("arguments"), Mapping):
+            provider["arguments"] = _substituted(given, configuration)
+        if why := danger(provider, undone):
+            yield f"activity `{activity.get('name')}`: {why} (or --allow-unsafe)"
 
 
 def _words(provider: Mapping[str, Any]) -> list[str]:

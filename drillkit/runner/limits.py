@@ -1,0 +1,41 @@
+"""What a target's caps say of one effect, asked right before the effect, whoever plans it.
+
+Every effect of a run passes the journal's one door (`Journal.plan_entry`): of steps, faults,
+commands, plug-ins and the processes that the runner starts. That is where this stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drillkit.model.drill import Target
+from drillkit.model.errors import Refused
+from drillkit.model.records import PlannedEffect, UndoPlanned
+
+_POD_LOST = frozenset({"kube.delete-pod", "kube.evict-pod"})
+_OF_OUR_OWN = ("velero.", "kube.release-lease", "kube.event", "kube.delete-object")
+"""Effects that make something of the run's own beside what is there: a lock, a notice, a copy."""
+
+
+def effect_limits(target: Target) -> Callable[[PlannedEffect], None]:
+    """A check for the effects of one run: raises Refused for one that the target's caps forbid."""
+    caps = target.caps
+    lost: set[str] = set()
+
+    def check(effect: PlannedEffect) -> None:
+        kind = effect.undo if isinstance(effect, UndoPlanned) else effect.effect
+        namespace = effect.args.get("namespace")
+        if isinstance(namespace, str) and namespace and not kind.startswith(_OF_OUR_OWN):
+            _refuse(effect, target, caps.forbid(namespace))
+        if kind in _POD_LOST and caps.pods_of_run is not None:
+            lost.add(f"{namespace}/{effect.args.get('name')}/{effect.args.get('uid')}")
+            if len(lost) > caps.pods_of_run:
+                why = f"a run may delete or evict {caps.pods_of_run} pods (`caps.pods_of_run`)"
+                _refuse(effect, target, why)
+
+    return check
+
+
+def _refuse(effect: PlannedEffect, target: Target, why: str) -> None:
+    if why:
+        raise Refused(f"{effect.resource}: target `{target.name}`: {why}; nothing was done")

@@ -78,6 +78,8 @@ def commands() -> Iterator[list[str]]:
         yield ["target", "check", "nowhere", name]
         yield ["target", "add", name, "--context", name]
         yield ["target", "add", "new", "--kubeconfig", name, "--url", name]
+        yield ["approve", name, "--by", name, "--key", name]
+        yield ["approve", "list.yaml", "--by", name, "--key", "env:NOT_SET"]
         yield ["canary", "status", name, "-t", name]
         yield ["run", "wait.yaml", "-t", name]
         yield ["run", "wait.yaml", "-t", "sandboxx", "--out", name]
@@ -86,6 +88,7 @@ def commands() -> Iterator[list[str]]:
         yield ["show", "wait.yaml", "--var-file", name]
     for text in DURATIONS:
         yield ["recover", "--limit", text]
+        yield ["approve", "odd.json", "--by", "x", "--key", "env:NOT_SET", "--expires", text]
         yield ["sweep", "--limit", text, "-t", "nowhere"]
         yield ["run", "wait.yaml", "-t", "nowhere", "--wait", text]
         yield ["watch", "api", "--for", text]

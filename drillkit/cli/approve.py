@@ -103,7 +103,7 @@ def read_plan(file: Path) -> PlanFile:
         approvals = tuple(map(str, data["approvals"]))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{file}: expected a plan as `drillkit plan NAME --save FILE` writes it ({error})"
         ) from error
@@ -157,11 +157,15 @@ def admitted(file: Path | None, asked: Asked, request: Request) -> Request:
     target = request.target
     if file is None:
         if target.approvals:
+            name, on = asked.parsed.name, f"--target {target.name}"
+            steps = (
+                f"drillkit plan {name} {on} --save plan.json",
+                "drillkit approve plan.json --by NAME --key REFERENCE",
+                f"drillkit run {name} {on} --plan plan.json",
+            )
             raise Refused(
                 f"target `{target.name}` asks for {target.approvals} approvals; nothing was "
-                f"touched. Type:\n  drillkit plan {asked.parsed.name} --target {target.name} "
-                f"--save plan.json\n  drillkit approve plan.json --by NAME --key REFERENCE\n"
-                f"  drillkit run {asked.parsed.name} --target {target.name} --plan plan.json"
+                "touched. Type:\n  " + "\n  ".join(steps)
             )
         return request
     found = read_plan(file)

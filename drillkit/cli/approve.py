@@ -1,4 +1,4 @@
-"""`plan --save`, `approve` and `run --plan`: a plan as somebody saw it, signed, and nothing else."""
+"""`plan --save`, `approve` and `run --plan`: a plan as somebody saw and signed it, nothing else."""
 
 from __future__ import annotations
 

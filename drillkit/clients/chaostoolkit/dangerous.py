@@ -1,4 +1,4 @@
-"""Calls of other Chaos Toolkit extensions that do more than they seem to, and the safe form of each.
+"""Calls of other Chaos Toolkit extensions that do more than they seem to, and their safe forms.
 
 Found by running them (chaosk8s 0.39): without arguments `drain_nodes` drains every node, and
 `terminate_pods` picks among all pods of `default`.

@@ -26,8 +26,11 @@ class Order:
             for undo in undos:
                 ranks = [self._rank[each.record] for each in self._holders[undo.record]]
                 self._rank[undo.record] = max([self._rank[undo.record], *ranks])
-        self.queue = sorted(undos, key=lambda u: (self.rank(u), -u.record))
-        """All of them: by rank, each rank in reverse order of planning."""
+        self.queue = self._queued(undos)
+        """All of them: by rank, each rank in reverse order of planning, but nobody before those
+        that hold it back.
+        """
+        self._place = {undo.record: place for place, undo in enumerate(self.queue)}
         self.ranks = sorted(set(self._rank.values()))
 
     def rank(self, undo: OpenUndo) -> int:
@@ -38,13 +41,12 @@ class Order:
         """Those that must have ended before this one begins."""
         return self._holders[undo.record]
 
-    def later(self, undo: OpenUndo) -> list[OpenUndo]:
-        """Those of its rank that were planned after it: they begin first."""
-        return [
-            each
-            for each in self.queue
-            if each.record > undo.record and self.rank(each) == self.rank(undo)
-        ]
+    def ahead(self, undo: OpenUndo) -> list[OpenUndo]:
+        """Those of its rank that begin before it. As one queue tells of all, no two of them wait
+        for each other.
+        """
+        before = self.queue[: self._place[undo.record]]
+        return [each for each in before if self.rank(each) == self.rank(undo)]
 
     def in_sequence(self, one: OpenUndo, other: OpenUndo) -> bool:
         """Whether one may rest on the other, so that they are undone one after the other."""
@@ -54,6 +56,18 @@ class Order:
         """Whether nobody knows what they rest on, so that strictly the last goes first."""
         found = (self._loaded[one.record], self._loaded[other.record])
         return all(undo is not None and undo.backwards for undo in found)
+
+    def _queued(self, undos: Sequence[OpenUndo]) -> list[OpenUndo]:
+        left = sorted(undos, key=lambda undo: (self.rank(undo), -undo.record))
+        queue: list[OpenUndo] = []
+        while left:
+            waiting = {undo.record for undo in left}
+            free = (u for u in left if all(h.record not in waiting for h in self.holders(u)))
+            # None is free where some hold back each other: any of them is as good.
+            chosen = next(free, left[0])
+            left.remove(chosen)
+            queue.append(chosen)
+        return queue
 
     def _holds(self, holder: OpenUndo, held: OpenUndo) -> bool:
         one, other = self._loaded[holder.record], self._loaded[held.record]

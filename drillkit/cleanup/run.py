@@ -121,7 +121,7 @@ class _Removal:
         rank = self._order.ranks[self._position]
         for undo in free:
             if self._order.rank(undo) <= rank and all(
-                self._passed(later, undo) for later in self._order.later(undo)
+                self._passed(ahead, undo) for ahead in self._order.ahead(undo)
             ):
                 return undo
         return None
@@ -129,17 +129,17 @@ class _Removal:
     def _held(self, undo: OpenUndo) -> bool:
         return any(self._work.state(each) != "ended" for each in self._order.holders(undo))
 
-    def _passed(self, later: OpenUndo, undo: OpenUndo) -> bool:
-        """Whether an undo that was planned after this one is no reason for it to wait."""
-        state = self._work.state(later)
+    def _passed(self, ahead: OpenUndo, undo: OpenUndo) -> bool:
+        """Whether an undo that begins before this one is no reason for it to wait."""
+        state = self._work.state(ahead)
         if state in DONE:
             return True
         began = self._since.get(self._order.rank(undo))
         if began is None or self._clock.mono() - began < TOGETHER_AFTER_S:
             return False
         if state == "at work":
-            return not self._order.backwards(later, undo)
-        return not self._order.in_sequence(later, undo)
+            return not self._order.backwards(ahead, undo)
+        return not self._order.in_sequence(ahead, undo)
 
     def _begin(self, undo: OpenUndo) -> None:
         self._waiting.remove(undo)

@@ -562,3 +562,27 @@ def test_removing_elsewhere_does_not_wait_until_the_limit_for_a_target_that_is_d
     result = cleaned(plans((Removal, "database"), (Relief, "fault")), Pages(), 4)
     (ended,) = result.ended
     assert ended.undone.detail == "True"
+
+
+@pytest.mark.parametrize("at_once", [1, 16])
+def test_what_an_earlier_effect_feeds_does_not_wait_for_a_later_one_and_it_for_that(
+    behave, at_once: int
+) -> None:
+    # A second try of a restore: its modifiers are planned after the first try, which holds them
+    # back, and between them stands what is undone in sequence.
+    order: list[str] = []
+
+    def apply(name: str, context: UndoContext) -> Undone:
+        order.append(name)
+        return Undone("undone")
+
+    behave(apply)
+    history = plans(
+        (Feeder, "restore"), (Removal, "between"), (Fed, "modifiers"), (Feeder, "restore-2")
+    )
+    began = time.monotonic()
+    result = cleaned(history, Pages(), 8, at_once=at_once)
+    assert not result.failed
+    assert sorted(order) == ["between", "modifiers", "restore", "restore-2"]
+    assert order[-1] == "modifiers"
+    assert time.monotonic() - began < 4, "nobody waits for the limit"

@@ -112,8 +112,9 @@ def newest(backups: Iterable[Object]) -> Newest:
     """Choose as Velero itself does: by start, Completed only."""
     states = [state_of(each) for each in backups]
     good = max((s for s in states if s.good and s.started), key=_start, default=None)
+    # Velero's stamps are whole seconds: one of the same second may be the newer one.
     newer = [
-        s for s in states if s.ended and not s.good and (good is None or _start(s) > _start(good))
+        s for s in states if s.ended and not s.good and (good is None or _start(s) >= _start(good))
     ]
     return Newest(good, tuple(sorted(newer, key=_start)), tuple(s for s in states if not s.ended))
 

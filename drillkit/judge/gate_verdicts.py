@@ -104,6 +104,9 @@ def _gate(run: RunRead, samples: Samples, seen: At[GateDecided]) -> Gated:
         observed = f"{gate.bad:,} bad of {gate.total:,}"
     if samples.blind(sli_of(run, sli)):
         holds, observed = Holds.UNKNOWN, f"{observed}; {BLIND}"
+    bad, total = (answer.bad, answer.total) if answer is not None else (gate.bad, gate.total)
+    if total and bad == total and (asked := _asked(run, sli)):
+        observed = f"{observed}; it asks {asked}"
     records = answer.records if answer is not None and answer.records else ()
     judged = Judged(
         about=GateOf(place, sli, seen.step),
@@ -116,6 +119,14 @@ def _gate(run: RunRead, samples: Samples, seen: At[GateDecided]) -> Gated:
     before = place == "before"
     weight = Holds.UNKNOWN if before and holds is not Holds.MET else holds
     return Gated(judged, weight, proves=not before and holds is not Holds.UNKNOWN)
+
+
+def _asked(run: RunRead, sli: str) -> str:
+    """Where a probe that got not one good answer looks, or ''."""
+    probe = run.drill.probes.get(sli_of(run, sli)) if run.drill is not None else None
+    if probe is None:
+        return ""
+    return probe.http or probe.tcp or ""
 
 
 def _again(run: RunRead, samples: Samples, decided: At[GateDecided]) -> GateAnswer | None:

@@ -16,7 +16,7 @@ from drillkit.judge.budget import LEAST_EVENTS
 from drillkit.judge.outages import OutageTracker, coincide
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
-from drillkit.judge.wording import number
+from drillkit.judge.wording import causes, number
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample
 from drillkit.model.units import OutOf
@@ -212,6 +212,8 @@ def _answer(gate: Gate, need: int, tally: SampleTally, doubts: Doubts) -> GateAn
             found += "; no number of probes shows that none is bad: declare one that may be"
     if holds is Holds.MET and sent < need:
         holds, found = Holds.UNKNOWN, f"{found}; {need:,} are needed"
+    if bad and holds is not Holds.MET:
+        found += f" ({causes(tally.bad)})"
     test = exact_words(bad, sent, most / of, confidence)
     return GateAnswer(
         doubts.weigh(holds),

@@ -400,8 +400,17 @@ def test_a_gate_after_that_is_missed_is_violated() -> None:
     )
     assert (verdict.holds, verdict.exit_code) == (VIOLATED, 1)
     assert verdict.headline.startswith(
-        "violated: web after the steps: 60 bad of 200 (expected at most 2 of 200 bad)"
+        "violated: web after the steps: 60 bad of 200 (60 refused) (expected at most 2 of 200 bad)"
     )
+
+
+def test_a_gate_without_one_good_answer_names_the_cause_and_what_was_asked() -> None:
+    verdict = judge(
+        pod_delete(bad=[(0, 60)]).gate(54.6, "after", "web", "violated", 200, 200).history()
+    )
+    observed = found(verdict, "after/web").observed
+    assert "200 bad of 200 (200 refused)" in observed
+    assert "it asks http://" in observed
 
 
 def test_a_gate_that_the_journal_calls_met_against_its_samples_is_not() -> None:

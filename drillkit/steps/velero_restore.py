@@ -51,7 +51,7 @@ from drillkit.steps.velero.inventory import COMPARED, compare
 from drillkit.steps.velero.isolation import Sealing, control_namespace, make, sealing, still_sealed
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.readiness import parse_workload, waiting_for
-from drillkit.steps.velero.results import BACKUP_FILES, RESTORE_FILES, fetch, gather
+from drillkit.steps.velero.results import BACKUP_FILES, RESTORE_FILES, Words, fetch, gather
 
 POLL_CAP_S = 3.0
 ATTEMPTS = 2
@@ -234,12 +234,11 @@ class _Restoring:
         own errors.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            suffix = str(attempt) if attempt > 1 else ""
             ended = self._attempt(attempt)
             if ended.good:
                 self.act.mark("restored")
                 return ended
-            words = gather(self.act, self.velero, ended.name, RESTORE_FILES, suffix)
+            words = self._words(ended)
             if not ended.interrupted:
                 break
             self.act.say(f"restore {ended.name} was interrupted by a restart of Velero")
@@ -250,6 +249,14 @@ class _Restoring:
 
     def _name(self, attempt: int, *what: str) -> str:
         return named(self.act, *what, *([str(attempt)] if attempt > 1 else []))
+
+    def _words(self, restore: State) -> Words:
+        """Velero's own words on one attempt; each has requests of its own, for what Velero says of
+        the first is not said of the second.
+        """
+        attempt = next(n for n in range(1, ATTEMPTS + 1) if self._name(n) == restore.name)
+        suffix = str(attempt) if attempt > 1 else ""
+        return gather(self.act, self.velero, restore.name, RESTORE_FILES, suffix)
 
     def _attempt(self, attempt: int) -> State:
         act, name = self.act, self._name(attempt)
@@ -318,7 +325,7 @@ class _Restoring:
     def _keep(self, restore: State) -> None:
         """Keep Velero's words with the run, and compare what is there with what was backed up."""
         act, backup = self.act, self.chosen.backup.name
-        words = gather(act, self.velero, restore.name, RESTORE_FILES)
+        words = self._words(restore)
         if warned := words.warnings("RestoreResults"):
             act.observe(Note("velero", f"warnings of the restore: {warned}", "observation"))
         try:

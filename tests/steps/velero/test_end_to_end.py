@@ -185,10 +185,10 @@ def test_a_restart_of_the_server_is_survived_by_a_second_try(town: Town) -> None
             in [r.get("status", {}).get("phase") for r in town.api.items(f"{VELERO}/restores")]
         )
     )
-    town.knobs(slow_s={"Restore.InProgress": 0.2}, restarts=1)
+    town.knobs(slow_s={"Restore.InProgress": 1.5}, restarts=1)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
-    assert {"shop-2-restore-results.json", "shop-restore-results.json"} & attachments(town)
+    assert "shop-2-restore-results.json" in attachments(town)
     assert town.left() == {}
 
 

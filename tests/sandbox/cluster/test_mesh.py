@@ -91,6 +91,7 @@ def test_an_injected_delay_is_felt_while_it_lasts(tmp_path):
     asyncio.run(scenario())
 
 
+@pytest.mark.realtime
 def test_an_aborting_virtual_service_is_an_outage_whose_length_the_truth_knows(tmp_path):
     async def scenario():
         async with running(tmp_path) as cluster:
@@ -108,7 +109,8 @@ def test_an_aborting_virtual_service_is_an_outage_whose_length_the_truth_knows(t
                 ended = time.monotonic()
                 await asyncio.sleep(0.3)
             known = await truth(cluster, "shop/web", since)
-            [window] = known["unserved"]
+            # On a busy machine no pod may be ready for a moment: that is another cause's window.
+            [window] = [w for w in known["unserved"] if "aborted" in w["why"]]
             assert window["from"] == pytest.approx(began, abs=0.1)
             assert window["until"] == pytest.approx(ended, abs=0.1)
             [outage] = known["outages"]

@@ -23,6 +23,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _EVERYDAY,
         "Sign a saved plan, so that exactly that may run.",
     ),
+    "permissions": (
+        "drillkit.cli.permissions:permissions",
+        _LOOK,
+        "The least that a drill must be allowed, as roles or a policy.",
+    ),
     "report": (
         "drillkit.cli.report:report",
         _EVERYDAY,

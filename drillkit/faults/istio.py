@@ -125,5 +125,5 @@ def preview_delay(
             f"delays {percent} of the requests of {routes} HTTP routes by {latency} for {length}; "
             "taken back when the time is over, those fields only that still hold the value",
         ),
-        permissions=needs("get patch", VIRTUAL_SERVICES, namespace),
+        permissions=needs("get patch", VIRTUAL_SERVICES, namespace, name=name),
     )

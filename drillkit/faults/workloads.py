@@ -72,7 +72,7 @@ def _preview_restart(
             "takes that back",
         ),
         permissions=(
-            *needs("get patch", of, namespace),
+            *needs("get patch", of, namespace, name=name),
             *needs("list", SERVICES, namespace),
         ),
     )
@@ -91,7 +91,8 @@ def _preview_scale(
             "and back",
         ),
         permissions=(
-            *needs("get list patch", of, namespace),
+            *needs("get patch", of, namespace, name=name),
+            *needs("list", of, namespace),
             *needs("list", PODS, namespace),
             *needs("list", SERVICES, namespace),
         ),

@@ -41,6 +41,9 @@ class AwsAction:
 
     action: str
     reason: str = ""
+    resource: str = ""
+    """The only resource that is meant, as ARNs end: `db:orders`. '' where marks or reading decide.
+    """
 
     def __str__(self) -> str:
         return self.action

@@ -24,6 +24,10 @@ class Prospect:
     """Why it would fail as things are now, though it can be tried: what a drill is there to find,
     such as a schedule without one good backup.
     """
+    programs: tuple[str, ...] = ()
+    """What it starts or plays that is not drillkit's: nobody can say what that may need."""
+    unknown: bool = False
+    """Whether it depends on what earlier steps give, so that nothing of it is known yet."""
 
     def __add__(self, other: Prospect) -> Prospect:
         """Both, one after the other."""
@@ -34,4 +38,6 @@ class Prospect:
             self.problems + other.problems,
             self.notes + other.notes,
             self.fails + other.fails,
+            self.programs + other.programs,
+            self.unknown or other.unknown,
         )

@@ -140,7 +140,8 @@ def _prospect(
         arguments = bind(step)
         if arguments is None:
             return Prospect(
-                notes=("depends on what earlier steps give: looked at when it is reached",)
+                notes=("depends on what earlier steps give: looked at when it is reached",),
+                unknown=True,
             )
         return kind_named(step.uses).prospect(arguments, act_of(step))
     except SpecError as error:

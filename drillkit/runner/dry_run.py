@@ -102,8 +102,17 @@ def _start(request: Request, clock: Clock) -> tuple[tuple[Decision, ...], list[s
     return decided, [*unfinished_runs(request.target.name), *said, *unreadable]
 
 
-def _looking(target: Target, clock: Clock) -> Clients:
+def plan_of(request: Request) -> Plan:
+    """What a run of the request would do to its target, whether or not it may start now. Touches
+    nothing.
+    """
+    learn_secrets(request.drill, request.find_experiment)
+    return _plan(request, SystemClock())
+
+
+def looking(target: Target, clock: Clock | None = None) -> Clients:
     """Clients that change nothing."""
+    clock = clock or SystemClock()
     fence = Fence()
     fence.close("this only looks")
     return Clients(target, clock, fence)
@@ -114,7 +123,7 @@ def _no_lock(target: Target, clock: Clock) -> tuple[str, ...]:
     if target.kubernetes is None:
         return ()
     try:
-        _looking(target, clock).kube.rehearse_lease(target.kubernetes.namespace)
+        looking(target, clock).kube.rehearse_lease(target.kubernetes.namespace)
     except (Denied, WrongTarget):
         return ()  # told already: as a permission that is missing, as another cluster
     except DrillError as why:
@@ -123,7 +132,7 @@ def _no_lock(target: Target, clock: Clock) -> tuple[str, ...]:
 
 
 def _plan(request: Request, clock: Clock) -> Plan:
-    clients = _looking(request.target, clock)
+    clients = looking(request.target, clock)
 
     def act_of(step: Step) -> Act:
         return Act(

@@ -8,6 +8,7 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverCluster, Rds, plans
 from drillkit.clients.rds.states import is_usable
 from drillkit.model.errors import StepFailed
+from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
@@ -39,7 +40,7 @@ class AuroraFailover(Kind[AuroraFailoverArguments]):
         outlook = Outlook(act)
         outlook.permissions += [
             "rds:DescribeDBClusters",
-            "rds:FailoverDBCluster",
+            AwsAction("rds:FailoverDBCluster", resource=f"cluster:{arguments.source}"),
             "sts:GetCallerIdentity",
         ]
         with outlook.looking():

@@ -333,7 +333,7 @@ def _preview(activity: Mapping[str, Any], document: Mapping[str, Any], act: Act)
         refused = (
             (f"{why}; target `{act.target.name}` is protected",) if act.target.protected else ()
         )
-        return Prospect(effects=(why,), problems=refused)
+        return Prospect(effects=(why,), problems=refused, programs=(provider_of(activity),))
     provider = activity["provider"]
     if provider["module"] == OWN_UNDO:
         return Prospect()

@@ -79,6 +79,7 @@ class Command(Kind[CommandArguments]):
         return replace(
             checks,
             effects=effects,
+            programs=tuple(f"`{each[0]}`" for each in (arguments.run, arguments.undo) if each),
             problems=(*problems, *checks.problems),
             notes=(*checks.notes, *notes),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.elasticache import ElastiCache, FailOverGroup
 from drillkit.model.errors import StepFailed
+from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, settled
@@ -38,7 +39,10 @@ class ElastiCacheFailover(Kind[CacheFailoverArguments]):
 
     def prospect(self, arguments: CacheFailoverArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
-        outlook.permissions += ["elasticache:DescribeReplicationGroups", "elasticache:TestFailover"]
+        outlook.permissions += [
+            "elasticache:DescribeReplicationGroups",
+            AwsAction("elasticache:TestFailover", resource=f"replicationgroup:{arguments.source}"),
+        ]
         with outlook.looking():
             cache = act.clients.elasticache
             found = able(cache, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,6 +66,38 @@ class Aws:
                 self._account = found
             return self._account
 
+    def caller_arn(self) -> str:
+        """Who we are, as policies name it: of a session, its role. Raises CallError."""
+        answer = self.door("sts").read("GetCallerIdentity", "learn who asks")
+        arn = str(answer["Arn"])
+        head, marker, rest = arn.partition(":assumed-role/")
+        if not marker:
+            return arn
+        return f"{head.replace(':sts:', ':iam:', 1)}:role/{rest.rpartition('/')[0]}"
+
+    def denied(
+        self, actions: Sequence[str], resources: Sequence[str], context: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Which of the actions our policies do not allow on all of the resources, in a request with
+        that context. Service control policies are not all seen. Asks only. Raises CallError.
+        """
+        if not actions:
+            return ()
+        answer = self.door("iam").read(
+            "SimulatePrincipalPolicy",
+            "ask what our policies allow",
+            PolicySourceArn=self.caller_arn(),
+            ActionNames=list(actions),
+            ResourceArns=list(resources),
+            ContextEntries=[
+                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                for key, value in context.items()
+            ],
+            MaxItems=1000,
+        )
+        found = {each["EvalActionName"]: each for each in answer.get("EvaluationResults") or ()}
+        return tuple(action for action in actions if not _allowed(found.get(action)))
+
     def secret_text(self, secret: str, what: str) -> str:
         """See `secrets.Vault`."""
         region = secret.split(":")[3] if secret.startswith("arn:") else ""
@@ -114,3 +147,12 @@ class Aws:
                 session.set_config_variable("credentials_file", self.target.credentials_file)
             self._session = session
         return self._session
+
+
+def _allowed(result: Mapping[str, Any] | None) -> bool:
+    """Whether an action was found allowed, on each resource where these are told apart."""
+    if result is None:
+        return False
+    parts = result.get("ResourceSpecificResults") or ()
+    decisions = [each["EvalResourceDecision"] for each in parts] or [result["EvalDecision"]]
+    return all(decision == "allowed" for decision in decisions)

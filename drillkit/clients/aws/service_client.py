@@ -23,7 +23,7 @@ at all.
 """
 PAGES = 500
 """More pages than this mean that the other side counts wrong."""
-LOOKS = ("Describe", "List", "Get", "Head")
+LOOKS = ("Describe", "List", "Get", "Head", "Simulate")
 """Operations that change nothing begin with these words."""
 
 

@@ -308,3 +308,17 @@ class KubeClient:
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         answer = self._read(path, "ask for our own permissions", method="POST", body=review).json()
         return bool((answer.get("status") or {}).get("allowed"))
+
+    def own_rules(self, namespace: str) -> tuple[tuple[Mapping[str, Any], ...], bool]:
+        """The rules that our credentials have in a namespace, those of the cluster included, and
+        whether these are all: some authorizers do not tell. Raises CallError.
+        """
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        asked = "ask for our own rules"
+        status = self._read(path, asked, method="POST", body=review).json().get("status") or {}
+        return tuple(status.get("resourceRules") or ()), not status.get("incomplete")

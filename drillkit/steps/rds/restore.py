@@ -396,8 +396,8 @@ class Outlook:
     act: Act
     targets: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
-    permissions: list[str] = field(default_factory=list)
-    """Actions of AWS."""
+    permissions: list[str | AwsAction] = field(default_factory=list)
+    """Actions of AWS, by their names where marks decide what they may be done to."""
     cluster: list[Permission] = field(default_factory=list)
     """What checks that run in the cluster need there."""
     problems: list[str] = field(default_factory=list)
@@ -455,10 +455,14 @@ class Outlook:
         return Prospect(
             tuple(self.targets),
             tuple(self.effects),
-            (*self.cluster, *map(AwsAction, dict.fromkeys(self.permissions))),
+            (*self.cluster, *map(_action, dict.fromkeys(self.permissions))),
             tuple(self.problems),
             tuple(self.notes),
         )
+
+
+def _action(given: str | AwsAction) -> AwsAction:
+    return given if isinstance(given, AwsAction) else AwsAction(given)
 
 
 def age(point: datetime, act: Act) -> str:

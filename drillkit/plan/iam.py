@@ -1,0 +1,200 @@
+"""An IAM policy for one drill: it looks, makes what carries the mark of a run, and changes and
+deletes nothing else.
+
+Which resources an action is checked against, and which of them know tags: AWS' Service
+Authorization Reference, Amazon RDS and Amazon ElastiCache.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drillkit.clients.aws.ownership import RUN
+from drillkit.clients.aws.service_client import LOOKS
+from drillkit.model.drill import AwsTarget
+from drillkit.model.permissions import AwsAction
+
+MARKED = f"aws:ResourceTag/{RUN}"
+MARKS = f"aws:RequestTag/{RUN}"
+MAKES = ("Create", "Restore", "Copy", "AddTags")
+CHANGES = ("Modify", "Delete", "Reboot")
+TYPES = {
+    "rds:DBInstance": "db",
+    "rds:DBCluster": "cluster",
+    "rds:DBParameterGroup": "pg",
+    "rds:DBClusterParameterGroup": "cluster-pg",
+    "rds:DBSnapshot": "snapshot",
+    "rds:DBClusterSnapshot": "cluster-snapshot",
+    "elasticache:ReplicationGroup": "replicationgroup",
+    "elasticache:Snapshot": "snapshot",
+}
+"""What an action's last word names, as ARNs have it."""
+PARTS = ("og", "pg", "cluster-pg", "secgrp", "subgrp")
+"""What a database refers to. A change is checked against these, too; they carry no mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a policy."""
+
+    sid: str
+    why: str
+    actions: tuple[AwsAction, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, Any]]
+    """Operator to key to value."""
+
+
+def statements(actions: Iterable[AwsAction], target: AwsTarget) -> tuple[Statement, ...]:
+    """A policy's statements, in a fixed order."""
+    wanted = list(actions)
+    return tuple(
+        statement
+        for make in (_looks, _makes, _own, _parts, _pinned, _keys, _grants, _others)
+        for statement in make(wanted, target)
+    )
+
+
+def iam_policy(actions: Iterable[AwsAction], target: AwsTarget) -> str:
+    """The policy as JSON, which has no comments: a statement's Sid says what it is for."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": each.sid,
+                "Effect": "Allow",
+                "Action": [action.action for action in each.actions],
+                "Resource": list(each.resources),
+                **({"Condition": each.conditions} if each.conditions else {}),
+            }
+            for each in statements(actions, target)
+        ],
+    }
+    return json.dumps(policy, indent=2) + "\n"
+
+
+def arns(service: str, type_: str, name: str, target: AwsTarget) -> tuple[str, ...]:
+    """ARNs of resources of a type in the regions of a target; `name` may be `*`."""
+    regions = dict.fromkeys(filter(None, (target.region, target.dr_region)))
+    return tuple(
+        f"arn:{_partition(region)}:{service}:{region}:{target.account}:{type_}:{name}"
+        for region in regions
+    )
+
+
+def kind_of(action: AwsAction) -> str:
+    """`looks`, `makes`, `own`, `pinned`, `grant`, `key` or `other`."""
+    service, _, verb = action.action.partition(":")
+    if action.resource:
+        return "pinned"
+    if service == "kms":
+        return "grant" if verb == "CreateGrant" else "key"
+    if verb.startswith(LOOKS):
+        return "looks"
+    if service in ("rds", "elasticache") and verb.startswith(MAKES):
+        return "makes"
+    return "own" if type_of(action) else "other"
+
+
+def type_of(action: AwsAction) -> str:
+    """The type of what an action changes or deletes, as ARNs have it; '' when that is not known."""
+    service, _, verb = action.action.partition(":")
+    for word in CHANGES:
+        if verb.startswith(word):
+            return TYPES.get(f"{service}:{verb.removeprefix(word)}", "")
+    return ""
+
+
+def _of(kind: str, actions: Iterable[AwsAction]) -> tuple[AwsAction, ...]:
+    return tuple(each for each in actions if kind_of(each) == kind)
+
+
+Maker = Callable[[list[AwsAction], AwsTarget], Iterator[Statement]]
+
+
+def _looks(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    if found := _of("looks", actions):
+        yield Statement("Look", "looks, and changes nothing", found, ("*",), {})
+
+
+def _makes(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    if found := _of("makes", actions):
+        why = "makes copies and backups, each with the mark of its run"
+        yield Statement("MakeMarked", why, found, ("*",), {"StringLike": {MARKS: "?*"}})
+
+
+def _own(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    by_type: dict[tuple[str, str], list[AwsAction]] = {}
+    for each in _of("own", actions):
+        service = each.action.partition(":")[0]
+        by_type.setdefault((service, type_of(each)), []).append(each)
+    for (service, type_), found in by_type.items():
+        words = "".join(word.capitalize() for word in (service, *type_.split("-")))
+        why = "changes and deletes only what carries the mark of a run"
+        where = arns(service, type_, "*", target)
+        conditions = {"StringLike": {MARKED: "?*"}}
+        yield Statement(f"OwnOnly{words}", why, tuple(found), where, conditions)
+
+
+def _parts(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    found = tuple(
+        each
+        for each in _of("own", actions)
+        if each.action in ("rds:ModifyDBInstance", "rds:ModifyDBCluster")
+    )
+    if found:
+        where = tuple(arn for part in PARTS for arn in arns("rds", part, "*", target))
+        why = "what its own copies refer to; the copy itself must carry the mark"
+        yield Statement("PartsOfOwnCopies", why, found, where, {})
+
+
+def _pinned(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    by_resource: dict[str, list[AwsAction]] = {}
+    for each in _of("pinned", actions):
+        by_resource.setdefault(each.resource, []).append(each)
+    for number, (resource, found) in enumerate(by_resource.items(), 1):
+        type_, _, name = resource.partition(":")
+        service = found[0].action.partition(":")[0]
+        where = arns(service, type_, name, target)[:1]
+        if any(each.action == "rds:FailoverDBCluster" for each in found):
+            where += arns("rds", "db", "*", target)[:1]  # the member that is to be the writer
+        why = f"disturbs {resource} and no other"
+        yield Statement(f"Disturb{number}", why, tuple(found), where, {})
+
+
+def _through(target: AwsTarget) -> dict[str, Any]:
+    regions = dict.fromkeys(filter(None, (target.region, target.dr_region)))
+    via = [f"rds.{region}.{_domain(region)}" for region in regions]
+    return {"StringEquals": {"kms:ViaService": via}}
+
+
+def _keys(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    if found := _of("key", actions):
+        why = "keys of what is encrypted, used by RDS and not by itself"
+        yield Statement("KeysThroughRds", why, found, ("*",), _through(target))
+
+
+def _grants(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    if found := _of("grant", actions):
+        why = "RDS goes on using the key for the copy"
+        conditions = {**_through(target), "Bool": {"kms:GrantIsForAWSResource": "true"}}
+        yield Statement("GrantsForRds", why, found, ("*",), conditions)
+
+
+def _others(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
+    if found := _of("other", actions):
+        why = "named by a step whose marks are not known: narrow it by hand"
+        yield Statement("NarrowByHand", why, found, ("*",), {})
+
+
+def _partition(region: str) -> str:
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _domain(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"

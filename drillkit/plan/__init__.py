@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from drillkit.clients import Clients
 from drillkit.clients.kube.permissions import of_diagnosis, of_every_run
 from drillkit.model.drill import Drill, Group, Step, Target
-from drillkit.model.errors import CallError, DrillError, SpecError
+from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.plan.secrets import missing_secrets
+from drillkit.plan.stand_ins import UNKNOWN, Bind, Outputs, stand_ins, without_stand_ins
 from drillkit.steps.base import Act, kind_named
 
 SCOPES = 3
@@ -61,14 +62,15 @@ def survey(
     target: Target,
     clients: Clients,
     act_of: Callable[[Step], Act],
-    bind: Callable[[Step], object | None],
+    bind: Bind,
 ) -> Plan:
     """Look at everything the drill would touch. Reads only.
 
-    `bind` gives the arguments of a step's kind, or None when they depend on outputs of earlier
-    steps. What cannot be looked at is a problem: planning fails closed.
+    A step that depends on outputs of earlier ones is looked at with stand-ins. What cannot be
+    looked at is a problem: planning fails closed.
     """
     plans: list[StepPlan] = []
+    outputs = stand_ins(drill)
     permissions = _Permissions(target, clients)
     needed = of_every_run(target.kubernetes.namespace) if target.kubernetes else ()
     problems = _wrong_cluster(target, clients) or permissions.missing(needed)
@@ -79,7 +81,7 @@ def survey(
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
         for step in entry.parallel if isinstance(entry, Group) else (entry,):
-            prospect = _prospect(step, act_of, bind)
+            prospect = _prospect(step, act_of, bind, outputs)
             found = [
                 *prospect.problems,
                 *_forbidden(prospect, target),
@@ -133,21 +135,29 @@ def _wrong_cluster(target: Target, clients: Clients) -> list[str]:
     return []
 
 
-def _prospect(
-    step: Step, act_of: Callable[[Step], Act], bind: Callable[[Step], object | None]
-) -> Prospect:
+def _prospect(step: Step, act_of: Callable[[Step], Act], bind: Bind, outputs: Outputs) -> Prospect:
     try:
-        arguments = bind(step)
+        arguments = bind(step, None)
         if arguments is None:
-            return Prospect(
-                notes=("depends on what earlier steps give: looked at when it is reached",),
-                unknown=True,
-            )
+            return _with_stand_ins(step, act_of, bind, outputs)
         return kind_named(step.uses).prospect(arguments, act_of(step))
     except SpecError as error:
         return Prospect(problems=tuple(map(str, error.mistakes)))
     except DrillError as error:
         return Prospect(problems=(str(error),))
+
+
+def _with_stand_ins(
+    step: Step, act_of: Callable[[Step], Act], bind: Bind, outputs: Outputs
+) -> Prospect:
+    """What can be said of a step before the outputs are there that it depends on."""
+    try:
+        found = kind_named(step.uses).prospect(bind(step, outputs), act_of(step))
+    except Denied as why:
+        return Prospect(problems=(str(why),))
+    except DrillError:  # the stand-in may be to blame
+        return UNKNOWN
+    return without_stand_ins(found)
 
 
 class _Permissions:

@@ -151,5 +151,4 @@ def _plan(request: Request, clock: Clock) -> Plan:
             allow_unsafe=request.allow_unsafe,
         )
 
-    bind = request.bind
-    return survey(request.drill, request.target, clients, act_of, lambda step: bind(step, None))
+    return survey(request.drill, request.target, clients, act_of, request.bind)

@@ -370,7 +370,7 @@ class _Run:
             self.request.target,
             self.clients,
             self._act_unless_stopped,
-            lambda step: self.request.bind(step, None),
+            self.request.bind,
         )
         self.fence.check()
         if plan.problems:

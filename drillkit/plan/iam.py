@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.aws.ownership import RUN
-from drillkit.clients.aws.service_client import LOOKS
 from drillkit.model.drill import AwsTarget
 from drillkit.model.permissions import AwsAction
 
 MARKED = f"aws:ResourceTag/{RUN}"
 MARKS = f"aws:RequestTag/{RUN}"
+LOOKS = ("Describe", "List", "Get")
 MAKES = ("Create", "Restore", "Copy", "AddTags")
 CHANGES = ("Modify", "Delete", "Reboot")
 TYPES = {

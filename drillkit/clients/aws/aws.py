@@ -90,7 +90,11 @@ class Aws:
             ActionNames=list(actions),
             ResourceArns=list(resources),
             ContextEntries=[
-                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                {
+                    "ContextKeyName": key,
+                    "ContextKeyValues": [value],
+                    "ContextKeyType": "boolean" if value in ("true", "false") else "string",
+                }
                 for key, value in context.items()
             ],
             MaxItems=1000,

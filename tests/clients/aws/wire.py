@@ -23,7 +23,7 @@ from drillkit.sandbox.aws.wire import Fault, QueryProtocol
 ACCOUNT = "123456789012"
 Answer = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
 """(region, action, parameters) to the result; raises Fault."""
-PROTOCOLS = {service: QueryProtocol(service) for service in ("rds", "elasticache")}
+PROTOCOLS = {service: QueryProtocol(service) for service in ("rds", "elasticache", "iam")}
 
 
 @dataclass

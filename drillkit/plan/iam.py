@@ -32,8 +32,26 @@ TYPES = {
     "elasticache:Snapshot": "snapshot",
 }
 """What an action's last word names, as ARNs have it."""
-PARTS = ("og", "pg", "cluster-pg", "secgrp", "subgrp")
-"""What a database refers to. A change is checked against these, too; they carry no mark."""
+PARTS = {
+    "rds:ModifyDBInstance": ("og", "pg", "secgrp", "subgrp"),
+    "rds:ModifyDBCluster": ("cluster-pg", "og", "pg"),
+    "rds:DeleteDBCluster": ("cluster-snapshot",),
+}
+"""What a change is checked against besides what is changed; it carries no mark of ours."""
+MADE_OF = {
+    "elasticache:CreateReplicationGroup": (
+        "cluster",
+        "parametergroup",
+        "securitygroup",
+        "snapshot",
+        "subnetgroup",
+        "usergroup",
+    ),
+    "elasticache:CreateSnapshot": ("cluster", "replicationgroup"),
+}
+"""What something is made of, where the tags of the request count for what is made alone. RDS counts
+them for everything.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +139,24 @@ def _looks(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
 
 
 def _makes(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
-    if found := _of("makes", actions):
-        why = "makes copies and backups, each with the mark of its run"
-        yield Statement("MakeMarked", why, found, ("*",), {"StringLike": {MARKS: "?*"}})
+    why = "makes copies and backups, each with the mark of its run"
+    marked = {"StringLike": {MARKS: "?*"}}
+    found = _of("makes", actions)
+    if whole := tuple(each for each in found if each.action not in MADE_OF):
+        yield Statement("MakeMarked", why, whole, ("*",), marked)
+    for each in found:
+        if each.action not in MADE_OF:
+            continue
+        service, _, verb = each.action.partition(":")
+        type_ = TYPES[f"{service}:{verb.removeprefix('Create')}"]
+        word = type_.capitalize()
+        where = arns(service, type_, "*", target)
+        yield Statement(f"MakeMarked{word}", why, (each,), where, marked)
+        parts = tuple(
+            arn for part in MADE_OF[each.action] for arn in arns(service, part, "*", target)
+        )
+        of = f"what a {type_} is made of; itself it must carry the mark"
+        yield Statement(f"PartsOf{word}", of, (each,), parts, {})
 
 
 def _own(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
@@ -140,13 +173,10 @@ def _own(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
 
 
 def _parts(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
-    found = tuple(
-        each
-        for each in _of("own", actions)
-        if each.action in ("rds:ModifyDBInstance", "rds:ModifyDBCluster")
-    )
+    found = tuple(each for each in _of("own", actions) if each.action in PARTS)
     if found:
-        where = tuple(arn for part in PARTS for arn in arns("rds", part, "*", target))
+        parts = sorted({part for each in found for part in PARTS[each.action]})
+        where = tuple(arn for part in parts for arn in arns("rds", part, "*", target))
         why = "what its own copies refer to; the copy itself must carry the mark"
         yield Statement("PartsOfOwnCopies", why, found, where, {})
 
@@ -159,8 +189,6 @@ def _pinned(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
         type_, _, name = resource.partition(":")
         service = found[0].action.partition(":")[0]
         where = arns(service, type_, name, target)[:1]
-        if any(each.action == "rds:FailoverDBCluster" for each in found):
-            where += arns("rds", "db", "*", target)[:1]  # the member that is to be the writer
         why = f"disturbs {resource} and no other"
         yield Statement(f"Disturb{number}", why, tuple(found), where, {})
 

@@ -145,6 +145,39 @@ def test_copies_are_made_with_the_mark_only() -> None:
     }
 
 
+def test_a_cache_is_asked_for_its_mark_and_what_it_is_made_of_is_not() -> None:
+    found = policy(
+        AwsAction("elasticache:CreateReplicationGroup"), AwsAction("elasticache:CreateSnapshot")
+    )
+    marked = {"StringLike": {"aws:RequestTag/drillkit:run": "?*"}}
+    made = found["MakeMarkedReplicationgroup"]
+    assert [arn.split(":")[5] for arn in made["Resource"]] == ["replicationgroup"]
+    assert made["Condition"] == marked
+    assert found["MakeMarkedSnapshot"]["Condition"] == marked
+    whole = found["PartsOfReplicationgroup"]
+    assert "Condition" not in whole
+    assert "replicationgroup" not in {arn.split(":")[5] for arn in whole["Resource"]}
+    assert {arn.split(":")[5] for arn in found["PartsOfSnapshot"]["Resource"]} == {
+        "cluster",
+        "replicationgroup",
+    }
+
+
+def test_deleting_a_cluster_is_checked_against_its_last_snapshot_too() -> None:
+    found = policy(AwsAction("rds:DeleteDBCluster"))
+    assert {arn.split(":")[5] for arn in found["PartsOfOwnCopies"]["Resource"]} == {
+        "cluster-snapshot"
+    }
+    assert found["OwnOnlyRdsCluster"]["Condition"]
+
+
+def test_a_failover_of_a_cluster_names_the_cluster_alone() -> None:
+    asked = AwsAction("rds:FailoverDBCluster", resource="cluster:orders")
+    assert policy(asked)["Disturb1"]["Resource"] == [
+        f"arn:aws:rds:eu-central-1:{ACCOUNT}:cluster:orders"
+    ]
+
+
 def test_what_a_drill_disturbs_is_named() -> None:
     found = policy(REBOOT, where=target())["Disturb1"]
     assert found["Resource"] == [f"arn:aws:rds:eu-central-1:{ACCOUNT}:db:orders"]
@@ -182,7 +215,7 @@ def test_other_partitions_have_other_names(region: str, partition: str, domain: 
 def test_every_action_of_a_policy_exists_in_it_once_and_none_is_lost() -> None:
     asked = [COPY, DELETE, MODIFY, REBOOT, AwsAction("rds:DescribeEvents"), AwsAction("x:Y")]
     found = policy(*asked)
-    said = [a for sid, s in found.items() if sid != "PartsOfOwnCopies" for a in s["Action"]]
+    said = [a for sid, s in found.items() if not sid.startswith("PartsOf") for a in s["Action"]]
     assert sorted(said) == sorted(each.action for each in asked)
 
 

@@ -58,6 +58,9 @@ def schedule(
 
     Each start is `drillkit run --scheduled`: it passes over what is not due, tries a refused start
     again within the drill's window and nothing else, and is silent while all is well.
+
+    With --kubernetes the target is looked at: the CronJob's account is allowed exactly what the
+    drill needs there, as `drillkit permissions` computes it.
     """
     from drillkit.cli import resolve
     from drillkit.model.errors import UsageError
@@ -134,9 +137,48 @@ def _files(
         return {f"{job.name}.yml": workflow(job, now)}
     from drillkit.schedule.kubernetes import manifests
 
-    files = _project_files(asked)
-    text = manifests(job, now, image=image, namespace=namespace, files=files)
+    text = manifests(
+        job,
+        now,
+        image=image,
+        namespace=namespace,
+        files=_project_files(asked),
+        roles=_roles(job, asked, namespace),
+    )
     return {f"{job.name}.yaml": text}
+
+
+def _roles(job: ScheduledDrill, asked: Asked, namespace: str) -> str:
+    """What the account of the CronJob is allowed, as YAML: what the drill needs on its target. A
+    target that cannot be looked at from here is told of, there and here.
+    """
+    from drillkit.cli import resolve
+    from drillkit.model.errors import DrillError
+    from drillkit.plan.least_privilege import least_privilege
+    from drillkit.plan.rbac import KINDS, Subject, rbac_yaml
+    from drillkit.runner.dry_run import plan_of
+
+    account = Subject(KINDS["serviceaccount"], job.name, namespace)
+    by_hand = (
+        f"drillkit permissions {job.drill} --target {job.target} "
+        f"--to serviceaccount:{namespace}/{job.name}"
+    )
+    try:
+        with resolve.standing_target(asked) as (standing, _):
+            if standing.kubernetes is None:
+                return ""
+            names = resolve.new_run(asked.parsed.name)
+            drill = asked.parsed.resolve(asked.sets, standing, names)
+            found = least_privilege(
+                plan_of(resolve.request_of(asked, drill, standing, names, None))
+            )
+    except DrillError as why:
+        said = f"the roles of {job.name} are not here, since the target could not be looked at"
+        click.secho(f"{said}: {why}\nadd them: {by_hand}", err=True, fg="yellow")
+        return f"# {said[0].upper()}{said[1:]}: {by_hand}\n"
+    for each in (*found.problems, *found.gaps):
+        click.echo(f"drillkit: {each}", err=True)
+    return rbac_yaml(found, account)
 
 
 def _project_files(asked: Asked) -> Mapping[str, str]:

@@ -21,10 +21,17 @@ _FILES_MOST_BYTES = 900_000
 
 
 def manifests(
-    job: ScheduledDrill, now: datetime, *, image: str, namespace: str, files: Mapping[str, str]
+    job: ScheduledDrill,
+    now: datetime,
+    *,
+    image: str,
+    namespace: str,
+    files: Mapping[str, str],
+    roles: str = "",
 ) -> str:
     """For `kubectl apply -f`. `files` are those of the project that the drill needs, by their path
-    in it. Raises ValueError when they are too many for a ConfigMap.
+    in it; `roles` what its account is allowed, as YAML. Raises ValueError when the files are too
+    many for a ConfigMap.
     """
     import yaml
 
@@ -36,12 +43,11 @@ def manifests(
         )
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",
-        f"What the account {job.name} must be allowed to do, as `needs`: drillkit plan {job.drill} "
-        f"--target {job.target}",
         *job.next_times(now),
     ]
     objects = _objects(job, image, namespace, files)
-    return commented(said) + yaml.dump_all(objects, Dumper=_dumper(), sort_keys=False, width=100)
+    made = yaml.dump_all(objects, Dumper=_dumper(), sort_keys=False, width=100)
+    return commented(said) + made + (f"---\n{roles}" if roles else "")
 
 
 def _dumper() -> type[yaml.SafeDumper]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from tests.conftest import CommandLine
 
@@ -80,6 +81,39 @@ def test_each_form_is_printed(drillkit: CommandLine, form: str) -> None:
     ran = drillkit("schedule", "once", form, *image)
     assert ran.code == 0, ran.err
     assert "run once --target sandbox --scheduled" in ran.out.replace("\n            - ", " ")
+
+
+def test_the_account_of_a_cron_job_is_allowed_what_the_drill_needs_and_no_more(
+    drillkit: CommandLine,
+) -> None:
+    project(drillkit)
+    words = ("schedule", "once", "--kubernetes", "--image", "i", "--namespace", "ops")
+    ran = drillkit(*words)
+    assert ran.code == 0, ran.err
+    found = list(yaml.safe_load_all(ran.out))
+    (account,) = (each["metadata"]["name"] for each in found if each["kind"] == "ServiceAccount")
+    bindings = [each for each in found if each["kind"].endswith("Binding")]
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": "ops"}
+    assert bindings
+    assert all(each["subjects"] == [subject] for each in bindings)
+    roles = [each for each in found if each["kind"] in ("Role", "ClusterRole")]
+    own = drillkit("permissions", "once", "-t", "sandbox").out
+    computed = [e for e in yaml.safe_load_all(own) if e["kind"] in ("Role", "ClusterRole")]
+    assert roles == computed
+    assert any("leases" in rule["resources"] for each in roles for rule in each["rules"])
+
+
+def test_a_target_that_cannot_be_looked_at_has_its_roles_told_of(drillkit: CommandLine) -> None:
+    project(drillkit)
+    (drillkit.folder / "drills" / "targets.yaml").write_text(
+        "far: {kubernetes: {kubeconfig: nowhere.yaml}}\n"
+    )
+    ran = drillkit("schedule", "once", "-t", "far", "--kubernetes", "--image", "i")
+    assert ran.code == 0, ran.err
+    by_hand = "drillkit permissions once --target far --to serviceaccount:drillkit/"
+    assert by_hand in ran.out
+    assert by_hand in ran.err
+    assert list(yaml.safe_load_all(ran.out))
 
 
 def test_a_form_must_be_chosen_and_kubernetes_needs_an_image(drillkit: CommandLine) -> None:

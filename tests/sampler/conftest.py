@@ -20,7 +20,7 @@ from drillkit.model.drill import Probe
 from drillkit.model.evidence import Sample
 from drillkit.sampler.process import Sampler
 
-TRICKLE_S = 2.0
+TRICKLE_S = 8.0
 LAG_S = 0.15
 
 

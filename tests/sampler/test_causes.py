@@ -14,7 +14,8 @@ from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
 
 OFTEN = Rate(10)
-SOON = timedelta(milliseconds=500)
+# Long enough that no busy machine makes a good answer one that came too late.
+TIMEOUT = timedelta(seconds=3)
 GOOD: dict[str, dict[str, Any]] = {
     "ok": {},
     "chunked": {"body": "well d"},
@@ -24,7 +25,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "big": {"body": "needle"},
     "404": {"expect": 404},
     "302": {"expect": "2xx,3xx"},
-    "lag": {"slow": timedelta(milliseconds=400)},
+    "lag": {"slow": TIMEOUT},
 }
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "500": ({}, "5xx"),
@@ -71,7 +72,7 @@ def seen(service: Any, secure_service: Any, certificates: Any, watcher: Any) -> 
         "tls reset": Probe(http=secure_service.url("/reset"), ca_file=certificates.ca_file),
     }
     with watcher(
-        {name: replace(p, rate=OFTEN, timeout=SOON) for name, p in probes.items()}
+        {name: replace(p, rate=OFTEN, timeout=TIMEOUT) for name, p in probes.items()}
     ) as watch:
         time.sleep(0.6)
     return watch

@@ -18,6 +18,8 @@ MEASURES: Mapping[str, str] = {
     "rpo": "RPO",
     "recovery": "recovery",
     "detect": "time to detect",
+    "acknowledge": "time to acknowledge",
+    "mitigate": "time to mitigate",
 }
 """What a step is measured by, and its name for people."""
 
@@ -157,6 +159,8 @@ def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, Mea
         ("rpo", judged.rpo_s, objectives.rpo if objectives else None),
         ("recovery", judged.recovery_s, objectives.recovery if objectives else None),
         ("detect", judged.detect_s, detect),
+        ("acknowledge", judged.acknowledge_s, objectives.acknowledge if objectives else None),
+        ("mitigate", judged.mitigate_s, objectives.mitigate if objectives else None),
     ):
         if value_s is not None:
             yield name, Measured(round(value_s, 3), _seconds(bound))

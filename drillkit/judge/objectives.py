@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from drillkit.judge.bounds import ROUNDING_S
 from drillkit.judge.outages import coincide
@@ -45,6 +46,8 @@ class Measured:
     judged: list[Judged] = field(default_factory=list)
     recovery_s: float | None = None
     detect_s: float | None = None
+    acknowledge_s: float | None = None
+    mitigate_s: float | None = None
     rto_s: float | None = None
     rpo_s: float | None = None
     split_s: dict[str, float] = field(default_factory=dict)
@@ -77,12 +80,52 @@ def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
     if rpo is not None:
         found.judged.append(rpo)
     if wanted.detect is not None:
-        time = _detect(run, wanted.detect, marks, step)
+        by_people = wanted.detect.alert is None
+        time = (
+            _said(run, marks, "detected")
+            if by_people
+            else _detect(run, wanted.detect, marks, step)
+        )
         found.judged.append(_judge(step, "detect", time, wanted.detect.within, marks))
         found.detect_s = time.value_s
-    elif marks.first("disrupted") is not None and (at := marks.last("detected")) is not None:
-        found.detect_s = at - (marks.first("disrupted") or 0.0)
+    else:
+        found.detect_s = _said(run, marks, "detected").value_s
+    _by_people(run, step, marks, wanted, found)
     return found
+
+
+def _by_people(
+    run: RunRead, step: StepRun, marks: _Marks, wanted: Objectives, found: Measured
+) -> None:
+    """Times that only people know: when somebody answered, when users were better off."""
+    acknowledged = _said(run, marks, "acknowledged")
+    mitigated = _said(run, marks, "mitigated")
+    found.acknowledge_s, found.mitigate_s = acknowledged.value_s, mitigated.value_s
+    if wanted.acknowledge is not None:
+        judged = _judge(step, "acknowledge", acknowledged, wanted.acknowledge, marks)
+        found.judged.append(judged)
+    if wanted.mitigate is not None:
+        found.judged.append(_judge(step, "mitigate", mitigated, wanted.mitigate, marks))
+
+
+def _said(
+    run: RunRead, marks: _Marks, moment: Literal["detected", "acknowledged", "mitigated"]
+) -> _Time:
+    """From the disruption to the first mark of people behind it; while there is none, to the end
+    of the steps.
+    """
+    disrupted = marks.first("disrupted")
+    if disrupted is None:
+        return _Time(None, "nothing says when the disruption was")
+    behind = [
+        (mark, seen.n) for mark, seen in marks.seen.get(moment, ()) if mark.at >= disrupted
+    ]
+    if not behind:
+        end = min(run.end, run.during[1])
+        records = marks.records("disrupted")
+        return _Time(None, "nobody said so", beyond_s=max(0.0, end - disrupted), records=records)
+    mark, n = min(behind, key=lambda pair: pair[0].at)
+    return _Time(mark.at - disrupted, note=f"{mark.by} said so" if mark.by else "", records=(n,))
 
 
 class _Marks:
@@ -162,6 +205,8 @@ _WORDS: Mapping[ObjectiveName, tuple[str, str]] = {
     "recovery": ("recovered in", "not recovered after"),
     "rto": ("RTO", "not restored after"),
     "detect": ("detected in", "not detected after"),
+    "acknowledge": ("acknowledged in", "not acknowledged after"),
+    "mitigate": ("mitigated in", "not mitigated after"),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
 from drillkit.model.drill import Drill, Group, Step
@@ -21,6 +21,7 @@ from drillkit.model.records import (
     GuardDecided,
     History,
     JournalTorn,
+    PeopleEntry,
     PhaseEnded,
     PhaseStarted,
     Progress,
@@ -34,6 +35,7 @@ from drillkit.model.records import (
     SloTerms,
     StepEnded,
     StepEntry,
+    StepRepeated,
     StepStarted,
     StrangeRecord,
     UndoEnded,
@@ -136,6 +138,8 @@ class RunRead:
     """By the number of the record."""
     evidence: list[EvidenceAt] = field(default_factory=list)
     """Of the run as a whole."""
+    people: list[At[PeopleEntry]] = field(default_factory=list)
+    """What people did and decided, in order."""
     unreadable: list[tuple[int, str]] = field(default_factory=list)
     may_have_touched: bool = False
     """A record that cannot be read may have been of a step or an effect."""
@@ -205,6 +209,10 @@ def _take(run: RunRead, axis: _Axis, record: Record) -> None:
         _decision(run, record, entry, mono)
     elif isinstance(entry, EffectEntry):
         _effect(run, record, entry, mono)
+    elif isinstance(entry, PeopleEntry):
+        run.people.append(_at(record, mono, entry))
+        if isinstance(entry, StepRepeated):
+            _repeat(run, record.step, entry.of)
     elif isinstance(entry, UnknownRecord | StrangeRecord):
         _odd(run, record, entry)
     else:
@@ -275,6 +283,16 @@ def _step(run: RunRead, record: Record, entry: StepEntry, mono: float) -> None:
             step.ended, step.outcome, step.why = mono, entry.outcome, entry.why
         case other:
             assert_never(other)
+
+
+def _repeat(run: RunRead, name: str, of: str) -> None:
+    """Another try is a step of its own, with what the drill declares of the first: what that has
+    shown stays shown.
+    """
+    first, again = _step_run(run, of), _step_run(run, name)
+    again.uses, again.disturbs = first.uses, first.disturbs
+    if first.declared is not None:
+        again.declared = replace(first.declared, name=name)
 
 
 def _decision(run: RunRead, record: Record, entry: DecisionEntry, mono: float) -> None:

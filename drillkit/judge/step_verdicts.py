@@ -20,7 +20,7 @@ from drillkit.judge.evidence import (
 from drillkit.judge.objectives import Measured, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
-from drillkit.model.evidence import Activity, Check
+from drillkit.model.evidence import Activity, Check, Note
 from drillkit.model.subjects import ActivityOf, ObjectiveOf, StepEnd, StepLack, step_of
 from drillkit.model.verdict import Holds, Judged, StepVerdict
 
@@ -146,6 +146,7 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     found = [
         f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
     ]
+    found += _on_words(step)
     declared = [
         judged.about.objective.upper() if judged.about.objective != "recovery" else "recovery time"
         for judged in times.judged
@@ -157,6 +158,25 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
             "simulated, so nothing was really lost"
         )
     return tuple(found)
+
+
+def _on_words(step: StepRun) -> list[str]:
+    """What people did by hand and no check has shown."""
+    words = [
+        seen.what
+        for seen in step.evidence
+        if isinstance(seen.what, Note) and seen.what.about == "manual-step"
+    ]
+    passed = any(
+        isinstance(seen.what, Check)
+        and seen.what.purpose in PROVING_PURPOSES
+        and passes(seen.what) is True
+        for seen in step.evidence
+    )
+    if not words or passed:
+        return []
+    who = " and ".join(dict.fromkeys(note.by for note in words))
+    return [f"that step {step.name} was done: there is only the word of {who}, and no check"]
 
 
 def _why(step: StepRun, outcome: Outcome) -> str:
@@ -192,6 +212,8 @@ def _verdict(
         hit=tuple(dict.fromkeys(hit)),
         recovery_s=times.recovery_s,
         detect_s=times.detect_s,
+        acknowledge_s=times.acknowledge_s,
+        mitigate_s=times.mitigate_s,
         rto_s=times.rto_s,
         rpo_s=times.rpo_s,
         split_s=times.split_s,

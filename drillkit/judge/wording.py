@@ -42,6 +42,8 @@ _OBJECTIVES: Mapping[ObjectiveName, str] = {
     "rto": "RTO",
     "rpo": "RPO",
     "detect": "time to detect",
+    "acknowledge": "time to acknowledge",
+    "mitigate": "time to mitigate",
     "recovery": "recovery",
 }
 _PLACES = {

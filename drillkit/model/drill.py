@@ -113,12 +113,12 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detect:
-    """An alert that must notice."""
+    """Who must notice: an alert, or people."""
 
-    alert: str
-    """Name of the alert."""
+    alert: str | None = None
+    """Name of the alert. Without: people, who say `mark detected`."""
     within: timedelta
-    """From the injection to the alert firing."""
+    """From the injection to the alert firing, or to the mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,11 @@ class Objectives:
     recovery: timedelta | None = None
     """From the fault to the workload being whole again (replacement ready, users served)."""
     detect: Detect | None = None
-    """An alert that must fire in time."""
+    """An alert that must fire in time, or people who must notice in time."""
+    acknowledge: timedelta | None = None
+    """From the injection until people say `mark acknowledged`."""
+    mitigate: timedelta | None = None
+    """From the injection until people say `mark mitigated`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +209,19 @@ class StepCheck:
 
 
 OnFailure: TypeAlias = Literal["stop", "continue"]
+Otherwise: TypeAlias = Literal["go", "skip", "abort"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Wait for people before a step, and no longer than that. Between steps only: no effect ever
+    waits for anybody.
+    """
+
+    for_: timedelta = timedelta(minutes=10)
+    """How long."""
+    else_: Otherwise = "abort"
+    """What happens when nobody has decided by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +244,12 @@ class Step:
     """The step is cut after this. Default: what is left of the drill's limit."""
     on_failure: OnFailure = "stop"
     """`continue`: later steps run all the same."""
+    hold: Hold | None = None
+    """Wait for people before it begins. A game day holds before each step anyway, without a
+    limit of its own.
+    """
+    secret: bool = False
+    """A surprise: observers of a game day are not told what comes before it has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +266,12 @@ class Group:
     """The group is cut after this."""
     on_failure: OnFailure = "stop"
     """`continue`: later steps run all the same."""
+    hold: Hold | None = None
+    """Wait for people before it begins. A game day holds before each step anyway, without a
+    limit of its own.
+    """
+    secret: bool = False
+    """A surprise: observers of a game day are not told what comes before it has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +352,34 @@ class StartWindow:
     """Days it may begin on. Default: all."""
 
 
+ROLES = ("facilitator", "operator", "scribe", "safety", "observer")
+"""Who somebody is in a game day."""
+DEBRIEF = (
+    "What went well?",
+    "What surprised us?",
+    "Where did we have luck?",
+    "What must change before the next time?",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gameday:
+    """A drill with people in it: `drillkit gameday`. Nothing of it counts in `drillkit run`."""
+
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who takes part, by role: `facilitator`, `operator`, `scribe`, `safety`, `observer`.
+    `--role` adds to them.
+    """
+    expectations: tuple[str, ...] = ()
+    """What the team expects to happen, one sentence each; each gets a yes or a no at the end."""
+    limit: timedelta = timedelta(hours=4)
+    """The session is aborted after this. While people decide, the drill's own `limit` stands
+    still.
+    """
+    debrief: tuple[str, ...] = DEBRIEF
+    """What is asked at the end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
     """A rehearsal of a disaster: who owns it, what must hold, when to refuse or stop, and its steps
@@ -361,6 +418,8 @@ class Drill:
     """When to refuse and when to stop."""
     audit: Audit = field(default_factory=Audit)
     """What auditors ask and no measurement tells: scope, scenario, references, participants."""
+    gameday: Gameday | None = None
+    """Who takes part in a game day, and what they expect."""
     steps: tuple[Step | Group, ...]
     """What to do, in order."""
 

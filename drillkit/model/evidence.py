@@ -138,6 +138,8 @@ class Mark:
     ]
     at: float
     simulated: bool = False
+    by: str = ""
+    """Who said so; '': it was measured."""
 
 
 @dataclass(frozen=True, slots=True)

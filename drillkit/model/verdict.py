@@ -125,6 +125,8 @@ class StepVerdict:
     hit: tuple[str, ...] = ()
     recovery_s: float | None = None
     detect_s: float | None = None
+    acknowledge_s: float | None = None
+    mitigate_s: float | None = None
     rto_s: float | None = None
     rpo_s: float | None = None
     split_s: Mapping[str, float] = field(default_factory=dict)

@@ -110,7 +110,12 @@ def _objectives(drill: Drill | None) -> Iterator[str]:
         limits = {"RTO": wanted.rto, "RPO": wanted.rpo, "recovery": wanted.recovery}
         parts = [f"{name} {format_duration(at)}" for name, at in limits.items() if at is not None]
         if wanted.detect is not None:
-            parts.append(f"{wanted.detect.alert} within {format_duration(wanted.detect.within)}")
+            who = wanted.detect.alert or "detected by people"
+            parts.append(f"{who} within {format_duration(wanted.detect.within)}")
+        by_people = {"acknowledged": wanted.acknowledge, "mitigated": wanted.mitigate}
+        parts += [
+            f"{what} within {format_duration(at)}" for what, at in by_people.items() if at is not None
+        ]
         yield f"{step.name}: {', '.join(parts)}"
 
 

@@ -30,7 +30,7 @@ class Alerts:
         wanted = [
             step.objectives.detect.alert
             for step, _ in each_step(drill)
-            if step.objectives.detect is not None
+            if step.objectives.detect is not None and step.objectives.detect.alert is not None
         ]
         self.expected = frozenset((*drill.guards.expected_alerts, *wanted))
         self._firing: dict[tuple[tuple[str, str], ...], Firing] = {}

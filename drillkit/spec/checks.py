@@ -12,11 +12,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from drillkit.model.drill import (
+    ROLES,
     Bounds,
     Drill,
+    Gameday,
     Gate,
     GateSet,
     Group,
+    Hold,
     Hypothesis,
     Probe,
     StartWindow,
@@ -54,6 +57,7 @@ def check(drill: Drill, parsed: Written, mistakes: Mistakes) -> None:
         *check_guards(drill.guards, names, parsed.source.folder),
         *_steps(drill, names),
         *_outputs(drill),
+        *_people(drill),
         *check_served(drill, parsed),
         *_experiments(drill, parsed),
         *literal_secrets(drill, made=parsed.source.tree is not None),
@@ -254,8 +258,28 @@ def _steps(drill: Drill, names: SliNames) -> Iterator[Complaint]:
         for i, wanted in enumerate(item.checks):
             yield from _check(wanted, (*path, "checks", i))
         if not isinstance(item.objectives, Unresolved):
-            for key in ("rto", "rpo", "recovery"):
+            for key in ("rto", "rpo", "recovery", "acknowledge", "mitigate"):
                 yield from positive(getattr(item.objectives, key), (*path, "objectives", key))
+
+
+def _people(drill: Drill) -> Iterator[Complaint]:
+    """Holds stand between steps, not inside a group; a session has people in known roles."""
+    for path, item in steps_in(drill):
+        if "parallel" in path:
+            for key in ("hold", "secret"):
+                if getattr(item, key) not in (None, False):
+                    yield (*path, key), f"`{key}` goes with the whole group: its steps begin together"
+        elif isinstance(item.hold, Hold):
+            yield from positive(item.hold.for_, (*path, "hold", "for"))
+    if not isinstance(drill.gameday, Gameday):
+        return
+    yield from positive(drill.gameday.limit, ("gameday", "limit"))
+    for role in drill.gameday.roles:
+        if role not in ROLES:
+            yield (
+                ("gameday", "roles", role),
+                f"expected one of {', '.join(ROLES)}, found {quoted(role)}{nearest(role, ROLES)}",
+            )
 
 
 def _place(path: Trail) -> str:

@@ -32,7 +32,9 @@ def mentions_alerts(drill: Drill) -> bool:
         return True
     steps = (item for _, item in steps_in(drill) if isinstance(item, Step))
     return any(
-        isinstance(step.objectives, Objectives) and step.objectives.detect is not None
+        isinstance(step.objectives, Objectives)
+        and isinstance(step.objectives.detect, Detect)
+        and step.objectives.detect.alert is not None
         for step in steps
     )
 

@@ -23,7 +23,11 @@ _MEASURED = {
     "rpo": "it restores no data",
     "recovery": "it does not watch anything become whole again",
     "detect": "it harms nobody, so that no alert has a reason to fire",
+    "acknowledge": "it harms nobody, so that there is nothing to acknowledge",
+    "mitigate": "it harms nobody, so that there is nothing to mitigate",
 }
+BY_PEOPLE = ("acknowledge", "mitigate")
+"""Measured wherever `detect` is."""
 RECOVERY_POINTS = ("canary", "newest")
 """Checks that find out how old the newest data are."""
 
@@ -51,7 +55,8 @@ def _objectives(
     if isinstance(wanted, Unresolved):
         return
     for name, why in _MEASURED.items():
-        if getattr(wanted, name) is None or name in kind.objectives:
+        measured = "detect" if name in BY_PEOPLE else name
+        if getattr(wanted, name) is None or measured in kind.objectives:
             continue
         others = ", ".join(_measuring(name, kinds)) or "none is installed"
         yield (
@@ -63,7 +68,8 @@ def _objectives(
 
 def _measuring(objective: str, kinds: Kinds) -> Iterator[str]:
     for name in kinds.names():
-        if objective in kinds.named(name).objectives:
+        measured = "detect" if objective in BY_PEOPLE else objective
+        if measured in kinds.named(name).objectives:
             yield f"`{name}`"
 
 

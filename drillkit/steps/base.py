@@ -30,6 +30,7 @@ from drillkit.secrets import KNOWN
 A = TypeVar("A")
 T = TypeVar("T")
 Objective: TypeAlias = Literal["rto", "rpo", "recovery", "detect"]
+"""`acknowledge` and `mitigate` are measured wherever `detect` is: by what people say."""
 DATABASE_CHECKS = frozenset({"sql", "rows", "newest", "checksum", "canary"})
 """Checks that read a database."""
 FROM_HERE = frozenset({"http", "command", "uses"})

@@ -37,7 +37,7 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import Act, Experiment, Kind
-from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.disruption import begin, DISRUPTED, times_people
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 EXTENSION = ("kubernetes.client", "kubernetes.config")
@@ -381,7 +381,7 @@ def _disrupted(arguments: ChaosToolkitArguments, document: Mapping[str, Any], ac
     now = utc(act.clock.now())
     act.outputs["disrupted"] = now.isoformat()
     own = any(place == "method" and is_own(a) for place, a in activities_of(document))
-    if not own and (measures_return(act) or act.objectives.detect is not None):
+    if not own and (measures_return(act) or times_people(act.objectives)):
         act.mark("disrupted")
     return now
 

@@ -16,7 +16,7 @@ from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import Act, Kind
-from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.disruption import begin, DISRUPTED, times_people
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 
@@ -146,7 +146,7 @@ def _disrupted(arguments: CommandArguments, act: Act) -> datetime:
         return begin(act, arguments.disrupted)
     now = utc(act.clock.now())
     act.outputs["disrupted"] = now.isoformat()
-    if act.objectives.detect is not None:
+    if times_people(act.objectives):
         act.mark("disrupted")
     return now
 

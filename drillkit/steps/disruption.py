@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from drillkit.clock import utc
+from drillkit.model.drill import Objectives
 from drillkit.model.errors import StepFailed
 from drillkit.steps.base import Act
 
 DISRUPTED = {"disrupted": "when the disaster was, for `disrupted:` of a later step"}
 """The output that `begin` gives."""
+
+
+def times_people(objectives: Objectives) -> bool:
+    """Whether something is measured from the disruption on: to an alert, or to what people say."""
+    times = (objectives.detect, objectives.acknowledge, objectives.mitigate)
+    return any(time is not None for time in times)
 
 
 def begin(act: Act, disrupted: datetime | None) -> datetime:

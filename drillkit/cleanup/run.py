@@ -14,6 +14,7 @@ from drillkit.cleanup.opens import OpenUndo
 from drillkit.cleanup.order import Order
 from drillkit.cleanup.work import Cleaned, CleanupBook, Haste, Reporter, Work
 from drillkit.clients import Clients
+from drillkit.clients.undo import AskPeople
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Phase
 
@@ -38,6 +39,7 @@ def clean(
     phases: Sequence[Phase] = ("relieve", "remove"),
     on_progress: Reporter = lambda text: None,
     haste: Haste | None = None,
+    people: AskPeople | None = None,
     at_once: int = AT_ONCE,
 ) -> Cleaned:
     """Apply open undos of these phases and write down how each ended. Raises nothing for what an
@@ -49,10 +51,11 @@ def clean(
             stays open.
         haste: once somebody is in a hurry, *remove* ends: what is waiting is cut, what has not
             begun is skipped; in more of a hurry, a target that does not answer is not asked again.
+        people: asks people to take back by hand what they did by hand; None: nobody is there.
         at_once: how many at the same time; 1 applies one after the other in this thread.
     """
     haste = haste or Haste()
-    work = Work(clients, book, clock, Deadline.after(limit_s, clock), on_progress, haste)
+    work = Work(clients, book, clock, Deadline.after(limit_s, clock), on_progress, haste, people)
     todo = list(opens)
     remove = [u for u in todo if u.phase != "relieve"] if "remove" in phases else []
     crew = _Crew(at_once, clock)

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import AskPeople, UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undone
 from drillkit.model.errors import (
@@ -127,8 +127,10 @@ class Work:
         deadline: Deadline,
         tell: Reporter,
         haste: Haste,
+        people: AskPeople | None = None,
     ) -> None:
         self._clients, self._book, self._clock, self._tell = clients, book, clock, tell
+        self._people = people
         self.deadline, self.haste = deadline, haste
         self._began = clock.mono()
         self.changed = threading.Condition()
@@ -180,6 +182,7 @@ class Work:
             self._began,
             undo.confirmed,
             undo.identity,
+            people=self._people,
             observe=lambda evidence: self._write(evidence, undo.step),
         )
 

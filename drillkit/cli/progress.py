@@ -18,8 +18,9 @@ from typing import IO, TYPE_CHECKING, Protocol, assert_never
 
 from drillkit.judge.evidence import passes
 from drillkit.judge.histogram import merge, percentile_s
+from drillkit.judge.people import people_words
 from drillkit.model.drill import Drill
-from drillkit.model.evidence import Activity, Alert, Check, Evidence, Sample
+from drillkit.model.evidence import Activity, Alert, Check, Evidence, Mark, Note, Sample
 from drillkit.model.records import (
     ActivityEnded,
     DecisionEntry,
@@ -31,6 +32,7 @@ from drillkit.model.records import (
     GateDecided,
     GuardDecided,
     JournalTorn,
+    PeopleEntry,
     PhaseEnded,
     PhaseStarted,
     Progress,
@@ -204,6 +206,8 @@ class Sentences:
             return _decided(entry)
         if isinstance(entry, EffectEntry):
             return self._effect(n, step, entry)
+        if isinstance(entry, PeopleEntry):
+            return people_words(entry, step)
         if isinstance(entry, UnknownRecord | StrangeRecord):
             return ""  # the verdict tells of it
         assert_never(entry)
@@ -299,6 +303,10 @@ def _evidence(evidence: Evidence, step: str) -> str:
             return f"{step}: {check.name}: expected {check.op} {check.expected}, {found}".rstrip()
         case Alert() as alert:
             return f"alert {alert.name} {alert.state}{' (expected)' if alert.expected else ''}"
+        case Mark(by=by, moment=moment) if by:
+            return f"{step}: {moment}, {by} said" if step else f"{moment}, {by} said"
+        case Note(by=by, text=text):
+            return f"{step}: {by}: {text}" if step else f"{by}: {text}"
     return ""
 
 

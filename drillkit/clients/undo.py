@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undo, Undone
 from drillkit.model.evidence import Evidence
+from drillkit.model.requests import Answer
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
+
+
+class AskPeople(Protocol):
+    """Asks people to do something by hand and waits for their answer.
+
+    Raises DeadlineOver when nobody answers in time, Refused when the run is stopped meanwhile.
+    """
+
+    def __call__(
+        self, about: Literal["manual", "undo"], step: str, text: str, deadline: Deadline
+    ) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,8 @@ class UndoContext:
     have happened.
     """
 
+    people: AskPeople | None = None
+    """Asks people to take something back by hand; None: nobody is there."""
     observe: Callable[[Evidence], None] = lambda evidence: None
     """Writes down what an undo sees that the report must show: the rollbacks of an experiment."""
 

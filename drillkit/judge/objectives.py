@@ -82,9 +82,7 @@ def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
     if wanted.detect is not None:
         by_people = wanted.detect.alert is None
         time = (
-            _said(run, marks, "detected")
-            if by_people
-            else _detect(run, wanted.detect, marks, step)
+            _said(run, marks, "detected") if by_people else _detect(run, wanted.detect, marks, step)
         )
         found.judged.append(_judge(step, "detect", time, wanted.detect.within, marks))
         found.detect_s = time.value_s
@@ -117,9 +115,7 @@ def _said(
     disrupted = marks.first("disrupted")
     if disrupted is None:
         return _Time(None, "nothing says when the disruption was")
-    behind = [
-        (mark, seen.n) for mark, seen in marks.seen.get(moment, ()) if mark.at >= disrupted
-    ]
+    behind = [(mark, seen.n) for mark, seen in marks.seen.get(moment, ()) if mark.at >= disrupted]
     if not behind:
         end = min(run.end, run.during[1])
         records = marks.records("disrupted")

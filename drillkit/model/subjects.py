@@ -13,9 +13,7 @@ from typing import Literal, TypeAlias
 GatePlace: TypeAlias = Literal["before", "between", "after"]
 GuardPlace: TypeAlias = Literal["start", "abort"]
 BoundName: TypeAlias = Literal["bad", "longest_gap", "budget", "recovery", "p95", "p99"]
-ObjectiveName: TypeAlias = Literal[
-    "rto", "rpo", "recovery", "detect", "acknowledge", "mitigate"
-]
+ObjectiveName: TypeAlias = Literal["rto", "rpo", "recovery", "detect", "acknowledge", "mitigate"]
 
 
 def _at(step: str, *parts: str, whole: str = "") -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.permissions import of_diagnosis, of_every_run
-from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.drill import Drill, Gameday, Group, Step, Target
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
@@ -63,6 +63,8 @@ def survey(
     clients: Clients,
     act_of: Callable[[Step], Act],
     bind: Bind,
+    *,
+    attended: bool = False,
 ) -> Plan:
     """Look at everything the drill would touch. Reads only.
 
@@ -75,7 +77,7 @@ def survey(
     needed = of_every_run(target.kubernetes.namespace) if target.kubernetes else ()
     problems = _wrong_cluster(target, clients) or permissions.missing(needed)
     problems += missing_secrets(drill, target)
-    problems += _too_long(drill, target)
+    problems += _too_long(drill, target, attended=attended)
     notes: list[str] = []
     fails: list[str] = []
     for entry in drill.steps:
@@ -102,13 +104,20 @@ def survey(
     )
 
 
-def _too_long(drill: Drill, target: Target) -> list[str]:
-    """A drill that may take longer than the target's caps allow."""
-    most, asked = target.caps.duration, drill.limit + drill.cleanup_limit
+def prospect_of(drill: Drill, step: Step, act_of: Callable[[Step], Act], bind: Bind) -> Prospect:
+    """What one step of a drill would do now. Reads only."""
+    return _prospect(step, act_of, bind, stand_ins(drill))
+
+
+def _too_long(drill: Drill, target: Target, *, attended: bool) -> list[str]:
+    """A drill that may take longer than the target's caps allow; of a game day, with its people."""
+    limit = (drill.gameday or Gameday()).limit if attended else drill.limit
+    most, asked = target.caps.duration, limit + drill.cleanup_limit
     if most is None or asked <= most:
         return []
+    key = "gameday.limit" if attended else "limit"
     return [
-        f"`limit` and `cleanup_limit` are {format_duration(asked)} together; target "
+        f"`{key}` and `cleanup_limit` are {format_duration(asked)} together; target "
         f"`{target.name}` allows {format_duration(most)} (`caps.duration`)"
     ]
 

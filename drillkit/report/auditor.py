@@ -114,7 +114,9 @@ def _objectives(drill: Drill | None) -> Iterator[str]:
             parts.append(f"{who} within {format_duration(wanted.detect.within)}")
         by_people = {"acknowledged": wanted.acknowledge, "mitigated": wanted.mitigate}
         parts += [
-            f"{what} within {format_duration(at)}" for what, at in by_people.items() if at is not None
+            f"{what} within {format_duration(at)}"
+            for what, at in by_people.items()
+            if at is not None
         ]
         yield f"{step.name}: {', '.join(parts)}"
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import assert_never
 
 from drillkit.judge.evidence import passes
+from drillkit.judge.people import people_words
 from drillkit.judge.run_history import RunRead
 from drillkit.model.evidence import (
     Activity,
@@ -35,6 +36,7 @@ from drillkit.model.records import (
     GuardDecided,
     History,
     JournalTorn,
+    PeopleEntry,
     PhaseEnded,
     PhaseStarted,
     Progress,
@@ -174,6 +176,9 @@ def _said(record: Record, resources: dict[int, str]) -> _Said | None:
         if isinstance(entry, UndoPlanned):
             resources[record.n] = entry.resource
         return _of_effect(entry, _whose(record), resources)
+    if isinstance(entry, PeopleEntry):
+        said = people_words(entry, record.step)
+        return _Said(said, tone="step") if said else None
     if isinstance(entry, UnknownRecord | StrangeRecord):
         return None  # the judge has listed it
     assert_never(entry)
@@ -258,7 +263,8 @@ def _observed(evidence: Evidence, whose: str) -> _Said | None:
     match evidence:
         case Mark() as mark:
             simulated = " (simulated)" if mark.simulated else ""
-            return _Said(f"{whose}{mark.moment}{simulated}", tone="step", at=mark.at)
+            said = f", {mark.by} said" if mark.by else ""
+            return _Said(f"{whose}{mark.moment}{simulated}{said}", tone="step", at=mark.at)
         case Activity() as activity if (
             activity.outcome != "succeeded" or activity.tolerated is False
         ):

@@ -161,7 +161,9 @@ def is_cleaning(folder: Path) -> bool:
 class StopWatch:
     """Looks for reasons to stop: an abort asked for from elsewhere, the drill's limit."""
 
-    def __init__(self, stopper: Stopper, folder: Path, deadline: Deadline, clock: Clock) -> None:
+    def __init__(
+        self, stopper: Stopper, folder: Path, deadline: Callable[[], Deadline], clock: Clock
+    ) -> None:
         self._stopper, self._folder, self._deadline, self._clock = stopper, folder, deadline, clock
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stop-watch", daemon=True)
@@ -180,6 +182,6 @@ class StopWatch:
                 asked = json.loads((self._folder / ABORT_FILE).read_text(encoding="utf-8"))
                 self._stopper.abort("operator", f"{asked['who']} asked for it: {asked['why']}")
                 return
-            if self._deadline.over:
+            if self._deadline().over:
                 self._stopper.abort("deadline", "the drill's `limit` is over")
                 return

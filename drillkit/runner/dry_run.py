@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
@@ -17,6 +17,7 @@ from drillkit.journal.file import Journal
 from drillkit.model.drill import Step, Target
 from drillkit.model.errors import Denied, DrillError, Refused, WrongTarget
 from drillkit.model.records import Entry
+from drillkit.model.requests import Answer
 from drillkit.model.verdict import Holds
 from drillkit.plan import Plan, survey
 from drillkit.runner.abort import Stopper
@@ -148,7 +149,16 @@ def _plan(request: Request, clock: Clock) -> Plan:
             find_experiment=request.find_experiment,
             objectives=step.objectives,
             checks=step.checks,
+            people=_nobody_is_asked if request.attended else None,
             allow_unsafe=request.allow_unsafe,
         )
 
-    return survey(request.drill, request.target, clients, act_of, request.bind)
+    attended = request.attended
+    return survey(request.drill, request.target, clients, act_of, request.bind, attended=attended)
+
+
+def _nobody_is_asked(
+    about: Literal["manual", "undo"], step: str, text: str, deadline: Deadline
+) -> Answer:
+    """Stands for the people of a game day. Always raises Refused: this only looks."""
+    raise Refused(f"this only looks; nobody is asked to do {step} by hand")

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock
+from drillkit.journal.asking import Door
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
-from drillkit.model.drill import Drill, Step, Target
+from drillkit.model.drill import Drill, Gameday, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
 from drillkit.model.evidence import Scalar
+from drillkit.model.prospect import Prospect
 from drillkit.model.records import (
     GuardDecided,
     Identities,
@@ -36,7 +38,7 @@ from drillkit.model.records import (
 )
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds, Verdict
-from drillkit.plan import Plan, survey
+from drillkit.plan import Plan, prospect_of, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
@@ -53,6 +55,7 @@ from drillkit.runner.run_start import (
     opening_record,
     operator,
 )
+from drillkit.runner.session import Ruling, Session
 from drillkit.runner.sli_sources import ProbedSource
 from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
@@ -98,6 +101,14 @@ class Request:
     """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
     then nothing is touched.
     """
+    attended: bool = False
+    """A game day: people decide before each step, do what is to be done by hand, and debrief."""
+    participants: tuple[tuple[str, str], ...] = ()
+    """(name, role) of those who take part from the beginning."""
+    people: Callable[[Session], None] = lambda session: None
+    """Handed the session before anything happens: whoever shows it and takes input in this process.
+    Must return at once.
+    """
     allow_unsafe: bool = False
     """Calls that are known to be dangerous pass, on a target that is not protected."""
     admit: Callable[[Plan, Clients], None] = lambda plan, clients: None
@@ -128,6 +139,7 @@ def execute(request: Request, clock: Clock | None = None) -> Finished:
             run.go()
         finally:
             left = run.clean_up()
+            run.debrief()
             run.close(left)
     return Finished(run.place.folder, judge(read(run.place.journal)), left, run.journal.lost)
 
@@ -176,8 +188,24 @@ class _Run:
         samples = (self.probes.feed, self.probed.feed, self.guards.feed)
         self.watching = RecordDispatch(readers, samples, self._tick)
         self.journal.subscribe(self.watching.put)
-        self.deadline = Deadline.after(drill.limit.total_seconds(), clock)
-        self.watch = StopWatch(self.stopper, self.place.folder, self.deadline, clock)
+        self.session = Session(
+            self.journal, self.stopper, self.fence, clock, drill, attended=request.attended
+        )
+        self._limit = Deadline.after(drill.limit.total_seconds(), clock)
+        together = drill.gameday or Gameday()
+        self._session_limit = Deadline.after(together.limit.total_seconds(), clock)
+        self.watch = StopWatch(self.stopper, self.place.folder, lambda: self.deadline, clock)
+        self.door: Door | None = None
+        self._began = False
+        """Whether it came to the steps: else there is nothing to talk about."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """The end of the drill's limit, which stands still while people decide."""
+        end = self._limit.at + self.session.held_s
+        if self.request.attended:
+            end = min(end, self._session_limit.at)
+        return Deadline(end, self.clock)
 
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
@@ -195,6 +223,7 @@ class _Run:
         """
         self.watching.start()
         self.watch.start()
+        self._open_door()
         try:
             self._warm_up()
             self._open()
@@ -216,6 +245,16 @@ class _Run:
             self.stopper.abort("bug", f"{type(bug).__name__}: {bug}")
             with contextlib.suppress(JournalLost):
                 self.journal.append(Progress(traceback.format_exc()), durable=False)
+
+    def _open_door(self) -> None:
+        """Let people in. A place that has no sockets keeps nobody from running a drill."""
+        try:
+            self.door = Door(self.place.folder, self.session.take)
+        except OSError as error:
+            said = f"other terminals cannot take part: {error.strerror or error}"
+            with contextlib.suppress(JournalLost):
+                self.journal.append(Progress(said), durable=False)
+        self.request.people(self.session)
 
     def _open(self) -> None:
         request = self.request
@@ -241,6 +280,7 @@ class _Run:
                 slos=terms,
             )
         )
+        self.session.begin(request.participants)
         try:
             request.enter(self.place.folder)
         except OSError as error:
@@ -312,8 +352,9 @@ class _Run:
         self.metrics.begin()
         # Whoever waits for a step can as well import what the end needs.
         threading.Thread(target=self.request.ahead, name="ahead", daemon=True).start()
+        self._began = True
         with self._phase("steps"):
-            self._stepping().run(drill.steps, self.deadline)
+            self._stepping().run(drill.steps, lambda: self.deadline)
         self.metrics.ended()
         self.fence.check()
         with self._phase("after"):
@@ -371,6 +412,7 @@ class _Run:
             self.clients,
             self._act_unless_stopped,
             self.request.bind,
+            attended=self.request.attended,
         )
         self.fence.check()
         if plan.problems:
@@ -401,7 +443,22 @@ class _Run:
                 "deadline", f"step `{name}` did not end at its limit"
             ),
             look=self._look,
+            hold=self._hold,
         )
+
+    def _hold(self, entry: Step | Group | None, after: str, why: str) -> Ruling:
+        """Let people decide what comes next, where they are to."""
+        if not self.session.wants(entry):
+            return Ruling()
+        names = {step.name for step in _members(entry)}
+        known = [each.prospect for each in self.plan.steps if each.step.name in names]
+        return self.session.hold(entry, after, why, self._prospect, sum(known, Prospect()))
+
+    def _prospect(self, entry: Step | Group) -> Prospect:
+        """What comes next, resolved as it is now. Raises DrillError."""
+        drill, act, bind = self.request.drill, self._act_unless_stopped, self.request.bind
+        found = (prospect_of(drill, step, act, bind) for step in _members(entry))
+        return sum(found, Prospect())
 
     def _act(self, step: Step, deadline: Deadline) -> Act:
         return Act(
@@ -418,6 +475,7 @@ class _Run:
             objectives=step.objectives,
             checks=step.checks,
             cut=self.stopper.cut,
+            people=self.session.ask if self.request.attended else None,
             lock_fd=self.place.lock.fd,
             allow_unsafe=self.request.allow_unsafe,
         )
@@ -433,6 +491,11 @@ class _Run:
         if opens:
             limit_s = self.request.drill.cleanup_limit.total_seconds()
             clean(opens, self.undoing, self.journal, self.clock, limit_s, phases=("relieve",))
+
+    def debrief(self) -> None:
+        """Let people say what there is to say, when all is cleaned up."""
+        if self.request.attended and not self.journal.lost and self._began:
+            self.session.debrief(self._session_limit)
 
     def clean_up(self) -> tuple[str, ...]:
         """Undo what is open. Never raises: what could not be undone is the answer."""
@@ -452,6 +515,7 @@ class _Run:
             self.clock,
             self.request.drill.cleanup_limit.total_seconds(),
             haste=self.stopper.haste,
+            people=self.session.ask if self.request.attended else None,
         )
         kept.hand_over(self.undoing, self.journal)
         with contextlib.suppress(JournalLost):
@@ -463,6 +527,8 @@ class _Run:
 
     def close(self, left: tuple[str, ...]) -> None:
         """The journal's last line; the run is open no more when nothing is left."""
+        if self.door is not None:
+            self.door.close()
         self.clients.close()
         self.undoing.close()
         with contextlib.suppress(JournalLost):
@@ -472,3 +538,9 @@ class _Run:
         if not left and not self.journal.lost:
             unregister(self.request.names.id)
         self.place.lock.release()
+
+
+def _members(entry: Step | Group | None) -> tuple[Step, ...]:
+    if entry is None:
+        return ()
+    return entry.parallel if isinstance(entry, Group) else (entry,)

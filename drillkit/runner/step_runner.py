@@ -11,7 +11,7 @@ import contextvars
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
@@ -19,7 +19,8 @@ from drillkit.journal.book import Book, step_of_record
 from drillkit.model.drill import Group, Step
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
 from drillkit.model.evidence import Scalar
-from drillkit.model.records import Progress, StepEnded, StepStarted
+from drillkit.model.records import Progress, StepEnded, StepRepeated, StepStarted
+from drillkit.runner.session import Ruling
 from drillkit.steps.base import Act, kind_named
 
 Outcome: TypeAlias = Literal["ok", "failed", "unknown", "skipped", "cut"]
@@ -37,6 +38,19 @@ class Result:
     why: str = ""
 
 
+@dataclass(slots=True)
+class _Track:
+    """How far the steps are."""
+
+    stopped: str = ""
+    """Why no more steps are run, or ''."""
+    last: Step | Group | None = None
+    """What ran last, as the drill has it: what a repeat repeats."""
+    tries: int = 1
+    before: str = ""
+    """What `stopped` was before it."""
+
+
 class StepRunner:
     """Runs one drill's steps against one journal."""
 
@@ -51,12 +65,17 @@ class StepRunner:
         bind: Callable[[Step, Mapping[str, Mapping[str, Scalar]]], object],
         overdue: Callable[[str], None],
         look: Callable[[Step], None],
+        hold: Callable[[Step | Group | None, str, str], Ruling] = lambda entry, after, why: (
+            Ruling()
+        ),
     ) -> None:
         """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else
         why not; `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's
         arguments, with the outputs of earlier steps; `overdue` aborts the run because a step would
         not end at its limit;
-        `look` keeps what is to be seen after a step that did not succeed."""
+        `look` keeps what is to be seen after a step that did not succeed; `hold` asks people about
+        what comes next (None: the end), given what they could repeat and what they should know.
+        """
         self._book, self._clock, self._fence = book, clock, fence
         self._act_of, self._steady_before, self._relieve, self._bind = (
             act_of,
@@ -64,7 +83,9 @@ class StepRunner:
             relieve,
             bind,
         )
-        self._overdue, self._look = overdue, look
+        self._overdue, self._look, self._hold = overdue, look, hold
+        self._first: dict[str, str] = {}
+        """What the drill calls the step that another try is one of."""
         self._results: dict[str, Result] = {}
         self._finishing = threading.Lock()
         self._outputs: dict[str, Mapping[str, Scalar]] = {}
@@ -72,18 +93,81 @@ class StepRunner:
         self._shaken = ""
         """Why no disturbing step may run any more, or ''."""
 
-    def run(self, entries: tuple[Step | Group, ...], deadline: Deadline) -> None:
-        """Run them all. Never raises for what a step does: that is in the journal."""
-        stopped = ""
+    def run(self, entries: tuple[Step | Group, ...], deadline: Callable[[], Deadline]) -> None:
+        """Run them all. Never raises for what a step does: that is in the journal.
+
+        `deadline` gives the drill's own, which stands still while people decide.
+        """
+        track = _Track()
         for entry in entries:
-            steps = entry.parallel if isinstance(entry, Group) else (entry,)
-            if self._fence.closed.is_set():
-                stopped = stopped or f"not reached: {self._fence.why}"
-            group = entry.name if isinstance(entry, Group) else ""
-            results = self._side_by_side(steps, group, deadline.sooner(_seconds(entry)), stopped)
-            bad = [r for r in results if r.outcome not in ("ok", "skipped")]
-            if bad and entry.on_failure == "stop" and not stopped:
-                stopped = f"an earlier step did not succeed ({entry.name}): not proven"
+            ruling = self._ruling(entry, track, deadline)
+            skipped = f"skipped by {ruling.why}" if ruling.decision == "skip" else ""
+            self._run_entry(entry, deadline(), track, skipped)
+        self._ruling(None, track, deadline)
+
+    def _ruling(
+        self, entry: Step | Group | None, track: _Track, deadline: Callable[[], Deadline]
+    ) -> Ruling:
+        """How people want it to go on, once they want no more tries of what has just ended."""
+        while not self._fence.closed.is_set():
+            after = track.last.name if track.last is not None else ""
+            ruling = self._hold(entry, after, track.stopped)
+            if ruling.decision != "repeat" or track.last is None:
+                return ruling
+            track.tries += 1
+            self._run_entry(
+                self._another(track.last, track.tries), deadline(), track, "", again=True
+            )
+        return Ruling("abort", self._fence.why)
+
+    def _another(self, entry: Step | Group, n: int) -> Step | Group:
+        """Another try of a step or group, under names of its own."""
+        taken = {*self._results, *self._first}
+
+        def named(name: str) -> str:
+            free = next(
+                f"{name[:58]}-{i}" for i in range(n, n + 1000) if f"{name[:58]}-{i}" not in taken
+            )
+            taken.add(free)
+            return free
+
+        def again(step: Step) -> Step:
+            found = replace(step, name=named(step.name))
+            self._first[found.name] = step.name
+            with contextlib.suppress(JournalLost):
+                self._book.append(StepRepeated(step.name), step=found.name)
+            return found
+
+        if isinstance(entry, Group):
+            members = tuple(again(step) for step in entry.parallel)
+            return replace(entry, name=f"{entry.name}-{n}", parallel=members)
+        return again(entry)
+
+    def _run_entry(
+        self,
+        entry: Step | Group,
+        deadline: Deadline,
+        track: _Track,
+        skipped: str,
+        *,
+        again: bool = False,
+    ) -> None:
+        steps = entry.parallel if isinstance(entry, Group) else (entry,)
+        if self._fence.closed.is_set():
+            track.stopped = track.stopped or f"not reached: {self._fence.why}"
+        # Another try may mend what stopped the rest, so that does not stop it.
+        why = "" if again else track.stopped
+        group = entry.name if isinstance(entry, Group) else ""
+        end = deadline.sooner(_seconds(entry))
+        results = self._side_by_side(steps, group, end, why or skipped)
+        bad = [r for r in results if r.outcome not in ("ok", "skipped")]
+        if again and not bad:
+            track.stopped = track.before
+        elif bad and entry.on_failure == "stop" and not track.stopped:
+            track.stopped = f"an earlier step did not succeed ({entry.name}): not proven"
+        if not again and not (why or skipped):
+            track.last, track.tries = entry, 1
+            track.before = why
 
     def _side_by_side(
         self, steps: tuple[Step, ...], group: str, deadline: Deadline, stopped: str
@@ -161,6 +245,8 @@ class StepRunner:
         act = self._act_of(step, deadline)
         kind_named(step.uses).run(self._bind(step, self._outputs), act)
         self._outputs[step.name] = dict(act.outputs)
+        # Later steps go on from the last try.
+        self._outputs[self._first.get(step.name, step.name)] = dict(act.outputs)
 
     def _look_again(self, step: Step, deadline: Deadline) -> None:
         act = self._act_of(step, deadline)

@@ -268,7 +268,10 @@ def _people(drill: Drill) -> Iterator[Complaint]:
         if "parallel" in path:
             for key in ("hold", "secret"):
                 if getattr(item, key) not in (None, False):
-                    yield (*path, key), f"`{key}` goes with the whole group: its steps begin together"
+                    yield (
+                        (*path, key),
+                        f"`{key}` goes with the whole group: its steps begin together",
+                    )
         elif isinstance(item.hold, Hold):
             yield from positive(item.hold.for_, (*path, "hold", "for"))
     if not isinstance(drill.gameday, Gameday):

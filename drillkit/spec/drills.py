@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from drillkit.model.drill import Drill, Group, Step, Target
@@ -28,6 +29,7 @@ from drillkit.spec.document import (
     Where,
     core,
     is_null,
+    lookup,
     nearest,
     of_data,
     only,
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from drillkit.steps.base import Kind, RunNames
 
 T = TypeVar("T")
+EMBEDDED_KEPT = 60_000
+"""Characters of a file beside the drill; a record keeps not much more of a text."""
 
 
 def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
@@ -238,24 +242,53 @@ def _bind(tree: Node, parsed: Parsed, scope: Scope, mistakes: Mistakes) -> Any:
     """
     filled = substitute(tree, scope, mistakes)
     drill = bind(Drill, filled, mistakes)
-    arguments = {
-        path: _arguments(node, parsed.kinds, mistakes, path) for path, node in steps_of(filled)
-    }
+    arguments = {path: _arguments(node, parsed, mistakes, path) for path, node in steps_of(filled)}
     return _complete(drill, arguments) if isinstance(drill, Drill) else BAD
 
 
-def _arguments(node: Map, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Mapping[str, Any]:
+def _arguments(node: Map, parsed: Parsed, mistakes: Mistakes, path: Trail) -> Mapping[str, Any]:
     uses, given = node.get("uses"), node.get("with")
     if not isinstance(uses, Text) or uses.open:
         return {}
-    kind = _kind(uses, kinds, mistakes, (*path, "uses"))
+    kind = _kind(uses, parsed.kinds, mistakes, (*path, "uses"))
     if given is None or is_null(given):
         given = Map((), node.where)
     if kind is None or not isinstance(given, Map):
         return {}
     bind(kind.Arguments, given, mistakes, (*path, "with"))
     data: Mapping[str, Any] = data_of(kind.Arguments, given, mistakes, (*path, "with"))
-    return data
+    return {**data, **_embedded(kind, data, parsed, mistakes, (*path, "with"))}
+
+
+def _embedded(
+    kind: Kind[Any], data: Mapping[str, Any], parsed: Parsed, mistakes: Mistakes, path: Trail
+) -> Mapping[str, str]:
+    """What stands in the files that arguments name, as text in which nothing is a reference."""
+    found: dict[str, str] = {}
+    for key, into in kind.embeds.items():
+        name = data.get(key)
+        if not isinstance(name, str) or not name or "${" in name:
+            continue
+        file = (parsed.source.folder or Path()) / name
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            mistakes.add(
+                lookup(parsed.tree, (*path, key)),
+                (*path, key),
+                f"expected a text file beside the drill, found {quoted(name)}: {why}",
+            )
+            continue
+        if len(text) > EMBEDDED_KEPT:
+            mistakes.add(
+                lookup(parsed.tree, (*path, key)),
+                (*path, key),
+                f"{quoted(name)} has {len(text):,} characters, at most {EMBEDDED_KEPT:,} are kept "
+                "with a run",
+            )
+        found[into] = text.replace("${", "$${")
+    return found
 
 
 def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any] | None:

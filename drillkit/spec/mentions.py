@@ -4,7 +4,7 @@ is imported.
 
 from __future__ import annotations
 
-from drillkit.model.drill import Drill, GateSet, Hypothesis, Objectives, Step
+from drillkit.model.drill import Detect, Drill, GateSet, Hypothesis, Objectives, Step
 from drillkit.spec.arguments import steps_in
 
 

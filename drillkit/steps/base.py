@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from drillkit.clients import Clients
+from drillkit.clients.undo import AskPeople
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.book import Book, observe
 from drillkit.journal.files import capped_content, make_folder, write_file
@@ -90,6 +91,8 @@ class Act:
     """
     allow_unsafe: bool = False
     """Whether calls that are known to be dangerous may pass, on a target that is not protected."""
+    people: AskPeople | None = None
+    """Asks people to do something by hand; None: nobody is there."""
     lock_fd: int | None = None
     """The run's lock: a process that acts inherits it (`pass_fds`), so `recover` waits until that
     process is gone.
@@ -159,6 +162,10 @@ class Kind(Generic[A]):
     """Whether it reads what it restored by itself: without, an RTO needs a check to end it."""
     asks_instances: ClassVar[bool] = False
     """Whether its checks of a database name the instance to ask, since it restores none itself."""
+    embeds: ClassVar[Mapping[str, str]] = {}
+    """Arguments that name a text file beside the drill, and those that hold what stands in it
+    once the drill is resolved.
+    """
     outputs: ClassVar[Mapping[str, str]] = {}
     """What later steps may use as `${steps.NAME.outputs.KEY}`, by key; others are refused."""
 

@@ -37,7 +37,7 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import Act, Experiment, Kind
-from drillkit.steps.disruption import begin, DISRUPTED, times_people
+from drillkit.steps.disruption import DISRUPTED, begin, times_people
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 EXTENSION = ("kubernetes.client", "kubernetes.config")

@@ -16,7 +16,7 @@ from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import Act, Kind
-from drillkit.steps.disruption import begin, DISRUPTED, times_people
+from drillkit.steps.disruption import DISRUPTED, begin, times_people
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.cli.resolve import needs_of
+from drillkit.cli.resolve import kinds_of, needs_of
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.files import Found, list_drills, list_experiments, package_root
 from drillkit.spec.openslo import wants_prometheus
@@ -18,6 +18,10 @@ assert ROOT is not None
 ROOTS = Roots((ROOT,))
 DRILLS = list_drills(ROOTS)
 EXPERIMENTS = list_experiments(ROOTS)
+ALONE = [
+    found for found in DRILLS if "manual" not in kinds_of(parse(open_drill(found.name, ROOTS)))
+]
+"""Drills that need no people: the others are played in `tests/gameday`."""
 SHORTER = {"duration": "5s", "hold": "2s"}
 """Variables of shipped drills that say how long something lasts, and what is enough here."""
 ENDED = {"undone", "already-undone", "irreversible"}
@@ -57,7 +61,7 @@ def test_every_shipped_drill_and_experiment_is_found_and_valid(drillkit: Command
 
 @pytest.mark.realtime
 @pytest.mark.slow
-@pytest.mark.parametrize("found", DRILLS, ids=named)
+@pytest.mark.parametrize("found", ALONE, ids=named)
 def test_a_shipped_drill_is_foreseen_met_and_leaves_nothing(
     found: Found, drillkit: CommandLine
 ) -> None:

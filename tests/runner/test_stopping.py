@@ -90,7 +90,8 @@ def test_handlers_are_put_back(stopper: Stopper) -> None:
 def test_an_abort_asked_for_from_another_terminal_names_who_and_why(
     stopper: Stopper, tmp_path: Path
 ) -> None:
-    watch = StopWatch(stopper, tmp_path, Deadline.after(60, SystemClock()), SystemClock())
+    end = Deadline.after(60, SystemClock())
+    watch = StopWatch(stopper, tmp_path, lambda: end, SystemClock())
     watch.start()
     ask_to_abort(tmp_path, "ann@laptop", "customers call")
     until(lambda: stopper.aborted)
@@ -99,7 +100,8 @@ def test_an_abort_asked_for_from_another_terminal_names_who_and_why(
 
 
 def test_the_drills_limit_aborts_it(stopper: Stopper, tmp_path: Path) -> None:
-    watch = StopWatch(stopper, tmp_path, Deadline.after(0.1, SystemClock()), SystemClock())
+    end = Deadline.after(0.1, SystemClock())
+    watch = StopWatch(stopper, tmp_path, lambda: end, SystemClock())
     watch.start()
     until(lambda: stopper.aborted)
     watch.stop()

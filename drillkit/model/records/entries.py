@@ -424,8 +424,8 @@ class HoldEnded:
     of: int
     """Number of the record that opened it."""
     decision: str
-    """A `Decision`, `again` where the step was resolved anew and they must look once more, or one
-    that a later version knows.
+    """A `Decision`, or one that a later version knows. A go to something that has changed meanwhile
+    is followed by another hold.
     """
     by: str = ""
     """'' : nobody; its limit was over, or the run was stopped."""

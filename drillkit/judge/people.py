@@ -1,0 +1,152 @@
+"""What people do in a run, in words, and what became of each question, hold and expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from drillkit.model.evidence import Mark, Note
+from drillkit.model.records import (
+    Debriefed,
+    ExpectationAnswered,
+    ExpectationStated,
+    HoldEnded,
+    HoldOpened,
+    ParticipantJoined,
+    PeopleEntry,
+    QuestionAnswered,
+    QuestionAsked,
+    Record,
+    StepRepeated,
+)
+from drillkit.model.units import format_duration
+
+
+def people_words(entry: PeopleEntry, step: str) -> str:
+    """A line of the timeline, or '' for what is not worth one."""
+    match entry:
+        case ParticipantJoined():
+            return f"{entry.name} takes part as {entry.role}"
+        case ExpectationStated():
+            return f"expected: {entry.text}"
+        case ExpectationAnswered():
+            why = f": {entry.why}" if entry.why else ""
+            return f"{entry.by}: expectation {'came true' if entry.came else 'did not come'}{why}"
+        case HoldOpened():
+            changed = f"; changed: {'; '.join(entry.changed)}" if entry.changed else ""
+            limit = (
+                f" (for {format_duration(entry.limit_s)}, else {entry.otherwise})"
+                if entry.limit_s is not None
+                else ""
+            )
+            return f"holding before {step or 'the end of the steps'}{limit}{changed}"
+        case HoldEnded():
+            why = f": {entry.why}" if entry.why else ""
+            return f"{entry.decision}, {entry.by or 'nobody decided'}{why}"
+        case StepRepeated():
+            return f"{step} is another try of {entry.of}"
+        case QuestionAsked(about="manual"):
+            return f"{step}: people are asked to do it by hand"
+        case QuestionAsked():
+            return f"{step}: people are asked to put back what they did"
+        case QuestionAnswered():
+            why = f": {entry.why}" if entry.why else ""
+            return f"{step}: {entry.by}: {'done' if entry.done else 'NOT done'}{why}"
+        case Debriefed():
+            return f"{entry.by}: {entry.question} {entry.answer}"
+        case other:
+            assert_never(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the team expected, and whether it came."""
+
+    n: int
+    text: str
+    by: str
+    came: bool | None = None
+    """None: nobody has answered."""
+    answered_by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHold:
+    """A hold that nobody has decided yet."""
+
+    n: int
+    step: str
+    hold: HoldOpened
+    at: float
+    """Date of its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """Something that people are to do by hand."""
+
+    n: int
+    step: str
+    question: QuestionAsked
+
+
+@dataclass(slots=True)
+class PeopleView:
+    """What people have said and what they are asked now: a fold over records, for whoever shows
+    it. `take` each record in order.
+    """
+
+    participants: dict[str, str] = field(default_factory=dict)
+    """Role by name; the last role counts."""
+    expectations: dict[int, Expectation] = field(default_factory=dict)
+    marks: list[tuple[Mark, Record]] = field(default_factory=list)
+    notes: list[tuple[Note, Record]] = field(default_factory=list)
+    """Action items, too (`about`)."""
+    debrief: list[tuple[Debriefed, Record]] = field(default_factory=list)
+    decisions: list[tuple[HoldOpened, HoldEnded, Record]] = field(default_factory=list)
+    """Each with the record of its end."""
+    hold: OpenHold | None = None
+    questions: dict[int, OpenQuestion] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        """One more record."""
+        match record.entry:
+            case ParticipantJoined(name=name, role=role):
+                self.participants[name] = role
+            case ExpectationStated(text=text, by=by):
+                self.expectations[record.n] = Expectation(record.n, text, by)
+            case ExpectationAnswered(of=of) as said if of in self.expectations:
+                self.expectations[of] = replace(
+                    self.expectations[of], came=said.came, answered_by=said.by, why=said.why
+                )
+            case HoldOpened() as hold:
+                self.hold = OpenHold(record.n, record.step, hold, record.at)
+            case HoldEnded() as ended:
+                if self.hold is not None and self.hold.n == ended.of:
+                    self.decisions.append((self.hold.hold, ended, record))
+                    self.hold = None
+            case QuestionAsked() as question:
+                self.questions[record.n] = OpenQuestion(record.n, record.step, question)
+            case QuestionAnswered(of=of):
+                self.questions.pop(of, None)
+            case Debriefed() as debriefed:
+                self.debrief.append((debriefed, record))
+            case Note() as note:
+                self.notes.append((note, record))
+            case Mark(by=by) as mark if by:
+                self.marks.append((mark, record))
+
+    @property
+    def any(self) -> bool:
+        """Whether people took part at all."""
+        return bool(self.participants or self.expectations or self.decisions or self.debrief)
+
+
+def people_of(history: Iterable[Record]) -> PeopleView:
+    """The view of a whole history."""
+    view = PeopleView()
+    for record in history:
+        view.take(record)
+    return view

@@ -54,6 +54,7 @@ def headline(
     if holds is Holds.MET:
         other = [j for j in judged if not _is_condition(j.about)][:2]
         said = [_listed(good or other, several, MOST_HELD)]
+        said += [f"{s.verdict.name} on the word of {s.on_word_of}" for s in steps if s.on_word_of]
         if not bounded and not good and not slis:
             said.append("what users felt was not watched")
         good = []

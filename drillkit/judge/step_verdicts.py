@@ -34,6 +34,8 @@ class StepJudged:
     verdict: StepVerdict
     proofs: tuple[Judged, ...] = ()
     not_proven: tuple[str, ...] = ()
+    on_word_of: str = ""
+    """Who says that it was done by hand, where no check has shown it."""
 
 
 def judge_steps(run: RunRead, samples: Samples, bounds: list[Judged]) -> list[StepJudged]:
@@ -72,7 +74,7 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
     if outcome != "ok":
         everything.append(_outcome_judged(step, outcome, why, _of_outcome(outcome, conditions)))
     verdict = _verdict(step, outcome, why, everything, times)
-    return StepJudged(verdict, tuple(proofs), _not_proven(step, times))
+    return StepJudged(verdict, tuple(proofs), _not_proven(step, times), _on_word_of(step))
 
 
 def _carried_out(step: StepRun) -> bool:
@@ -146,7 +148,8 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     found = [
         f"that what {name} of step {step.name} did is undone: undo not guaranteed" for name in loose
     ]
-    found += _on_words(step)
+    if who := _on_word_of(step):
+        found.append(f"that step {step.name} was done: there is only the word of {who}, no check")
     declared = [
         judged.about.objective.upper() if judged.about.objective != "recovery" else "recovery time"
         for judged in times.judged
@@ -160,8 +163,8 @@ def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _on_words(step: StepRun) -> list[str]:
-    """What people did by hand and no check has shown."""
+def _on_word_of(step: StepRun) -> str:
+    """Who says that something was done by hand which no check has shown, or ''."""
     words = [
         seen.what
         for seen in step.evidence
@@ -173,10 +176,7 @@ def _on_words(step: StepRun) -> list[str]:
         and passes(seen.what) is True
         for seen in step.evidence
     )
-    if not words or passed:
-        return []
-    who = " and ".join(dict.fromkeys(note.by for note in words))
-    return [f"that step {step.name} was done: there is only the word of {who}, and no check"]
+    return "" if passed else " and ".join(dict.fromkeys(note.by for note in words))
 
 
 def _why(step: StepRun, outcome: Outcome) -> str:

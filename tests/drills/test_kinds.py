@@ -27,6 +27,7 @@ from drillkit.model.codec import from_data, to_data
 from drillkit.model.drill import AwsTarget, Caps, Group, KubernetesTarget, Step, Target
 from drillkit.model.errors import DrillError
 from drillkit.model.records import Entry, kind_of
+from drillkit.model.requests import Answer
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.experiments import experiment_finder
@@ -183,6 +184,7 @@ def acting(
         deadline=Deadline.after(60, stage.clock),
         folder=folder,
         find_experiment=find,
+        people=lambda about, step, text, deadline: Answer(True, "ann"),
     )
     return (
         act
@@ -224,7 +226,7 @@ def test_its_prospect_touches_nothing_whatever_it_is_given(name: str, tmp_path: 
     [
         (drill, step)
         for drill, step in itertools.chain(*shipped_steps().values())
-        if kind_named(step.uses).needs <= {"kubernetes"}
+        if kind_named(step.uses).needs == {"kubernetes"}
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )

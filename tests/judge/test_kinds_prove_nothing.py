@@ -245,6 +245,20 @@ WAYS: dict[str, dict[str, Way]] = {
             action("cut", hit=None), outcome="failed", why="cut", effect=True
         ),
     },
+    "manual": {
+        "a person's word, and nothing declared": of(
+            Note("jan", "done", "manual-step"), action(hit=None), during=None
+        ),
+        "a person who could not do it": of(
+            Note("jan", "not done: no access", "manual-step"),
+            action("failed", hit=None, error="jan: no access"),
+            outcome="failed",
+            why="jan: no access",
+        ),
+        "nobody said that it is done": of(
+            action("cut", hit=None), outcome="failed", why="nobody said so"
+        ),
+    },
     "wait": {
         "only a wait": of(),
         "a note": of(Note("the drill", "all is well", "observation")),

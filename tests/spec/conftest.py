@@ -81,6 +81,7 @@ class FakeKind:
     )
     reads_itself: bool = True
     asks_instances: bool = False
+    embeds: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(
         default_factory=lambda: dict.fromkeys(("x", "id", "idd", "wait", "size", "count"), "")
     )

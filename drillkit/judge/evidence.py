@@ -11,6 +11,7 @@ from drillkit.model.evidence import (
     Activity,
     Alert,
     Attachment,
+    Backup,
     Check,
     Comparison,
     Mark,
@@ -69,6 +70,7 @@ def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judg
                 | Alert()
                 | Mark()
                 | RecoveryPoint()
+                | Backup()
                 | Measure()
                 | Note()
                 | Attachment()

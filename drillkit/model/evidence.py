@@ -161,6 +161,45 @@ class RecoveryPoint:
         return self.basis in ("canary", "newest-row")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The backup that a step restores, as its keeper describes it, and which of how many it is.
+    None or '': its keeper does not say, or could not be asked; `unread` says why.
+    """
+
+    name: str
+    of: str
+    """What it is a backup of, and of what kind: `schedule shop-daily`, `rds instance/db`."""
+    how: Literal["latest", "random", "named", "fresh", "moment"]
+    """How it was chosen: `fresh`, the drill took it itself; `moment`, a point of a continuous
+    backup, which the drill names.
+    """
+    among: tuple[str, ...] = ()
+    """All that could have been chosen, the oldest first; empty: nobody listed them."""
+    between: tuple[datetime, datetime] | None = None
+    """Of a continuous backup: the first and the last moment that could have been chosen."""
+    moment: datetime | None = None
+    """Of a continuous backup: the moment that was chosen; None: the last one."""
+    seed: str = ""
+    """Of a random choice: with it anybody draws the same again (`drillkit.model.draw`)."""
+    created: datetime | None = None
+    bytes: int | None = None
+    counted: str = ""
+    """What `bytes` counts, such as `allocated storage`: keepers count differently."""
+    place: str = ""
+    """Where it is kept: `s3://backups/velero`, `account 123456789012`."""
+    region: str = ""
+    encrypted: bool | None = None
+    key: str = ""
+    """Name of the key that it is encrypted with."""
+    immutable: bool | None = None
+    """Whether nobody can delete it before `immutable_until`."""
+    immutable_until: datetime | None = None
+    lock: str = ""
+    """What locks it, or why nothing does: `Object Lock, COMPLIANCE`."""
+    unread: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Settings of a copy, objects of a namespace, checksums of key ranges: what differs, out of
@@ -210,6 +249,7 @@ Evidence: TypeAlias = (
     | Check
     | Mark
     | RecoveryPoint
+    | Backup
     | Comparison
     | Measure
     | Note
@@ -225,6 +265,7 @@ EVIDENCE: Mapping[str, type[Evidence]] = {
         Check,
         Mark,
         RecoveryPoint,
+        Backup,
         Comparison,
         Measure,
         Note,

@@ -17,6 +17,7 @@ from drillkit.model.evidence import (
     Activity,
     Alert,
     Attachment,
+    Backup,
     Check,
     Comparison,
     Evidence,
@@ -291,6 +292,7 @@ def _observed(evidence: Evidence, whose: str) -> _Said | None:
             | Reading()
             | Sample()
             | RecoveryPoint()
+            | Backup()
             | Comparison()
             | Measure()
             | Attachment()

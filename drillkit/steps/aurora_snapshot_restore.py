@@ -8,7 +8,6 @@ from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.disruption import begin
 from drillkit.steps.rds.aurora_restore import (
     COPIES,
     PASSES,
@@ -17,17 +16,26 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, OUTPUTS, Outlook, age
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuroraSnapshotArguments(AuroraArguments):
     from_: snapshots.From = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
-    the disruption.
+    """Snapshots of which kind: `automated`, `manual`, those of AWS Backup (`awsbackup`), or a
+    `fresh` one that the step takes before the disruption.
+    """
+    choose: snapshots.Choose = "latest"
+    """Which of them: the `latest`, or one drawn at `random`, a sample as auditors ask for. The draw
+    can be repeated; an old backup has no recovery point objective.
     """
     snapshot: str = ""
     """A cluster snapshot by its name instead."""
+
+    @property
+    def wanted(self) -> snapshots.Wanted:
+        """Which snapshot is asked for."""
+        return snapshots.Wanted(self.source, self.snapshot, self.from_, self.choose, cluster=True)
 
 
 class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
@@ -46,7 +54,7 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
     def prospect(self, arguments: AuroraSnapshotArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
         rds = act.clients.rds
-        fresh = arguments.from_ == "fresh" and not arguments.snapshot
+        fresh = arguments.wanted.fresh
         needs = {
             **QUOTAS,
             "DBInstances": arguments.members,
@@ -59,52 +67,30 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
         ]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            found = snapshots.chosen(
-                act,
-                rds,
-                arguments.source,
-                arguments.snapshot,
-                arguments.from_,
-                cluster=True,
-                take=False,
-            )
-            if found is not None:
-                outlook.targets.append(
-                    f"rds cluster-snapshot/{rds.region}/{snapshots.name_of(found)} (not touched)"
-                )
-                if (at := snapshots.database_time(found)) is not None:
-                    outlook.notes.append(
-                        f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, act)} ago)"
-                    )
+            snapshots.foretell(outlook, rds, arguments.wanted)
         if fresh:
             outlook.permissions += ["rds:CreateDBClusterSnapshot", "rds:DeleteDBClusterSnapshot"]
-            outlook.makes(f"a snapshot of {arguments.source}", rds.region)
         outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)
         return outlook.prospect()
 
     def run(self, arguments: AuroraSnapshotArguments, act: Act) -> None:
         rds = act.clients.rds
-        fresh = arguments.from_ == "fresh" and not arguments.snapshot
-        found = snapshots.fresh(act, rds, arguments.source, cluster=True) if fresh else None
-        disrupted = begin(act, arguments.disrupted)
-        if found is None:
-            found = snapshots.chosen(
-                act, rds, arguments.source, arguments.snapshot, arguments.from_, cluster=True
+        wanted = arguments.wanted
+        found, disrupted = snapshots.select(act, rds, wanted, arguments.disrupted)
+        original = original_cluster(rds, arguments.source, found.snapshot)
+        promised = RecoveryPoint(found.at or disrupted, "snapshot", disrupted)
+        named = found.name
+        if ":" in named:  # of AWS' own: `rds:`, `awsbackup:`
+            named = snapshots.arn_of(found.snapshot)
+        try:
+            AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
+                lambda plan, settings: rds.restore_cluster_from_snapshot(
+                    plan, snapshot=named, settings=settings
+                ),
+                exact=False,
             )
-        assert found is not None
-        original = original_cluster(rds, arguments.source, found)
-        promised = RecoveryPoint(snapshots.database_time(found) or disrupted, "snapshot", disrupted)
-        name = (
-            snapshots.arn_of(found)
-            if snapshots.name_of(found).startswith("rds:")
-            else snapshots.name_of(found)
-        )
-        AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
-            lambda plan, settings: rds.restore_cluster_from_snapshot(
-                plan, snapshot=name, settings=settings
-            ),
-            exact=False,
-        )
+        finally:  # nobody would ask for it in a disaster, so it is no part of the recovery time
+            act.observe(snapshots.identity(rds, wanted, found))
 
 
 KIND = AuroraSnapshotRestore()

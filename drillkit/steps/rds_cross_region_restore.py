@@ -8,9 +8,8 @@ from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import COPIES, KEYS, OUTPUTS, PASSES, Outlook, Restore, aws_of
-from drillkit.steps.rds_snapshot_restore import SnapshotArguments, describe, original_of
+from drillkit.steps.rds_snapshot_restore import SnapshotArguments, original_of
 
 
 class RdsCrossRegionRestore(Kind[SnapshotArguments]):
@@ -45,10 +44,7 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
                 *COPIES,
                 *KEYS,
             ]
-            found = snapshots.chosen(
-                act, home, arguments.source, arguments.snapshot, arguments.from_, take=False
-            )
-            describe(outlook, home, arguments.source, found)
+            found = snapshots.foretell(outlook, home, arguments.wanted)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
                 outlook.problems.append(
                     f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the "
@@ -62,26 +58,23 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
 
     def run(self, arguments: SnapshotArguments, act: Act) -> None:
         home, there = regions(act)
-        fresh = arguments.from_ == "fresh" and not arguments.snapshot
-        found = snapshots.fresh(act, home, arguments.source) if fresh else None
-        disrupted = begin(act, arguments.disrupted)
-        if found is None:
-            found = snapshots.chosen(
-                act, home, arguments.source, arguments.snapshot, arguments.from_
+        wanted = arguments.wanted
+        found, disrupted = snapshots.select(act, home, wanted, arguments.disrupted)
+        original = original_of(home, arguments.source, found.snapshot)
+        if found.at is None:
+            raise StepFailed(f"nothing tells of when {found.name} is")
+        key = aws_of(act).dr_kms_key or ""
+        try:
+            copied = snapshots.copied(act, there, found.snapshot, home, key)
+            name = snapshots.name_of(copied)
+            promised = RecoveryPoint(found.at, "snapshot", disrupted)
+            Restore(act, there, arguments, original, disrupted, promised, home=home).run(
+                lambda plan, settings, zones: there.restore_from_snapshot(
+                    plan, snapshot=name, settings=settings, zones=zones
+                )
             )
-        assert found is not None
-        original = original_of(home, arguments.source, found)
-        at = snapshots.database_time(found)
-        if at is None:
-            raise StepFailed(f"nothing tells of when {snapshots.name_of(found)} is")
-        copied = snapshots.copied(act, there, found, home, aws_of(act).dr_kms_key or "")
-        name = snapshots.name_of(copied)
-        promised = RecoveryPoint(at, "snapshot", disrupted)
-        Restore(act, there, arguments, original, disrupted, promised, home=home).run(
-            lambda plan, settings, zones: there.restore_from_snapshot(
-                plan, snapshot=name, settings=settings, zones=zones
-            )
-        )
+        finally:
+            act.observe(snapshots.identity(home, wanted, found))
 
 
 def regions(act: Act) -> tuple[Rds, Rds]:

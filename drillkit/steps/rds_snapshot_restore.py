@@ -10,7 +10,6 @@ from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     COPIES,
     KEYS,
@@ -20,18 +19,26 @@ from drillkit.steps.rds.restore import (
     Outlook,
     Restore,
     RestoreArguments,
-    age,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotArguments(RestoreArguments):
     from_: snapshots.From = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
-    the disruption.
+    """Snapshots of which kind: `automated`, `manual`, those of AWS Backup (`awsbackup`), or a
+    `fresh` one that the step takes before the disruption.
+    """
+    choose: snapshots.Choose = "latest"
+    """Which of them: the `latest`, or one drawn at `random`, a sample as auditors ask for. The draw
+    can be repeated; an old backup has no recovery point objective.
     """
     snapshot: str = ""
     """A snapshot by its name instead."""
+
+    @property
+    def wanted(self) -> snapshots.Wanted:
+        """Which snapshot is asked for."""
+        return snapshots.Wanted(self.source, self.snapshot, self.from_, self.choose)
 
 
 class RdsSnapshotRestore(Kind[SnapshotArguments]):
@@ -53,43 +60,33 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
         outlook = Outlook(act)
         rds = act.clients.rds
         needs = {"DBInstances": 1, "DBParameterGroups": 1}
-        fresh = arguments.from_ == "fresh" and not arguments.snapshot
+        fresh = arguments.wanted.fresh
         outlook.surroundings(
             rds, arguments.source, {**needs, **({"ManualSnapshots": 1} if fresh else {})}
         )
         outlook.permissions += ["rds:RestoreDBInstanceFromDBSnapshot", "rds:DescribeDBSnapshots"]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            chosen = snapshots.chosen(
-                act, rds, arguments.source, arguments.snapshot, arguments.from_, take=False
-            )
-            describe(outlook, rds, arguments.source, chosen)
+            snapshots.foretell(outlook, rds, arguments.wanted)
         if fresh:
             outlook.permissions += ["rds:CreateDBSnapshot", "rds:DeleteDBSnapshot"]
-            outlook.makes(f"a snapshot of {arguments.source}", rds.region)
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)
         return outlook.prospect()
 
     def run(self, arguments: SnapshotArguments, act: Act) -> None:
         rds = act.clients.rds
-        fresh = arguments.from_ == "fresh" and not arguments.snapshot
-        found = None
-        if fresh:  # taken in good time: the disruption comes after it
-            found = snapshots.fresh(act, rds, arguments.source)
-        disrupted = begin(act, arguments.disrupted)
-        if found is None:
-            found = snapshots.chosen(
-                act, rds, arguments.source, arguments.snapshot, arguments.from_
+        wanted = arguments.wanted
+        found, disrupted = snapshots.select(act, rds, wanted, arguments.disrupted)
+        original = original_of(rds, arguments.source, found.snapshot)
+        promised = RecoveryPoint(found.at or disrupted, "snapshot", disrupted)
+        try:
+            Restore(act, rds, arguments, original, disrupted, promised).run(
+                lambda plan, settings, zones: rds.restore_from_snapshot(
+                    plan, snapshot=found.name, settings=settings, zones=zones
+                )
             )
-        assert found is not None
-        original = original_of(rds, arguments.source, found)
-        promised = RecoveryPoint(snapshots.database_time(found) or disrupted, "snapshot", disrupted)
-        name = snapshots.name_of(found)
-        Restore(act, rds, arguments, original, disrupted, promised).run(
-            lambda plan, settings, zones: rds.restore_from_snapshot(
-                plan, snapshot=name, settings=settings, zones=zones
-            )
-        )
+        finally:  # nobody would ask for it in a disaster, so it is no part of the recovery time
+            act.observe(snapshots.identity(rds, wanted, found))
 
 
 def original_of(rds: Rds, source: str, snapshot: Described) -> Original:
@@ -98,20 +95,6 @@ def original_of(rds: Rds, source: str, snapshot: Described) -> Original:
     if described is None:
         return Original(source, snapshot, False)
     return Original(source, described, True, str(described.get("DbiResourceId", "")))
-
-
-def describe(outlook: Outlook, rds: Rds, source: str, snapshot: Described | None) -> None:
-    """Say which snapshot is meant and how old it is."""
-    if snapshot is None:
-        outlook.targets.append(f"rds instance/{rds.region}/{source} (it gets a snapshot)")
-        return
-    outlook.targets.append(
-        f"rds snapshot/{rds.region}/{snapshots.name_of(snapshot)} (it is not touched)"
-    )
-    if (at := snapshots.database_time(snapshot)) is not None:
-        outlook.notes.append(
-            f"its data is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, outlook.act)} ago)"
-        )
 
 
 KIND = RdsSnapshotRestore()

@@ -4,19 +4,45 @@ kind itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from drillkit.clients.aws import vault
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.rds import DeleteSnapshot, Rds
 from drillkit.clients.rds.states import check_alive
+from drillkit.model.draw import position
 from drillkit.model.errors import StepFailed
+from drillkit.model.evidence import Backup
 from drillkit.steps.base import Act
-from drillkit.steps.rds.restore import expires, refusals_fail, resource_name
+from drillkit.steps.disruption import begin
+from drillkit.steps.rds.restore import Outlook, age, expires, refusals_fail, resource_name
 
-From: TypeAlias = Literal["automated", "manual", "fresh"]
+From: TypeAlias = Literal["automated", "manual", "awsbackup", "fresh"]
+Choose: TypeAlias = Literal["latest", "random"]
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSnapshot:
+    """A snapshot, and which of how many it is."""
+
+    snapshot: Described
+    how: Literal["latest", "random", "named", "fresh"]
+    among: tuple[str, ...] = ()
+    """All that could have been chosen, the oldest first."""
+    seed: str = ""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.snapshot)
+
+    @property
+    def at(self) -> datetime | None:
+        return database_time(self.snapshot)
 
 
 def database_time(snapshot: Described) -> datetime | None:
@@ -45,9 +71,9 @@ def arn_of(snapshot: Described) -> str:
     return str(snapshot.get("DBSnapshotArn") or snapshot.get("DBClusterSnapshotArn"))
 
 
-def newest(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> dict[str, Any]:
-    """The newest usable snapshot of a source, which may be gone. Raises StepFailed when there
-    is none.
+def usable(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> list[dict[str, Any]]:
+    """The usable snapshots of a source, which may be gone, the oldest first. Raises StepFailed when
+    there is none.
     """
     found = [
         s
@@ -58,7 +84,14 @@ def newest(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> dict[s
         raise StepFailed(
             f"there is no {kind} snapshot of {source} in {rds.region} that could be restored"
         )
-    return max(found, key=lambda s: str(database_time(s)))
+    return sorted(found, key=lambda s: (str(database_time(s)), name_of(s)))
+
+
+def seed_of(act: Act) -> str:
+    """What a draw of this step is made with: nobody knows it before the run has begun, and the
+    chain of runs shows who begins one after the other until the draw suits.
+    """
+    return f"{act.run.id}/{act.name}"
 
 
 def named(rds: Rds, name: str, *, cluster: bool = False) -> Described:
@@ -122,25 +155,139 @@ def awaited(act: Act, rds: Rds, name: str, *, cluster: bool = False) -> Describe
     return poll(look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=what)
 
 
-def chosen(
-    act: Act,
-    rds: Rds,
-    source: str,
-    snapshot: str,
-    from_: From,
-    *,
-    cluster: bool = False,
-    take: bool = True,
-) -> Described | None:
-    """The snapshot that a step's arguments mean; with `take`, a fresh one is taken, else None
-    stands for it.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which snapshot a step's arguments ask for."""
+
+    source: str
+    snapshot: str
+    """By its name; '' for one of `from_`."""
+    from_: From
+    choose: Choose
+    cluster: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the step takes it."""
+        return self.from_ == "fresh" and not self.snapshot
+
+
+def select(
+    act: Act, rds: Rds, wanted: Wanted, disrupted: datetime | None
+) -> tuple[ChosenSnapshot, datetime]:
+    """The snapshot, and when the disruption was. A fresh one is taken in good time before it, any
+    other is chosen after it. Raises StepFailed.
     """
-    choices: dict[str, Callable[[], Described]] = {
-        "automated": lambda: newest(rds, source, "automated", cluster=cluster),
-        "manual": lambda: newest(rds, source, "manual", cluster=cluster),
-    }
-    if snapshot:
-        return named(rds, snapshot, cluster=cluster)
-    if from_ == "fresh":
-        return fresh(act, rds, source, cluster=cluster) if take else None
-    return choices[from_]()
+    if wanted.fresh:
+        taken = fresh(act, rds, wanted.source, cluster=wanted.cluster)
+        return ChosenSnapshot(taken, "fresh"), begin(act, disrupted)
+    at = begin(act, disrupted)
+    return _chosen(act, rds, wanted), at
+
+
+def _chosen(act: Act, rds: Rds, wanted: Wanted) -> ChosenSnapshot:
+    if wanted.snapshot:
+        found = named(rds, wanted.snapshot, cluster=wanted.cluster)
+        return ChosenSnapshot(found, "named", _beside(rds, wanted, found))
+    several = usable(rds, wanted.source, wanted.from_, cluster=wanted.cluster)
+    return picked(several, [name_of(each) for each in several], wanted.choose, seed_of(act))
+
+
+def picked(
+    several: Sequence[Described], names: Sequence[str], choose: Choose, seed: str
+) -> ChosenSnapshot:
+    """One of several, the oldest first: the last, or the one that is drawn with the seed."""
+    if choose == "latest":
+        return ChosenSnapshot(several[-1], "latest", tuple(names))
+    return ChosenSnapshot(several[position(seed, names)], "random", tuple(names), seed)
+
+
+def _beside(rds: Rds, wanted: Wanted, found: Described) -> tuple[str, ...]:
+    """Names of the usable snapshots of the same kind, this one among them."""
+    kind = str(found.get("SnapshotType") or "")
+    try:
+        several = usable(rds, wanted.source, kind, cluster=wanted.cluster)
+    except StepFailed:
+        return ()  # it is one of another source
+    names = tuple(name_of(each) for each in several)
+    return names if name_of(found) in names else ()
+
+
+VAULT = (
+    "backup:ListRecoveryPointsByResource",
+    "backup:DescribeBackupVault",
+    "backup:DescribeRecoveryPoint",
+)
+"""What tells whether a snapshot of AWS Backup is locked."""
+
+
+def foretell(outlook: Outlook, rds: Rds, wanted: Wanted) -> Described | None:
+    """Say which of the snapshots it would be, of a draw all of them, and how old it is; the newest
+    of them. Raises StepFailed where there is none.
+    """
+    if wanted.from_ == "awsbackup" or wanted.snapshot.startswith("awsbackup:"):
+        outlook.permissions += VAULT
+    if wanted.fresh:
+        outlook.makes(f"a snapshot of {wanted.source}", rds.region)
+        return None
+    if wanted.snapshot:
+        found: Sequence[Described] = [named(rds, wanted.snapshot, cluster=wanted.cluster)]
+    else:
+        found = usable(rds, wanted.source, wanted.from_, cluster=wanted.cluster)
+    drawn = wanted.choose == "random" and not wanted.snapshot
+    what = "rds cluster-snapshot" if wanted.cluster else "rds snapshot"
+    for each in found if drawn else found[-1:]:
+        outlook.targets.append(f"{what}/{rds.region}/{name_of(each)} (it is not touched)")
+    if drawn:
+        outlook.notes.append(
+            f"one of {len(found)} usable snapshots is drawn when the run has begun"
+        )
+    at = database_time(found[-1])
+    if at is not None:
+        newest = "the data of the newest" if drawn else "its data"
+        outlook.notes.append(
+            f"{newest} is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, outlook.act)} ago)"
+        )
+    return found[-1]
+
+
+def identity(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
+    """What is known of a snapshot that is restored."""
+    snapshot, source, cluster = chosen.snapshot, wanted.source, wanted.cluster
+    arn, kind = arn_of(snapshot), str(snapshot.get("SnapshotType") or "")
+    size = int(snapshot.get("AllocatedStorage") or 0)
+    kept = _kept(rds, arn, source, kind, cluster=cluster)
+    return Backup(
+        name=chosen.name,
+        of=f"rds {'cluster' if cluster else 'instance'}/{source}, {kind or 'unknown'} snapshot",
+        how=chosen.how,
+        among=chosen.among,
+        seed=chosen.seed,
+        created=chosen.at,
+        bytes=size * GIB or None,
+        counted="storage of the original" if size else "",
+        place=place_of(arn),
+        region=rds.region,
+        encrypted=snapshot.get("StorageEncrypted" if cluster else "Encrypted"),
+        key=str(snapshot.get("KmsKeyId") or ""),
+        immutable=kept.immutable,
+        immutable_until=kept.until,
+        lock=kept.lock,
+        unread=kept.unread,
+    )
+
+
+def place_of(arn: str) -> str:
+    """Whose account a thing of AWS is in."""
+    parts = arn.split(":")
+    return f"account {parts[4]}" if len(parts) > 5 and parts[4] else ""
+
+
+def _kept(rds: Rds, arn: str, source: str, kind: str, *, cluster: bool) -> vault.Kept:
+    if kind == "awsbackup":
+        resource = ":".join([*arn.split(":")[:5], "cluster" if cluster else "db", source])
+        return vault.kept(rds.aws, arn, resource, rds.region)
+    if kind == "automated":
+        return vault.Kept(False, lock="none: whoever shortens the retention deletes it")
+    action = f"rds:DeleteDB{'Cluster' if cluster else ''}Snapshot"
+    return vault.Kept(False, lock=f"none: whoever may {action} deletes it")

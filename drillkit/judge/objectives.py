@@ -16,7 +16,7 @@ from drillkit.judge.outages import coincide
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import BLIND, CONTROL_SLACK_S, Samples, brackets_of
 from drillkit.model.drill import Detect, Objectives
-from drillkit.model.evidence import Alert, Mark, Reading, RecoveryPoint
+from drillkit.model.evidence import Alert, Backup, Mark, Reading, RecoveryPoint
 from drillkit.model.subjects import ObjectiveName, ObjectiveOf
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged
@@ -361,6 +361,18 @@ def _detect(run: RunRead, wanted: Detect, marks: _Marks, step: StepRun) -> _Time
     )
 
 
+def _not_of_a_sample(step: StepRun, limit: timedelta | None) -> Judged | None:
+    """In a disaster the newest backup is restored; one that was drawn tells nothing of its age."""
+    if limit is None:
+        return None
+    return Judged(
+        about=ObjectiveOf(step.name, "rpo"),
+        holds=Holds.UNKNOWN,
+        expected=f"at most {format_duration(limit)}",
+        observed="not measured: the backup was drawn at random",
+    )
+
+
 def _rpo(
     run: RunRead, step: StepRun, marks: _Marks, limit: timedelta | None
 ) -> tuple[float | None, Judged | None]:
@@ -370,6 +382,8 @@ def _rpo(
     nothing may have been written after it, so a miss proves nothing. What a provider promises
     bounds the loss from below, so it can prove a miss and nothing else.
     """
+    if any(isinstance(seen.what, Backup) and seen.what.how == "random" for seen in step.evidence):
+        return None, _not_of_a_sample(step, limit)
     points = [(seen.what, seen.n) for seen in step.evidence if isinstance(seen.what, RecoveryPoint)]
     best = next(
         (p for basis in ("canary", "newest-row") for p in points if p[0].basis == basis), None

@@ -190,8 +190,8 @@ class Backup:
     """Where it is kept: `s3://backups/velero`, `account 123456789012`."""
     region: str = ""
     encrypted: bool | None = None
-    key: str = ""
-    """Name of the key that it is encrypted with."""
+    kms_key: str = ""
+    """Name of the key that it is encrypted with, or of the method."""
     immutable: bool | None = None
     """Whether nobody can delete it before `immutable_until`."""
     immutable_until: datetime | None = None

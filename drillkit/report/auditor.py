@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 
 from drillkit.archive.systems import restored_system
 from drillkit.judge.findings import audit_of
 from drillkit.judge.run_history import RunRead
 from drillkit.model.audit import Audit
+from drillkit.model.draw import moment, position
 from drillkit.model.drill import Drill, Group, Objectives, Step
-from drillkit.model.evidence import Check, Note, RecoveryPoint
+from drillkit.model.evidence import Backup, Check, Note, RecoveryPoint
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.report.scoreboard import made_and_gone
@@ -21,6 +22,7 @@ from drillkit.report.scoreboard import made_and_gone
 NOT_STATED = "not stated: the drill's or the target's `audit` may say it"
 NOT_RECORDED = "not recorded"
 NOTHING_RESTORED = "nothing was restored"
+TAKEN = "one that the drill took itself, none that was there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +125,126 @@ def _objectives(drill: Drill | None) -> Iterator[str]:
 
 def _backups(run: RunRead) -> Iterator[str]:
     for step in run.steps.values():
+        for seen in step.evidence:
+            if isinstance(seen.what, Backup):
+                yield f"{step.name}: {_identity(seen.what, seen.at)}"
         points = [s.what for s in step.evidence if isinstance(s.what, RecoveryPoint)]
         for point in points:
             known = "read from restored data" if point.measured else "promised"
-            at = point.at.astimezone(UTC) if point.at.tzinfo else point.at
-            yield f"{step.name}: data up to {at:%Y-%m-%d %H:%M:%S} UTC by {point.basis}, {known}"
+            yield f"{step.name}: data up to {_date(point.at)} by {point.basis}, {known}"
+
+
+def _identity(backup: Backup, at: float) -> str:
+    """A backup in one sentence: what, from when, how large, where, under which key and lock."""
+    parts = [f"{backup.name} ({backup.of})"]
+    if backup.created is not None:
+        age = format_duration(round(max(0.0, at - _stamp(backup.created))))
+        parts.append(f"from {_date(backup.created)}, {age} old")
+    if backup.bytes is not None:
+        parts.append(f"{_size(backup.bytes)} ({backup.counted})")
+    if where := ", ".join(each for each in (backup.place, backup.region) if each):
+        parts.append(f"in {where}")
+    key = f" ({backup.kms_key})" if backup.kms_key else ""
+    if backup.encrypted is None:
+        parts.append("encryption not known")
+    else:
+        parts.append(f"encrypted{key}" if backup.encrypted else "NOT encrypted")
+    parts.append(_lock(backup))
+    parts += backup.unread
+    return "; ".join(parts)
+
+
+def _lock(backup: Backup) -> str:
+    lock = f" ({backup.lock})" if backup.lock else ""
+    if backup.immutable is None:
+        return f"immutability not known{lock}"
+    if not backup.immutable:
+        return f"NOT immutable{lock}"
+    until = f" until {_date(backup.immutable_until)}" if backup.immutable_until else ""
+    return f"immutable{until}{lock}"
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:,.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def _date(at: datetime) -> str:
+    return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _stamp(at: datetime) -> float:
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _sample(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
-    """Which of the backups was tested, as far as the drill says; how many there were is not
-    known.
-    """
+    """Which of how many backups was tested, and how it was chosen."""
     for step in restores:
-        given = step.with_
-        named = given.get("backup") or given.get("snapshot")
-        if named:
-            how = f"{named}, by its name"
-        elif given.get("from") == "fresh":
-            how = "one that the step took itself, none that was there"
-        elif "point-in-time" in step.uses:
-            how = f"the point {given.get('to', 'latest')} of the automated backups"
-        else:
-            how = "the newest good one"
         seen = run.steps.get(step.name)
-        notes = [s.what for s in seen.evidence if isinstance(s.what, Note)] if seen else []
-        passed = [note.text for note in notes if note.text.startswith("newer backups")]
-        yield "; ".join([f"{step.name}: {how}", *passed, "how many others there are: not recorded"])
+        what = [s.what for s in seen.evidence] if seen else []
+        passed = [
+            n.text for n in what if isinstance(n, Note) and n.text.startswith("newer backups")
+        ]
+        recorded = [backup for backup in what if isinstance(backup, Backup)]
+        for backup in recorded:
+            yield "; ".join([f"{step.name}: {_choice(backup)}", *passed])
+        if not recorded:
+            many = "how many others there are: not recorded"
+            yield "; ".join([f"{step.name}: {_declared_choice(step)}", *passed, many])
+
+
+def _declared_choice(step: Step) -> str:
+    """As far as the drill says; older journals say no more."""
+    given = step.with_
+    named = given.get("backup") or given.get("snapshot")
+    if named:
+        return f"{named}, by its name"
+    if given.get("from") == "fresh":
+        return TAKEN
+    if "point-in-time" in step.uses:
+        return f"the point {given.get('to', 'latest')} of the automated backups"
+    return "the newest good one"
+
+
+def _choice(backup: Backup) -> str:
+    """How it was chosen, out of how many."""
+    if backup.how == "fresh":
+        return TAKEN
+    if backup.between is not None:
+        return _moment_of(backup)
+    if not backup.among:
+        return f"{backup.name}, by its name; how many others there are: not recorded"
+    many = len(backup.among)
+    if backup.how == "latest":
+        return f"the latest of {many}: 1 of {many} tested"
+    place = f"number {backup.among.index(backup.name) + 1}" if backup.name in backup.among else "?"
+    if backup.how == "random":
+        return f"{place} of {many} ({backup.among[0]} to {backup.among[-1]}), {_drawn(backup)}"
+    return f"{backup.name}, by its name: {place} of {many}"
+
+
+def _moment_of(backup: Backup) -> str:
+    assert backup.between is not None
+    first, last = backup.between
+    window = f"of {_date(first)} to {_date(last)}"
+    if backup.moment is None:
+        return f"the latest moment {window}"
+    how = f", {_drawn(backup)}" if backup.how == "random" else ""
+    return f"{_date(backup.moment)} {window}{how}"
+
+
+def _drawn(backup: Backup) -> str:
+    """The draw, made once more."""
+    if backup.between is not None:
+        same = moment(backup.seed, *backup.between) == backup.moment
+    else:
+        same = backup.among[position(backup.seed, backup.among)] == backup.name
+    again = "drawn again it is the same" if same else "DRAWN AGAIN IT IS ANOTHER ONE"
+    return f"drawn at random with the seed {backup.seed}; {again}"
 
 
 def _apart(step: Step) -> str:

@@ -84,6 +84,12 @@ def _evidence(
             "an RTO ends with the last passing check, and the step has none: declare `checks` "
             f"({_listed(kind)})",
         )
+    if wanted.rpo is not None and "random" in (step.with_.get("choose"), step.with_.get("to")):
+        yield (
+            (*path, "objectives", "rpo"),
+            "a backup that is drawn at random is older than the one that would be restored in a "
+            "disaster, so it has no rpo: leave it out, or restore the latest one",
+        )
     if wanted.rpo is None or "rpo" not in kind.objectives or not kind.asks_instances:
         return
     known = [check for check in step.checks if not isinstance(check, Unresolved)]

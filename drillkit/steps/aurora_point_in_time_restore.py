@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
@@ -21,13 +20,17 @@ from drillkit.steps.rds.aurora_restore import (
     original_cluster,
 )
 from drillkit.steps.rds.restore import KEYS, OUTPUTS, Original, Outlook, age
-from drillkit.steps.windows import RestorableWindow, chosen
+from drillkit.steps.snapshots import seed_of
+from drillkit.steps.windows import RestorableWindow, To, chosen, identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuroraPointInTimeArguments(AuroraArguments):
-    to: Literal["latest", "before"] | datetime = "latest"
-    """`latest` restorable time; `before`: one second before `disrupted`; or a time."""
+    to: To = "latest"
+    """`latest` restorable time; `before`: one second before `disrupted`; a time; or `random`: a
+    second of the restorable window, drawn so that anybody can draw it again. An old one has no
+    recovery point objective.
+    """
 
 
 class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
@@ -64,6 +67,8 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
                 f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC "
                 f"({age(window.latest, act)} ago)"
             )
+        if arguments.to == "random":
+            outlook.notes.append("the moment is drawn when the run has begun")
         outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)
         return outlook.prospect()
 
@@ -71,8 +76,10 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
         disrupted = begin(act, arguments.disrupted)
         rds = act.clients.rds
         window, original = find_window(rds, arguments.source)
-        point = chosen(arguments.to, disrupted, window)
+        point = chosen(arguments.to, disrupted, window, seed_of(act))
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
+        of = original.described
+        act.observe(identity(act, rds, arguments.source, of, arguments.to, window, point))
         source: dict[str, Any] = (
             {"SourceDBClusterIdentifier": arguments.source}
             if original.alive

@@ -15,7 +15,7 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
-from drillkit.model.evidence import Check, RecoveryPoint
+from drillkit.model.evidence import Backup, Check, RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
@@ -28,6 +28,7 @@ from drillkit.steps.rds.restore import (
     refusals_fail,
     resource_name,
 )
+from drillkit.steps.snapshots import Choose, ChosenSnapshot, picked, place_of, seed_of
 
 NAME_LIMIT = 40
 READ_S = 10.0
@@ -39,8 +40,12 @@ class CacheRestoreArguments:
     source: str
     """Identifier of the replication group; it may be deleted already."""
     from_: Literal["automated", "manual", "fresh"] = "automated"
-    """The newest `automated` or `manual` snapshot, or a `fresh` one that the step takes before
+    """Snapshots of which kind: `automated`, `manual`, or a `fresh` one that the step takes before
     the disruption.
+    """
+    choose: Choose = "latest"
+    """Which of them: the `latest`, or one drawn at `random`, a sample as auditors ask for. The draw
+    can be repeated; an old backup has no recovery point objective.
     """
     keys: int = 1
     """So many keys at least must be in the copy."""
@@ -92,21 +97,31 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
                     )
                 outlook.makes(f"a snapshot of {arguments.source}", cache.region)
             else:
-                found = newest(cache, arguments)
-                outlook.targets.append(
-                    f"elasticache snapshot/{cache.region}/{found['SnapshotName']} (not touched)"
-                )
-                outlook.notes.append(f"its data is {age(taken_at(found), act)} old")
+                found = usable(cache, arguments)
+                drawn = arguments.choose == "random"
+                for each in found if drawn else found[-1:]:
+                    name = each["SnapshotName"]
+                    outlook.targets.append(
+                        f"elasticache snapshot/{cache.region}/{name} (not touched)"
+                    )
+                if drawn:
+                    outlook.notes.append(
+                        f"one of {len(found)} usable snapshots is drawn when the run has begun"
+                    )
+                newest = "the data of the newest" if drawn else "its data"
+                outlook.notes.append(f"{newest} is {age(taken_at(found[-1]), act)} old")
             outlook.makes(f"a copy of {arguments.source}", cache.region)
         return outlook.prospect()
 
     def run(self, arguments: CacheRestoreArguments, act: Act) -> None:
         cache = act.clients.elasticache
         there = network(act)
-        found = fresh(act, cache, arguments.source) if arguments.from_ == "fresh" else None
+        taken = fresh(act, cache, arguments.source) if arguments.from_ == "fresh" else None
         disrupted = begin(act, arguments.disrupted)
-        found = found or newest(cache, arguments)
+        chosen = ChosenSnapshot(taken, "fresh") if taken else _chosen(act, cache, arguments)
+        found = chosen.snapshot
         act.observe(RecoveryPoint(taken_at(found), "snapshot", disrupted))
+        act.observe(identity(cache, arguments.source, chosen))
         name = resource_name(act, limit=NAME_LIMIT)
         act.mark("decided")
         plan = act.book.plan(DeleteReplicationGroup(name, act.run.id, cache.region, expires(act)))
@@ -152,8 +167,8 @@ def taken_at(snapshot: Described) -> datetime:
     return min(times)
 
 
-def newest(cache: ElastiCache, arguments: CacheRestoreArguments) -> Described:
-    """The newest usable snapshot. Raises StepFailed when there is none."""
+def usable(cache: ElastiCache, arguments: CacheRestoreArguments) -> list[Described]:
+    """The usable snapshots, the oldest first. Raises StepFailed when there is none."""
     found = [
         s
         for s in cache.snapshots(arguments.source, arguments.from_)
@@ -163,7 +178,45 @@ def newest(cache: ElastiCache, arguments: CacheRestoreArguments) -> Described:
         raise StepFailed(
             f"there is no {arguments.from_} snapshot of {arguments.source} in {cache.region}"
         )
-    return max(found, key=taken_at)
+    return sorted(found, key=lambda s: (taken_at(s), str(s["SnapshotName"])))
+
+
+def _chosen(act: Act, cache: ElastiCache, arguments: CacheRestoreArguments) -> ChosenSnapshot:
+    several = usable(cache, arguments)
+    names = [str(each["SnapshotName"]) for each in several]
+    return picked(several, names, arguments.choose, seed_of(act))
+
+
+def identity(cache: ElastiCache, source: str, chosen: ChosenSnapshot) -> Backup:
+    """What is known of a snapshot that is restored."""
+    snapshot = chosen.snapshot
+    size = sum(_bytes(str(n.get("CacheSize") or "")) for n in snapshot.get("NodeSnapshots") or [])
+    key = str(snapshot.get("KmsKeyId") or "")
+    kind = str(snapshot.get("SnapshotSource") or "unknown")
+    return Backup(
+        name=str(snapshot["SnapshotName"]),
+        of=f"replication group/{source}, {kind} snapshot",
+        how=chosen.how,
+        among=chosen.among,
+        seed=chosen.seed,
+        created=taken_at(snapshot),
+        bytes=size or None,
+        counted="data of its nodes" if size else "",
+        place=place_of(str(snapshot.get("ARN") or "")),
+        region=cache.region,
+        encrypted=True if key else None,
+        kms_key=key,
+        immutable=False,
+        lock="none: whoever may elasticache:DeleteSnapshot deletes it",
+        unread=() if key else ("a snapshot tells of encryption only with a key of one's own",),
+    )
+
+
+def _bytes(size: str) -> int:
+    """`21 MB` as ElastiCache writes it; 0 for what is no size."""
+    number, _, unit = size.partition(" ")
+    factor = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}.get(unit, 0)
+    return int(number) * factor if number.isdigit() else 0
 
 
 def fresh(act: Act, cache: ElastiCache, source: str) -> Described:

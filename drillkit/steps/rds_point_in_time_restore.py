@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
@@ -24,13 +23,17 @@ from drillkit.steps.rds.restore import (
     age,
     not_there,
 )
-from drillkit.steps.windows import RestorableWindow, chosen
+from drillkit.steps.snapshots import seed_of
+from drillkit.steps.windows import RestorableWindow, To, chosen, identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointInTimeArguments(RestoreArguments):
-    to: Literal["latest", "before"] | datetime = "latest"
-    """`latest` restorable time; `before`: one second before `disrupted`; or a time."""
+    to: To = "latest"
+    """`latest` restorable time; `before`: one second before `disrupted`; a time; or `random`: a
+    second of the restorable window, drawn so that anybody can draw it again. An old one has no
+    recovery point objective.
+    """
 
 
 class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
@@ -73,6 +76,8 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
             outlook.notes.append(
                 until if point is None else f"{until}; restores to {point.isoformat()}"
             )
+        if arguments.to == "random":
+            outlook.notes.append("the moment is drawn when the run has begun")
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)
         return outlook.prospect()
 
@@ -80,8 +85,10 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         disrupted = begin(act, arguments.disrupted)
         rds = act.clients.rds
         window, original = find_window(rds, arguments.source)
-        point = chosen(arguments.to, disrupted, window)
+        point = chosen(arguments.to, disrupted, window, seed_of(act))
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
+        of = original.described
+        act.observe(identity(act, rds, arguments.source, of, arguments.to, window, point))
         source: dict[str, Any] = (
             {"SourceDBInstanceIdentifier": arguments.source}
             if original.alive

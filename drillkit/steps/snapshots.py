@@ -269,7 +269,7 @@ def identity(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
         place=place_of(arn),
         region=rds.region,
         encrypted=snapshot.get("StorageEncrypted" if cluster else "Encrypted"),
-        key=str(snapshot.get("KmsKeyId") or ""),
+        kms_key=str(snapshot.get("KmsKeyId") or ""),
         immutable=kept.immutable,
         immutable_until=kept.until,
         lock=kept.lock,

@@ -35,17 +35,18 @@ from drillkit.clients.velero.resources import (
 )
 from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
-from drillkit.clients.velero.state import UNBEGUN, State
+from drillkit.clients.velero.state import UNBEGUN, Location, State
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import Absent, CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
-from drillkit.model.permissions import Permission
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
 from drillkit.steps.rds.restore import expires
-from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach
+from drillkit.steps.snapshots import Choose, seed_of
+from drillkit.steps.velero.backup_selection import Chosen, choose, identity, idle, within_reach
 from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.inventory import COMPARED, compare
 from drillkit.steps.velero.isolation import Sealing, control_namespace, make, sealing, still_sealed
@@ -57,6 +58,8 @@ POLL_CAP_S = 3.0
 ATTEMPTS = 2
 """A restore that a restart of Velero's server interrupted is tried once more."""
 NAMESPACE_LIMIT = 63
+BUCKET = ("s3:GetObject", "s3:GetObjectRetention", "s3:GetBucketObjectLockConfiguration")
+"""What tells how a backup is kept: its size, encryption and lock."""
 OUTPUTS = {
     **DISRUPTED,
     "backup": "name of the backup that was restored",
@@ -73,7 +76,11 @@ class VeleroRestoreArguments:
     backup: str | None = None
     """Name of a backup, or `${steps.NAME.outputs.backup}` of one that the drill just took."""
     schedule: str | None = None
-    """Name of a schedule: its newest Completed backup. Exactly one of `backup` and `schedule`."""
+    """Name of a schedule: one of its Completed backups. Exactly one of `backup` and `schedule`."""
+    choose: Choose = "latest"
+    """Which backup of the schedule: the `latest`, or one drawn at `random`, a sample as auditors
+    ask for. The draw can be repeated; an old backup has no recovery point objective.
+    """
     kinds: tuple[str, ...] = ()
     """More kinds to restore than those of core, apps and batch, such as
     `ingresses.networking.k8s.io`.
@@ -137,7 +144,9 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         fails: list[str] = []
         try:
             chosen = choose(velero, arguments.backup, arguments.schedule)
-            notes.append(_said(chosen, act.clock.now()))
+            drawn = arguments.choose == "random"
+            count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
+            notes.append(f"{count if drawn else ''}{_said(chosen, act.clock.now())}")
             within_reach(velero, chosen)
         except StepFailed as why:
             # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
@@ -160,6 +169,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             (
                 *_permissions(arguments, act),
                 *permissions_of(act.checks, control_namespace(act.target)),
+                *(map(AwsAction, BUCKET) if act.target.aws else ()),
             ),
             tuple(problems),
             tuple(notes),
@@ -173,9 +183,16 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         velero = Velero(act.clients.kube, arguments.velero)
         velero.require()
         idle(velero)
-        chosen = choose(velero, arguments.backup, arguments.schedule)
-        within_reach(velero, chosen)
-        _Restoring(arguments, act, velero, chosen, how).go()
+        chosen = choose(
+            velero,
+            arguments.backup,
+            arguments.schedule,
+            arguments.choose,
+            seed_of(act),
+            act.run.id,
+        )
+        location = within_reach(velero, chosen)
+        _Restoring(arguments, act, velero, chosen, how, location).go()
 
 
 @dataclass(slots=True)
@@ -187,6 +204,7 @@ class _Restoring:
     velero: Velero
     chosen: Chosen
     how: Sealing
+    location: Location
     disrupted: datetime = EPOCH
     listed: Mapping[str, list[str]] = field(default_factory=dict)
     """What the backup lists: `apps/v1/Deployment` to `shop/web`."""
@@ -198,9 +216,11 @@ class _Restoring:
     def go(self) -> None:
         act, backup = self.act, self.chosen.backup
         self.listed = _contents(act, self.velero, backup.name, self.arguments)
-        handles = (
-            _disks(act, self.velero, backup.name, self.arguments) if self.arguments.volumes else ()
-        )
+        volumes: list[dict[str, Any]] = []
+        if self.arguments.volumes:
+            volumes = _volumes(act, self.velero, backup.name, self.arguments)
+        act.observe(identity(act, self.chosen, self.location, volumes))
+        handles = _disks(volumes)
         restores = tuple(self._name(attempt) for attempt in range(1, ATTEMPTS + 1))
         make(act, self.velero, self.scratches, self.how, handles, restores)
         self._declare()
@@ -350,8 +370,7 @@ class _Restoring:
 
 def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
     """What is wrong with the arguments by themselves."""
-    if (arguments.backup is None) == (arguments.schedule is None):
-        yield "expected exactly one of `backup` and `schedule`"
+    yield from _choice_mistakes(arguments)
     if not arguments.namespaces:
         yield "expected at least one namespace in `namespaces`"
     targets = list(arguments.namespaces.values())
@@ -379,6 +398,13 @@ def _mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
             parse_workload(each)
     except UsageError as error:
         yield str(error)
+
+
+def _choice_mistakes(arguments: VeleroRestoreArguments) -> Iterator[str]:
+    if (arguments.backup is None) == (arguments.schedule is None):
+        yield "expected exactly one of `backup` and `schedule`"
+    if arguments.choose == "random" and arguments.schedule is None:
+        yield "`choose: random` draws from the backups of a `schedule`"
 
 
 def _said(chosen: Chosen, now: float) -> str:
@@ -409,10 +435,16 @@ def _contents(
     return listed
 
 
-def _disks(
+def _disks(volumes: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Handles of the original's disks."""
+    handles = {str((each.get("pvInfo") or {}).get("volumeHandle") or "") for each in volumes}
+    return tuple(sorted(handles - {""}))
+
+
+def _volumes(
     act: Act, velero: Velero, backup: str, arguments: VeleroRestoreArguments
-) -> tuple[str, ...]:
-    """Handles of the original's disks. Raises Refused when one would be attached to the copy."""
+) -> list[dict[str, Any]]:
+    """What the backup tells of its volumes. Raises Refused when the copy would attach one."""
     what = f"what backup {backup} holds of its volumes cannot be read"
     advice = "with `volumes: false` claims come back empty, and the drill goes on"
     try:
@@ -444,8 +476,7 @@ def _disks(
             "restore them as they are: the copy would attach the original's disk. Back them up, "
             f"or leave volumes out: {advice}"
         )
-    handles = {str((i.get("pvInfo") or {}).get("volumeHandle") or "") for i in infos}
-    return tuple(sorted(handles - {""}))
+    return infos
 
 
 def _effects(arguments: VeleroRestoreArguments) -> Iterator[str]:

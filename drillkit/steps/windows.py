@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.rds import Rds
+from drillkit.model.draw import moment
 from drillkit.model.errors import StepFailed
+from drillkit.model.evidence import Backup
+from drillkit.steps.base import Act
+from drillkit.steps.snapshots import GIB, place_of, seed_of
 
+To: TypeAlias = Literal["latest", "before", "random"] | datetime
 BEFORE = timedelta(seconds=1)
 
 
@@ -20,15 +27,17 @@ class RestorableWindow:
 
 
 def chosen(
-    to: Literal["latest", "before"] | datetime, disrupted: datetime | None, window: RestorableWindow
+    to: To, disrupted: datetime | None, window: RestorableWindow, seed: str = ""
 ) -> datetime | None:
-    """The time to restore to, None for the latest. Raises StepFailed outside of what can
-    be restored.
+    """The time to restore to, None for the latest. `seed`: what a random one is drawn with; '' is
+    not drawn yet. Raises StepFailed outside of what can be restored.
     """
-    if to == "latest" or (to == "before" and disrupted is None):
+    if to == "latest" or (to == "before" and disrupted is None) or (to == "random" and not seed):
         return None
     if isinstance(to, datetime):
         point = to
+    elif to == "random":
+        point = _drawn(seed, window)
     else:
         assert disrupted is not None
         point = min(disrupted - BEFORE, window.latest)
@@ -39,3 +48,50 @@ def chosen(
             f"{window.latest:%Y-%m-%d %H:%M:%S} UTC"
         )
     return point
+
+
+def _drawn(seed: str, window: RestorableWindow) -> datetime:
+    if window.earliest is None:
+        raise StepFailed(
+            "nothing tells since when it can be restored, so no moment can be drawn; say `to: "
+            "latest`, or a time"
+        )
+    return moment(seed, window.earliest, window.latest)
+
+
+def identity(
+    act: Act,
+    rds: Rds,
+    source: str,
+    of: Described,
+    to: To,
+    window: RestorableWindow,
+    point: datetime | None,
+) -> Backup:
+    """What is known of a continuous backup that is restored. `of`: what it is a backup of, as that
+    is described, or the backup itself where that is gone.
+    """
+    cluster = "DBClusterIdentifier" in of and "DBInstanceIdentifier" not in of
+    arn = str(of.get("DBClusterArn") or of.get("DBInstanceArn") or "")
+    size = int(of.get("AllocatedStorage") or 0)
+    encrypted = of.get("StorageEncrypted", of.get("Encrypted"))
+    days = of.get("BackupRetentionPeriod")
+    kept = f", which is {days} days" if days is not None else ""
+    name = str(of.get("DbiResourceId") or of.get("DbClusterResourceId") or source)
+    return Backup(
+        name=name,
+        of=f"rds {'cluster' if cluster else 'instance'}/{source}, continuous",
+        how="latest" if to in ("latest", "before") else "random" if to == "random" else "moment",
+        between=(window.earliest, window.latest) if window.earliest else None,
+        moment=point,
+        seed=seed_of(act) if to == "random" else "",
+        created=point or window.latest,
+        bytes=size * GIB or None,
+        counted="storage of the original" if size else "",
+        place=place_of(arn),
+        region=rds.region,
+        encrypted=encrypted,
+        kms_key=str(of.get("KmsKeyId") or ""),
+        immutable=False,
+        lock=f"none: whoever shortens its retention{kept}, deletes it",
+    )

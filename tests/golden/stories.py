@@ -15,6 +15,7 @@ from drillkit.model.evidence import (
     Activity,
     Alert,
     Attachment,
+    Backup,
     Check,
     Comparison,
     Mark,
@@ -423,6 +424,25 @@ def restore() -> Tape:
         tape.see(at, Mark(moment, at, simulated=moment == "disrupted"), step="database")  # type: ignore[arg-type]
     tape.undo(24.0, "rds/monthly-dr-x7k2", phase="remove", step="database")
     tape.see(900, Alert("RDSCopyRunning", {"severity": "info"}, "firing", date(880), expected=True))
+    tape.see(
+        20,
+        Backup(
+            name="db-XYZ",
+            of="rds instance/microservices-dev-db, continuous",
+            how="latest",
+            between=(date(-7 * 86_400.0), date(-300.0)),
+            created=date(-300.0),
+            bytes=20 * 1024**3,
+            counted="storage of the original",
+            place="account 123456789012",
+            region="eu-central-1",
+            encrypted=True,
+            kms_key="arn:aws:kms:eu-central-1:123456789012:key/k-1",
+            immutable=False,
+            lock="none: whoever shortens its retention, which is 7 days, deletes it",
+        ),
+        step="database",
+    )
     tape.see(1200, RecoveryPoint(date(-20.0), "canary", date(8.5)), step="database")
     tape.see(1201, RecoveryPoint(date(-300.0), "latest-restorable", date(8.5)), step="database")
     tape.see(1250, Check("canary heartbeat", "restored-data", True, "==", True), step="database")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from drillkit.judge import judge
-from drillkit.model.evidence import Alert, Check, Reading, RecoveryPoint
+from drillkit.model.evidence import Alert, Backup, Check, Reading, RecoveryPoint
 from drillkit.model.records import History
 from drillkit.model.subjects import ObjectiveOf
 from drillkit.model.verdict import Holds, Judged
@@ -117,3 +117,13 @@ def test_a_time_to_detect_is_by_the_metrics_server_s_clock() -> None:
 def test_a_time_to_detect_is_not_measured_by_dates_that_were_set() -> None:
     verdict = judge(moved(alerted(130).history(), HOUR, 120))
     assert verdict.steps[0].judged[0].holds is UNKNOWN
+
+
+def test_a_backup_that_was_drawn_at_random_tells_no_recovery_point() -> None:
+    point = RecoveryPoint(date(-7 * 86_400), "canary", date(100))
+    tape = restore(point)
+    tape.see(150, Backup(name="b-2", of="schedule shop", how="random"), step="database")
+    judged, measured = rpo(tape.history())
+    assert judged.holds is UNKNOWN
+    assert "drawn at random" in judged.observed
+    assert measured is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from drillkit.judge import judge
 from drillkit.judge.run_history import read_run
 from drillkit.model.codec import to_data
+from drillkit.model.draw import moment, position
+from drillkit.model.evidence import Backup
 from drillkit.report import render
 from drillkit.report.auditor import answers
 from tests.golden.stories import history_of, opened
@@ -20,10 +22,12 @@ def asked(history: Any) -> dict[str, tuple[str, ...]]:
     return {a.asked: a.said for a in answers(read_run(history), judge(history))}
 
 
-def restore_of(uses: str, **arguments: Any) -> dict[str, tuple[str, ...]]:
+def restore_of(uses: str, *seen: Backup, **arguments: Any) -> dict[str, tuple[str, ...]]:
     step = {"name": "db", "uses": uses, "with": arguments}
     tape = opened(drill(steps=[step])).phase("steps", 1, 9)
     tape.add(1, "step.started", on="db", uses=uses, disturbs="none", group="")
+    for each in seen:
+        tape.see(2, each, step="db")
     tape.add(9, "step.ended", on="db", outcome="ok", why="")
     return asked(tape.closed(10).history())
 
@@ -92,6 +96,65 @@ def test_a_restore_is_never_more_apart_than_it_was(
     assert "not recorded" in found["How they were chosen"][0]
     assert found["Restored apart from the source"][0].startswith("db: partly, ")
     assert apart in found["Restored apart from the source"][0]
+
+
+NAMES = ("b-1", "b-2", "b-3")
+DRAWN = NAMES[position("run/db", NAMES)]
+WEEK = (datetime(2027, 1, 8, tzinfo=UTC), datetime(2027, 1, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("backup", "said"),
+    [
+        ({"how": "latest", "among": NAMES}, "the latest of 3: 1 of 3 tested"),
+        ({"how": "named", "among": NAMES}, "b-3, by its name: number 3 of 3"),
+        ({"how": "named"}, "how many others there are: not recorded"),
+        ({"how": "fresh"}, "took itself"),
+        (
+            {"how": "random", "among": NAMES, "seed": "run/db", "name": DRAWN},
+            "of 3 (b-1 to b-3), drawn at random with the seed run/db; drawn again it is the same",
+        ),
+        (
+            {"how": "random", "among": NAMES, "seed": "other", "name": "b-0"},
+            "DRAWN AGAIN IT IS ANOTHER ONE",
+        ),
+        ({"how": "latest", "between": WEEK}, "the latest moment of 2027-01-08 00:00:00 UTC to"),
+        (
+            {"how": "random", "between": WEEK, "seed": "s", "moment": moment("s", *WEEK)},
+            "drawn again it is the same",
+        ),
+    ],
+)
+def test_population_and_sample_are_told_and_a_draw_is_made_once_more(
+    backup: dict[str, Any], said: str
+) -> None:
+    seen = Backup(**{"name": "b-3", "of": "schedule daily", **backup})
+    found = restore_of("velero.restore", seen, schedule="daily")
+    assert said in found["How they were chosen"][0]
+
+
+@pytest.mark.parametrize(
+    ("backup", "said"),
+    [
+        ({"encrypted": True, "kms_key": "k-1"}, "encrypted (k-1); immutability not known"),
+        (
+            {"encrypted": False, "immutable": False, "lock": "none"},
+            "NOT encrypted; NOT immutable (none)",
+        ),
+        (
+            {"immutable": True, "immutable_until": WEEK[1], "lock": "Object Lock, COMPLIANCE"},
+            "immutable until 2027-01-15 00:00:00 UTC (Object Lock, COMPLIANCE)",
+        ),
+        ({"bytes": 5 * 1024**3, "counted": "its archive"}, "5.0 GiB (its archive)"),
+        ({"place": "s3://b/velero", "region": "eu-central-1"}, "in s3://b/velero, eu-central-1"),
+        ({"unread": ("vault: denied",)}, "vault: denied"),
+    ],
+)
+def test_a_backup_is_told_as_its_keeper_tells_it_and_never_better(
+    backup: dict[str, Any], said: str
+) -> None:
+    seen = Backup(**{"name": "b-3", "of": "schedule daily", "how": "latest", **backup})
+    assert said in restore_of("velero.restore", seen, schedule="daily")["Backups restored"][0]
 
 
 def test_a_finding_has_its_severity_and_the_date_and_ticket_that_the_drill_gives_it() -> None:

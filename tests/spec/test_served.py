@@ -72,6 +72,11 @@ RESTORE = "- {uses: velero.restore, with: {backup: b, namespaces: {a: b}}, %s}"
         ),
         (RESTORE % "checks: [{sql: select 1}]", "a `velero.restore` step runs no `sql` check"),
         (RESTORE % "objectives: {recovery: 1m}", "a `velero.restore` step has no recovery"),
+        (
+            "- {uses: rds.snapshot-restore, with: {source: db, choose: random}, "
+            "objectives: {rpo: 1h}, checks: [{canary: c}]}",
+            "a backup that is drawn at random",
+        ),
         (RESTORE % "checks: [{canary: c, instance: i}]", "`instance` goes with checks of"),
         (
             f"{COMMAND % 'limit: 1m'}\n- "

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from drillkit.clients.kube.ownership import RUN
 from drillkit.clients.kube.resources import Object
+from drillkit.clients.velero.resources import SCHEDULE_NAME
 
 ENDED = frozenset({"Completed", "PartiallyFailed", "Failed", "FailedValidation"})
 """Phases of a Backup or a Restore that it does not leave by itself."""
@@ -35,6 +37,10 @@ class State:
     location: str = ""
     """Storage location of a Backup."""
     uid: str = ""
+    schedule: str = ""
+    """Value of the label with the Schedule that made a Backup."""
+    run: str = ""
+    """Run of a drill that made it, or ''."""
 
     @property
     def ended(self) -> bool:
@@ -62,6 +68,7 @@ class State:
 def state_of(obj: Object) -> State:
     """What a Backup or a Restore says of itself."""
     meta, status = obj["metadata"], obj.get("status") or {}
+    labels = meta.get("labels") or {}
     return State(
         name=meta["name"],
         phase=phase_of(obj),
@@ -73,6 +80,8 @@ def state_of(obj: Object) -> State:
         completed=when(status.get("completionTimestamp")),
         location=str((obj.get("spec") or {}).get("storageLocation") or ""),
         uid=str(meta.get("uid") or ""),
+        schedule=str(labels.get(SCHEDULE_NAME) or ""),
+        run=str(labels.get(RUN) or ""),
     )
 
 
@@ -106,17 +115,25 @@ class Newest:
     passed_over: tuple[State, ...] = ()
     """Newer ones that ended otherwise: a restore by schedule passes them over without a word."""
     running: tuple[State, ...] = ()
+    all_good: tuple[State, ...] = ()
+    """Every one that could be restored, the oldest first."""
 
 
 def newest(backups: Iterable[Object]) -> Newest:
     """Choose as Velero itself does: by start, Completed only."""
     states = [state_of(each) for each in backups]
-    good = max((s for s in states if s.good and s.started), key=_start, default=None)
+    usable = sorted((s for s in states if s.good and s.started), key=lambda s: (_start(s), s.name))
+    good = usable[-1] if usable else None
     # Velero's stamps are whole seconds: one of the same second may be the newer one.
     newer = [
         s for s in states if s.ended and not s.good and (good is None or _start(s) >= _start(good))
     ]
-    return Newest(good, tuple(sorted(newer, key=_start)), tuple(s for s in states if not s.ended))
+    return Newest(
+        good,
+        tuple(sorted(newer, key=_start)),
+        tuple(s for s in states if not s.ended),
+        tuple(usable),
+    )
 
 
 def _start(state: State) -> float:
@@ -134,6 +151,18 @@ class Location:
     validated: datetime | None
     """When the server last looked at it."""
     default: bool
+    provider: str = ""
+    """`aws`; a part of the name that a plug-in goes by."""
+    bucket: str = ""
+    prefix: str = ""
+    region: str = ""
+    url: str = ""
+    """Where its storage is, when that is none of the provider's own."""
+
+    def key_of(self, backup: str) -> str:
+        """Where a backup's archive lies in the bucket."""
+        folder = f"{self.prefix.strip('/')}/" if self.prefix.strip("/") else ""
+        return f"{folder}backups/{backup}/{backup}.tar.gz"
 
 
 def location_of(obj: Object) -> Location:
@@ -145,5 +174,17 @@ def location_of(obj: Object) -> Location:
         else f"{phase or 'never validated'}: {status.get('message') or 'it says no more'}"
     )
     validated = when(status.get("lastValidationTime"))
-    default = bool((obj.get("spec") or {}).get("default"))
-    return Location(obj["metadata"]["name"], phase == "Available", why, validated, default)
+    spec = obj.get("spec") or {}
+    stored, config = spec.get("objectStorage") or {}, spec.get("config") or {}
+    return Location(
+        obj["metadata"]["name"],
+        phase == "Available",
+        why,
+        validated,
+        bool(spec.get("default")),
+        str(spec.get("provider") or ""),
+        str(stored.get("bucket") or ""),
+        str(stored.get("prefix") or ""),
+        str(config.get("region") or ""),
+        str(config.get("s3Url") or ""),
+    )

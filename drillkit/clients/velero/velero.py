@@ -71,7 +71,11 @@ class Velero:
 
     def newest(self, schedule: str) -> Newest:
         """The newest good backup of a schedule."""
-        chosen = f"{SCHEDULE_NAME}={label_value(schedule)}"
+        return self.labelled(label_value(schedule))
+
+    def labelled(self, schedule: str) -> Newest:
+        """The newest good backup among those with that value of the schedule's label."""
+        chosen = f"{SCHEDULE_NAME}={schedule}"
         return newest(self.kube.list(BACKUPS, self.namespace, selector=chosen))
 
     def schedule(self, name: str) -> Object:

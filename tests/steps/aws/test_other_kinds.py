@@ -13,7 +13,7 @@ import pytest
 
 from drillkit.clients import redis
 from drillkit.model.drill import Objectives, StepCheck
-from drillkit.model.evidence import Check, Comparison
+from drillkit.model.evidence import Backup, Check, Comparison
 from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
 
 pytestmark = pytest.mark.slow
@@ -50,6 +50,9 @@ def test_an_aurora_cluster_restores_from_automated_and_fresh_snapshots(lab: Lab)
         ran = lab.run("aurora.snapshot-restore", source=CLUSTER, from_=origin, checks=ALIVE)
         assert ran.holds == "met", ran.verdict.headline
         assert set(ran.undone().values()) == {"undone"}
+        (backup,) = ran.evidence(Backup)
+        assert backup.how == ("fresh" if origin == "fresh" else "latest")
+        assert bool(backup.among) == (origin == "automated")
 
 
 def test_an_aurora_cluster_that_cannot_be_restored_leaves_nothing(lab: Lab) -> None:
@@ -113,6 +116,8 @@ def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None
     assert there == 200
     restored = lab.run("elasticache.snapshot-restore", source=source, from_="fresh", checks=())
     assert restored.holds == "met", restored.verdict.headline
+    (backup,) = restored.evidence(Backup)
+    assert (backup.how, backup.immutable, backup.encrypted) == ("fresh", False, None)
     too_few = lab.run(
         "elasticache.snapshot-restore", source=source, from_="fresh", checks=(), keys=999
     )

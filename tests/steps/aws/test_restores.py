@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from drillkit.model.draw import position
 from drillkit.model.drill import Objectives, StepCheck
-from drillkit.model.evidence import Check, Comparison, RecoveryPoint
+from drillkit.model.evidence import Backup, Check, Comparison, RecoveryPoint
 from tests.steps.aws.conftest import CHECKS, SOURCE, Lab
 
 pytestmark = pytest.mark.slow
@@ -46,6 +47,12 @@ def test_a_restore_whose_rows_come_back_is_met_and_leaves_nothing(lab: Lab) -> N
     assert [m for m in ran.marks() if m in expected] == expected
     points = {p.basis for p in ran.evidence(RecoveryPoint)}
     assert points == {"latest-restorable", "canary", "newest-row"}
+    (backup,) = ran.evidence(Backup)
+    assert (backup.how, backup.place) == ("latest", f"account {lab.aws.account}")
+    assert backup.between is not None
+    assert backup.between[0] < backup.between[1] == backup.created
+    assert backup.encrypted is not None
+    assert backup.immutable is False
     (settings,) = [c for c in ran.evidence(Comparison) if c.of == "settings"]
     assert settings.compared > 20
     assert {what for what, _, _ in settings.differs} <= set(settings.allowed)
@@ -164,8 +171,14 @@ def test_a_fresh_snapshot_restores_and_is_removed_with_its_copy(lab: Lab) -> Non
 
 
 def test_the_newest_automated_snapshot_restores_here_and_in_the_dr_region(lab: Lab) -> None:
-    here = lab.run("rds.snapshot-restore", source=SOURCE)
+    here = lab.run("rds.snapshot-restore", source=SOURCE, choose="random")
     assert here.holds == "met", here.verdict.headline
+    (backup,) = here.evidence(Backup)
+    assert backup.among[position(backup.seed, backup.among)] == backup.name
+    assert here.asked("RestoreDBInstanceFromDBSnapshot")[0]["params"]["DBSnapshotIdentifier"] == (
+        backup.name
+    )
+    assert here.verdict.steps[0].rpo_s is None
     there = lab.run("rds.cross-region-restore", source=SOURCE)
     assert there.holds == "met", there.verdict.headline
     (copy,) = there.asked("CopyDBSnapshot")

@@ -117,6 +117,16 @@ class Town:
         path.write_text(yaml.safe_dump(dict(drill)))
         return self.drillkit("run", str(path), "-t", "sandbox", "--yes", *arguments)
 
+    @property
+    def records(self) -> list[Any]:
+        """The journal of the last run."""
+        text = (self.folder / "journal.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def evidence(self, type_: str) -> list[Any]:
+        """What the last run saw of that type."""
+        return [r["data"] for r in self.records if r["data"].get("type") == type_]
+
     def left(self) -> dict[str, list[str]]:
         """What carries a run's mark, or came of a restore, anywhere."""
         found = {}

@@ -41,6 +41,10 @@ def attachments(town: Town) -> set[str]:
 def test_the_newest_backup_of_a_schedule_is_restored_read_and_removed(town: Town) -> None:
     ran = town.run(drill())
     assert ran.code == 0, ran.said
+    (backup,) = town.evidence("Backup")
+    assert (backup["how"], backup["of"]) == ("latest", "schedule shop-daily")
+    assert backup["name"] == backup["among"][-1]
+    assert "the target has no `aws:`" in backup["unread"][0]
     step = town.verdict["steps"][0]
     assert 0 < step["rto_s"] < 30
     assert 0 < step["rpo_s"] < 3600
@@ -56,15 +60,14 @@ def test_a_backup_that_the_drill_took_goes_with_all_its_files(town: Town) -> Non
     ran = town.run(with_fresh_backup())
     assert ran.code == 0, ran.said
     assert [step["holds"] for step in town.verdict["steps"]] == ["met", "met"]
+    assert [backup["how"] for backup in town.evidence("Backup")] == ["fresh"]
     assert town.left() == {}
     assert [b["metadata"]["name"] for b in town.api.items(f"{VELERO}/backups")] != []
 
 
 def test_results_are_kept_before_the_restore_is_deleted(town: Town) -> None:
     assert town.run(drill()).code == 0
-    records = [
-        json.loads(line) for line in (town.folder / "journal.jsonl").read_text().splitlines()
-    ]
+    records = town.records
     kept = [
         r["n"]
         for r in records

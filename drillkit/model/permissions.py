@@ -42,7 +42,8 @@ class AwsAction:
     action: str
     reason: str = ""
     resource: str = ""
-    """The only resource that is meant, as ARNs end: `db:orders`. '' where marks or reading decide.
+    """The only resource that is meant, as ARNs end: `db:orders`, of S3 `BUCKET/KEY`. '' where marks
+    or reading decide.
     """
 
     def __str__(self) -> str:

@@ -186,11 +186,18 @@ def _pinned(actions: list[AwsAction], target: AwsTarget) -> Iterator[Statement]:
     for each in _of("pinned", actions):
         by_resource.setdefault(each.resource, []).append(each)
     for number, (resource, found) in enumerate(by_resource.items(), 1):
-        type_, _, name = resource.partition(":")
-        service = found[0].action.partition(":")[0]
-        where = arns(service, type_, name, target)[:1]
-        why = f"disturbs {resource} and no other"
-        yield Statement(f"Disturb{number}", why, tuple(found), where, {})
+        service, _, verb = found[0].action.partition(":")
+        looks = verb.startswith(LOOKS)
+        why = f"{'looks at' if looks else 'disturbs'} {resource} and no other"
+        sid = f"{'LookAt' if looks else 'Disturb'}{number}"
+        yield Statement(sid, why, tuple(found), _pinned_arns(service, resource, target), {})
+
+
+def _pinned_arns(service: str, resource: str, target: AwsTarget) -> tuple[str, ...]:
+    if service == "s3":  # in no region and no account
+        return (f"arn:{_partition(target.region)}:s3:::{resource}",)
+    type_, _, name = resource.partition(":")
+    return arns(service, type_, name, target)[:1]
 
 
 def _through(target: AwsTarget) -> dict[str, Any]:

@@ -46,7 +46,14 @@ from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, begin
 from drillkit.steps.rds.restore import expires
 from drillkit.steps.snapshots import Choose, seed_of
-from drillkit.steps.velero.backup_selection import Chosen, choose, identity, idle, within_reach
+from drillkit.steps.velero.backup_selection import (
+    Chosen,
+    bucket_permissions,
+    choose,
+    identity,
+    idle,
+    within_reach,
+)
 from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.inventory import COMPARED, compare
 from drillkit.steps.velero.isolation import Sealing, control_namespace, make, sealing, still_sealed
@@ -58,8 +65,6 @@ POLL_CAP_S = 3.0
 ATTEMPTS = 2
 """A restore that a restart of Velero's server interrupted is tried once more."""
 NAMESPACE_LIMIT = 63
-BUCKET = ("s3:GetObject", "s3:GetObjectRetention", "s3:GetBucketObjectLockConfiguration")
-"""What tells how a backup is kept: its size, encryption and lock."""
 OUTPUTS = {
     **DISRUPTED,
     "backup": "name of the backup that was restored",
@@ -142,12 +147,14 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         velero.require()
         notes: list[str] = []
         fails: list[str] = []
+        bucket: tuple[AwsAction, ...] = ()
         try:
             chosen = choose(velero, arguments.backup, arguments.schedule)
             drawn = arguments.choose == "random"
             count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
             notes.append(f"{count if drawn else ''}{_said(chosen, act.clock.now())}")
-            within_reach(velero, chosen)
+            kept = within_reach(velero, chosen)
+            bucket = tuple(bucket_permissions(act.target, kept))
         except StepFailed as why:
             # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
             (problems if isinstance(why.__cause__, Absent) else fails).append(str(why))
@@ -169,7 +176,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             (
                 *_permissions(arguments, act),
                 *permissions_of(act.checks, control_namespace(act.target)),
-                *(map(AwsAction, BUCKET) if act.target.aws else ()),
+                *bucket,
             ),
             tuple(problems),
             tuple(notes),

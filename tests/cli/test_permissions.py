@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from drillkit.clients.velero.state import location_of
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import AwsTarget, Drill, KubernetesTarget, Step, Target
 from drillkit.model.errors import UsageError
@@ -18,11 +19,12 @@ from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.plan import Plan, StepPlan
 from drillkit.plan.excess import compared
-from drillkit.plan.iam import iam_policy
+from drillkit.plan.iam import iam_policy, statements
 from drillkit.plan.least_privilege import LeastPrivilege, least_privilege
 from drillkit.plan.rbac import rbac_yaml, subject_of
 from drillkit.plan.terraform import terraform
 from drillkit.sandbox.aws.wire import Fault
+from drillkit.steps.velero.backup_selection import bucket_permissions
 from tests.clients.aws.wire import ACCOUNT, Wire, target
 from tests.conftest import CommandLine
 
@@ -182,6 +184,20 @@ def test_what_a_drill_disturbs_is_named() -> None:
     found = policy(REBOOT, where=target())["Disturb1"]
     assert found["Resource"] == [f"arn:aws:rds:eu-central-1:{ACCOUNT}:db:orders"]
     assert "Condition" not in found
+
+
+def test_a_bucket_of_backups_is_looked_at_where_the_backups_are() -> None:
+    spec = {"provider": "velero.io/aws", "objectStorage": {"bucket": "b", "prefix": "velero"}}
+    location = location_of({"metadata": {"name": "default"}, "spec": spec})
+    found = statements(bucket_permissions(Target(name="t", aws=target()), location), target())
+    assert {statement.resources for statement in found} == {
+        ("arn:aws:s3:::b/velero/backups/*/*.tar.gz",),
+        ("arn:aws:s3:::b",),
+    }
+    elsewhere = location_of(
+        {"metadata": {"name": "x"}, "spec": {**spec, "config": {"s3Url": "http://minio"}}}
+    )
+    assert not list(bucket_permissions(Target(name="t", aws=target()), elsewhere))
 
 
 def test_keys_are_used_through_rds_only() -> None:

@@ -4,7 +4,7 @@ at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,8 +12,10 @@ from drillkit.clients.aws.vault import Kept, Stored, stored
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.state import Location, State
 from drillkit.model.draw import position
+from drillkit.model.drill import Target
 from drillkit.model.errors import Absent, DrillError, Refused, StepFailed
 from drillkit.model.evidence import Backup
+from drillkit.model.permissions import AwsAction
 from drillkit.steps.base import Act
 from drillkit.steps.snapshots import Choose
 
@@ -105,13 +107,30 @@ def identity(
     )
 
 
-def _stored(act: Act, location: Location, key: str) -> Stored:
+def _out_of_sight(target: Target, location: Location) -> str:
+    """Why its bucket cannot be asked, or ''."""
     where = f"storage location {location.name}"
     if location.provider.rpartition("/")[2] != "aws" or location.url:
         at = location.url or location.provider or "an unknown provider"
-        return Stored(Kept(unread=(f"{where} is at {at}, which is not S3 of the target",)))
-    if act.target.aws is None:
-        why = f"{where}: the target has no `aws:`, so nobody looked at its bucket"
+        return f"{where} is at {at}, which is not S3 of the target"
+    if target.aws is None:
+        return f"{where}: the target has no `aws:`, so nobody looked at its bucket"
+    return ""
+
+
+def bucket_permissions(target: Target, location: Location) -> Iterator[AwsAction]:
+    """What looking at a backup in its bucket needs."""
+    if _out_of_sight(target, location):
+        return
+    why = "how large the backup is, how it is encrypted, and until when nobody can delete it"
+    archives = f"{location.bucket}/{location.key_of('*')}"
+    yield AwsAction("s3:GetObject", why, archives)
+    yield AwsAction("s3:GetObjectRetention", why, archives)
+    yield AwsAction("s3:GetBucketObjectLockConfiguration", why, location.bucket)
+
+
+def _stored(act: Act, location: Location, key: str) -> Stored:
+    if why := _out_of_sight(act.target, location):
         return Stored(Kept(unread=(why,)))
     try:
         aws = act.clients.aws

@@ -27,6 +27,12 @@ from drillkit.faults.context import (
     touched,
     wait,
 )
+from drillkit.faults.displaced import (
+    RUNS_ON_ITS_OWN,
+    foresee_budgets,
+    foresee_room,
+    permissions_of,
+)
 from drillkit.faults.drain import Rules, Sorted, sort_pods
 from drillkit.faults.pod_selection import dependencies, how_many, ordered, said
 from drillkit.journal.book import Planned
@@ -50,8 +56,6 @@ BLOCKED_IS = ("unknown", "violated")
 EVICTED = "evictions that disruption budgets let happen"
 NAMED = 10
 """So many pods a message names."""
-RUNS_ON_ITS_OWN = ("Job",)
-"""Controllers whose pods come to an end by themselves: nobody waits for as many as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,10 @@ class _Victims:
 # -- previews --------------------------------------------------------------------------------------
 
 
-def _prospect(plan: _Victims) -> Prospect:
+def _prospect(kube: KubeClient, plan: _Victims, weakness: bool) -> Prospect:
+    room = foresee_room(kube, plan.names, plan.evict)
+    budgets = foresee_budgets(kube, plan.evict)
+    room_for_all = "the other nodes hold all that is displaced, wherever the scheduler puts it"
     return Prospect(
         targets=(*(NODES.said(name) for name in plan.names), *(said(pod) for pod in plan.evict)),
         effects=(
@@ -85,9 +92,20 @@ def _prospect(plan: _Victims) -> Prospect:
             *needs("list", PODS),
             *needs("list", SERVICES),
             *needs("create", PODS, subresource="eviction"),
+            *permissions_of(plan.evict),
         ),
-        notes=tuple(
-            f"{said(pod)} stays on its node" for found in plan.pods.values() for pod in found.leave
+        # Budgets that block are what a drill is there to find when it says so.
+        problems=(*room.cannot, *(() if weakness else budgets.cannot)),
+        fails=budgets.cannot if weakness else (),
+        notes=(
+            *room.unsure,
+            *(() if room.cannot or room.unsure else (room_for_all,)),
+            *budgets.unsure,
+            *(
+                f"{said(pod)} stays on its node"
+                for found in plan.pods.values()
+                for pod in found.leave
+            ),
         ),
     )
 
@@ -108,7 +126,7 @@ def _preview_drain(
     blocked: str,
     **_: object,
 ) -> Prospect:
-    _weakness(blocked)
+    weakness = _weakness(blocked)
     _one_way(node, node_selector, pod_namespace, pod_selector)
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
 
@@ -117,7 +135,8 @@ def _preview_drain(
             kube, target, node, node_selector, pod_namespace, pod_selector, count, order, seed
         )
 
-    return _prospect(_look(clients.kube, clients.target, choose, rules))
+    plan = _look(clients.kube, clients.target, choose, rules)
+    return _prospect(clients.kube, plan, weakness)
 
 
 def _preview_zone(
@@ -130,16 +149,15 @@ def _preview_zone(
     blocked: str,
     **_: object,
 ) -> Prospect:
-    _weakness(blocked)
+    weakness = _weakness(blocked)
     rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
-    return _prospect(
-        _look(
-            clients.kube,
-            clients.target,
-            lambda kube, target: _of_zone(kube, target, zone),
-            rules,
-        )
+    plan = _look(
+        clients.kube,
+        clients.target,
+        lambda kube, target: _of_zone(kube, target, zone),
+        rules,
     )
+    return _prospect(clients.kube, plan, weakness)
 
 
 def _weakness(blocked: str) -> bool:

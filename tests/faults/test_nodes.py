@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 
 from drillkit.clients.kube.resources import PODS as POD_RESOURCE
 from drillkit.faults.drain import Rules, sort_pods
-from drillkit.faults.nodes import drain_nodes, evacuate_zone
+from drillkit.faults.nodes import _preview_drain, drain_nodes, evacuate_zone
 from drillkit.judge.evidence import judge_evidence
 from drillkit.judge.run_history import At
 from drillkit.model.errors import Refused, StepFailed
+from drillkit.model.prospect import Prospect
 from drillkit.model.verdict import Holds
-from drillkit.sandbox.kube.objects import BUDGETS, NODES, PODS
+from drillkit.sandbox.kube.objects import BUDGETS, DEPLOYMENTS, NODES, PODS, REPLICASETS
 from tests.faults.conftest import Scene
 
 
@@ -241,3 +243,67 @@ def test_each_pod_is_sorted_by_kubectls_rules() -> None:
     needed = sort_pods([_pod("plain")], Rules(), lambda pod: "the drill needs it")
     assert needed.in_the_way == ["the drill needs it"]
     assert POD_RESOURCE.said("plain", "n") == "pod/n/plain"
+
+
+# -- what a plan foresees, and what then happens ---------------------------------------------------
+
+
+def _foreseen(scene: Scene, **arguments: Any) -> Prospect:
+    defaults = {
+        name: each.default for name, each in inspect.signature(drain_nodes).parameters.items()
+    }
+    return _preview_drain(scene.session.clients, **{**defaults, **arguments})
+
+
+def _keep_apart(scene: Scene, replicas: int) -> None:
+    """Let web's pods stand on different nodes, so many of them."""
+    store = scene.cluster.store
+    web = store.get(DEPLOYMENTS, "shop", "web")
+    assert web is not None
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": web["spec"]["selector"]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    spec = {**web["spec"]["template"]["spec"], "affinity": {"podAntiAffinity": required}}
+    template = {**web["spec"]["template"], "spec": spec}
+    changed = {"replicas": replicas, "template": template, "strategy": {"type": "Recreate"}}
+    store.update(DEPLOYMENTS, {**web, "spec": {**web["spec"], **changed}})
+    scene.cluster.advance(120)
+    assert len(scene.pods("web")) == replicas
+    made = {f"replicasets/shop/{each['metadata']['name']}" for each in store.list(REPLICASETS)}
+    scene.changed = {"deployments/shop/web", *(each for each in made if "/web-" in each)}
+    scene.changed |= {"ready pods"} if replicas != 3 else set()
+
+
+def test_a_drain_that_fits_is_foreseen_and_happens(scene: Scene) -> None:
+    _keep_apart(scene, 3)
+    (cache,) = scene.pods("cache")
+    on = {str(each["spec"]["nodeName"]) for each in scene.pods("web")}
+    node = min(on - {cache["spec"]["nodeName"]})
+    foreseen = _foreseen(scene, node=node)
+    assert (foreseen.problems, foreseen.fails) == ((), ())
+    assert "the other nodes hold all that is displaced" in "\n".join(foreseen.notes)
+    assert drain_nodes(node=node)["evicted"]
+
+
+def test_a_drain_that_cannot_be_held_is_foreseen_and_fails(scene: Scene) -> None:
+    _keep_apart(scene, 4)
+    node = _node_of(scene, "web")
+    foreseen = _foreseen(scene, node=node)
+    (why,) = foreseen.problems
+    assert re.search(r"pod/shop/web-\S+ finds no other node: 3 nodes are beside a pod", why)
+    assert _cordoned(scene) == []
+    with pytest.raises(StepFailed, match=r"expected .* ready pods of the workloads"):
+        drain_nodes(node=node, limit="60s")
+
+
+@pytest.mark.parametrize("blocked", ["unknown", "violated"])
+def test_a_budget_that_lets_nobody_go_is_foreseen(scene: Scene, blocked: str) -> None:
+    store, budget = scene.cluster.store, scene.cluster.store.get(BUDGETS, "shop", "web")
+    assert budget is not None
+    store.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 3}})
+    scene.cluster.advance(5)
+    foreseen = _foreseen(scene, node=_node_of(scene, "web"), blocked=blocked)
+    # Who calls it a weakness wants to find it: then it may start.
+    told = foreseen.fails if blocked == "violated" else foreseen.problems
+    assert "poddisruptionbudget/shop/web wants 3 of 3 pods healthy" in told[0]
+    assert len((*foreseen.fails, *foreseen.problems)) == 1
+    scene.changed = {"poddisruptionbudgets/shop/web"}

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from drillkit.sandbox.kube.objects import (
@@ -24,6 +25,12 @@ from drillkit.sandbox.kube.selectors import selects
 
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SIZES = {
+    **{f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+    **{unit: Fraction(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
+    "m": Fraction(1, 1000),
+}
+"""Of quantities; the longer suffixes first."""
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -49,6 +56,28 @@ def safe_hash(value: Any) -> str:
     """Ten characters that stand for JSON data, from the alphabet Kubernetes uses in names."""
     digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
     return "".join(_SAFE[byte % len(_SAFE)] for byte in digest[:10])
+
+
+def quantity(text: Any) -> Fraction:
+    """A quantity such as `250m`, `1Gi` or `2`."""
+    value = str(text)
+    unit = next((unit for unit in _SIZES if value.endswith(unit)), "")
+    return Fraction(value.removesuffix(unit)) * _SIZES.get(unit, 1)
+
+
+def requests_of(pod: Any) -> dict[str, Fraction]:
+    """What the scheduler counts for a pod: its containers together, or its largest init container,
+    and itself.
+    """
+    spec = pod["spec"]
+    found: dict[str, Fraction] = {}
+    for each in spec.get("containers") or []:
+        for key, value in ((each.get("resources") or {}).get("requests") or {}).items():
+            found[key] = found.get(key, Fraction(0)) + quantity(value)
+    for each in spec.get("initContainers") or []:
+        for key, value in ((each.get("resources") or {}).get("requests") or {}).items():
+            found[key] = max(found.get(key, Fraction(0)), quantity(value))
+    return {**found, "pods": Fraction(1)}
 
 
 def matches(selector: Object | None, obj: Object) -> bool:

@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from drillkit.sandbox.cluster.values import (
     controller_of,
     is_active,
     is_finished,
     matches,
+    quantity,
+    requests_of,
     set_condition,
 )
 from drillkit.sandbox.cluster.view import View
@@ -82,7 +85,7 @@ class Scheduler:
 
 def why_not(pod: Object, node: Object, nodes: list[Object], peers: list[Object]) -> str | None:
     """Why a pod cannot run on a node, in the scheduler's words; None if it can."""
-    spec, labels = pod["spec"], node["metadata"].get("labels") or {}
+    spec = pod["spec"]
     tolerations = spec.get("tolerations") or []
     if node["spec"].get("unschedulable") and not tolerates(
         tolerations, {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}
@@ -93,24 +96,61 @@ def why_not(pod: Object, node: Object, nodes: list[Object], peers: list[Object])
             return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
     if not node_is_ready(node):
         return "node(s) were not ready"
-    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+    if not is_chosen(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
-    affinity = spec.get("affinity") or {}
-    required = (affinity.get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
-    if required and not any(term_matches(term, node) for term in required["nodeSelectorTerms"]):
-        return "node(s) didn't match Pod's node affinity/selector"
-    anti = (affinity.get("podAntiAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    ) or []
-    if any(_has_peer(pod, term, node, nodes, peers) for term in anti):
+    here = [peer for peer in peers if peer["spec"]["nodeName"] == node["metadata"]["name"]]
+    if short := _short(pod, node, here):
+        return short
+    if any(_has_peer(pod, term, node, nodes, peers) for term in _anti(pod)):
         return "node(s) didn't match pod anti-affinity rules"
+    if any(
+        _has_peer(peer, term, node, nodes, [_at(pod, peer)])
+        for peer in peers
+        for term in _anti(peer)
+    ):
+        return "node(s) didn't satisfy existing pods anti-affinity rules"
     if any(
         _too_skewed(pod, spread, node, nodes, peers)
         for spread in spec.get("topologySpreadConstraints") or []
     ):
         return "node(s) didn't match pod topology spread constraints"
+    return None
+
+
+def is_chosen(pod: Object, node: Object) -> bool:
+    """Whether the pod's node selector and required node affinity select the node."""
+    labels = node["metadata"].get("labels") or {}
+    wanted = pod["spec"].get("nodeSelector") or {}
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    required = _required(pod, "nodeAffinity")
+    terms = required["nodeSelectorTerms"] if required else []
+    return not required or any(term_matches(term, node) for term in terms)
+
+
+def _required(pod: Object, kind: str) -> Any:
+    affinity = (pod["spec"].get("affinity") or {}).get(kind) or {}
+    return affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+
+
+def _anti(pod: Object) -> list[Object]:
+    return _required(pod, "podAntiAffinity") or []
+
+
+def _at(pod: Object, peer: Object) -> Object:
+    """The pod as if it ran beside a peer."""
+    return {**pod, "spec": {**pod["spec"], "nodeName": peer["spec"]["nodeName"]}}
+
+
+def _short(pod: Object, node: Object, peers: list[Object]) -> str | None:
+    """What of a node's allocatable resources does not suffice."""
+    room = (node.get("status") or {}).get("allocatable") or {}
+    wanted, used = requests_of(pod), Counter[str]()
+    for peer in peers:
+        used.update(requests_of(peer))
+    for key, amount in wanted.items():
+        if used[key] + amount > quantity(room.get(key, 0)):
+            return "Too many pods" if key == "pods" else f"Insufficient {key}"
     return None
 
 
@@ -194,6 +234,12 @@ def _too_skewed(
     here = domain.get(node["metadata"]["name"])
     if here is None:
         return True
+    if spread.get("nodeAffinityPolicy", "Honor") == "Honor":
+        domain = {
+            n["metadata"]["name"]: domain[n["metadata"]["name"]]
+            for n in nodes
+            if n["metadata"]["name"] in domain and is_chosen(pod, n)
+        }
     counts = dict.fromkeys(domain.values(), 0)
     for peer in peers:
         same = peer["metadata"]["namespace"] == pod["metadata"]["namespace"] and not is_terminating(
@@ -202,7 +248,8 @@ def _too_skewed(
         where = domain.get(peer["spec"]["nodeName"])
         if same and where is not None and matches(spread.get("labelSelector"), peer):
             counts[where] += 1
-    return counts[here] + 1 - min(counts.values()) > int(spread["maxSkew"])
+    own = int(matches(spread.get("labelSelector"), pod))
+    return counts[here] + own - min(counts.values()) > int(spread["maxSkew"])
 
 
 def best(pod: Object, nodes: list[Object], peers: list[Object]) -> str:

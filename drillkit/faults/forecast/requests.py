@@ -1,0 +1,96 @@
+"""What pods ask of a node and what nodes have, in thousandths of a unit. Pure.
+
+Source: Kubernetes' documentation, "Resource Management for Pods and Containers", "Sidecar
+Containers" (resource sharing within containers) and "Pod Overhead".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, TypeAlias
+
+from drillkit.clients.kube.resources import Object
+
+Amounts: TypeAlias = dict[str, int]
+"""Thousandths by the name of the resource (`cpu`, `memory`, `pods`, `nvidia.com/gpu`)."""
+
+PODS = "pods"
+_QUANTITY = re.compile(r"^([+-]?[0-9.]+)(?:[eE]([+-]?[0-9]+)|([numkMGTPE]|[KMGTPE]i)?)$")
+_FACTORS = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "": Decimal(1),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
+
+
+def quantity(text: object, rounding: str = ROUND_CEILING) -> int:
+    """A quantity such as `250m` or `1.5Gi` in thousandths. Raises ValueError for anything else."""
+    found = _QUANTITY.match(str(text))
+    if found is None:
+        raise ValueError(f"expected a quantity such as 250m or 1Gi, found {text!r}")
+    factor = Decimal(10) ** int(found[2]) if found[2] else _FACTORS[found[3] or ""]
+    return int((Decimal(found[1]) * factor * 1000).to_integral_value(rounding))
+
+
+def requests_of(pod: Object) -> Amounts:
+    """What the scheduler counts for a pod, itself as one of a node's pods included."""
+    spec = pod.get("spec") or {}
+    running = _sum(_requests(each) for each in spec.get("containers") or ())
+    most: Amounts = {}
+    sidecars: Amounts = {}
+    for each in spec.get("initContainers") or ():
+        own = _requests(each)
+        if each.get("restartPolicy") == "Always":
+            sidecars = _sum((sidecars, own))
+            own = sidecars
+        else:
+            own = _sum((sidecars, own))
+        most = _most(most, own)
+    found = _most(_sum((running, sidecars)), most)
+    found |= _amounts((spec.get("resources") or {}).get("requests"))  # of the pod as a whole
+    found = _sum((found, _amounts(spec.get("overhead"))))
+    return {**{key: value for key, value in found.items() if value}, PODS: 1000}
+
+
+def allocatable(node: Object) -> Amounts:
+    """What a node has for pods."""
+    given = (node.get("status") or {}).get("allocatable") or {}
+    return {key: quantity(value, ROUND_FLOOR) for key, value in given.items()}
+
+
+def host_ports(pod: Object) -> frozenset[tuple[str, int]]:
+    """(protocol, port) that it takes on its node."""
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return frozenset(
+        (str(port.get("protocol") or "TCP"), int(port["hostPort"]))
+        for each in containers
+        for port in each.get("ports") or ()
+        if port.get("hostPort")
+    )
+
+
+def _requests(container: Mapping[str, Any]) -> Amounts:
+    resources = container.get("resources") or {}
+    # The API server fills in what is limited and not requested; older objects may lack it.
+    return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+
+
+def _amounts(given: Mapping[str, Any] | None) -> Amounts:
+    return {key: quantity(value) for key, value in (given or {}).items()}
+
+
+def _sum(parts: Iterable[Amounts]) -> Amounts:
+    found: Amounts = {}
+    for part in parts:
+        for key, value in part.items():
+            found[key] = found.get(key, 0) + value
+    return found
+
+
+def _most(one: Amounts, other: Amounts) -> Amounts:
+    return {key: max(one.get(key, 0), other.get(key, 0)) for key in {**one, **other}}

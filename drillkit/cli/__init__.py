@@ -90,4 +90,6 @@ def _system_said(error: OSError) -> int:
 
 
 def _may_have_begun() -> bool:
-    return bool({"run", "watch", "recover", "sweep", "keep", "canary"} & set(sys.argv[1:3]))
+    return bool(
+        {"run", "gameday", "watch", "recover", "sweep", "keep", "canary"} & set(sys.argv[1:3])
+    )

@@ -18,11 +18,27 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
 
     Without RUN: the one that is running, if there is just one.
     """
+    from drillkit.runner.abort import ask_to_abort, is_cleaning
+    from drillkit.runner.run_start import operator
+
+    folder = running(run, out)
+    if is_cleaning(folder):
+        click.echo(
+            f"{folder.name} is cleaning up already; there is nothing more to stop. It writes its "
+            f"report in {folder}. Ctrl-C at its terminal leaves what is not removed yet to "
+            "`drillkit recover`"
+        )
+        return 0
+    ask_to_abort(folder, operator(), why)
+    click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
+    return 0
+
+
+def running(run: str | None, out: Path | None) -> Path:
+    """The folder of a running drill; without a name, of the only one. Raises UsageError."""
     from drillkit.cli.resolve import reports_folder
     from drillkit.journal.runs import find_run, is_running, open_runs
     from drillkit.model.errors import UsageError
-    from drillkit.runner.abort import ask_to_abort, is_cleaning
-    from drillkit.runner.run_start import operator
 
     if run is None:
         alive = [r for r in open_runs() if is_running(r.folder)]
@@ -40,13 +56,4 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
                 f"run {folder.name} is not running; to clean up after it: drillkit "
                 f"recover {folder.name}"
             )
-    if is_cleaning(folder):
-        click.echo(
-            f"{folder.name} is cleaning up already; there is nothing more to stop. It writes its "
-            f"report in {folder}. Ctrl-C at its terminal leaves what is not removed yet to "
-            "`drillkit recover`"
-        )
-        return 0
-    ask_to_abort(folder, operator(), why)
-    click.echo(f"asked {folder.name} to stop; it cleans up and writes its report in {folder}")
-    return 0
+    return folder

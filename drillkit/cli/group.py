@@ -17,6 +17,12 @@ _PROOF = "Proof"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("drillkit.cli.run:run", _EVERYDAY, "Run a drill or an experiment."),
+    "gameday": (
+        "drillkit.cli.gameday:gameday",
+        _EVERYDAY,
+        "Run a drill with people: held before each step, with a debrief.",
+    ),
+    "say": ("drillkit.cli.gameday:say", _EVERYDAY, "Take part in a running game day."),
     "plan": ("drillkit.cli.plan:plan", _EVERYDAY, "Show what a drill would do; touch nothing."),
     "approve": (
         "drillkit.cli.approve:approve",

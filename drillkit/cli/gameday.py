@@ -1,0 +1,185 @@
+"""`gameday`: a drill with people in it; `say`: take part from another terminal."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drillkit.cli.options import OUT, with_shared
+
+if TYPE_CHECKING:
+    from drillkit.model.drill import Drill
+    from drillkit.runner.execute import Finished, Request
+
+
+@click.command()
+@with_shared
+@OUT
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="Who takes part: facilitator, operator, scribe, safety, observer.",
+)
+@click.option("--as", "me", metavar="NAME", help="Who types here. Default: the facilitator.")
+@click.option("--recover", "recover_first", is_flag=True, help="First clean up earlier runs.")
+def gameday(
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    out: Path | None,
+    yes: bool,
+    roles: tuple[str, ...],
+    me: str | None,
+    recover_first: bool,
+) -> int:
+    """Run a drill with people: each step is announced and held until somebody says go; they do by
+    hand what is to be done by hand, note, mark, and debrief.
+
+    From other terminals: `drillkit say`, and `drillkit abort` to stop it.
+    """
+    from drillkit.cli import resolve
+    from drillkit.cli.run import _announce, _leftovers
+    from drillkit.cli.summary import tell
+    from drillkit.clients.prestart import prestarted
+
+    asked = resolve.ask(name, sets, var_files, target, need=True)
+    given = _given(roles)
+    _announce(asked)
+    with prestarted() as process, resolve.standing_target(asked) as (standing, pid):
+        if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
+            process.close()
+            process = None
+        names = resolve.new_run(asked.parsed.name)
+        drill = asked.parsed.resolve(asked.sets, standing, names)
+        present = _participants(drill, given, me)
+        resolve.confirm(drill, standing, yes=yes)
+        _leftovers(standing, recover_first)
+        request = replace(
+            resolve.request_of(asked, drill, standing, names, out),
+            trigger="game day",
+            launched_pid=pid,
+            prestarted=process,
+            attended=True,
+            participants=present,
+        )
+        if standing.approvals:
+            from drillkit.cli.approve import admitted
+
+            request = admitted(None, asked, request)
+        if problems := _prerequisites(request):
+            from drillkit.model.errors import Refused
+
+            raise Refused("; ".join(problems))
+        finished = _play(request, me or present[0][0])
+    return tell(finished, as_json=False)
+
+
+def _given(roles: tuple[str, ...]) -> list[tuple[str, str]]:
+    from drillkit.model.drill import ROLES
+    from drillkit.model.errors import UsageError
+
+    found = []
+    for text in roles:
+        role, _, name = text.partition("=")
+        if role not in ROLES or not name.strip():
+            raise UsageError(
+                f"expected --role ROLE=NAME with one of {', '.join(ROLES)}, found `{text}`"
+            )
+        found.append((name.strip(), role))
+    return found
+
+
+def _participants(
+    drill: Drill, given: list[tuple[str, str]], me: str | None
+) -> tuple[tuple[str, str], ...]:
+    """(name, role) of everybody, the facilitator first: from the drill, `--role`, or asked."""
+    from drillkit.runner.run_start import operator
+
+    roles = drill.gameday.roles if drill.gameday is not None else {}
+    found = [(name, role) for role, names in roles.items() for name in names] + given
+    if not any(role == "facilitator" for _, role in found):
+        facilitator = me or operator()
+        if me is None and sys.stdin.isatty():
+            facilitator = click.prompt("Who is the facilitator?", default=facilitator, err=True)
+        found.insert(0, (facilitator, "facilitator"))
+    found.sort(key=lambda pair: pair[1] != "facilitator")
+    return tuple(dict.fromkeys(found))
+
+
+def _prerequisites(request: Request) -> tuple[str, ...]:
+    """Look at what must be there, and tell; what is missing."""
+    from drillkit.model.units import format_duration
+    from drillkit.runner.dry_run import dry_run
+
+    found = dry_run(request)
+    drill = request.drill
+    for name, role in request.participants:
+        click.echo(f"  {role:12} {name}", err=True)
+    for text in drill.gameday.expectations if drill.gameday is not None else ():
+        click.echo(f"  {'expected':12} {text}", err=True)
+    click.echo(f"  {'plan':12} {len(found.plan.steps)} steps looked at", err=True)
+    for decision in found.decisions:
+        click.echo(f"  {'guard':12} {decision.guard}: {decision.holds}", err=True)
+    for note in dict.fromkeys(note for item in found.plan.steps for note in item.prospect.notes):
+        click.echo(f"  {'note':12} {note}", err=True)
+    for why in found.plan.fails:
+        click.echo(f"  {'would fail':12} {why}", err=True)
+    if drill.gameday is not None:
+        click.echo(f"  {'ends':12} after {format_duration(drill.gameday.limit)} at most", err=True)
+    how = f"`stop` here, Ctrl-C, or `drillkit abort {request.names.id}` anywhere"
+    click.echo(f"  {'to stop':12} {how}", err=True)
+    click.echo(f"  {'to join':12} `drillkit say` in another terminal", err=True)
+    return found.problems
+
+
+def _play(request: Request, me: str) -> Finished:
+    from drillkit.cli.console import Console, screen
+    from drillkit.cli.run import _enter, _prepare_report
+    from drillkit.runner.execute import execute
+
+    console = Console(request.drill, me, screen())
+    try:
+        return execute(
+            replace(
+                request,
+                watch=console,
+                people=console.join,
+                ahead=_prepare_report,
+                enter=_enter,
+            )
+        )
+    finally:
+        console.close()
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORDS...")
+@click.option("--run", "run", metavar="RUN", help="Which run. Default: the one that is running.")
+@click.option("--as", "me", metavar="NAME", help="Who says it. Default: you.")
+@OUT
+def say(words: tuple[str, ...], run: str | None, me: str | None, out: Path | None) -> int:
+    """Take part in a running drill: decide, note, mark.
+
+    \b
+    go · skip WHY · repeat · abort      at a hold
+    done [WHAT] · fail WHY              what is done by hand
+    note TEXT · mark detected           any time; acknowledged, mitigated, resolved
+    expect TEXT · yes N · no N · action TEXT [@OWNER] [DATE] · join NAME ROLE · stop
+    """
+    from drillkit.cli.abort import running
+    from drillkit.cli.phrases import request_of
+    from drillkit.journal.asking import ask
+    from drillkit.runner.run_start import operator
+
+    folder = running(run, out)
+    n = ask(folder, request_of(" ".join(words), me or operator()))
+    click.echo(f"{folder.name}: {words[0]}" + (f" (record {n})" if n else ""))
+    return 0

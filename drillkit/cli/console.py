@@ -285,32 +285,43 @@ class Console:
         self._prompt()
 
     def _obey(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        if self._debrief is not None and word != "stop":
-            for request in self._debrief.take(line, self._me):
+        if self._debrief is not None:
+            # There is nothing left to stop but the talk.
+            over = line in ("stop", "ready")
+            talk = [Ready(by=self._me)] if over else self._debrief.take(line, self._me)
+            for request in talk:
                 self._ask(request)
             return
+        word, _, rest = line.partition(" ")
         sure, self._sure = self._sure, False
         if word in ("stop", "abort"):
-            if not sure:
-                self._sure = True
-                self._say(f"  stop {self._drill.drill} and undo everything? Once more: {word}")
-                return
-            self._ask(Stop(by=self._me, why=rest))
+            self._stop(word, rest, sure=sure)
+        elif word in ("help", "?", "who", "status"):
+            self._tell(word)
         elif word == "as" and rest:
             self._me = rest.strip()
             self._say(f"  from now on {self._me} speaks")
-        elif word in ("help", "?"):
-            for each in HELP.splitlines():
-                self._say(f"  {each}")
-        elif word == "who":
-            for name, role in self._view.participants.items():
-                self._say(f"  {role:12} {name}")
-        elif word == "status":
-            self._status()
         elif line:
             hold = self._view.hold
             self._ask(request_of(line, self._me, hold.n if hold is not None else None))
+
+    def _stop(self, word: str, why: str, *, sure: bool) -> None:
+        if sure:
+            self._ask(Stop(by=self._me, why=why))
+            return
+        self._sure = True
+        self._say(f"  stop {self._drill.drill} and undo everything? Once more: {word}")
+
+    def _tell(self, word: str) -> None:
+        if word == "who":
+            lines = [f"{role:12} {name}" for name, role in self._view.participants.items()]
+        elif word == "status":
+            self._status()
+            return
+        else:
+            lines = [*HELP.splitlines(), "here        as NAME · who · status · help"]
+        for line in lines:
+            self._say(f"  {line}")
 
     def _status(self) -> None:
         for each in self._view.expectations.values():

@@ -50,6 +50,7 @@ SECTIONS = {
     "steady": "Steady state",
     "steps": "Steps",
     "users": "What users felt",
+    "people": "Who took part, and what they decided",
     "effects": "What was done and undone",
     "observed": "What else was observed",
     "audit": "What auditors ask",
@@ -275,6 +276,7 @@ def _contents(names: Mapping[str, Any]) -> list[tuple[str, str]]:
     observed = ("measures", "points", "comparisons", "alerts", "readings", "notes")
     there = {
         "steady": bool(names["steady"]),
+        "people": names["s"].people.any,
         "observed": any(names[each] for each in observed),
         "attachments": bool(names["attachments"]),
     }

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from drillkit.judge.people import PeopleView, people_of
 from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
 from drillkit.model.codec import to_data
 from drillkit.model.evidence import Evidence, Mark
@@ -95,6 +96,8 @@ class Story:
     began_there: str
     ended_there: str
     length_s: float
+    people: PeopleView
+    """Who took part, and what they said and decided."""
     begin: float
     """Where the run's monotonic axis begins."""
     begin_at: float
@@ -135,6 +138,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         began_there=_there(first.at, zone),
         ended_there=_there(end_at, zone),
         length_s=length_s,
+        people=people_of(history),
         begin=first.mono,
         begin_at=first.at,
         records=len(history),

@@ -276,7 +276,7 @@ class Session:
                 now = _looked(look, entry)
                 changed, seen = differences(seen, now), now
                 opened = HoldOpened(
-                    next=(*now.effects, *now.notes),
+                    next=now.effects,
                     after=after,
                     changed=changed,
                     limit_s=limit_s,
@@ -327,8 +327,8 @@ class Session:
         self, about: Literal["manual", "undo"], step: str, text: str, deadline: Deadline
     ) -> Answer:
         """See `AskPeople`. What is to be put back is waited for behind a closed fence, too."""
-        n = self._journal.append(QuestionAsked(about, text), step=step)
-        with self._changed:
+        with self._changed:  # whoever reads the question can answer it at once
+            n = self._journal.append(QuestionAsked(about, text), step=step)
             self._questions[n] = (step, None)
             try:
                 while (answer := self._questions[n][1]) is None:

@@ -16,6 +16,7 @@ TOPICS = (
     "slos",
     "reports",
     "evidence",
+    "gameday",
     "unattended",
     "extending",
     "architecture",

@@ -19,7 +19,7 @@ from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.verdict import Holds
 
-FORMAT = 1
+FORMAT = 2
 
 Stamp: TypeAlias = tuple[int, int]
 """Size in bytes and time of change in nanoseconds of a journal."""
@@ -72,6 +72,7 @@ def _encoded(summary: RunSummary) -> list[Any]:
             step.outcome,
             step.system,
             {name: [m.value_s, m.bound_s] for name, m in step.measured.items()},
+            step.region,
         ]
         for step in summary.steps
     ]
@@ -97,8 +98,9 @@ def _decoded(data: list[Any]) -> RunSummary:
                 outcome,
                 system,
                 {key: Measured(*numbers) for key, numbers in measured.items()},
+                region,
             )
-            for name, uses, step_holds, outcome, system, measured in steps
+            for name, uses, step_holds, outcome, system, measured, region in steps
         ),
         **plain,
     )

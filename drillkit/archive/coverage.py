@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drillkit.archive.summary import RunSummary, StepSummary
@@ -23,6 +23,8 @@ class Covered:
     """That restore."""
     last: RunSummary
     """The last run that tried."""
+    regions: tuple[str, ...] = ()
+    """Every region that a restore of it held in, the latest proof last."""
 
     @property
     def since_failed(self) -> bool:
@@ -51,6 +53,12 @@ def coverage(runs: Sequence[RunSummary]) -> tuple[Covered, ...]:
                 latest[0] if latest else None,
                 latest[1] if latest else None,
                 several[-1][0],
+                _regions(step for _, step in proven),
             )
         )
     return tuple(found)
+
+
+def _regions(steps: Iterable[StepSummary]) -> tuple[str, ...]:
+    names = [step.region for step in steps if step.region]
+    return tuple(reversed(dict.fromkeys(reversed(names))))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.records import History, RunOpened
 from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
 
@@ -46,6 +46,8 @@ class StepSummary:
     """What it restored, such as `microservices-dev-db`; '' where it restores nothing."""
     measured: Mapping[str, Measured]
     """By the keys of `MEASURES`."""
+    region: str = ""
+    """Where it restored to; '' where it restores nothing, or nothing names a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +95,14 @@ class RunSummary:
                 yield step.name, name, measured
 
 
-def summarize(history: History) -> RunSummary | None:
-    """What a run came to; None: it ended before it opened, so there is nothing to tell."""
+def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | None:
+    """What a run came to; None: it ended before it opened, so there is nothing to tell. `verdict`:
+    its own, where it is known already.
+    """
     opened = next((r for r in history if isinstance(r.entry, RunOpened)), None)
     if opened is None or not isinstance(opened.entry, RunOpened):
         return None
-    entry, verdict = opened.entry, judge(history)
+    entry, verdict = opened.entry, verdict or judge(history)
     return RunSummary(
         run=entry.run,
         drill=entry.drill_name,
@@ -115,7 +119,7 @@ def summarize(history: History) -> RunSummary | None:
         outage_s=_outage_s(verdict),
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
-        steps=tuple(_steps(verdict, entry.drill)),
+        steps=tuple(_steps(verdict, entry.drill, entry.target)),
         findings=tuple(dict.fromkeys(title(finding.about) for finding in verdict.findings)),
     )
 
@@ -129,7 +133,7 @@ def _outage_s(verdict: Verdict) -> float:
     return round(sum(outage.most_s for sli in during for outage in sli.outages), 3)
 
 
-def _steps(verdict: Verdict, drill: Drill | None) -> Iterator[StepSummary]:
+def _steps(verdict: Verdict, drill: Drill | None, target: Target | None) -> Iterator[StepSummary]:
     declared = {step.name: step for step in _declared(drill)}
     for judged in verdict.steps:
         step = declared.get(judged.name)
@@ -140,7 +144,15 @@ def _steps(verdict: Verdict, drill: Drill | None) -> Iterator[StepSummary]:
             judged.outcome,
             restored_system(step) if step else "",
             dict(_measured(judged, step)),
+            _region(step, target) if step and restored_system(step) else "",
         )
+
+
+def _region(step: Step, target: Target | None) -> str:
+    if target is None or target.aws is None:
+        return ""
+    elsewhere = step.uses == "rds.cross-region-restore"
+    return (target.aws.dr_region or "") if elsewhere else target.aws.region
 
 
 def _declared(drill: Drill | None) -> Iterator[Step]:

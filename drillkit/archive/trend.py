@@ -44,6 +44,8 @@ class Series:
     @property
     def name(self) -> str:
         """For people: `RTO of database`."""
+        if not self.step:
+            return "outages in all"
         return f"{MEASURES[self.measure]} of {self.step}"
 
 
@@ -66,15 +68,29 @@ class Change:
         return self.after_s > self.before_s
 
 
+OUTAGES = "outages"
+"""A run's own measure: how long users were not served, all outages of it together."""
+
+
 def series_of(runs: Sequence[RunSummary]) -> tuple[Series, ...]:
-    """Every measure of every step, oldest run first."""
+    """Every measure of every step, and the outages of drills that had any; oldest run first."""
     found: dict[tuple[str, str, str, str], list[Point]] = {}
     for run in runs:
         for step, measure, number in run.measures():
             key = run.drill, run.target, step, measure
             point = Point(run.run, run.started, number.value_s, number.bound_s)
             found.setdefault(key, []).append(point)
+    found |= _outages(runs)
     return tuple(Series(*key, tuple(points)) for key, points in sorted(found.items()))
+
+
+def _outages(runs: Sequence[RunSummary]) -> dict[tuple[str, str, str, str], list[Point]]:
+    found: dict[tuple[str, str, str, str], list[Point]] = {}
+    for run in runs:
+        if not run.refused:
+            key = run.drill, run.target, "", OUTAGES
+            found.setdefault(key, []).append(Point(run.run, run.started, run.outage_s, None))
+    return {k: points for k, points in found.items() if any(each.value_s for each in points)}
 
 
 def change_in(series: Series, alpha: float = ALPHA) -> Change | None:

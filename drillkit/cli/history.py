@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drillkit.archive.scan import Archive
     from drillkit.archive.summary import RunSummary
     from drillkit.archive.trend import Change, Series
+    from drillkit.report.index_page import DueRow
 
 _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
 _COLUMNS = (
@@ -70,13 +71,14 @@ def history(
         raise UsageError("--html, --json, --csv and --quarter are different answers: choose one")
     reports = reports_folder(out)
     begin, end = _quarter(quarter) if quarter else (_since(since), float("inf"))
-    archive = scan(reports, _judging).chosen(drill=drill, target=target, since=begin, until=end)
+    everything = scan(reports, _judging)
+    archive = everything.chosen(drill=drill, target=target, since=begin, until=end)
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
     if as_html:
         from drillkit.report.index_page import write_index
 
-        click.echo(f"wrote {write_index(reports, archive)}")
+        click.echo(f"wrote {write_index(reports, archive, _due(everything.runs, drill, target))}")
     elif quarter:
         from drillkit.report.summary_page import summary
 
@@ -86,7 +88,7 @@ def history(
     elif as_csv:
         _print_csv(archive)
     else:
-        _print(archive, reports)
+        _print(archive, reports, _due(everything.runs, drill, target))
     return 0
 
 
@@ -107,6 +109,31 @@ def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
     else:
         _print_compared(found)
     return 0
+
+
+def _due(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow]:
+    """When the project's drills are due again, by all runs; what cannot be read is told, and left
+    out.
+    """
+    from drillkit.cli.due import rehearsals
+    from drillkit.report.index_page import DueRow
+    from drillkit.spec import find_roots
+
+    rows, unread = rehearsals(find_roots(), runs, datetime.now(UTC))
+    for text in unread:
+        click.secho(text, err=True, fg="red")
+    return [
+        DueRow(
+            row.drill,
+            row.target,
+            str(row.cadence),
+            row.last,
+            row.next.timestamp() if row.next else None,
+            row.overdue,
+        )
+        for row in rows
+        if drill in ("", row.drill) and target in ("", row.target)
+    ]
 
 
 def _summary(name: str, out: Path | None) -> RunSummary:
@@ -182,6 +209,7 @@ def _print_json(archive: Archive) -> None:
                 "system": each.system,
                 "target": each.target,
                 "tried": each.tried,
+                "regions": list(each.regions),
                 "proven": each.proven.run if each.proven else None,
                 "last": each.last.run,
             }
@@ -215,7 +243,7 @@ def _print_csv(archive: Archive) -> None:
             rows.writerow([*head, run.emulated, *number])
 
 
-def _print(archive: Archive, reports: Path) -> None:
+def _print(archive: Archive, reports: Path, due: Sequence[DueRow]) -> None:
     from drillkit.archive.coverage import coverage
     from drillkit.archive.follow_up import follow
     from drillkit.archive.trend import change_in, series_of
@@ -227,6 +255,7 @@ def _print(archive: Archive, reports: Path) -> None:
     series = series_of(archive.runs)
     _print_series(series, [change_in(each) for each in series])
     _print_coverage(coverage(archive.runs))
+    _print_overdue(due)
     _print_findings(follow(archive.runs))
 
 
@@ -294,12 +323,22 @@ def _print_coverage(several: Sequence[Covered]) -> None:
             for name in ("rto", "rpo")
             if name in each.step.measured
         )
-        region = f" in {each.proven.region}" if each.proven.region else ""
+        region = f" in {', '.join(each.regions)}" if each.regions else ""
         failed = f"; the last try, {_date(each.last.started)}, did not hold"
         click.echo(
             f"  {each.system} on {each.target}{region}: {_date(each.proven.started)} {numbers}"
             f"{failed if each.since_failed else ''}"
         )
+
+
+def _print_overdue(due: Sequence[DueRow]) -> None:
+    late = [row for row in due if row.overdue]
+    if late:
+        click.secho("\noverdue", bold=True)
+    for row in late:
+        since = f"since {_date(row.next)}" if row.next else "never rehearsed where it counts"
+        place = f" on {row.target}" if row.target else ""
+        click.secho(f"  {row.drill}{place}: {since} ({row.cadence})", fg="red")
 
 
 def _print_findings(several: Sequence[Followed]) -> None:

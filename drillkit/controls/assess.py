@@ -93,6 +93,21 @@ def assess(
     return Matrix(framework, period, controls, tuple(counted), tuple(excluded))
 
 
+def shown_by(framework: Framework, run: RunSummary) -> tuple[tuple[Control, tuple[Need, ...]], ...]:
+    """What one run by itself shows of each control, controls without any left out; nothing where
+    the run does not count. What needs several runs (cadence, following up) is not told.
+    """
+    if _why_not(run):
+        return ()
+    found = []
+    for control in framework.controls:
+        needs = (need for need in control.needs if need not in ("cadence", "followed-up"))
+        shown = tuple(need for need in needs if _LOOKS[need]((run,)).shown != "not")
+        if shown:
+            found.append((control, shown))
+    return tuple(found)
+
+
 def _why_not(run: RunSummary) -> str:
     if run.emulated:
         return "its target was emulated"

@@ -8,13 +8,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from drillkit.archive.summary import summarize
 from drillkit.archive.systems import restored_system
+from drillkit.controls.assess import shown_by
+from drillkit.controls.framework import framework, shipped
 from drillkit.judge.findings import audit_of
 from drillkit.judge.run_history import RunRead
 from drillkit.model.audit import Audit
 from drillkit.model.draw import moment, position
 from drillkit.model.drill import Drill, Group, Objectives, Step
 from drillkit.model.evidence import Backup, Check, Note, RecoveryPoint
+from drillkit.model.records import History
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.report.scoreboard import made_and_gone
@@ -68,6 +72,24 @@ def answers(run: RunRead, verdict: Verdict) -> tuple[Answer, ...]:
             ),
         ),
     )
+
+
+def supported(history: History, verdict: Verdict) -> Answer:
+    """Controls that the run, once it is signed, may be counted for. Never that one is met: that
+    takes a period, and an auditor.
+    """
+    run = summarize(history, verdict)
+    if run is None or run.emulated:
+        return Answer("Controls it supports", (), "none: what is not real counts for none")
+    said = []
+    for name in shipped():
+        shown = shown_by(framework(name), run)
+        parts = [f"{control.id} ({', '.join(needs)})" for control, needs in shown]
+        if parts:
+            said.append(f"{name}: {', '.join(parts)}")
+    if said:
+        said.append("over a period: `drillkit controls`")
+    return Answer("Controls it supports", tuple(said), "none: it shows nothing that one asks")
 
 
 def _one(text: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -30,16 +31,30 @@ _POINTS = 60
 """Of a line, the last ones."""
 
 
-def write_index(reports: Path, archive: Archive) -> Path:
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """When one drill is to be rehearsed again on one target."""
+
+    drill: str
+    target: str
+    cadence: str
+    last: RunSummary | None
+    """The last run that counts."""
+    next: float | None
+    """Seconds since the epoch; None: it was never rehearsed."""
+    overdue: bool
+
+
+def write_index(reports: Path, archive: Archive, due: Sequence[DueRow] = ()) -> Path:
     """Write the page into the folder of reports and give its path. Raises OSError."""
     path = reports / INDEX
     make_folder(reports)
-    write_file(path, index(archive).encode(errors="backslashreplace"))
+    write_file(path, index(archive, due).encode(errors="backslashreplace"))
     return path
 
 
-def index(archive: Archive) -> str:
-    """The page."""
+def index(archive: Archive, due: Sequence[DueRow] = ()) -> str:
+    """The page. `due`: of the project's drills that promise how often they are rehearsed."""
     runs = archive.runs
     series = series_of(runs)
     return (
@@ -54,6 +69,7 @@ def index(archive: Archive) -> str:
             coverage=coverage(runs),
             series=[(each, change_in(each), _line(each)) for each in series],
             least=LEAST_RUNS,
+            due=sorted(due, key=lambda row: (not row.overdue, row.next or 0.0, row.drill)),
             findings=follow(runs)[:FINDINGS],
         )
     )

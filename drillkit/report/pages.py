@@ -364,7 +364,8 @@ def postmortem(story: Story, verdict: Verdict) -> str:
 
 
 def _is_timed(step: StepVerdict) -> bool:
-    times = (step.rto_s, step.rpo_s, step.recovery_s, step.detect_s)
+    recovered = (step.rto_s, step.rpo_s, step.recovery_s)
+    times = (*recovered, step.detect_s, step.acknowledge_s, step.mitigate_s)
     return any(each is not None for each in times)
 
 

@@ -21,7 +21,7 @@ from drillkit.model.evidence import Evidence, Mark
 from drillkit.model.records import History, RunOpened, RunRecovered
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
-from drillkit.report.auditor import Answer, answers
+from drillkit.report.auditor import Answer, answers, supported
 from drillkit.report.scoreboard import SystemRow, scoreboard
 from drillkit.report.series import Series, series_of
 from drillkit.report.timeline import Moment, moments
@@ -147,7 +147,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         lanes=_lanes(run, verdict, first.mono),
         events=_events(run, verdict, first.mono),
         board=scoreboard(history, run, verdict),
-        audit=answers(run, verdict),
+        audit=(*answers(run, verdict), supported(history, verdict)),
         moments=moments(history, run, verdict, zone),
         series=series_of(history, run, verdict, first.mono, length_s),
         evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),

@@ -5,7 +5,7 @@ how they were measured, what users lost, and what became of the effects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from drillkit.archive.systems import System, SystemKind, system_of
@@ -164,6 +164,33 @@ def _times(step: StepVerdict, seen: StepRun, *, several: bool) -> Iterator[Figur
         judged = _judged(step, "recovery")
         note = judged.note if judged else f"from {loss} to the workload whole and users served"
         yield _figure(step, "recovery", step.recovery_s, objectives.recovery, note, name)
+    yield from _reactions(step, objectives, name)
+
+
+def _reactions(step: StepVerdict, objectives: Objectives, name: str) -> Iterator[Figure]:
+    """How long it took until it was noticed, until somebody had it, until its effect was gone."""
+    detect = objectives.detect.within if objectives.detect else None
+    times: tuple[tuple[ObjectiveName, str, str, float | None, timedelta | None], ...] = (
+        ("detect", "detected", "detection", step.detect_s, detect),
+        (
+            "acknowledge",
+            "acknowledged",
+            "acknowledgement",
+            step.acknowledge_s,
+            objectives.acknowledge,
+        ),
+        ("mitigate", "mitigated", "mitigation", step.mitigate_s, objectives.mitigate),
+    )
+    for objective, done, noun, value_s, limit in times:
+        if value_s is None and limit is None:
+            continue
+        figure = _figure(step, objective, value_s, limit, "from the disruption", name)
+        value = figure.value
+        if value_s is not None:
+            value = f"{done} in {value}"
+        elif value in ("not measured", "not reached"):
+            value = f"{noun} {value}"
+        yield replace(figure, value=value)
 
 
 def _points(step: StepVerdict, seen: StepRun, *, several: bool) -> Iterator[Figure]:

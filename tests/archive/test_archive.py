@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from drillkit.archive import cache
 from drillkit.archive.compare import compare
 from drillkit.archive.coverage import coverage
 from drillkit.archive.scan import Archive, scan
-from drillkit.archive.trend import change_in, pettitt, series_of, sparkline
+from drillkit.archive.trend import OUTAGES, change_in, pettitt, series_of, sparkline
 from drillkit.model.verdict import Holds
-from drillkit.report.index_page import index
+from drillkit.report.index_page import DueRow, index
 from drillkit.report.summary_page import summary as quarter_page
-from tests.archive.conftest import summary
+from tests.archive.conftest import DAY_S, summary
 from tests.conftest import CommandLine
 
 
@@ -146,6 +147,55 @@ def test_a_system_is_covered_by_its_last_restore_that_held_on_a_real_target() ->
     assert prod.proven == runs[0]
     assert prod.since_failed
     assert prod.tried == 2
+
+
+def test_a_system_is_covered_in_each_region_that_a_restore_of_it_held_in() -> None:
+    (step,) = summary(0).steps
+    there = replace(step, region="eu-west-1", uses="rds.cross-region-restore")
+    here = replace(step, region="eu-central-1")
+    lost = replace(step, region="us-east-1", holds=Holds.VIOLATED)
+    runs = [summary(0, steps=(here,)), summary(1, steps=(there,)), summary(2, steps=(here, lost))]
+    (found,) = coverage(runs)
+    assert found.regions == ("eu-west-1", "eu-central-1")
+    assert "<td>eu-west-1, eu-central-1</td>" in index(Archive(tuple(runs)))
+
+
+def test_outages_are_a_series_where_there_were_any() -> None:
+    quiet = [summary(n) for n in range(3)]
+    assert not [s for s in series_of(quiet) if s.measure == OUTAGES]
+    (found,) = [s for s in series_of([*quiet, summary(4, outage_s=90.0)]) if s.measure == OUTAGES]
+    assert [point.value_s for point in found.points] == [0.0, 0.0, 0.0, 90.0]
+    assert found.name == "outages in all"
+
+
+def test_what_is_overdue_stands_first_on_the_page_and_when_the_rest_is_due() -> None:
+    run = summary(0)
+    rows = [
+        DueRow("soon", "prod", "weekly", run, run.started + 7 * DAY_S, False),
+        DueRow("late", "prod", "monthly", run, run.started + DAY_S, True),
+        DueRow("never", "", "daily", None, None, True),
+    ]
+    page = index(Archive((run,)), rows)
+    assert "overdue since 2027-01-02" in page
+    places = [page.index(f'<th scope="row">{name}</th>') for name in ("never", "late", "soon")]
+    assert places == sorted(places)
+    assert 'id="due"' not in index(Archive((run,)))
+
+
+def test_what_the_project_owes_is_told_by_all_runs_and_not_by_those_chosen(
+    drillkit: CommandLine, reports: Path
+) -> None:
+    (drillkit.folder / "drillkit.yaml").write_text("")
+    (drillkit.folder / "drills").mkdir(exist_ok=True)
+    text = "drill: owed\nowner: a@b.c\ncadence: monthly\nsteps: [{uses: wait, with: {for: 1s}}]\n"
+    (drillkit.folder / "drills" / "owed.yaml").write_text(text)
+    told = drillkit("history", "--out", str(reports))
+    assert "owed: never rehearsed where it counts (monthly)" in told.out
+    assert drillkit("history", "--html", "--out", str(reports)).code == 0
+    assert ">owed</th>" in (reports / "index.html").read_text()
+    other = drillkit("history", "--drill", "other", "--html", "--out", str(reports))
+    assert other.code == 0
+    assert ">owed</th>" not in (reports / "index.html").read_text()
 
 
 def test_a_skipped_restore_was_not_tried() -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from drillkit.controls.framework import shipped
 from drillkit.judge import judge
 from drillkit.judge.run_history import read_run
 from drillkit.model.codec import to_data
 from drillkit.model.draw import moment, position
-from drillkit.model.evidence import Backup
+from drillkit.model.evidence import Backup, Check
 from drillkit.report import render
-from drillkit.report.auditor import answers
-from tests.golden.stories import history_of, opened
+from drillkit.report.auditor import answers, supported
+from tests.golden.stories import PROD, ended, history_of, opened
 from tests.judge.histories import HYPOTHESIS, KILL, drill, pod_delete
 
 
@@ -167,15 +168,35 @@ def test_a_finding_has_its_severity_and_the_date_and_ticket_that_the_drill_gives
     tape = pod_delete(of, bad=[(21.0, 31.0)])
     verdict = judge(tape.history())
     broken = next(f for f in verdict.findings if str(f.about) == "during/web/bad")
-    ended = verdict.ended.date() if verdict.ended else date.min
+    last = verdict.ended.date() if verdict.ended else date.min
     assert (broken.severity, broken.ticket) == ("high", "OPS-12")
     assert broken.due is not None
-    assert (broken.due - ended).days == 14
+    assert (broken.due - last).days == 14
     assert to_data(broken)["ticket"] == "OPS-12"
     others = [f for f in verdict.findings if f.holds == "unknown"]
-    assert all(f.severity == "medium" and f.due and (f.due - ended).days == 90 for f in others)
+    assert all(f.severity == "medium" and f.due and (f.due - last).days == 90 for f in others)
 
 
 def test_an_action_item_keeps_the_date_that_a_person_gave_it() -> None:
     item = judge(history_of("restore")).findings[-1]
     assert (item.severity, str(item.due)) == ("low", "2027-01-29")
+
+
+def test_a_run_names_the_controls_that_it_supports_and_one_on_a_sandbox_none() -> None:
+    uses = "rds.snapshot-restore"
+    given = {"with": {"source": "orders-db"}, "objectives": {"rto": "1h"}}
+    of = drill(steps=[{"name": "db", "uses": uses, **given}])
+    tape = opened(of, PROD).phase("steps", 1, 90)
+    tape.add(1, "step.started", on="db", uses=uses, disturbs="none", group="")
+    tape.add(90, "step.ended", on="db", outcome="ok", why="").mark(
+        "db", disrupted=2, restored=60, verified=80
+    )
+    tape.see(79, Check("rows of orders", "restored-data", 1, ">=", 812), step="db")
+    history = ended(tape, 91).history()
+    found = supported(history, judge(history))
+    said = dict(text.split(": ", 1) for text in found.said)
+    assert set(shipped()) - set(said) == {"pci"}, "which asks for a cadence"
+    assert "A1.3 (restore, objectives)" in said["soc2"]
+    for story in ("met", "refused", "dirty"):
+        history = history_of(story)
+        assert supported(history, judge(history)).said == ()

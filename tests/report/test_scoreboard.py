@@ -125,3 +125,15 @@ def test_times_are_told_in_the_zone_of_the_drill_too() -> None:
     assert "2027-01-15 08:00:00 UTC (2027-01-15 09:00:00 CET Europe/Berlin)" in page
     assert "- 08:16:40 / 09:16:40 (+16:40.0) database: restored" in page
     assert "Europe" not in render(history_of("met"), judge(history_of("met")), "hash")["report.md"]
+
+
+def test_how_fast_people_noticed_and_acted_stands_beside_how_fast_it_recovered() -> None:
+    wanted = {"recovery": "2m", "detect": {"alert": "Down", "within": "1m"}, "mitigate": "5m"}
+    of = drill(steps=[{"name": "kill", "uses": "chaostoolkit", "objectives": wanted}])
+    tape = Tape(of).phase("steps", 1, 90).step("kill", 1, 90)
+    tape.mark("kill", disrupted=2, acknowledged=20, mitigated=62, recovered=70)
+    row = next(iter(board(tape.closed(91).history()).values()))
+    said = {figure.value: figure.objective for figure in row.rto}
+    assert said["acknowledged in 18 s"] == ""
+    assert said["mitigated in 1 min"] == "5 min"
+    assert said["detection not measured"] == "1 min"

@@ -44,6 +44,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _EVERYDAY,
         "Stop a running drill; it cleans up and reports.",
     ),
+    "block": (
+        "drillkit.cli.block:block",
+        _PLACES,
+        "Nobody starts anything on a target; a drill that runs there stops.",
+    ),
+    "unblock": ("drillkit.cli.block:unblock", _PLACES, "Drills may start there again."),
     "recover": ("drillkit.cli.recover:recover", _EVERYDAY, "Clean up after runs that could not."),
     "settle": (
         "drillkit.cli.settle:settle",
@@ -69,6 +75,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "drillkit.cli.history:history",
         _PROOF,
         "What the runs came to over time, and what is proven.",
+    ),
+    "actions": (
+        "drillkit.cli.actions:actions",
+        _PROOF,
+        "What people noted to be done in game days, and what is still open.",
     ),
     "compare": ("drillkit.cli.history:compare", _PROOF, "Put two runs side by side."),
     "controls": (

@@ -137,6 +137,11 @@ def _markdown_text(value: object) -> object:
     )
 
 
+def markdown_text(text: str) -> str:
+    """Text as Markdown shows it to the letter, on one line."""
+    return str(_markdown_text(text))
+
+
 def _plain_markdown(text: str) -> str:
     text = _MARKS.sub(r"\\\g<0>", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

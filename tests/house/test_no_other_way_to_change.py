@@ -28,6 +28,7 @@ PASSED_ON = {
     ("aws/service_client.py", "read"): "only operations that change nothing",
     ("aws/service_client.py", "_change"): "is itself looked for",
     ("kube/lease.py", "rehearse_lease"): "the server's own dry run: nothing is made",
+    ("kube/lease.py", "set_block"): "a person's decision, which stays until a person lifts it",
     ("canary/install.py", "_send"): "installed for good, by a command of the operator's own",
 }
 """Functions that send for others, or without an undo, and why they may."""

@@ -13,7 +13,7 @@ from drillkit.clients.kube.irreversible import DeletePod, EvictPod, PostEvent, R
 from drillkit.clients.kube.lease import ReleaseLease
 from drillkit.clients.kube.nodes import Uncordon
 from drillkit.clients.kube.objects import DeleteFault, DeleteObject
-from drillkit.clients.kube.resources import Object
+from drillkit.clients.kube.resources import LEASES, Object
 from drillkit.clients.kube.verified import VerifiedTransport
 from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Clock, Fence
@@ -120,6 +120,20 @@ class Kube(KubeClient):
         when it was lost.
         """
         return lease.renew_lease(self, plan)
+
+    def set_block(self, namespace: str, why: str | None) -> bool:
+        """Keep every run from starting here, with a reason; None lifts it. Whether a run holds the
+        lock now, which is stopped by that.
+
+        No undo is planned: a person's decision stays until a person lifts it. Raises TargetError
+        when the namespace does not exist, CallError.
+        """
+        return lease.set_block(self, namespace, why)
+
+    def block_of(self, namespace: str) -> str:
+        """Why the target is blocked, or ''. Reads only."""
+        there = self.find(LEASES, lease.LOCK, namespace)
+        return lease.blocked(there) if there is not None else ""
 
     def stop_flag(self, name: str, namespace: str) -> str:
         """The stop flag's text on the Lease of that name; '' while nobody set it. Reads only."""

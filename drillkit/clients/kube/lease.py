@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import Attempts, make
 from drillkit.clients.kube.objects import remove
-from drillkit.clients.kube.ownership import RUN, STOP, UNDO, is_ours, labels
+from drillkit.clients.kube.ownership import BLOCKED, OF, RUN, STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import utc
@@ -53,7 +53,24 @@ class ReleaseLease(UndoAction):
         return LEASES
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
+        """A Lease with which somebody has blocked the target stays, held by nobody.
+
+        Raises CallError, DeadlineOver.
+        """
+        there = clients.kube.find(LEASES, self.name, self.namespace)
+        if there is not None and is_ours(there, self.run, self.name) and (why := blocked(there)):
+            body = {
+                "metadata": {
+                    "resourceVersion": there["metadata"]["resourceVersion"],
+                    "labels": {RUN: None, OF: None},
+                    "annotations": {UNDO: None},
+                },
+                "spec": {"holderIdentity": None, "acquireTime": None, "renewTime": None},
+            }
+            path = LEASES.path(self.name, self.namespace)
+            what = f"give {self.resource} back"
+            clients.kube._send("PATCH", path, what, body=body, content_type=MERGE_PATCH)
+            return Undone("undone", f"given back; the target stays blocked: {why}")
         return remove(clients.kube, self, context, propagation="Background")
 
 
@@ -147,7 +164,50 @@ def _body(kube: KubeClient, undo: ReleaseLease, holder: str, ttl_s: int) -> Obje
     }
 
 
+def blocked(lease: Object) -> str:
+    """Why nobody may start anything, or ''."""
+    annotations = lease["metadata"].get("annotations") or {}
+    if BLOCKED not in annotations:
+        return ""
+    return annotations[BLOCKED] or "no reason given"
+
+
+def set_block(kube: KubeClient, namespace: str, why: str | None) -> bool:
+    """See `Kube.set_block`."""
+    path = LEASES.path(LOCK, namespace)
+    for race in range(RACES):
+        there = kube.find(LEASES, LOCK, namespace)
+        try:
+            if there is None and why is None:
+                return False
+            if there is None:
+                meta = {"name": LOCK, "namespace": namespace, "annotations": {BLOCKED: why}}
+                body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": meta}
+                kube._send("POST", LEASES.path(namespace=namespace), "block the target", body=body)
+                return False
+            meta = {"resourceVersion": there["metadata"]["resourceVersion"]}
+            held = bool((there.get("spec") or {}).get("holderIdentity"))
+            if why is None and not held:
+                pins = {**meta, "uid": there["metadata"]["uid"]}
+                options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": pins}
+                kube._send("DELETE", path, "lift the block", body=options)
+                return False
+            body = {"metadata": {**meta, "annotations": {BLOCKED: why}}}
+            what = "block the target" if why is not None else "lift the block"
+            kube._send("PATCH", path, what, body=body, content_type=MERGE_PATCH)
+            return held
+        except Absent as error:
+            if there is None:
+                raise _no_namespace(namespace) from error
+        except Conflict:
+            if race == RACES - 1:
+                raise
+    raise Conflict(f"{LEASES.said(LOCK, namespace)} changes all the time; try again")
+
+
 def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
+    if why := blocked(lease):
+        raise Refused(f"the target is blocked: {why}. `drillkit unblock TARGET` lifts that")
     spec = lease.get("spec") or {}
     holder = spec.get("holderIdentity") or ""
     renewed = spec.get("renewTime") or spec.get("acquireTime")
@@ -223,6 +283,8 @@ def stop_flag(kube: KubeClient, name: str, namespace: str) -> str:
 
 
 def _flag(lease: Object) -> str:
+    if why := blocked(lease):
+        return f"the target was blocked: {why}"
     annotations = lease["metadata"].get("annotations") or {}
     if STOP not in annotations:
         return ""

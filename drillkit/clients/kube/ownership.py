@@ -23,6 +23,8 @@ STOP = "drillkit.dev/stop"
 """Set on the run's Lease, it aborts the run: `kubectl annotate lease ...
 drillkit.dev/stop=reason`.
 """
+BLOCKED = "drillkit.dev/blocked"
+"""Set on the Lease, it stops the run that holds it and keeps every other from starting."""
 LABEL_LIMIT = 63
 
 

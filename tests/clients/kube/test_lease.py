@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drillkit.clients.kube import ReleaseLease
-from drillkit.clients.kube.ownership import STOP
+from drillkit.clients.kube.ownership import BLOCKED, STOP
 from drillkit.clients.kube.resources import LEASES
 from drillkit.model.errors import NotOurs, Refused, TargetError
 from tests.clients.kube.conftest import context
@@ -68,3 +68,45 @@ def test_anybody_with_kubectl_can_stop_the_run(stage: Stage) -> None:
     assert stage.kube.stop_flag("drillkit", "drillkit") == "customers call"
     assert stage.kube.renew_lease(plan) == "customers call"
     assert stage.kube.stop_flag("another", "drillkit") == ""
+
+
+@pytest.mark.parametrize("by_kubectl", [True, False])
+def test_a_block_stops_the_run_outlives_its_lock_and_keeps_others_out_until_lifted(
+    stage: Stage, by_kubectl: bool
+) -> None:
+    plan = held(stage)
+    if by_kubectl:
+        note = {"metadata": {"annotations": {BLOCKED: "sale"}}}
+        stage.cluster.store.patch(("coordination.k8s.io", "leases"), "drillkit", "drillkit", note)
+    else:
+        assert stage.kube.set_block("drillkit", "sale") is True
+    assert stage.kube.renew_lease(plan) == "the target was blocked: sale"
+    undone = plan.undo.apply(stage.clients, context(stage))
+    assert (undone.outcome, undone.detail) == (
+        "undone",
+        "given back; the target stays blocked: sale",
+    )
+    assert stage.kube.set_block("drillkit", "sale") is False, "nobody holds it any more"
+    stage.cluster.advance(3600)
+    with pytest.raises(Refused, match="the target is blocked: sale"):
+        held(stage, "run-2")
+    with pytest.raises(Refused, match="the target is blocked: sale"):
+        stage.kube.rehearse_lease("drillkit")
+    stage.kube.set_block("drillkit", None)
+    assert stage.kube.find(LEASES, "drillkit", "drillkit") is None
+    held(stage, "run-3")
+
+
+def test_a_target_without_a_run_is_blocked_and_lifting_a_block_leaves_a_run_alone(
+    stage: Stage,
+) -> None:
+    stage.kube.set_block("drillkit", None)
+    assert stage.kube.set_block("drillkit", "sale") is False
+    assert stage.kube.block_of("drillkit") == "sale"
+    stage.kube.set_block("drillkit", None)
+    plan = held(stage)
+    stage.kube.set_block("drillkit", "sale")
+    stage.kube.set_block("drillkit", None)
+    assert stage.kube.renew_lease(plan) == ""
+    with pytest.raises(TargetError, match="kubectl create namespace nowhere"):
+        stage.kube.set_block("nowhere", "sale")

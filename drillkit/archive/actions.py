@@ -1,0 +1,136 @@
+"""What people noted to be done, over all runs, and what became of it.
+
+An item is named by its run and the number of its record, `RUN#N`. Journals are never touched again:
+what is closed is appended to `actions.jsonl` beside them, a line each, and never edited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from drillkit.journal.files import FILE_MODE, make_folder
+from drillkit.journal.runs import JOURNAL
+from drillkit.model.errors import UsageError
+from drillkit.model.evidence import Note
+from drillkit.model.records import RunOpened, decode
+
+LEDGER = "actions.jsonl"
+_MARK = b'"action-item"'
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    """Something to be done."""
+
+    id: str
+    text: str
+    by: str
+    owner: str
+    due: date | None
+    drill: str
+    target: str
+    noted: datetime
+    closed_by: str = ""
+    """'' while it is open."""
+    closed: datetime | None = None
+    why: str = ""
+    """What was done about it."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be done."""
+        return not self.closed_by
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItems:
+    """All of a folder of reports: the open ones first, each by its due date."""
+
+    items: tuple[ActionItem, ...]
+    unread: tuple[str, ...] = ()
+    """What could not be read, and why: it may hide items."""
+
+
+def action_items(reports: Path) -> ActionItems:
+    """Read them all."""
+    found: dict[str, ActionItem] = {}
+    unread: list[str] = []
+    for journal in sorted(reports.glob(f"*/*/{JOURNAL}")):
+        if journal.parent.is_symlink():
+            continue
+        try:
+            found |= {item.id: item for item in _of_run(journal)}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            unread.append(f"{journal}: {error}")
+    for number, line in enumerate(_ledger(reports), 1):
+        try:
+            entry = json.loads(line)
+            item = found[entry["action"]]
+            at = datetime.fromtimestamp(entry["at"], UTC)
+            closed = replace(item, closed_by=entry["by"], closed=at, why=entry["why"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            unread.append(f"{reports / LEDGER}, line {number}: {type(error).__name__} {error}")
+            continue
+        found[item.id] = closed
+    ordered = sorted(
+        found.values(), key=lambda item: (not item.open, item.due or date.max, item.noted)
+    )
+    return ActionItems(tuple(ordered), tuple(unread))
+
+
+def close(reports: Path, item: str, by: str, why: str, at: float) -> ActionItem:
+    """Write down that something is done. Raises UsageError for one that is not there or not open,
+    OSError.
+    """
+    known = {each.id: each for each in action_items(reports).items}
+    if item not in known:
+        some = ", ".join(each.id for each in known.values() if each.open) or "none"
+        raise UsageError(f"no action item `{item[:100]}`; open: {some[:500]}")
+    if not known[item].open:
+        raise UsageError(f"{item} was closed by {known[item].closed_by} already")
+    make_folder(reports)
+    line = json.dumps({"at": at, "by": by, "action": item, "why": why}, ensure_ascii=False)
+    fd = os.open(reports / LEDGER, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+    with open(fd, "wb") as file:
+        file.write(line.encode(errors="backslashreplace") + b"\n")
+        file.flush()
+        os.fsync(fd)
+    return replace(known[item], closed_by=by, closed=datetime.fromtimestamp(at, UTC), why=why)
+
+
+def _ledger(reports: Path) -> list[str]:
+    try:
+        return (reports / LEDGER).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _of_run(journal: Path) -> Iterator[ActionItem]:
+    """Looks at each line as bytes first: a journal has a hundred thousand samples."""
+    opened: RunOpened | None = None
+    with journal.open("rb") as lines:
+        for line in lines:
+            if opened is not None and _MARK not in line:
+                continue
+            if not line.endswith(b"\n"):
+                return  # torn: it was never acknowledged
+            record = json.loads(line)
+            entry = decode(record["kind"], record["data"])
+            if opened is None:
+                opened = entry if isinstance(entry, RunOpened) else RunOpened()
+            if isinstance(entry, Note) and entry.about == "action-item":
+                yield ActionItem(
+                    id=f"{opened.run or journal.parent.name}#{record['n']}",
+                    text=entry.text,
+                    by=entry.by,
+                    owner=entry.owner or (opened.drill.owner if opened.drill else ""),
+                    due=entry.due,
+                    drill=opened.drill_name,
+                    target=opened.target_name,
+                    noted=datetime.fromtimestamp(record["at"], UTC),
+                )

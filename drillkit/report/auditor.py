@@ -38,6 +38,11 @@ class Answer:
     missing: str = NOT_STATED
     """What stands there where nothing was said."""
 
+    @property
+    def lacking(self) -> bool:
+        """Whether somebody should have said it, or written it down: `none` is an answer, too."""
+        return not self.said and self.missing in (NOT_STATED, NOT_RECORDED)
+
 
 def answers(run: RunRead, verdict: Verdict) -> tuple[Answer, ...]:
     """All of them, in the order of a test's life."""

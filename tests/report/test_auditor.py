@@ -53,6 +53,10 @@ def test_what_nobody_said_is_said_to_be_missing() -> None:
     page = render(history, judge(history), "hash")["report.md"]
     assert "| Retention | not stated" in page
     assert "| Backups restored | nothing was restored |" in page
+    html = render(history, judge(history), "hash")["report.html"]
+    assert '<span class="unknown">not stated: ' in html
+    assert "<code>audit</code> may say it" in html
+    assert '<span class="soft">nothing was restored</span>' in html
 
 
 def test_a_target_speaks_for_its_drills_and_a_drill_goes_before_it() -> None:

@@ -173,6 +173,7 @@ def say(words: tuple[str, ...], run: str | None, me: str | None, out: Path | Non
     done [WHAT] · fail WHY              what is done by hand
     note TEXT · mark detected           any time; acknowledged, mitigated, resolved
     expect TEXT · yes N · no N · action TEXT [@OWNER] [DATE] · join NAME ROLE · stop
+    debrief QUESTION? ANSWER · ready    afterwards
     """
     from drillkit.cli.abort import running
     from drillkit.cli.phrases import request_of

@@ -13,10 +13,12 @@ from drillkit.model.requests import (
     AddAction,
     AddNote,
     AnswerExpectation,
+    Debrief,
     Decide,
     Expect,
     Join,
     PeopleMoment,
+    Ready,
     Reply,
     Request,
     SetMark,
@@ -29,7 +31,8 @@ at a hold   go · skip WHY · repeat · abort
 by hand     done [WHAT] · fail WHY
 any time    note TEXT · mark detected|acknowledged|mitigated|resolved [5m ago]
             expect TEXT · yes N [WHY] · no N [WHY] · action TEXT [@OWNER] [2027-01-31]
-            join NAME ROLE · stop [WHY]"""
+            join NAME ROLE · stop [WHY]
+debrief     debrief QUESTION? ANSWER · ready"""
 MOMENTS = get_args(PeopleMoment)
 _OWNER = re.compile(r"\s@(\S+)")
 _DUE = re.compile(r"\s(\d{4}-\d{2}-\d{2})\b")
@@ -85,6 +88,13 @@ def action_of(text: str, by: str) -> AddAction:
     return AddAction(by=by, text=bare, owner=owner[1] if owner else "", due=by_when)
 
 
+def _debrief(rest: str, by: str, hold: int | None) -> Request:
+    question, mark, answer = rest.partition("?")
+    if not mark or not answer.strip():
+        raise UsageError("expected a question and its answer: `debrief What went well? The alert`")
+    return Debrief(by=by, question=f"{question.strip()}?", answer=answer)
+
+
 def _join(rest: str, by: str, hold: int | None) -> Request:
     name, _, role = rest.rpartition(" ")
     if role not in ROLES:
@@ -107,4 +117,6 @@ _PHRASES: dict[str, Callable[[str, str, int | None], Request]] = {
     "no": _answer(False),
     "action": lambda rest, by, hold: action_of(rest, by),
     "join": _join,
+    "debrief": _debrief,
+    "ready": lambda rest, by, hold: Ready(by=by),
 }

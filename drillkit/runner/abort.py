@@ -42,6 +42,10 @@ class Stopper:
         self._cleaning = False
         self._ctrl_c = 0
         self.aborted: tuple[AbortedBy, str] | None = None
+        self.no_more = threading.Event()
+        """A signal came behind the one that aborted, or while all is cleaned up: whatever waits for
+        people ends.
+        """
         self.haste = Haste()
         """Grows with each Ctrl-C behind the one that aborted."""
 
@@ -91,6 +95,8 @@ class Stopper:
         with self._lock:
             self._ctrl_c += name == "SIGINT"
             early = not self._cleaning and self._ctrl_c < 2
+        if not early or self.aborted is not None:
+            self.no_more.set()
         if early:
             self.abort(
                 "operator", f"{name} from the operator" if name == "SIGINT" else f"{name} received"

@@ -349,7 +349,7 @@ class Session:
             self._journal.append(PhaseStarted("debrief"))
             with self._changed:
                 self._debriefing = True
-                hurry = self._stopper.haste.skip_remove
+                hurry = self._stopper.no_more
                 while not (self._ready or limit.over or hurry.is_set() or self._journal.lost):
                     self._changed.wait(LOOK_S)
                 self._debriefing = False

@@ -91,6 +91,7 @@ class Talk:
                 time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [True, False])
 def test_what_is_done_by_hand_is_asked_for_and_put_back_on_somebodys_word(
     day: CommandLine, back: bool

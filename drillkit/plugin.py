@@ -71,7 +71,7 @@ from drillkit.model.evidence import (
     RecoveryPoint,
     Scalar,
 )
-from drillkit.model.prospect import Prospect
+from drillkit.model.prospect import Copied, Prospect
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
 
 __all__ = [
@@ -93,6 +93,7 @@ __all__ = [
     "Comparison",
     "Conflict",
     "Context",
+    "Copied",
     "Copy",
     "Deadline",
     "DeadlineOver",

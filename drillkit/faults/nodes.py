@@ -34,7 +34,7 @@ from drillkit.faults.displaced import (
     permissions_of,
 )
 from drillkit.faults.drain import Rules, Sorted, sort_pods
-from drillkit.faults.pod_selection import dependencies, how_many, ordered, said
+from drillkit.faults.pod_selection import all_of_shared, dependencies, how_many, ordered, said
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Blocked, Refused, StepFailed
 from drillkit.model.prospect import Prospect
@@ -351,7 +351,9 @@ def _look(
         name: sort_pods(kube.list(PODS, fields=f"spec.nodeName={name}"), rules, depends)
         for name in (str(node["metadata"]["name"]) for node in nodes)
     }
-    if in_the_way := [why for found in pods.values() for why in found.in_the_way]:
+    in_the_way = [why for found in pods.values() for why in found.in_the_way]
+    in_the_way += all_of_shared(kube, [pod for found in pods.values() for pod in found.evict])
+    if in_the_way:
         raise Refused(f"these nodes cannot be drained, none was touched: {'; '.join(in_the_way)}")
     plan = _Victims(tuple(nodes), pods)
     if not plan.evict:

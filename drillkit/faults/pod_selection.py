@@ -27,6 +27,16 @@ _TOOLS: tuple[tuple[str, str, str], ...] = (
     ("app.kubernetes.io/part-of", "chaos-mesh", "Chaos Mesh ends its faults"),
     ("app.kubernetes.io/name", "chaos-mesh", "Chaos Mesh ends its faults"),
 )
+_SHARED: tuple[tuple[str, str, str], ...] = (
+    ("k8s-app", "kube-dns", "CoreDNS finds every Service"),
+    ("app.kubernetes.io/name", "coredns", "CoreDNS finds every Service"),
+    ("app.kubernetes.io/name", "ingress-nginx", "the ingress leads probes and users in"),
+    ("app.kubernetes.io/name", "traefik", "the ingress leads probes and users in"),
+    ("app.kubernetes.io/name", "contour", "the ingress leads probes and users in"),
+    ("app.kubernetes.io/name", "kubernetes-ingress", "the ingress leads probes and users in"),
+    ("istio", "ingressgateway", "the ingress gateway leads probes and users in"),
+)
+"""What all of a cluster goes through: some of its pods may be hit by a drain, never all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ def ready_pods(
         for p in pods
         if is_ready(p) and not is_mirror(p) and (daemonsets or controller_kind(p) != "DaemonSet")
     ]
-    if able and (whys := {why for pod in able if (why := depends(pod))}):
+    if able and (whys := {why for pod in able if (why := depends(pod) or _shared_said(pod))}):
         raise Refused(
             f"selector {selector} in {namespace} matches pods that must not be hit, or that the "
             f"drill itself needs: {'; '.join(whys)}"
@@ -79,6 +89,11 @@ def ready_pods(
             f"none: {_census(pods, daemonsets)}"
         )
     return able, pods
+
+
+def _shared_said(pod: Object) -> str:
+    _, what = shared(pod)
+    return f"{said(pod)}: {what}" if what else ""
 
 
 def _census(pods: Iterable[Object], daemonsets: bool) -> str:
@@ -219,6 +234,35 @@ def dependencies(
         return ""
 
     return why
+
+
+def shared(pod: Object) -> tuple[str, str]:
+    """(selector of pods like it, what of the cluster goes through them), or ('', '')."""
+    labels = pod["metadata"].get("labels") or {}
+    for label, value, what in _SHARED:
+        if labels.get(label) == value:
+            return f"{label}={value}", what
+    return "", ""
+
+
+def all_of_shared(kube: KubeClient, leaving: Iterable[Object]) -> list[str]:
+    """What all of the cluster goes through and would be left without a ready pod. Raises
+    CallError.
+    """
+    leaving = list(leaving)
+    uids = {pod["metadata"]["uid"] for pod in leaving}
+    found: dict[tuple[str, str, str], None] = {}
+    for pod in leaving:
+        if (like := shared(pod))[0]:
+            found[(pod["metadata"]["namespace"], *like)] = None
+    return [
+        f"all ready pods of {selector} in {namespace} would go at once: {what}"
+        for namespace, selector, what in found
+        if not any(
+            is_ready(pod) and pod["metadata"]["uid"] not in uids
+            for pod in kube.list(PODS, namespace, selector=selector)
+        )
+    ]
 
 
 def _prometheus(kube: KubeClient, target: Target) -> tuple[str, Mapping[str, str]] | None:

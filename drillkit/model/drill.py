@@ -506,6 +506,14 @@ class Caps:
     """Nodes at once: a number or a percentage."""
     instances: int = 2
     """Restored database instances at once."""
+    instance_classes: tuple[str, ...] = ()
+    """Classes that restored copies may have (`db.t4g.*`, `cache.t4g.*`). Default: any."""
+    instance_storage: int | None = None
+    """GiB that one restored copy may have."""
+    instance_hours: float | None = None
+    """Hours that the restored instances of one run may live together: each as long as `limit` and
+    `cleanup_limit` of the drill allow.
+    """
     pods_of_run: int | None = None
     """Pods that one run may delete and evict in all."""
     namespaces: tuple[str, ...] = ()
@@ -529,6 +537,31 @@ class Caps:
             listed = ", ".join(self.namespaces)
             return f"namespace {namespace} is none of `caps.namespaces` ({listed})"
         return ""
+
+    def forbid_copy(self, instance_class: str, storage_gib: int) -> str:
+        """Why nothing of that class and size may be restored, or ''. A class that nobody knows is
+        none of those that are allowed.
+        """
+        classes = self.instance_classes
+        if classes and not any(fnmatchcase(instance_class, each) for each in classes):
+            found = f"class {instance_class}" if instance_class else "a class that is not known"
+            return f"{found} is none of `caps.instance_classes` ({', '.join(classes)})"
+        if self.instance_storage is not None and storage_gib > self.instance_storage:
+            return (
+                f"{storage_gib} GiB are more than {self.instance_storage} GiB "
+                "(`caps.instance_storage`)"
+            )
+        return ""
+
+    def forbid_hours(self, instances: int, longest: timedelta) -> str:
+        """Why so many restored instances may not live so long each, or ''."""
+        hours = instances * longest.total_seconds() / 3600
+        if self.instance_hours is None or hours <= self.instance_hours:
+            return ""
+        return (
+            f"{instances} restored instances may live {hours:.3g} hours together; "
+            f"{self.instance_hours:g} are allowed (`caps.instance_hours`)"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

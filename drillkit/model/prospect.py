@@ -8,6 +8,19 @@ from drillkit.model.permissions import AwsAction, Permission
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """Something that is paid for by the hour, and what is copied into it."""
+
+    what: str
+    """Such as `a copy of orders-db`."""
+    instance_class: str = ""
+    """Such as `db.t4g.medium`; '' where nothing tells."""
+    storage_gib: int = 0
+    """Of each; 0 where it is not known or grows by itself."""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Prospect:
     """What a step or a fault would do: found by looking only."""
 
@@ -28,6 +41,8 @@ class Prospect:
     """What it starts or plays that is not drillkit's: nobody can say what that may need."""
     unknown: bool = False
     """Whether it depends on what earlier steps give, so that nothing of it is known yet."""
+    copies: tuple[Copied, ...] = ()
+    """What it makes that is paid for by the hour."""
 
     def __add__(self, other: Prospect) -> Prospect:
         """Both, one after the other."""
@@ -40,4 +55,5 @@ class Prospect:
             self.fails + other.fails,
             self.programs + other.programs,
             self.unknown or other.unknown,
+            self.copies + other.copies,
         )

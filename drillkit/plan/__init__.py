@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.permissions import of_diagnosis, of_every_run
@@ -14,6 +15,7 @@ from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
+from drillkit.plan.costs import costs, too_costly
 from drillkit.plan.secrets import missing_secrets
 from drillkit.plan.stand_ins import UNKNOWN, Bind, Outputs, stand_ins, without_stand_ins
 from drillkit.steps.base import Act, kind_named
@@ -54,7 +56,7 @@ class Plan:
     permissions: tuple[Permission, ...] = ()
     """What the run needs besides its steps."""
     notes: tuple[str, ...] = ()
-    """What it will have to do without."""
+    """What it costs at most, and what it will have to do without."""
 
 
 def survey(
@@ -78,6 +80,7 @@ def survey(
     problems = _wrong_cluster(target, clients) or permissions.missing(needed)
     problems += missing_secrets(drill, target)
     problems += _too_long(drill, target, attended=attended)
+    longest = longest_of(drill, attended=attended)
     notes: list[str] = []
     fails: list[str] = []
     for entry in drill.steps:
@@ -93,6 +96,8 @@ def survey(
             fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
             plans.append(StepPlan(step, group, prospect))
             notes += permissions.missing(plans[-1].wishes)
+    copies = [each for item in plans for each in item.prospect.copies]
+    problems += too_costly(copies, target, longest)
     return Plan(
         drill,
         target,
@@ -100,7 +105,10 @@ def survey(
         tuple(dict.fromkeys(problems)),
         tuple(fails),
         needed,
-        tuple(f"{what}: the run does without" for what in dict.fromkeys(notes)),
+        (
+            *costs(copies, longest),
+            *(f"{what}: the run does without" for what in dict.fromkeys(notes)),
+        ),
     )
 
 
@@ -111,8 +119,7 @@ def prospect_of(drill: Drill, step: Step, act_of: Callable[[Step], Act], bind: B
 
 def _too_long(drill: Drill, target: Target, *, attended: bool) -> list[str]:
     """A drill that may take longer than the target's caps allow; of a game day, with its people."""
-    limit = (drill.gameday or Gameday()).limit if attended else drill.limit
-    most, asked = target.caps.duration, limit + drill.cleanup_limit
+    most, asked = target.caps.duration, longest_of(drill, attended=attended)
     if most is None or asked <= most:
         return []
     key = "gameday.limit" if attended else "limit"
@@ -120,6 +127,12 @@ def _too_long(drill: Drill, target: Target, *, attended: bool) -> list[str]:
         f"`{key}` and `cleanup_limit` are {format_duration(asked)} together; target "
         f"`{target.name}` allows {format_duration(most)} (`caps.duration`)"
     ]
+
+
+def longest_of(drill: Drill, *, attended: bool = False) -> timedelta:
+    """How long a run may take with its clean-up; of a game day, with its people."""
+    limit = (drill.gameday or Gameday()).limit if attended else drill.limit
+    return limit + drill.cleanup_limit
 
 
 def _forbidden(prospect: Prospect, target: Target) -> list[str]:

@@ -38,7 +38,7 @@ from drillkit.model.records import (
 )
 from drillkit.model.slo import Slo
 from drillkit.model.verdict import Holds, Verdict
-from drillkit.plan import Plan, prospect_of, survey
+from drillkit.plan import Plan, longest_of, prospect_of, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
@@ -160,7 +160,9 @@ class _Run:
             raise cannot_be_written(self.place.journal, error) from error
         self.stopper = Stopper(self.journal, self.fence)
         self.journal.on_lost = self._journal_lost
-        self.journal.limits = effect_limits(request.target)
+        self.journal.limits = effect_limits(
+            request.target, longest_of(request.drill, attended=request.attended)
+        )
         self.clients = Clients(
             request.target,
             clock,

@@ -156,6 +156,10 @@ def _limits(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
             yield (name, "caps", "never_pods", i), str(error)
     if target.caps.pods_of_run is not None and target.caps.pods_of_run < 0:
         yield (name, "caps", "pods_of_run"), "expected 0 or more"
+    for key in ("instance_storage", "instance_hours"):
+        most = getattr(target.caps, key)
+        if most is not None and most < 0:
+            yield (name, "caps", key), "expected 0 or more"
     if not 0 <= target.approvals <= len(target.approvers):
         yield (
             (name, "approvals"),

@@ -51,7 +51,7 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
     def prospect(self, arguments: AuroraPointInTimeArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
         rds = act.clients.rds
-        outlook.surroundings(rds, arguments.source, {**QUOTAS, "DBInstances": arguments.members})
+        outlook.surroundings(rds, arguments, {**QUOTAS, "DBInstances": arguments.members})
         outlook.permissions += [
             "rds:RestoreDBClusterToPointInTime",
             "rds:DescribeDBClusterAutomatedBackups",

@@ -60,7 +60,7 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
             "DBInstances": arguments.members,
             **({"ManualSnapshots": 1} if fresh else {}),
         }
-        outlook.surroundings(rds, arguments.source, needs)
+        outlook.surroundings(rds, arguments, needs)
         outlook.permissions += [
             "rds:RestoreDBClusterFromSnapshot",
             "rds:DescribeDBClusterSnapshots",

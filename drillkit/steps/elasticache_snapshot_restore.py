@@ -16,7 +16,7 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Backup, Check, RecoveryPoint
-from drillkit.model.prospect import Prospect
+from drillkit.model.prospect import Copied, Prospect
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
@@ -111,6 +111,7 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
                 newest = "the data of the newest" if drawn else "its data"
                 outlook.notes.append(f"{newest} is {age(taken_at(found[-1]), act)} old")
             outlook.makes(f"a copy of {arguments.source}", cache.region)
+            outlook.copies.append(_copied(cache, arguments.source))
         return outlook.prospect()
 
     def run(self, arguments: CacheRestoreArguments, act: Act) -> None:
@@ -124,13 +125,13 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
         act.observe(identity(cache, arguments.source, chosen))
         name = resource_name(act, limit=NAME_LIMIT)
         act.mark("decided")
-        plan = act.book.plan(DeleteReplicationGroup(name, act.run.id, cache.region, expires(act)))
+        wanted = settings(cache, arguments.source, found, there)
+        size = str(wanted.get("CacheNodeType") or "")
+        plan = act.book.plan(
+            DeleteReplicationGroup(name, act.run.id, cache.region, expires(act), size)
+        )
         with refusals_fail():
-            cache.restore_from_snapshot(
-                plan,
-                snapshot=str(found["SnapshotName"]),
-                settings=settings(cache, arguments.source, found, there),
-            )
+            cache.restore_from_snapshot(plan, snapshot=str(found["SnapshotName"]), settings=wanted)
         act.mark("queued")
         act.say(f"restoring {arguments.source} as {name}")
         copy = _await(act, cache, name)
@@ -139,6 +140,13 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
         act.outputs |= {"host": endpoint.host, "port": endpoint.port, "endpoint": endpoint.said}
         _count(act, arguments, endpoint)
         verify(act, Copy(name=plan.undo.resource, disrupted=disrupted))
+
+
+def _copied(cache: ElastiCache, source: str) -> Copied:
+    """What a copy of the original is like as it is now: one node for each shard."""
+    group = cache.group(source) or {}
+    shards = len(group.get("NodeGroups") or ()) or 1
+    return Copied(f"a copy of {source}", str(group.get("CacheNodeType") or ""), 0, shards)
 
 
 def network(act: Act) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
         with outlook.looking():
             home, there = regions(act)
             needs = {"DBInstances": 1, "DBParameterGroups": 1, "ManualSnapshots": 1}
-            outlook.surroundings(there, arguments.source, needs)
+            outlook.surroundings(there, arguments, needs, home)
             outlook.permissions += [
                 "rds:CopyDBSnapshot",
                 "rds:DeleteDBSnapshot",

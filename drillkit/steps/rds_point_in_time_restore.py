@@ -55,7 +55,7 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
     def prospect(self, arguments: PointInTimeArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
         rds = act.clients.rds
-        outlook.surroundings(rds, arguments.source, {"DBInstances": 1, "DBParameterGroups": 1})
+        outlook.surroundings(rds, arguments, {"DBInstances": 1, "DBParameterGroups": 1})
         outlook.permissions += [
             "rds:RestoreDBInstanceToPointInTime",
             "rds:DescribeDBInstanceAutomatedBackups",

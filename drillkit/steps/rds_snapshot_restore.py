@@ -61,9 +61,7 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
         rds = act.clients.rds
         needs = {"DBInstances": 1, "DBParameterGroups": 1}
         fresh = arguments.wanted.fresh
-        outlook.surroundings(
-            rds, arguments.source, {**needs, **({"ManualSnapshots": 1} if fresh else {})}
-        )
+        outlook.surroundings(rds, arguments, {**needs, **({"ManualSnapshots": 1} if fresh else {})})
         outlook.permissions += ["rds:RestoreDBInstanceFromDBSnapshot", "rds:DescribeDBSnapshots"]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():

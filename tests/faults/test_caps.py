@@ -5,20 +5,26 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drillkit.clients.chaostoolkit.dangerous import danger
+from drillkit.clients.elasticache import DeleteReplicationGroup
 from drillkit.clients.kube.irreversible import DeletePod
 from drillkit.clients.kube.lease import ReleaseLease
+from drillkit.clients.rds import DeleteInstance
 from drillkit.clock import Fence, SystemClock
-from drillkit.faults.pod_selection import choose_pods
+from drillkit.faults.pod_selection import all_of_shared, choose_pods
 from drillkit.journal.file import Journal
 from drillkit.model.drill import Caps, Target
 from drillkit.model.errors import Refused
+from drillkit.model.prospect import Copied
+from drillkit.plan.costs import costs, too_costly
 from drillkit.runner.limits import effect_limits
+from drillkit.sandbox.kube.objects import PODS
 from tests.conftest import CommandLine, Sandbox
 from tests.crash.world import Cluster, Fate, Stage
 
@@ -46,7 +52,7 @@ def planning(tmp_path: Path) -> Callable[..., Any]:
 
     def plan(caps: Caps, *effects: Any) -> int:
         journal = Journal(tmp_path / "journal.jsonl", clock=SystemClock(), fence=Fence())
-        journal.limits = effect_limits(Target(name="t", caps=caps))
+        journal.limits = effect_limits(Target(name="t", caps=caps), timedelta(hours=2))
         try:
             return max(journal.plan(effect).n for effect in effects)
         finally:
@@ -77,6 +83,70 @@ def test_the_pods_of_a_run_are_counted_once_each(planning: Any) -> None:
 def test_a_runs_own_lock_is_no_touch(planning: Any) -> None:
     given = {f.name: "x" for f in dataclasses.fields(ReleaseLease) if f.type in ("str", str)}
     assert planning(Caps(namespaces=("shop",)), ReleaseLease(**given))
+
+
+def copy(name: str = "c", size: str = "db.t4g.micro", gib: int = 20) -> DeleteInstance:
+    return DeleteInstance(name, "run", "eu-central-1", "", size, gib)
+
+
+def cache(size: str) -> DeleteReplicationGroup:
+    return DeleteReplicationGroup("k", "run", "eu-central-1", "", size)
+
+
+COSTLY: list[tuple[Caps, tuple[Any, ...], str]] = [
+    (Caps(), (copy(size="db.r8g.48xlarge", gib=64000),), ""),
+    (Caps(instance_classes=("db.t4g.*",)), (copy(),), ""),
+    (Caps(instance_classes=("db.t4g.*",)), (copy(size="db.r6g.large"),), "class db.r6g.large"),
+    (Caps(instance_classes=("db.t4g.*",)), (copy(size=""),), "a class that is not known"),
+    (Caps(instance_classes=("db.*",)), (cache("cache.t4g.micro"),), "class cache.t4g.micro"),
+    (Caps(instance_storage=20), (copy(),), ""),
+    (Caps(instance_storage=19), (copy(),), "20 GiB are more than 19 GiB"),
+    (Caps(instance_hours=4), (copy("a"), copy("b"), copy("a")), ""),
+    (Caps(instance_hours=4), (copy("a"), copy("b"), cache("x")), "live 6 hours together; 4 are"),
+]
+
+
+@pytest.mark.parametrize(("caps", "effects", "why"), COSTLY)
+def test_copies_are_no_larger_and_live_no_longer_than_the_target_allows(
+    planning: Any, caps: Caps, effects: tuple[Any, ...], why: str
+) -> None:
+    if why:
+        with pytest.raises(Refused, match=why):
+            planning(caps, *effects)
+    else:
+        assert planning(caps, *effects)
+
+
+def test_what_copies_cost_is_said_and_what_they_may_not_cost_is_a_problem() -> None:
+    copies = [Copied("a copy of orders", "db.r6g.large", 100, 2), Copied("a copy of cache", "", 0)]
+    assert list(costs(copies, timedelta(hours=2))) == [
+        "its copies cost at most 6 instance-hours (2 x db.r6g.large, 1 x unknown class, for 2 h) "
+        "and 200 GiB of storage"
+    ]
+    assert list(costs([], timedelta(hours=2))) == []
+    caps = Caps(instance_classes=("db.*",), instance_storage=50, instance_hours=5)
+    told = list(too_costly(copies, Target(name="t", caps=caps), timedelta(hours=2)))
+    assert [each.partition(": target `t`: ")[2][:20] for each in told[:2]] == [
+        "100 GiB are more tha",
+        "a class that is not ",
+    ]
+    assert "3 restored instances may live 6 hours together" in told[2]
+
+
+def test_what_the_whole_cluster_goes_through_is_never_taken_whole() -> None:
+    stage = Stage.open(Cluster(), Fate(random.Random(1)))
+    store, target = stage.cluster.store, Target(name="t")
+    for number in (1, 2):
+        dns = {"name": f"dns-{number}", "labels": {"k8s-app": "kube-dns"}}
+        spec = {"containers": [{"name": "c", "image": "sandbox/web:1.0"}]}
+        store.create(PODS, {"metadata": dns, "spec": spec}, "shop")
+    stage.cluster.advance(30)
+    with pytest.raises(Refused, match="CoreDNS finds every Service"):
+        choose_pods(stage.kube, target, "shop", "k8s-app=kube-dns", 1)
+    one, other = [p for p in store.list(PODS, "shop") if p["metadata"]["name"].startswith("dns-")]
+    assert all_of_shared(stage.kube, [one]) == []
+    (why,) = all_of_shared(stage.kube, [one, other])
+    assert why.startswith("all ready pods of k8s-app=kube-dns in shop would go at once: CoreDNS")
 
 
 CHAOSK8S: list[tuple[str, str, dict[str, Any], str]] = [

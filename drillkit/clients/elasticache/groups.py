@@ -35,6 +35,10 @@ class DeleteReplicationGroup(UndoAction):
     region: str
     expires: str = ""
     """Until when it is meant to live (ISO 8601)."""
+    instance_class: str = ""
+    """What it will cost by the hour: asked by the target's caps before it is made."""
+    storage_gib: int = 0
+    """Its size; 0 where that grows by itself."""
 
     @property
     def resource(self) -> str:

@@ -116,7 +116,8 @@ class AuroraRestore:
         zones = rds.zones(there.subnet_group)
         with refusals_fail():
             for member in members:
-                undo = DeleteInstance(member, act.run.id, rds.region, expires(act))
+                size = str(pattern["DBInstanceClass"])
+                undo = DeleteInstance(member, act.run.id, rds.region, expires(act), size)
                 rds.create_member(act.book.plan(undo), cluster=name, settings=pattern, zones=zones)
         for member in members:
             await_instance(act, rds, member)

@@ -26,7 +26,7 @@ from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission
-from drillkit.model.prospect import Prospect
+from drillkit.model.prospect import Copied, Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act
 from drillkit.steps.disruption import DISRUPTED
@@ -264,7 +264,16 @@ class Restore:
                 abroad=self.home is not None,
             )
             zones = [] if settings.get("MultiAZ") else rds.zones(there.subnet_group)
-            plan = act.book.plan(DeleteInstance(name, act.run.id, rds.region, expires(act)))
+            plan = act.book.plan(
+                DeleteInstance(
+                    name,
+                    act.run.id,
+                    rds.region,
+                    expires(act),
+                    str(settings.get("DBInstanceClass") or ""),
+                    storage_of(self.original.described),
+                )
+            )
             act.say(f"restoring {self.original.name} as {name}")
             launch(plan, settings, zones)
         act.mark("queued")
@@ -402,6 +411,7 @@ class Outlook:
     """What checks that run in the cluster need there."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    copies: list[Copied] = field(default_factory=list)
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -411,9 +421,19 @@ class Outlook:
         except DrillError as why:
             self.problems.append(str(why))
 
-    def surroundings(self, rds: Rds, source: str, needs: Mapping[str, int]) -> None:
-        """Network, quotas, cap and checks. `needs`: how many of each quota it takes."""
-        act = self.act
+    def surroundings(
+        self,
+        rds: Rds,
+        arguments: RestoreArguments,
+        needs: Mapping[str, int],
+        home: Rds | None = None,
+    ) -> None:
+        """Network, quotas, cap and checks. `needs`: how many of each quota it takes; `home`: where
+        the original is, when that is another region.
+        """
+        act, source = self.act, arguments.source
+        with self.looking():
+            self.copies += _copies(home or rds, arguments, needs)
         with self.looking():
             there = plans.network(aws_of(act), rds.region)
             if rds.subnet_group(there.subnet_group) is None:
@@ -458,7 +478,37 @@ class Outlook:
             (*self.cluster, *map(_action, dict.fromkeys(self.permissions))),
             tuple(self.problems),
             tuple(self.notes),
+            copies=tuple(self.copies),
         )
+
+
+def _copies(home: Rds, arguments: RestoreArguments, needs: Mapping[str, int]) -> Iterator[Copied]:
+    """What its copies are like: as the original is now, or as the drill wants them."""
+    described: Described = {}
+    if "DBClusters" not in needs:
+        described = home.instance(arguments.source) or {}
+    elif (cluster := home.cluster(arguments.source)) is not None:
+        described = {"DBInstanceClass": class_of_writer(home, cluster)}
+    yield Copied(
+        f"a copy of {arguments.source}",
+        arguments.instance_class or str(described.get("DBInstanceClass") or ""),
+        storage_of(described),
+        needs.get("DBInstances", 0),
+    )
+
+
+def class_of_writer(rds: Rds, cluster: Described) -> str:
+    """Class of a cluster's writer, '' where there is none."""
+    for member in cluster.get("DBClusterMembers") or []:
+        if member.get("IsClusterWriter"):
+            found = rds.instance(str(member["DBInstanceIdentifier"])) or {}
+            return str(found.get("DBInstanceClass") or "")
+    return ""
+
+
+def storage_of(described: Described) -> int:
+    """GiB of an instance, backup or snapshot; 0 where nothing tells."""
+    return int(described.get("AllocatedStorage") or 0)
 
 
 def _action(given: str | AwsAction) -> AwsAction:

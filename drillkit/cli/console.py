@@ -336,10 +336,11 @@ class Console:
             self._session.take(request)
 
     def _begin_debrief(self) -> None:
+        questions = self._drill.gameday.debrief if self._drill.gameday is not None else ()
+        # Before it is told: what is typed from then on is an answer.
+        self._debrief = _DebriefTalk(list(self._view.expectations.values()), list(questions))
         self._say("")
         self._say("DEBRIEF: everything is cleaned up. An empty line goes on.")
-        questions = self._drill.gameday.debrief if self._drill.gameday is not None else ()
-        self._debrief = _DebriefTalk(list(self._view.expectations.values()), list(questions))
         self._prompt()
 
     def close(self) -> None:

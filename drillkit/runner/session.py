@@ -346,9 +346,9 @@ class Session:
     def debrief(self, limit: Deadline) -> None:
         """Wait until people have said what there is to say; the run is cleaned up already."""
         with contextlib.suppress(JournalLost):
-            self._journal.append(PhaseStarted("debrief"))
-            with self._changed:
+            with self._changed:  # whoever reads that it has begun can end it at once
                 self._debriefing = True
+                self._journal.append(PhaseStarted("debrief"))
                 hurry = self._stopper.no_more
                 while not (self._ready or limit.over or hurry.is_set() or self._journal.lost):
                     self._changed.wait(LOOK_S)

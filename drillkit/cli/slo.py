@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,14 +129,9 @@ def check(
     when, window = _moment(at), _duration(over, "--over")
     standings: list[SloStatus] = []
     with opened(target, prometheus, scrape) as server:
-        offset_s = server.clock_offset_s() if when is None else 0.0
+        moment = when if when is not None else server.stored_until()
         for each in found:
-            # Now is one interval ago: by then every target has been scraped and stored.
-            moment = when if when is not None else _now() + offset_s - server.scrape_interval_s
-            asked = (
-                replace(each.slo, window=window, calendar=None) if window is not None else each.slo
-            )
-            standings.append(stand(server, asked, moment, burns=window is None))
+            standings.append(stand(server, each.slo, moment, window))
         where = server.where
     if as_json:
         click.echo(json.dumps([_data(standing) for standing in standings], indent=2))
@@ -179,10 +173,6 @@ def _length(window: timedelta) -> str:
     return format_duration(window)
 
 
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 def _moment(text: str | None) -> float | None:
     if text is None:
         return None
@@ -221,39 +211,14 @@ def server_target(
     target: str | None, url: str | None, scrape: str | None
 ) -> tuple[Target, PrometheusTarget]:
     """The target, and how its metrics server is reached. Raises UsageError, SpecError."""
-    from drillkit.model.drill import PrometheusTarget, Target
-    from drillkit.model.errors import UsageError
+    from drillkit.cli.targets import typed
+    from drillkit.spec import find_roots
+    from drillkit.spec.standing import metrics_target
 
     every = _duration(scrape, "--scrape")
-    chosen = Target(name="prometheus") if url is not None and target is None else _standing(target)
-    known = chosen.prometheus
-    if url is not None:
-        known = replace(known, url=url) if known is not None else PrometheusTarget(url=url)
-    if known is None:
-        raise UsageError(
-            f"target `{chosen.name}` has no `prometheus:`; add its URL to targets.yaml, or give "
-            "--prometheus URL"
-        )
-    known = replace(known, scrape_interval=every) if every is not None else known
-    return replace(chosen, prometheus=known), known
-
-
-def _standing(option: str | None) -> Target:
-    """The chosen target; one that drillkit launches must be up already."""
-    from drillkit.cli.targets import typed
-    from drillkit.model.errors import UsageError
-    from drillkit.runner.target_process import filled, standing
-    from drillkit.spec import choose_target, find_roots
-
-    target = choose_target(typed(), find_roots(), option=option).target
-    if target.launch is None:
-        return target
-    endpoints = standing(target)
-    if endpoints is None:
-        raise UsageError(
-            f"target `{target.name}` is not up; start it first, or give --prometheus URL"
-        )
-    return filled(target, endpoints)
+    found = metrics_target(typed(), find_roots(), target, url, every)
+    assert found.prometheus is not None
+    return found, found.prometheus
 
 
 def _data(found: SloStatus) -> dict[str, Any]:

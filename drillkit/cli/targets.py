@@ -26,16 +26,13 @@ def chosen_target(option: str | None) -> Target:
     SpecError.
     """
     from drillkit.model.errors import UsageError
-    from drillkit.runner.target_process import filled, standing
     from drillkit.spec import choose_target, find_roots
+    from drillkit.spec.standing import up
 
     target = choose_target(typed(), find_roots(), option=option).target
-    if target.launch is None:
-        return target
-    endpoints = standing(target)
-    if endpoints is None:
+    if (found := up(target)) is None:
         raise UsageError(f"target `{target.name}` is not up: {how_to_start(target)}")
-    return filled(target, endpoints)
+    return found
 
 
 def how_to_start(target: Target) -> str:

@@ -1,22 +1,28 @@
 """Service levels as probes: an experiment's own steady-state hypothesis can be an SLO, under plain
 `chaos run`, too.
 
-They ask as `drillkit slo check` does, in a process of its own, and never take missing data for a
-success: nothing known is a failed activity and no value. Which metrics server is asked: the
-argument `prometheus` (a URL) or `target` (a name of targets.yaml), else the drill's target, else
-what `drillkit slo check` would choose (DRILLKIT_TARGET).
+They ask as `drillkit slo check` does, and never take missing data for a success: nothing known is a
+failed activity and no value. Which metrics server is asked: the argument `prometheus` (a URL) or
+`target` (a name of targets.yaml), else the drill's target, else what `drillkit slo check` would
+choose (DRILLKIT_TARGET).
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from typing import Any
+from datetime import timedelta
 
 from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
-from drillkit.model.errors import Refused, StepUnknown
-from drillkit.model.units import parse_duration, written_duration
+from drillkit.clients.prometheus import open_prometheus
+from drillkit.clients.prometheus.wire import TOTAL_S
+from drillkit.clock import Clock, Deadline, SystemClock
+from drillkit.model.drill import Target
+from drillkit.model.errors import CallError, Refused, SpecError, StepUnknown, UsageError
+from drillkit.model.units import parse_duration
+from drillkit.model.verdict import Holds
+from drillkit.slo.status import SloStatus, stand
+from drillkit.spec.files import find_roots
+from drillkit.spec.openslo import find_slo
+from drillkit.spec.standing import metrics_target
 
 LIMIT_S = 60.0
 """One look takes no longer than this."""
@@ -30,7 +36,7 @@ def slo_holds(
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """
-    return bool(_ask(slo, over, target, prometheus)["holds"] == "met")
+    return _ask(slo, over, target, prometheus).answer.holds is Holds.MET
 
 
 def good_percent(
@@ -41,8 +47,10 @@ def good_percent(
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """
-    found = _ask(slo, over, target, prometheus)
-    return 100.0 * float(found["good"]) / float(found["total"])
+    count = _ask(slo, over, target, prometheus).count
+    assert count.good is not None
+    assert count.total
+    return 100.0 * count.good / count.total
 
 
 def budget_left_percent(
@@ -53,68 +61,54 @@ def budget_left_percent(
 
     Raises StepUnknown when there is no data to tell, Refused for arguments that make no sense.
     """
-    return 100.0 * float(_ask(slo, None, target, prometheus)["budget_left"])
+    left = _ask(slo, None, target, prometheus).remaining
+    if left is None:
+        raise StepUnknown(f"SLO {slo}: too few events to tell what is left of its budget")
+    return 100.0 * left
 
 
-def _ask(slo: str, over: str | None, target: str | None, prometheus: str | None) -> Any:
+def _ask(slo: str, over: str | None, target: str | None, prometheus: str | None) -> SloStatus:
+    """How an SLO stands. Raises StepUnknown when that cannot be told, Refused."""
     if not slo:
         raise Refused("expected the name of an SLO, or a file with one")
-    command = [
-        sys.executable,
-        "-m",
-        "drillkit",
-        "slo",
-        "check",
-        "--json",
-        *_where(current_session(), target, prometheus),
-    ]
-    if over is not None:
-        command += ["--over", _duration(over)]
+    session = current_session()
+    clock: Clock = session.clock if session is not None else SystemClock()
+    asking = Deadline.after(LIMIT_S - TOTAL_S, clock)
+
+    def in_time() -> None:
+        if asking.over:
+            raise StepUnknown(
+                f"SLO {slo}: no answer within {LIMIT_S:g} s; is its metrics server slow?"
+            )
+
     try:
-        done = subprocess.run(
-            [*command, "--", slo],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StepUnknown(
-            f"SLO {slo}: no answer within {LIMIT_S:g} s; is its metrics server slow?"
-        ) from error
-    if done.returncode not in (0, 1, 3):
-        raise Refused(f"SLO {slo}: {done.stderr.strip() or 'it cannot be checked'}")
-    try:
-        found = json.loads(done.stdout)[0]
-    except (ValueError, IndexError) as error:
-        raise StepUnknown(f"SLO {slo}: {done.stderr.strip() or 'no answer'}") from error
-    if found["holds"] == "unknown" or not found["total"]:
-        raise StepUnknown(f"SLO {slo}: {found['why'] or found['found']}")
+        window = _duration(over) if over is not None else None
+        wanted = find_slo(slo, find_roots()).slo
+        asked = _server(session, slo, target, prometheus)
+        assert asked.prometheus is not None
+        server = open_prometheus(asked.prometheus, clock, before=in_time, aws=asked.aws)
+        found = stand(server, wanted, server.stored_until(), window, burns=False)
+    except (UsageError, SpecError) as error:
+        raise Refused(f"SLO {slo}: {error}") from error
+    except CallError as error:
+        raise StepUnknown(f"SLO {slo}: {error}") from error
+    if found.answer.holds is Holds.UNKNOWN or not found.count.total:
+        raise StepUnknown(f"SLO {slo}: {found.count.why or found.answer.why}")
     return found
 
 
-def _duration(over: str) -> str:
+def _duration(over: str) -> timedelta:
     try:
-        return written_duration(parse_duration(str(over)))
+        return parse_duration(str(over))
     except ValueError as error:
         raise Refused(f"over: {error}") from error
 
 
-def _where(session: WorkerSession | None, target: str | None, prometheus: str | None) -> list[str]:
-    """Options that choose the metrics server."""
-    if prometheus is not None:
-        return ["--prometheus", prometheus, *(["--target", target] if target is not None else [])]
-    if target is not None:
-        return ["--target", target]
+def _server(
+    session: WorkerSession | None, slo: str, target: str | None, prometheus: str | None
+) -> Target:
+    """The target whose metrics server is asked. Raises UsageError, SpecError."""
     known = session.target if session is not None else None
-    if known is None or known.prometheus is None:
-        return []
-    if known.launch is None:
-        return ["--target", known.name]
-    every = written_duration(known.prometheus.scrape_interval)
-    return [
-        "--prometheus",
-        known.prometheus.url,
-        "--scrape",
-        every,
-    ]  # started for this run: in no file
+    if target is None and prometheus is None and known is not None and known.prometheus is not None:
+        return known
+    return metrics_target(f"slo check {slo}", find_roots(), target, prometheus)

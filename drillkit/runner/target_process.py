@@ -5,7 +5,6 @@ output names.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -21,31 +20,16 @@ from typing import Any
 
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
-from drillkit.model.codec import from_data
-from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
+from drillkit.model.drill import Target
 from drillkit.model.errors import TargetError, UsageError
-from drillkit.model.units import parse_duration
 from drillkit.secrets import child_environment
+from drillkit.spec.standing import filled, standing
 
 READY_S = 60.0
 """A target that is not up by then is reported with what it printed."""
 END_S = 5.0
-ENDPOINTS = "endpoints.json"
 LAUNCHED = "launched"
 """In drillkit's state: a folder for each target that runs of this machine started."""
-
-
-def standing(target: Target) -> Mapping[str, Any] | None:
-    """Endpoints of a launchable target that somebody started before and that still
-    runs (`drillkit sandbox up`).
-    """
-    file = home() / target.name / ENDPOINTS
-    try:
-        endpoints: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        os.kill(int(endpoints["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return endpoints
 
 
 @contextlib.contextmanager
@@ -188,33 +172,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(END_S)
     if process.stdout:
         process.stdout.close()
-
-
-def filled(target: Target, endpoints: Mapping[str, Any]) -> Target:
-    """The target with what its process said of itself; what the file says already stays."""
-    aws = endpoints.get("aws") or None
-    prometheus = endpoints.get("prometheus")
-    return dataclasses.replace(
-        target,
-        kubernetes=target.kubernetes
-        or KubernetesTarget(
-            kubeconfig=endpoints["kubeconfig"], cluster_uid=endpoints.get("cluster_uid")
-        ),
-        aws=target.aws or (_aws(aws) if aws else None),
-        prometheus=target.prometheus
-        or (
-            PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s"))
-            if prometheus
-            else None
-        ),
-        urls={**endpoints.get("urls", {}), **target.urls},
-        databases={**(aws or {}).get("databases", {}), **target.databases},
-        canary_key=target.canary_key or (aws or {}).get("canary_key"),
-        emulated=target.emulated or tuple(endpoints.get("emulated", ())),
-    )
-
-
-def _aws(said: Mapping[str, Any]) -> AwsTarget:
-    known = {f.name for f in dataclasses.fields(AwsTarget)}
-    found: AwsTarget = from_data(AwsTarget, {k: v for k, v in said.items() if k in known})
-    return found

@@ -4,7 +4,8 @@ would come.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from drillkit.clients.prometheus import Prometheus
 from drillkit.clients.prometheus.promql import selector_of, window_text
@@ -96,12 +97,22 @@ def alarms_of(slo: Slo) -> tuple[Alarm, ...]:
     )
 
 
-def stand(prometheus: Prometheus, slo: Slo, at: float, *, burns: bool = True) -> SloStatus:
+def stand(
+    prometheus: Prometheus,
+    slo: Slo,
+    at: float,
+    over: timedelta | None = None,
+    *,
+    burns: bool = True,
+) -> SloStatus:
     """How an objective stood at `at` (seconds since the epoch, the server's clock). What could not
     be read says why.
 
+    `over`: look at so long a window instead of its own; then nothing is asked for burn rates.
     `burns`: ask for the burn rates, too.
     """
+    if over is not None:
+        slo, burns = replace(slo, window=over, calendar=None), False
     counting = Counting(prometheus)
     start = window_start(slo.window, slo.calendar, at)
     try:

@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from chaoslib.activity import execute_activity
 
 from drillkit.clients import Clients
-from drillkit.clients.chaostoolkit.session import WorkerSession
+from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_session
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.faults import slo
 from drillkit.model.drill import Launch, PrometheusTarget, Target
@@ -67,6 +68,10 @@ def answer(path: str, form: dict[str, list[str]]) -> Any:
             "result": [{"metric": {}, "values": [[start, "1"], [end, "1"]]}],
         }
     at = int(float(form["time"][0]))
+    if form["query"][0].startswith("sum("):  # too long a window for single samples
+        count = 100 if "5.." in form["query"][0] else 10_000
+        series = {"metric": {}, "value": [at, str(count)]}
+        return {"resultType": "vector", "result": [series]}
     result: list[dict[str, Any]] = []
     for code, per_s in (("200", 16.5), ("503", 1 / 6)):
         values = [[t, str(per_s * (t - at + 600))] for t in range(at - 600, at + 1)]
@@ -123,19 +128,56 @@ def session(target: Target) -> WorkerSession:
     )
 
 
-def test_the_drill_s_own_target_is_asked_and_one_that_was_started_for_the_run_by_its_address():
-    server = PrometheusTarget(url="http://127.0.0.1:1234", scrape_interval=timedelta(seconds=1))
-    started = Target(name="sandbox", prometheus=server, launch=Launch(module="drillkit.sandbox"))
+def test_the_drill_s_own_target_is_asked_also_one_that_was_started_for_the_run(here, server):
+    known = PrometheusTarget(url=server, scrape_interval=timedelta(seconds=1))
+    started = Target(name="sandbox", prometheus=known, launch=Launch(module="drillkit.sandbox"))
 
-    assert slo._where(session(Target(name="prod", prometheus=server)), None, None) == [
-        "--target",
-        "prod",
+    for target in (Target(name="prod", prometheus=known), started):
+        open_session(session(target))
+        try:
+            assert slo.slo_holds("api-availability", over="2m") is False
+            with pytest.raises(Refused, match="no target `other`"):
+                slo.slo_holds("api-availability", target="other")
+        finally:
+            _current.clear()
+    with pytest.raises(Refused, match="expected --target"):
+        slo.slo_holds("api-availability")
+
+
+def test_chaos_toolkit_asks_in_its_own_process(here, server, monkeypatch):
+    def started(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"a process was started: {arguments}")
+
+    monkeypatch.setattr("subprocess.Popen.__init__", started)
+    found = [
+        execute_activity({}, probe(function, prometheus=server), {}, {}, None)
+        for function in ("slo_holds", "good_percent", "budget_left_percent")
     ]
-    assert slo._where(session(started), None, None) == [
-        "--prometheus",
-        "http://127.0.0.1:1234",
-        "--scrape",
-        "1s",
-    ]
-    assert slo._where(session(started), "other", None) == ["--target", "other"]
-    assert slo._where(None, None, None) == []
+
+    assert [each["status"] for each in found] == ["succeeded"] * 3, found
+    holds, good, left = (each["output"] for each in found)
+    assert (holds, good) == (False, pytest.approx(99, abs=0.01))
+    # 1 % is bad where half a percent may be, the whole window long.
+    assert left == pytest.approx(-100)
+
+
+def test_a_server_that_answers_slowly_is_given_up_in_time(here, server, monkeypatch):
+    monkeypatch.setattr(slo, "LIMIT_S", 0.0)
+
+    failed = execute_activity({}, probe("slo_holds", prometheus=server), {}, {}, None)
+
+    assert failed["status"] == "failed"
+    assert "no answer within 0 s" in failed["exception"][-1]
+
+
+def probe(function: str, **arguments: str) -> dict[str, Any]:
+    return {
+        "type": "probe",
+        "name": function,
+        "provider": {
+            "type": "python",
+            "module": "drillkit.faults.slo",
+            "func": function,
+            "arguments": {"slo": "api-availability", **arguments},
+        },
+    }

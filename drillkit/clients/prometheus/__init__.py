@@ -129,6 +129,12 @@ class Prometheus:
             raise CallError(f"{self.where}: expected its time, found no answer to `time()`")
         return answer.series[0].samples[0][1] - (before + after) / 2
 
+    def stored_until(self) -> float:
+        """The latest moment of which all is known, on its own clock: one scrape interval ago, when
+        every target had been scraped and stored. Raises CallError.
+        """
+        return self._clock.now() + self.clock_offset_s() - self.scrape_interval_s
+
     def _limit(self) -> str:
         return f"{max(1, int(self._wire.total_s))}s"
 

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Protocol
 
 from drillkit.cli.phrases import HELP, action_of, request_of
-from drillkit.cli.progress import STOPPING, Rates, Sentences
 from drillkit.judge.people import Expectation, OpenHold, PeopleView
+from drillkit.live.rates import Rates
+from drillkit.live.sentences import STOPPING, Sentences
 from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError
 from drillkit.model.records import (

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from drillkit.cli.options import OUT, with_shared
+from drillkit.cli.serving import Serving, entering, served, told, with_serve
 
 if TYPE_CHECKING:
+    from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill
     from drillkit.runner.execute import Finished, Request
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--as", "me", metavar="NAME", help="Who types here. Default: the facilitator.")
 @click.option("--recover", "recover_first", is_flag=True, help="First clean up earlier runs.")
+@with_serve
 def gameday(
     name: str,
     target: str | None,
@@ -39,6 +42,9 @@ def gameday(
     roles: tuple[str, ...],
     me: str | None,
     recover_first: bool,
+    serve: str | None,
+    serve_cert: Path | None,
+    serve_key: Path | None,
 ) -> int:
     """Run a drill with people: each step is announced and held until somebody says go; they do by
     hand what is to be done by hand, note, mark, and debrief.
@@ -53,7 +59,12 @@ def gameday(
     asked = resolve.ask(name, sets, var_files, target, need=True)
     given = _given(roles)
     _announce(asked)
-    with prestarted() as process, resolve.standing_target(asked) as (standing, pid):
+    serving = Serving(serve, serve_cert, serve_key)
+    with (
+        prestarted() as process,
+        resolve.standing_target(asked) as (standing, pid),
+        served(serving) as page,
+    ):
         if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
             process.close()
             process = None
@@ -78,7 +89,8 @@ def gameday(
             from drillkit.model.errors import Refused
 
             raise Refused("; ".join(problems))
-        finished = _play(request, me or present[0][0])
+        finished = _play(request, me or present[0][0], page)
+        told(page, finished)
     return tell(finished, as_json=False)
 
 
@@ -140,7 +152,7 @@ def _prerequisites(request: Request) -> tuple[str, ...]:
     return found.problems
 
 
-def _play(request: Request, me: str) -> Finished:
+def _play(request: Request, me: str, page: PageProcess | None) -> Finished:
     from drillkit.cli.console import Console, screen
     from drillkit.cli.run import _enter, _prepare_report
     from drillkit.runner.execute import execute
@@ -153,7 +165,7 @@ def _play(request: Request, me: str) -> Finished:
                 watch=console,
                 people=console.join,
                 ahead=_prepare_report,
-                enter=_enter,
+                enter=entering(page, _enter),
             )
         )
     finally:

@@ -12,56 +12,23 @@ import os
 import sys
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Protocol, assert_never
+from typing import IO, TYPE_CHECKING, Protocol
 
-from drillkit.judge.evidence import passes
-from drillkit.judge.histogram import merge, percentile_s
-from drillkit.judge.people import people_words
+from drillkit.live.rates import Rate, Rates
+from drillkit.live.sentences import STOPPING, Sentences, is_loud
 from drillkit.model.drill import Drill
-from drillkit.model.evidence import Activity, Alert, Check, Evidence, Mark, Note, Sample
 from drillkit.model.records import (
-    ActivityEnded,
-    DecisionEntry,
-    EffectConfirmed,
-    EffectEntry,
-    EffectIrreversible,
-    Entry,
-    ExperimentEnded,
-    GateDecided,
-    GuardDecided,
-    JournalTorn,
-    PeopleEntry,
-    PhaseEnded,
     PhaseStarted,
-    Progress,
     Record,
     RunAborted,
-    RunClosed,
-    RunEntry,
-    RunOpened,
-    RunRecovered,
-    RunSettled,
     StepEnded,
-    StepEntry,
     StepStarted,
-    StrangeRecord,
-    UndoEnded,
-    UndoFailed,
-    UndoPlanned,
-    UnknownRecord,
 )
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.spinner import Spinner
-
-WINDOW_S = 5
-"""Seconds of samples behind the live success rate and p95."""
-STOPPING = "undoing everything; Ctrl-C again leaves what is slow to remove to `drillkit recover`"
 
 
 class Watcher(Protocol):
@@ -111,213 +78,6 @@ class JsonLines:
 
     def close(self) -> None:
         self._lines.close()
-
-
-class Rates:
-    """Success rate and p95 of the last seconds, per probe."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, deque[Sample]] = {}
-        self._total: dict[str, list[int]] = {}
-
-    def take(self, record: Record) -> bool:
-        """Whether the record was a sample."""
-        sample = record.entry
-        if not isinstance(sample, Sample):
-            return False
-        self._last.setdefault(sample.sli, deque(maxlen=WINDOW_S)).append(sample)
-        total = self._total.setdefault(sample.sli, [0, 0])
-        total[0] += sample.sent
-        total[1] += sample.sent - sample.good
-        return True
-
-    def rows(self) -> list[Rate]:
-        """Every probe now, controls last."""
-        found = []
-        for sli, samples in list(self._last.items()):
-            latencies: dict[int, int] = {}
-            for sample in samples:
-                merge(latencies, sample.latency_us)
-            sent, good = sum(s.sent for s in samples), sum(s.good for s in samples)
-            control, (all_sent, all_bad) = samples[-1].control, self._total[sli]
-            found.append(
-                Rate(
-                    sli,
-                    good / sent if sent else None,
-                    percentile_s(latencies, 0.95),
-                    all_bad,
-                    all_sent,
-                    control,
-                )
-            )
-        return sorted(found, key=lambda rate: rate.control)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """One probe over the last seconds, and its counts since the run began."""
-
-    sli: str
-    good_share: float | None
-    p95_s: float | None
-    bad: int
-    sent: int
-    control: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.sli} (control)" if self.control else self.sli
-
-    @property
-    def good(self) -> str:
-        """`99.50 % good`; never 100 % where one was bad."""
-        if self.good_share is None:
-            return "no data"
-        percent = self.good_share * 100
-        return f"{min(percent, 99.99) if percent < 100 else percent:.2f} % good"
-
-    @property
-    def p95(self) -> str:
-        return "p95 -" if self.p95_s is None else f"p95 {self.p95_s * 1000:.1f} ms"
-
-    @property
-    def count(self) -> str:
-        return f"{self.bad:,} bad of {self.sent:,} so far"
-
-
-class Sentences:
-    """One line for a person from each record; remembers what an undo's number stands for."""
-
-    def __init__(self) -> None:
-        self._resources: dict[int, str] = {}
-
-    def of(self, record: Record) -> str:
-        """The line, or '' for what is not worth one."""
-        return _printable(self._of(record.n, record.step, record.entry))
-
-    def _of(self, n: int, step: str, entry: Entry) -> str:
-        if isinstance(entry, Evidence):
-            return _evidence(entry, step)
-        if isinstance(entry, RunEntry):
-            return _of_run(entry, step)
-        if isinstance(entry, StepEntry):
-            return _of_step(entry, step)
-        if isinstance(entry, DecisionEntry):
-            return _decided(entry)
-        if isinstance(entry, EffectEntry):
-            return self._effect(n, step, entry)
-        if isinstance(entry, PeopleEntry):
-            return people_words(entry, step)
-        if isinstance(entry, UnknownRecord | StrangeRecord):
-            return ""  # the verdict tells of it
-        assert_never(entry)
-
-    def _effect(self, n: int, step: str, entry: EffectEntry) -> str:
-        match entry:
-            case UndoPlanned():
-                self._resources[n] = entry.resource
-                return ""
-            case EffectIrreversible():
-                what = entry.effect.partition(".")[2].replace("-", " ")
-                return f"{step}: {what} {entry.resource}"
-            case EffectConfirmed():
-                return ""
-            case UndoEnded():
-                detail = f" ({entry.detail})" if entry.detail else ""
-                return f"{self._resource(entry.of)}: {entry.outcome.replace('-', ' ')}{detail}"
-            case UndoFailed():
-                return f"{self._resource(entry.of)}: NOT undone: {entry.why}"
-            case other:
-                assert_never(other)
-
-    def _resource(self, of: int) -> str:
-        return self._resources.get(of, f"undo {of}")
-
-
-def _of_run(entry: RunEntry, step: str) -> str:
-    match entry:
-        case RunOpened():
-            return f"run {entry.run} on target {entry.target_name}"
-        case PhaseStarted(phase=phase):
-            return _PHASES.get(phase, "")
-        case Progress(about=ActivityEnded() | ExperimentEnded()):
-            return ""  # the evidence says it
-        case Progress(text=text):
-            return f"{step}: {text}" if step else text
-        case RunClosed() | RunRecovered() | RunSettled() | PhaseEnded() | JournalTorn():
-            return ""
-        case other:
-            assert_never(other)
-
-
-def _of_step(entry: StepEntry, step: str) -> str:
-    match entry:
-        case StepStarted():
-            return f"step {step} started ({entry.uses})"
-        case StepEnded():
-            return f"step {step} {entry.outcome}" + (f": {entry.why}" if entry.why else "")
-        case other:
-            assert_never(other)
-
-
-def _decided(entry: DecisionEntry) -> str:
-    match entry:
-        case GuardDecided(holds=Holds.MET):
-            return ""
-        case GuardDecided():
-            return f"guard {entry.guard}: {entry.why}"
-        case GateDecided():
-            return f"{entry.sli} {entry.place}: {entry.holds} ({entry.bad} bad of {entry.total})"
-        case RunAborted():
-            return f"aborting ({entry.by}): {entry.why}; {STOPPING}"
-        case other:
-            assert_never(other)
-
-
-_PHASES = {"before": "steady state before", "after": "steady state after", "cleanup": "cleaning up"}
-
-
-def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor; a traceback keeps its lines."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-
-
-def _evidence(evidence: Evidence, step: str) -> str:
-    match evidence:
-        case Activity() as activity:
-            targets = f", {len(activity.targets)} targets" if len(activity.targets) > 1 else ""
-            error = f": {activity.error}" if activity.error else ""
-            outcome = "out of tolerance" if activity.tolerated is False else activity.outcome
-            return (
-                f"{step}: {activity.name} {outcome} in "
-                f"{format_duration(activity.took_s)}{targets}{error}"
-            )
-        case Check() as check if passes(check) is not True:
-            found = (
-                f"could not be read: {check.why}"
-                if check.found is None
-                else f"found {check.found} {check.why}"
-            )
-            return f"{step}: {check.name}: expected {check.op} {check.expected}, {found}".rstrip()
-        case Alert() as alert:
-            return f"alert {alert.name} {alert.state}{' (expected)' if alert.expected else ''}"
-        case Mark(by=by, moment=moment) if by:
-            return f"{step}: {moment}, {by} said" if step else f"{moment}, {by} said"
-        case Note(by=by, text=text):
-            return f"{step}: {by}: {text}" if step else f"{by}: {text}"
-    return ""
-
-
-def _is_loud(entry: Entry) -> bool:
-    match entry:
-        case RunAborted() | UndoFailed():
-            return True
-        case GateDecided(holds=holds) | GuardDecided(holds=holds):
-            return holds is not Holds.MET
-        case _:
-            return False
 
 
 def _clock(record: Record) -> str:
@@ -393,7 +153,7 @@ class Screen:
         from rich.text import Text
 
         line = Text.assemble(
-            (_clock(record), "dim"), "  ", (text, "red" if _is_loud(record.entry) else "")
+            (_clock(record), "dim"), "  ", (text, "red" if is_loud(record.entry) else "")
         )
         try:
             self._console.print(line, soft_wrap=True)

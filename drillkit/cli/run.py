@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drillkit.cli.options import OUT, with_shared
+from drillkit.cli.serving import Serving, entering, served, told, with_serve
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from drillkit.cli import resolve
     from drillkit.clients.prestart import Prestarted
+    from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill, Target
     from drillkit.runner.execute import Finished
 
@@ -25,6 +27,7 @@ class Telling:
 
     as_json: bool
     quiet: bool
+    page: PageProcess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Terms:
     is_flag=True,
     help="As a step of GitHub Actions: its summary, annotations and outputs.",
 )
+@with_serve
 def run(
     name: str,
     target: str | None,
@@ -99,6 +103,9 @@ def run(
     scheduled: bool,
     jitter: str | None,
     github: bool,
+    serve: str | None,
+    serve_cert: Path | None,
+    serve_key: Path | None,
 ) -> int:
     """Run a drill, or a Chaos Toolkit experiment as a drill of one step.
 
@@ -118,7 +125,8 @@ def run(
         if passed_over(name, target, sets, var_files, out, jitter_s):
             return 0
         trigger = "schedule" if trigger == "operator" else trigger
-    with prestarted() as process, _silenced(scheduled):
+    serving = Serving(serve, serve_cert, serve_key)
+    with prestarted() as process, _silenced(scheduled), served(serving) as page:
         finished = _run(
             name,
             target,
@@ -126,13 +134,14 @@ def run(
             var_files,
             out,
             yes,
-            Telling(as_json, quiet),
+            Telling(as_json, quiet, page),
             recover_first,
             wait_s,
             trigger,
             process,
             Terms(plan_file, allow_unsafe),
         )
+        told(page, finished)
     from drillkit.cli.summary import tell
 
     return tell(finished, as_json=as_json, quiet=quiet, scheduled=scheduled, github=github)
@@ -258,7 +267,7 @@ def _execute(
                 watch=show,
                 prestarted=process,
                 ahead=_prepare_report,
-                enter=_enter,
+                enter=entering(telling.page, _enter),
                 wait_for_lock_s=wait_s,
             )
         )

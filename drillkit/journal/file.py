@@ -301,7 +301,7 @@ def salvage(path: Path) -> Salvaged:
     whole, _ = _split_torn(path.read_bytes())
     prev, found, damage = GENESIS, dict[int, Record](), list[str]()
     for number, line in enumerate(whole[:-1].split(b"\n") if whole else (), 1):
-        record, follows = _salvaged(line, prev)
+        record, follows = salvage_line(line, prev)
         prev = hashlib.sha256(line).hexdigest()
         if record is None or record.n in found:
             damage.append(f"line {number} is no record of this journal")
@@ -312,7 +312,7 @@ def salvage(path: Path) -> Salvaged:
     return Salvaged(tuple(found.values()), tuple(damage))
 
 
-def _salvaged(line: bytes, prev: str) -> tuple[Record | None, bool]:
+def salvage_line(line: bytes, prev: str) -> tuple[Record | None, bool]:
     """(the record of a line if it is one, whether it follows from the line before)."""
     try:
         raw = json.loads(line)

@@ -32,7 +32,7 @@ from drillkit.model.records import (
 )
 from drillkit.report import render
 from tests.bench.hour import DAY_S, SLO, Clock, drill, samples
-from tests.report.browser import browser, program
+from tests.browser import browser, program
 
 EVENTS = 500
 RATE = int(DEFAULT_RATE.per_s)

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from drillkit.cli.progress import JsonLines, PlainLines, Rates, Sentences
+from drillkit.cli.progress import JsonLines, PlainLines
+from drillkit.live.rates import Rates
+from drillkit.live.sentences import Sentences
 from drillkit.model.records import Record
 from tests.cli.terminal import Terminal
 from tests.conftest import ROOT, CommandLine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.browser import Browser, browser, program
+from tests.browser import Browser, browser, program
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
 STORIES = sorted(path.name for path in STORED.iterdir())

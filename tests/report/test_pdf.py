@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from drillkit.report.pdf import write_pdf
+from tests.browser import program
 from tests.conftest import CommandLine
-from tests.report.browser import program
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
 

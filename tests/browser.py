@@ -131,6 +131,11 @@ class Browser:
         paper: bool = False,
     ) -> None:
         """Show a file and wait until it is loaded."""
+        self.shape(width, height, dark=dark, paper=paper)
+        self.visit(page.resolve().as_uri())
+
+    def shape(self, width: int, height: int, *, dark: bool = False, paper: bool = False) -> None:
+        """How large its window is, and what its owner likes."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -142,8 +147,11 @@ class Browser:
         self.call(
             "Emulation.setEmulatedMedia", media="print" if paper else "screen", features=scheme
         )
+
+    def visit(self, url: str) -> None:
+        """Go somewhere and wait until it is loaded."""
         self.events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         end = time.monotonic() + LIMIT_S
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self._next(end - time.monotonic()))
@@ -153,6 +161,13 @@ class Browser:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        end = time.monotonic() + LIMIT_S
+        while not self.ask(expression):
+            assert time.monotonic() < end, f"never came true: {expression}"
+            time.sleep(0.05)
 
     def complaints(self) -> list[str]:
         """What the console says since the page was opened, and what it tried to fetch

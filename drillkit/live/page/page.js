@@ -1,0 +1,355 @@
+// Shows what the server sends; whatever comes from a run is text, never markup.
+"use strict";
+
+const WINDOW_S = 180; // of the charts
+const MOST_LINES = 500;
+const $ = (id) => document.getElementById(id);
+const state = { right: "", run: {}, skew: 0 };
+const samples = new Map();
+
+function element(tag, text, kind) {
+  const found = document.createElement(tag);
+  if (text !== undefined) found.textContent = text;
+  if (kind) found.className = kind;
+  return found;
+}
+
+function drawn(tag, attributes) {
+  const found = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) found.setAttribute(name, value);
+  return found;
+}
+
+function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false });
+const now = () => Date.now() / 1000 - state.skew;
+
+function fill(id, rows, none) {
+  const list = $(id);
+  const kept = list.dataset.shown;
+  const shown = JSON.stringify(rows);
+  if (kept === shown) return; // what has not changed keeps its place and its focus
+  list.dataset.shown = shown;
+  list.replaceChildren(...(rows.length ? rows.map((row) => element("li", row)) : none ? [element("li", none, "soft")] : []));
+}
+
+// -- what is shown ------------------------------------------------------------------------------
+
+const PHASES = {
+  opening: "starting", guards: "looking at the target", before: "is the steady state there?",
+  steps: "between steps", after: "is the steady state back?", cleanup: "cleaning up", debrief: "debrief",
+};
+
+function phase(run) {
+  if (run.gone) return ["the runner is gone: drillkit recover", "bad"];
+  if (run.outcome) return [run.outcome, run.outcome.startsWith("met") ? "met" : "bad"];
+  if (run.ended) return ["ended", ""];
+  if (run.stopping && run.phase !== "debrief") return [`stopping (${run.stopping.by}): ${run.stopping.why}`, "bad"];
+  if (run.hold) return [run.hold.step ? `holding before ${run.hold.step}` : "holding", ""];
+  const running = run.steps.filter((step) => step.state === "running").map((step) => step.name);
+  return [running.length ? `running ${running.join(", ")}` : PHASES[run.phase] || run.phase, ""];
+}
+
+function show(run) {
+  state.run = run;
+  const about = run.about;
+  document.title = about.drill ? `${about.drill} on ${about.target}` : "drillkit";
+  $("title").textContent = about.drill || "drillkit";
+  if (about.run) $("about").textContent = `${about.run} on ${about.target}${about.owner ? `, owned by ${about.owner}` : ""}`;
+  const [text, tone] = phase(run);
+  if ($("phase").textContent !== text) $("phase").textContent = text;
+  $("phase").className = `big ${tone}`;
+  const banner = run.trouble || (about.protected ? "This is a protected target." : "");
+  $("banner").hidden = !banner;
+  $("banner").textContent = banner;
+  $("practice").hidden = !(about.emulated || []).length;
+  fill("emulated", about.emulated || []);
+  showHold(run.hold);
+  showQuestions(run.questions);
+  fill("alerts", run.alerts.map((a) => `${a.name} since ${clock(a.at)}${a.expected ? " (expected)" : ""}`), "none is firing");
+  fill("open", run.open.map((o) => (o.step ? `${o.what} (${o.step})` : o.what)));
+  $("counts").textContent = `${run.counts.open} open, ${run.counts.undone} undone, ${run.counts.touched} touched in all`;
+  fill("participants", run.participants.map(([name, role]) => `${name}, ${role}`), "nobody has said so yet");
+  showExpectations(run.expectations);
+  fill("marks", run.marks.map((m) => `${clock(m.at)} ${m.moment}, ${m.by}`), "none yet");
+  fill("actions", run.actions.map((a) => [a.text, a.owner && `owner ${a.owner}`, a.due && `due ${a.due}`].filter(Boolean).join(", ")), "none yet");
+  $("ready").hidden = run.phase !== "debrief";
+  const over = run.ended || run.gone;
+  for (const each of document.querySelectorAll("main button, main input, main select, main textarea")) each.disabled = Boolean(over);
+  $("stop").disabled = Boolean(over);
+  tick();
+}
+
+function showHold(hold) {
+  $("hold").hidden = !hold;
+  if (!hold) return;
+  $("hold-title").textContent = hold.step ? `Next: ${hold.step}` : hold.secret && !hold.last ? "Next: a surprise" : "Next: the end of the steps";
+  $("hold-why").textContent = hold.why;
+  fill("hold-changed", hold.changed.map((text) => `changed: ${text}`));
+  fill("hold-next", hold.next);
+  $("decide").dataset.hold = hold.n;
+  for (const button of $("decide").querySelectorAll("button")) {
+    button.hidden = (button.value === "repeat" && !hold.after) || (button.value === "skip" && hold.last);
+  }
+}
+
+function showQuestions(questions) {
+  const place = $("questions");
+  const shown = JSON.stringify([questions, state.right]);
+  if (place.dataset.shown === shown) return;
+  place.dataset.shown = shown;
+  place.replaceChildren(...questions.map((question) => {
+    const card = element("div", undefined, "card");
+    const what = question.about === "undo" ? "to be put back by hand" : "to be done by hand";
+    card.append(element("h3", `${question.step}: ${what}`), element("pre", question.text));
+    if (state.right === "facilitator") card.append(replyForm(question));
+    return card;
+  }));
+}
+
+function replyForm(question) {
+  const form = element("form");
+  const label = element("label", "Remark");
+  const why = element("input");
+  label.htmlFor = why.id = `why-${question.n}`;
+  why.maxLength = 500;
+  why.autocomplete = "off";
+  const buttons = element("div", undefined, "buttons");
+  const done = element("button", "Done", "go");
+  const failed = element("button", "It cannot be done", "danger");
+  done.value = "done";
+  failed.value = "failed";
+  buttons.append(done, failed);
+  form.append(label, why, buttons);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ ask: "reply", done: event.submitter.value === "done", why: why.value, question: question.n });
+  });
+  return form;
+}
+
+function showExpectations(expectations) {
+  const list = $("expectations");
+  const shown = JSON.stringify([expectations, state.right]);
+  if (list.dataset.shown === shown) return;
+  list.dataset.shown = shown;
+  if (!expectations.length) return list.replaceChildren(element("li", "none", "soft"));
+  list.replaceChildren(...expectations.map((e) => {
+    const item = element("li", `${e.text}${e.came === null ? "" : e.came ? " - came true" : " - did not come"}`);
+    if (state.right === "facilitator") {
+      for (const [came, word] of [[true, "yes"], [false, "no"]]) {
+        const button = element("button", word);
+        button.type = "button";
+        button.setAttribute("aria-label", `${word}: ${e.text}`);
+        button.addEventListener("click", () => ask({ ask: "answer", of: e.n, came }));
+        item.append(" ", button);
+      }
+    }
+    return item;
+  }));
+}
+
+function tick() {
+  const run = state.run;
+  if (!run.about || !run.about.began) return;
+  const over = run.ended || run.gone;
+  const at = over ? state.over || (state.over = now()) : now();
+  const elapsed = at - run.about.began;
+  const limit = run.about.limit_s;
+  $("limit").max = limit || 1;
+  $("limit").value = Math.min(elapsed, limit || 1);
+  $("elapsed").textContent = limit ? `${span(elapsed)} of ${span(limit)}` : span(elapsed);
+  $("hold-limit").textContent = run.hold && run.hold.limit_s ? `${span(run.hold.at + run.hold.limit_s - at)} left, else ${run.hold.otherwise}` : "";
+  const rows = run.steps.map((step) => {
+    const took = step.state === "running" && step.since ? ` ${span(at - step.since)}${step.limit_s ? ` of ${span(step.limit_s)}` : ""}` : "";
+    return [step.name, step.uses, step.state, took, step.secret && step.state === "waiting"];
+  });
+  const shown = JSON.stringify(rows);
+  if ($("steps").dataset.shown === shown) return;
+  $("steps").dataset.shown = shown;
+  $("steps").replaceChildren(...rows.map(([name, uses, how, took, secret]) => {
+    const item = element("li", undefined, how === "running" ? "running" : "");
+    item.append(element("span", `${how}${took}`, `state ${how}`), `${name} `, element("span", uses, "soft"), secret ? element("span", " surprise", "warn") : "");
+    return item;
+  }));
+}
+
+// -- charts -------------------------------------------------------------------------------------
+
+function take(sample) {
+  let chart = samples.get(sample.sli);
+  if (!chart) samples.set(sample.sli, chart = makeChart(sample));
+  chart.points.push(sample);
+  const old = sample.at - WINDOW_S - 2;
+  while (chart.points.length && chart.points[0].at < old) chart.points.shift();
+  chart.sent += sample.sent;
+  chart.bad += sample.sent - sample.good;
+  if (!chart.drawing) {
+    chart.drawing = true;
+    requestAnimationFrame(() => { chart.drawing = false; draw(chart); });
+  }
+}
+
+function makeChart(sample) {
+  const figure = element("figure");
+  const caption = element("figcaption");
+  const svg = drawn("svg", { viewBox: `0 0 ${WINDOW_S} 100`, preserveAspectRatio: "none", role: "img" });
+  const words = element("span");
+  caption.append(element("b", sample.control ? `${sample.sli} (control)` : sample.sli), words);
+  figure.append(caption, svg);
+  if (!samples.size) $("charts").replaceChildren();
+  $("charts").append(figure);
+  return { points: [], sent: 0, bad: 0, svg, words };
+}
+
+function draw(chart) {
+  const last = chart.points[chart.points.length - 1];
+  const worst = Math.max(1, ...chart.points.map((p) => p.p95_ms || 0));
+  const parts = [];
+  let line = "";
+  for (const point of chart.points) {
+    const x = WINDOW_S - 1 - Math.round(last.at - point.at);
+    if (x < 0 || !point.sent) continue;
+    const lost = 100 * (1 - point.good / point.sent);
+    parts.push(drawn("rect", { x, y: lost, width: 1, height: 100 - lost, class: "good" }));
+    if (lost) parts.push(drawn("rect", { x, y: 0, width: 1, height: lost, class: "lost" }));
+    if (point.p95_ms !== null) line += `${line ? "L" : "M"}${x + 0.5} ${100 - 90 * point.p95_ms / worst}`;
+  }
+  parts.push(drawn("path", { d: line || "M0 0", class: "p95" }));
+  chart.svg.replaceChildren(...parts);
+  const share = last.sent ? `${(Math.floor(10000 * last.good / last.sent) / 100).toFixed(2)} % good` : "no data";
+  const words = `${share}, p95 ${last.p95_ms === null ? "-" : `${last.p95_ms} ms`}, ${chart.bad} bad of ${chart.sent}`;
+  chart.words.textContent = words;
+  chart.svg.setAttribute("aria-label", `last ${span(WINDOW_S)}: ${words}; p95 at most ${worst} ms`);
+}
+
+// -- what happened ------------------------------------------------------------------------------
+
+function addLine(line) {
+  const item = element("li", undefined, line.loud ? "loud" : "");
+  item.append(element("time", clock(line.at)), line.text);
+  item.dataset.n = line.n;
+  $("lines").prepend(item);
+  while ($("lines").childElementCount > MOST_LINES) $("lines").lastElementChild.remove();
+}
+
+// -- what is asked for --------------------------------------------------------------------------
+
+async function ask(message) {
+  const by = $("me").value.trim();
+  if (!by) {
+    told("Say your name first.", false);
+    $("me").focus();
+    return false;
+  }
+  let text;
+  try {
+    const answer = await fetch("/ask", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by, ...message }) });
+    const got = (answer.headers.get("Content-Type") || "").includes("json") ? await answer.json() : { refused: await answer.text() };
+    if (answer.ok) {
+      told("", true);
+      return true;
+    }
+    text = got.refused || "refused";
+  } catch (error) {
+    text = "The page's server did not answer. The run goes on; drillkit abort and the terminal reach it.";
+  }
+  told(text, false);
+  return false;
+}
+
+function told(text, fine) {
+  $("answer").textContent = text;
+  $("answer").className = fine ? "fine" : "";
+}
+
+function listen() {
+  $("decide").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const decision = event.submitter ? event.submitter.value : "go";
+    if (await ask({ ask: "decide", decision, why: $("hold-reason").value, hold: Number(event.target.dataset.hold) })) $("hold-reason").value = "";
+  });
+  $("sort").addEventListener("change", () => {
+    for (const each of document.querySelectorAll("span.action")) each.hidden = $("sort").value !== "action";
+    for (const each of document.querySelectorAll("span.debrief")) each.hidden = $("sort").value !== "debrief";
+  });
+  $("note").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const text = $("text").value;
+    const sort = $("sort").value;
+    const messages = {
+      note: { ask: "note", text }, expect: { ask: "expect", text },
+      decision: { ask: "note", text, about: "decision" }, hypothesis: { ask: "note", text, about: "hypothesis" },
+      action: { ask: "action", text, owner: $("owner").value, ...($("due").value ? { due: $("due").value } : {}) },
+      debrief: { ask: "debrief", question: $("question").value || "Debrief", answer: text },
+    };
+    if (await ask(messages[sort])) $("text").value = "";
+  });
+  $("mark").addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ ask: "mark", moment: event.submitter.value });
+  });
+  $("join").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (await ask({ ask: "join", by: $("joiner").value, role: $("role").value })) $("joiner").value = "";
+  });
+  $("ready").addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ ask: "ready" });
+  });
+  $("stop").addEventListener("click", () => $("sure").showModal());
+  $("sure").addEventListener("close", () => {
+    if ($("sure").returnValue !== "stop") return;
+    if (!$("me").value.trim()) $("me").value = "somebody at the page"; // a stop waits for no name
+    ask({ ask: "stop", why: $("sure-why").value });
+  });
+}
+
+// -- the connection -----------------------------------------------------------------------------
+
+function notice(text, bad) {
+  $("link").hidden = !text;
+  $("link").textContent = text;
+  $("link").className = bad ? "notice bad" : "notice";
+}
+
+async function enter() {
+  const token = location.hash.slice(1);
+  if (token) history.replaceState(null, "", location.pathname); // it stays in no history and no picture
+  try {
+    const answer = await fetch("/enter", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(token ? { token } : {}) });
+    if (!answer.ok) return notice("Open the link that the run has printed: this one does not let you in.", true);
+    state.right = (await answer.json()).right;
+  } catch (error) {
+    return notice("The page's server does not answer. The run goes on; try again.", true);
+  }
+  for (const each of document.querySelectorAll(".facilitator")) each.hidden = state.right !== "facilitator";
+  notice(state.right === "observer" ? "You watch." : "", false);
+  connect();
+}
+
+function connect() {
+  const source = new EventSource("/events");
+  source.addEventListener("open", () => notice(state.right === "observer" ? "You watch." : "", false));
+  source.addEventListener("line", (event) => addLine(JSON.parse(event.data)));
+  source.addEventListener("sample", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    if (state.run.ended || state.run.gone) {
+      source.close();
+      return notice("The run is over; this page shows its end.", false);
+    }
+    notice("The connection is lost; the run goes on. It is tried again.", true);
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+  });
+}
+
+setInterval(tick, 1000);
+listen();
+enter();

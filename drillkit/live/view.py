@@ -1,0 +1,207 @@
+"""What a page shows of a run at one moment: a fold over its records, as plain data.
+
+Observers are not told what a surprise is before it begins: neither the hold before it nor the list
+of steps names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from drillkit.judge.people import PeopleView
+from drillkit.model.drill import Group
+from drillkit.model.evidence import Alert
+from drillkit.model.records import (
+    EffectIrreversible,
+    GuardDecided,
+    PhaseEnded,
+    PhaseStarted,
+    Record,
+    RunAborted,
+    RunClosed,
+    RunOpened,
+    StepEnded,
+    StepStarted,
+    UndoEnded,
+    UndoPlanned,
+)
+from drillkit.model.verdict import Holds
+
+MOST = 100
+"""So many of a kind are sent; the number of all of them stands beside them."""
+TEXT_SENT = 8000
+"""Characters of one text."""
+
+
+@dataclass(slots=True)
+class _StepState:
+    uses: str
+    state: str = "waiting"
+    """`waiting`, `running`, or how it ended."""
+    since: float | None = None
+    limit_s: float | None = None
+
+
+@dataclass(slots=True)
+class RunView:
+    """`take` each record in order; `snapshot` at any time."""
+
+    people: PeopleView = field(default_factory=PeopleView)
+    _about: dict[str, Any] = field(default_factory=dict)
+    _steps: dict[str, _StepState] = field(default_factory=dict)
+    _surprises: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Steps of each step or group that is one."""
+    _alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _open: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """(what, step) of each effect whose undo is not applied, by its record."""
+    _touched: int = 0
+    _undone: int = 0
+    _phase: str = "opening"
+    _stopping: dict[str, str] | None = None
+    ended: bool = False
+    """Whether the run has closed its journal."""
+
+    def take(self, record: Record) -> None:
+        """One more record."""
+        self.people.take(record)
+        match record.entry:
+            case RunOpened() as opened:
+                self._begin(opened, record.at)
+            case PhaseStarted(phase=phase):
+                self._phase = phase
+            case PhaseEnded():
+                self._phase = "between phases"
+            case StepStarted(uses=uses):
+                step = self._steps.setdefault(record.step, _StepState(uses))
+                step.state, step.since = "running", record.at
+            case StepEnded(outcome=outcome) if record.step in self._steps:
+                self._steps[record.step].state = outcome
+            case RunAborted(by=by, why=why):
+                self._stopping = self._stopping or {"by": by, "why": why[:TEXT_SENT]}
+            case GuardDecided(guard=guard, holds=holds, why=why) if holds is not Holds.MET:
+                self._about["guard"] = f"{guard}: {why}"[:TEXT_SENT]
+            case RunClosed():
+                self.ended = True
+            case _:
+                self._take_effect(record)
+
+    def _take_effect(self, record: Record) -> None:
+        match record.entry:
+            case UndoPlanned(resource=resource):
+                self._open[record.n] = (resource, record.step)
+                self._touched += 1
+            case EffectIrreversible():
+                self._touched += 1
+            case UndoEnded(of=of):
+                self._undone += self._open.pop(of, None) is not None
+            case Alert(name=name, state="firing", expected=expected):
+                self._alerts[name] = {"name": name, "expected": expected, "at": record.at}
+            case Alert(name=name):
+                self._alerts.pop(name, None)
+
+    def _begin(self, opened: RunOpened, at: float) -> None:
+        drill, target = opened.drill, opened.target
+        self._about |= {
+            "run": opened.run,
+            "drill": opened.drill_name,
+            "target": opened.target_name,
+            "protected": bool(target and target.protected),
+            "emulated": list(target.emulated) if target else [],
+            "owner": drill.owner if drill else "",
+            "operator": opened.operator,
+            "began": at,
+            "limit_s": drill.limit.total_seconds() if drill else None,
+        }
+        limits: dict[str, float] = {}
+        for entry in drill.steps if drill else ():
+            steps = entry.parallel if isinstance(entry, Group) else (entry,)
+            limits |= {s.name: s.limit.total_seconds() for s in steps if s.limit}
+            for each in (entry, *steps):
+                if entry.secret or each.secret:
+                    mine = steps if each is entry else (each,)
+                    self._surprises[each.name] = tuple(s.name for s in mine)
+        for listed in opened.steps:
+            self._steps[listed.name] = _StepState(listed.uses, limit_s=limits.get(listed.name))
+
+    def hides(self, name: str) -> bool:
+        """Whether observers do not know this step or group yet."""
+        steps = (self._steps.get(step) for step in self._surprises.get(name, ()))
+        return name in self._surprises and all(s is None or s.state == "waiting" for s in steps)
+
+    def snapshot(self, *, everything: bool) -> dict[str, Any]:
+        """All of it; `everything`: what observers are not told, too."""
+        people = self.people
+        return {
+            "about": self._about,
+            "phase": self._phase,
+            "stopping": self._stopping,
+            "ended": self.ended,
+            "steps": [
+                {
+                    "name": name,
+                    "uses": s.uses,
+                    "state": s.state,
+                    "since": s.since,
+                    "limit_s": s.limit_s,
+                    "secret": name in self._surprises,
+                }
+                for name, s in self._steps.items()
+                if everything or not self.hides(name)
+            ][:MOST],
+            "hold": self._hold(everything),
+            "questions": [
+                {
+                    "n": q.n,
+                    "step": q.step,
+                    "about": q.question.about,
+                    "text": q.question.text[:TEXT_SENT],
+                }
+                for q in list(people.questions.values())[:MOST]
+            ],
+            "participants": [list(pair) for pair in list(people.participants.items())[:MOST]],
+            "expectations": [
+                {"n": e.n, "text": e.text, "by": e.by, "came": e.came}
+                for e in list(people.expectations.values())[:MOST]
+            ],
+            "marks": [
+                {"moment": mark.moment, "by": mark.by, "at": record.at + mark.at - record.mono}
+                for mark, record in people.marks[-MOST:]
+            ],
+            "actions": [
+                {"text": note.text, "owner": note.owner, "due": str(note.due or "")}
+                for note, _ in people.notes
+                if note.about == "action-item"
+            ][-MOST:],
+            "alerts": list(self._alerts.values())[:MOST],
+            "open": [
+                {"what": what, "step": step} for what, step in list(self._open.values())[-MOST:]
+            ],
+            "counts": {
+                "open": len(self._open),
+                "touched": self._touched,
+                "undone": self._undone,
+                "notes": len(people.notes),
+                "participants": len(people.participants),
+            },
+        }
+
+    def _hold(self, everything: bool) -> dict[str, Any] | None:
+        held = self.people.hold
+        if held is None:
+            return None
+        hold = held.hold
+        told = everything or not hold.secret
+        return {
+            "n": held.n,
+            "at": held.at,
+            "step": held.step if told else "",
+            "next": [line[:TEXT_SENT] for line in hold.next[:MOST]] if told else [],
+            "changed": list(hold.changed[:MOST]) if told else [],
+            "after": hold.after,
+            "limit_s": hold.limit_s,
+            "otherwise": hold.otherwise,
+            "secret": hold.secret,
+            "why": hold.why[:TEXT_SENT] if told else "",
+            "last": not held.step,
+        }

@@ -220,6 +220,7 @@ def test_an_alert_that_reaches_nobody_is_told() -> None:
     assert found(rule(runbook_url="x"), {}) == set()  # there is no Alertmanager to ask
 
 
+@pytest.mark.slow
 def test_the_command_tells_why_how_to_mend_and_what_would_prove_it(
     drillkit: CommandLine, sandbox: Sandbox
 ) -> None:

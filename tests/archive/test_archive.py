@@ -246,6 +246,7 @@ def test_a_quarter_counts_what_is_real_and_says_what_is_not_proven() -> None:
     assert "RTO of database: 2 runs of monthly-dr" in text
 
 
+@pytest.mark.slow
 def test_the_commands_answer_in_each_form(drillkit: CommandLine, reports: Path) -> None:
     listed = drillkit("history", "--out", str(reports))
     assert listed.code == 0, listed.said

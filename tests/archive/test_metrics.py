@@ -159,6 +159,7 @@ def test_every_expression_of_the_dashboard_is_promql() -> None:
             promql_parser.parse(target["expr"].replace("$drill", ".*").replace("$target", ".*"))
 
 
+@pytest.mark.slow
 def test_the_file_is_put_in_place_for_others_to_read(drillkit: CommandLine) -> None:
     place = drillkit.folder / "drillkit.prom"
     ran = drillkit("metrics", "--write", str(place))

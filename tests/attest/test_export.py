@@ -145,6 +145,7 @@ def test_a_rule_that_breaks_a_file_is_refused(sealed: Archive, tmp_path: Path) -
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.slow
 def test_the_commands_export_and_verify(
     drillkit: CommandLine, sealed: Archive, tmp_path: Path
 ) -> None:

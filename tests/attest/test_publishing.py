@@ -44,6 +44,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_heads_in_a_bucket_are_the_ones_that_were_put_there(sealed: Archive, bucket: str) -> None:
     heads = sealed.verify().heads
     assert read_heads(place_of(bucket), bucket) == ()
@@ -192,6 +193,7 @@ def test_an_authority_that_fails_or_is_away_is_told(authority: tuple[str, Path])
         stamped_at(b"heads", b"x", authority[1])
 
 
+@pytest.mark.slow
 def test_the_command_publishes_stamps_and_checks(
     drillkit: CommandLine, sealed: Archive, authority: tuple[str, Path]
 ) -> None:
@@ -206,6 +208,7 @@ def test_the_command_publishes_stamps_and_checks(
     assert alone.code == 2
 
 
+@pytest.mark.slow
 def test_what_was_published_keeps_a_cut_chain_from_being_published_over_it(
     drillkit: CommandLine, archive: Archive
 ) -> None:

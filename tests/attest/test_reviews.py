@@ -98,6 +98,7 @@ def test_what_was_changed_cannot_be_reviewed(archive: Archive, reviewer: Path) -
         say(archive, reviewer, "fine")
 
 
+@pytest.mark.slow
 def test_the_command_reviews_and_verify_shows_it(
     drillkit: CommandLine, archive: Archive, reviewer: Path
 ) -> None:

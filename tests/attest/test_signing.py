@@ -72,6 +72,7 @@ def test_what_is_no_key_is_told_without_showing_it(tmp_path: Path, text: str) ->
         public_key(tmp_path / "pub")
 
 
+@pytest.mark.slow
 def test_the_commands_make_a_key_and_find_a_changed_report(
     drillkit: CommandLine, archive: Archive
 ) -> None:

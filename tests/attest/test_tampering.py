@@ -44,6 +44,7 @@ def test_rendering_again_changes_nothing(archive: Archive) -> None:
     assert len(read(chain_of(archive))) == 6
 
 
+@pytest.mark.slow
 def test_every_changed_byte_of_what_proves_is_found(sealed: Archive, tmp_path: Path) -> None:
     """Each byte of the chain; of one run's journal, manifest and signatures."""
     archive = sealed.copy(tmp_path)

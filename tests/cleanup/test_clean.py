@@ -452,6 +452,7 @@ def test_things_of_another_step_are_not_held_back(behave) -> None:
     assert pages.ended() == {1: "undone"}
 
 
+@pytest.mark.slow
 def test_programs_are_undone_one_by_one_backwards_while_a_later_one_is_tried_again(behave) -> None:
     order: list[str] = []
 
@@ -552,6 +553,7 @@ def test_two_ctrl_c_end_the_waiting_for_a_target_that_is_dead(behave) -> None:
     assert [f.undo.resource for f in result.failed] == ["dead"]
 
 
+@pytest.mark.slow
 def test_removing_elsewhere_does_not_wait_until_the_limit_for_a_target_that_is_dead(behave) -> None:
     def apply(name: str, context: UndoContext) -> Undone:
         if name == "fault":

@@ -224,6 +224,7 @@ def test_a_target_with_approvals_runs_what_was_approved_and_nothing_else(
     assert "serves one run" in ran.said.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_changed_by_hand_is_refused(guarded: CommandLine) -> None:
     assert guarded("plan", "d", "--save", "plan.json").code == 0
     file = guarded.folder / "plan.json"
@@ -237,6 +238,7 @@ def test_a_plan_that_was_changed_by_hand_is_refused(guarded: CommandLine) -> Non
     assert guarded("approve", "plan.json", "--by", "ann", "--key", "file:drills/ann").code == 2
 
 
+@pytest.mark.slow
 def test_approvals_need_approvers(guarded: CommandLine) -> None:
     (guarded.folder / "drills" / "targets.yaml").write_text(
         "prod: {kubernetes: {}, approvals: 1}\n"

@@ -62,6 +62,7 @@ def stored(reports: Path, name: str) -> None:
     shutil.copy(ROOT / "tests" / "golden" / "stored" / name / "journal.jsonl", folder)
 
 
+@pytest.mark.slow
 def test_the_last_run_on_a_real_target_counts_and_one_on_the_sandbox_does_not(
     drillkit: CommandLine,
 ) -> None:
@@ -76,6 +77,7 @@ def test_the_last_run_on_a_real_target_counts_and_one_on_the_sandbox_does_not(
     assert "(violated, 20270115-080000-x7k2), next 2027-02-15 08:00 UTC" in known
 
 
+@pytest.mark.slow
 def test_a_drill_that_never_ran_is_overdue(drillkit: CommandLine) -> None:
     project(drillkit, shop="monthly")
     ran = drillkit("due")
@@ -100,6 +102,7 @@ def test_a_drill_that_never_ran_is_overdue(drillkit: CommandLine) -> None:
     assert row["overdue"] is True
 
 
+@pytest.mark.slow
 def test_without_a_cadence_nothing_is_due(drillkit: CommandLine) -> None:
     (drillkit.folder / "drillkit.yaml").write_text("")
     (drillkit.folder / "drills").mkdir()

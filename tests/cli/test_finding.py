@@ -20,6 +20,7 @@ def project(folder: Path, *, marked: bool = True) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_drills_that_nothing_marks_as_a_project_are_not_passed_over_in_silence(
     drillkit: CommandLine,
 ) -> None:
@@ -34,6 +35,7 @@ def test_drills_that_nothing_marks_as_a_project_are_not_passed_over_in_silence(
         assert said in drillkit(*arguments).err, arguments
 
 
+@pytest.mark.slow
 def test_the_hint_about_the_mark_is_right_when_followed(drillkit: CommandLine) -> None:
     project(drillkit.folder, marked=False)
     line = drillkit("validate").err.rpartition("touch ")[2].strip()

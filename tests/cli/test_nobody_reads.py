@@ -45,6 +45,7 @@ def shell(drillkit: CommandLine, line: str, text: str = VIOLATED) -> int:
 RUN = "$D run ./d.yaml -t sandbox --yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -74,6 +75,7 @@ def test_a_disk_that_is_full_is_told_where_the_output_is_wanted(drillkit: Comman
     assert shell(drillkit, "$D version > /dev/full; echo $? > CODE") == 3
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_gone_ends_no_run_in_disorder(drillkit: CommandLine) -> None:
     (drillkit.folder / "d.yaml").write_text(VIOLATED)
     ours, theirs = pty.openpty()
@@ -102,6 +104,7 @@ def test_a_state_folder_that_cannot_be_written_is_told(drillkit: CommandLine, co
         assert "Traceback" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_judged_all_the_same(
     drillkit: CommandLine, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_freeze_does_not_keep_a_drill_that_disturbs_nobody(drillkit: CommandLi
     assert "no step of the drill disturbs users" in ran.out
 
 
+@pytest.mark.slow
 def test_a_run_refuses_what_the_plan_said(drillkit: CommandLine) -> None:
     text = f"{HEAD}guards: {{start: [{{freeze: {LONG_AGO_TO_LATER}}}]}}\n{KILL}"
     (drillkit.folder / "d.yaml").write_text(text)
@@ -91,6 +92,7 @@ def test_a_run_refuses_what_the_plan_said(drillkit: CommandLine) -> None:
     assert "frozen from 2020-01-01 to 2099-12-31" in ran.err
 
 
+@pytest.mark.slow
 def test_probes_hypothesis_bounds_objectives_and_guards_are_shown(drillkit: CommandLine) -> None:
     text = f"""{HEAD}
 probes: {{web: {{http: "${{target.urls.web}}/health", rate: 50/s}}}}

@@ -134,6 +134,7 @@ def kubeconfig(drillkit: CommandLine, server: str, token: str = "t") -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_refuses_connections_is_told(drillkit: CommandLine) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

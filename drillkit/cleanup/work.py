@@ -11,30 +11,24 @@ from typing import Literal, Protocol, TypeAlias
 
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
+from drillkit.clients.retry import LASTING
 from drillkit.clients.undo import AskPeople, UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undone
 from drillkit.model.errors import (
     CallError,
-    Denied,
     DrillError,
-    Invalid,
     JournalLost,
-    Rejected,
     TargetError,
     Unanswered,
     Unavailable,
     Unreachable,
-    UsageError,
     WrongTarget,
 )
 from drillkit.model.records import Entry, Progress, UndoEnded, UndoFailed
 
-HOPELESS = (Denied, Invalid, Rejected, TargetError, UsageError)
-"""Refusals that time alone does not heal: missing permissions, invalid requests, a program that
-says no.
-"""
-HOPELESS_ATTEMPTS = 3
+LASTING_ATTEMPTS = 3
+"""Even what time alone does not heal is asked so often: a permission may just be on its way."""
 PAUSE_CAP_S = 10.0
 DEAD = (Unreachable, Unanswered, Unavailable)
 """What a target says that is not there any more."""
@@ -216,8 +210,8 @@ class Work:
         """Whether an undo that failed is not tried again."""
         if isinstance(error, WrongTarget) or self.deadline.over:
             return True
-        if isinstance(error, HOPELESS):
-            return attempts >= HOPELESS_ATTEMPTS
+        if isinstance(error, LASTING):
+            return attempts >= LASTING_ATTEMPTS
         return self.haste.shorten.is_set() and isinstance(error, DEAD)
 
     def _pause(self, clock: Clock, seconds: float) -> None:

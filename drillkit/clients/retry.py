@@ -6,11 +6,26 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from drillkit.clock import Clock
-from drillkit.model.errors import CallError, Throttled, Unanswered, Unavailable, Unreachable
+from drillkit.model.errors import (
+    CallError,
+    Denied,
+    Invalid,
+    Rejected,
+    TargetError,
+    Throttled,
+    Unanswered,
+    Unavailable,
+    Unreachable,
+    UsageError,
+)
 
 T = TypeVar("T")
 PASSING = (Throttled, Unavailable, Unreachable, Unanswered)
 """Errors that may be gone a moment later."""
+LASTING = (Denied, Invalid, Rejected, TargetError, UsageError)
+"""Refusals that time alone does not heal: missing permissions, invalid requests, a program that
+says no.
+"""
 RETRY_AFTER_CAP_S = 10.0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from drillkit.clock import Clock, Deadline
+from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.model.effects import Undo, Undone
 from drillkit.model.evidence import Evidence
 from drillkit.model.requests import Answer
@@ -45,6 +45,8 @@ class UndoContext:
     """Asks people to take something back by hand; None: nobody is there."""
     observe: Callable[[Evidence], None] = lambda evidence: None
     """Writes down what an undo sees that the report must show: the rollbacks of an experiment."""
+    seen: set[str] = field(default_factory=set)
+    """What stood there as the run's own when it was looked at, over all attempts of this undo."""
 
     def gone_for_good(self, settle_s: float) -> bool:
         """Whether 'not found' may be believed now.
@@ -57,8 +59,6 @@ class UndoContext:
 
     def pause(self, seconds: float) -> None:
         """Sleep, but not past the deadline. Raises DeadlineOver when that has passed."""
-        from drillkit.clock import DeadlineOver
-
         if self.deadline.over:
             raise DeadlineOver("clean-up's limit is over")
         self.clock.sleep(min(seconds, self.deadline.left()))

@@ -294,7 +294,7 @@ def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
     behave(apply)
     started = time.monotonic()
     result = cleaned(plans((Relief, "forbidden")), Pages(), limit_s=60)
-    assert len(calls) == trying.HOPELESS_ATTEMPTS
+    assert len(calls) == trying.LASTING_ATTEMPTS
     assert time.monotonic() - started < 5
     assert result.failed[0].why == "may not"
 
@@ -485,7 +485,7 @@ def test_a_program_that_says_no_is_tried_a_few_times_and_holds_up_nobody(behave)
     began = time.monotonic()
     result = cleaned(plans((Program, "terraform"), (Program, "kubectl")), pages, 3600)
     assert time.monotonic() - began < 10
-    assert calls == ["kubectl"] * trying.HOPELESS_ATTEMPTS + ["terraform"]
+    assert calls == ["kubectl"] * trying.LASTING_ATTEMPTS + ["terraform"]
     assert [f.undo.resource for f in result.failed] == ["kubectl"]
     assert pages.ended() == {1: "undone"}
 

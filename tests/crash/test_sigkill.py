@@ -13,6 +13,7 @@ import pytest
 from drillkit.cleanup import clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.kube import field_patch, objects
+from drillkit.clients.removal import Patience
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.drill import KubernetesTarget, Target
@@ -91,8 +92,8 @@ def test_a_killed_process_leaves_nothing_behind_after_recovery(
             victim.send_signal(signal.SIGKILL)
     # The API server drops what it has not done after LANDING_S; here calls are late by less than
     # a second.
-    monkeypatch.setattr(objects, "SETTLE_S", 1.0)
-    monkeypatch.setattr(field_patch, "SETTLE_S", 1.0)
+    monkeypatch.setattr(objects, "PATIENCE", Patience(settle_s=1.0))
+    monkeypatch.setattr(field_patch, "PATIENCE", Patience(settle_s=1.0))
     journal = Journal(path)
     clock = SystemClock()
     target = Target(name="t", kubernetes=KubernetesTarget(kubeconfig=str(served.kubeconfig)))

@@ -9,7 +9,8 @@ import random
 
 import pytest
 
-from drillkit.clients.kube import effect, field_patch, objects
+from drillkit.clients import effect, removal
+from drillkit.clients.kube import objects
 from drillkit.journal.book import Planned
 from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive, lacking
 from tests.crash.controls import EffectFirst
@@ -94,8 +95,7 @@ def test_control_a_journal_that_is_not_synced_leaks() -> None:
 
 
 def test_control_not_found_believed_at_once_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "SETTLE_S", 0.0)
-    monkeypatch.setattr(field_patch, "SETTLE_S", 0.0)
+    monkeypatch.setattr(removal, "_nothing_can_come", lambda *args: True)
     assert leaks("inject latency with Chaos Mesh")
     assert leaks("scale a deployment to zero")
 

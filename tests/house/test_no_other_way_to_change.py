@@ -97,7 +97,7 @@ def inside(name: str, tree: ast.Module, undos: frozenset[str]) -> Iterator[str]:
         arguments = [*scope.args.args, *scope.args.kwonlyargs]
         said = [ast.parse(ast.unparse(a.annotation)) for a in arguments if a.annotation]
         named = {n.id for each in said for n in ast.walk(each) if isinstance(n, ast.Name)}
-        return bool(named & (undos | {"Planned", "Attempts"}))
+        return bool(named & (undos | {"Planned", "KubeAttempts", "AwsAttempts"}))
 
     def look(node: ast.AST, scopes: tuple[ast.AST, ...]) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
@@ -150,7 +150,7 @@ def test_what_may_send_for_others_is_still_there() -> None:
 
 def test_both_looks_find_what_they_are_for() -> None:
     step = ast.parse(
-        "from drillkit.clients.kube.effect import Attempts\n"
+        "from drillkit.clients.kube.effect import KubeAttempts\n"
         "import boto3\n"
         "def run(self, arguments, act):\n"
         "    act.clients.kube._send('DELETE', '/', 'delete it')\n"

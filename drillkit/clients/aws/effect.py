@@ -1,81 +1,62 @@
-"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can
-land late.
-"""
+"""The attempts of one change in an AWS account; and the adoption of what one of them has made."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from drillkit.clients.retry import patiently
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.aws.errors import Exists
+from drillkit.clients.effect import Attempts
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Effect
-from drillkit.model.errors import DrillError, JournalLost, Unanswered, Unavailable
+from drillkit.model.errors import NotOurs
 
 if TYPE_CHECKING:
     from drillkit.clients.aws.service_client import Door
 
-T = TypeVar("T")
-ATTEMPTS = 4
-LIMIT_S = 40.0
-"""No further attempt begins after this; one lasts 18 s at most."""
 
+class AwsAttempts(Attempts):
+    """Requests to one of AWS' services, each of which lasts 18 s at most. The last one's id
+    is proof.
+    """
 
-class Attempts:
-    """The attempts of one change. It knows whether one of them may still land."""
+    most: ClassVar[int] = 4
+    limit_s: ClassVar[float] = 40.0
 
     def __init__(self, door: Door, plan: Planned[Effect]) -> None:
-        self._door, self.plan = door, plan
-        self.doubtful = False
-        """An attempt was not answered: it may have happened, and may yet."""
-        self.landed = False
-        """An attempt was taken, whatever came after it."""
-        self.request = ""
-        """Request id of the last answer."""
+        super().__init__(plan, door.clock)
+        self._door = door
+        self._request = ""
 
     def _send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """`Door._send`, remembered."""
-        try:
-            answer = self._door._send(operation, asked, **params)
-        except (Unanswered, Unavailable):
-            self.doubtful = True
-            raise
-        self.landed = True
-        self.request = str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
+        answer = self.remembered(lambda: self._door._send(operation, asked, **params))
+        self._request = str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
         return answer
 
+    def proof(self) -> Mapping[str, str]:
+        return {"request": self._request} if self._request else {}
 
-def make(
-    door: Door,
-    plan: Planned[Effect],
-    once: Callable[[Attempts], T],
-    identity: Callable[[T], Mapping[str, str]],
-) -> T:
-    """Do `once` until it is answered, and confirm the plan if every attempt was, with AWS'
-    request id.
 
-    `once` must tolerate that an earlier attempt of its own has landed. A plan is made once: what
-    was refused for good is confirmed as never having happened. Raises what the last attempt raised.
+def adopted(
+    create: Callable[[], Described],
+    find: Callable[[], Described | None],
+    ours: Callable[[Described], bool],
+    said: str,
+) -> Described:
+    """What `create` gives; where the name is taken by this very run, what is there. Raises
+    NotOurs, Exists.
     """
-    plan.must_be_open()
-    attempts = Attempts(door, plan)
     try:
-        made = patiently(lambda: once(attempts), door.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
-    except DrillError as why:
-        if attempts.landed and not attempts.doubtful:
-            _confirm(plan, {})
-        elif not attempts.doubtful:  # refused for good: nothing is there and nothing can come
-            with contextlib.suppress(JournalLost):
-                plan.never_happened(f"refused, so nothing was done: {why}")
-        raise
-    if not attempts.doubtful:
-        known = dict(identity(made))
-        _confirm(plan, {**known, "request": attempts.request} if attempts.request else known)
-    return made
-
-
-def _confirm(plan: Planned[Effect], identity: Mapping[str, str]) -> None:
-    # A lost journal stops the run by its own way; here it only costs the clean-up some seconds.
-    with contextlib.suppress(JournalLost):
-        plan.confirm(**identity)
+        return create()
+    except Exists:
+        there = find()
+        if there is None:
+            raise
+        if not ours(there):
+            raise NotOurs(
+                f"expected to make {said}, found one that this run did not make; it is left alone. "
+                "Choose another name for the step, or delete it if nobody needs it"
+            ) from None
+        return there

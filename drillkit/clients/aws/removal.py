@@ -4,23 +4,25 @@ is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from drillkit.clients.aws.errors import WrongState
 from drillkit.clients.aws.ownership import carries_marks
+from drillkit.clients.removal import Patience, Removal, Whose, remove
 from drillkit.clients.undo import UndoContext
-from drillkit.clock import DeadlineOver
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent
 
-SETTLE_S = 30.0
+PATIENCE = Patience(
+    settle_s=30.0,
+    lags=True,
+    pauses_s=tuple(min(0.3 * 1.4**n, 10.0) for n in range(12)),
+)
 """What was asked for and not seen appears within this time or never: a call lasts 18 s at most, and
-descriptions may lag behind by seconds."""
-FIRST_S = 0.3
-FACTOR = 1.4
-CAP_S = 10.0
+descriptions and tags lag behind AWS' own answers by seconds.
+"""
 
 
 class Made(Protocol):
@@ -51,7 +53,7 @@ class Found:
         )
 
 
-def remove(
+def remove_resource(
     undo: Made,
     find: Callable[[], Found | None],
     delete: Callable[[Found], None],
@@ -63,65 +65,20 @@ def remove(
     Raises CallError, DeadlineOver saying what blocks.
     """
     uid = context.identity.get("uid", "")
-    seen, blocked = False, ""
-    for pause_s in _pauses():
-        found = find()
-        if found is not None and found.is_of(undo, uid):
-            seen = True
-            blocked = (
-                _delete(delete, found) if found.status != "deleting" else "it is being deleted"
-            )
-            if context.deadline.over:
-                raise DeadlineOver(f"{undo.resource} is still there: {blocked or found.status}")
-        elif _believable(context, seen, uid, found):
-            return _ended(undo, found, seen, uid)
-        context.pause(pause_s)
-    raise AssertionError("pauses never end")
 
+    def whose(found: Found) -> Whose:
+        if found.is_of(undo, uid):
+            return "ours"
+        return "another" if uid and found.uid and found.uid != uid else "unmarked"
 
-def _delete(delete: Callable[[Found], None], found: Found) -> str:
-    """Ask for the deletion; why it was not taken, or ''."""
-    try:
-        delete(found)
-    except WrongState as why:
-        return str(why)
-    except Absent:
-        return ""
-    return "it is being deleted"
+    def ask(found: Found) -> str:
+        try:
+            if found.status != "deleting":
+                delete(found)
+        except WrongState as why:
+            return str(why)
+        except Absent:  # gone meanwhile: the next look says so
+            pass
+        return "it is being deleted"
 
-
-def _believable(context: UndoContext, seen: bool, uid: str, found: Found | None) -> bool:
-    """Whether 'not there' (or 'not ours') may be believed now.
-
-    What was confirmed and never seen may be hidden for some seconds: AWS' descriptions lag behind
-    its own answers. Tags may, too.
-    """
-    if found is not None and uid and found.uid and found.uid != uid:
-        return True
-    if context.confirmed and (seen or not uid):
-        return True
-    return context.clock.mono() - context.began >= SETTLE_S
-
-
-def _ended(undo: Made, found: Found | None, seen: bool, uid: str) -> Undone:
-    if seen:
-        return Undone("undone", f"{undo.resource} is gone")
-    if found is None:
-        gone = f"{undo.resource} was gone already"
-        return (
-            Undone("already-undone", gone)
-            if uid
-            else Undone("never-happened", f"{undo.resource} never came to be")
-        )
-    if uid and found.uid and found.uid != uid:
-        return Undone(
-            "already-undone", f"{undo.resource} is gone; another one has its name and is left alone"
-        )
-    return Undone("not-ours", f"{undo.resource} does not carry this run's tags: left alone")
-
-
-def _pauses() -> Iterator[float]:
-    pause_s = FIRST_S
-    while True:
-        yield pause_s
-        pause_s = min(pause_s * FACTOR, CAP_S)
+    return remove(Removal(undo.resource, find, whose, ask, PATIENCE, "tags"), context)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
@@ -42,7 +43,7 @@ def fail_over(cache: ElastiCacheReader, plan: Planned[FailOverGroup]) -> Describ
     """See `ElastiCache.fail_over`."""
     undo = plan.undo
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         return attempts._send(
             "TestFailover",
             f"fail over {undo.resource}",
@@ -50,4 +51,4 @@ def fail_over(cache: ElastiCacheReader, plan: Planned[FailOverGroup]) -> Describ
             NodeGroupId=undo.node_group,
         )
 
-    return make(cache.door, plan, once, lambda _: {})
+    return make(AwsAttempts(cache.door, plan), once)

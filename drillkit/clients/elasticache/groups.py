@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.errors import Exists
+from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
-from drillkit.model.errors import NotOurs
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -56,7 +55,7 @@ class DeleteReplicationGroup(UndoAction):
                 RetainPrimaryCluster=False,
             )
 
-        return remove(self, lambda: find_group(cache, self.name), delete, context)
+        return remove_resource(self, lambda: find_group(cache, self.name), delete, context)
 
 
 def find_group(cache: ElastiCacheReader, name: str) -> Found | None:
@@ -80,22 +79,14 @@ def restore_group(
         "Tags": tags(undo.run, undo.name, undo.expires),
     }
 
-    def once(attempts: Attempts) -> Described:
-        try:
-            made: Described = attempts._send(
-                "CreateReplicationGroup", f"make {undo.resource}", **params
-            )
-            return dict(made["ReplicationGroup"])
-        except Exists:
-            there, found = cache.group(undo.name), find_group(cache, undo.name)
-            if there is None or found is None:
-                raise
-            if not found.is_of(undo, ""):
-                raise NotOurs(
-                    f"expected to make {undo.resource}, found one that this run did not make; it "
-                    "is left alone. Choose another name for the step, or delete it if nobody "
-                    "needs it"
-                ) from None
-            return there
+    def once(attempts: AwsAttempts) -> Described:
+        return adopted(
+            lambda: attempts._send("CreateReplicationGroup", f"make {undo.resource}", **params)[
+                "ReplicationGroup"
+            ],
+            lambda: cache.group(undo.name),
+            lambda there: cache.is_of(there, undo.run, undo.name),
+            undo.resource,
+        )
 
-    return make(cache.door, plan, once, lambda made: {"uid": str(made.get("ARN", ""))})
+    return make(AwsAttempts(cache.door, plan), once, lambda made: {"uid": str(made.get("ARN", ""))})

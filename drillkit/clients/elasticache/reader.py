@@ -6,7 +6,7 @@ from typing import Any
 
 from drillkit.clients.aws import Aws
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.ownership import as_mapping
+from drillkit.clients.aws.ownership import as_mapping, carries_marks
 from drillkit.clients.aws.removal import Found
 from drillkit.model.errors import Absent
 
@@ -93,3 +93,8 @@ class ElastiCacheReader:
         except Absent:
             return None
         return Found(as_mapping(answer.get("TagList")), status)
+
+    def is_of(self, described: Described, run: str, name: str) -> bool:
+        """Whether the tags of what has this name make it the run's."""
+        found = self.marked(described, "")
+        return found is not None and carries_marks(found.tags, run, name)

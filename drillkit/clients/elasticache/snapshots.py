@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.errors import Exists
+from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
-from drillkit.model.errors import NotOurs
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -46,7 +45,7 @@ class DeleteCacheSnapshot(UndoAction):
         def delete(found: Found) -> None:
             cache.door._send("DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name)
 
-        return remove(self, lambda: _find(cache, self.name), delete, context)
+        return remove_resource(self, lambda: _find(cache, self.name), delete, context)
 
 
 def _find(cache: ElastiCacheReader, name: str) -> Found | None:
@@ -64,25 +63,18 @@ def create_snapshot(
     """See `ElastiCache.create_snapshot`."""
     undo = plan.undo
 
-    def once(attempts: Attempts) -> Described:
-        try:
-            made = attempts._send(
+    def once(attempts: AwsAttempts) -> Described:
+        return adopted(
+            lambda: attempts._send(
                 "CreateSnapshot",
                 f"make {undo.resource}",
                 ReplicationGroupId=source,
                 SnapshotName=undo.name,
                 Tags=tags(undo.run, undo.name, undo.expires),
-            )
-            return dict(made["Snapshot"])
-        except Exists:
-            there, found = cache.snapshot(undo.name), _find(cache, undo.name)
-            if there is None or found is None:
-                raise
-            if not found.is_of(undo, ""):
-                raise NotOurs(
-                    f"expected to make {undo.resource}, found one that this run did not make; it "
-                    "is left alone"
-                ) from None
-            return there
+            )["Snapshot"],
+            lambda: cache.snapshot(undo.name),
+            lambda there: cache.is_of(there, undo.run, undo.name),
+            undo.resource,
+        )
 
-    return make(cache.door, plan, once, lambda made: {"uid": str(made.get("ARN", ""))})
+    return make(AwsAttempts(cache.door, plan), once, lambda made: {"uid": str(made.get("ARN", ""))})

@@ -1,37 +1,34 @@
-"""How a change is made: planned first, sent a few times at most, confirmed only when nothing can
-land late.
-"""
+"""The attempts of one change in a cluster."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.effect import Attempts
 from drillkit.clients.kube.wire import Response
-from drillkit.clients.retry import patiently
+from drillkit.clients.removal import Patience
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Effect
-from drillkit.model.errors import Blocked, DrillError, JournalLost, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     from drillkit.clients.kube.client import KubeClient
 
-T = TypeVar("T")
-ATTEMPTS = 3
-LIMIT_S = 20.0
-"""No further attempt begins after this: a hanging API must not hold a drill for minutes."""
+PATIENCE = Patience(settle_s=15.0)
+"""An unanswered request has landed by then or never will: the API server drops it earlier
+(`LANDING_S`). Most things are gone when their deletion is answered: the second look comes at once.
+"""
 
 
-class Attempts:
-    """The attempts of one change. It knows whether one of them may still land."""
+class KubeAttempts(Attempts):
+    """Requests to a Kubernetes API."""
+
+    most: ClassVar[int] = 3
+    limit_s: ClassVar[float] = 20.0
 
     def __init__(self, kube: KubeClient, plan: Planned[Effect]) -> None:
-        self._kube, self.plan = kube, plan
-        self.doubtful = False
-        """An attempt was not answered: it may have happened, and may yet."""
-        self.landed = False
-        """An attempt was taken, whatever came after it."""
+        super().__init__(plan, kube.clock)
+        self._kube = kube
 
     def _send(
         self,
@@ -44,46 +41,8 @@ class Attempts:
         content_type: str = "application/json",
     ) -> Response:
         """`KubeClient._send`, remembered."""
-        try:
-            answer = self._kube._send(
+        return self.remembered(
+            lambda: self._kube._send(
                 method, path, asked, query=query, body=body, content_type=content_type
             )
-        except (Unanswered, Unavailable):
-            self.doubtful = True
-            raise
-        self.landed = True
-        return answer
-
-
-def make(
-    kube: KubeClient,
-    plan: Planned[Effect],
-    once: Callable[[Attempts], T],
-    identity: Callable[[T], Mapping[str, str]],
-) -> T:
-    """Do `once` until it is answered, and confirm the plan if every attempt was.
-
-    `once` must tolerate that an earlier attempt of its own has landed. Raises what the last
-    attempt raised.
-    """
-    plan.must_be_open()
-    attempts = Attempts(kube, plan)
-    try:
-        made = patiently(lambda: once(attempts), kube.clock, attempts=ATTEMPTS, limit_s=LIMIT_S)
-    except DrillError as why:
-        if attempts.landed and not attempts.doubtful:
-            _confirm(plan, {})
-        elif not attempts.doubtful and not isinstance(why, Blocked):
-            # Refused for good: nothing is there and nothing can come.
-            with contextlib.suppress(JournalLost):
-                plan.never_happened(f"refused, so nothing was done: {why}")
-        raise
-    if not attempts.doubtful:
-        _confirm(plan, identity(made))
-    return made
-
-
-def _confirm(plan: Planned[Effect], identity: Mapping[str, str]) -> None:
-    # A lost journal stops the run by its own way; here it only costs the clean-up some seconds.
-    with contextlib.suppress(JournalLost):
-        plan.confirm(**identity)
+        )

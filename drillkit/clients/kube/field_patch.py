@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.effect import make
 from drillkit.clients.kube.client import JSON_PATCH, KubeClient
-from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.effect import PATIENCE, KubeAttempts
 from drillkit.clients.kube.json_pointer import (
     ABSENT,
     at,
@@ -27,6 +28,7 @@ from drillkit.clients.kube.json_pointer import (
 )
 from drillkit.clients.kube.ownership import UNDO, change_key, change_marks, change_text
 from drillkit.clients.kube.resources import Object, Resource
+from drillkit.clients.removal import Certain, Look, Nothing, Pending, take_back
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undo, Undone
@@ -35,13 +37,8 @@ from drillkit.model.errors import Absent, Conflict
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
-SETTLE_S = 15.0
-"""An unanswered patch has landed by then or never will: the API server drops it
-earlier (`LANDING_S`).
-"""
 RACES = 5
 """How often a change is tried again when the object changed between read and patch."""
-PAUSE_S = 0.5
 _MAPS = ("/metadata/annotations", "/metadata/labels")
 _SHARED = tuple(f"{path}/" for path in _MAPS)
 
@@ -188,7 +185,7 @@ def change_fields(
 ) -> Object:
     """Make the changes of `undo`, which is what `plan` undoes. Raises Conflict, CallError."""
 
-    def once(attempts: Attempts) -> Object:
+    def once(attempts: KubeAttempts) -> Object:
         for race in range(RACES):
             obj = kube.get(undo.of, undo.name, undo.namespace)
             if undo.mark in _annotations(obj):
@@ -209,7 +206,7 @@ def change_fields(
                     raise
         raise AssertionError("the last race raises")
 
-    return make(kube, plan, once, lambda obj: {"uid": obj["metadata"]["uid"]})
+    return make(KubeAttempts(kube, plan), once, lambda obj: {"uid": obj["metadata"]["uid"]})
 
 
 def _plain(change: FieldChange) -> list[Any]:
@@ -254,7 +251,7 @@ def _missing_maps(obj: Object, undo: RestoreFields) -> list[dict[str, Any]]:
 
 
 def _patch(
-    attempts: Attempts | KubeClient,
+    attempts: KubeAttempts | KubeClient,
     obj: Object,
     undo: RestoreFields,
     operations: list[dict[str, Any]],
@@ -274,33 +271,42 @@ def _patch(
 def put_back(kube: KubeClient, undo: RestoreFields, context: UndoContext) -> Undone:
     """Put back what still holds our value. Raises CallError, DeadlineOver."""
     landed = bool(context.identity)
-    while True:
+
+    def look() -> Look:
         obj = kube.find(undo.of, undo.name, undo.namespace)
         if obj is None:
-            return Undone("already-undone", f"{undo.resource} itself is gone")
+            return Certain(Undone("already-undone", f"{undo.resource} itself is gone"))
         if obj["metadata"]["uid"] != undo.uid:
-            return Undone(
-                "already-undone",
-                f"{undo.resource} was deleted and made anew; the new one is untouched",
-            )
+            again = f"{undo.resource} was deleted and made anew; the new one is untouched"
+            return Certain(Undone("already-undone", again))
         marked = undo.mark in _annotations(obj)
         ours = _still_ours(obj, undo.changes) if marked or landed else {}
-        if not marked and not ours:
-            if landed:
-                return Undone("already-undone", f"somebody put it back: {_now(obj, undo.changes)}")
-            if context.gone_for_good(SETTLE_S):
-                return Undone("never-happened", f"never touched: {_now(obj, undo.changes)}")
-            context.pause(PAUSE_S)
-            continue
-        back = [operation(obj, place, _value(change.prior)) for change, place in ours.items()]
-        if marked:
-            back.append({"op": "remove", "path": pointer("metadata", "annotations", undo.mark)})
-        try:
-            _patch(kube, obj, undo, back)
-        except (Conflict, Absent):  # it changed under us: look again
-            context.pause(PAUSE_S)
-            continue
-        return _told(obj, undo, ours)
+        if marked or ours:
+            return _put_back_once(kube, undo, obj, ours, marked=marked)
+        now = _now(obj, undo.changes)
+        if landed:
+            return Certain(Undone("already-undone", f"somebody put it back: {now}"))
+        return Nothing(Undone("never-happened", f"never touched: {now}"))
+
+    return take_back(look, f"a change of {undo.resource}", PATIENCE, context)
+
+
+def _put_back_once(
+    kube: KubeClient,
+    undo: RestoreFields,
+    obj: Object,
+    ours: Mapping[FieldChange, str],
+    *,
+    marked: bool,
+) -> Look:
+    back = [operation(obj, place, _value(change.prior)) for change, place in ours.items()]
+    if marked:
+        back.append({"op": "remove", "path": pointer("metadata", "annotations", undo.mark)})
+    try:
+        _patch(kube, obj, undo, back)
+    except (Conflict, Absent):  # it changed under us: look again
+        return Pending("the object changes while it is put back")
+    return Certain(_told(obj, undo, ours))
 
 
 def _still_ours(obj: Object, changes: tuple[FieldChange, ...]) -> dict[FieldChange, str]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from drillkit.clients.effect import make
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
-from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.effect import KubeAttempts
 from drillkit.clients.kube.ownership import RUN, labels
 from drillkit.clients.kube.resources import EVENTS, NAMESPACES, PODS, Object, Resource
 from drillkit.clock import utc
@@ -160,9 +161,9 @@ def _only_this(uid: str, grace_s: int | None) -> dict[str, Any]:
 def _go(
     kube: KubeClient,
     plan: Planned[DeletePod] | Planned[EvictPod],
-    ask: Callable[[Attempts], object],
+    ask: Callable[[KubeAttempts], object],
 ) -> bool:
-    def once(attempts: Attempts) -> bool:
+    def once(attempts: KubeAttempts) -> bool:
         try:
             ask(attempts)
         except Absent:
@@ -176,7 +177,7 @@ def _go(
             return attempts.doubtful
         return True
 
-    return make(kube, plan, once, lambda gone: {"uid": plan.undo.uid} if gone else {})
+    return make(KubeAttempts(kube, plan), once, lambda gone: {"uid": plan.undo.uid} if gone else {})
 
 
 def restart(kube: KubeClient, plan: Planned[RestartWorkload]) -> None:
@@ -186,13 +187,13 @@ def restart(kube: KubeClient, plan: Planned[RestartWorkload]) -> None:
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
     path = undo.of.path(undo.name, undo.namespace)
 
-    def once(attempts: Attempts) -> Object:
+    def once(attempts: KubeAttempts) -> Object:
         made: Object = attempts._send(
             "PATCH", path, f"restart {undo.resource}", body=body, content_type=MERGE_PATCH
         ).json()
         return made
 
-    make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+    make(KubeAttempts(kube, plan), once, lambda made: {"uid": made["metadata"]["uid"]})
 
 
 def create_event(
@@ -227,7 +228,7 @@ def create_event(
         "count": 1,
     }
 
-    def once(attempts: Attempts) -> None:
+    def once(attempts: KubeAttempts) -> None:
         try:
             attempts._send(
                 "POST", EVENTS.path(namespace=undo.namespace), f"post {undo.resource}", body=body
@@ -237,7 +238,7 @@ def create_event(
             if there is None or (there["metadata"].get("labels") or {}).get(RUN) != undo.run:
                 raise
 
-    make(kube, plan, once, lambda _: {})
+    make(KubeAttempts(kube, plan), once)
 
 
 def _reference(about: Object | None, namespace: str) -> Mapping[str, str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from drillkit.clients.effect import make
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
-from drillkit.clients.kube.effect import Attempts, make
-from drillkit.clients.kube.objects import remove
+from drillkit.clients.kube.effect import KubeAttempts
+from drillkit.clients.kube.objects import remove_object
 from drillkit.clients.kube.ownership import BLOCKED, OF, RUN, STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
@@ -71,7 +72,7 @@ class ReleaseLease(UndoAction):
             what = f"give {self.resource} back"
             clients.kube._send("PATCH", path, what, body=body, content_type=MERGE_PATCH)
             return Undone("undone", f"given back; the target stays blocked: {why}")
-        return remove(clients.kube, self, context, propagation="Background")
+        return remove_object(clients.kube, self, context)
 
 
 def acquire_lease(
@@ -80,7 +81,7 @@ def acquire_lease(
     """See `Kube.acquire_lease`."""
     undo = plan.undo
 
-    def once(attempts: Attempts) -> Object:
+    def once(attempts: KubeAttempts) -> Object:
         there = kube.find(LEASES, undo.name, undo.namespace)
         if there is not None:
             if is_ours(there, undo.run, undo.name):
@@ -89,11 +90,11 @@ def acquire_lease(
             _drop(attempts, undo, there)
         return _make(kube, attempts, undo, holder, ttl_s)
 
-    make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+    make(KubeAttempts(kube, plan), once, lambda made: {"uid": made["metadata"]["uid"]})
 
 
 def _make(
-    kube: KubeClient, attempts: Attempts, undo: ReleaseLease, holder: str, ttl_s: int
+    kube: KubeClient, attempts: KubeAttempts, undo: ReleaseLease, holder: str, ttl_s: int
 ) -> Object:
     try:
         made: Object = attempts._send(
@@ -228,7 +229,7 @@ def _must_be_expired(kube: KubeClient, lease: Object, said: str) -> None:
     )
 
 
-def _drop(attempts: Attempts, undo: ReleaseLease, lease: Object) -> None:
+def _drop(attempts: KubeAttempts, undo: ReleaseLease, lease: Object) -> None:
     """Delete a dead run's Lease, that very version of it."""
     meta = lease["metadata"]
     pins = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}

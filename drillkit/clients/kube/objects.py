@@ -6,29 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from drillkit.clients.effect import make
 from drillkit.clients.kube.client import KubeClient
-from drillkit.clients.kube.effect import Attempts, make
+from drillkit.clients.kube.effect import PATIENCE, KubeAttempts
 from drillkit.clients.kube.ownership import EXPIRES, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import NAMESPACES, Object, Resource
+from drillkit.clients.removal import Removal, Whose, remove
 from drillkit.clients.undo import UndoAction, UndoContext
-from drillkit.clock import DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-
-SETTLE_S = 15.0
-"""An unanswered create has landed by then or never will: the API server drops it
-earlier (`LANDING_S`).
-"""
-PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Made(Protocol):
@@ -69,7 +63,7 @@ class DeleteFault(UndoAction):
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
-        return remove(clients.kube, self, context, propagation="Background")
+        return remove_object(clients.kube, self, context, propagation="Background")
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ class DeleteObject(UndoAction):
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         # Foreground: gone means that what it owned (a Job's pods) is gone as well.
-        return remove(clients.kube, self, context, propagation="Foreground")
+        return remove_object(clients.kube, self, context, propagation="Foreground")
 
 
 def create(
@@ -106,7 +100,7 @@ def create(
     undo = plan.undo
     obj = _prepared(undo, body)
 
-    def once(attempts: Attempts) -> Object:
+    def once(attempts: KubeAttempts) -> Object:
         try:
             made: Object = attempts._send(
                 "POST", undo.of.path(namespace=undo.namespace), f"create {undo.resource}", body=obj
@@ -125,7 +119,7 @@ def create(
             return there  # an attempt that was not answered has landed
         return made
 
-    return make(kube, plan, once, lambda made: {"uid": made["metadata"]["uid"]})
+    return make(KubeAttempts(kube, plan), once, lambda made: {"uid": made["metadata"]["uid"]})
 
 
 def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
@@ -147,44 +141,55 @@ def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
     return obj
 
 
-def remove(
+def remove_object(
     kube: KubeClient,
     undo: Made,
     context: UndoContext,
     *,
-    propagation: str,
+    propagation: str = "Background",
+    ask: Callable[[Object], str] | None = None,
     ours: Callable[[Object], bool] = lambda obj: False,
 ) -> Undone:
     """Delete what the run made and wait until it is gone. Raises CallError, DeadlineOver saying
-    what blocks. `ours`: by what else than the run's marks an object is known as the run's.
+    what blocks.
+
+    `ask`: how it is asked to go, where that is not a plain delete; what may hold it up. `ours`: by
+    what else than the run's marks an object is known as the run's.
     """
     uid = context.identity.get("uid", "")
-    deleted = False
-    # Most things are gone when the delete is answered: the second look comes at once.
-    for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
-        obj = kube.find(undo.of, undo.name, undo.namespace)
-        if obj is not None and (is_ours(obj, undo.run, undo.name, uid) or ours(obj)):
-            if not obj["metadata"].get("deletionTimestamp"):
-                _delete(kube, undo, obj, propagation)
-            deleted = True
-            if context.deadline.over:
-                raise DeadlineOver(
-                    f"{undo.resource} is asked to go but still there: {_what_blocks(undo.of, obj)}"
-                )
-        elif context.gone_for_good(SETTLE_S):
-            return _ended(undo, obj, deleted, uid)
-        context.pause(pause_s)
-    raise AssertionError("pauses never end")
+
+    def whose(obj: Object) -> Whose:
+        if is_ours(obj, undo.run, undo.name, uid) or ours(obj):
+            return "ours"
+        return "another" if uid and obj["metadata"]["uid"] != uid else "unmarked"
+
+    def delete(obj: Object) -> str:
+        if obj["metadata"].get("deletionTimestamp"):
+            return _what_blocks(undo.of, obj)
+        if ask is not None:
+            return ask(obj)
+        delete_object(kube, undo, obj, propagation)
+        return _what_blocks(undo.of, obj)
+
+    found = Removal(
+        undo.resource,
+        lambda: kube.find(undo.of, undo.name, undo.namespace),
+        whose,
+        delete,
+        PATIENCE,
+    )
+    return remove(found, context)
 
 
-def _delete(kube: KubeClient, undo: Made, obj: Object, propagation: str) -> None:
-    options = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": propagation,
-        "preconditions": {"uid": obj["metadata"]["uid"]},
-    }
-    # Gone, or another one by now: the caller looks again.
+def delete_object(
+    kube: KubeClient, undo: Made, obj: Object, propagation: str = "", *, version: bool = False
+) -> None:
+    """Ask once for the deletion of this very object, with `version` only as it was read."""
+    meta = obj["metadata"]
+    only = {"uid": meta["uid"], **({"resourceVersion": meta["resourceVersion"]} if version else {})}
+    how = {"propagationPolicy": propagation} if propagation else {}
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", **how, "preconditions": only}
+    # Gone, changed or another one by now: the caller looks again.
     with contextlib.suppress(Absent, Conflict):
         kube._send(
             "DELETE",
@@ -192,23 +197,6 @@ def _delete(kube: KubeClient, undo: Made, obj: Object, propagation: str) -> None
             f"delete {undo.resource}",
             body=options,
         )
-
-
-def _ended(undo: Made, obj: Object | None, deleted: bool, uid: str) -> Undone:
-    if deleted:
-        return Undone("undone", f"{undo.resource} is gone")
-    if obj is None:
-        gone = f"{undo.resource} was gone already"
-        return (
-            Undone("already-undone", gone)
-            if uid
-            else Undone("never-happened", f"{undo.resource} never came to be")
-        )
-    if uid and obj["metadata"]["uid"] != uid:
-        return Undone(
-            "already-undone", f"{undo.resource} is gone; another one has its name and is left alone"
-        )
-    return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
 
 
 def _what_blocks(resource: Resource, obj: Object) -> str:

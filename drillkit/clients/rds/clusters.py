@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove
-from drillkit.clients.rds.instances import adopted
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
@@ -66,7 +66,7 @@ class DeleteCluster(UndoAction):
                 DeleteAutomatedBackups=True,
             )
 
-        return remove(self, find, delete, context)
+        return remove_resource(self, find, delete, context)
 
 
 def found_cluster(described: Described) -> Found:
@@ -114,7 +114,7 @@ def _launch(
         "Tags": tags(undo.run, undo.name, undo.expires),
     }
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         return adopted(
             lambda: attempts._send(operation, f"make {undo.resource}", **marked)["DBCluster"],
             lambda: rds.cluster(undo.name),
@@ -123,5 +123,7 @@ def _launch(
         )
 
     return make(
-        rds.door, plan, once, lambda made: {"uid": str(made.get("DbClusterResourceId", ""))}
+        AwsAttempts(rds.door, plan),
+        once,
+        lambda made: {"uid": str(made.get("DbClusterResourceId", ""))},
     )

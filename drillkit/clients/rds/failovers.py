@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Irreversible
@@ -67,7 +68,7 @@ def fail_over_instance(rds: RdsReader, plan: Planned[FailOverInstance]) -> Descr
     """See `Rds.fail_over_instance`."""
     undo = plan.undo
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         described = rds.instance(undo.name)
         _same(described and described.get("DbiResourceId"), undo.uid, undo.resource)
         made: Described = attempts._send(
@@ -78,7 +79,7 @@ def fail_over_instance(rds: RdsReader, plan: Planned[FailOverInstance]) -> Descr
         )["DBInstance"]
         return made
 
-    return make(rds.door, plan, once, lambda _: {"uid": undo.uid})
+    return make(AwsAttempts(rds.door, plan), once, lambda _: {"uid": undo.uid})
 
 
 def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Described:
@@ -86,7 +87,7 @@ def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Describ
     undo = plan.undo
     target = {"TargetDBInstanceIdentifier": undo.to} if undo.to else {}
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         described = rds.cluster(undo.name)
         _same(described and described.get("DbClusterResourceId"), undo.uid, undo.resource)
         made: Described = attempts._send(
@@ -97,7 +98,7 @@ def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Describ
         )["DBCluster"]
         return made
 
-    return make(rds.door, plan, once, lambda _: {"uid": undo.uid})
+    return make(AwsAttempts(rds.door, plan), once, lambda _: {"uid": undo.uid})
 
 
 def _same(found: object, uid: str, said: str) -> None:

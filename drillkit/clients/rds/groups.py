@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove
-from drillkit.clients.rds.instances import adopted
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
@@ -72,7 +72,7 @@ class DeleteParameterGroup(UndoAction):
                 **{f"DB{of}ParameterGroupName": self.name},
             )
 
-        return remove(self, lambda: find_group(rds, self), delete, context)
+        return remove_resource(self, lambda: find_group(rds, self), delete, context)
 
 
 def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> Found | None:
@@ -118,7 +118,7 @@ def copy_parameter_group(
         found = find_group(rds, undo)
         return found is not None and found.is_of(undo, "")
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         return adopted(
             lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
             lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
@@ -126,7 +126,11 @@ def copy_parameter_group(
             undo.resource,
         )
 
-    made = make(rds.door, plan, once, lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))})
+    made = make(
+        AwsAttempts(rds.door, plan),
+        once,
+        lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))},
+    )
     _switch_off(rds, plan, values)
     return made
 

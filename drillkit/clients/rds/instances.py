@@ -4,20 +4,20 @@ their removal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
-from drillkit.clients.aws.errors import Exists, NoCapacity
+from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.errors import NoCapacity
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
-from drillkit.model.errors import NotOurs
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -73,7 +73,7 @@ class DeleteInstance(UndoAction):
                 DeleteAutomatedBackups=True,
             )
 
-        return remove(self, find, delete, context)
+        return remove_resource(self, find, delete, context)
 
 
 def found_instance(described: Described) -> Found:
@@ -132,7 +132,7 @@ def _launch(
     undo = plan.undo
     marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         return adopted(
             lambda: _somewhere(attempts, operation, f"make {undo.resource}", marked, zones),
             lambda: rds.instance(undo.name),
@@ -140,11 +140,17 @@ def _launch(
             undo.resource,
         )
 
-    return make(rds.door, plan, once, lambda made: {"uid": str(made.get("DbiResourceId", ""))})
+    return make(
+        AwsAttempts(rds.door, plan), once, lambda made: {"uid": str(made.get("DbiResourceId", ""))}
+    )
 
 
 def _somewhere(
-    attempts: Attempts, operation: str, asked: str, params: Mapping[str, Any], zones: Sequence[str]
+    attempts: AwsAttempts,
+    operation: str,
+    asked: str,
+    params: Mapping[str, Any],
+    zones: Sequence[str],
 ) -> Described:
     """Where AWS likes; where it has no capacity, in each of the zones in turn. All of it is one
     plan's attempt.
@@ -167,29 +173,6 @@ def _somewhere(
         "DBInstance"
     ]
     return last
-
-
-def adopted(
-    create: Callable[[], Described],
-    find: Callable[[], Described | None],
-    ours: Callable[[Described], bool],
-    said: str,
-) -> Described:
-    """What `create` gives; where the name is taken by this very run, what is there. Raises
-    NotOurs, Exists.
-    """
-    try:
-        return create()
-    except Exists:
-        there = find()
-        if there is None:
-            raise
-        if not ours(there):
-            raise NotOurs(
-                f"expected to make {said}, found one that this run did not make; it is left alone. "
-                "Choose another name for the step, or delete it if nobody needs it"
-            ) from None
-        return there
 
 
 def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import Attempts, make
+from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove
-from drillkit.clients.rds.instances import adopted
+from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
@@ -57,7 +57,7 @@ class DeleteSnapshot(UndoAction):
                 **{f"DB{of}SnapshotIdentifier": self.name},
             )
 
-        return remove(self, find, delete, context)
+        return remove_resource(self, find, delete, context)
 
 
 def found_snapshot(described: Described) -> Found:
@@ -98,7 +98,7 @@ def _take(
     answer_key = "DBClusterSnapshot" if undo.cluster else "DBSnapshot"
     marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
 
-    def once(attempts: Attempts) -> Described:
+    def once(attempts: AwsAttempts) -> Described:
         return adopted(
             lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
             lambda: rds.snapshot(undo.name, cluster=undo.cluster),
@@ -106,4 +106,8 @@ def _take(
             undo.resource,
         )
 
-    return make(rds.door, plan, once, lambda made: {"uid": str(made.get(f"{answer_key}Arn", ""))})
+    return make(
+        AwsAttempts(rds.door, plan),
+        once,
+        lambda made: {"uid": str(made.get(f"{answer_key}Arn", ""))},
+    )

@@ -9,13 +9,11 @@ came from, last.
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.kube.client import KubeClient
-from drillkit.clients.kube.objects import PAUSES_S, SETTLE_S, DeleteObject, remove
+from drillkit.clients.kube.objects import DeleteObject, delete_object, remove_object
 from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import CONFIGMAPS, NAMESPACES, Object
 from drillkit.clients.undo import UndoAction, UndoContext
@@ -28,7 +26,6 @@ from drillkit.clients.velero.resources import (
 )
 from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
 from drillkit.clients.velero.volumes import give_up, of_namespace, wait_until_gone
-from drillkit.clock import DeadlineOver
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, Conflict, Unavailable
 
@@ -58,9 +55,9 @@ class DeleteRestore(DeleteObject):
         def ask(restore: Object) -> str:
             if phase_of(restore) in UNBEGUN:
                 # Not begun: withdrawn, unless the server takes it up at this very moment.
-                _delete(kube, self, restore, version=True)
+                delete_object(kube, self, restore, version=True)
             elif phase_of(restore) in ENDED:
-                _delete(kube, self, restore)
+                delete_object(kube, self, restore)
                 return (
                     "its finalizer erases its results; is Velero up and its storage "
                     "location available?"
@@ -71,7 +68,7 @@ class DeleteRestore(DeleteObject):
                 "run `drillkit recover`"
             )
 
-        return _until_gone(kube, self, context, ask)
+        return remove_object(kube, self, context, ask=ask)
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class DeleteBackup(DeleteObject):
                 "at work"
             )
 
-        ended = _until_gone(kube, self, context, ask)
+        ended = remove_object(kube, self, context, ask=ask)
         self._forget_request(kube)
         return ended
 
@@ -176,7 +173,7 @@ class DeleteScratch(DeleteObject):
             # While the namespace stands: once it is gone, nothing tells any more whose its
             # volumes were.
             known = give_up(kube, self)
-        ended = remove(kube, self, context, propagation="Foreground", ours=self.remade)
+        ended = remove_object(kube, self, context, propagation="Foreground", ours=self.remade)
         if ended.outcome == "not-ours" or not (was_ours or ended.outcome == "undone"):
             return ended
         volumes = wait_until_gone(kube, self, context, known)
@@ -208,58 +205,3 @@ def scratch_undo(
 ) -> DeleteScratch:
     """The undo of creating a namespace to restore into, by Restores of these names."""
     return DeleteScratch(NAMESPACES, name, run, expires=expires, handles=handles, restores=restores)
-
-
-def _until_gone(
-    kube: KubeClient, undo: DeleteObject, context: UndoContext, ask: Callable[[Object], str]
-) -> Undone:
-    """Have it go by `ask`, which says what may hold it up, and wait until it is gone. Raises
-    DeadlineOver with that.
-    """
-    uid, asked = context.identity.get("uid", ""), False
-    for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
-        obj = kube.find(undo.of, undo.name, undo.namespace)
-        if obj is not None and is_ours(obj, undo.run, undo.name, uid):
-            blocks = (
-                "it is on its way out" if obj["metadata"].get("deletionTimestamp") else ask(obj)
-            )
-            asked = True
-            if context.deadline.over:
-                raise DeadlineOver(f"{undo.resource} is still there: {blocks}")
-        elif obj is not None and context.gone_for_good(SETTLE_S):
-            return _not_ours(undo, obj, asked, uid)
-        elif context.gone_for_good(SETTLE_S):
-            return _gone(undo, asked, uid)
-        context.pause(pause_s)
-    raise AssertionError("pauses never end")
-
-
-def _gone(undo: DeleteObject, asked: bool, uid: str) -> Undone:
-    if asked:
-        return Undone("undone", f"{undo.resource} is gone")
-    if uid:
-        return Undone("already-undone", f"{undo.resource} was gone already")
-    return Undone("never-happened", f"{undo.resource} never came to be")
-
-
-def _not_ours(undo: DeleteObject, obj: Object, asked: bool, uid: str) -> Undone:
-    if asked or (uid and obj["metadata"]["uid"] != uid):
-        outcome: Any = "undone" if asked else "already-undone"
-        return Undone(
-            outcome, f"{undo.resource} is gone; another one has its name and is left alone"
-        )
-    return Undone("not-ours", f"{undo.resource} does not carry this run's marks: left alone")
-
-
-def _delete(kube: KubeClient, undo: DeleteObject, obj: Object, *, version: bool = False) -> None:
-    meta = obj["metadata"]
-    only = {"uid": meta["uid"], **({"resourceVersion": meta["resourceVersion"]} if version else {})}
-    options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
-    # Gone, changed or another one by now: the caller looks again.
-    with contextlib.suppress(Absent, Conflict):
-        kube._send(
-            "DELETE",
-            undo.of.path(undo.name, undo.namespace),
-            f"delete {undo.resource}",
-            body=options,
-        )

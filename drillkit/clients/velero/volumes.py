@@ -8,16 +8,16 @@ copy's disk (and its bill) when the namespace goes.
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
-from drillkit.clients.kube.objects import PAUSES_S
+from drillkit.clients.kube.effect import PATIENCE
 from drillkit.clients.kube.ownership import labels
 from drillkit.clients.kube.resources import PERSISTENT_VOLUMES, Object
+from drillkit.clients.removal import Certain, Look, Pending, take_back
 from drillkit.clients.undo import UndoContext
-from drillkit.clock import DeadlineOver
+from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, Conflict
 
 _HANDLES = {
@@ -102,20 +102,17 @@ def wait_until_gone(
     Raises CallError, DeadlineOver.
     """
     seen = {volume["metadata"]["name"]: handle_of(volume) for volume in known}
-    for pause_s in itertools.chain((0.0,), PAUSES_S, itertools.repeat(PAUSES_S[-1])):
+
+    def look() -> Look:
         left = give_up(kube, undo)
         for volume in left:
             seen[volume["metadata"]["name"]] = handle_of(volume)
             if handle_of(volume) in undo.handles:
                 _let_go(kube, undo, volume)
-        if not left:
-            return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
-        if context.deadline.over:
-            raise DeadlineOver(
-                f"volumes of {undo.resource} are still there: {', '.join(_states(left))}"
-            )
-        context.pause(pause_s)
-    raise AssertionError("pauses never end")
+        return Pending(", ".join(_states(left))) if left else Certain(Undone("undone"))
+
+    take_back(look, f"the last volume of {undo.resource}", PATIENCE, context)
+    return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
 
 
 def _let_go(kube: KubeClient, undo: Scratch, volume: Object) -> None:

@@ -23,11 +23,10 @@ from drillkit.clients.kube import (
     RestoreFields,
     Uncordon,
     changed,
-    field_patch,
-    objects,
     uncordon_of,
 )
 from drillkit.clients.kube.client import LANDING_S
+from drillkit.clients.kube.effect import PATIENCE
 from drillkit.clients.kube.objects import DeleteObject
 from drillkit.clients.kube.ownership import OF, RUN, UNDO, own_name
 from drillkit.clients.kube.permissions import needs
@@ -119,7 +118,7 @@ def test_the_server_is_asked_to_drop_a_change_that_it_cannot_make_in_time() -> N
         {},
         {},
     ]
-    assert min(objects.SETTLE_S, field_patch.SETTLE_S) > LANDING_S
+    assert PATIENCE.settle_s > LANDING_S
 
 
 class Receipt:

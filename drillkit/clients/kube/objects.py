@@ -165,7 +165,7 @@ def remove_object(
 
     def delete(obj: Object) -> str:
         if obj["metadata"].get("deletionTimestamp"):
-            return _what_blocks(undo.of, obj)
+            return f"it is on its way out: {_what_blocks(undo.of, obj)}"
         if ask is not None:
             return ask(obj)
         delete_object(kube, undo, obj, propagation)

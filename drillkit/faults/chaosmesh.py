@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from drillkit.clients.kube.objects import DeleteFault
 from drillkit.clients.kube.permissions import needs
@@ -28,11 +28,13 @@ from drillkit.faults.context import (
     released,
     say,
     seconds,
+    tell,
     touched,
     wait,
 )
 from drillkit.faults.pod_selection import Victims, choose_pods, said
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.evidence import Injection
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
@@ -67,6 +69,9 @@ class Fault:
     duration: str
     order: str = "alphabetic"
     seed: int | None = None
+    effect: Literal["delay", "loss", "errors"] | None = None
+    """What requests show that meet it; None: it is proven by being in effect."""
+    delay_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -93,6 +98,9 @@ def inject(session: WorkerSession, fault: Fault) -> dict[str, Any]:
     planned = _create(session, fault, victims, duration_s)
     _await_injection(session, fault, planned)
     disrupted(session, began)
+    if fault.effect is not None:
+        share = len(victims.chosen) / victims.ready
+        tell(session, Injection(fault.effect, fault.what, fault.delay_s, round(share, 3)))
     for name in victims.names:
         touched(session, name)
     say(session, f"{fault.what} on {', '.join(victims.names)} for {format_duration(duration_s)}")

@@ -70,5 +70,5 @@ def _dns(
     spec = {"action": how, "patterns": names}
     what = f"DNS {how} for {', '.join(names)}"
     return chaosmesh.Fault(
-        DNS_CHAOS, "dns", what, spec, namespace, selector, count, duration, order, seed
+        DNS_CHAOS, "dns", what, spec, namespace, selector, count, duration, order, seed, "errors"
     )

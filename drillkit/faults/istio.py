@@ -19,9 +19,11 @@ from drillkit.faults.context import (
     released,
     some_share,
     some_time,
+    tell,
     touched,
 )
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
+from drillkit.model.evidence import Injection
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 
@@ -52,6 +54,8 @@ def delay_requests(
     touched(session, undo.resource)
     began = disrupted(session)
     what = f"{latency} delay of {percent} of the requests"
+    share, delay_s = some_share(percent, "percent"), some_time(latency, "latency")
+    tell(session, Injection("delay", what, delay_s, share))
     healed = hold(
         session, began + duration_s, lambda: _effect(kube, undo, new), f"{undo.resource} ({what})"
     )

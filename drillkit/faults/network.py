@@ -97,8 +97,9 @@ def _latency(
     seed: int | None,
 ) -> chaosmesh.Fault:
     _only(mechanism, (CHAOS_MESH, ISTIO))
+    delay_s = _least(latency)
     delay = {
-        "latency": _millis(_least(latency)),
+        "latency": _millis(delay_s),
         "jitter": _millis(seconds(jitter, "jitter")),
         "correlation": "0",
     }
@@ -114,6 +115,8 @@ def _latency(
         duration,
         order,
         seed,
+        "delay",
+        delay_s,
     )
 
 
@@ -145,6 +148,7 @@ def _loss(
         duration,
         order,
         seed,
+        "loss",
     )
 
 

@@ -60,6 +60,11 @@ for all of them.
 RUNNERS_GUARDS = frozenset(_RUNNER)
 _SLO_UNREAD = re.compile(r"SLO ([^\s:]+): ")
 _NO_EVENTS = re.compile(r"\bno (?:events?|data|requests)\b", re.IGNORECASE)
+_LACKS = {
+    "checks": "",
+    "restored-data": "declare a check that reads restored data, such as `sql:` or `canary:`",
+    "felt": "probe what the fault lies in the way of, or inject so much that a probe can tell",
+}
 
 
 def advice(judged: Judged) -> str:
@@ -79,8 +84,8 @@ def advice(judged: Judged) -> str:
                 "something healed or never applied the fault; look for controllers that own the "
                 "object"
             )
-        case StepLack(what="restored-data"):
-            return "declare a check that reads restored data, such as `sql:` or `canary:`"
+        case StepLack(what=what):
+            return _LACKS[what]
         case GuardOf():
             return _of_guard(about, judged.observed)
         case GateOf():
@@ -89,7 +94,7 @@ def advice(judged: Judged) -> str:
             return _BOUNDS[bound] if violated else ""
         case ObjectiveOf(objective="recovery"):
             return _RECOVERY if violated else ""
-        case ObjectiveOf() | CheckOf() | ComparisonOf() | StepEnd() | StepLack():
+        case ObjectiveOf() | CheckOf() | ComparisonOf() | StepEnd():
             return ""
         case other:
             assert_never(other)

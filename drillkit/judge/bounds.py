@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from drillkit.judge.budget import LEAST_EVENTS
-from drillkit.judge.evidence import passes
+from drillkit.judge.felt import unfelt
 from drillkit.judge.gates import percent
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
@@ -24,7 +24,7 @@ from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
 from drillkit.model.drill import Bounds
-from drillkit.model.evidence import Check, Mark, Reading
+from drillkit.model.evidence import Mark, Reading
 from drillkit.model.records import SloTerms
 from drillkit.model.subjects import BoundName, BoundOf
 from drillkit.model.units import Share, format_duration
@@ -142,8 +142,8 @@ def _bounds(
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
     if not _acted(run, start, end):
         doubts.mild.append(IDLE)
-    elif unfelt := _unfelt(run, start, end):
-        doubts.mild.append(unfelt)
+    elif why := _unfelt(run, samples, start, end):
+        doubts.mild.append(why)
     if (hole_s := tally.holes(start, end)) > 0:
         doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
     scope = _Scope(run, name, step, bounds, start, end, seen, tally, brackets, doubts, slo, steps)
@@ -162,19 +162,10 @@ def _acted(run: RunRead, start: float, end: float) -> list[StepRun]:
     ]
 
 
-def _unfelt(run: RunRead, start: float, end: float) -> str:
-    """Why no request can have met what was done in a window, or ''."""
-    whys: list[str] = []
-    for step in _acted(run, start, end):
-        checks = [
-            seen.what
-            for seen in step.evidence
-            if isinstance(seen.what, Check) and seen.what.purpose == "felt"
-        ]
-        if not checks or any(passes(check) is not False for check in checks):
-            return ""
-        whys += [check.why for check in checks]
-    return "; ".join(dict.fromkeys(whys))
+def _unfelt(run: RunRead, samples: Samples, start: float, end: float) -> str:
+    """Why no request is known to have met what was done in a window, or ''."""
+    whys = [unfelt(run, samples, step) for step in _acted(run, start, end)]
+    return "; ".join(dict.fromkeys(whys)) if all(whys) else ""
 
 
 def _declared(bounds: Bounds) -> list[BoundName]:

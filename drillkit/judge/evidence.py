@@ -14,6 +14,7 @@ from drillkit.model.evidence import (
     Backup,
     Check,
     Comparison,
+    Injection,
     Mark,
     Measure,
     Note,
@@ -68,6 +69,7 @@ def judge_evidence(step: str, evidence: Iterable[EvidenceAt]) -> tuple[list[Judg
                 Sample()
                 | Reading()
                 | Alert()
+                | Injection()
                 | Mark()
                 | RecoveryPoint()
                 | Backup()

@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from drillkit.judge.bounds import ROUNDING_S
+from drillkit.judge.evidence import passes
 from drillkit.judge.outages import coincide
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import BLIND, CONTROL_SLACK_S, Samples, brackets_of
 from drillkit.model.drill import Detect, Objectives
-from drillkit.model.evidence import Alert, Backup, Mark, Reading, RecoveryPoint
+from drillkit.model.evidence import Alert, Backup, Check, Mark, Reading, RecoveryPoint
 from drillkit.model.subjects import ObjectiveName, ObjectiveOf
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged
@@ -286,8 +287,9 @@ def _span(
             served = max([served, *(b.over_by for b in brackets_of(seen, disrupted, end))])
     if recovered is None:
         # Only a step that watched and gave up knows that it was not whole; others may never
-        # have looked.
-        watched = max(0.0, end - disrupted) if step.outcome == "failed" else None
+        # have looked, as one that lacked what the rest needs (a budget held evictions back).
+        looked = step.outcome == "failed" and not _lacked(step)
+        watched = max(0.0, end - disrupted) if looked else None
         return _Time(None, "it was not seen whole again", beyond_s=watched, records=records)
     if math.isinf(served):
         return _Time(
@@ -303,6 +305,16 @@ def _span(
         else ", users not observed"
     )
     return _Time(max(recovered, served) - disrupted, note=note, records=records)
+
+
+def _lacked(step: StepRun) -> bool:
+    """Whether something was missing that all after it needed."""
+    last = {
+        seen.what.name: seen.what
+        for seen in step.evidence
+        if isinstance(seen.what, Check) and seen.what.purpose == "prerequisite"
+    }
+    return any(passes(check) is not True for check in last.values())
 
 
 def _rto(run: RunRead, step: StepRun, marks: _Marks) -> _Time:

@@ -17,6 +17,7 @@ from drillkit.judge.evidence import (
     passes,
     read_restored_data,
 )
+from drillkit.judge.felt import unseen
 from drillkit.judge.objectives import Measured, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
@@ -69,7 +70,7 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
         # What holds although nothing was done would have held anyway.
         conditions += [proof for proof in proofs if isinstance(proof.about, ActivityOf)]
         proofs = [proof for proof in proofs if not isinstance(proof.about, ActivityOf)]
-    everything = [*proofs, *conditions, *own, *_lacking(step)]
+    everything = [*proofs, *conditions, *own, *_lacking(step), *_unseen(run, samples, step)]
     why = _why(step, outcome)
     if outcome != "ok":
         everything.append(_outcome_judged(step, outcome, why, _of_outcome(outcome, conditions)))
@@ -129,6 +130,23 @@ def _lacking(step: StepRun) -> list[Judged]:
         )
         found.append(unread)
     return found
+
+
+def _unseen(run: RunRead, samples: Samples, step: StepRun) -> list[Judged]:
+    """What it put in and nobody is known to have met. Of a step that did not end well more is
+    amiss, and told already.
+    """
+    if step.outcome != "ok":
+        return []
+    return [
+        Judged(
+            about=StepLack(step.name, "felt"),
+            holds=Holds.UNKNOWN,
+            expected="requests that meet what was injected",
+            observed=why,
+        )
+        for why in unseen(run, samples, step)
+    ]
 
 
 def _who_read(step: StepRun) -> str:

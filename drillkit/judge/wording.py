@@ -114,6 +114,13 @@ def bare_title(about: Subject) -> str:
             return _of_step(about)
 
 
+_LACKS = {
+    "checks": "declared checks",
+    "restored-data": "restored data read",
+    "felt": "felt by requests",
+}
+
+
 def _of_step(about: OfStep) -> str:
     match about:
         case ObjectiveOf(objective=objective):
@@ -127,7 +134,7 @@ def _of_step(about: OfStep) -> str:
         case ComparisonOf(of=of, subject=subject):
             return f"{of} of {subject}"
         case StepLack(what=what):
-            return "declared checks" if what == "checks" else "restored data read"
+            return _LACKS[what]
         case StepEnd(step=step):
             return step
         case other:

@@ -114,6 +114,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Injection:
+    """What a fault puts into the way of requests, so that the judge can look whether any met it.
+    Faults whose effect is proven otherwise (a pod is gone) write none.
+    """
+
+    effect: Literal["delay", "loss", "errors"]
+    """`delay`: requests take longer; `loss`: packets are lost, so that requests take longer or
+    fail; `errors`: requests fail."""
+    what: str
+    """For people: `200 ms latency`."""
+    delay_s: float = 0.0
+    """Of a `delay`: by how many seconds."""
+    share: float = 1.0
+    """Which part of the requests is to meet it (0..1)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A moment. RTO's split, recovery and a game day's times to detect and mitigate are differences
     of marks. `released`: a fault that was asked to last did so, and is let go; recovery is from
@@ -247,6 +264,7 @@ Evidence: TypeAlias = (
     | Alert
     | Activity
     | Check
+    | Injection
     | Mark
     | RecoveryPoint
     | Backup
@@ -263,6 +281,7 @@ EVIDENCE: Mapping[str, type[Evidence]] = {
         Alert,
         Activity,
         Check,
+        Injection,
         Mark,
         RecoveryPoint,
         Backup,

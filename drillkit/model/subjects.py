@@ -126,10 +126,12 @@ class StepEnd:
 
 @dataclass(frozen=True, slots=True)
 class StepLack:
-    """What a step should have had: its declared checks run, its restored data read."""
+    """What a step should have had: its declared checks run, its restored data read, its fault felt
+    by requests.
+    """
 
     step: str
-    what: Literal["checks", "restored-data"]
+    what: Literal["checks", "restored-data", "felt"]
 
     def __str__(self) -> str:
         return _at(self.step, self.what)

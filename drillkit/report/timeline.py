@@ -21,6 +21,7 @@ from drillkit.model.evidence import (
     Check,
     Comparison,
     Evidence,
+    Injection,
     Mark,
     Measure,
     Note,
@@ -289,6 +290,7 @@ def _observed(evidence: Evidence, whose: str) -> _Said | None:
         case (
             Activity()
             | Check()
+            | Injection()
             | Reading()
             | Sample()
             | RecoveryPoint()

@@ -22,7 +22,7 @@ from drillkit.clients.kube.resources import (
     Object,
 )
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
-from drillkit.model.evidence import Activity, Check
+from drillkit.model.evidence import Activity, Check, Injection
 from drillkit.model.prospect import Prospect
 from drillkit.model.yaml_text import load_yaml
 from drillkit.steps.base import Act, Kind
@@ -36,6 +36,9 @@ BEFORE = "pre-chaos"
 LASTS = "TOTAL_CHAOS_DURATION"
 """Variable of an experiment: seconds that its chaos lasts."""
 OVER = ("completed", "stopped")
+UNNAMED = (
+    "its ChaosResult names no target (`status.history.targets`): nothing shows that it hit any"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,35 +237,67 @@ def _results(kube: Kube, namespace: str, engine: str) -> list[Object]:
 def _observe(act: Act, engine: Object, results: list[Object], took_s: float) -> dict[str, str]:
     """Write down each experiment's outcome; verdicts by experiment."""
     by_name = {str((r.get("spec") or {}).get("experiment")): r for r in results}
-    verdicts: dict[str, str] = {}
-    for experiment in engine["spec"]["experiments"]:
-        name = str(experiment["name"])
-        status = (by_name.get(name) or {}).get("status") or {}
-        outcome = status.get("experimentStatus") or {}
-        verdict = str(outcome.get("verdict") or "no ChaosResult")
-        fail_step = str(outcome.get("failStep") or "")
-        why = "" if fail_step in ("", "N/A") else fail_step
-        decided = verdict == "Pass" or (verdict == "Fail" and BEFORE not in why)
-        targets = (status.get("history") or {}).get("targets") or []
-        act.observe(
-            Activity(
-                name,
-                "method",
-                "action",
-                "succeeded" if decided else "failed",
-                hit=len(targets) if targets else None,
-                tolerated=None,
-                took_s=round(took_s, 3),
-                error="" if decided else f"verdict {verdict}{f': {why}' if why else ''}",
-                targets=tuple(f"{t.get('kind', 'target')}/{t.get('name')}" for t in targets),
-                undo_guaranteed=bool(targets)
-                and all(t.get("chaosStatus") == "reverted" for t in targets),
-            )
+    return {
+        name: _observe_one(act, experiment, (by_name.get(name) or {}).get("status") or {}, took_s)
+        for experiment in engine["spec"]["experiments"]
+        for name in (str(experiment["name"]),)
+    }
+
+
+def _observe_one(act: Act, experiment: Object, status: Mapping[str, Any], took_s: float) -> str:
+    """One experiment's outcome, and its verdict in words."""
+    name = str(experiment["name"])
+    outcome = status.get("experimentStatus") or {}
+    verdict = str(outcome.get("verdict") or "no ChaosResult")
+    fail_step = str(outcome.get("failStep") or "")
+    why = "" if fail_step in ("", "N/A") else fail_step
+    targets = (status.get("history") or {}).get("targets") or []
+    decided = verdict == "Pass" or (verdict == "Fail" and BEFORE not in why)
+    hollow = verdict == "Pass" and not targets
+    error = (
+        UNNAMED if hollow else "" if decided else f"verdict {verdict}{f': {why}' if why else ''}"
+    )
+    act.observe(
+        Activity(
+            name,
+            "method",
+            "action",
+            "unproven" if hollow else "succeeded" if decided else "failed",
+            hit=len(targets) if targets else None,
+            tolerated=None,
+            took_s=round(took_s, 3),
+            error=error,
+            targets=tuple(f"{t.get('kind', 'target')}/{t.get('name')}" for t in targets),
+            undo_guaranteed=bool(targets)
+            and all(t.get("chaosStatus") == "reverted" for t in targets),
         )
-        found, told = (verdict, why) if decided else (None, why or verdict)
-        act.observe(Check(f"Litmus verdict of {name}", "step", "Pass", "==", found, told))
-        verdicts[name] = f"{verdict if decided else 'undecided'}{f' ({told})' if told else ''}"
-    return verdicts
+    )
+    if decided and targets and (injection := _injection(name, experiment)):
+        act.observe(injection)
+    found, told = (verdict, why) if decided else (None, why or verdict)
+    act.observe(Check(f"Litmus verdict of {name}", "step", "Pass", "==", found, told))
+    if hollow:
+        return f"undecided ({verdict}, but {UNNAMED})"
+    return f"{verdict if decided else 'undecided'}{f' ({told})' if told else ''}"
+
+
+def _injection(name: str, experiment: Object) -> Injection | None:
+    """What requests show that meet an experiment of Litmus' hub; None of those whose effect is
+    proven by their targets.
+    """
+    environment = _environment((experiment.get("spec") or {}).get("components") or {})
+    match name:
+        case "pod-network-latency" | "pod-http-latency":
+            asked = environment.get("NETWORK_LATENCY") or environment.get("LATENCY") or "2000"
+            with contextlib.suppress(ValueError):
+                return Injection("delay", f"{asked} ms latency", float(asked) / 1000)
+            return None
+        case "pod-network-loss":
+            return Injection("loss", "packet loss")
+        case "pod-dns-error" | "pod-http-status-code" | "pod-http-reset-peer":
+            return Injection("errors", name)
+        case _:
+            return None
 
 
 def _conclude(what: str, verdicts: Mapping[str, str]) -> None:

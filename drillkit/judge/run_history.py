@@ -170,8 +170,9 @@ def read_run(history: History) -> RunRead:
     run, axis = RunRead(), _Axis()
     least = most = history[0].at - history[0].mono if history else 0.0
     for record in history:
+        told_after = run.closed and isinstance(record.entry, Progress)
         _take(run, axis, record)
-        if not axis.moved:
+        if not axis.moved and not told_after:
             run.end = max(run.end, record.mono)
             least, most = min(least, record.at - record.mono), max(most, record.at - record.mono)
     run.ended_at = history[0].at + run.end - history[0].mono if history else 0.0

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from drillkit.model.audit import Audit
 from drillkit.model.evidence import Scalar
+from drillkit.model.notice import Notify
 from drillkit.model.units import Cadence, OutOf, Rate, Share
 
 DEFAULT_RATE = Rate(20.0)
@@ -416,6 +417,8 @@ class Drill:
     """The steady state."""
     guards: Guards = Guards()
     """When to refuse and when to stop."""
+    notify: tuple[Notify, ...] = ()
+    """Who is told what happens to it, besides those of `drillkit.yaml`."""
     audit: Audit = field(default_factory=Audit)
     """What auditors ask and no measurement tells: scope, scenario, references, participants."""
     gameday: Gameday | None = None

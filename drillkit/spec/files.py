@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from drillkit.model.errors import SpecError, UsageError
+from drillkit.model.notice import Notify
 from drillkit.spec.binder import bind
 from drillkit.spec.document import Map, Mistakes, Text, nearest, read_all, read_bytes, read_one
 
@@ -45,6 +46,10 @@ class Project:
     """File of targets."""
     reports: str = "reports"
     """Folder that runs are written to."""
+    notify: tuple[Notify, ...] = ()
+    """Who is told what happens to drills; see `drillkit docs unattended`."""
+    report_url: str | None = None
+    """Where the folder of runs is served: messages link to DRILL/RUN/report.html below it."""
 
 
 @dataclass(frozen=True, slots=True)

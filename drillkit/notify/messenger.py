@@ -1,0 +1,112 @@
+"""Sends messages beside a run: nothing of the run waits for them, and what fails is a warning.
+
+Each place has a thread of its own, so that one that hangs keeps no other from being told.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from drillkit.model.errors import DrillError
+from drillkit.model.notice import Notice
+from drillkit.notify.base import Place
+from drillkit.secrets import KNOWN
+
+LIMIT_S = 5.0
+"""So long one message may take, and so long the end of a run waits for all that are left."""
+
+
+def deliver(place: Place, notice: Notice, limit_s: float = LIMIT_S) -> str:
+    """Send one message. Why it did not arrive within `limit_s` seconds, or ''."""
+    answer: queue.SimpleQueue[str] = queue.SimpleQueue()
+    # What a library hangs in cannot be cut: it is left behind.
+    threading.Thread(
+        target=lambda: answer.put(_attempt(place, notice)), name="message", daemon=True
+    ).start()
+    try:
+        return answer.get(timeout=limit_s)
+    except queue.Empty:
+        return f"no answer within {limit_s:g} s"
+
+
+def _attempt(place: Place, notice: Notice) -> str:
+    try:
+        place.notifier.send(place.arguments, notice)
+    except (DrillError, OSError) as error:
+        return KNOWN.text(str(error)) or type(error).__name__
+    except Exception as bug:  # of a plug-in or a library: its text may hold a secret
+        return f"a bug in the notifier: {type(bug).__name__}"
+    return ""
+
+
+class Messenger:
+    """Tells places what happens, in order."""
+
+    def __init__(
+        self, places: Iterable[Place], warn: Callable[[str], None], limit_s: float = LIMIT_S
+    ) -> None:
+        """`warn` is told, from a thread of the messenger, what did not arrive; it must not
+        raise.
+        """
+        self._warn, self.limit_s = warn, limit_s
+        self._lock = threading.Lock()
+        self._over = False
+        self._lines = [_Line(place, self) for place in places]
+
+    def tell(self, notice: Notice) -> None:
+        """Send to everybody who wants it. Never blocks."""
+        for line in self._lines:
+            if notice.event in line.place.events:
+                line.put(notice)
+
+    def finish(self) -> None:
+        """Wait until all is sent, at most `limit_s` seconds; what is not, is told. Nothing is told
+        after this.
+        """
+        ends = time.monotonic() + self.limit_s
+        for line in self._lines:
+            line.end()
+        waiting = [line for line in self._lines if not line.wait(ends)]
+        with self._lock:
+            self._over = True
+        for line in waiting:
+            self._warn(f"{line.place.label} was not told: no answer within {self.limit_s:g} s")
+
+    def failed(self, text: str) -> None:
+        """Something did not arrive."""
+        with self._lock:
+            if not self._over:
+                self._warn(text)
+
+
+class _Line:
+    """The messages of one place."""
+
+    def __init__(self, place: Place, messenger: Messenger) -> None:
+        self.place, self._messenger = place, messenger
+        self._queue: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, notice: Notice) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="messages", daemon=True)
+            self._thread.start()
+        self._queue.put(notice)
+
+    def end(self) -> None:
+        self._queue.put(None)
+
+    def wait(self, ends: float) -> bool:
+        """Whether all was sent by then, on the monotonic clock."""
+        if self._thread is None:
+            return True
+        self._thread.join(max(0.0, ends - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (notice := self._queue.get()) is not None:
+            if why := deliver(self.place, notice, self._messenger.limit_s):
+                self._messenger.failed(f"{self.place.label} was not told `{notice.event}`: {why}")

@@ -1,4 +1,4 @@
-"""What authors of step kinds, undos, faults and checks import.
+"""What authors of step kinds, undos, faults, checks and notifiers import.
 
 Everything here keeps its meaning within a minor version; it changes on purpose only, with a line in
 the changelog. What is not here may change without notice. `drillkit docs extending` tells how the
@@ -72,7 +72,9 @@ from drillkit.model.evidence import (
     RecoveryPoint,
     Scalar,
 )
+from drillkit.model.notice import Notice, Number
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.notify import Notifier
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
 
 __all__ = [
@@ -112,6 +114,9 @@ __all__ = [
     "Measure",
     "NotOurs",
     "Note",
+    "Notice",
+    "Notifier",
+    "Number",
     "Objectives",
     "Planned",
     "Prospect",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from drillkit.cli.options import OUT
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
     from drillkit.model.drill import Drill
+    from drillkit.model.notice import Notice
     from drillkit.model.units import Cadence
     from drillkit.spec.files import Roots
 
@@ -56,12 +57,25 @@ class Due:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option(
+    "--notify",
+    "tells",
+    is_flag=True,
+    help="Tell those of `notify:` what is overdue or begins soon.",
+)
+@click.option(
+    "--ahead",
+    default="24h",
+    show_default=True,
+    metavar="DURATION",
+    help="With --notify: what begins within this is told as planned.",
+)
 @OUT
-def due(as_json: bool, out: Path | None) -> int:
+def due(as_json: bool, tells: bool, ahead: str, out: Path | None) -> int:
     """When each drill with a `cadence` is due again on each target it ran on.
 
     A run counts when it ended met or violated on a target that is no sandbox. Ends with 1 when a
-    drill is overdue, with 2 when one cannot be read.
+    drill is overdue, with 2 when one cannot be read. With --notify, call it once a day.
     """
     from drillkit.archive.scan import scan
     from drillkit.cli.resolve import reports_folder
@@ -78,9 +92,70 @@ def due(as_json: bool, out: Path | None) -> int:
         click.echo(json.dumps([row.data() for row in rows], indent=2))
     else:
         _tell(rows)
+    if tells:
+        _notify(rows, roots, ahead)
     if unread:
         return 2
     return 1 if any(row.overdue for row in rows) else 0
+
+
+def _notify(rows: Sequence[Due], roots: Roots, ahead: str) -> None:
+    """Messages of what is overdue, and of what starts within `ahead`."""
+    from drillkit.cli import resolve
+    from drillkit.model.units import parse_duration
+    from drillkit.notify import Messenger
+
+    try:
+        span = parse_duration(ahead)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--ahead") from error
+    drills = {drill.drill: drill for drill in _with_cadence(roots)[0]}
+    for row in rows:
+        drill = drills[row.drill]
+        messenger = Messenger(
+            resolve.receivers_of(roots, drill),
+            lambda text: click.secho(f"warning: {text}", err=True, fg="yellow"),
+        )
+        for notice in _notices(row, drill, span):
+            messenger.tell(notice)
+        messenger.finish()
+
+
+def _notices(row: Due, drill: Drill, span: timedelta) -> Iterator[Notice]:
+    """What there is to tell of a drill on a target now."""
+    from drillkit.model.notice import Notice
+
+    now = datetime.now(UTC)
+    target = row.target or "no target"
+    if row.overdue:
+        line = f"drillkit run {row.drill}"
+        yield Notice(
+            event="overdue",
+            drill=row.drill,
+            target=target,
+            headline=f"It is overdue: {row.cadence}, {_said(row)}.",
+            at=now,
+            owner=drill.owner,
+            advice=f"To make it now: {line} --target {row.target}" if row.target else line,
+            which=_iso(row.next) if row.next is not None else "never",
+        )
+    if (start := _starts_within(drill, now, span)) is not None:
+        yield Notice(
+            event="planned",
+            drill=row.drill,
+            target=target,
+            headline=f"It starts at {start:%Y-%m-%d %H:%M %Z} where it is scheduled.",
+            at=now,
+            owner=drill.owner,
+            which=_iso(start),
+        )
+
+
+def _starts_within(drill: Drill, now: datetime, span: timedelta) -> datetime | None:
+    from drillkit.cli.unattended import times_of_drill
+
+    following = times_of_drill(drill).after(now, 1)
+    return following[0] if following and following[0] <= now + span else None
 
 
 def rehearsals(

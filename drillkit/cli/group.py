@@ -121,6 +121,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _EVERYDAY,
         "Print what to install so that a drill starts by itself.",
     ),
+    "notify": (
+        "drillkit.cli.notify:notify",
+        _EVERYDAY,
+        "Who is told what happens to drills; send them a sample.",
+    ),
     "list": ("drillkit.cli.list:list_", _LOOK, "Drills and experiments that are found from here."),
     "show": ("drillkit.cli.show:show", _LOOK, "A drill as it resolves, with everything filled in."),
     "validate": (

@@ -18,6 +18,7 @@ from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from drillkit.model.evidence import Scalar
+    from drillkit.notify import Receiver
     from drillkit.runner.execute import Request
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Found, Roots
@@ -251,7 +252,32 @@ def request_of(
         digests=digests_of(drill, find_experiment, slos, freezes),
         slos={name: found.slo for name, found in slos.items()},
         freezes=freezes,
+        receivers=receivers_of(asked.roots, drill),
+        report_url=_report_url(asked.roots),
     )
+
+
+def receivers_of(roots: Roots, drill: Drill | None = None) -> tuple[Receiver, ...]:
+    """Who is told what happens to drills, or to this one. From here on it is known that what they
+    are reached by is secret. Raises SpecError.
+    """
+    project = roots.project
+    given = (
+        *(project.project.notify if project is not None else ()),
+        *(drill.notify if drill is not None else ()),
+    )
+    if not given:
+        return ()
+    from drillkit.model.codec import to_data
+    from drillkit.secrets import learn
+    from drillkit.spec.notify import receivers_of
+
+    learn(to_data(given))
+    return receivers_of(roots, drill)
+
+
+def _report_url(roots: Roots) -> str | None:
+    return roots.project.project.report_url if roots.project is not None else None
 
 
 def reports_folder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill, Target
     from drillkit.runner.execute import Finished
+    from drillkit.steps.base import RunNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,8 @@ def _run(
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
-        _leftovers(standing, recover_first)
+        with _telling_who_must_act(asked, drill, names):
+            _leftovers(standing, recover_first)
         return _execute(
             asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, terms
         )
@@ -209,6 +213,23 @@ def _seconds(text: str | None, option: str) -> float:
         return parse_duration(text).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
+
+
+@contextmanager
+def _telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) -> Iterator[None]:
+    """A run that cannot begin until somebody has done something tells so: it has no journal."""
+    from drillkit.model.errors import Refused
+
+    try:
+        yield
+    except Refused as why:
+        from drillkit.cli import resolve
+        from drillkit.runner.telling import needs_person
+
+        receivers = resolve.receivers_of(asked.roots, drill)
+        for text in needs_person(receivers, drill, asked.target, names, str(why)):
+            click.secho(f"warning: {text}", err=True, fg="yellow")
+        raise
 
 
 def _leftovers(target: Target, recover_first: bool) -> None:

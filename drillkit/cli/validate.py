@@ -39,7 +39,7 @@ def validate(names: tuple[str, ...]) -> int:
         for note in notes:
             click.echo(f"       note: {note}")
     if not names:
-        wrong += _targets(roots) + _slos(roots)
+        wrong += _project(roots) + _targets(roots) + _slos(roots)
     return 2 if wrong else 0
 
 
@@ -52,6 +52,19 @@ def _everything(roots: Roots) -> list[str]:
     if not own:
         click.echo("no drill of your own is found from here: what ships with drillkit is checked")
     return [str(each.path) for each in own or found]
+
+
+def _project(roots: Roots) -> int:
+    """Whom `drillkit.yaml` tells; what else stands there was bound when it was read."""
+    if roots.project is None:
+        return 0
+    from drillkit.model.errors import SpecError
+    from drillkit.spec.notify import project_mistakes
+
+    mistakes = project_mistakes(roots)
+    if mistakes:
+        _tell_wrong("drillkit.yaml", SpecError(list(mistakes)))
+    return 1 if mistakes else 0
 
 
 def _targets(roots: Roots) -> int:

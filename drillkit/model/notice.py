@@ -75,6 +75,8 @@ class Notice:
     """Where the report is, or will be when the run is over."""
     exit_code: int | None = None
     """Of a run that has ended."""
+    which: str = ""
+    """Where it is about no run: what tells it from the next one of its kind, such as a date."""
 
     @property
     def title(self) -> str:
@@ -86,4 +88,4 @@ class Notice:
         """The same for the same thing that happened, whoever tells it, however often."""
         if self.run:
             return f"{self.run}/{self.event}"
-        return f"{self.drill}/{self.target}/{self.event}/{self.at:%Y-%m-%d}"
+        return f"{self.drill}/{self.target}/{self.event}/{self.which}"

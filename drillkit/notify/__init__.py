@@ -5,7 +5,7 @@ A message that does not arrive is a warning, never a verdict, and nothing waits 
 
 from __future__ import annotations
 
-from drillkit.notify.base import Notifier, Place, notifier_named, notifier_names
+from drillkit.notify.base import Notifier, Receiver, notifier_named, notifier_names
 from drillkit.notify.messenger import Messenger, deliver
 
-__all__ = ["Messenger", "Notifier", "Place", "deliver", "notifier_named", "notifier_names"]
+__all__ = ["Messenger", "Notifier", "Receiver", "deliver", "notifier_named", "notifier_names"]

@@ -47,7 +47,7 @@ class Notifier(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Receiver:
     """A notifier with its arguments, and what it is told of."""
 
     label: str

@@ -1,6 +1,6 @@
 """Sends messages beside a run: nothing of the run waits for them, and what fails is a warning.
 
-Each place has a thread of its own, so that one that hangs keeps no other from being told.
+Each receiver has a thread of its own, so that one that hangs keeps no other from being told.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable
 
 from drillkit.model.errors import DrillError
 from drillkit.model.notice import Notice
-from drillkit.notify.base import Place
+from drillkit.notify.base import Receiver
 from drillkit.secrets import KNOWN
 
 LIMIT_S = 5.0
 """So long one message may take, and so long the end of a run waits for all that are left."""
 
 
-def deliver(place: Place, notice: Notice, limit_s: float = LIMIT_S) -> str:
+def deliver(receiver: Receiver, notice: Notice, limit_s: float = LIMIT_S) -> str:
     """Send one message. Why it did not arrive within `limit_s` seconds, or ''."""
     answer: queue.SimpleQueue[str] = queue.SimpleQueue()
     # What a library hangs in cannot be cut: it is left behind.
     threading.Thread(
-        target=lambda: answer.put(_attempt(place, notice)), name="message", daemon=True
+        target=lambda: answer.put(_attempt(receiver, notice)), name="message", daemon=True
     ).start()
     try:
         return answer.get(timeout=limit_s)
@@ -32,9 +32,9 @@ def deliver(place: Place, notice: Notice, limit_s: float = LIMIT_S) -> str:
         return f"no answer within {limit_s:g} s"
 
 
-def _attempt(place: Place, notice: Notice) -> str:
+def _attempt(receiver: Receiver, notice: Notice) -> str:
     try:
-        place.notifier.send(place.arguments, notice)
+        receiver.notifier.send(receiver.arguments, notice)
     except (DrillError, OSError) as error:
         return KNOWN.text(str(error)) or type(error).__name__
     except Exception as bug:  # of a plug-in or a library: its text may hold a secret
@@ -43,10 +43,10 @@ def _attempt(place: Place, notice: Notice) -> str:
 
 
 class Messenger:
-    """Tells places what happens, in order."""
+    """Tells receivers what happens, in order."""
 
     def __init__(
-        self, places: Iterable[Place], warn: Callable[[str], None], limit_s: float = LIMIT_S
+        self, receivers: Iterable[Receiver], warn: Callable[[str], None], limit_s: float = LIMIT_S
     ) -> None:
         """`warn` is told, from a thread of the messenger, what did not arrive; it must not
         raise.
@@ -54,12 +54,12 @@ class Messenger:
         self._warn, self.limit_s = warn, limit_s
         self._lock = threading.Lock()
         self._over = False
-        self._lines = [_Line(place, self) for place in places]
+        self._lines = [_Line(receiver, self) for receiver in receivers]
 
     def tell(self, notice: Notice) -> None:
         """Send to everybody who wants it. Never blocks."""
         for line in self._lines:
-            if notice.event in line.place.events:
+            if notice.event in line.receiver.events:
                 line.put(notice)
 
     def finish(self) -> None:
@@ -73,7 +73,7 @@ class Messenger:
         with self._lock:
             self._over = True
         for line in waiting:
-            self._warn(f"{line.place.label} was not told: no answer within {self.limit_s:g} s")
+            self._warn(f"{line.receiver.label} was not told: no answer within {self.limit_s:g} s")
 
     def failed(self, text: str) -> None:
         """Something did not arrive."""
@@ -83,10 +83,10 @@ class Messenger:
 
 
 class _Line:
-    """The messages of one place."""
+    """The messages of one receiver."""
 
-    def __init__(self, place: Place, messenger: Messenger) -> None:
-        self.place, self._messenger = place, messenger
+    def __init__(self, receiver: Receiver, messenger: Messenger) -> None:
+        self.receiver, self._messenger = receiver, messenger
         self._queue: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -108,5 +108,7 @@ class _Line:
 
     def _work(self) -> None:
         while (notice := self._queue.get()) is not None:
-            if why := deliver(self.place, notice, self._messenger.limit_s):
-                self._messenger.failed(f"{self.place.label} was not told `{notice.event}`: {why}")
+            if why := deliver(self.receiver, notice, self._messenger.limit_s):
+                self._messenger.failed(
+                    f"{self.receiver.label} was not told `{notice.event}`: {why}"
+                )

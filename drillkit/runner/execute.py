@@ -60,10 +60,12 @@ from drillkit.runner.sli_sources import ProbedSource
 from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
 from drillkit.runner.target_lock import TargetLock
+from drillkit.runner.telling import Telling
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
     from drillkit.clients.prestart import Prestarted
+    from drillkit.notify import Receiver
     from drillkit.spec.freezes import Freeze
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
@@ -111,6 +113,10 @@ class Request:
     """
     allow_unsafe: bool = False
     """Calls that are known to be dangerous pass, on a target that is not protected."""
+    receivers: tuple[Receiver, ...] = ()
+    """Who is told what happens."""
+    report_url: str | None = None
+    """Where the folder of reports is served, for links in messages."""
     admit: Callable[[Plan, Clients], None] = lambda plan, clients: None
     """Sees the plan that the run made itself, before its first effect. Raises Refused, CallError:
     then nothing is touched.
@@ -140,8 +146,8 @@ def execute(request: Request, clock: Clock | None = None) -> Finished:
         finally:
             left = run.clean_up()
             run.debrief()
-            run.close(left)
-    return Finished(run.place.folder, judge(read(run.place.journal)), left, run.journal.lost)
+            verdict = run.close(left)
+    return Finished(run.place.folder, verdict, left, run.journal.lost)
 
 
 class _Run:
@@ -186,7 +192,17 @@ class _Run:
             self.journal, clock, self.fence, (self.probes, self.probed, self.metrics)
         )
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
-        readers = (self.guards.read, *((request.watch,) if request.watch else ()))
+        self.telling = Telling(
+            request.receivers,
+            self.journal,
+            clock,
+            request.names,
+            drill,
+            request.target,
+            request.report_url,
+        )
+        watched = (request.watch,) if request.watch else ()
+        readers = (self.guards.read, self.telling.read, *watched)
         samples = (self.probes.feed, self.probed.feed, self.guards.feed)
         self.watching = RecordDispatch(readers, samples, self._tick)
         self.journal.subscribe(self.watching.put)
@@ -396,11 +412,16 @@ class _Run:
             return
         names, wait_s = self.request.names, self.request.wait_for_lock_s
         try:
-            self.lock.take(self.journal, names.id, operator(), wait_s, self.fence)
+            self.lock.take(self.journal, names.id, operator(), wait_s, self.fence, self._held)
         except Refused as why:
             if self.fence.closed.is_set():
                 raise
             self._say_no("lock", str(why))
+
+    def _held(self, why: str) -> None:
+        """It does not go on for now."""
+        self.journal.append(Progress(f"waiting: {why}"), durable=False)
+        self.telling.tell("held", f"It waits: {why}")
 
     def _check_target(self) -> None:
         """Nothing is begun on a cluster that cannot say which one it is."""
@@ -527,8 +548,10 @@ class _Run:
                 self.journal.append(Progress(died))
         return tuple(undo.resource for undo in cleaned.open)
 
-    def close(self, left: tuple[str, ...]) -> None:
-        """The journal's last line; the run is open no more when nothing is left."""
+    def close(self, left: tuple[str, ...]) -> Verdict:
+        """The journal's last line; the run is open no more when nothing is left. Then it is judged,
+        and people are told: a message that fails is noted behind that line, and changes nothing.
+        """
         if self.door is not None:
             self.door.close()
         self.clients.close()
@@ -536,10 +559,15 @@ class _Run:
         with contextlib.suppress(JournalLost):
             self.journal.append(RunClosed(left))
         self.watching.stop()
-        self.journal.close()
         if not left and not self.journal.lost:
             unregister(self.request.names.id)
-        self.place.lock.release()
+        try:
+            verdict = judge(read(self.place.journal))
+            self.telling.ended(verdict, left)
+        finally:
+            self.journal.close()
+            self.place.lock.release()
+        return verdict
 
 
 def _members(entry: Step | Group | None) -> tuple[Step, ...]:

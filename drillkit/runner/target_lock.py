@@ -5,6 +5,7 @@ included.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from drillkit.clients import Clients
 from drillkit.clients.kube import ReleaseLease
@@ -35,14 +36,23 @@ class TargetLock:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="target-lock", daemon=True)
 
-    def take(self, book: Book, run: str, holder: str, wait_s: float, fence: Fence) -> None:
-        """Take the lock and keep it. Raises Refused naming the holder when it is not free
-        within `wait_s`.
+    def take(
+        self,
+        book: Book,
+        run: str,
+        holder: str,
+        wait_s: float,
+        fence: Fence,
+        waits: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        """Take the lock and keep it. `waits` is told once that it is waited for, and why. Raises
+        Refused naming the holder when it is not free within `wait_s`.
         """
         kubernetes = self._clients.target.kubernetes
         assert kubernetes is not None
         deadline = Deadline.after(wait_s, self._clock)
         plan = book.plan(ReleaseLease(LOCK, kubernetes.namespace, run))
+        told = False
         while True:
             try:
                 self._clients.kube.acquire_lease(plan, holder=holder, ttl_s=TTL_S)
@@ -51,6 +61,9 @@ class TargetLock:
                 if deadline.over:
                     hint = "" if wait_s else "; --wait 30m waits for it"
                     raise Refused(f"{why}{hint}") from why
+                if not told:
+                    told = True
+                    waits(str(why))
                 if self._clock.sleep(min(RETRY_S, deadline.left()), fence.closed):
                     raise Refused(f"stopped while waiting for the lock: {fence.why}") from why
         self._plan = plan

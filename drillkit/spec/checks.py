@@ -60,10 +60,18 @@ def check(drill: Drill, parsed: Written, mistakes: Mistakes) -> None:
         *_people(drill),
         *check_served(drill, parsed),
         *_experiments(drill, parsed),
+        *_notify(drill),
         *literal_secrets(drill, made=parsed.source.tree is not None),
     ]
     for path, what in (*complaints, *names.complaints):
         mistakes.add(lookup(parsed.tree, path), path, what)
+
+
+def _notify(drill: Drill) -> Iterator[Complaint]:
+    if drill.notify:
+        from drillkit.spec.notify import complaints  # few drills have any
+
+        yield from complaints(drill.notify)
 
 
 def positive(value: Any, path: Trail) -> Iterator[Complaint]:

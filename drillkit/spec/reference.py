@@ -43,6 +43,8 @@ class KindReference:
     """Which checks it runs."""
     outputs: tuple[tuple[str, str], ...] = ()
     """What later steps may use of it: key, and what stands there."""
+    tells: tuple[str, ...] = ()
+    """Events, of a notifier: one goes into `notify`, not into `steps`."""
 
     @property
     def summary(self) -> str:
@@ -77,6 +79,33 @@ def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
     )
 
 
+def notifier_references() -> list[KindReference]:
+    """All notifiers, by name."""
+    from drillkit.notify import notifier_names
+
+    return [notifier_reference(name) for name in notifier_names()]
+
+
+def notifier_reference(name: str) -> KindReference:
+    """One notifier. Raises UsageError when there is none of that name."""
+    from drillkit.model.notice import EVENTS
+    from drillkit.notify import notifier_named, notifier_names
+
+    try:
+        notifier = notifier_named(name)
+    except KeyError:
+        raise UsageError(
+            f"no notifier is called `{name}`{nearest(name, notifier_names())}"
+        ) from None
+    return KindReference(
+        name,
+        "none",
+        class_doc(type(notifier)),
+        tuple(_arguments(notifier.Arguments)),
+        tells=tuple(event for event in EVENTS if event in notifier.events),
+    )
+
+
 def _arguments(cls: Any, prefix: str = "") -> Iterator[Argument]:
     docs = field_docs(cls)
     for k in keys_of(cls):
@@ -98,17 +127,16 @@ def _written(value: Any) -> str:
 
 def as_text(kind: KindReference) -> str:
     """The reference of one kind for a terminal."""
-    lines = [
-        f"{kind.name} (disturbs {'users' if kind.disturbs == 'users' else 'nobody'})",
-        "",
-        kind.doc,
-        "",
-    ]
+    disturbs = f"disturbs {'users' if kind.disturbs == 'users' else 'nobody'}"
+    what = "a notifier, for `notify`" if kind.tells else disturbs
+    lines = [f"{kind.name} ({what})", "", kind.doc, ""]
     lines.append("with:" if kind.arguments else "It takes no arguments.")
     for a in kind.arguments:
         more = ["required"] if a.required else [f"default: {a.default}"] if a.default else []
         lines.append(f"  {a.key}: {', '.join([a.type, *more])}")
         lines += [f"      {line}" for line in a.doc.splitlines()]
+    if kind.tells:
+        return "\n".join([*lines, "", f"events: {', '.join(kind.tells)}"]) + "\n"
     lines += ["", f"objectives: {', '.join(kind.objectives) or 'none'}"]
     lines.append(f"checks: {', '.join(kind.checks) or 'none'}")
     lines.append("outputs:" if kind.outputs else "outputs: none")
@@ -123,7 +151,11 @@ def as_markdown(kinds: list[KindReference]) -> str:
 
 def _markdown(kind: KindReference) -> Iterator[str]:
     yield from (f"## `{kind.name}`", "", kind.doc, "")
-    yield from (f"Disturbs {'users' if kind.disturbs == 'users' else 'nobody'}.", "")
+    if kind.tells:
+        listed = ", ".join(f"`{event}`" for event in kind.tells)
+        yield from (f"A notifier, for `notify`. Events: {listed}.", "")
+    else:
+        yield from (f"Disturbs {'users' if kind.disturbs == 'users' else 'nobody'}.", "")
     if kind.arguments:
         yield from ("| Key of `with` | Type | Default | Meaning |", "|---|---|---|---|")
         for a in kind.arguments:

@@ -36,12 +36,12 @@ def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     step = writer.defs["Step"]
     names = table.names()
     step["properties"]["uses"] = {**step["properties"]["uses"], "enum": names}
-    step["allOf"] = [_when(name, writer, table) for name in names]
+    step["allOf"] = [_when(name, writer, table.named(name).Arguments) for name in names]
+    _notifiers(writer)
     return writer.document(root, "drillkit drill")
 
 
-def _when(name: str, writer: _Definitions, kinds: Kinds) -> dict[str, Any]:
-    arguments = kinds.named(name).Arguments
+def _when(name: str, writer: _Definitions, arguments: type) -> dict[str, Any]:
     with_: dict[str, Any] = {"properties": {"with": writer.of(arguments)}}
     if any(k.required for k in keys_of(arguments)):
         with_["required"] = ["with"]
@@ -59,7 +59,19 @@ def targets_schema() -> dict[str, Any]:
 def project_schema() -> dict[str, Any]:
     """Schema of drillkit.yaml."""
     writer = _Definitions(references=False)
-    return writer.document(writer.of(Project), "drillkit project")
+    root = writer.of(Project)
+    _notifiers(writer)
+    return writer.document(root, "drillkit project")
+
+
+def _notifiers(writer: _Definitions) -> None:
+    """`with` of an entry of `notify` by its `uses`."""
+    from drillkit.notify import notifier_named, notifier_names
+
+    names = notifier_names()
+    notify = writer.defs["Notify"]
+    notify["properties"]["uses"] = {**notify["properties"]["uses"], "enum": names}
+    notify["allOf"] = [_when(name, writer, notifier_named(name).Arguments) for name in names]
 
 
 class _Definitions:

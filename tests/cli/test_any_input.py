@@ -51,6 +51,8 @@ def commands() -> Iterator[list[str]]:
         yield ["docs", name]
         yield ["schema", name]
         yield ["due", "--out", name]
+        yield ["notify", "list", name]
+        yield ["notify", "test", name]
         yield ["history", "--out", name]
         yield ["history", "--since", name]
         yield ["history", "--quarter", name]

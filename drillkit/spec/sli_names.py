@@ -27,8 +27,9 @@ class SliNames:
         self._filed: frozenset[str] | None = None
         self._inline = [self._inline_name(i, document) for i, document in enumerate(drill.slos)]
 
-    def _inline_name(self, i: int, document: Mapping[str, Any]) -> str:
-        metadata = document.get("metadata")
+    def _inline_name(self, i: int, document: object) -> str:
+        # What is no mapping was told when it was bound.
+        metadata = document.get("metadata") if isinstance(document, Mapping) else None
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         if not isinstance(name, str) or not name:
             self.complaints.append(

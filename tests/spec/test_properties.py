@@ -49,10 +49,10 @@ def a_spec() -> Iterator[Spec]:
 
 
 _KEYS = """drill owner limit vars probes web http tcp rate hypothesis before during after bad within slo steps uses with
-source parallel name checks sql guards start abort budget left window hours timezone slos metadata << on_failure"""  # noqa: E501
+source parallel name checks sql guards start abort budget left window hours timezone slos metadata notify events << on_failure"""  # noqa: E501
 KEYS = st.sampled_from(_KEYS.split())
 WORDS = st.sampled_from(
-    """d|web|1|0|-3|1.5|1e3|1e999|no|true|null|~|10m|5s|20/s|2 of 200|0.5%|velero.restore|chaostoolkit|http://h/|stop|.inf
+    """d|web|slack|met|1|0|-3|1.5|1e3|1e999|no|true|null|~|10m|5s|20/s|2 of 200|0.5%|velero.restore|chaostoolkit|http://h/|stop|.inf
     |${web}|${target.urls.web}|${steps.web.outputs.x}|${|$${x}|${}|999999999999999999999d|0x10|2026-11-01T03:00:00Z
     """.strip().split("|")
 )

@@ -11,7 +11,7 @@ from drillkit.spec.files import Found
 from tests.conftest import CommandLine
 from tests.drills.conftest import playing
 from tests.drills.test_permissions import Account
-from tests.drills.test_shipped import DRILLS, named, sets_of
+from tests.drills.test_shipped import ALONE, named, sets_of
 from tests.drills.test_shipped import arguments_of as needs_of
 
 
@@ -27,7 +27,7 @@ def apply(account: Account, text: str, *more: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("found", DRILLS, ids=named)
+@pytest.mark.parametrize("found", ALONE, ids=named)
 def test_the_roles_of_each_drill_are_taken_suffice_and_are_no_more_than_it_needs(
     found: Found, drillkit: CommandLine
 ) -> None:

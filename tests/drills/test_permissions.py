@@ -14,12 +14,12 @@ from drillkit.model.permissions import Permission
 from drillkit.spec.files import Found
 from tests.conftest import CommandLine
 from tests.drills.conftest import Playground, playing
-from tests.drills.test_shipped import DRILLS, arguments_of, must_be_met, named, sets_of
+from tests.drills.test_shipped import ALONE, arguments_of, must_be_met, named, sets_of
 
 RBAC = "rbac.authorization.k8s.io"
 ON_CLUSTER = [
     found
-    for found in DRILLS
+    for found in ALONE
     if "--aws" not in arguments_of(found) or "velero" in found.path.read_text()
 ]
 """Drills whose steps need anything of the cluster."""
@@ -164,7 +164,7 @@ def must_be_refused(found: Found, drillkit: CommandLine, lack: Permission) -> No
 
 @pytest.mark.slow
 def test_a_run_that_fails_does_without_what_it_may_not_look_at(drillkit: CommandLine) -> None:
-    (found,) = (each for each in DRILLS if each.name == "pod-delete")
+    (found,) = (each for each in ALONE if each.name == "pod-delete")
     (drillkit.folder / "impatient.yaml").write_text(
         found.path.read_text()
         .replace("drill: pod-delete", "drill: impatient")

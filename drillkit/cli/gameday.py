@@ -11,6 +11,7 @@ import click
 
 from drillkit.cli.options import OUT, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
+from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
 
 if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
@@ -52,13 +53,12 @@ def gameday(
     From other terminals: `drillkit say`, and `drillkit abort` to stop it.
     """
     from drillkit.cli import resolve
-    from drillkit.cli.run import _announce, _leftovers
     from drillkit.cli.summary import tell
     from drillkit.clients.prestart import prestarted
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     given = _given(roles)
-    _announce(asked)
+    announce(asked)
     serving = Serving(serve, serve_cert, serve_key)
     with (
         prestarted() as process,
@@ -72,7 +72,7 @@ def gameday(
         drill = asked.parsed.resolve(asked.sets, standing, names)
         present = _participants(drill, given, me)
         resolve.confirm(drill, standing, yes=yes)
-        _leftovers(standing, recover_first)
+        see_to_leftovers(standing, recover_first)
         request = replace(
             resolve.request_of(asked, drill, standing, names, out),
             trigger="game day",
@@ -154,7 +154,6 @@ def _prerequisites(request: Request) -> tuple[str, ...]:
 
 def _play(request: Request, me: str, page: PageProcess | None) -> Finished:
     from drillkit.cli.console import Console, screen
-    from drillkit.cli.run import _enter, _prepare_report
     from drillkit.runner.execute import execute
 
     console = Console(request.drill, me, screen())
@@ -164,8 +163,8 @@ def _play(request: Request, me: str, page: PageProcess | None) -> Finished:
                 request,
                 watch=console,
                 people=console.join,
-                ahead=_prepare_report,
-                enter=entering(page, _enter),
+                ahead=prepare_report,
+                enter=entering(page, enter),
             )
         )
     finally:

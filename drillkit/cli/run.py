@@ -12,6 +12,7 @@ import click
 
 from drillkit.cli.options import OUT, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
+from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -181,27 +182,16 @@ def _run(
         process.close()
         process = None
     if not telling.quiet:
-        _announce(asked)
+        announce(asked)
     with resolve.standing_target(asked) as (standing, pid):
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
         with _telling_who_must_act(asked, drill, names):
-            _leftovers(standing, recover_first)
+            see_to_leftovers(standing, recover_first)
         return _execute(
             asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, terms
         )
-
-
-def _announce(asked: resolve.Asked) -> None:
-    from drillkit.spec.files import other_name
-
-    parsed, found = asked.parsed, asked.parsed.source.found
-    click.echo(f"drill {parsed.name} from {parsed.source.label}, target {asked.chosen}", err=True)
-    if found is None or found.sort != "drill":
-        return
-    if other := other_name(found.path, parsed.name):
-        click.secho(other, err=True, fg="yellow")
 
 
 def _seconds(text: str | None, option: str) -> float:
@@ -230,26 +220,6 @@ def _telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) -
         for text in needs_person(receivers, drill, asked.target, names, str(why)):
             click.secho(f"warning: {text}", err=True, fg="yellow")
         raise
-
-
-def _leftovers(target: Target, recover_first: bool) -> None:
-    from drillkit.model.errors import Refused
-    from drillkit.runner.dry_run import unfinished_runs
-    from drillkit.runner.recover import in_doubt, leftovers, recover
-
-    for doubt in in_doubt(target.name):
-        click.secho(f"in doubt: {doubt}", err=True, fg="yellow")
-    if not recover_first:
-        for why in unfinished_runs(target.name):
-            raise Refused(why)
-    for run in leftovers(target.name):
-        done = recover(run, 900.0, lambda text: click.echo(f"  {text}", err=True))
-        click.echo(f"recovered {run.id}: {done.state}, {done.detail}", err=True)
-        if done.left:
-            raise Refused(
-                f"run {run.id} could not be cleaned up: {', '.join(done.left)}. What you undo by "
-                f"hand: drillkit settle {run.id} RESOURCE --why TEXT"
-            )
 
 
 def _execute(
@@ -287,8 +257,8 @@ def _execute(
                 launched_pid=launched_pid,
                 watch=show,
                 prestarted=process,
-                ahead=_prepare_report,
-                enter=entering(telling.page, _enter),
+                ahead=prepare_report,
+                enter=entering(telling.page, enter),
                 wait_for_lock_s=wait_s,
             )
         )
@@ -305,20 +275,3 @@ def _unprotected(target: Target) -> None:
             f"--allow-unsafe is not for target `{target.name}`, which is protected; use the safe "
             "form that the plan names"
         )
-
-
-def _enter(folder: Path) -> None:
-    import time
-
-    from drillkit.attest.seal import enter
-
-    enter(folder, time.time())
-
-
-def _prepare_report() -> None:
-    import importlib
-
-    from drillkit.report.pages import prepare
-
-    importlib.import_module("drillkit.judge.verdict")
-    prepare()

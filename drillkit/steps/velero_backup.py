@@ -73,12 +73,10 @@ class VeleroBackup(Kind[VeleroBackupArguments]):
             tuple(f"namespace/{name}" for name in arguments.namespaces),
             ("creates a Backup in Velero; undone by a DeleteBackupRequest, with all its data",),
             (
-                *(
-                    each
-                    for resource in (BACKUPS, DELETIONS, DOWNLOADS)
-                    for each in needs("create get list delete", resource, where)
-                ),
-                *needs("get list", LOCATIONS, where),
+                *needs("create get", BACKUPS, where),
+                *needs("create get delete", DELETIONS, where),
+                *needs("create get delete", DOWNLOADS, where),
+                *needs("list", LOCATIONS, where),
                 *(
                     each
                     for name in arguments.namespaces

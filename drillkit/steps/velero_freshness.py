@@ -59,7 +59,7 @@ class VeleroFreshness(Kind[VeleroFreshnessArguments]):
             ("reads only",),
             (
                 *needs("list", BACKUPS, arguments.velero),
-                *needs("get list", SCHEDULES, arguments.velero),
+                *needs("get" if arguments.schedules else "list", SCHEDULES, arguments.velero),
                 *needs("list", LOCATIONS, arguments.velero),
             ),
         )

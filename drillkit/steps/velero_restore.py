@@ -501,10 +501,13 @@ def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[Permis
     done there is asked for everywhere.
     """
     velero, outside = arguments.velero, control_namespace(act.target)
-    for resource in (RESTORES, DOWNLOADS):
-        yield from needs("create get list delete", resource, velero)
-    for resource in (BACKUPS, SCHEDULES):
-        yield from needs("get list", resource, velero)
+    yield from needs("create get list delete", RESTORES, velero)
+    yield from needs("create get delete", DOWNLOADS, velero)
+    yield from needs("list", BACKUPS, velero)
+    if arguments.backup is not None:
+        yield from needs("get", BACKUPS, velero)
+    else:
+        yield from needs("get", SCHEDULES, velero)
     yield from needs("list", LOCATIONS, velero)
     yield from needs("create get delete", CONFIGMAPS, velero, reason="resource modifiers")
     seal = "probe pods that show the seal to hold"
@@ -519,7 +522,8 @@ def _permissions(arguments: VeleroRestoreArguments, act: Act) -> Iterator[Permis
         yield from needs("list", resource, reason=copy)
     yield from needs("list", PERSISTENT_VOLUMES, reason=copy)
     if arguments.volumes:
-        yield from needs("patch delete", PERSISTENT_VOLUMES, reason=copy)
+        keeps = "volumes of the copy that would stay after it (Retain)"
+        yield from needs("patch delete", PERSISTENT_VOLUMES, reason=keeps)
     if any(isinstance(check.http, Mapping) for check in act.checks):
         yield from needs("get", SERVICES, subresource="proxy", reason="check `http`")
     if any(check.canary is not None for check in act.checks):

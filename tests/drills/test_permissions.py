@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from drillkit.model.permissions import Permission
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.spec.files import Found
 from tests.conftest import CommandLine
 from tests.drills.conftest import Playground, playing
 from tests.drills.test_shipped import ALONE, arguments_of, must_be_met, named, sets_of
+from tests.drills.wire import Wire
 
 RBAC = "rbac.authorization.k8s.io"
 ON_CLUSTER = [
@@ -89,8 +90,10 @@ def _role(namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def planned(drillkit: CommandLine, found: Found) -> tuple[list[Permission], list[Permission]]:
-    """(what a plan needs, what it can do without)."""
+def planned(
+    drillkit: CommandLine, found: Found
+) -> tuple[list[Permission], list[Permission], list[AwsAction]]:
+    """(what a plan needs, what it can do without, what it does in AWS)."""
     ran = drillkit("plan", found.name, "-t", "sandbox", "--json", *sets_of(found))
     assert ran.code == 0, ran.said
     plan = json.loads(ran.out)
@@ -101,7 +104,8 @@ def planned(drillkit: CommandLine, found: Found) -> tuple[list[Permission], list
     wishes = [each for step in plan["steps"] for each in step.get("wishes", ())]
     named = _permissions(told)
     needed = [each for each in named if not _covered(each, [n for n in named if n != each])]
-    return needed, [each for each in _permissions(wishes) if not _covered(each, needed)]
+    spared = [each for each in _permissions(wishes) if not _covered(each, needed)]
+    return needed, spared, [AwsAction(each["action"]) for each in told if "action" in each]
 
 
 def _covered(wish: Permission, needed: list[Permission]) -> bool:
@@ -127,8 +131,8 @@ def names(text: str, permission: Permission) -> bool:
 def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
     found: Found, drillkit: CommandLine
 ) -> None:
-    with playing(drillkit, *arguments_of(found)) as world:
-        needed, wishes = planned(drillkit, found)
+    with playing(drillkit, "--audit", *arguments_of(found)) as world:
+        needed, wishes, actions = planned(drillkit, found)
         assert len(needed) >= 5, "the lock and the identity at least"
         account = Account(world)
         account.grant(needed)
@@ -145,7 +149,9 @@ def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
             assert f"not allowed to {wish}" in told.out
         account.grant(needed)
         admin.must_be(before)
+        wire = Wire(drillkit, world)
         must_be_met(found, drillkit, admin)
+        wire.must_be(needed, actions)
 
 
 def must_be_refused(found: Found, drillkit: CommandLine, lack: Permission) -> None:
@@ -171,7 +177,7 @@ def test_a_run_that_fails_does_without_what_it_may_not_look_at(drillkit: Command
         .replace("recovery: 2m", "recovery: 1ms")
     )
     with playing(drillkit) as world:
-        needed, _ = planned(drillkit, found)
+        needed, _, _ = planned(drillkit, found)
         account = Account(world)
         account.grant(needed)
         account.enter()

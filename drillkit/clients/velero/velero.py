@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from drillkit.clients.kube import DeleteObject, Kube
-from drillkit.clients.kube.resources import CONFIGMAPS, Object
+from drillkit.clients.kube.resources import CONFIGMAPS, Object, Resource
 from drillkit.clients.velero import files, seal
 from drillkit.clients.velero.files import FileKind
 from drillkit.clients.velero.resources import (
@@ -34,7 +34,10 @@ from drillkit.clients.velero.state import (
 )
 from drillkit.clients.velero.undo import DeleteBackup, DeleteRestore, DeleteScratch
 from drillkit.journal.book import Planned
-from drillkit.model.errors import Absent, TargetError
+from drillkit.model.errors import Absent, Denied, TargetError
+
+NAMED = 5
+"""Names that a message gives of what there is."""
 
 
 class Velero:
@@ -60,12 +63,9 @@ class Velero:
         """A backup as it stands. Raises Absent naming some that exist."""
         found = self.kube.find(BACKUPS, name, self.namespace)
         if found is None:
-            known = sorted(b["metadata"]["name"] for b in self.kube.list(BACKUPS, self.namespace))
-            hint = (
-                f"the last ones are {', '.join(known[-5:])}" if known else "there are none at all"
-            )
             raise Absent(
-                f"expected backup {name} in namespace {self.namespace}, found none; {hint}"
+                f"expected backup {name} in namespace {self.namespace}, found none; "
+                f"{self._others(BACKUPS)}"
             )
         return state_of(found)
 
@@ -82,11 +82,21 @@ class Velero:
         """A Schedule. Raises Absent naming those that exist."""
         found = self.kube.find(SCHEDULES, name, self.namespace)
         if found is None:
-            known = ", ".join(sorted(s["metadata"]["name"] for s in self.schedules())) or "none"
             raise Absent(
-                f"expected schedule {name} in namespace {self.namespace}; there are {known}"
+                f"expected schedule {name} in namespace {self.namespace}, found none; "
+                f"{self._others(SCHEDULES)}"
             )
         return found
+
+    def _others(self, resource: Resource) -> str:
+        """Which names there are, for a message: nobody needs a permission for it alone."""
+        try:
+            found = self.kube.list(resource, self.namespace)
+        except Denied:
+            return "which ones there are may not be listed"
+        names = sorted(str(each["metadata"]["name"]) for each in found)
+        last = ", ".join(names[-NAMED:])
+        return f"the last ones are {last}" if names else "there are none at all"
 
     def schedules(self) -> list[Object]:
         """All Schedules."""

@@ -58,6 +58,12 @@ def _action(service: str, environ: Environ, form: dict[str, str]) -> str:
     return str(environ["REQUEST_METHOD"])
 
 
+def _asked_of(environ: Environ) -> dict[str, str]:
+    """Which part of an object or bucket: `retention`, `object-lock`. Values may be signatures."""
+    asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return {"query": ",".join(sorted(asked))} if asked else {}
+
+
 class Gateway:
     """A WSGI application."""
 
@@ -91,7 +97,7 @@ class Gateway:
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
             form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         action = _action(service, environ, form)
-        shown = form or {"path": environ["PATH_INFO"]}
+        shown = form or {"path": environ["PATH_INFO"], **_asked_of(environ)}
         refused = self._refusal(scope, environ)
         rule = None if refused else self.knobs.rule_for(service, action, shown)
         region = scope[1] if scope is not None else ""
@@ -101,6 +107,7 @@ class Gateway:
             region,
             shown,
             refused.code if refused else rule.effect if rule else "served",
+            environ.get("HTTP_USER_AGENT", ""),
         )
         if rule is not None and rule.effect in ("delay", "hang"):
             self.stopping.wait(min(rule.seconds, HANG_LIMIT_S))

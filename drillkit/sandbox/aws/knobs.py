@@ -238,7 +238,13 @@ class Knobs:
         ]
 
     def note_call(
-        self, service: str, action: str, region: str, params: Mapping[str, Any], outcome: str
+        self,
+        service: str,
+        action: str,
+        region: str,
+        params: Mapping[str, Any],
+        outcome: str,
+        agent: str = "",
     ) -> None:
         """Remembers one API call for whoever wants to see what went over the wire."""
         with self._lock:
@@ -255,6 +261,7 @@ class Knobs:
                         for name, value in params.items()
                     },
                     "outcome": outcome,
+                    "agent": agent,
                 }
             )
 

@@ -13,7 +13,16 @@ from drillkit.checks.kinds import CheckKind, Look
 from drillkit.checks.verify import verify
 from drillkit.clients import Clients
 from drillkit.clients.chaostoolkit.session import WorkerSession
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import (
+    Accompanied,
+    Keepable,
+    Leftover,
+    Lookup,
+    Sweepable,
+    UndoAction,
+    UndoContext,
+    expiry,
+)
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.faults.context import (
     achieved,
@@ -81,6 +90,7 @@ __all__ = [
     "DATABASE_CHECKS",
     "FROM_HERE",
     "Absent",
+    "Accompanied",
     "Act",
     "Activity",
     "Alert",
@@ -108,8 +118,11 @@ __all__ = [
     "Injection",
     "Invalid",
     "Irreversible",
+    "Keepable",
     "Kind",
+    "Leftover",
     "Look",
+    "Lookup",
     "Mark",
     "Measure",
     "NotOurs",
@@ -128,6 +141,7 @@ __all__ = [
     "StepCheck",
     "StepFailed",
     "StepUnknown",
+    "Sweepable",
     "Target",
     "TargetError",
     "Throttled",
@@ -146,6 +160,7 @@ __all__ = [
     "disrupted",
     "end_now",
     "expires",
+    "expiry",
     "fault",
     "here",
     "hold",

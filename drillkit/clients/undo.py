@@ -1,10 +1,13 @@
-"""How an undo is applied: with context, and only to what is ours."""
+"""How an undo is applied: with context, and only to what is ours; and what it may be able to do
+besides: be found without its journal, be handed over, tell what belongs to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.model.effects import Undo, Undone
@@ -84,3 +87,79 @@ class UndoAction(Undo):
         limit), NotOurs never: that is the outcome `not-ours`.
         """
         raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What some run made or changed, on whatever machine, with the undo that takes it back as
+    that run would have.
+    """
+
+    undo: UndoAction
+    run: str
+    """Id of the run."""
+    expires: datetime
+    """Until when it was meant to live."""
+    uid: str = ""
+    """What the other side knows it by, or ''."""
+
+    @property
+    def resource(self) -> str:
+        """What it is, for people."""
+        return self.undo.resource
+
+
+def expiry(text: str | None) -> datetime | None:
+    """The time in an expiry mark (ISO 8601; UTC where it names no zone); None where there is none
+    that can be read, so that nothing is guessed.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+Lookup: TypeAlias = Callable[[], Iterable[Leftover]]
+"""Looks in one place. Raises CallError."""
+
+
+@runtime_checkable
+class Sweepable(Protocol):
+    """An undo that can be swept: what it undoes is found by its marks, without the journal of
+    its run.
+    """
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Where at the target of `clients` to look; none where the target has nothing of the sort.
+
+        Each place is looked at by itself: one that may not be seen hides no other. What is found
+        must bear the marks of a run and its own name, and say until when it was meant to live:
+        copies inherit marks. Reads only.
+        """
+        ...
+
+
+@runtime_checkable
+class Keepable(Protocol):
+    """An undo whose resource can be handed over to whoever needs it, instead of being removed."""
+
+    def hand_over(self, clients: Clients, uid: str) -> str:
+        """Take the run's marks off, so that no undo and no sweep touches it again; what to know
+        about it from now on.
+
+        `uid`: what was confirmed about it, or ''. Raises Absent when it is not there, NotOurs when
+        it is not the run's, CallError.
+        """
+        ...
+
+
+@runtime_checkable
+class Accompanied(Protocol):
+    """An undo whose resource is of no use alone."""
+
+    companions: ClassVar[frozenset[str]]
+    """Kinds of undo: what they undo of the same step is kept with it."""

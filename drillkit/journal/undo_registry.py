@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import importlib
 import json
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,17 @@ def undo_class(kind: str) -> type[Undo]:
     except (ImportError, AttributeError) as error:
         raise KeyError(kind) from error
     return table[kind] if kind in table else _plugged_in(kind)
+
+
+def undo_kinds() -> tuple[str, ...]:
+    """Every kind of undo that is installed here, ours and other packages', each of which
+    `undo_class` finds unless its package is broken.
+    """
+    ours: list[str] = []
+    for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__):
+        found = importlib.import_module(f"{PACKAGE}.{module.name}")
+        ours += getattr(found, "UNDOS", {})
+    return tuple(sorted({*ours, *_entry_points()}))
 
 
 def _plugged_in(kind: str) -> type[Undo]:

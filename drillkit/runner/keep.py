@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drillkit.cleanup import CleanupBook, OpenUndo, open_undos
+from drillkit.cleanup import CleanupBook, OpenUndo, UnknownUndo, open_undos
 from drillkit.clients import Clients
+from drillkit.clients.undo import Accompanied, Keepable
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal, read
 from drillkit.journal.files import make_folder, write_file
@@ -106,7 +107,7 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
             (undo for undo in left if undo.resource == resource and undo.phase == "remove"), None
         )
         if wanted is not None:
-            together = _companions(wanted, left)
+            together = companions(wanted, left)
             kept += [(undo, by) for undo in together]
             left = tuple(undo for undo in left if undo not in together)
     return Spared(tuple(kept), left)
@@ -117,7 +118,7 @@ def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Cl
     journal = Journal(folder / JOURNAL, clock=clock)
     try:
         opens = open_undos(history)
-        kept = _companions(undo, opens)
+        kept = companions(undo, opens)
         details = [_hand_over(each, clients, journal, by, strict=True) for each in kept]
     finally:
         journal.close()
@@ -128,11 +129,21 @@ def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Cl
     return Kept(undo.resource, f"{details[0]}{more}", True)
 
 
-def _companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
-    from drillkit.clients.leftovers.handover import TOGETHER
+def companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
+    """It, and what of the same step belongs to it, or to what belongs to it."""
+    together, others = [undo], [each for each in opens if each.step == undo.step]
+    for one in together:
+        kinds = _companions_of(one)
+        together += [each for each in others if each not in together and each.kind in kinds]
+    return together
 
-    kinds = TOGETHER.get(undo.kind, frozenset())
-    return [undo, *(each for each in opens if each.step == undo.step and each.kind in kinds)]
+
+def _companions_of(undo: OpenUndo) -> frozenset[str]:
+    try:
+        action = undo.load()
+    except UnknownUndo:  # who hands it over is told
+        return frozenset()
+    return action.companions if isinstance(action, Accompanied) else frozenset()
 
 
 def _hand_over(
@@ -141,10 +152,8 @@ def _hand_over(
     """Take its marks off and write it down. `strict`: what is not there or not ours is an error,
     not kept.
     """
-    from drillkit.clients.leftovers import hand_over
-
     try:
-        detail = hand_over(clients, undo.load(), undo.identity.get("uid", ""))
+        detail = _unmarked(undo, clients)
     except (Absent, NotOurs, UsageError):
         if strict:
             raise
@@ -160,6 +169,19 @@ def _hand_over(
     with contextlib.nullcontext() if strict else contextlib.suppress(JournalLost):
         book.append(ended, step=undo.step)
     return detail
+
+
+def _unmarked(undo: OpenUndo, clients: Clients) -> str:
+    """Have its marks taken off; what to know about it. Raises UsageError for what cannot be kept,
+    Absent, NotOurs, CallError.
+    """
+    action = undo.load()
+    if not isinstance(action, Keepable):
+        raise UsageError(
+            f"{undo.resource}: only what a run made can be kept; `{undo.kind}` takes back a change "
+            "of something else, or cannot hand over what it removes"
+        )
+    return action.hand_over(clients, undo.identity.get("uid", ""))
 
 
 def _cleaning(history: History) -> bool:

@@ -6,20 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from drillkit.clients import Clients
-from drillkit.clients.leftovers import (
-    CHANGED,
-    Leftover,
-    changes_of_kube,
-    leftovers_of_elasticache,
-    leftovers_of_kube,
-    leftovers_of_rds,
-)
-from drillkit.clients.undo import UndoContext
+from drillkit.clients.undo import Leftover, Sweepable, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.runs import is_running, open_runs
+from drillkit.journal.undo_registry import undo_class, undo_kinds
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Denied, DrillError
 
@@ -40,20 +32,7 @@ def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
 
     What a run of this machine is at work with is not among it. Raises CallError, TargetError.
     """
-    places: list[Callable[[], Iterable[Leftover]]] = []
-    if clients.target.kubernetes is not None:
-        places.append(lambda: leftovers_of_kube(clients.kube))
-        # Each by itself: whoever may not list nodes still sees workloads.
-        places += [partial(changes_of_kube, clients.kube, resource) for resource in CHANGED]
-    if clients.target.aws is not None:
-        places += [lambda: leftovers_of_rds(clients), lambda: leftovers_of_elasticache(clients)]
-    found: list[Leftover] = []
-    unread: list[str] = []
-    for look in places:
-        try:
-            found += look()
-        except Denied as error:
-            unread.append(str(error))
+    found, unread = _found(clients)
     at_work = _at_work()
     over = [
         each
@@ -64,6 +43,30 @@ def expired(clients: Clients, clock: Clock) -> tuple[list[Leftover], list[str]]:
         key=lambda each: (each.undo.phase != "relieve", each.undo.rank, each.expires, each.resource)
     )
     return over, unread
+
+
+def _found(clients: Clients) -> tuple[list[Leftover], list[str]]:
+    """What every undo that can be swept finds, whoever wrote it; what could not be looked at."""
+    found: list[Leftover] = []
+    unread: list[str] = []
+    for kind in undo_kinds():
+        try:
+            undo = undo_class(kind)
+        except KeyError as error:
+            why = f" ({error.__cause__})" if error.__cause__ else ""
+            unread.append(
+                f"what `{kind}` undoes: it does not load{why}; mend or remove the package that "
+                "declares it"
+            )
+            continue
+        if not issubclass(undo, Sweepable):
+            continue
+        for look in undo.lookups(clients):
+            try:
+                found += look()
+            except Denied as error:
+                unread.append(str(error))
+    return found, list(dict.fromkeys(unread))
 
 
 def _at_work() -> set[str]:

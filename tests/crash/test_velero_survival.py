@@ -9,7 +9,7 @@ import random
 import pytest
 
 from drillkit.clients.velero import undo, volumes
-from drillkit.clients.velero.seal import POLICY
+from drillkit.clients.velero.resources import SEAL_POLICY
 from drillkit.sandbox.kube.objects import NAMESPACES
 from drillkit.sandbox.velero.names import RESTORES, VOLUMES
 from tests.crash.campaign import Trial, by_seed, each_mishap, exhaustive
@@ -102,7 +102,7 @@ def outlasting(*, lawful: bool = True) -> list[str]:
     left = {failed.undo.kind for failed in first.failed}
     if lawful:
         assert left == {"velero.delete-restore", "velero.delete-scratch", "kube.delete-object"}
-        sealed = cluster.get(NETWORK_POLICIES, COPY, POLICY)
+        sealed = cluster.get(NETWORK_POLICIES, COPY, SEAL_POLICY)
         assert sealed is not None, "the copy keeps its seal as long as Velero fills it"
     cluster.advance(120)
     again = Stage.open(cluster, Fate(random.Random(1)), stage.disk.content())

@@ -19,7 +19,7 @@ PRIVATE = SENDING | {"_transport", "_inner", "_door", "_kube"}
 SDKS = frozenset({"boto3", "botocore", "kubernetes", "urllib3"})
 WIRES = frozenset({"effect", "wire", "verified", "service_client"})
 """Modules inside `clients/` whose contents send."""
-OF_ITS_OWN = frozenset({"UndoAction", "Made", "Scratch"})
+OF_ITS_OWN = frozenset({"UndoAction", "OwnObject", "ScratchNamespace"})
 """Bases of all undos, the shape of those that delete, and what volumes need of theirs."""
 PASSED_ON = {
     ("kube/client.py", "_read"): "marked as harmless",

@@ -68,7 +68,7 @@ def board() -> Iterator[Board]:
             return self.path.removeprefix("/entries/")
 
         def do_GET(self) -> None:
-            found = it.entries.get(self.entry)
+            found = it.entries.get(self.entry) if self.entry else it.entries
             self.answer(404 if found is None else 200, found)
 
         def do_PUT(self) -> None:
@@ -76,6 +76,12 @@ def board() -> Iterator[Board]:
             it.changes.append(f"PUT {self.entry}")
             there = it.entries.setdefault(self.entry, given)
             self.answer(201 if there is given else 409)
+
+        def do_PATCH(self) -> None:
+            given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            it.changes.append(f"PATCH {self.entry}")
+            it.entries[self.entry].update(given)
+            self.answer(204)
 
         def do_DELETE(self) -> None:
             it.changes.append(f"DELETE {self.entry}")

@@ -5,9 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from drillkit.cleanup import open_undos
+from drillkit.journal.file import Journal, read
+from drillkit.model.drill import Target
+from drillkit.model.effects import Phase
+from drillkit.model.records import RunOpened, UndoPlanned
 from tests.plugin.conftest import Acme
 
 
@@ -103,3 +109,39 @@ def test_a_killed_run_is_recovered(acme: Acme, entry: str, sets: dict[str, str])
     assert ran.code == 0, ran.said
     assert acme.board.entries == {}
     assert f"board/{entry}" in ran.said
+
+
+RUN = "20260101-000000-bbbb"
+
+
+def entry(run: str = RUN, expires: str = "2020-01-01T00:00:00Z") -> dict[str, str]:
+    return {"run": run, "text": "a drill", "expires": expires}
+
+
+def opened_run(acme: Acme) -> Path:
+    """A run that ended with three undos open: two notices of one step, and a frozen board."""
+    folder = acme.line.folder / "reports" / "copy" / RUN
+    folder.mkdir(parents=True)
+    journal = Journal(folder / "journal.jsonl")
+    journal.append(RunOpened(run=RUN, target=Target(name="status")))
+    undos: tuple[tuple[str, str, Phase], ...] = (
+        ("drill", "acme.take-down", "remove"),
+        ("more", "acme.take-down", "remove"),
+        ("frozen", "acme.thaw", "relieve"),
+    )
+    for name, kind, phase in undos:
+        args = {"board": acme.board.url, "name": name, "run": RUN}
+        plan = UndoPlanned(undo=kind, args=args, phase=phase, resource=f"board/{name}")
+        journal.append(plan, step="tell")
+        acme.board.entries[name] = entry()
+    journal.close()
+    return folder
+
+
+def test_what_it_made_is_kept_with_what_belongs_to_it(acme: Acme) -> None:
+    folder = opened_run(acme)
+    kept = acme("keep", str(folder), "drill")
+    assert kept.code == 0, kept.said
+    assert "it is nobody's now (with board/more)" in kept.said
+    assert acme.board.changes == ["PATCH drill", "PATCH more"]
+    assert [u.resource for u in open_undos(read(folder / "journal.jsonl"))] == ["board/frozen"]

@@ -1,15 +1,24 @@
-"""Leftovers in an AWS account: only what bears both tags and has expired."""
+"""Leftovers in an AWS account: only what bears both tags and has expired; and what is handed over,
+which is the run's own and nothing else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from drillkit.clients import Clients
-from drillkit.clients.leftovers import leftovers_of_elasticache, leftovers_of_rds
+import pytest
+
+from drillkit.cleanup import OpenUndo
+from drillkit.clients import Clients, elasticache
+from drillkit.clients import rds as rds_client
+from drillkit.clients.aws.removal import Found
 from drillkit.clients.rds import Rds
+from drillkit.clients.undo import Keepable, Leftover, Sweepable, UndoAction
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import AwsTarget, Target
+from drillkit.model.errors import NotOurs
+from drillkit.runner.keep import companions
 
 RUN = "20200101-030000-aaaa"
 
@@ -60,8 +69,6 @@ class Region:
         return {tag["Key"]: tag["Value"] for tag in self._tagged.get(arn, [])}
 
     def marked(self, described: Mapping[str, Any], status: str) -> Any:
-        from drillkit.clients.aws.removal import Found
-
         return Found(self.tags(described["ARN"]), status)
 
 
@@ -73,6 +80,11 @@ def clients(**services: Region) -> Clients:
     made = Clients(target, SystemClock(), Fence())
     vars(made).update({name: cast(Rds, region) for name, region in services.items()})
     return made
+
+
+def found_by(undos: Mapping[str, type[UndoAction]], clients: Clients) -> list[Leftover]:
+    sweepable = [undo for undo in undos.values() if issubclass(undo, Sweepable)]
+    return [each for undo in sweepable for look in undo.lookups(clients) for each in look()]
 
 
 def instance(name: str, marks: list[dict[str, str]]) -> dict[str, Any]:
@@ -87,7 +99,9 @@ def test_an_instance_must_bear_the_run_its_own_name_and_an_expiry() -> None:
         instance("no-expiry", tags("no-expiry", expires="")),
         instance("no-date", tags("no-date", expires="soon")),
     ]
-    found = list(leftovers_of_rds(clients(rds=Region("eu-central-1", {}, DBInstances=listed))))
+    found = found_by(
+        rds_client.UNDOS, (clients(rds=Region("eu-central-1", {}, DBInstances=listed)))
+    )
     assert [(each.resource, each.run, each.uid) for each in found] == [
         ("rds instance/eu-central-1/dr-old", RUN, "db-dr-old")
     ]
@@ -109,7 +123,7 @@ def test_clusters_snapshots_and_parameter_groups_are_found_in_their_order_of_rem
             {"DBParameterGroupName": "dr-other", "DBParameterGroupArn": "arn:other"},
         ],
     )
-    found = list(leftovers_of_rds(clients(rds=region)))
+    found = found_by(rds_client.UNDOS, (clients(rds=region)))
     kinds = {each.undo.kind: each.undo.rank for each in found}
     assert [each.resource.rpartition("/")[2] for each in found] == [
         "dr-i",
@@ -136,5 +150,47 @@ def test_caches_are_found_by_their_tags_which_cost_a_call_each() -> None:
         ReplicationGroups=groups,
         Snapshots=[],
     )
-    found = list(leftovers_of_elasticache(clients(elasticache=region)))
+    found = found_by(elasticache.UNDOS, (clients(elasticache=region)))
     assert [each.resource for each in found] == ["elasticache replication-group/eu-central-1/dr-g"]
+
+
+@pytest.mark.parametrize("kind", [*rds_client.UNDOS, *elasticache.UNDOS])
+def test_whatever_a_run_made_can_be_kept_and_nothing_that_bears_other_tags(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls: Any = {**rds_client.UNDOS, **elasticache.UNDOS}[kind]
+    asked: list[tuple[str, str]] = []
+
+    class Tagging:
+        def _change(self, operation: str, asked_for: str, *, ResourceName: str, **_: Any) -> None:
+            asked.append((operation, ResourceName))
+
+    tagged = {"drillkit:run": RUN, "drillkit:of": "dr-a"}
+    found = Found(tagged, uid="id-1", arn="arn:a")
+    monkeypatch.setattr(cls, "find", lambda self, clients: found)
+    monkeypatch.setattr(cls, "door", lambda self, clients: Tagging())
+    undo = cls("dr-a", RUN, "eu-central-1")
+    assert isinstance(undo, Keepable)
+    assert undo.hand_over(clients(), "id-1") == "its tags are off"
+    assert asked == [("RemoveTagsFromResource", "arn:a")]
+    for foreign, uid in ((undo, "id-2"), (cls("dr-b", RUN, ""), ""), (cls("dr-a", "r", ""), "")):
+        with pytest.raises(NotOurs, match="nobody's to hand over"):
+            foreign.hand_over(clients(), uid)
+    assert len(asked) == 1
+
+
+def test_a_member_is_kept_with_its_cluster_and_all_that_they_live_on() -> None:
+    def undo(n: int, kind: str, name: str, step: str = "db") -> OpenUndo:
+        args = {"name": name, "run": RUN, "region": "eu-central-1"}
+        return OpenUndo(n, f"rds.delete-{kind}", args, "remove", f"{kind}/{name}", step, 0.0)
+
+    member = undo(1, "instance", "dr-1")
+    opens = [
+        member,
+        undo(2, "instance", "dr-2"),
+        undo(3, "cluster", "dr"),
+        undo(4, "parameter-group", "dr"),
+        undo(5, "snapshot", "dr"),
+        undo(6, "instance", "dr-9", step="another"),
+    ]
+    assert {each.record for each in companions(member, opens)} == {1, 2, 3, 4}

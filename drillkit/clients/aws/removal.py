@@ -6,14 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.aws.errors import WrongState
-from drillkit.clients.aws.ownership import carries_marks
+from drillkit.clients.aws.ownership import EXPIRES, OF, RUN, carries_marks
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.removal import Patience, Removal, Whose, remove
-from drillkit.clients.undo import UndoContext
-from drillkit.model.effects import Undone
-from drillkit.model.errors import Absent
+from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.model.effects import Phase, Undone
+from drillkit.model.errors import Absent, NotOurs
+
+if TYPE_CHECKING:
+    from drillkit.clients import Clients
 
 PATIENCE = Patience(
     settle_s=30.0,
@@ -25,17 +29,6 @@ descriptions and tags lag behind AWS' own answers by seconds.
 """
 
 
-class Made(Protocol):
-    """What is known of a resource before it is made."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def run(self) -> str: ...
-    @property
-    def resource(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """A resource as it stands there."""
@@ -45,25 +38,72 @@ class Found:
     uid: str = ""
     """What AWS knows it by for ever, or ''."""
     protected: bool = False
+    arn: str = ""
 
-    def is_of(self, undo: Made, uid: str) -> bool:
+    def is_of(self, undo: DeleteResource, uid: str) -> bool:
         """Whether it is what the undo is about: both tags, and the same id where both are known."""
         return carries_marks(self.tags, undo.run, undo.name) and not (
             uid and self.uid and uid != self.uid
         )
 
 
-def remove_resource(
-    undo: Made,
+@dataclass(frozen=True)
+class DeleteResource(UndoAction):
+    """Deletes a resource that the run made. Of each kind it is told how it is found and deleted."""
+
+    phase: ClassVar[Phase] = "remove"
+
+    name: str
+    run: str
+    """Id of the run that makes it."""
+    region: str
+    expires: str = ""
+    """Until when it is meant to live (ISO 8601)."""
+
+    def door(self, clients: Clients) -> Door:
+        """The service in the region."""
+        raise NotImplementedError
+
+    def find(self, clients: Clients) -> Found | None:
+        """The resource as it stands there. Raises CallError."""
+        raise NotImplementedError
+
+    def delete(self, clients: Clients, found: Found) -> None:
+        """Ask once for its deletion. Raises CallError: WrongState (it is still being made, or
+        something uses it) is asked again.
+        """
+        raise NotImplementedError
+
+    def apply(self, clients: Clients, context: UndoContext) -> Undone:
+        """Raises CallError, DeadlineOver saying what blocks."""
+        return _remove(
+            self, lambda: self.find(clients), lambda found: self.delete(clients, found), context
+        )
+
+    def hand_over(self, clients: Clients, uid: str) -> str:
+        """Take the run's tags off. Raises Absent, NotOurs, CallError."""
+        found = self.find(clients)
+        if found is None or not found.arn:
+            raise Absent(f"{self.resource} is not there (any more)")
+        if not found.is_of(self, uid):
+            raise NotOurs(
+                f"{self.resource} does not carry this run's tags: it is nobody's to hand over"
+            )
+        self.door(clients)._change(
+            "RemoveTagsFromResource",
+            f"take the run's tags off {self.resource}",
+            ResourceName=found.arn,
+            TagKeys=[RUN, OF, EXPIRES],
+        )
+        return "its tags are off"
+
+
+def _remove(
+    undo: DeleteResource,
     find: Callable[[], Found | None],
     delete: Callable[[Found], None],
     context: UndoContext,
 ) -> Undone:
-    """Delete what the run made and wait until it is gone.
-
-    `delete` may raise WrongState (it is still being made, or something uses it): it is asked again.
-    Raises CallError, DeadlineOver saying what blocks.
-    """
     uid = context.identity.get("uid", "")
 
     def whose(found: Found) -> Whose:

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
 @dataclass(frozen=True)
-class DeleteReplicationGroup(UndoAction):
+class DeleteReplicationGroup(DeleteResource):
     """Deletes a replication group that the run made, without a last snapshot."""
 
     kind: ClassVar[str] = "elasticache.delete-replication-group"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 0
 
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
     instance_class: str = ""
     """What it will cost by the hour: asked by the target's caps before it is made."""
     storage_gib: int = 0
@@ -43,19 +38,35 @@ class DeleteReplicationGroup(UndoAction):
     def resource(self) -> str:
         return f"elasticache replication-group/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        cache = clients.elasticache.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.elasticache.at(self.region).door
 
-        def delete(found: Found) -> None:
-            cache.door._send(
-                "DeleteReplicationGroup",
-                f"delete {self.resource}",
-                ReplicationGroupId=self.name,
-                RetainPrimaryCluster=False,
-            )
+    def find(self, clients: Clients) -> Found | None:
+        return find_group(clients.elasticache.at(self.region), self.name)
 
-        return remove_resource(self, lambda: find_group(cache, self.name), delete, context)
+    def delete(self, clients: Clients, found: Found) -> None:
+        self.door(clients)._send(
+            "DeleteReplicationGroup",
+            f"delete {self.resource}",
+            ReplicationGroupId=self.name,
+            RetainPrimaryCluster=False,
+        )
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.elasticache.at(region)) for region in regions(clients)]
+
+
+def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
+    listed = cache.door.pages(
+        "DescribeReplicationGroups", "list replication groups", "ReplicationGroups"
+    )
+    for each in listed:
+        name = str(each["ReplicationGroupId"])
+        if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
+            undo = DeleteReplicationGroup(name, run_of(found.tags), cache.region)
+            yield from marked(undo, found.tags)
 
 
 def find_group(cache: ElastiCacheReader, name: str) -> Found | None:

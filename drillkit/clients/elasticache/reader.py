@@ -92,7 +92,7 @@ class ElastiCacheReader:
             )
         except Absent:
             return None
-        return Found(as_mapping(answer.get("TagList")), status)
+        return Found(as_mapping(answer.get("TagList")), status, arn=str(described["ARN"]))
 
     def is_of(self, described: Described, run: str, name: str) -> bool:
         """Whether the tags of what has this name make it the run's."""

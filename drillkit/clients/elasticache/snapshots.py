@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
 @dataclass(frozen=True)
-class DeleteCacheSnapshot(UndoAction):
+class DeleteCacheSnapshot(DeleteResource):
     """Deletes a snapshot that the run took."""
 
     kind: ClassVar[str] = "elasticache.delete-snapshot"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 2
-
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
 
     @property
     def resource(self) -> str:
         return f"elasticache snapshot/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        cache = clients.elasticache.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.elasticache.at(self.region).door
 
-        def delete(found: Found) -> None:
-            cache.door._send("DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name)
+    def find(self, clients: Clients) -> Found | None:
+        return _find(clients.elasticache.at(self.region), self.name)
 
-        return remove_resource(self, lambda: _find(cache, self.name), delete, context)
+    def delete(self, clients: Clients, found: Found) -> None:
+        self.door(clients)._send(
+            "DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name
+        )
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.elasticache.at(region)) for region in regions(clients)]
+
+
+def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
+    listed = cache.door.pages(
+        "DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user"
+    )
+    for each in listed:
+        name = str(each["SnapshotName"])
+        if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
+            undo = DeleteCacheSnapshot(name, run_of(found.tags), cache.region)
+            yield from marked(undo, found.tags)
 
 
 def _find(cache: ElastiCacheReader, name: str) -> Found | None:

@@ -9,8 +9,9 @@ to the version that was read, so nothing that others do in between is lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.effect import make
@@ -26,10 +27,18 @@ from drillkit.clients.kube.json_pointer import (
     pointer,
     topmost_missing,
 )
+from drillkit.clients.kube.leftovers import listed
 from drillkit.clients.kube.ownership import UNDO, change_key, change_marks, change_text
-from drillkit.clients.kube.resources import Object, Resource
+from drillkit.clients.kube.resources import (
+    DEPLOYMENTS,
+    NODES,
+    STATEFULSETS,
+    VIRTUAL_SERVICES,
+    Object,
+    Resource,
+)
 from drillkit.clients.removal import Certain, Look, Nothing, Pending, take_back
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup, UndoAction, UndoContext, expiry
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undo, Undone
 from drillkit.model.errors import Absent, Conflict
@@ -39,6 +48,8 @@ if TYPE_CHECKING:
 
 RACES = 5
 """How often a change is tried again when the object changed between read and patch."""
+SWEPT = (NODES, DEPLOYMENTS, STATEFULSETS, VIRTUAL_SERVICES)
+"""What runs change and do not own."""
 _MAPS = ("/metadata/annotations", "/metadata/labels")
 _SHARED = tuple(f"{path}/" for path in _MAPS)
 
@@ -109,6 +120,22 @@ class RestoreFields(UndoAction):
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         return put_back(clients.kube, self, context)
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """The changes that runs marked, kind by kind: whoever may not list nodes still
+        sees workloads.
+        """
+        if clients.target.kubernetes is None:
+            return []
+        return [partial(_left_on, clients.kube, resource) for resource in SWEPT]
+
+
+def _left_on(kube: KubeClient, resource: Resource) -> Iterator[Leftover]:
+    for obj in listed(kube, resource):
+        for undo in changes_on(resource, obj):
+            if (at := expiry(undo.expires)) is not None:
+                yield Leftover(undo, undo.run, at, undo.uid)
 
 
 def changed(

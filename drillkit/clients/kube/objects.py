@@ -6,17 +6,33 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from drillkit.clients.effect import make
-from drillkit.clients.kube.client import KubeClient
+from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import PATIENCE, KubeAttempts
-from drillkit.clients.kube.ownership import EXPIRES, UNDO, is_ours, labels
-from drillkit.clients.kube.resources import NAMESPACES, Object, Resource
+from drillkit.clients.kube.leftovers import made
+from drillkit.clients.kube.ownership import EXPIRES, OF, RUN, UNDO, is_ours, labels
+from drillkit.clients.kube.resources import (
+    CHAOS_ENGINES,
+    CONFIGMAPS,
+    DNS_CHAOS,
+    JOBS,
+    NAMESPACES,
+    NETWORK_CHAOS,
+    POD_CHAOS,
+    PODS,
+    SECRETS,
+    SERVICES,
+    STRESS_CHAOS,
+    Object,
+    Resource,
+)
 from drillkit.clients.removal import Removal, Whose, remove
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.retry import patiently
+from drillkit.clients.undo import Lookup, UndoAction, UndoContext
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs
@@ -25,8 +41,8 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
-class Made(Protocol):
-    """What is known of an object before it is made."""
+class OwnObject(Protocol):
+    """What is known of an object of the run's own before it is made."""
 
     @property
     def of(self) -> Resource: ...
@@ -48,6 +64,8 @@ class DeleteFault(UndoAction):
 
     kind: ClassVar[str] = "kube.delete-fault"
     phase: ClassVar[Phase] = "relieve"
+    swept: ClassVar[tuple[Resource, ...]] = (NETWORK_CHAOS, STRESS_CHAOS, DNS_CHAOS, POD_CHAOS)
+    """Kinds of object that a sweep looks for."""
 
     of: Resource
     name: str
@@ -65,6 +83,11 @@ class DeleteFault(UndoAction):
         """Raises CallError, DeadlineOver."""
         return remove_object(clients.kube, self, context, propagation="Background")
 
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Every fault that bears a run's marks."""
+        return made(clients, cls.swept, cls)
+
 
 @dataclass(frozen=True)
 class DeleteObject(UndoAction):
@@ -74,6 +97,15 @@ class DeleteObject(UndoAction):
 
     kind: ClassVar[str] = "kube.delete-object"
     phase: ClassVar[Phase] = "remove"
+    swept: ClassVar[tuple[Resource, ...]] = (
+        PODS,
+        JOBS,
+        CONFIGMAPS,
+        SECRETS,
+        SERVICES,
+        CHAOS_ENGINES,
+    )
+    """Kinds of object that a sweep looks for. Those with an undo of their own stand there."""
 
     of: Resource
     name: str
@@ -91,6 +123,35 @@ class DeleteObject(UndoAction):
         """Raises CallError, DeadlineOver."""
         # Foreground: gone means that what it owned (a Job's pods) is gone as well.
         return remove_object(clients.kube, self, context, propagation="Foreground")
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Everything of these kinds that bears a run's marks."""
+        return made(clients, cls.swept, cls)
+
+    def hand_over(self, clients: Clients, uid: str) -> str:
+        """Take the run's marks off. Raises Absent, NotOurs, CallError."""
+        kube = clients.kube
+        found = kube.find(self.of, self.name, self.namespace)
+        if found is None:
+            raise Absent(f"{self.resource} is not there (any more)")
+        if not is_ours(found, self.run, self.name, uid):
+            raise NotOurs(
+                f"{self.resource} does not carry this run's marks: it is nobody's to hand over"
+            )
+        unmarked = {"labels": {RUN: None, OF: None}, "annotations": {UNDO: None, EXPIRES: None}}
+
+        def once() -> None:
+            kube._send(
+                "PATCH",
+                self.of.path(self.name, self.namespace),
+                f"take the run's marks off {self.resource}",
+                body={"metadata": unmarked},
+                content_type=MERGE_PATCH,
+            )
+
+        patiently(once, kube.clock, attempts=3, limit_s=20.0)
+        return "its marks are off"
 
 
 def create(
@@ -143,7 +204,7 @@ def _prepared(undo: DeleteFault | DeleteObject, body: Object) -> Object:
 
 def remove_object(
     kube: KubeClient,
-    undo: Made,
+    undo: OwnObject,
     context: UndoContext,
     *,
     propagation: str = "Background",
@@ -182,7 +243,7 @@ def remove_object(
 
 
 def delete_object(
-    kube: KubeClient, undo: Made, obj: Object, propagation: str = "", *, version: bool = False
+    kube: KubeClient, undo: OwnObject, obj: Object, propagation: str = "", *, version: bool = False
 ) -> None:
     """Ask once for the deletion of this very object, with `version` only as it was read."""
     meta = obj["metadata"]

@@ -2,71 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
 @dataclass(frozen=True)
-class DeleteCluster(UndoAction):
+class DeleteCluster(DeleteResource):
     """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which
     come first.
     """
 
     kind: ClassVar[str] = "rds.delete-cluster"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 1
-
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
+    companions: ClassVar[frozenset[str]] = frozenset(
+        {"rds.delete-instance", "rds.delete-parameter-group"}
+    )
+    """Nobody can read it without a member; it lives on its parameter group."""
 
     @property
     def resource(self) -> str:
         return f"rds cluster/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        rds = clients.rds.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.rds.at(self.region).door
 
-        def find() -> Found | None:
-            described = rds.cluster(self.name)
-            return None if described is None else found_cluster(described)
+    def find(self, clients: Clients) -> Found | None:
+        described = clients.rds.at(self.region).cluster(self.name)
+        return None if described is None else found_cluster(described)
 
-        def delete(found: Found) -> None:
-            if found.protected:
-                rds.door._send(
-                    "ModifyDBCluster",
-                    f"unprotect {self.resource}",
-                    DBClusterIdentifier=self.name,
-                    DeletionProtection=False,
-                    ApplyImmediately=True,
-                )
-            rds.door._send(
-                "DeleteDBCluster",
-                f"delete {self.resource}",
+    def delete(self, clients: Clients, found: Found) -> None:
+        door = self.door(clients)
+        if found.protected:
+            door._send(
+                "ModifyDBCluster",
+                f"unprotect {self.resource}",
                 DBClusterIdentifier=self.name,
-                SkipFinalSnapshot=True,
-                DeleteAutomatedBackups=True,
+                DeletionProtection=False,
+                ApplyImmediately=True,
             )
+        door._send(
+            "DeleteDBCluster",
+            f"delete {self.resource}",
+            DBClusterIdentifier=self.name,
+            SkipFinalSnapshot=True,
+            DeleteAutomatedBackups=True,
+        )
 
-        return remove_resource(self, find, delete, context)
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
+
+
+def _left(rds: RdsReader) -> Iterator[Leftover]:
+    for each in rds.all_clusters():
+        found = found_cluster(each)
+        undo = DeleteCluster(str(each["DBClusterIdentifier"]), run_of(found.tags), rds.region)
+        yield from marked(undo, found.tags, found.uid)
 
 
 def found_cluster(described: Described) -> Found:
@@ -76,6 +84,7 @@ def found_cluster(described: Described) -> Found:
         str(described.get("Status", "")),
         str(described.get("DbClusterResourceId", "")),
         bool(described.get("DeletionProtection")),
+        str(described.get("DBClusterArn", "")),
     )
 
 

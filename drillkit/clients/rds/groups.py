@@ -6,20 +6,22 @@ again and a subscription takes the original's replication slot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Absent
 
 if TYPE_CHECKING:
@@ -40,19 +42,12 @@ MODIFY_MOST = 20
 
 
 @dataclass(frozen=True)
-class DeleteParameterGroup(UndoAction):
+class DeleteParameterGroup(DeleteResource):
     """Deletes a parameter group that the run made, once no instance uses it."""
 
     kind: ClassVar[str] = "rds.delete-parameter-group"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 2
 
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
     cluster: bool = False
     """Of an Aurora cluster."""
 
@@ -60,19 +55,40 @@ class DeleteParameterGroup(UndoAction):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}parameter-group/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        rds = clients.rds.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.rds.at(self.region).door
+
+    def find(self, clients: Clients) -> Found | None:
+        return find_group(clients.rds.at(self.region), self)
+
+    def delete(self, clients: Clients, found: Found) -> None:
         of = "Cluster" if self.cluster else ""
+        self.door(clients)._send(
+            f"DeleteDB{of}ParameterGroup",
+            f"delete {self.resource}",
+            **{f"DB{of}ParameterGroupName": self.name},
+        )
 
-        def delete(found: Found) -> None:
-            rds.door._send(
-                f"DeleteDB{of}ParameterGroup",
-                f"delete {self.resource}",
-                **{f"DB{of}ParameterGroupName": self.name},
-            )
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
 
-        return remove_resource(self, lambda: find_group(rds, self), delete, context)
+
+def _left(rds: RdsReader) -> Iterator[Leftover]:
+    for cluster in (False, True):
+        group = f"DB{'Cluster' if cluster else ''}ParameterGroup"
+        asked = f"Describe{group}s", "list parameter groups", f"{group}s"
+        for each in rds.door.pages(*asked, MaxRecords=100):
+            name = str(each[f"{group}Name"])
+            if not name.startswith(OWN_PREFIX):
+                continue
+            try:
+                tags = rds.tags(str(each[f"{group}Arn"]))
+            except Absent:  # it went between the two questions
+                continue
+            undo = DeleteParameterGroup(name, run_of(tags), rds.region, cluster=cluster)
+            yield from marked(undo, tags)
 
 
 def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> Found | None:
@@ -82,7 +98,7 @@ def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> Found | None:
         return None
     arn = described["DBClusterParameterGroupArn" if undo.cluster else "DBParameterGroupArn"]
     try:
-        return Found(rds.tags(arn))
+        return Found(rds.tags(arn), arn=str(arn))
     except Absent:  # it went between the two questions
         return None
 

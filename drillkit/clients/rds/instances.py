@@ -4,41 +4,40 @@ their removal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.errors import NoCapacity
+from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
 @dataclass(frozen=True)
-class DeleteInstance(UndoAction):
+class DeleteInstance(DeleteResource):
     """Deletes an instance that the run made, with its automated backups and without a
     last snapshot.
     """
 
     kind: ClassVar[str] = "rds.delete-instance"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 0
+    companions: ClassVar[frozenset[str]] = frozenset(
+        {"rds.delete-parameter-group", "rds.delete-cluster"}
+    )
+    """A copy lives on its parameter group, a member on its cluster."""
 
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
     instance_class: str = ""
     """What it will cost by the hour: asked by the target's caps before it is made."""
     storage_gib: int = 0
@@ -48,32 +47,43 @@ class DeleteInstance(UndoAction):
     def resource(self) -> str:
         return f"rds instance/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        rds = clients.rds.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.rds.at(self.region).door
 
-        def find() -> Found | None:
-            described = rds.instance(self.name)
-            return None if described is None else found_instance(described)
+    def find(self, clients: Clients) -> Found | None:
+        described = clients.rds.at(self.region).instance(self.name)
+        return None if described is None else found_instance(described)
 
-        def delete(found: Found) -> None:
-            if found.protected:  # a copy inherits the protection of its source
-                rds.door._send(
-                    "ModifyDBInstance",
-                    f"unprotect {self.resource}",
-                    DBInstanceIdentifier=self.name,
-                    DeletionProtection=False,
-                    ApplyImmediately=True,
-                )
-            rds.door._send(
-                "DeleteDBInstance",
-                f"delete {self.resource}",
+    def delete(self, clients: Clients, found: Found) -> None:
+        door = self.door(clients)
+        if found.protected:  # a copy inherits the protection of its source
+            door._send(
+                "ModifyDBInstance",
+                f"unprotect {self.resource}",
                 DBInstanceIdentifier=self.name,
-                SkipFinalSnapshot=True,
-                DeleteAutomatedBackups=True,
+                DeletionProtection=False,
+                ApplyImmediately=True,
             )
+        door._send(
+            "DeleteDBInstance",
+            f"delete {self.resource}",
+            DBInstanceIdentifier=self.name,
+            SkipFinalSnapshot=True,
+            DeleteAutomatedBackups=True,
+        )
 
-        return remove_resource(self, find, delete, context)
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
+
+
+def _left(rds: RdsReader) -> Iterator[Leftover]:
+    for each in rds.all_instances():
+        found = found_instance(each)
+        name = str(each["DBInstanceIdentifier"])
+        undo = DeleteInstance(name, run_of(found.tags), rds.region)
+        yield from marked(undo, found.tags, found.uid)
 
 
 def found_instance(described: Described) -> Found:
@@ -83,6 +93,7 @@ def found_instance(described: Described) -> Found:
         str(described.get("DBInstanceStatus", "")),
         str(described.get("DbiResourceId", "")),
         bool(described.get("DeletionProtection")),
+        str(described.get("DBInstanceArn", "")),
     )
 
 

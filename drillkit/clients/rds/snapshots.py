@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import Found, remove_resource
+from drillkit.clients.aws.removal import DeleteResource, Found
+from drillkit.clients.aws.service_client import Door
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
 @dataclass(frozen=True)
-class DeleteSnapshot(UndoAction):
+class DeleteSnapshot(DeleteResource):
     """Deletes a snapshot that the run took or copied."""
 
     kind: ClassVar[str] = "rds.delete-snapshot"
-    phase: ClassVar[Phase] = "remove"
     rank: ClassVar[int] = 2
 
-    name: str
-    run: str
-    """Id of the run that makes it."""
-    region: str
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601)."""
     cluster: bool = False
     """Of an Aurora cluster."""
 
@@ -41,28 +36,43 @@ class DeleteSnapshot(UndoAction):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}snapshot/{self.region}/{self.name}"
 
-    def apply(self, clients: Clients, context: UndoContext) -> Undone:
-        """Raises CallError, DeadlineOver."""
-        rds = clients.rds.at(self.region)
+    def door(self, clients: Clients) -> Door:
+        return clients.rds.at(self.region).door
+
+    def find(self, clients: Clients) -> Found | None:
+        described = clients.rds.at(self.region).snapshot(self.name, cluster=self.cluster)
+        return None if described is None else found_snapshot(described)
+
+    def delete(self, clients: Clients, found: Found) -> None:
         of = "Cluster" if self.cluster else ""
+        self.door(clients)._send(
+            f"DeleteDB{of}Snapshot",
+            f"delete {self.resource}",
+            **{f"DB{of}SnapshotIdentifier": self.name},
+        )
 
-        def find() -> Found | None:
-            described = rds.snapshot(self.name, cluster=self.cluster)
-            return None if described is None else found_snapshot(described)
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Region by region, what bears a run's tags."""
+        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
 
-        def delete(found: Found) -> None:
-            rds.door._send(
-                f"DeleteDB{of}Snapshot",
-                f"delete {self.resource}",
-                **{f"DB{of}SnapshotIdentifier": self.name},
-            )
 
-        return remove_resource(self, find, delete, context)
+def _left(rds: RdsReader) -> Iterator[Leftover]:
+    for cluster in (False, True):
+        key = f"DB{'Cluster' if cluster else ''}SnapshotIdentifier"
+        for each in rds.snapshots(kind="manual", cluster=cluster):
+            found = found_snapshot(each)
+            run = run_of(found.tags)
+            undo = DeleteSnapshot(str(each[key]), run, rds.region, cluster=cluster)
+            yield from marked(undo, found.tags)
 
 
 def found_snapshot(described: Described) -> Found:
     """What decides whose a snapshot is. Snapshots have no id of their own beside their name."""
-    return Found(as_mapping(described.get("TagList")), str(described.get("Status", "")))
+    arn = described.get("DBClusterSnapshotArn", described.get("DBSnapshotArn", ""))
+    return Found(
+        as_mapping(described.get("TagList")), str(described.get("Status", "")), arn=str(arn)
+    )
 
 
 def create_snapshot(rds: RdsReader, plan: Planned[DeleteSnapshot], source: str) -> Described:

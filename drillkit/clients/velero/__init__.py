@@ -5,6 +5,7 @@ from __future__ import annotations
 from drillkit.clients.undo import UndoAction
 from drillkit.clients.velero.undo import (
     DeleteBackup,
+    DeleteDownload,
     DeleteRestore,
     DeleteScratch,
     backup_undo,
@@ -14,12 +15,13 @@ from drillkit.clients.velero.undo import (
 from drillkit.clients.velero.velero import Velero
 
 UNDOS: dict[str, type[UndoAction]] = {
-    cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup)
+    cls.kind: cls for cls in (DeleteRestore, DeleteScratch, DeleteBackup, DeleteDownload)
 }
 
 __all__ = [
     "UNDOS",
     "DeleteBackup",
+    "DeleteDownload",
     "DeleteRestore",
     "DeleteScratch",
     "Velero",

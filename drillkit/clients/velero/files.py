@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from drillkit.clients.kube.objects import DeleteObject
 from drillkit.clients.proxies import proxy_of, via
 from drillkit.clients.retry import patiently
 from drillkit.clients.velero.resources import DOWNLOADS
 from drillkit.clients.velero.state import phase_of
+from drillkit.clients.velero.undo import DeleteDownload
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Denied, Unanswered, Unavailable, Unreachable
@@ -47,7 +47,7 @@ Opened: TypeAlias = Callable[[str], bytes | None]
 
 def fetch(
     kube: Kube,
-    plan: Planned[DeleteObject],
+    plan: Planned[DeleteDownload],
     kind: FileKind,
     of: str,
     limit_s: float,
@@ -75,7 +75,7 @@ def fetch(
     return packed if kind == "BackupContents" else unpacked(packed, f"{kind} of {of}")
 
 
-def _url(kube: Kube, request: DeleteObject, kind: str, of: str, deadline: Deadline) -> str:
+def _url(kube: Kube, request: DeleteDownload, kind: str, of: str, deadline: Deadline) -> str:
     pauses = iter(EVERY_S)
     while True:
         found = kube.get(DOWNLOADS, request.name, request.namespace)

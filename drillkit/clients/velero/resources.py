@@ -18,6 +18,8 @@ SCHEDULE_NAME = "velero.io/schedule-name"
 
 NAMESPACE = "velero"
 """Where Velero usually lives."""
+SEAL_POLICY = "drillkit-sealed"
+"""Name of the NetworkPolicy that seals a namespace."""
 LABEL_LIMIT = 63
 
 

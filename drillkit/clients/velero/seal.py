@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import NETWORK_POLICIES, Object
 from drillkit.clients.retry import patiently
+from drillkit.clients.velero.resources import SEAL_POLICY
 from drillkit.model.errors import Conflict, NotOurs, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from drillkit.clients.velero.undo import DeleteScratch
     from drillkit.journal.book import Planned
 
-POLICY = "drillkit-sealed"
 NODE_LOCAL_DNS = "169.254.20.10/32"
 DNS_PORT = 53
 API = "api"
@@ -116,13 +116,13 @@ def open_scratch(kube: Kube, plan: Planned[DeleteScratch], openings: Iterable[Op
         "apiVersion": NETWORK_POLICIES.api_version,
         "kind": NETWORK_POLICIES.kind,
         "metadata": {
-            "name": POLICY,
+            "name": SEAL_POLICY,
             "namespace": scratch.name,
-            "labels": labels(scratch.run, POLICY),
+            "labels": labels(scratch.run, SEAL_POLICY),
         },
         **policy(openings),
     }
-    asked = f"create {NETWORK_POLICIES.said(POLICY, scratch.name)}"
+    asked = f"create {NETWORK_POLICIES.said(SEAL_POLICY, scratch.name)}"
 
     def once() -> None:
         try:
@@ -137,8 +137,8 @@ def open_scratch(kube: Kube, plan: Planned[DeleteScratch], openings: Iterable[Op
 
 def stands(kube: Kube, namespace: str, run: str) -> bool:
     """Whether the policy is there as this run made it. Raises CallError."""
-    found = kube.find(NETWORK_POLICIES, POLICY, namespace)
-    return found is not None and is_ours(found, run, POLICY)
+    found = kube.find(NETWORK_POLICIES, SEAL_POLICY, namespace)
+    return found is not None and is_ours(found, run, SEAL_POLICY)
 
 
 def probe(image: str, where: str, *, reach: bool, tries: int = 10, patience_s: int = 3) -> Object:

@@ -9,23 +9,33 @@ came from, last.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.kube.client import KubeClient
+from drillkit.clients.kube.leftovers import made
 from drillkit.clients.kube.objects import DeleteObject, delete_object, remove_object
 from drillkit.clients.kube.ownership import is_ours, labels
-from drillkit.clients.kube.resources import CONFIGMAPS, NAMESPACES, Object
-from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.clients.kube.resources import (
+    CONFIGMAPS,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    Object,
+    Resource,
+)
+from drillkit.clients.undo import Lookup, UndoAction, UndoContext
 from drillkit.clients.velero.resources import (
     BACKUPS,
     DELETIONS,
+    DOWNLOADS,
     RESTORE_NAME,
     RESTORES,
+    SEAL_POLICY,
     label_value,
 )
 from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
-from drillkit.clients.velero.volumes import give_up, of_namespace, wait_until_gone
+from drillkit.clients.velero.volumes import disks_of_others, give_up, of_namespace, wait_until_gone
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, Conflict, Unavailable
 
@@ -39,6 +49,7 @@ class DeleteRestore(DeleteObject):
 
     kind: ClassVar[str] = "velero.delete-restore"
     rank: ClassVar[int] = 10
+    swept = (RESTORES,)
 
     def holds_back(self, other: UndoAction) -> bool:
         """A Restore that has not ended makes a deleted namespace anew, without its seal, and reads
@@ -77,6 +88,7 @@ class DeleteBackup(DeleteObject):
 
     kind: ClassVar[str] = "velero.delete-backup"
     rank: ClassVar[int] = 30
+    swept = (BACKUPS,)
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what it waits for."""
@@ -144,6 +156,7 @@ class DeleteScratch(DeleteObject):
 
     kind: ClassVar[str] = "velero.delete-scratch"
     rank: ClassVar[int] = 20
+    swept = (NAMESPACES,)
 
     handles: tuple[str, ...] = ()
     """Disks of the original: a volume that names one of these is let go, its disk is
@@ -181,9 +194,35 @@ class DeleteScratch(DeleteObject):
             return ended
         return Undone("undone", f"{ended.detail}; gone with it: {', '.join(volumes)}")
 
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Namespaces that bear a run's marks."""
+
+        def undo(of: Resource, name: str, run: str, namespace: str) -> DeleteScratch:
+            return cls(of, name, run, handles=disks_of_others(clients.kube, name))
+
+        return made(clients, cls.swept, undo)
+
+    def hand_over(self, clients: Clients, uid: str) -> str:
+        """Take the run's marks off. Raises Absent, NotOurs, CallError."""
+        told = super().hand_over(clients, uid)
+        if clients.kube.find(NETWORK_POLICIES, SEAL_POLICY, self.name) is None:
+            return told
+        return (
+            f"{told}; it is still sealed: kubectl delete networkpolicy {SEAL_POLICY} -n {self.name}"
+        )
+
     def _left(self, kube: KubeClient) -> bool:
         """Whether an attempt before this one has given up volumes: then the namespace was ours."""
         return any(is_ours(volume, self.run, self.name) for volume in of_namespace(kube, self.name))
+
+
+@dataclass(frozen=True)
+class DeleteDownload(DeleteObject):
+    """Deletes a DownloadRequest of the run."""
+
+    kind: ClassVar[str] = "velero.delete-download"
+    swept = (DOWNLOADS,)
 
 
 def backup_undo(name: str, namespace: str, run: str, expires: str = "") -> DeleteBackup:

@@ -32,7 +32,12 @@ from drillkit.clients.velero.state import (
     phase_of,
     state_of,
 )
-from drillkit.clients.velero.undo import DeleteBackup, DeleteRestore, DeleteScratch
+from drillkit.clients.velero.undo import (
+    DeleteBackup,
+    DeleteDownload,
+    DeleteRestore,
+    DeleteScratch,
+)
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Absent, Denied, TargetError
 
@@ -148,7 +153,7 @@ class Velero:
         return seal.open_scratch(self.kube, plan, openings)
 
     def fetch(
-        self, plan: Planned[DeleteObject], kind: FileKind, of: str, limit_s: float
+        self, plan: Planned[DeleteDownload], kind: FileKind, of: str, limit_s: float
     ) -> bytes | None:
         """A file of the backup or restore `of`, unpacked; None where there is none.
         Raises DeadlineOver.
@@ -161,6 +166,6 @@ class Velero:
         """The undo of `create_modifiers`."""
         return DeleteObject(CONFIGMAPS, name, run, self.namespace, expires)
 
-    def request_undo(self, name: str, run: str, expires: str = "") -> DeleteObject:
+    def request_undo(self, name: str, run: str, expires: str = "") -> DeleteDownload:
         """The undo of `fetch`: its DownloadRequest."""
-        return DeleteObject(DOWNLOADS, name, run, self.namespace, expires)
+        return DeleteDownload(DOWNLOADS, name, run, self.namespace, expires)

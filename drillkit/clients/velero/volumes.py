@@ -30,7 +30,7 @@ _HANDLES = {
 }
 
 
-class Scratch(Protocol):
+class ScratchNamespace(Protocol):
     """The namespace that a restore went into."""
 
     @property
@@ -50,6 +50,15 @@ def of_namespace(kube: KubeClient, namespace: str) -> list[Object]:
     return [pv for pv in kube.list(PERSISTENT_VOLUMES) if _claim(pv).get("namespace") == namespace]
 
 
+def disks_of_others(kube: KubeClient, namespace: str) -> tuple[str, ...]:
+    """Disks that volumes of other namespaces name, too: never deleted with this one.
+    Raises CallError.
+    """
+    volumes = kube.list(PERSISTENT_VOLUMES)
+    theirs = [v for v in volumes if _claim(v).get("namespace") != namespace]
+    return tuple(sorted({handle_of(volume) for volume in theirs} - {""}))
+
+
 def _claim(volume: Object) -> dict[str, Any]:
     return (volume.get("spec") or {}).get("claimRef") or {}
 
@@ -62,7 +71,7 @@ def handle_of(volume: Object) -> str:
     )
 
 
-def give_up(kube: KubeClient, undo: Scratch) -> list[Object]:
+def give_up(kube: KubeClient, undo: ScratchNamespace) -> list[Object]:
     """Have the disks of a scratch namespace go with it, except those of the original. What is
     there now.
 
@@ -94,7 +103,7 @@ def give_up(kube: KubeClient, undo: Scratch) -> list[Object]:
 
 
 def wait_until_gone(
-    kube: KubeClient, undo: Scratch, context: UndoContext, known: Iterable[Object]
+    kube: KubeClient, undo: ScratchNamespace, context: UndoContext, known: Iterable[Object]
 ) -> list[str]:
     """After the namespace: wait until none of its volumes is left. Names of all that are gone, the
     `known` ones too.
@@ -115,7 +124,7 @@ def wait_until_gone(
     return [_said(name, handle, undo) for name, handle in sorted(seen.items())]
 
 
-def _let_go(kube: KubeClient, undo: Scratch, volume: Object) -> None:
+def _let_go(kube: KubeClient, undo: ScratchNamespace, volume: Object) -> None:
     """Delete a volume's object alone; with a policy of Retain its disk stays."""
     meta = volume["metadata"]
     if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain" or meta.get(
@@ -136,7 +145,7 @@ def _let_go(kube: KubeClient, undo: Scratch, volume: Object) -> None:
         )
 
 
-def _said(name: str, handle: str, undo: Scratch) -> str:
+def _said(name: str, handle: str, undo: ScratchNamespace) -> str:
     kept = " (its disk is the original's and stays)" if handle in undo.handles else ""
     return f"persistentvolume/{name}{kept}"
 

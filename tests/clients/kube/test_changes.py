@@ -40,7 +40,7 @@ from drillkit.clients.kube.resources import (
     STATEFULSETS,
     VIRTUAL_SERVICES,
 )
-from drillkit.clients.leftovers import Leftover
+from drillkit.clients.undo import Leftover
 from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
 from drillkit.model.drill import KubernetesTarget

@@ -6,7 +6,8 @@ import pytest
 
 from drillkit.clients.kube.resources import NETWORK_POLICIES
 from drillkit.clients.velero import scratch_undo
-from drillkit.clients.velero.seal import POLICY, opening, policy, probe, stands
+from drillkit.clients.velero.resources import SEAL_POLICY
+from drillkit.clients.velero.seal import opening, policy, probe, stands
 from drillkit.model.errors import NotOurs, UsageError
 from drillkit.steps.velero.isolation import sealing
 from tests.clients.velero.conftest import World
@@ -57,7 +58,7 @@ def test_the_policy_is_made_with_the_namespace_and_goes_with_it(world: World) ->
     world.velero.open_scratch(stage.book.plan(scratch_undo("dr", stage.run)), [opening("dns")])
     assert stands(stage.kube, "dr", stage.run)
     assert not stands(stage.kube, "dr", "another-run")
-    found = stage.kube.get(NETWORK_POLICIES, POLICY, "dr")
+    found = stage.kube.get(NETWORK_POLICIES, SEAL_POLICY, "dr")
     assert found["spec"]["policyTypes"] == ["Egress"]
 
 
@@ -65,7 +66,7 @@ def test_a_namespace_of_somebody_else_is_not_sealed(world: World) -> None:
     world.store.create(("", "namespaces"), {"metadata": {"name": "dr"}})
     with pytest.raises(NotOurs):
         world.velero.open_scratch(world.stage.book.plan(scratch_undo("dr", world.stage.run)), ())
-    assert world.stage.kube.find(NETWORK_POLICIES, POLICY, "dr") is None
+    assert world.stage.kube.find(NETWORK_POLICIES, SEAL_POLICY, "dr") is None
 
 
 def test_a_probe_may_run_under_the_strictest_pod_security_and_ends_by_itself() -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from drillkit.plugin import (
+    Absent,
     CallError,
     Clients,
+    Leftover,
+    Lookup,
+    NotOurs,
     Planned,
     StepFailed,
     Unanswered,
@@ -19,6 +25,7 @@ from drillkit.plugin import (
     UndoContext,
     Undone,
     Unreachable,
+    expiry,
 )
 
 SETTLE_S = 20.0
@@ -34,6 +41,8 @@ class _Entry(UndoAction):
     """URL."""
     name: str
     run: str
+    expires: str = ""
+    """Until when it is meant to stand (ISO 8601)."""
 
     @property
     def resource(self) -> str:
@@ -57,6 +66,18 @@ class _Entry(UndoAction):
             raise Unavailable(f"{self.resource} is still there")
         return Undone("undone", f"{self.resource} is gone")
 
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        url = clients.target.urls.get("board")
+        return [partial(cls._left, clients, url)] if url else []
+
+    @classmethod
+    def _left(cls, clients: Clients, url: str) -> Iterable[Leftover]:
+        for name, entry in Board(clients, url).entries().items():
+            until = expiry(entry.get("expires"))
+            if until and entry.get("run") and (name == FROZEN) is (cls is Thaw):
+                yield Leftover(cls(url, name, entry["run"]), entry["run"], until)
+
 
 @dataclass(frozen=True)
 class TakeDown(_Entry):
@@ -64,6 +85,18 @@ class TakeDown(_Entry):
 
     kind: ClassVar[str] = "acme.take-down"
     phase: ClassVar[Literal["remove"]] = "remove"
+    companions: ClassVar[frozenset[str]] = frozenset({"acme.take-down"})
+    """All notices of a step stay together."""
+
+    def hand_over(self, clients: Clients, uid: str) -> str:
+        board = Board(clients, self.board)
+        found = board.find(self.name)
+        if found is None:
+            raise Absent(f"{self.resource} is not there (any more)")
+        if found["run"] != self.run:
+            raise NotOurs(f"{self.resource} is of run {found['run']}")
+        board.give_away(self)
+        return "it is nobody's now"
 
 
 @dataclass(frozen=True)
@@ -90,10 +123,21 @@ class Board:
         """Put an entry up. Raises StepFailed when somebody else has one of that name, CallError."""
         entry = plan.undo
         self._fence.check()
-        status, _ = self._asked("PUT", entry.name, {"run": entry.run, "text": text})
+        body = {"run": entry.run, "text": text, "expires": entry.expires}
+        status, _ = self._asked("PUT", entry.name, body)
         plan.confirm()  # answered: nothing can land late any more
         if status == 409:
             raise StepFailed(f"{entry.resource} is there already; wait until it is taken down")
+
+    def entries(self) -> dict[str, dict[str, str]]:
+        """All entries by name. Raises CallError."""
+        _, body = self._asked("GET", "")
+        found: dict[str, dict[str, str]] = json.loads(body)
+        return found
+
+    def give_away(self, entry: TakeDown) -> None:
+        """Leave an entry up that is no run's any more. Raises CallError."""
+        self._asked("PATCH", entry.name, {"run": "", "expires": ""})
 
     def remove(self, entry: _Entry) -> None:
         """Take an entry down. Raises CallError."""

@@ -162,6 +162,8 @@ def _terms(drill: Drill) -> Iterator[tuple[str, str]]:
             yield phase, _flow(hypothesis[phase])
     for guard in drill.guards.abort:
         yield "aborts", guard_text(guard)
+    if written.get("announce"):
+        yield "tells", _flow(written["announce"])
 
 
 def _step(item: StepPlan) -> Iterator[str]:

@@ -18,9 +18,11 @@ from drillkit.secrets import learn
 # start at once.
 if TYPE_CHECKING:
     from drillkit.clients.access import TargetAccess
+    from drillkit.clients.alertmanager import Alertmanager
     from drillkit.clients.aws import Aws
     from drillkit.clients.chaostoolkit.process import Workers
     from drillkit.clients.elasticache import ElastiCache
+    from drillkit.clients.grafana import Grafana
     from drillkit.clients.identity import Identity
     from drillkit.clients.kube import Kube
     from drillkit.clients.prestart import Prestarted
@@ -118,6 +120,20 @@ class Clients:
             from drillkit.clients.elasticache import ElastiCache
 
             return ElastiCache(self.aws)
+
+    @functools.cached_property
+    def alertmanager(self) -> Alertmanager:
+        """The Alertmanager of the target's `prometheus`. Raises UsageError when it has none."""
+        from drillkit.clients.alertmanager import open_alertmanager
+
+        return open_alertmanager(self.target, self.clock, self.fence)
+
+    @functools.cached_property
+    def grafana(self) -> Grafana:
+        """The target's Grafana. Raises UsageError when it has none."""
+        from drillkit.clients.grafana import open_grafana
+
+        return open_grafana(self.target, self.clock, self.fence)
 
     @functools.cached_property
     def access(self) -> TargetAccess:

@@ -353,6 +353,24 @@ class StartWindow:
     """Days it may begin on. Default: all."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announce:
+    """What those who look after the target see before the first effect."""
+
+    event: bool = False
+    """Post a Kubernetes Event about the run's lock: who drills, until when, how to stop it."""
+    grafana: bool = False
+    """Mark the run as a region in the target's `grafana`. One that does not answer keeps nobody
+    from a drill.
+    """
+    silence: tuple[str, ...] = ()
+    """Alerts that page nobody while the drill runs: a name, or matchers with one
+    (`alertname="PodNotReady", namespace="shop"`), silenced in the Alertmanager of the target's
+    `prometheus` until the end of the run at the latest. No `expected_alerts`, nor an alert of
+    `detect`. Guards see them all the same. What cannot be silenced keeps the drill from starting.
+    """
+
+
 ROLES = ("facilitator", "operator", "scribe", "safety", "observer")
 """Who somebody is in a game day."""
 DEBRIEF = (
@@ -419,6 +437,8 @@ class Drill:
     """When to refuse and when to stop."""
     notify: tuple[Notify, ...] = ()
     """Who is told what happens to it, besides those of `drillkit.yaml`."""
+    announce: Announce = Announce()
+    """What is seen of it in the cluster, Grafana and the Alertmanager while it runs."""
     audit: Audit = field(default_factory=Audit)
     """What auditors ask and no measurement tells: scope, scenario, references, participants."""
     gameday: Gameday | None = None
@@ -474,11 +494,11 @@ class AwsTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrometheusTarget:
-    """A Prometheus, Mimir, Thanos or Amazon Managed Prometheus."""
+class WebTarget:
+    """A service that is reached by its URL."""
 
     url: str
-    """Base URL, without `/api/v1`."""
+    """Base URL, without `/api`."""
     bearer: str | None = None
     """Reference to a token: `env:NAME` or `file:PATH`."""
     basic: str | None = None
@@ -491,12 +511,32 @@ class PrometheusTarget:
     """Client certificate (mTLS)."""
     client_key: str | None = None
     """Its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusTarget(WebTarget):
+    """A Prometheus, Mimir, Thanos or Amazon Managed Prometheus."""
+
+    url: str
+    """Base URL, without `/api/v1`."""
     sigv4_region: str | None = None
     """Sign requests for Amazon Managed Prometheus in this region."""
     alertmanager: str | None = None
     """Base URL of the Alertmanager. Default: alerts are read from Prometheus."""
     scrape_interval: timedelta = timedelta(seconds=15)
     """How often it scrapes what the SLIs read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrafanaTarget(WebTarget):
+    """A Grafana. Its token needs the permission to write annotations (`annotations:write`,
+    `annotations:create`, `annotations:read`), as the role Editor has it.
+    """
+
+    dashboard: str | None = None
+    """UID of the dashboard that annotations stand on. Default: on none, for those that ask for
+    annotations by tag (`drillkit`).
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -593,6 +633,8 @@ class Target:
     """The AWS account."""
     prometheus: PrometheusTarget | None = None
     """Where SLIs are read."""
+    grafana: GrafanaTarget | None = None
+    """Where drills are marked that `announce` themselves."""
     urls: Mapping[str, str] = field(default_factory=dict)
     """URLs that drills use as `${target.urls.NAME}`."""
     databases: Mapping[str, str] = field(default_factory=dict)

@@ -4,12 +4,12 @@ permissions, problems.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients import Clients
-from drillkit.clients.kube.permissions import of_diagnosis, of_every_run
+from drillkit.clients.kube.permissions import of_announcing, of_diagnosis, of_every_run
 from drillkit.model.drill import Drill, Gameday, Group, Step, Target
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
@@ -76,9 +76,10 @@ def survey(
     plans: list[StepPlan] = []
     outputs = stand_ins(drill)
     permissions = _Permissions(target, clients)
-    needed = of_every_run(target.kubernetes.namespace) if target.kubernetes else ()
+    needed = _of_the_run(drill, target)
     problems = _wrong_cluster(target, clients) or permissions.missing(needed)
     problems += missing_secrets(drill, target)
+    problems += _unannounced(drill, target)
     problems += _too_long(drill, target, attended=attended)
     longest = longest_of(drill, attended=attended)
     notes: list[str] = []
@@ -115,6 +116,34 @@ def survey(
 def prospect_of(drill: Drill, step: Step, act_of: Callable[[Step], Act], bind: Bind) -> Prospect:
     """What one step of a drill would do now. Reads only."""
     return _prospect(step, act_of, bind, stand_ins(drill))
+
+
+def _of_the_run(drill: Drill, target: Target) -> tuple[Permission, ...]:
+    if target.kubernetes is None:
+        return ()
+    namespace = target.kubernetes.namespace
+    announcing = of_announcing(namespace) if drill.announce.event else ()
+    return (*of_every_run(namespace), *announcing)
+
+
+def _unannounced(drill: Drill, target: Target) -> Iterator[str]:
+    """What the drill wants to be announced to and the target does not have."""
+    server = target.prometheus
+    wanted = {
+        "event": (drill.announce.event, "kubernetes", target.kubernetes is not None),
+        "grafana": (drill.announce.grafana, "grafana", target.grafana is not None),
+        "silence": (
+            bool(drill.announce.silence),
+            "prometheus.alertmanager",
+            server is not None and server.alertmanager is not None,
+        ),
+    }
+    for key, (asked, where, there) in wanted.items():
+        if asked and not there:
+            yield (
+                f"`announce.{key}` needs `{where}:` of target `{target.name}`, which has none; "
+                "add it to targets.yaml, or leave it out of the drill"
+            )
 
 
 def _too_long(drill: Drill, target: Target, *, attended: bool) -> list[str]:

@@ -28,6 +28,11 @@ def _references(drill: Drill, target: Target) -> Iterator[tuple[str, str]]:
     for name, probe in drill.probes.items():
         for header, value in probe.headers.items():
             yield f"probe `{name}`, header `{header}`", value
+    if drill.announce.grafana and target.grafana is not None:
+        given = {"bearer": target.grafana.bearer, "basic": target.grafana.basic}
+        for key, reference in given.items():
+            if reference is not None:
+                yield f"grafana.{key}", reference
     for step in _steps(drill):
         env = step.with_.get("env")
         for name, value in env.items() if isinstance(env, Mapping) else ():

@@ -23,7 +23,7 @@ from drillkit.journal.asking import Door
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
-from drillkit.model.drill import Drill, Gameday, Group, Step, Target
+from drillkit.model.drill import Announce, Drill, Gameday, Group, Step, Target
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
 from drillkit.model.evidence import Scalar
 from drillkit.model.prospect import Prospect
@@ -366,6 +366,7 @@ class _Run:
             ):
                 raise GuardSaysNo(why)
             self.metrics.check()
+        self._announce()
         self.guards.begin()
         self.metrics.begin()
         # Whoever waits for a step can as well import what the end needs.
@@ -379,6 +380,24 @@ class _Run:
             if self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle):
                 for step, _ in each_step(drill):
                     self._look(step)
+
+    def _announce(self) -> None:
+        """Nothing was disturbed yet, and nothing keeps the steps from beginning."""
+        request = self.request
+        if request.drill.announce == Announce():
+            return
+        from drillkit.runner.announcing import Announcer
+
+        longest_s = longest_of(request.drill, attended=request.attended).total_seconds()
+        announcer = Announcer(
+            request.drill, request.target, request.names, self.journal, self.clients, self.clock
+        )
+        try:
+            announcer.announce(longest_s)
+        except Refused as why:
+            if self.fence.closed.is_set():
+                raise
+            self._say_no("announce", str(why))
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:

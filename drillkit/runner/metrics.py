@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from drillkit.clients.prometheus import Prometheus, open_prometheus
 from drillkit.clients.prometheus.alerts import selected
-from drillkit.clients.prometheus.promql import matchers_of
+from drillkit.clients.prometheus.promql import matchers_of, named_alert
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal
 from drillkit.judge.gates import GateAnswer, decide_ratio
@@ -73,6 +73,7 @@ class Metrics:
         self._slos = {name: slo for name, slo in slos.items() if not isinstance(slo.sli, Probed)}
         self._journal, self._clock, self._stopper = journal, clock, stopper
         self._alerts = Alerts(drill)
+        self._silenced = tuple(map(named_alert, drill.announce.silence))
         self._server: Prometheus | None = None
         self._why = ""
         self._offset_s = 0.0
@@ -214,7 +215,7 @@ class Metrics:
             return Holds.UNKNOWN, self._why or "there is no metrics server to ask"
         try:
             if guard.alerts is not None:
-                hits = selected(self._server.firing(), matchers_of(guard.alerts))
+                hits = selected(self._server.firing(self._silenced), matchers_of(guard.alerts))
                 return (
                     (Holds.VIOLATED, f"firing: {words(hits)}")
                     if hits
@@ -364,7 +365,7 @@ class Metrics:
         if not self._alerts.any or self._server is None:
             return
         try:
-            found = self._server.firing()
+            found = self._server.firing(self._silenced)
         except CallError as error:
             self._observe(Reading(ALERTS_SLI, "alerts", 0.0, None, None, str(error)))
             return

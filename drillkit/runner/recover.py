@@ -347,8 +347,8 @@ def _dirty(run: OpenRun, cleaned: Cleaned) -> Recovered:
 
 
 def without_place(target: Target) -> Target:
-    """The target with nothing in it that could be reached."""
-    return replace(target, kubernetes=None, aws=None, prometheus=None)
+    """The target without what ended with it: an Alertmanager and a Grafana are elsewhere."""
+    return replace(target, kubernetes=None, aws=None)
 
 
 def launched_and_gone(history: History) -> str:

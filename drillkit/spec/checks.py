@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.model.drill import (
     ROLES,
+    Announce,
     Bounds,
     Drill,
     Gameday,
     Gate,
     GateSet,
     Group,
+    Guards,
     Hold,
     Hypothesis,
     Probe,
@@ -33,6 +35,7 @@ from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_data, quoted
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
+from drillkit.spec.mentions import expected_alerts
 from drillkit.spec.secrecy import literal_secrets
 from drillkit.spec.served import check_served, unmeasured_by
 from drillkit.spec.sli_names import Complaint, SliNames
@@ -61,6 +64,7 @@ def check(drill: Drill, parsed: Written, mistakes: Mistakes) -> None:
         *check_served(drill, parsed),
         *_experiments(drill, parsed),
         *_notify(drill),
+        *_announced(drill),
         *literal_secrets(drill, made=parsed.source.tree is not None),
     ]
     for path, what in (*complaints, *names.complaints):
@@ -72,6 +76,28 @@ def _notify(drill: Drill) -> Iterator[Complaint]:
         from drillkit.spec.notify import complaints  # few drills have any
 
         yield from complaints(drill.notify)
+
+
+def _announced(drill: Drill) -> Iterator[Complaint]:
+    if not isinstance(drill.announce, Announce) or not drill.announce.silence:
+        return
+    from drillkit.clients.prometheus.promql import alert_named, named_alert
+
+    wanted = expected_alerts(drill) if isinstance(drill.guards, Guards) else ()
+    for i, text in enumerate(drill.announce.silence):
+        if isinstance(text, Unresolved):
+            continue
+        try:
+            name = alert_named(named_alert(text))
+        except ValueError as error:
+            yield ("announce", "silence", i), f"{error}, found {quoted(text)}"
+            continue
+        if name in wanted:
+            yield (
+                ("announce", "silence", i),
+                f"{quoted(name)} is expected to fire: whoever is to see it must not be kept "
+                "from it",
+            )
 
 
 def positive(value: Any, path: Trail) -> Iterator[Complaint]:

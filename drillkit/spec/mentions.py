@@ -28,15 +28,18 @@ def mentions_slos(drill: Drill) -> bool:
 def mentions_alerts(drill: Drill) -> bool:
     """Whether a drill, whose references may still be open, is about alerts of a metrics server."""
     guards = (*drill.guards.start, *drill.guards.abort)
-    if drill.guards.expected_alerts or any(guard.alerts is not None for guard in guards):
-        return True
+    return bool(expected_alerts(drill)) or any(guard.alerts is not None for guard in guards)
+
+
+def expected_alerts(drill: Drill) -> frozenset[str]:
+    """Names of alerts that a drill, whose references may still be open, wants to fire."""
     steps = (item for _, item in steps_in(drill) if isinstance(item, Step))
-    return any(
-        isinstance(step.objectives, Objectives)
-        and isinstance(step.objectives.detect, Detect)
-        and step.objectives.detect.alert is not None
+    detected = (
+        step.objectives.detect.alert
         for step in steps
+        if isinstance(step.objectives, Objectives) and isinstance(step.objectives.detect, Detect)
     )
+    return frozenset((*drill.guards.expected_alerts, *(name for name in detected if name)))
 
 
 def _hypotheses(drill: Drill) -> list[Hypothesis]:

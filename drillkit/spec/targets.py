@@ -184,6 +184,8 @@ def _addresses(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
         urls[(name, "prometheus", "url")] = target.prometheus.url
         if target.prometheus.alertmanager is not None:
             urls[(name, "prometheus", "alertmanager")] = target.prometheus.alertmanager
+    if target.grafana is not None:
+        urls[(name, "grafana", "url")] = target.grafana.url
     for path, url in urls.items():
         if re.match(r"[a-z]+://[^/]*@", url):
             yield path, "a password must not stand in a URL"
@@ -199,12 +201,14 @@ def _secrets(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
         (name, "databases", key): value for key, value in target.databases.items()
     }
     given[(name, "canary_key")] = target.canary_key
-    if target.prometheus is not None:
-        given[(name, "prometheus", "bearer")] = target.prometheus.bearer
-        given[(name, "prometheus", "basic")] = target.prometheus.basic
-        for key, value in target.prometheus.headers.items():
+    for section, server in (("prometheus", target.prometheus), ("grafana", target.grafana)):
+        if server is None:
+            continue
+        given[(name, section, "bearer")] = server.bearer
+        given[(name, section, "basic")] = server.basic
+        for key, value in server.headers.items():
             if is_secret_name(key) or KNOWN.text(value) != value:
-                given[(name, "prometheus", "headers", key)] = value
+                given[(name, section, "headers", key)] = value
     for path, reference in given.items():
         if reference is not None and not is_reference(reference):
             yield path, f"{EXPECTED}; secrets do not stand here"

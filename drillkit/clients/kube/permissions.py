@@ -46,6 +46,16 @@ def of_every_run(lock_namespace: str) -> tuple[Permission, ...]:
     )
 
 
+def of_announcing(lock_namespace: str) -> tuple[Permission, ...]:
+    """What posting an Event about the run's lock needs."""
+    why = "the Event that announces the drill"
+    return (
+        *needs("create", EVENTS, lock_namespace, reason=why),
+        # Whether an attempt that was not answered has landed.
+        *needs("get", EVENTS, lock_namespace, reason=why),
+    )
+
+
 def of_diagnosis(namespace: str) -> tuple[Permission, ...]:
     """What is looked at when something fails in a namespace. A run goes on without them."""
     why = "what the report shows when something fails"

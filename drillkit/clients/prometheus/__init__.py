@@ -19,6 +19,7 @@ from drillkit.clients.prometheus.alerts import (
     rules_of,
 )
 from drillkit.clients.prometheus.answers import QueryAnswer, answer_of, payload
+from drillkit.clients.prometheus.promql import Matcher
 from drillkit.clients.prometheus.wire import TOTAL_S, Wire, credentials
 from drillkit.clock import Clock
 from drillkit.model.drill import AwsTarget, PrometheusTarget
@@ -93,12 +94,17 @@ class Prometheus:
         found: list[Any] = data if isinstance(data, list) else []
         return tuple(found[:MAX_FOUND])
 
-    def firing(self) -> list[Firing]:
-        """Alerts that fire now, from the Alertmanager if the target has one. Raises CallError."""
+    def firing(self, silenced: Sequence[Sequence[Matcher]] = ()) -> list[Firing]:
+        """Alerts that fire now, from the Alertmanager if the target has one. Raises CallError.
+
+        `silenced`: matchers of alerts that count although somebody has silenced them; whoever
+        silences them for a while must not be blind for them.
+        """
         if self._alertmanager is not None:
-            query = {"active": "true", "silenced": "false", "inhibited": "false"}
+            wanted = "true" if silenced else "false"
+            query = {"active": "true", "silenced": wanted, "inhibited": "false"}
             content = self._alertmanager.get("/api/v2/alerts", query, "read alerts")
-            return from_alertmanager(content, self._alertmanager.where)
+            return from_alertmanager(content, self._alertmanager.where, silenced)
         alerts = self._wire.get("/api/v1/alerts", {}, "read alerts")
         rules = self._wire.get("/api/v1/rules", {"type": "alert"}, "read rules")
         return from_prometheus(alerts, rules, self.where)

@@ -102,9 +102,11 @@ def from_prometheus(alerts: bytes, rules: bytes, where: str) -> list[Firing]:
     return found
 
 
-def from_alertmanager(content: bytes, where: str) -> list[Firing]:
+def from_alertmanager(
+    content: bytes, where: str, silenced: Sequence[Sequence[Matcher]] = ()
+) -> list[Firing]:
     """Alerts of an Alertmanager's `/api/v2/alerts` that reach somebody: silenced and inhibited ones
-    do not.
+    do not, but for those that satisfy all matchers of one of `silenced`, silenced or not.
     """
     try:
         data = json.loads(content)
@@ -121,6 +123,7 @@ def from_alertmanager(content: bytes, where: str) -> list[Firing]:
             _firing(entry["labels"], entry["startsAt"], 0.0)
             for entry in data[:MAX_ALERTS]
             if entry["status"]["state"] == "active"
+            or any(matches_all(matchers, entry["labels"]) for matchers in silenced)
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise NotPrometheus(

@@ -83,6 +83,28 @@ def refusal(
     )
 
 
+def api_refusal(
+    status: int, content: bytes, retry_after: str | None, asked: str, where: str
+) -> CallError:
+    """`refusal` of an API beside Prometheus: an Alertmanager's, Grafana's."""
+    what = f"cannot {asked} at {where}: {status}: {_said(content)}"
+    if status in (401, 403):
+        return Denied(f"{what}; check token or password of the target, and what it may do")
+    if status == 404:
+        return Absent(what)
+    if status == 429:
+        error = Throttled(what)
+        error.retry_after_s = (
+            float(retry_after) if retry_after and retry_after.isdecimal() else None
+        )
+        return error
+    if status >= 500:
+        return Unavailable(what)
+    if 300 <= status < 400:
+        return Invalid(f"{what}; redirects are not followed: give the URL of the API itself")
+    return Invalid(what)
+
+
 def _is_prometheus(content: bytes) -> bool:
     return b'"errorType"' in content
 

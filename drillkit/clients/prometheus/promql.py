@@ -174,6 +174,23 @@ def matchers_of(text: str) -> tuple[Matcher, ...]:
     return found
 
 
+def named_alert(text: str) -> tuple[Matcher, ...]:
+    """Matchers of one alert: its name alone, or matchers with `alertname="..."` among them. Raises
+    ValueError for what names none.
+    """
+    if re.fullmatch(r"[^\s={}\"'!~,]+", text):
+        return (Matcher("alertname", "=", text),)
+    found = matchers_of(text)
+    if not any(each.label == "alertname" and each.op == "=" and each.value for each in found):
+        raise ValueError('expected the name of an alert, or matchers with `alertname="..."`')
+    return found
+
+
+def alert_named(matchers: Sequence[Matcher]) -> str:
+    """The name in the matchers of `named_alert`."""
+    return next(each.value for each in matchers if each.label == "alertname" and each.op == "=")
+
+
 @dataclass(frozen=True, slots=True)
 class QueryShape:
     """What a windowed query is made of."""

@@ -1,28 +1,32 @@
-"""The door to a metrics server: one bounded request, one answer, no retries, no redirects.
+"""The door to a metrics server and its neighbours: one bounded request, one answer, no retries, no
+redirects.
 
 Credentials are resolved when the client is opened; their values never enter a message.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
 from drillkit.clients.proxies import proxies_for, via
-from drillkit.model.drill import AwsTarget, PrometheusTarget
-from drillkit.model.errors import Denied, Unanswered, UsageError
+from drillkit.model.drill import AwsTarget, PrometheusTarget, WebTarget
+from drillkit.model.errors import CallError, Denied, Unanswered, UsageError
 from drillkit.secrets import KNOWN, one_line, resolve_all
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
 
+Refuses: TypeAlias = Callable[[int, bytes, str | None, str, str], CallError]
+"""`errors.refusal`, or another one for another API."""
 CONNECT_S = 3.0
 TOTAL_S = 15.0
 MAX_BYTES = 64 * 1024 * 1024
@@ -41,9 +45,9 @@ class Credentials:
         return f"Credentials({', '.join(self.headers)})"
 
 
-def credentials(target: PrometheusTarget) -> Credentials:
-    """Resolve a target's references. Raises UsageError naming the field and what is missing, never
-    a value.
+def credentials(target: WebTarget, section: str = "prometheus") -> Credentials:
+    """Resolve the references of a target's `section`. Raises UsageError naming the field and what
+    is missing, never a value.
     """
     wanted = {f"headers.{name}": value for name, value in target.headers.items()}
     if target.bearer is not None:
@@ -51,26 +55,26 @@ def credentials(target: PrometheusTarget) -> Credentials:
     if target.basic is not None:
         wanted["basic"] = target.basic
     if target.bearer is not None and target.basic is not None:
-        raise UsageError("prometheus: expected one of `bearer` and `basic`, found both")
-    found = resolve_all(wanted, "prometheus.")
+        raise UsageError(f"{section}: expected one of `bearer` and `basic`, found both")
+    found = resolve_all(wanted, f"{section}.")
     headers: dict[str, str] = {}
     for name, value in found.items():
-        one_line(value, f"prometheus.{name}")
+        one_line(value, f"{section}.{name}")
         if name == "bearer":
             headers["Authorization"] = f"Bearer {value}"
         elif name == "basic":
-            headers["Authorization"] = f"Basic {_basic(value)}"
+            headers["Authorization"] = f"Basic {_basic(value, section)}"
         else:
             headers[name.removeprefix("headers.")] = value
     return Credentials(headers)
 
 
-def _basic(value: str) -> str:
+def _basic(value: str, section: str) -> str:
     import base64
 
     if ":" not in value:
         raise UsageError(
-            "prometheus.basic: expected `user:password` behind the reference, found no colon"
+            f"{section}.basic: expected `user:password` behind the reference, found no colon"
         )
     return base64.b64encode(value.encode()).decode()
 
@@ -81,30 +85,32 @@ class Wire:
     def __init__(
         self,
         url: str,
-        target: PrometheusTarget,
+        target: WebTarget,
         known: Credentials,
         total_s: float = TOTAL_S,
         before: Callable[[], None] = lambda: None,
         aws: AwsTarget | None = None,
+        *,
+        refuses: Refuses = refusal,
     ) -> None:
         """`total_s`: seconds that a request may take from the connection to the last byte.
         `before` is called before each; what it raises ends the asking. `aws`: whose profile signs.
+        `refuses` says what an answer means that is no success.
         """
         if not re.match(r"https?://[^/]", url):
             raise UsageError(
-                "prometheus: expected a URL such as https://prometheus.example.com, "
-                f"found {url[:60]!r}"
+                f"expected a URL such as https://prometheus.example.com, found {url[:60]!r}"
             )
         parts = urlsplit(url)
         if "@" in parts.netloc:
-            raise UsageError(
-                "prometheus: a password must not stand in a URL; use `basic: env:NAME`"
-            )
+            raise UsageError("a password must not stand in a URL; use `basic: env:NAME`")
         self.where = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
         self.total_s = total_s
         self._target, self._known, self._before = target, known, before
+        self._refuses = refuses
         self._local = threading.local()
-        self._sign = _signer(target.sigv4_region, aws) if target.sigv4_region else None
+        region = target.sigv4_region if isinstance(target, PrometheusTarget) else None
+        self._sign = _signer(region, aws) if region else None
 
     def post(self, path: str, form: Mapping[str, Any], asked: str) -> bytes:
         """POST a form, as the query API takes it. Raises CallError."""
@@ -118,6 +124,12 @@ class Wire:
         return self._send(
             "GET", self.where + path + (f"?{encoded}" if encoded else ""), "", {}, asked
         )
+
+    def _change(self, method: str, path: str, data: Any, asked: str) -> bytes:
+        """Send JSON that changes something; whoever does has planned it. Raises CallError."""
+        body = json.dumps(data) if data is not None else ""
+        headers = {"Content-Type": "application/json"} if body else {}
+        return self._send(method, self.where + path, body, headers, asked)
 
     def _send(self, method: str, url: str, body: str, headers: dict[str, str], asked: str) -> bytes:
         from requests import Request
@@ -145,7 +157,8 @@ class Wire:
             raise transport_error(error, self.where + via(url), self.total_s) from None
         if status != 200:
             cleaned = KNOWN.foreign(content[:SAID_READ].decode(errors="replace"))
-            raise refusal(status, cleaned.encode(), wish, asked, self.where + via(url))
+            where = self.where + via(url)
+            raise self._refuses(status, cleaned.encode(), wish, asked, where)
         return content
 
     def _content(self, response: Response, ends: float, asked: str) -> bytes:

@@ -1,0 +1,93 @@
+"""What those who look after a target see of a run before its first effect: an Event on the lock,
+a region in Grafana, and alerts that page nobody.
+
+Each is an effect with its undo on disk. What is only news keeps nobody from a drill when it cannot
+be told; an alert that is to page nobody and would does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drillkit.clients import Clients
+from drillkit.clients.kube.irreversible import PostEvent
+from drillkit.clients.kube.lease import LOCK
+from drillkit.clients.kube.resources import LEASES
+from drillkit.clock import Clock, utc
+from drillkit.journal.book import Book
+from drillkit.model.drill import Drill, Target
+from drillkit.model.errors import CallError, Refused, TargetError, UsageError
+from drillkit.model.records import Progress
+from drillkit.runner.telling import how_to_stop
+from drillkit.steps.base import RunNames
+
+REASON = "DrillStarts"
+"""Of the Event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """Tells of one run."""
+
+    drill: Drill
+    target: Target
+    names: RunNames
+    book: Book
+    clients: Clients
+    clock: Clock
+
+    def announce(self, longest_s: float) -> None:
+        """Say all that the drill wants to be said. `longest_s`: how long it may take, with its
+        clean-up. Raises Refused when an alert cannot be silenced, or the run was stopped.
+        """
+        asked, ends = self.drill.announce, self.clock.now() + longest_s
+        for alert in asked.silence:
+            self._silence(alert, ends)
+        if asked.event:
+            with self._news("the Kubernetes Event"):
+                self._event(ends)
+        if asked.grafana:
+            with self._news("the annotation in Grafana"):
+                self._region(ends)
+
+    @contextlib.contextmanager
+    def _news(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (CallError, TargetError, UsageError) as why:
+            self.book.append(Progress(f"warning: {what} was not made: {why}"), durable=False)
+
+    def _text(self, ends: float) -> str:
+        owner = f" of {self.drill.owner}" if self.drill.owner else ""
+        return (
+            f"Drill {self.names.drill}{owner} begins on {self.target.name} (run {self.names.id}); "
+            f"it is over, with its clean-up, by {utc(ends):%Y-%m-%d %H:%M} UTC. "
+            f"{how_to_stop(self.names.id, self.target)}"
+        )
+
+    def _silence(self, alert: str, ends: float) -> None:
+        from drillkit.clients.alertmanager import ExpireSilence
+
+        plan = self.book.plan(ExpireSilence(alert, self.names.id, ends))
+        try:
+            self.clients.alertmanager.silence(plan, comment=self._text(ends))
+        except (CallError, UsageError) as why:
+            raise Refused(
+                f"{plan.undo.resource} cannot be silenced, so it might page: {why}"
+            ) from why
+
+    def _event(self, ends: float) -> None:
+        assert self.target.kubernetes is not None
+        namespace = self.target.kubernetes.namespace
+        lock = self.clients.kube.get(LEASES, LOCK, namespace)
+        plan = self.book.plan(PostEvent(f"{LOCK}.{self.names.id}", namespace, self.names.id))
+        self.clients.kube.create_event(plan, reason=REASON, message=self._text(ends), about=lock)
+
+    def _region(self, ends: float) -> None:
+        from drillkit.clients.grafana import CloseRegion
+
+        plan = self.book.plan(CloseRegion(self.names.id, ends))
+        tags = (self.names.drill, self.target.name)
+        self.clients.grafana.open_region(plan, text=self._text(ends), tags=tags)

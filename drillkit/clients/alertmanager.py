@@ -190,9 +190,7 @@ def _parsed(content: bytes, where: str, shape: type) -> Any:
     except ValueError:
         found = None
     if not isinstance(found, shape):
-        raise NotPrometheus(
-            f"{where}: expected the API of an Alertmanager (v2), found no such JSON"
-        )
+        raise NotPrometheus(f"{where}: expected an Alertmanager (API v2), found no such JSON")
     return found
 
 

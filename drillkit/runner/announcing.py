@@ -74,9 +74,8 @@ class Announcer:
         try:
             self.clients.alertmanager.silence(plan, comment=self._text(ends))
         except (CallError, UsageError) as why:
-            raise Refused(
-                f"{plan.undo.resource} cannot be silenced, so it might page: {why}"
-            ) from why
+            what = f"alert `{alert}` cannot be silenced, so it might page somebody: {why}"
+            raise Refused(what) from why
 
     def _event(self, ends: float) -> None:
         assert self.target.kubernetes is not None

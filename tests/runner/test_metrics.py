@@ -88,7 +88,7 @@ class Server:
     def clock_offset_s(self) -> float:
         return float(self._answer(lambda: 0.0))
 
-    def firing(self) -> list[Firing]:
+    def firing(self, silenced: Any = ()) -> list[Firing]:
         return list(self._answer(lambda: self.alerts))
 
     def series(self, selectors: Any, start: float, end: float) -> tuple[Mapping[str, str], ...]:

@@ -26,7 +26,7 @@ class System:
 
     kind: SystemKind
     name: str
-    """`microservices-dev-db`; '' for services, which probes and SLOs name."""
+    """`microservices-dev-db`, `namespace shop`; '' for services, which probes and SLOs name."""
 
 
 def system_of(uses: str, step: Step | None) -> System:
@@ -35,6 +35,10 @@ def system_of(uses: str, step: Step | None) -> System:
     if kind == "service":
         return System(kind, "")
     arguments = step.with_ if step else {}
+    namespaces = arguments.get("namespaces")
+    if kind == "cluster" and isinstance(namespaces, Mapping) and namespaces:
+        several = "namespace" if len(namespaces) == 1 else "namespaces"
+        return System(kind, f"{several} {', '.join(map(str, namespaces))}")
     return System(kind, next((str(arguments[key]) for key in _NAMES if arguments.get(key)), ""))
 
 

@@ -14,6 +14,7 @@ from drillkit.model.subjects import (
     FaultInEffect,
     GateOf,
     GuardOf,
+    ObjectiveName,
     ObjectiveOf,
     StepEnd,
     StepLack,
@@ -34,6 +35,28 @@ _BOUNDS: dict[BoundName, str] = {
     "p99": _LATENCY,
 }
 """Where a weakness may lie that was shown."""
+_OBJECTIVES: dict[ObjectiveName, str] = {
+    "rto": "compare its parts, under Steps: the longest is where time is to be won",
+    "rpo": "take backups more often, or ship them sooner; the recovery points tell which is the "
+    "newest",
+    "recovery": _RECOVERY,
+    "detect": "look at the alert's rule, how long it waits, and whom it calls",
+    "acknowledge": "look at who was called, how, and who stands in for them",
+    "mitigate": "go through the runbook: which step of it took longest, and what was missing",
+}
+"""Where time is to be won that was lost."""
+_UNMEASURED: dict[ObjectiveName, str] = {
+    "rto": "see which check did not pass or could not be read: the last of them ends the RTO",
+    "rpo": "declare a check that reads how new the restored data is: `canary:` or `newest:`",
+    "recovery": "see what kept it from being measured, then run the drill again",
+    "detect": "say it while the drill runs (`drillkit say mark detected`), or name the alert under "
+    "`detect:`",
+    "acknowledge": "say it while the drill runs: `drillkit say mark acknowledged`",
+    "mitigate": "say it while the drill runs: `drillkit say mark mitigated`",
+}
+"""How a time gets measured that was not."""
+_CHECK = "read the same by hand: is the system wrong, or what was expected of it?"
+_AGAIN = "see what kept it from being measured, then run the drill again"
 _WHOLE = {
     "journal": "judge it with the version of drillkit that wrote it",
     "opening": "judge it with the version of drillkit that wrote it",
@@ -61,7 +84,7 @@ RUNNERS_GUARDS = frozenset(_RUNNER)
 _SLO_UNREAD = re.compile(r"SLO ([^\s:]+): ")
 _NO_EVENTS = re.compile(r"\bno (?:events?|data|requests)\b", re.IGNORECASE)
 _LACKS = {
-    "checks": "",
+    "checks": _AGAIN,
     "restored-data": "declare a check that reads restored data, such as `sql:` or `canary:`",
     "felt": "probe what the fault lies in the way of, or inject so much that a probe can tell",
 }
@@ -90,14 +113,24 @@ def advice(judged: Judged) -> str:
             return _of_guard(about, judged.observed)
         case GateOf():
             return _of_gate(about, judged)
-        case BoundOf(bound=bound):
-            return _BOUNDS[bound] if violated else ""
-        case ObjectiveOf(objective="recovery"):
-            return _RECOVERY if violated else ""
-        case ObjectiveOf() | CheckOf() | ComparisonOf() | StepEnd():
-            return ""
+        case BoundOf() | ObjectiveOf() | CheckOf():
+            return _of_measured(about, violated=violated)
+        case ComparisonOf():
+            return 'see under "What else was observed" what differs, and which of it is meant'
+        case StepEnd():
+            return "see under Steps why it ended like this, and what is attached"
         case other:
             assert_never(other)
+
+
+def _of_measured(about: BoundOf | ObjectiveOf | CheckOf, *, violated: bool) -> str:
+    match about:
+        case BoundOf(bound=bound):
+            return _BOUNDS[bound] if violated else _AGAIN
+        case ObjectiveOf(objective=objective):
+            return (_OBJECTIVES if violated else _UNMEASURED)[objective]
+        case CheckOf():
+            return _CHECK if violated else _AGAIN
 
 
 def _of_guard(guard: GuardOf, why: str) -> str:
@@ -127,4 +160,4 @@ def _of_gate(gate: GateOf, judged: Judged) -> str:
             f"see why `{gate.sli}` is not in its steady state; `drillkit run` asks again from "
             "the start"
         )
-    return ""
+    return _AGAIN

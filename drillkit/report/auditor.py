@@ -4,7 +4,7 @@ said to be missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,9 +44,14 @@ class Answer:
         return not self.said and self.missing in (NOT_STATED, NOT_RECORDED)
 
 
-def answers(run: RunRead, verdict: Verdict) -> tuple[Answer, ...]:
-    """All of them, in the order of a test's life."""
+def answers(
+    run: RunRead, verdict: Verdict, joined: Mapping[str, str] | None = None
+) -> tuple[Answer, ...]:
+    """All of them, in the order of a test's life. `joined`: who took part, with their role, as the
+    run has seen it; the drill may name others.
+    """
     said = audit_of(run)
+    people = {**said.participants, **(joined or {})}
     restores = [step for step in _declared(run.drill) if restored_system(step)]
     return (
         Answer("Scope", tuple(said.scope.in_)),
@@ -56,8 +61,8 @@ def answers(run: RunRead, verdict: Verdict) -> tuple[Answer, ...]:
         Answer("References", tuple(f"{what}: {where}" for what, where in said.references.items())),
         Answer("Objectives", tuple(_objectives(run.drill)), "none is declared"),
         Answer("Objectives set by", _one(said.objectives_from)),
-        Answer("Approved before by", _one(said.approved)),
-        Answer("Participants", tuple(f"{who}: {role}" for who, role in said.participants.items())),
+        Answer("Approved before by", (*_one(said.approved), *_approvals(run))),
+        Answer("Participants", tuple(f"{who}: {role}" for who, role in people.items())),
         Answer("Told before", tuple(said.informed)),
         Answer("Changed and undone", _one(made_and_gone(verdict.undos)), "nothing was changed"),
         Answer("Backups restored", tuple(_backups(run)), NOTHING_RESTORED),
@@ -107,6 +112,15 @@ def _declared(drill: Drill | None) -> Iterator[Step]:
             yield from entry.parallel
         else:
             yield entry
+
+
+def _approvals(run: RunRead) -> Iterator[str]:
+    """Who signed the plan that was run, and which plan that was."""
+    digests = run.opened.digests
+    for name in digests:
+        if name.startswith("approval by "):
+            who = name.removeprefix("approval by ")
+            yield f"{who}, who signed the plan with SHA-256 {digests.get('plan', '-')}"
 
 
 def _boundary(run: RunRead) -> Iterator[str]:

@@ -201,19 +201,21 @@ def _box(axis: Axis, span: Span, y: float) -> str:
 
 
 def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float]:
-    """Marks with their words, in as many of three rows as they need; and where the next thing
-    may stand.
+    """Marks with their words, in as many of three rows as they need, those that have no room
+    for words below them; and where the next thing may stand.
     """
     if not events:
         return "", y
     rows: list[float] = []
+    wordless = False
     parts = [_text(LEFT - 10, y + 11, "label", "events", "end")]
     for event in events:
         x, width = axis.x(event.at_s), EM * len(event.text) + 16
         right = x + width < WIDTH
         begin = x if right else x - width
         row = next((i for i, until in enumerate(rows) if until < begin), len(rows))
-        top = y + 14 * min(row, 2)
+        wordless = wordless or row > 2
+        top = y + 14 * min(row, 3)  # below the words: a mark on them would make them unreadable
         mark = (
             f'<path class="{"mark cuts" if event.cuts else "mark"}" d="M{x - 4:.1f} '
             f'{top + 2:.1f}h8l-4 8z"/>'
@@ -231,7 +233,7 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
                 )
             )
         parts.append(_titled(f"{event.text} at {event.at_s:.2f} s", *shapes))
-    return "".join(parts), y + 14 * min(len(rows), 3) + 4
+    return "".join(parts), y + 14 * (len(rows) + wordless) + 4
 
 
 def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> str:

@@ -128,6 +128,7 @@ def tell(history: History, verdict: Verdict) -> Story:
     length_s = max(run.end - first.mono, 1.0) if math.isfinite(run.end - first.mono) else 1.0
     evidence = [("", seen) for seen in run.evidence]
     evidence += [(step.name, seen) for step in run.steps.values() for seen in step.evidence]
+    people = people_of(history)
     zone, end_at = _zone(run), first.at + run.end - first.mono
     return Story(
         facts=_facts(run.opened),
@@ -138,7 +139,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         began_there=_there(first.at, zone),
         ended_there=_there(end_at, zone),
         length_s=length_s,
-        people=people_of(history),
+        people=people,
         begin=first.mono,
         begin_at=first.at,
         records=len(history),
@@ -147,7 +148,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         lanes=_lanes(run, verdict, first.mono),
         events=_events(run, verdict, first.mono),
         board=scoreboard(history, run, verdict),
-        audit=(*answers(run, verdict), supported(history, verdict)),
+        audit=(*answers(run, verdict, people.participants), supported(history, verdict)),
         moments=moments(history, run, verdict, zone),
         series=series_of(history, run, verdict, first.mono, length_s),
         evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),

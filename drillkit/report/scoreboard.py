@@ -312,7 +312,7 @@ def made_and_gone(effects: Sequence[UndoState]) -> str:
         if count := sum(e.outcome == outcome for e in made):
             said.append(f"{count} {words}")
     if passing:
-        said.append(f"{len(passing)} that nothing takes back")
+        said.append(f"{len(passing)} not reversible")
     never = len(effects) - len(made) - len(passing)
     if never and not said:
         said.append(f"{never} planned, none happened")

@@ -34,6 +34,8 @@ from drillkit.model.records import (
     EffectConfirmed,
     EffectEntry,
     EffectIrreversible,
+    ExpectationAnswered,
+    ExpectationStated,
     GateDecided,
     GuardDecided,
     History,
@@ -162,8 +164,8 @@ def _from_records(history: History) -> Iterator[tuple[_Said, float]]:
 
 
 def _said(record: Record, resources: dict[int, str]) -> _Said | None:
-    """What one record tells; `resources`: what the effects before it are about, by their
-    number, which this adds to.
+    """What one record tells; `resources`: what the effects and expectations before it are about,
+    by their number, which this adds to.
     """
     entry = record.entry
     if isinstance(entry, Evidence):
@@ -179,11 +181,22 @@ def _said(record: Record, resources: dict[int, str]) -> _Said | None:
             resources[record.n] = entry.resource
         return _of_effect(entry, _whose(record), resources)
     if isinstance(entry, PeopleEntry):
-        said = people_words(entry, record.step)
+        if isinstance(entry, ExpectationStated):
+            resources[record.n] = entry.text
+        said = _answered(entry, resources) or people_words(entry, record.step)
         return _Said(said, tone="step") if said else None
     if isinstance(entry, UnknownRecord | StrangeRecord):
         return None  # the judge has listed it
     assert_never(entry)
+
+
+def _answered(entry: PeopleEntry, stated: Mapping[int, str]) -> str:
+    """Which expectation came true, or did not; '' for everything else."""
+    if not isinstance(entry, ExpectationAnswered) or entry.of not in stated:
+        return ""
+    why = f": {entry.why}" if entry.why else ""
+    came = "came true" if entry.came else "did not come true"
+    return f"{entry.by}: “{stated[entry.of]}” {came}{why}"
 
 
 def _of_run(entry: RunEntry) -> _Said | None:

@@ -202,7 +202,8 @@ def test_a_name_with_a_slash_gets_nobody_elses_advice_nor_title(name: str) -> No
     tape = pod_delete(of, bad=[]).see(25, Check(name, "step", 1, "==", 2), step="kill")
     verdict = judge(tape.history())
     (finding,) = [f for f in verdict.findings if isinstance(f.about, CheckOf)]
-    assert (finding.about, finding.advice) == (CheckOf("kill", name), "")
+    assert finding.about == CheckOf("kill", name)
+    assert finding.advice.startswith("read the same by hand")
     assert title(finding.about) == f"kill: {name}"
     assert f"{name}: 2 (expected 1)" in verdict.headline
 

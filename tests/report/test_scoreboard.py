@@ -48,7 +48,7 @@ def test_a_service_stands_with_what_users_lost_against_its_bounds() -> None:
     (recovered,) = rows["service web"].rto
     assert (recovered.step, recovered.value, recovered.objective) == ("kill", "3.1 s", "2 min")
     assert "workload whole in 3 s" in recovered.how
-    assert rows["service web"].undone == "1 made, 1 gone, 9 that nothing takes back"
+    assert rows["service web"].undone == "1 made, 1 gone, 9 not reversible"
 
 
 def test_what_has_no_bound_is_observed_and_not_judged() -> None:

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from drillkit.secrets import KNOWN, environment
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# How long an example takes says how busy the machine is, and nothing about the law it tests.
+settings.register_profile("drillkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("drillkit")
 
 
 @dataclass(frozen=True)

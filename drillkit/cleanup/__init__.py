@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from drillkit.cleanup.application import Application, BrokenUndo
 from drillkit.cleanup.opens import OpenUndo, UnknownUndo, open_undos
 from drillkit.cleanup.run import clean
 from drillkit.cleanup.work import Cleaned, CleanupBook, Failed, Haste, Settled
 
 __all__ = [
+    "Application",
+    "BrokenUndo",
     "Cleaned",
     "CleanupBook",
     "Failed",

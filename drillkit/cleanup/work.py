@@ -1,25 +1,22 @@
-"""One undo, applied until it has ended, is refused for good, or its time is over."""
+"""A clean-up in progress: what has become of each undo, and who is told of it."""
 
 from __future__ import annotations
 
 import re
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from drillkit.cleanup.application import Application
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
-from drillkit.clients.retry import LASTING
-from drillkit.clients.undo import AskPeople, UndoAction, UndoContext
+from drillkit.clients.undo import AskPeople, UndoContext
 from drillkit.clock import Clock, Deadline
 from drillkit.model.effects import Undone
 from drillkit.model.errors import (
-    CallError,
     DrillError,
     JournalLost,
-    TargetError,
     Unanswered,
     Unavailable,
     Unreachable,
@@ -27,9 +24,6 @@ from drillkit.model.errors import (
 )
 from drillkit.model.records import Entry, Progress, UndoEnded, UndoFailed
 
-LASTING_ATTEMPTS = 3
-"""Even what time alone does not heal is asked so often: a permission may just be on its way."""
-PAUSE_CAP_S = 10.0
 DEAD = (Unreachable, Unanswered, Unavailable)
 """What a target says that is not there any more."""
 TOLD_AT = frozenset({1, 5, 20, 50, 100, 200, 500, 1000})
@@ -139,36 +133,21 @@ class Work:
     def settle(self, undo: OpenUndo, skip: threading.Event | None) -> None:
         """Apply one undo until it has ended, its time is over, or somebody skips the rest."""
         started = self._clock.mono()
-        tries = _Tries()
+        application: Application | None = None
         self._is(undo, "at work")
         try:
-            undone = self._insist(undo, tries, skip)
+            application = self._application(undo, skip)
+            undone = application.insist()
         except Skipped:
             self.skipped(undo)
         except DrillError as why:
-            self.failed(undo, str(why), tries.n, refused=isinstance(why, WrongTarget))
-        except Exception as bug:
-            # The last resort: a bug in one undo must not keep the others from users who suffer. It
-            # is told as one.
-            where = traceback.format_exc(limit=-3)
-            self.failed(
-                undo,
-                f"a bug in the undo `{undo.kind}`: {type(bug).__name__}: {bug}\n{where}",
-                tries.n,
-            )
+            attempts = application.attempts if application else 0
+            self.failed(undo, str(why), attempts, refused=isinstance(why, WrongTarget))
         else:
-            self._end(undo, undone, tries.n, self._clock.mono() - started)
+            self._end(undo, undone, application.attempts, self._clock.mono() - started)
 
-    def _insist(self, undo: OpenUndo, tries: _Tries, skip: threading.Event | None) -> Undone:
-        from tenacity import (
-            RetryCallState,
-            Retrying,
-            retry_if_exception_type,
-            wait_exponential,
-            wait_random,
-        )
-
-        act: UndoAction = undo.load()
+    def _application(self, undo: OpenUndo, skip: threading.Event | None) -> Application:
+        """Raises UnknownUndo."""
         clock = self._clock if skip is None else _Hurried(self._clock, skip)
         context = UndoContext(
             clock,
@@ -179,40 +158,24 @@ class Work:
             people=self._people,
             observe=lambda evidence: self._write(evidence, undo.step),
         )
+        reasons = _Reasons()
 
-        def stop(state: RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            return self._final(error, state.attempt_number)
-
-        def again(state: RetryCallState) -> None:
+        def again(why: str) -> None:
             self._is(undo, "retrying")
-            why = str(state.outcome.exception() if state.outcome else "")
-            if (count := tries.because(why)) in TOLD_AT:
+            if (count := reasons.because(why)) in TOLD_AT:
                 times = f" ({count} times so far)" if count > 1 else ""
                 text = f"{undo.resource}: trying again{times}: {why}"
                 self._tell(text)
                 self._write(Progress(text), undo.step, durable=False)
 
-        def once() -> Undone:
-            tries.n += 1
-            return act.apply(self._clients, context)
-
-        return Retrying(
-            retry=retry_if_exception_type((CallError, TargetError)),
-            wait=wait_exponential(multiplier=0.5, max=PAUSE_CAP_S) + wait_random(0, 0.5),
-            stop=stop,
-            before_sleep=again,
-            reraise=True,
-            sleep=lambda s: self._pause(clock, min(s, self.deadline.left())),
-        )(once)
-
-    def _final(self, error: BaseException | None, attempts: int) -> bool:
-        """Whether an undo that failed is not tried again."""
-        if isinstance(error, WrongTarget) or self.deadline.over:
-            return True
-        if isinstance(error, LASTING):
-            return attempts >= LASTING_ATTEMPTS
-        return self.haste.shorten.is_set() and isinstance(error, DEAD)
+        return Application(
+            undo.load(),
+            self._clients,
+            context,
+            hopeless=lambda why: self.haste.shorten.is_set() and isinstance(why, DEAD),
+            again=again,
+            pause=lambda seconds: self._pause(clock, seconds),
+        )
 
     def _pause(self, clock: Clock, seconds: float) -> None:
         """Between two attempts."""
@@ -280,11 +243,10 @@ class Work:
             )
 
 
-class _Tries:
-    """The attempts of one undo, and why they failed."""
+class _Reasons:
+    """Why the attempts of one undo failed."""
 
     def __init__(self) -> None:
-        self.n = 0
         self._reasons: dict[str, int] = {}
 
     def because(self, why: str) -> int:

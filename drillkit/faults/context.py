@@ -255,11 +255,12 @@ def _looked(look: Callable[[], tuple[bool, str]]) -> tuple[bool | None, str]:
 
 
 def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float) -> str:
-    """Undo a fault because its time is over, and write that down. Where it fails, the undo stays
-    open for clean-up.
+    """Undo a fault because its time is over, and write that down. What passes is tried again for
+    `limit_s` seconds or until the run is stopped; where it fails, the undo stays open for clean-up.
 
-    What was seen at the end. Raises CallError, DeadlineOver.
+    What was seen at the end. Raises CallError, DeadlineOver, BrokenUndo.
     """
+    from drillkit.cleanup import Application
     from drillkit.clock import Deadline
 
     began = session.clock.mono()
@@ -268,9 +269,18 @@ def end_now(session: WorkerSession, planned: Planned[UndoAction], limit_s: float
     context = UndoContext(
         session.clock, deadline, began, confirmed=known is not None, identity=known or {}
     )
-    undone = planned.undo.apply(session.clients, context)
+    stopped = session.fence.closed
+    application = Application(
+        planned.undo,
+        session.clients,
+        context,
+        hopeless=lambda why: stopped.is_set(),
+        pause=lambda seconds: session.clock.sleep(seconds, stopped),
+    )
+    undone = application.insist()
     took_s = round(session.clock.mono() - began, 3)
-    session.book.append(UndoEnded(planned.n, undone.outcome, undone.detail, took_s=took_s))
+    ended = UndoEnded(planned.n, undone.outcome, undone.detail, application.attempts, took_s)
+    session.book.append(ended)
     return undone.detail
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from drillkit.cleanup import Application
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, Sweepable, UndoContext
 from drillkit.clock import Clock, Deadline
@@ -105,6 +106,6 @@ def _held_back(each: Leftover, done: Iterable[Swept]) -> Swept | None:
 def _swept(each: Leftover, clients: Clients, clock: Clock, deadline: Deadline) -> Swept:
     context = UndoContext(clock, deadline, clock.mono(), confirmed=True, identity={"uid": each.uid})
     try:
-        return Swept(each, each.undo.apply(clients, context))
+        return Swept(each, Application(each.undo, clients, context).insist())
     except DrillError as error:
         return Swept(each, None, str(error))

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from drillkit.cleanup import Haste, clean, open_undos
+from drillkit.cleanup import Haste, application, clean, open_undos
 from drillkit.cleanup import run as cleaning
-from drillkit.cleanup import work as trying
 from drillkit.clients import Clients, kube
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver, Fence, SystemClock
@@ -294,7 +293,7 @@ def test_missing_permissions_are_not_asked_for_until_the_limit(behave) -> None:
     behave(apply)
     started = time.monotonic()
     result = cleaned(plans((Relief, "forbidden")), Pages(), limit_s=60)
-    assert len(calls) == trying.LASTING_ATTEMPTS
+    assert len(calls) == application.LASTING_ATTEMPTS
     assert time.monotonic() - started < 5
     assert result.failed[0].why == "may not"
 
@@ -485,7 +484,7 @@ def test_a_program_that_says_no_is_tried_a_few_times_and_holds_up_nobody(behave)
     began = time.monotonic()
     result = cleaned(plans((Program, "terraform"), (Program, "kubectl")), pages, 3600)
     assert time.monotonic() - began < 10
-    assert calls == ["kubectl"] * trying.LASTING_ATTEMPTS + ["terraform"]
+    assert calls == ["kubectl"] * application.LASTING_ATTEMPTS + ["terraform"]
     assert [f.undo.resource for f in result.failed] == ["kubectl"]
     assert pages.ended() == {1: "undone"}
 
@@ -521,7 +520,7 @@ def test_a_reason_to_try_again_is_told_once_and_then_with_a_count(
     behave(apply)
     pages = Pages()
     told: list[str] = []
-    monkeypatch.setattr(trying, "PAUSE_CAP_S", 0.01)
+    monkeypatch.setattr(application, "PAUSE_CAP_S", 0.01)
     cleaned(plans((Removal, "db")), pages, 60, on_progress=told.append)
     again = [text for text in told if "trying again" in text]
     assert again == [

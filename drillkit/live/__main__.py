@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.live.access import Access
-from drillkit.live.server import Page, listening, tls_context
+from drillkit.live.entrance import listening, tls_context
+from drillkit.live.server import Page
 
 LINGER_S = 5.0
 """So long a page tells that its runner is gone."""
@@ -31,24 +32,25 @@ async def _serve(terms: dict[str, Any]) -> None:
     host, cert, key = terms["host"], terms["cert"], terms["key"]
     tls = tls_context(Path(cert), Path(key) if key else None) if cert else None
     page = Page(lambda port: Access.of(terms["tokens"], host, port, tls=tls is not None))
-    async with listening(page, host, terms["port"], tls) as port:
+    audience = page.audience
+    async with listening(page.entrance, page.app(), host, terms["port"], tls) as port:
         print(json.dumps({"port": port}), flush=True)
-        watching = asyncio.create_task(page.watch())
+        watching = asyncio.create_task(audience.watch())
         followed = False
         async for message in _messages():
             if "follow" in message:
                 page.follow(Path(message["follow"]))
                 followed = True
-            page.catch_up()
-            page.say(**message.get("say", {}))
-        page.catch_up()
+            audience.catch_up()
+            audience.say(**message.get("say", {}))
+        audience.catch_up()
         if followed and not page.run_ended:
-            page.say(gone=True)
+            audience.say(gone=True)
             await asyncio.sleep(LINGER_S)
         watching.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
-                await page.close()
+                await audience.close()
 
 
 async def _messages() -> Any:

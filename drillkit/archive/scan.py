@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +35,21 @@ class Archive:
         return Archive(runs, self.unread)
 
 
-def scan(reports: Path, progress: Callable[[int], None] = lambda count: None) -> Archive:
-    """Read all runs of a folder. A journal that was read before and has not changed is not judged
-    again; `progress` is told how many were.
+def scan(
+    reports: Path,
+    progress: Callable[[int], None] = lambda count: None,
+    without: Container[str] = (),
+) -> Archive:
+    """Read all runs of a folder but those `without`, named DRILL/RUN. A journal that was read
+    before and has not changed is not judged again; `progress` is told how many were.
     """
     known = cache.load(reports)
     kept: list[tuple[str, cache.Stamp, RunSummary | None]] = []
     unread: list[str] = []
     judged = 0
-    for name, journal in _journals(reports):
+    for name, journal in journals(reports):
+        if name in without:
+            continue
         try:
             stamp = cache.stamp_of(journal)
             before = known.get(name)
@@ -65,8 +71,8 @@ def scan(reports: Path, progress: Callable[[int], None] = lambda count: None) ->
     return Archive(tuple(runs), tuple(unread))
 
 
-def _journals(reports: Path) -> Iterator[tuple[str, Path]]:
-    """(path in the folder, journal); links such as `latest` are not followed."""
+def journals(reports: Path) -> Iterator[tuple[str, Path]]:
+    """(DRILL/RUN, journal) of each run; links such as `latest` are not followed."""
     for drill in _folders(reports):
         for run in _folders(Path(drill.path)):
             journal = Path(run.path) / JOURNAL

@@ -84,6 +84,11 @@ class RunSummary:
         return not self.emulated and self.exit_code in (0, 1)
 
     @property
+    def word(self) -> str:
+        """The verdict in one word."""
+        return {4: "refused", 5: "dirty"}.get(self.exit_code, str(self.holds))
+
+    @property
     def refused(self) -> bool:
         """Whether nothing was touched."""
         return self.exit_code == 4

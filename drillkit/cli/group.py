@@ -76,6 +76,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _PROOF,
         "What the runs came to over time, and what is proven.",
     ),
+    "serve": (
+        "drillkit.cli.serve:serve",
+        _PROOF,
+        "Show history and running drills on a page, read-only.",
+    ),
     "actions": (
         "drillkit.cli.actions:actions",
         _PROOF,

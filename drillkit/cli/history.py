@@ -78,7 +78,9 @@ def history(
     if as_html:
         from drillkit.report.index_page import write_index
 
-        click.echo(f"wrote {write_index(reports, archive, _due(everything.runs, drill, target))}")
+        click.echo(
+            f"wrote {write_index(reports, archive, due_rows(everything.runs, drill, target))}"
+        )
     elif quarter:
         from drillkit.report.summary_page import summary
 
@@ -88,7 +90,7 @@ def history(
     elif as_csv:
         _print_csv(archive)
     else:
-        _print(archive, reports, _due(everything.runs, drill, target))
+        _print(archive, reports, due_rows(everything.runs, drill, target))
     return 0
 
 
@@ -111,7 +113,7 @@ def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
     return 0
 
 
-def _due(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow]:
+def due_rows(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow]:
     """When the project's drills are due again, by all runs; what cannot be read is told, and left
     out.
     """
@@ -267,18 +269,14 @@ def _print_runs(runs: Sequence[RunSummary]) -> None:
     for run in shown:
         place = f"{run.target}{' (emulated)' if run.emulated else ''}"
         click.echo(f"{_date(run.started)}  {run.drill:{width}}  {place}  ", nl=False)
-        click.secho(f"{_word(run):8}", fg=_COLORS[run.holds], nl=False)
+        click.secho(f"{run.word:8}", fg=_COLORS[run.holds], nl=False)
         click.echo(f"  {run.headline.partition(': ')[2][:90]}")
     counts = ", ".join(
-        f"{sum(_word(r) == word for r in runs)} {word}"
+        f"{sum(r.word == word for r in runs)} {word}"
         for word in ("met", "violated", "unknown", "refused", "dirty")
-        if any(_word(r) == word for r in runs)
+        if any(r.word == word for r in runs)
     )
     click.echo(f"{len(runs)} runs: {counts}")
-
-
-def _word(run: RunSummary) -> str:
-    return {4: "refused", 5: "dirty"}.get(run.exit_code, str(run.holds))
 
 
 def _print_series(series: Sequence[Series], changes: Iterable[Change | None]) -> None:

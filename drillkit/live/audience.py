@@ -5,6 +5,7 @@ seen yet.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from drillkit.journal.tail import Tail
 from drillkit.live.entrance import HEADERS
-from drillkit.live.feed import Feed, Reader, Sight
+from drillkit.live.feed import Feed, Sight
 
 LOOK_S = 0.05
 """How often the journal is looked at."""
@@ -81,30 +82,35 @@ class Audience:
         after = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 16 else 0
         self._viewers += 1
         try:
-            return await stream(request, self.feed.reader(sight, after), self.feed, self._closing)
+            return await stream(
+                request, self.feed.reader(sight, after).more, self.feed.wait, self._closing
+            )
         finally:
             self._viewers -= 1
 
 
 async def stream(
-    request: web.Request, reader: Reader, feed: Feed, closing: asyncio.Event
+    request: web.Request,
+    more: Callable[[], bytes],
+    wait: Callable[[], Awaitable[None]],
+    closing: asyncio.Event,
 ) -> web.StreamResponse:
-    """Send what a reader finds as text/event-stream, until `closing`."""
+    """Send what there is `more` of as text/event-stream, each time after `wait`, until `closing`."""
     response = web.StreamResponse(headers={**HEADERS, "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     try:
         await response.prepare(request)
-        data = b"retry: 1000\n\n" + reader.more()
+        data = b"retry: 1000\n\n" + more()
         while True:
             if data:  # an empty chunk would end the answer
                 async with asyncio.timeout(PATIENCE_S):
                     await response.write(data)
-            if closing.is_set() and not (data := reader.more()):
+            if closing.is_set() and not (data := more()):
                 return response
             try:
                 async with asyncio.timeout(BEAT_S):
-                    while not (data := reader.more()) and not closing.is_set():
-                        await feed.wait()
+                    while not (data := more()) and not closing.is_set():
+                        await wait()
             except TimeoutError:
                 data = b": still here\n\n"
     except (ConnectionError, TimeoutError):

@@ -34,7 +34,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+KINDS = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -48,9 +53,7 @@ class Entrance:
             parts: what everybody is given, by its path: names of files beside the pages.
         """
         self._access_of = access
-        self._parts = {
-            path: (_part(name), KINDS[Path(name).suffix]) for path, name in parts.items()
-        }
+        self._parts = {path: (part(name), KINDS[Path(name).suffix]) for path, name in parts.items()}
 
     def app(self) -> web.Application:
         """The parts and `/enter`; whoever uses it adds what it answers besides."""
@@ -131,7 +134,8 @@ class Entrance:
         return response
 
 
-def _part(name: str) -> bytes:
+def part(name: str) -> bytes:
+    """A file of the pages."""
     return files("drillkit.live").joinpath("page", name).read_bytes()
 
 

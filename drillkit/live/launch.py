@@ -43,6 +43,22 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def servable(address: str, cert: Path | None, options: str) -> tuple[str, int]:
+    """(host, port) of an address where a page may be served; `options` are those of a certificate.
+
+    Raises UsageError.
+    """
+    if find_spec("aiohttp") is None:
+        raise UsageError("a page needs another package: pip install 'drillkit[page]'")
+    host, port = parse_address(address)
+    if cert is None and not is_loopback(host):
+        raise UsageError(
+            f"others reach {host}, so the page needs TLS: give {options}, or serve it on "
+            "127.0.0.1 and let people in through ssh -L"
+        )
+    return host, port
+
+
 class PageProcess:
     """A page that is being served."""
 
@@ -57,14 +73,7 @@ class PageProcess:
 
         Raises UsageError when it cannot be served there.
         """
-        if find_spec("aiohttp") is None:
-            raise UsageError("a page needs another package: pip install 'drillkit[page]'")
-        self._host, self._port = parse_address(address)
-        if cert is None and not is_loopback(self._host):
-            raise UsageError(
-                f"others reach {self._host}, so the page needs TLS: give --serve-cert and "
-                "--serve-key, or serve it on 127.0.0.1 and let people in through ssh -L"
-            )
+        self._host, self._port = servable(address, cert, "--serve-cert and --serve-key")
         self._cert, self._key = cert, key
         self._tokens: dict[Right, str] = {"facilitator": new_token(), "observer": new_token()}
         self._lock = threading.Lock()

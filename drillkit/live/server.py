@@ -23,6 +23,7 @@ from drillkit.model.requests import decode_request
 
 PARTS = {
     "/": "index.html",
+    "/shared.js": "shared.js",
     "/page.js": "page.js",
     "/page.css": "page.css",
     "/icon.svg": "icon.svg",

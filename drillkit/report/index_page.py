@@ -75,11 +75,6 @@ def index(archive: Archive, due: Sequence[DueRow] = ()) -> str:
     )
 
 
-def word(run: RunSummary) -> str:
-    """The verdict in one word."""
-    return {4: "refused", 5: "dirty"}.get(run.exit_code, str(run.holds))
-
-
 def repeated(runs: Sequence[RunSummary]) -> list[tuple[str, str, int, RunSummary]]:
     """(finding, drill, in how many runs, the last of them) of findings that came more than once on
     one target, the most frequent first.
@@ -93,7 +88,7 @@ def repeated(runs: Sequence[RunSummary]) -> list[tuple[str, str, int, RunSummary
 
 
 def _tally(runs: Sequence[RunSummary]) -> list[tuple[str, int]]:
-    counts = Counter(word(run) for run in runs)
+    counts = Counter(run.word for run in runs)
     order = ("met", "violated", "unknown", "refused", "dirty")
     return [(each, counts[each]) for each in order if counts[each]]
 
@@ -152,7 +147,6 @@ def environment() -> Environment:
         "day": _day,
         "minute": _minute,
         "link": _link,
-        "word": word,
         "what": _what,
         "number": _number,
         "duration": format_duration,

@@ -11,7 +11,7 @@ from drillkit.archive.scan import Archive
 from drillkit.archive.summary import RunSummary
 from drillkit.archive.trend import change_in, series_of
 from drillkit.model.units import format_duration
-from drillkit.report.index_page import repeated, word
+from drillkit.report.index_page import repeated
 
 
 def summary(archive: Archive, period: str) -> str:
@@ -29,7 +29,7 @@ def summary(archive: Archive, period: str) -> str:
 
 
 def _counts(runs: Sequence[RunSummary], real: Sequence[RunSummary]) -> Iterator[str]:
-    counts = Counter(word(run) for run in real)
+    counts = Counter(run.word for run in real)
     parts = ", ".join(f"{count} {each}" for each, count in counts.most_common())
     yield f"{len(real)} rehearsals on real targets" + (f": {parts}." if parts else ".")
     if len(runs) > len(real):

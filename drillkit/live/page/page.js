@@ -3,58 +3,11 @@
 
 const WINDOW_S = 180; // of the charts
 const MOST_LINES = 500;
-const $ = (id) => document.getElementById(id);
 const state = { right: "", run: {}, skew: 0 };
 const samples = new Map();
-
-function element(tag, text, kind) {
-  const found = document.createElement(tag);
-  if (text !== undefined) found.textContent = text;
-  if (kind) found.className = kind;
-  return found;
-}
-
-function drawn(tag, attributes) {
-  const found = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) found.setAttribute(name, value);
-  return found;
-}
-
-function span(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-}
-
-const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false });
 const now = () => Date.now() / 1000 - state.skew;
 
-function fill(id, rows, none) {
-  const list = $(id);
-  const kept = list.dataset.shown;
-  const shown = JSON.stringify(rows);
-  if (kept === shown) return; // what has not changed keeps its place and its focus
-  list.dataset.shown = shown;
-  list.replaceChildren(...(rows.length ? rows.map((row) => element("li", row)) : none ? [element("li", none, "soft")] : []));
-}
-
 // -- what is shown ------------------------------------------------------------------------------
-
-const PHASES = {
-  opening: "starting", guards: "looking at the target", before: "is the steady state there?",
-  steps: "between steps", after: "is the steady state back?", cleanup: "cleaning up", debrief: "debrief",
-};
-
-function phase(run) {
-  if (run.gone) return ["the runner is gone: drillkit recover", "bad"];
-  if (run.outcome) return [run.outcome, run.outcome.startsWith("met") ? "met" : "bad"];
-  if (run.ended) return ["ended", ""];
-  if (run.stopping && run.phase !== "debrief") return [`stopping (${run.stopping.by}): ${run.stopping.why}`, "bad"];
-  if (run.hold) return [run.hold.step ? `holding before ${run.hold.step}` : "holding", ""];
-  const running = run.steps.filter((step) => step.state === "running").map((step) => step.name);
-  return [running.length ? `running ${running.join(", ")}` : PHASES[run.phase] || run.phase, ""];
-}
 
 function show(run) {
   state.run = run;
@@ -83,6 +36,8 @@ function show(run) {
   const over = run.ended || run.gone;
   for (const each of document.querySelectorAll("main button, main input, main select, main textarea")) each.disabled = Boolean(over);
   $("stop").disabled = Boolean(over);
+  $("report").hidden = !run.report;
+  if (run.report) $("report").href = run.report;
   tick();
 }
 
@@ -313,29 +268,8 @@ function listen() {
 
 // -- the connection -----------------------------------------------------------------------------
 
-function notice(text, bad) {
-  $("link").hidden = !text;
-  $("link").textContent = text;
-  $("link").className = bad ? "notice bad" : "notice";
-}
-
-async function enter() {
-  const token = location.hash.slice(1);
-  if (token) history.replaceState(null, "", location.pathname); // it stays in no history and no picture
-  try {
-    const answer = await fetch("/enter", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(token ? { token } : {}) });
-    if (!answer.ok) return notice("Open the link that the run has printed: this one does not let you in.", true);
-    state.right = (await answer.json()).right;
-  } catch (error) {
-    return notice("The page's server does not answer. The run goes on; try again.", true);
-  }
-  for (const each of document.querySelectorAll(".facilitator")) each.hidden = state.right !== "facilitator";
-  notice(state.right === "observer" ? "You watch." : "", false);
-  connect();
-}
-
 function connect() {
-  const source = new EventSource("/events");
+  const source = new EventSource("events");
   source.addEventListener("open", () => notice(state.right === "observer" ? "You watch." : "", false));
   source.addEventListener("line", (event) => addLine(JSON.parse(event.data)));
   source.addEventListener("sample", (event) => take(JSON.parse(event.data)));
@@ -350,6 +284,15 @@ function connect() {
   });
 }
 
-setInterval(tick, 1000);
-listen();
-enter();
+async function begin() {
+  setInterval(tick, 1000);
+  listen();
+  const entered = await enter();
+  if (!entered) return;
+  Object.assign(state, entered);
+  for (const each of document.querySelectorAll(".facilitator")) each.hidden = state.right !== "facilitator";
+  notice(state.right === "observer" ? "You watch." : "", false);
+  connect();
+}
+
+begin();

@@ -95,7 +95,7 @@ async def stream(
     wait: Callable[[], Awaitable[None]],
     closing: asyncio.Event,
 ) -> web.StreamResponse:
-    """Send what there is `more` of as text/event-stream, each time after `wait`, until `closing`."""
+    """Send what there is `more` of as text/event-stream, again after each `wait`, until closing."""
     response = web.StreamResponse(headers={**HEADERS, "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     try:

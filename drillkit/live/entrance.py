@@ -1,7 +1,7 @@
 """The door of every page: who is let in, what each answer carries, what a request must look like.
 
-Nothing is answered to a request under another name (DNS rebinding), nothing but the page's own parts
-to whoever has not been let in, and nothing that a foreign page has sent changes anything.
+Nothing is answered to a request under another name (DNS rebinding), nothing but the page's own
+parts to whoever has not been let in, and nothing that a foreign page has sent changes anything.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The server of a folder of reports: what runs there now, live, and what has run, with its report.
 
-Read-only: it starts, stops and writes nothing, and nobody can ask a run for anything through it. Who
+Read-only: it starts and stops nothing, and nobody can ask a run for anything through it. Who
 watches a run here sees what observers see, and of a run that has not ended nothing else.
 """
 
@@ -295,13 +295,13 @@ def _written(body: bytes, kind: str) -> web.Response:
 def _read(reports: Path, parts: list[str]) -> bytes:
     """A file below the reports; no link is followed on the way. Raises OSError, ValueError."""
     fd = os.open(reports, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for number, part in enumerate(parts):
-        if "/" in part or part.startswith("."):
+    for number, name in enumerate(parts):
+        if "/" in name or name.startswith("."):
             os.close(fd)
-            raise ValueError(part)
+            raise ValueError(name)
         kind = os.O_DIRECTORY if number < len(parts) - 1 else os.O_NONBLOCK
         try:
-            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=fd)
+            below = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=fd)
         finally:
             os.close(fd)
         fd = below

@@ -15,6 +15,7 @@ from drillkit.model.evidence import Alert
 from drillkit.model.records import (
     EffectIrreversible,
     GuardDecided,
+    HoldEnded,
     PhaseEnded,
     PhaseStarted,
     Record,
@@ -55,6 +56,8 @@ class RunView:
     _alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _open: dict[int, tuple[str, str]] = field(default_factory=dict)
     """(what, step) of each effect whose undo is not applied, by its record."""
+    _held_s: float = 0.0
+    """How long it has been held, without the hold that is open."""
     _touched: int = 0
     _undone: int = 0
     _phase: str = "opening"
@@ -64,6 +67,8 @@ class RunView:
 
     def take(self, record: Record) -> None:
         """One more record."""
+        if isinstance(record.entry, HoldEnded) and self.people.hold is not None:
+            self._held_s += record.at - self.people.hold.at
         self.people.take(record)
         match record.entry:
             case RunOpened() as opened:
@@ -137,6 +142,7 @@ class RunView:
             "phase": self._phase,
             "stopping": self._stopping,
             "ended": self.ended,
+            "held_s": self._held_s,
             "steps": [
                 {
                     "name": name,

@@ -91,6 +91,7 @@ def commands() -> Iterator[list[str]]:
         yield ["block", name, "why"]
         yield ["unblock", name]
         yield ["say", name]
+        yield ["serve", name, "--address", "no:port"]
         yield ["actions", "--out", name]
         yield ["run", "wait.yaml", "-t", name]
         yield ["run", "wait.yaml", "-t", "sandboxx", "--out", name]

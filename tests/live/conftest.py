@@ -43,32 +43,11 @@ class Answer:
     body: bytes
 
 
-class Show:
-    """A run, its page, and whoever asks it."""
+class Visitor:
+    """Whoever asks a page's server."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.journal = Journal(folder / "journal.jsonl")
-        self.stopper = Stopper(self.journal, self.journal.fence)
-        self.session = Session(
-            self.journal, self.stopper, self.journal.fence, SystemClock(), DRILL, attended=True
-        )
-        self.door = Door(folder, self.session.take)
-        listed = tuple(ListedStep(s.name, s.uses) for s in DRILL.steps if isinstance(s, Step))
-        self.journal.append(RunOpened(run="r1", drill=DRILL, operator="maria", steps=listed))
-        self.page = PageProcess("127.0.0.1:0")
-        self.page.follow(folder)
-        self.links = {right: self.page.link(right) for right in ("facilitator", "observer")}
-        self.tokens = {right: link.partition("#")[2] for right, link in self.links.items()}
-        self.host = self.links["observer"].split("/")[2]
-        self.cookies = {right: self.enter(token) for right, token in self.tokens.items()}
-
-    def close(self) -> None:
-        self.stopper.abort("operator", "the test is over")
-        self.journal.append(RunClosed())
-        self.page.close()
-        self.door.close()
-        self.journal.close()
+    host: str
+    cookies: dict[str, str]
 
     def send(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -97,7 +76,11 @@ class Show:
         return self.send("POST", "/ask", message, self.own(Cookie=self.cookies[right]))
 
     def events(
-        self, right: str, enough: Callable[[list[dict[str, Any]]], bool], after: int | None = None
+        self,
+        right: str,
+        enough: Callable[[list[dict[str, Any]]], bool],
+        after: int | None = None,
+        path: str = "/events",
     ) -> list[dict[str, Any]]:
         """Events until there are enough: `{"n": ..., "event": ..., "data": ...}`."""
         headers = {"Cookie": self.cookies[right]}
@@ -105,7 +88,7 @@ class Show:
             headers["Last-Event-ID"] = str(after)
         found: list[dict[str, Any]] = []
         with closing(http.client.HTTPConnection(self.host, timeout=LIMIT_S)) as link:
-            link.request("GET", "/events", headers=headers)
+            link.request("GET", path, headers=headers)
             answer = link.getresponse()
             assert answer.status == 200, answer.status
             event: dict[str, Any] = {}
@@ -115,11 +98,39 @@ class Show:
                     event[name] = value
                 elif not name and event:
                     found.append(
-                        {"n": int(event["id"]), "event": event["event"]}
+                        {"n": int(event.get("id", 0)), "event": event["event"]}
                         | {"data": json.loads(event["data"])}
                     )
                     event = {}
         return found
+
+
+class Show(Visitor):
+    """A run, its page, and whoever asks it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = Journal(folder / "journal.jsonl")
+        self.stopper = Stopper(self.journal, self.journal.fence)
+        self.session = Session(
+            self.journal, self.stopper, self.journal.fence, SystemClock(), DRILL, attended=True
+        )
+        self.door = Door(folder, self.session.take)
+        listed = tuple(ListedStep(s.name, s.uses) for s in DRILL.steps if isinstance(s, Step))
+        self.journal.append(RunOpened(run="r1", drill=DRILL, operator="maria", steps=listed))
+        self.page = PageProcess("127.0.0.1:0")
+        self.page.follow(folder)
+        self.links = {right: self.page.link(right) for right in ("facilitator", "observer")}
+        self.tokens = {right: link.partition("#")[2] for right, link in self.links.items()}
+        self.host = self.links["observer"].split("/")[2]
+        self.cookies = {right: self.enter(token) for right, token in self.tokens.items()}
+
+    def close(self) -> None:
+        self.stopper.abort("operator", "the test is over")
+        self.journal.append(RunClosed())
+        self.page.close()
+        self.door.close()
+        self.journal.close()
 
     def hold(self, step: Step) -> threading.Thread:
         """The run waits before a step."""

@@ -115,7 +115,8 @@ function tick() {
   if (!run.about || !run.about.began) return;
   const over = run.ended || run.gone;
   const at = over ? state.over || (state.over = now()) : now();
-  const elapsed = at - run.about.began;
+  // While people decide, the limit of the run stands still.
+  const elapsed = at - run.about.began - run.held_s - (run.hold ? at - run.hold.at : 0);
   const limit = run.about.limit_s;
   $("limit").max = limit || 1;
   $("limit").value = Math.min(elapsed, limit || 1);

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?=\s*[{\[])")
 _RUNBOOK = ("runbook_url", "runbook", "runbook_link")
+_WAYS = "_configs"
+"""How keys of a receiver end that name a way to tell somebody."""
 _CRITICAL = frozenset({"critical", "page", "p1", "sev1"})
 
 
@@ -91,7 +93,8 @@ def _metrics(slo: Slo) -> set[str]:
     return bare | {name for each in texts for name in _METRIC.findall(each)}
 
 
-def _critical(rule: AlertRule) -> bool:
+def critical(rule: AlertRule) -> bool:
+    """Whether it is there to wake somebody."""
     return rule.labels.get("severity", "").lower() in _CRITICAL
 
 
@@ -103,7 +106,7 @@ def _critical(rule: AlertRule) -> bool:
 )
 def alert_without_runbook(rule: AlertRule, facts: Watching) -> Found | None:
     """A critical alert without a link to a runbook."""
-    if not _critical(rule) or any(rule.annotations.get(key) for key in _RUNBOOK):
+    if not critical(rule) or any(rule.annotations.get(key) for key in _RUNBOOK):
         return None
     mend = "annotations: {runbook_url: https://...}, with symptoms, diagnosis, resolution, rollback"
     return Found("it is critical and has no runbook_url", mend)
@@ -118,21 +121,35 @@ def alert_without_runbook(rule: AlertRule, facts: Watching) -> Found | None:
 )
 def alert_without_route(rule: AlertRule, facts: Watching) -> Found | None:
     """A critical alert whose receiver tells nobody."""
-    if not _critical(rule):
+    if not critical(rule) or told_of(rule, facts.routes):
         return None
-    told = receivers({**rule.labels, "alertname": rule.name}, sub(facts.routes, "route"))
-    able = {
-        text(each.get("name"))
-        for each in rows(facts.routes, "receivers")
-        if any(key.endswith("_configs") and value for key, value in each.items())
-    }
-    if told & able:
-        return None
+    told = _routed(rule, facts.routes)
     return Found(
         f"it is routed to {', '.join(sorted(told)) or 'nobody'}, which tells nobody",
         "give its route a receiver with an integration: amtool config routes test "
         "severity=critical",
     )
+
+
+def told_of(rule: AlertRule, routes: Mapping[str, Any]) -> dict[str, str]:
+    """Receivers that tell somebody of an alert, and by what: `oncall` to `pagerduty, slack`.
+
+    Args:
+        routes: `route` and `receivers` of the Alertmanager's configuration.
+    """
+    named = _routed(rule, routes)
+    found: dict[str, str] = {}
+    for each in rows(routes, "receivers"):
+        ways = [
+            key.removesuffix(_WAYS) for key, value in each.items() if key.endswith(_WAYS) and value
+        ]
+        if ways and (name := text(each.get("name"))) in named:
+            found[name] = ", ".join(sorted(ways))
+    return found
+
+
+def _routed(rule: AlertRule, routes: Mapping[str, Any]) -> set[str]:
+    return receivers({**rule.labels, "alertname": rule.name}, sub(routes, "route"))
 
 
 def receivers(found: Mapping[str, str], route: Mapping[str, Any]) -> set[str]:

@@ -72,8 +72,9 @@ def _tell(look: Look) -> None:
 
 def _would_start(drill: str, name: str) -> Iterator[Look]:
     from drillkit.cli import resolve
+    from drillkit.clock import SystemClock
     from drillkit.model.errors import DrillError
-    from drillkit.plan.target_check import Look
+    from drillkit.plan.target_check import Look, expected_pages
     from drillkit.runner.dry_run import dry_run
 
     about = f"drill {drill}"
@@ -82,12 +83,16 @@ def _would_start(drill: str, name: str) -> Iterator[Look]:
         with resolve.standing_target(asked) as (standing, _):
             names = resolve.new_run(asked.parsed.name)
             resolved = asked.parsed.resolve(asked.sets, standing, names)
-            found = dry_run(resolve.request_of(asked, resolved, standing, names, None))
+            request = resolve.request_of(asked, resolved, standing, names, None)
+            found = dry_run(request)
     except DrillError as error:
         yield Look(about, "wrong", str(error))
         return
     yield from (Look(about, "wrong", problem) for problem in found.problems)
     yield from (Look(about, "note", why) for why in found.plan.fails)
+    yield from expected_pages(found.plan.drill, request.target, SystemClock())
+    if told := ", ".join(each.label for each in request.receivers):
+        yield Look(about, "ok", f"what happens to it is told by {told}")
     if not found.problems:
         yield Look(about, "ok", "it would start now; `drillkit plan` shows what it would do")
 

@@ -123,6 +123,7 @@ def preview_delay(
     routes = len(_places(service))
     length = format_duration(some_time(duration, "duration"))
     _fault(latency, percent)
+    spared = _spared(service)
     return Prospect(
         targets=(VIRTUAL_SERVICES.said(name, namespace),),
         effects=(
@@ -130,4 +131,16 @@ def preview_delay(
             "taken back when the time is over, those fields only that still hold the value",
         ),
         permissions=needs("get patch", VIRTUAL_SERVICES, namespace, name=name),
+        notes=(f"while the delay is there, Istio sets aside {spared}",) if spared else (),
     )
+
+
+def _spared(service: Object) -> str:
+    """What of a VirtualService Istio does not apply to a route that has a fault, or ''.
+
+    https://istio.io/latest/docs/reference/config/networking/virtual-service/#HTTPRoute
+    """
+    routes = service["spec"]["http"]
+    counts = {key: sum(bool(each.get(key)) for each in routes) for key in ("retries", "timeout")}
+    told = [f"`{key}` of {n} of its {len(routes)} HTTP routes" for key, n in counts.items() if n]
+    return " and ".join(told)

@@ -4,12 +4,13 @@ the health of what drills depend on. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from drillkit.advise.of_alerts import critical, told_of
 from drillkit.clients import Clients
 from drillkit.clients.http_get import fetch
 from drillkit.clients.kube.permissions import of_every_run
@@ -18,11 +19,16 @@ from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.resources import LOCATIONS
 from drillkit.clock import Clock, utc
-from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.drill import Drill, KubernetesTarget, Target
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.units import format_duration
 from drillkit.secrets import is_reference, resolve
 
+if TYPE_CHECKING:
+    from drillkit.clients.prometheus import AlertRule, Prometheus
+
+NAMED = 5
+"""Names that a line gives of many."""
 CLOCKS_APART_S = 2.0
 """Clocks that are further apart make RPOs uncertain by as much."""
 ANSWER_S = 5.0
@@ -181,8 +187,80 @@ def _prometheus(target: Target, clock: Clock) -> Iterator[Look]:
     if down:
         yield Look("Prometheus", "note", f"{down} of its targets are down: look at /targets")
     firing = server.firing()
-    names = ", ".join(sorted({each.name for each in firing})[:5])
+    names = ", ".join(sorted({each.name for each in firing})[:NAMED])
     yield Look("alerts", "ok", f"{len(firing)} fire now" + (f": {names}" if names else ""))
+    yield from _guarded("paging", lambda: paging(server))
+
+
+def paging(server: Prometheus) -> Iterator[Look]:
+    """Who would be told of critical alerts. Raises CallError."""
+    rules = [each for each in server.alert_rules() if critical(each)]
+    if not rules:
+        yield Look(
+            "paging",
+            "note",
+            "no alerting rule is critical: a drill that goes wrong pages nobody",
+            "make a rule with severity=critical of what users must not feel",
+        )
+        return
+    yield from paged(rules, server.alert_routes())
+
+
+def paged(rules: Sequence[AlertRule], routes: Mapping[str, Any]) -> Iterator[Look]:
+    """Who would be told of alerts, one line for each set of people. `routes`: of the Alertmanager;
+    empty where nobody knows it.
+    """
+    if not routes:
+        yield Look(
+            "paging",
+            "note",
+            f"nobody knows who is paged of {_names(rules)}",
+            "write `alertmanager: URL` under `prometheus`, so that its routes can be read",
+        )
+        return
+    by_people: dict[str, list[AlertRule]] = {}
+    for rule in rules:
+        told = sorted(told_of(rule, routes).items())
+        by_people.setdefault("; ".join(f"{who} ({how})" for who, how in told), []).append(rule)
+    for people, alerts in sorted(by_people.items()):
+        if people:
+            yield Look("paging", "ok", f"{_names(alerts)} would page {people}")
+            continue
+        yield Look(
+            "paging",
+            "note",
+            f"{_names(alerts)} would page nobody: no receiver of its route tells anybody",
+            "give the route a receiver with an integration; see amtool config routes test",
+        )
+
+
+def expected_pages(drill: Drill, target: Target, clock: Clock) -> Iterator[Look]:
+    """Who would be paged by the alerts that a drill says it causes (`guards.expected_alerts`)."""
+    expected = drill.guards.expected_alerts
+    if not expected or target.prometheus is None:
+        return
+    server = open_prometheus(target.prometheus, clock, aws=target.aws)
+    about = f"drill {drill.drill}"
+    try:
+        rules = [each for each in server.alert_rules() if each.name in expected]
+        for look in paged(rules, server.alert_routes()) if rules else ():
+            yield replace(look, about=about)
+    except DrillError as error:
+        yield Look(about, "wrong", f"who would be paged cannot be asked: {error}")
+        return
+    if unknown := sorted({*expected} - {each.name for each in rules}):
+        yield Look(
+            about,
+            "note",
+            f"it expects {', '.join(unknown)}, which no alerting rule of {server.where} is called",
+            "correct `guards.expected_alerts`, or make the rule",
+        )
+
+
+def _names(rules: Sequence[AlertRule]) -> str:
+    names = list(dict.fromkeys(each.name for each in rules))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _url(name: str, url: str) -> Iterator[Look]:

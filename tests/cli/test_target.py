@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from drillkit.clients.prometheus import open_prometheus
+from drillkit.clock import SystemClock
+from drillkit.model.drill import Drill, Guards, PrometheusTarget, Target
+from drillkit.plan.target_check import expected_pages, paging
 from drillkit.spec.target_text import NewTarget, added, written_target
 from drillkit.spec.targets import read_targets
 from tests.cli.terminal import Terminal
@@ -249,3 +253,88 @@ def test_the_line_to_type_without_a_target_repeats_what_was_typed(
     ran = drillkit(*command.split())
     assert ran.code == 2
     assert f"type: drillkit {command} --target sandbox" in ran.err
+
+
+RULES = [
+    ("ShopDown", "critical"),
+    ("DiskFull", "critical"),
+    ("ShopSlow", "warning"),
+]
+RULE_FILE = {
+    "status": "success",
+    "data": {
+        "groups": [
+            {
+                "rules": [
+                    {"type": "alerting", "name": name, "query": "up", "labels": {"severity": how}}
+                    for name, how in RULES
+                ]
+            }
+        ]
+    },
+}
+ROUTES = """
+route:
+  receiver: nobody
+  routes:
+    - {matchers: ['alertname="ShopDown"'], receiver: oncall}
+    - {matchers: ['alertname="ShopSlow"'], receiver: shop}
+receivers:
+  - {name: nobody}
+  - {name: oncall, pagerduty_configs: [{routing_key: <secret>}], slack_configs: [{channel: x}]}
+  - {name: shop, email_configs: [{to: shop@example.com}]}
+"""
+
+
+@pytest.fixture
+def watching() -> Iterator[str]:
+    """The URL of a Prometheus with its Alertmanager, as far as they say who is told."""
+
+    class Watching(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            rules = self.path.startswith("/api/v1/rules")
+            told = RULE_FILE if rules else {"config": {"original": ROUTES}}
+            body = json.dumps(told).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Watching)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_who_would_be_paged_is_told_of_critical_alerts_and_of_those_a_drill_causes(
+    watching: str,
+) -> None:
+    known = PrometheusTarget(url=watching, alertmanager=watching)
+    clock = SystemClock()
+    said = [(look.state, look.said) for look in paging(open_prometheus(known, clock))]
+    assert said == [
+        ("note", "DiskFull would page nobody: no receiver of its route tells anybody"),
+        ("ok", "ShopDown would page oncall (pagerduty, slack)"),
+    ]
+    unknown = PrometheusTarget(url=watching)
+    (look,) = paging(open_prometheus(unknown, clock))
+    assert look.said == "nobody knows who is paged of ShopDown, DiskFull"
+    assert look.mend.startswith("write `alertmanager: URL` under `prometheus`")
+
+    guards = Guards(expected_alerts=("ShopSlow", "Renamed"))
+    drill = Drill(drill="slow", owner="me", steps=(), guards=guards)
+    caused = expected_pages(drill, Target(name="dev", prometheus=known), clock)
+    assert [(look.about, look.state, look.said) for look in caused] == [
+        ("drill slow", "ok", "ShopSlow would page shop (email)"),
+        (
+            "drill slow",
+            "note",
+            f"it expects Renamed, which no alerting rule of {watching} is called",
+        ),
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from drillkit.faults.dns import fail_dns
+from drillkit.faults.istio import preview_delay
 from drillkit.faults.network import add_latency, add_loss
 from drillkit.faults.stress import stress_cpu, stress_memory
 from drillkit.faults.workloads import scale_to_zero
@@ -152,6 +153,15 @@ def test_istio_delays_every_route_and_gives_back_only_its_own_fields(scene: Scen
     assert json.dumps(after["spec"], sort_keys=True) == before
     assert "drillkit" not in json.dumps(after["metadata"])
     assert [c.found for c in scene.checks("in-effect")] == [True]
+
+
+def test_a_plan_tells_what_istio_sets_aside_for_a_delay(scene: Scene) -> None:
+    _virtual_service(scene, retries={"attempts": 3}, timeout="2s")
+    told = preview_delay(scene.stage.clients.kube, "shop", "web", "300ms", "50%", "10s")
+    assert told.notes == (
+        "while the delay is there, Istio sets aside `retries` of 1 of its 2 HTTP routes and "
+        "`timeout` of 1 of its 2 HTTP routes",
+    )
 
 
 def test_istio_leaves_alone_what_it_cannot_delay(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.plan.costs import costs, too_costly
+from drillkit.plan.credentials import outlived
 from drillkit.plan.secrets import missing_secrets
 from drillkit.plan.stand_ins import UNKNOWN, Bind, Outputs, stand_ins, without_stand_ins
 from drillkit.steps.base import Act, kind_named
@@ -82,6 +83,8 @@ def survey(
     problems += _unannounced(drill, target)
     problems += _too_long(drill, target, attended=attended)
     longest = longest_of(drill, attended=attended)
+    credentials = outlived(target, clients, longest, aws=_uses_aws(drill))
+    problems += credentials.problems
     notes: list[str] = []
     fails: list[str] = []
     for entry in drill.steps:
@@ -108,9 +111,15 @@ def survey(
         needed,
         (
             *costs(copies, longest),
+            *credentials.notes,
             *(f"{what}: the run does without" for what in dict.fromkeys(notes)),
         ),
     )
+
+
+def _uses_aws(drill: Drill) -> bool:
+    steps = (e.parallel if isinstance(e, Group) else (e,) for e in drill.steps)
+    return any("aws" in kind_named(step.uses).needs for some in steps for step in some)
 
 
 def prospect_of(drill: Drill, step: Step, act_of: Callable[[Step], Act], bind: Bind) -> Prospect:

@@ -22,6 +22,7 @@ from drillkit.clock import Clock, utc
 from drillkit.model.drill import Drill, KubernetesTarget, Target
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.units import format_duration
+from drillkit.plan.credentials import lifetimes, when_it_ends
 from drillkit.secrets import is_reference, resolve
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def check_target(target: Target, clients: Clients, clock: Clock) -> Iterator[Loo
     for name, url in target.urls.items():
         if url.startswith(("http://", "https://")):
             yield from _guarded(f"URL {name}", partial(_url, name, url))
+    yield from _credentials(target, clients, clock)
     yield from _secrets(target)
 
 
@@ -267,6 +269,16 @@ def _url(name: str, url: str) -> Iterator[Look]:
     status = fetch(url, ANSWER_S).status
     state: Literal["ok", "note"] = "ok" if status < 500 else "note"
     yield Look(f"URL {name}", state, f"{url} answers with {status}")
+
+
+def _credentials(target: Target, clients: Clients, clock: Clock) -> Iterator[Look]:
+    """Until when what the target is reached with is good."""
+    now = utc(clock.now())
+    for each in lifetimes(target, clients):
+        if each.ends_before(now):
+            yield Look("credentials", "wrong", when_it_ends(each, now), "log in again")
+        else:
+            yield Look("credentials", "note" if each.unknown else "ok", when_it_ends(each, now))
 
 
 def _secrets(target: Target) -> Iterator[Look]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
@@ -14,6 +14,9 @@ from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence
 from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from drillkit.model.lifetime import Lifetime
 
 
 class Aws:
@@ -112,6 +115,21 @@ class Aws:
         if not isinstance(value, str):
             raise UsageError(f"{what}: expected text in the secret, found none")
         return value
+
+    def lifetime(self) -> Lifetime | None:
+        """Until when these credentials are good; None where they do not end. Asks nobody but, for
+        credentials of a machine or role, who gives them. Raises TargetError.
+        """
+        from botocore.exceptions import BotoCoreError
+
+        from drillkit.clients.aws.lifetime import lifetime
+
+        try:
+            return lifetime(self._opened_session())
+        except BotoCoreError as error:
+            raise TargetError(
+                f"AWS gives no credentials as the target says ({error}); look at its profile"
+            ) from error
 
     def _open(self, service: str, region: str) -> Door:
         from botocore.config import Config

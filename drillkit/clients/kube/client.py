@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from drillkit.clients.kube.errors import NotServed, refusal
+from drillkit.clients.kube.lifetimes import lifetimes
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
 from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
+from drillkit.model.lifetime import Lifetime
 from drillkit.model.permissions import Permission
 from drillkit.secrets import excerpt
 
@@ -68,6 +70,10 @@ class KubeClient:
         self._emulated: tuple[str, ...] = ()
         self.kubeconfig: Callable[[], Mapping[str, Any]] = dict
         """Makes a kubeconfig for other programs, whose only context leads where this does."""
+
+    def lifetimes(self) -> Iterator[Lifetime]:
+        """Until when what proves who we are is good. Asks nobody."""
+        return lifetimes(self.kubeconfig())
 
     # One attempt
 

@@ -70,7 +70,7 @@ class Velero:
         if found is None:
             raise Absent(
                 f"expected backup {name} in namespace {self.namespace}, found none; "
-                f"{self._others(BACKUPS)}"
+                f"{self._others(BACKUPS, 'the last ones are')}"
             )
         return state_of(found)
 
@@ -89,19 +89,18 @@ class Velero:
         if found is None:
             raise Absent(
                 f"expected schedule {name} in namespace {self.namespace}, found none; "
-                f"{self._others(SCHEDULES)}"
+                f"{self._others(SCHEDULES, 'there are')}"
             )
         return found
 
-    def _others(self, resource: Resource) -> str:
+    def _others(self, resource: Resource, words: str) -> str:
         """Which names there are, for a message: nobody needs a permission for it alone."""
         try:
             found = self.kube.list(resource, self.namespace)
         except Denied:
             return "which ones there are may not be listed"
         names = sorted(str(each["metadata"]["name"]) for each in found)
-        last = ", ".join(names[-NAMED:])
-        return f"the last ones are {last}" if names else "there are none at all"
+        return f"{words} {', '.join(names[-NAMED:])}" if names else "there are none at all"
 
     def schedules(self) -> list[Object]:
         """All Schedules."""

@@ -19,7 +19,7 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, OUTPUTS, Original, Outlook, age
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, Original, Outlook
 from drillkit.steps.snapshots import seed_of
 from drillkit.steps.windows import RestorableWindow, To, chosen, identity
 
@@ -59,14 +59,14 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
             window, _ = find_window(rds, arguments.source)
-            chosen(arguments.to, arguments.disrupted, window)
+            point = chosen(arguments.to, arguments.disrupted, window)
             outlook.targets.append(
                 f"rds cluster/{rds.region}/{arguments.source} (its backups; it is not touched)"
             )
-            outlook.notes.append(
-                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC "
-                f"({age(window.latest, act)} ago)"
-            )
+            if point is None:
+                outlook.reaches("the newest restorable moment", window.latest, arguments.disrupted)
+            else:
+                outlook.reaches("the chosen moment", point, arguments.disrupted)
         if arguments.to == "random":
             outlook.notes.append("the moment is drawn when the run has begun")
         outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)

@@ -67,7 +67,7 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
         ]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            snapshots.foretell(outlook, rds, arguments.wanted)
+            snapshots.foretell(outlook, rds, arguments.wanted, arguments.disrupted)
         if fresh:
             outlook.permissions += ["rds:CreateDBClusterSnapshot", "rds:DeleteDBClusterSnapshot"]
         outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)

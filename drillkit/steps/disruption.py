@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from drillkit.clock import utc
 from drillkit.model.drill import Objectives
 from drillkit.model.errors import StepFailed
+from drillkit.model.units import format_duration
 from drillkit.steps.base import Act
 
 DISRUPTED = {"disrupted": "when the disaster was, for `disrupted:` of a later step"}
@@ -17,6 +19,33 @@ def times_people(objectives: Objectives) -> bool:
     """Whether something is measured from the disruption on: to an alert, or to what people say."""
     times = (objectives.detect, objectives.acknowledge, objectives.mitigate)
     return any(time is not None for time in times)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How old a recovery point is, against what the step promises."""
+
+    said: str
+    """Such as `26 h old; RPO 24 h: cannot be met`."""
+    too_old: bool
+
+
+def reach(point: datetime, disrupted: datetime | None, act: Act) -> Reach:
+    """How much would be lost with a recovery point, as things are now: nothing newer than it can be
+    in what is restored.
+
+    Args:
+        disrupted: when the disaster was, where that is declared; one before the point itself stands
+            for a moment that nobody knows yet.
+    """
+    end = act.clock.now() if disrupted is None or disrupted < point else disrupted.timestamp()
+    age = timedelta(seconds=round(max(0.0, end - point.timestamp()), 1))
+    said, rpo = f"{format_duration(age)} old", act.objectives.rpo
+    if rpo is None:
+        return Reach(said, False)
+    too_old = age > rpo
+    verdict = "cannot be met" if too_old else "can be met"
+    return Reach(f"{said}; RPO {format_duration(rpo)}: {verdict}", too_old)
 
 
 def begin(act: Act, disrupted: datetime | None) -> datetime:

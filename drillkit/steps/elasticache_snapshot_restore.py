@@ -22,7 +22,6 @@ from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
     OUTPUTS,
     Outlook,
-    age,
     aws_of,
     expires,
     refusals_fail,
@@ -109,7 +108,7 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
                         f"one of {len(found)} usable snapshots is drawn when the run has begun"
                     )
                 newest = "the data of the newest" if drawn else "its data"
-                outlook.notes.append(f"{newest} is {age(taken_at(found[-1]), act)} old")
+                outlook.reaches(newest, taken_at(found[-1]), arguments.disrupted)
             outlook.makes(f"a copy of {arguments.source}", cache.region)
             outlook.copies.append(_copied(cache, arguments.source))
         return outlook.prospect()

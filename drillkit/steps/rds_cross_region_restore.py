@@ -44,7 +44,7 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
                 *COPIES,
                 *KEYS,
             ]
-            found = snapshots.foretell(outlook, home, arguments.wanted)
+            found = snapshots.foretell(outlook, home, arguments.wanted, arguments.disrupted)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
                 outlook.problems.append(
                     f"{snapshots.name_of(found)} is encrypted: add `dr_kms_key` to the "

@@ -20,7 +20,6 @@ from drillkit.steps.rds.restore import (
     Outlook,
     Restore,
     RestoreArguments,
-    age,
     not_there,
 )
 from drillkit.steps.snapshots import seed_of
@@ -69,13 +68,10 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
             outlook.targets.append(
                 f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)"
             )
-            until = (
-                f"restorable up to {window.latest:%Y-%m-%d %H:%M:%S} UTC "
-                f"({age(window.latest, act)} ago)"
-            )
-            outlook.notes.append(
-                until if point is None else f"{until}; restores to {point.isoformat()}"
-            )
+            if point is None:
+                outlook.reaches("the newest restorable moment", window.latest, arguments.disrupted)
+            else:
+                outlook.reaches("the chosen moment", point, arguments.disrupted)
         if arguments.to == "random":
             outlook.notes.append("the moment is drawn when the run has begun")
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)

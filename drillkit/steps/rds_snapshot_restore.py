@@ -65,7 +65,7 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
         outlook.permissions += ["rds:RestoreDBInstanceFromDBSnapshot", "rds:DescribeDBSnapshots"]
         outlook.permissions += [*PASSES, *COPIES, *KEYS]
         with outlook.looking():
-            snapshots.foretell(outlook, rds, arguments.wanted)
+            snapshots.foretell(outlook, rds, arguments.wanted, arguments.disrupted)
         if fresh:
             outlook.permissions += ["rds:CreateDBSnapshot", "rds:DeleteDBSnapshot"]
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)

@@ -19,7 +19,7 @@ from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup
 from drillkit.steps.base import Act
 from drillkit.steps.disruption import begin
-from drillkit.steps.rds.restore import Outlook, age, expires, refusals_fail, resource_name
+from drillkit.steps.rds.restore import Outlook, expires, refusals_fail, resource_name
 
 From: TypeAlias = Literal["automated", "manual", "awsbackup", "fresh"]
 Choose: TypeAlias = Literal["latest", "random"]
@@ -221,7 +221,9 @@ VAULT = (
 """What tells whether a snapshot of AWS Backup is locked."""
 
 
-def foretell(outlook: Outlook, rds: Rds, wanted: Wanted) -> Described | None:
+def foretell(
+    outlook: Outlook, rds: Rds, wanted: Wanted, disrupted: datetime | None
+) -> Described | None:
     """Say which of the snapshots it would be, of a draw all of them, and how old it is; the newest
     of them. Raises StepFailed where there is none.
     """
@@ -244,10 +246,7 @@ def foretell(outlook: Outlook, rds: Rds, wanted: Wanted) -> Described | None:
         )
     at = database_time(found[-1])
     if at is not None:
-        newest = "the data of the newest" if drawn else "its data"
-        outlook.notes.append(
-            f"{newest} is of {at:%Y-%m-%d %H:%M:%S} UTC ({age(at, outlook.act)} ago)"
-        )
+        outlook.reaches("the data of the newest" if drawn else "its data", at, disrupted)
     return found[-1]
 
 

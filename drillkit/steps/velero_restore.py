@@ -43,7 +43,7 @@ from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import FROM_HERE, Act, Kind
-from drillkit.steps.disruption import DISRUPTED, begin
+from drillkit.steps.disruption import DISRUPTED, Reach, begin, reach
 from drillkit.steps.rds.restore import expires
 from drillkit.steps.snapshots import Choose, seed_of
 from drillkit.steps.velero.backup_selection import (
@@ -153,6 +153,9 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             drawn = arguments.choose == "random"
             count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
             notes.append(f"{count if drawn else ''}{_said(chosen, act.clock.now())}")
+            if (reached := _reach(chosen, arguments, act)) is not None:
+                said = f"backup {chosen.backup.name} is {reached.said}"
+                (fails if reached.too_old else notes).append(said)
             kept = within_reach(velero, chosen)
             bucket = tuple(bucket_permissions(act.target, kept))
         except StepFailed as why:
@@ -423,6 +426,14 @@ def _said(chosen: Chosen, now: float) -> str:
         else ""
     )
     return f"backup {chosen.backup.name}{age}{passed}"
+
+
+def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach | None:
+    """Whether the RPO can be met with the newest backup; None without an RPO or a date."""
+    at = chosen.backup.started or chosen.backup.created
+    if at is None or act.objectives.rpo is None:
+        return None
+    return reach(at, arguments.disrupted, act)
 
 
 def _contents(

@@ -27,9 +27,8 @@ from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFa
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Copied, Prospect
-from drillkit.model.units import format_duration
 from drillkit.steps.base import Act
-from drillkit.steps.disruption import DISRUPTED
+from drillkit.steps.disruption import DISRUPTED, reach
 
 NAME_LIMIT = 63
 OUTPUTS = {
@@ -411,6 +410,7 @@ class Outlook:
     """What checks that run in the cluster need there."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
     copies: list[Copied] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -464,6 +464,12 @@ class Outlook:
                 "be unknown"
             )
 
+    def reaches(self, what: str, point: datetime, disrupted: datetime | None) -> None:
+        """Up to when `what` holds data; that this is too long ago fails the step."""
+        found = reach(point, disrupted, self.act)
+        said = f"{what} of {point:%Y-%m-%d %H:%M:%S} UTC is {found.said}"
+        (self.fails if found.too_old else self.notes).append(said)
+
     def makes(self, what: str, region: str) -> None:
         """It makes something that its undo deletes."""
         self.effects.append(
@@ -478,6 +484,7 @@ class Outlook:
             (*self.cluster, *map(_action, dict.fromkeys(self.permissions))),
             tuple(self.problems),
             tuple(self.notes),
+            tuple(self.fails),
             copies=tuple(self.copies),
         )
 
@@ -515,11 +522,6 @@ def _action(given: str | AwsAction) -> AwsAction:
     return given if isinstance(given, AwsAction) else AwsAction(given)
 
 
-def age(point: datetime, act: Act) -> str:
-    """How old a recovery point is, for people."""
-    return format_duration(max(0.0, act.clock.now() - point.timestamp()))
-
-
 def not_there(source: str, region: str) -> StepFailed:
     """There is neither the source nor a backup of it."""
     return StepFailed(f"there is no {source} in {region}, and no automated backup of it is kept")
@@ -535,7 +537,6 @@ __all__ = [
     "Refused",
     "Restore",
     "RestoreArguments",
-    "age",
     "await_instance",
     "aws_of",
     "copied_group",

@@ -26,7 +26,7 @@ class Reach:
     """How old a recovery point is, against what the step promises."""
 
     said: str
-    """Such as `26 h old; RPO 24 h: cannot be met`."""
+    """Such as `1 d 2 h old; RPO 1 d: cannot be met`."""
     too_old: bool
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -312,6 +313,23 @@ def test_a_schedule_that_does_not_exist_is_no_weakness_but_a_slip_and_refused(to
     ran = town.drillkit("plan", str(town.drillkit.folder / "dr.yaml"), "-t", "sandbox")
     assert ran.code == 4
     assert "problem: step `shop`: expected schedule nightly" in ran.out
+
+
+def test_a_backup_that_is_too_old_for_the_rpo_is_what_plan_says_a_run_would_find(
+    town: Town,
+) -> None:
+    made = drill()
+    made["steps"][0]["objectives"] = {"rpo": "1ms"}
+    file = town.drillkit.folder / "old.yaml"
+    file.write_text(json.dumps(made))
+    ran = town.drillkit("plan", str(file), "-t", "sandbox")
+    assert ran.code == 1, ran.said
+    assert re.search(r"it fails: step `shop`: backup \S+ is .* old; RPO 1 ms: cannot be", ran.out)
+    made["steps"][0]["objectives"] = {"rpo": "48h"}
+    file.write_text(json.dumps(made))
+    ran = town.drillkit("plan", str(file), "-t", "sandbox")
+    assert ran.code == 0, ran.said
+    assert re.search(r"note +backup \S+ is .* old; RPO 2 d: can be met", ran.out)
 
 
 def test_a_schedule_without_a_good_backup_is_what_plan_says_a_run_would_find(town: Town) -> None:

@@ -13,6 +13,8 @@ import click
 from drillkit.cli.options import with_shared
 
 if TYPE_CHECKING:
+    from drillkit.archive.duration import Took
+    from drillkit.cli.resolve import Asked
     from drillkit.model.drill import Drill
     from drillkit.plan import StepPlan
     from drillkit.runner.dry_run import DryRun
@@ -74,10 +76,11 @@ def look_ahead(
             from drillkit.cli.approve import save as save_plan
 
             save_plan(save, asked, request, found.plan)
+    before = _before(asked, found)
     if as_json:
-        click.echo(json.dumps(_data(found), indent=2))
+        click.echo(json.dumps(_data(found, before), indent=2))
     else:
-        _tell(found)
+        _tell(found, before)
     if save is not None:
         what = (
             "a plan that would refuse to start is not saved" if found.problems else f"saved {save}"
@@ -88,7 +91,19 @@ def look_ahead(
     return 1 if found.plan.fails else 0
 
 
-def _data(found: DryRun) -> dict[str, Any]:
+def _before(asked: Asked, found: DryRun) -> Took | None:
+    """How long earlier runs took, by the reports of the project."""
+    from drillkit.archive.duration import took
+    from drillkit.archive.scan import scan
+    from drillkit.cli.resolve import reports_folder
+
+    archive = scan(reports_folder(None, found=asked.parsed.source.found))
+    for text in archive.unread:
+        click.secho(f"cannot be read: {text}", err=True, fg="red")
+    return took(archive.runs, found.plan.drill.drill, found.plan.target.name)
+
+
+def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
     from drillkit.model.codec import to_data
     from drillkit.spec.writing import as_written
 
@@ -106,6 +121,11 @@ def _data(found: DryRun) -> dict[str, Any]:
     return {
         "drill": made.drill.drill,
         "target": made.target.name,
+        "takes": {
+            "limit_s": made.drill.limit.total_seconds(),
+            "cleanup_limit_s": made.drill.cleanup_limit.total_seconds(),
+            "before": to_data(before) if before is not None else None,
+        },
         "probes": written.get("probes", {}),
         "hypothesis": written.get("hypothesis", {}),
         "guards": [
@@ -119,9 +139,27 @@ def _data(found: DryRun) -> dict[str, Any]:
     }
 
 
-def _tell(found: DryRun) -> None:
+def _takes(drill: Drill, before: Took | None) -> str:
+    """How long at most, and how long it took before."""
+    from drillkit.model.units import format_duration
+
+    most = f"{format_duration(drill.limit)} at most"
+    most += f", and {format_duration(drill.cleanup_limit)} for clean-up"
+    if before is None:
+        return f"{most}; it has not come to its end here before"
+    if before.runs == 1:
+        return f"{most}; the run before took {format_duration(round(before.longest_s, 1))}"
+    median, longest = (round(each, 1) for each in (before.median_s, before.longest_s))
+    return (
+        f"{most}; the last {before.runs} runs took {format_duration(median)} at the median, "
+        f"{format_duration(longest)} the longest"
+    )
+
+
+def _tell(found: DryRun, before: Took | None) -> None:
     made = found.plan
     click.secho(f"{made.drill.drill} against {made.target.name}; nothing was touched", bold=True)
+    click.echo(f"  {'takes':8} {_takes(made.drill, before)}")
     for title, text in _terms(made.drill):
         click.echo(f"  {title:8} {text}")
     for decision in found.decisions:

@@ -112,6 +112,7 @@ steps:
         "before   {web: {bad: 2 of 40}}",
         "during   {web: {longest_gap: 5s}}",
         "aborts   probe: web, bad: 9",
+        "takes    2 min at most, and 15 min for clean-up; it has not come to its end here before",
         "must     rto: 1m",
         "must     check {command: ['true']}",
     ):

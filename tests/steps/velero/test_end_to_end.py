@@ -319,12 +319,12 @@ def test_a_backup_that_is_too_old_for_the_rpo_is_what_plan_says_a_run_would_find
     town: Town,
 ) -> None:
     made = drill()
-    made["steps"][0]["objectives"] = {"rpo": "1ms"}
+    made["steps"][0]["objectives"] = {"rpo": "100ms"}
     file = town.drillkit.folder / "old.yaml"
     file.write_text(json.dumps(made))
     ran = town.drillkit("plan", str(file), "-t", "sandbox")
     assert ran.code == 1, ran.said
-    assert re.search(r"it fails: step `shop`: backup \S+ is .* old; RPO 1 ms: cannot be", ran.out)
+    assert re.search(r"it fails: step `shop`: backup \S+ is .* old; RPO 0.1 s: cannot be", ran.out)
     made["steps"][0]["objectives"] = {"rpo": "48h"}
     file.write_text(json.dumps(made))
     ran = town.drillkit("plan", str(file), "-t", "sandbox")

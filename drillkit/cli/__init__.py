@@ -22,7 +22,7 @@ def main() -> NoReturn:
     gc.set_threshold(20_000, 20, 20)
     keep_output_going()
     guard_terminal()
-    code = _run()
+    code = answer(sys.argv[1:])
     # Taking some hundred modules apart takes as long as many a command. What must be ended was
     # ended by then.
     atexit._run_exitfuncs()
@@ -34,18 +34,18 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def _run() -> int:
-    """Run the command that was typed, and give the exit code."""
+def answer(words: list[str]) -> int:
+    """Run the command that was typed as these words, and give the exit code."""
     import click
 
-    if garbled := [word for word in sys.argv[1:] if encodable(word) != word]:
+    if garbled := [word for word in words if encodable(word) != word]:
         click.echo(f"drillkit: expected arguments in UTF-8, found {garbled[0]!a}", err=True)
         return 2
     from drillkit.cli.group import cli
     from drillkit.model.errors import DrillError
 
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(words, prog_name="drillkit", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo(
             "drillkit: interrupted; what it had begun may be half done: `drillkit recover` and "
@@ -60,7 +60,7 @@ def _run() -> int:
         click.echo(f"drillkit: {error}", err=True)
         return error.exit_code
     except OSError as error:
-        return _system_said(error)
+        return _system_said(error, words)
     except Exception as bug:
         import traceback
 
@@ -74,7 +74,7 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _system_said(error: OSError) -> int:
+def _system_said(error: OSError, words: list[str]) -> int:
     """A file or folder that cannot be had. Before a run has begun that is a wrong place; whoever
     has begun one tells of it there.
     """
@@ -83,13 +83,11 @@ def _system_said(error: OSError) -> int:
     # One that an argument named may be very long.
     where = f"{str(error.filename)[:200]}: " if error.filename is not None else ""
     click.echo(f"drillkit: {where}{error.strerror or error}", err=True)
-    if _may_have_begun():
+    if _may_have_begun(words):
         click.echo("if a run had begun: drillkit recover", err=True)
         return 3
     return 2
 
 
-def _may_have_begun() -> bool:
-    return bool(
-        {"run", "gameday", "watch", "recover", "sweep", "keep", "canary"} & set(sys.argv[1:3])
-    )
+def _may_have_begun(words: list[str]) -> bool:
+    return bool({"run", "gameday", "watch", "recover", "sweep", "keep", "canary"} & set(words[:2]))

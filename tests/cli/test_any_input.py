@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.cli import _run
+from drillkit.cli import answer
 from drillkit.cli.group import COMMANDS
 
 NAMES = (
@@ -138,7 +138,7 @@ def _nothing_is_written_elsewhere() -> Iterator[None]:
 
 def code_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["drillkit", *arguments])
-    return _run()
+    return answer(arguments)
 
 
 @pytest.mark.parametrize("arguments", list(commands()), ids=lambda a: " ".join(a)[:60])

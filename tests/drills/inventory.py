@@ -5,12 +5,15 @@ marks, by name.
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import ssl
-import urllib.request
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -53,23 +56,40 @@ ROLLOUT = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/restarted
 
 
 class Api:
-    """GETs with the kubeconfig's certificate."""
+    """Requests with a kubeconfig's identity, on one connection."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._base = cluster["server"]
-        self._tls = ssl.create_default_context(
+        tls = ssl.create_default_context(
             cadata=_content(cluster, "certificate-authority", kubeconfig)
         )
         self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         if "client-certificate" in user:
-            self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
+            tls.load_cert_chain(user["client-certificate"], user["client-key"])
+        server = urlsplit(cluster["server"])
+        assert server.hostname
+        self._connection = http.client.HTTPSConnection(
+            server.hostname, server.port, timeout=10, context=tls
+        )
+
+    def close(self) -> None:
+        self._connection.close()
 
     def get(self, path: str) -> Any:
-        request = urllib.request.Request(self._base + path, headers=self._headers)
-        with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:
-            return json.load(answer)
+        status, found = self.send("GET", path)
+        assert status == 200, found
+        return found
+
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[int, Any]:
+        """(status, what was answered)."""
+        content = None if body is None else json.dumps(body)
+        headers = {**self._headers, "Content-Type": "application/json"}
+        self._connection.request(method, path, content, headers)
+        answer = self._connection.getresponse()
+        return answer.status, json.loads(answer.read())
 
     def resources(self) -> dict[str, str]:
         """Path that lists it to the plural name, of everything that is served."""
@@ -90,7 +110,11 @@ def _content(where: dict[str, Any], key: str, kubeconfig: Path) -> str:
 
 def inventory(kubeconfig: Path) -> dict[str, Any]:
     """Everything that a run must leave as it was."""
-    api = Api(kubeconfig)
+    with contextlib.closing(Api(kubeconfig)) as api:
+        return _inventory(api)
+
+
+def _inventory(api: Api) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, plural in api.resources().items():
         if plural in PASSING | LEFT_BEHIND or path.startswith("/apis/metrics.k8s.io/"):

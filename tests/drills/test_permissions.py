@@ -1,123 +1,49 @@
-"""What a plan says it needs suffices, and nothing of it may lack: roles made of exactly that."""
+"""What a plan says it needs suffices, and nothing of it may lack: roles made of exactly that. What
+`permissions` prints is taken by the API as it is, suffices, and is no more than needed.
+
+Nothing here takes effect, so one sandbox serves all drills. That each drill is met with exactly
+what its plan needs, and asks for no more, is seen in `test_shipped.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from drillkit.model.permissions import AwsAction, Permission
+from drillkit.model.permissions import Permission
 from drillkit.spec.files import Found
 from tests.conftest import CommandLine
+from tests.drills.accounts import Account, planned
 from tests.drills.conftest import Playground, playing
-from tests.drills.test_shipped import ALONE, arguments_of, must_be_met, named, sets_of
-from tests.drills.wire import Wire
+from tests.drills.shipped import ALONE, ON_CLUSTER, arguments_of, named, sets_of
 
-RBAC = "rbac.authorization.k8s.io"
-ON_CLUSTER = [
-    found
-    for found in ALONE
-    if "--aws" not in arguments_of(found) or "velero" in found.path.read_text()
-]
-"""Drills whose steps need anything of the cluster."""
+pytestmark = pytest.mark.slow
+
 REFUSED_IN_TIME = ("pod-delete", "node-drain", "scale-to-zero")
 """Drills of which each lack is not only planned but run, too."""
 
 
-class Account:
-    """A ServiceAccount with roles made of permissions, and the drills' only way into the sandbox.
-
-    The administrator's kubeconfig stays beside, for whoever prepares and compares.
-    """
-
-    def __init__(self, world: Playground) -> None:
-        self.kubeconfig = world.kubeconfig
-        self.admin = self.kubeconfig.with_name("admin")
-        self.admin.write_text(self.kubeconfig.read_text())
-        self.kubectl("create", "serviceaccount", "drill", "-n", "drillkit")
-
-    def kubectl(self, *words: str, given: Mapping[str, Any] | None = None) -> str:
-        ran = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.admin), *words],
-            capture_output=True,
-            text=True,
-            input=None if given is None else json.dumps(given),
-        )
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
-
-    def enter(self) -> None:
-        """From now on drills have this account's token."""
-        token = self.kubectl("create", "token", "drill", "-n", "drillkit").strip()
-        config = json.loads(self.kubeconfig.read_text())
-        config["users"][0]["user"] = {"token": token}
-        self.kubeconfig.write_text(json.dumps(config))
-
-    def grant(self, permissions: Iterable[Permission]) -> None:
-        """Exactly these, and no others."""
-        rules: dict[str, list[dict[str, Any]]] = {}
-        for each in permissions:
-            what = f"{each.resource}/{each.subresource}" if each.subresource else each.resource
-            rule = {"verbs": [each.verb], "apiGroups": [each.group], "resources": [what]}
-            names = {"resourceNames": [each.name]} if each.name else {}
-            rules.setdefault(each.namespace, []).append({**rule, **names})
-        items = [one for where, given in rules.items() for one in _role(where, given)]
-        self.kubectl("delete", "roles,rolebindings", "-A", "-l", "app=drill", "--ignore-not-found")
-        self.kubectl(
-            "delete", "clusterroles,clusterrolebindings", "-l", "app=drill", "--ignore-not-found"
-        )
-        if items:
-            self.kubectl(
-                "apply", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": items}
-            )
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A folder for all drills of this module."""
+    return CommandLine(tmp_path_factory.mktemp("permissions"))
 
 
-def _role(namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    meta = {"name": "drill", "labels": {"app": "drill"}}
-    if namespace:
-        meta["namespace"] = namespace
-    kind = "Role" if namespace else "ClusterRole"
-    subject = {"kind": "ServiceAccount", "name": "drill", "namespace": "drillkit"}
-    head = {"apiVersion": f"{RBAC}/v1", "metadata": meta}
-    reference = {"apiGroup": RBAC, "kind": kind, "name": "drill"}
-    return [
-        {**head, "kind": kind, "rules": rules},
-        {**head, "kind": f"{kind}Binding", "roleRef": reference, "subjects": [subject]},
-    ]
+@pytest.fixture(scope="module")
+def world(home: CommandLine) -> Iterator[Playground]:
+    """A sandbox with all that any drill needs."""
+    with playing(home, *sorted({need for found in ALONE for need in arguments_of(found)})) as all_:
+        yield all_
 
 
-def planned(
-    drillkit: CommandLine, found: Found
-) -> tuple[list[Permission], list[Permission], list[AwsAction]]:
-    """(what a plan needs, what it can do without, what it does in AWS)."""
-    ran = drillkit("plan", found.name, "-t", "sandbox", "--json", *sets_of(found))
-    assert ran.code == 0, ran.said
-    plan = json.loads(ran.out)
-    told = [
-        *plan["needs"],
-        *(each for step in plan["steps"] for each in step.get("permissions", ())),
-    ]
-    wishes = [each for step in plan["steps"] for each in step.get("wishes", ())]
-    named = _permissions(told)
-    needed = [each for each in named if not _covered(each, [n for n in named if n != each])]
-    spared = [each for each in _permissions(wishes) if not _covered(each, needed)]
-    return needed, spared, [AwsAction(each["action"]) for each in told if "action" in each]
-
-
-def _covered(wish: Permission, needed: list[Permission]) -> bool:
-    """Whether what is needed grants it: there or in every namespace, by its name or for any."""
-    wider = (replace(wish, namespace=""), replace(wish, name=""))
-    return any(each in needed for each in (wish, *wider, replace(wish, namespace="", name="")))
-
-
-def _permissions(told: list[dict[str, Any]]) -> list[Permission]:
-    """Without their reasons, so that one that two parts need stands once."""
-    found = [Permission(**{**each, "reason": ""}) for each in told if "verb" in each]
-    return list(dict.fromkeys(found))
+@pytest.fixture
+def account(world: Playground) -> Iterator[Account]:
+    made = Account(world)
+    yield made
+    made.leave()
 
 
 def names(text: str, permission: Permission) -> bool:
@@ -126,49 +52,86 @@ def names(text: str, permission: Permission) -> bool:
     return f"not allowed to {permission}" in text or by_api in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("found", ON_CLUSTER, ids=named)
 def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
-    found: Found, drillkit: CommandLine
+    found: Found, home: CommandLine, world: Playground, account: Account
 ) -> None:
-    with playing(drillkit, "--audit", *arguments_of(found)) as world:
-        needed, wishes, actions = planned(drillkit, found)
-        assert len(needed) >= 5, "the lock and the identity at least"
-        account = Account(world)
-        account.grant(needed)
-        account.enter()
-        admin = Playground({**world.endpoints, "kubeconfig": str(account.admin)}, world.pid)
-        before = admin.inventory()
-        for lack in needed:
-            account.grant(each for each in needed if each != lack)
-            must_be_refused(found, drillkit, lack)
-        for wish in wishes:
-            account.grant([*needed, *(each for each in wishes if each != wish)])
-            told = drillkit("plan", found.name, "-t", "sandbox", *sets_of(found))
-            assert told.code == 0, told.said
-            assert f"not allowed to {wish}" in told.out
-        account.grant(needed)
-        admin.must_be(before)
-        wire = Wire(drillkit, world)
-        must_be_met(found, drillkit, admin)
-        wire.must_be(needed, actions)
+    asked = (found.name, "-t", "sandbox", *sets_of(found))
+    needed, wishes, _ = planned(home, found)
+    assert len(needed) >= 5, "the lock and the identity at least"
+    account.grant([*needed, *wishes])
+    account.grant(needed)
+    account.enter()
+    admin = Playground({**world.endpoints, "kubeconfig": str(account.admin)}, world.pid)
+    before = admin.inventory()
+    for lack in needed:
+        account.grant(each for each in needed if each != lack)
+        told = home("plan", *asked)
+        assert told.code == 4, f"without {lack}: {told.said}"
+        assert names(told.out, lack), f"without {lack}: {told.said}"
+        if found.name in REFUSED_IN_TIME:
+            must_be_refused(found, home, lack)
+    for wish in wishes:
+        account.grant([*needed, *(each for each in wishes if each != wish)])
+        told = home("plan", *asked)
+        assert told.code == 0, told.said
+        assert f"not allowed to {wish}" in told.out
+    account.grant(needed)
+    told = home("plan", *asked)
+    assert told.code == 0, told.said
+    admin.must_be(before)
 
 
-def must_be_refused(found: Found, drillkit: CommandLine, lack: Permission) -> None:
-    told = drillkit("plan", found.name, "-t", "sandbox", *sets_of(found))
-    assert told.code == 4, f"without {lack}: {told.said}"
-    assert names(told.out, lack), f"without {lack}: {told.said}"
-    if found.name not in REFUSED_IN_TIME:
-        return
-    ran = drillkit("run", found.name, "-t", "sandbox", "--yes", *sets_of(found))
+def must_be_refused(found: Found, home: CommandLine, lack: Permission) -> None:
+    ran = home("run", found.name, "-t", "sandbox", "--yes", *sets_of(found))
     assert ran.code == 4, f"without {lack}: {ran.said}"
     assert names(ran.said, lack), f"without {lack}: {ran.said}"
-    assert [
-        u for u in drillkit.verdict(found.name).get("undos", ()) if u["outcome"] != "never-happened"
-    ] == []
+    undos = home.verdict(found.name).get("undos", ())
+    assert [u for u in undos if u["outcome"] != "never-happened"] == []
 
 
-@pytest.mark.slow
+def kubectl(account: Account, text: str, *words: str) -> str:
+    ran = subprocess.run(
+        ["kubectl", "--kubeconfig", str(account.admin), *words, "-f", "-"],
+        capture_output=True,
+        text=True,
+        input=text,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.parametrize("found", ALONE, ids=named)
+def test_the_roles_of_each_drill_are_taken_suffice_and_are_no_more_than_it_needs(
+    found: Found, home: CommandLine, account: Account
+) -> None:
+    asked = (found.name, "-t", "sandbox", *sets_of(found))
+    ran = home("permissions", *asked, "--rbac", "--to", "serviceaccount:drillkit/drill")
+    assert ran.code == 0, ran.said
+    dry = kubectl(account, ran.out, "apply", "--dry-run=server")
+    assert dry
+    assert all("server dry run" in line for line in dry.splitlines())
+    all_of_it = home("permissions", *asked, "--verify")
+    # The practice account has no IAM that could be asked: that is told, and no success.
+    aws = "--iam" if "AWS does not say" in all_of_it.out else ""
+    assert bool(aws) == ("in AWS:" in all_of_it.out)
+    assert all_of_it.code == (3 if aws else 1), all_of_it.said
+    assert "exceeds" in all_of_it.out
+    account.enter()
+    nothing = home("permissions", *asked, "--verify")
+    assert nothing.code == 4, nothing.said
+    assert "lacks" in nothing.out
+    kubectl(account, ran.out, "apply")
+    exact = home("permissions", *asked, "--verify")
+    assert "lacks" not in exact.out, exact.said
+    assert "exceeds" not in exact.out, exact.said
+    assert exact.code == (3 if aws else 0), exact.said
+    assert ("exactly what the drill needs" in exact.out) == (not aws)
+    plan = home("plan", *asked, "--json")
+    assert json.loads(plan.out)["problems"] == []
+    kubectl(account, ran.out, "delete")
+
+
 def test_a_run_that_fails_does_without_what_it_may_not_look_at(drillkit: CommandLine) -> None:
     (found,) = (each for each in ALONE if each.name == "pod-delete")
     (drillkit.folder / "impatient.yaml").write_text(

@@ -414,7 +414,7 @@ def test_ctrl_c_in_keep_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "main", interrupt)
     runner = CliRunner()
     with runner.isolation() as (_, err, _):
-        code = command_line._run()
+        code = command_line.answer(["keep", "r1", "x"])
         said = err.getvalue().decode()
     assert code == 3
     assert "nothing was touched" not in said

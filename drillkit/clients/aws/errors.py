@@ -135,6 +135,9 @@ def _kind(code: str, status: int, said: str, text: str, advice: str) -> CallErro
         return WrongState(text + advice)
     if _ABSENT.search(code):
         return Absent(text)
+    if status == 501:
+        # Practice accounts such as LocalStack answer so: it will not be served later, either.
+        return Invalid(f"{text}. This endpoint does not serve it")
     if status >= 500 or code in _LATER:
         return Unavailable(text)
     return Invalid(text + advice)

@@ -28,7 +28,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 MOST_BODY = 64 * 2**20
-QUERY_SERVICES = ("rds", "elasticache")
+MOTO_SERVICES = ("s3", "sts", "secretsmanager", "ec2")
 
 
 def _body(environ: Environ) -> bytes:
@@ -150,6 +150,9 @@ class Gateway:
         body: bytes,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
+        if service not in (*self._services, *MOTO_SERVICES):
+            fault = Fault("InternalFailure", f"{service} is not served by this sandbox", 501)
+            return self._fault(service, fault, start_response)
         if service not in self._services:
             answer: Iterable[bytes] = self._moto(service)(environ, start_response)
             return answer

@@ -95,6 +95,7 @@ def test_a_request_that_the_service_model_does_not_take_never_leaves() -> None:
         ("RequestLimitExceeded", 503, Throttled, ""),
         ("ServiceUnavailable", 503, Unavailable, ""),
         ("InternalFailure", 500, Unavailable, ""),
+        ("InternalFailure", 501, Invalid, "does not serve it"),
         ("InstanceQuotaExceeded", 400, Quota, "Service Quotas"),
         ("SnapshotQuotaExceeded", 400, Quota, ""),
         ("DBClusterQuotaExceededFault", 403, Quota, ""),

@@ -1,0 +1,48 @@
+"""What ships: each drill and experiment, what it needs and how it is kept short."""
+
+from __future__ import annotations
+
+from drillkit.cli.resolve import kinds_of, needs_of
+from drillkit.spec import Roots, open_drill, parse
+from drillkit.spec.files import Found, list_drills, list_experiments, package_root
+from drillkit.spec.openslo import wants_prometheus
+
+ROOT = package_root()
+assert ROOT is not None
+ROOTS = Roots((ROOT,))
+DRILLS = list_drills(ROOTS)
+EXPERIMENTS = list_experiments(ROOTS)
+ALONE = [
+    found for found in DRILLS if "manual" not in kinds_of(parse(open_drill(found.name, ROOTS)))
+]
+"""Drills that need no people: the others are played in `tests/gameday`."""
+SHORTER = {"duration": "5s", "hold": "2s"}
+"""Variables of shipped drills that say how long something lasts, and what is enough here."""
+
+
+def named(found: Found) -> str:
+    return found.name
+
+
+def sets_of(found: Found) -> list[str]:
+    given = parse(open_drill(found.name, ROOTS)).resolve().vars
+    # A unit must stay one: a duration that is a bare number is not ours to shorten.
+    short = [f"{key}={value}" for key, value in SHORTER.items() if isinstance(given.get(key), str)]
+    return [word for pair in short for word in ("--set", pair)]
+
+
+def arguments_of(found: Found) -> list[str]:
+    """What the sandbox must have for a drill."""
+    parsed = parse(open_drill(found.name, ROOTS))
+    needs = set(needs_of(parsed) - {"kubernetes"})
+    if wants_prometheus(parsed.resolve(), ROOTS):
+        needs.add("prometheus")
+    return [f"--{need}" for need in sorted(needs)]
+
+
+ON_CLUSTER = [
+    found
+    for found in ALONE
+    if "--aws" not in arguments_of(found) or "velero" in found.path.read_text()
+]
+"""Drills whose steps need anything of the cluster."""

@@ -1,17 +1,19 @@
 """What people noted to be done, over all runs, and what became of it.
 
 An item is named by its run and the number of its record, `RUN#N`. Journals are never touched again:
-what is closed is appended to `actions.jsonl` beside them, a line each, and never edited.
+what is closed, or has become an issue elsewhere, is appended to `actions.jsonl` beside them, a line
+each, and never edited.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from drillkit.journal.files import FILE_MODE, make_folder
 from drillkit.journal.runs import JOURNAL
@@ -40,6 +42,8 @@ class ActionItem:
     closed: datetime | None = None
     why: str = ""
     """What was done about it."""
+    issues: Mapping[str, str] = field(default_factory=dict)
+    """Address of its issue, by tracker."""
 
     @property
     def open(self) -> bool:
@@ -71,12 +75,10 @@ def action_items(reports: Path) -> ActionItems:
         try:
             entry = json.loads(line)
             item = found[entry["action"]]
-            at = datetime.fromtimestamp(entry["at"], UTC)
-            closed = replace(item, closed_by=entry["by"], closed=at, why=entry["why"])
+            found[item.id] = _changed(item, entry)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             unread.append(f"{reports / LEDGER}, line {number}: {type(error).__name__} {error}")
             continue
-        found[item.id] = closed
     ordered = sorted(
         found.values(), key=lambda item: (not item.open, item.due or date.max, item.noted)
     )
@@ -93,14 +95,33 @@ def close(reports: Path, item: str, by: str, why: str, at: float) -> ActionItem:
         raise UsageError(f"no action item `{item[:100]}`; open: {some[:500]}")
     if not known[item].open:
         raise UsageError(f"{item} was closed by {known[item].closed_by} already")
+    _note(reports, {"at": at, "by": by, "action": item, "why": why})
+    return replace(known[item], closed_by=by, closed=datetime.fromtimestamp(at, UTC), why=why)
+
+
+def note_issue(
+    reports: Path, item: ActionItem, tracker: str, issue: str, by: str, at: float
+) -> None:
+    """Write down that an item is an issue of a tracker, at this address. Raises OSError."""
+    _note(reports, {"at": at, "by": by, "action": item.id, "tracker": tracker, "issue": issue})
+
+
+def _changed(item: ActionItem, entry: Any) -> ActionItem:
+    """Raises KeyError, TypeError, ValueError, OverflowError for what is no line of the ledger."""
+    if "issue" in entry:
+        return replace(item, issues={**item.issues, entry["tracker"]: entry["issue"]})
+    at = datetime.fromtimestamp(entry["at"], UTC)
+    return replace(item, closed_by=entry["by"], closed=at, why=entry["why"])
+
+
+def _note(reports: Path, entry: Mapping[str, Any]) -> None:
     make_folder(reports)
-    line = json.dumps({"at": at, "by": by, "action": item, "why": why}, ensure_ascii=False)
+    line = json.dumps(entry, ensure_ascii=False)
     fd = os.open(reports / LEDGER, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
     with open(fd, "wb") as file:
         file.write(line.encode(errors="backslashreplace") + b"\n")
         file.flush()
         os.fsync(fd)
-    return replace(known[item], closed_by=by, closed=datetime.fromtimestamp(at, UTC), why=why)
 
 
 def _ledger(reports: Path) -> list[str]:

@@ -13,6 +13,7 @@ from drillkit.cli.options import OUT
 
 if TYPE_CHECKING:
     from drillkit.archive.actions import ActionItem
+    from drillkit.clients.trackers import Ticket, Tracker
 
 _COLUMNS = ("id", "state", "text", "owner", "due", "drill", "target", "noted", "by", "closed by")
 
@@ -23,15 +24,35 @@ _COLUMNS = ("id", "state", "text", "owner", "due", "drill", "target", "noted", "
 @click.option("--why", default="", metavar="TEXT", help="What was done about it.")
 @click.option("--markdown", is_flag=True, help="As a list for a ticket.")
 @click.option("--csv", "as_csv", is_flag=True, help="As a table.")
+@click.option("--github", metavar="OWNER/REPO", help="Make an issue of each open item there.")
+@click.option("--jira", metavar="PROJECT", help="Make an issue of each open item there.")
+@click.option("--url", default="", help="Of Jira, or of the API of a GitHub Enterprise server.")
+@click.option("--user", default="", metavar="MAIL", help="Whose token it is, for Jira Cloud.")
+@click.option(
+    "--token",
+    default="",
+    metavar="REFERENCE",
+    help="Default: env:GITHUB_TOKEN or env:JIRA_TOKEN.",
+)
 @OUT
 def actions(
-    everything: bool, item: str | None, why: str, markdown: bool, as_csv: bool, out: Path | None
+    everything: bool,
+    item: str | None,
+    why: str,
+    markdown: bool,
+    as_csv: bool,
+    github: str | None,
+    jira: str | None,
+    url: str,
+    user: str,
+    token: str,
+    out: Path | None,
 ) -> int:
-    """List what is still to be done, over all runs; close what is.
+    """List what is still to be done, over all runs; close what is; export it.
 
-    Items come from game days (`action TEXT @OWNER 2027-01-31`). Closing is written beside the runs
-    (`actions.jsonl`); their journals stay as they are. Ends with 3 when something could not be
-    read.
+    Items come from game days (`action TEXT @OWNER 2027-01-31`). What is closed or exported is
+    written beside the runs (`actions.jsonl`); their journals stay as they are. Exporting again
+    makes no issue twice. Ends with 3 when something could not be read or exported.
     """
     import time
 
@@ -48,6 +69,11 @@ def actions(
         click.echo(f"{done.id} is closed by {done.closed_by}: {done.text}")
         return 0
     found = action_items(reports)
+    for unread in found.unread:
+        click.secho(f"not read: {unread}", err=True, fg="yellow")
+    if github is not None or jira is not None:
+        tracker = _tracker(github, jira, url, user, token)
+        return max(_export(reports, found.items, tracker), 3 if found.unread else 0)
     shown = [each for each in found.items if everything or each.open]
     if as_csv:
         _csv(shown)
@@ -56,9 +82,68 @@ def actions(
             click.echo(_markdown(each))
     else:
         _list(shown, time.strftime("%Y-%m-%d"))
-    for unread in found.unread:
-        click.secho(f"not read: {unread}", err=True, fg="yellow")
     return 3 if found.unread else 0
+
+
+def _tracker(github: str | None, jira: str | None, url: str, user: str, token: str) -> Tracker:
+    """Raises UsageError."""
+    from drillkit.clients.trackers import GITHUB, GitHub, Jira
+    from drillkit.model.errors import UsageError
+    from drillkit.secrets import one_line, resolve
+
+    if github is not None and jira is not None:
+        raise UsageError("expected --github or --jira, not both at once")
+    reference = token or ("env:GITHUB_TOKEN" if jira is None else "env:JIRA_TOKEN")
+    value = one_line(resolve(reference, "--token"), "--token")
+    if github is not None:
+        return GitHub(github, value, url or GITHUB)
+    assert jira is not None
+    return Jira(jira, value, url, user)
+
+
+def _export(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> int:
+    """Each open item that is no issue there yet becomes one."""
+    import time
+
+    from drillkit.archive.actions import note_issue
+    from drillkit.model.errors import CallError
+    from drillkit.runner.run_start import operator
+
+    wanted = [item for item in items if item.open]
+    for item in wanted:
+        if there := item.issues.get(tracker.name):
+            click.echo(f"{item.id}  is there already: {there}")
+            continue
+        ticket = _ticket(item)
+        try:
+            there = tracker.find(ticket)
+            made = there or tracker.create(ticket)
+        except CallError as error:
+            click.secho(
+                f"{item.id} was not exported to {tracker.name}: {error}; mend that and export "
+                "again, nothing is made twice",
+                err=True,
+                fg="red",
+            )
+            return 3
+        note_issue(reports, item, tracker.name, made, operator(), time.time())
+        click.echo(f"{item.id}  {'is there already' if there else 'made'}: {made}")
+    if not wanted:
+        click.echo("nothing is to be done")
+    return 0
+
+
+def _ticket(item: ActionItem) -> Ticket:
+    from drillkit.clients.trackers import Ticket
+
+    facts = [
+        ("owner", item.owner or "nobody"),
+        ("due", str(item.due or "")),
+        ("noted by", f"{item.by}, {item.noted:%Y-%m-%d}"),
+        ("drill", f"{item.drill} on {item.target}"),
+        ("item", item.id),
+    ]
+    return Ticket(item.id, item.text, tuple(fact for fact in facts if fact[1]), item.due)
 
 
 def _list(items: list[ActionItem], today: str) -> None:
@@ -71,6 +156,8 @@ def _list(items: list[ActionItem], today: str) -> None:
         who = item.owner or "nobody"
         closed = f"; closed by {item.closed_by}: {item.why}" if not item.open else ""
         click.echo(f"    {_plain(who)}{due}{late}; from {item.drill} on {item.target}{closed}")
+        for issue in item.issues.values():
+            click.echo(f"    {_plain(issue)}")
 
 
 def _markdown(item: ActionItem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drillkit import __version__
@@ -18,11 +19,20 @@ class Fetched:
 
     status: int
     text: str
-    """The first megabyte of the body."""
+    """The beginning of the body."""
 
 
-def fetch(url: str, limit_s: float) -> Fetched:
-    """What is at a URL; redirects are not followed. Raises Unreachable, Unanswered."""
+def fetch(
+    url: str,
+    limit_s: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> Fetched:
+    """What is at a URL, its first `most_bytes`; redirects are not followed.
+
+    Raises Unreachable, Unanswered.
+    """
     import requests
 
     try:
@@ -32,9 +42,9 @@ def fetch(url: str, limit_s: float) -> Fetched:
             allow_redirects=False,
             stream=True,
             proxies=proxies_for(url),
-            headers={"User-Agent": f"drillkit/{__version__}"},
+            headers={"User-Agent": f"drillkit/{__version__}", **(headers or {})},
         ) as answer:
-            body = answer.raw.read(MOST_BYTES, decode_content=True)
+            body = answer.raw.read(most_bytes, decode_content=True)
             return Fetched(
                 answer.status_code, body.decode(answer.encoding or "utf-8", errors="replace")
             )

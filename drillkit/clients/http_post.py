@@ -22,17 +22,25 @@ def post_json(
     *,
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
+    most_bytes: int = MOST_BYTES,
 ) -> str:
-    """Send data as JSON and give the beginning of the answer. Redirects are not followed, nothing
-    is tried twice.
+    """Send data as JSON and give the first `most_bytes` of the answer. Redirects are not followed,
+    nothing is tried twice.
 
     Raises UsageError for what is no URL, Unreachable, Unanswered, CallError for any answer but 2xx.
     """
     body = json.dumps(data, ensure_ascii=False).encode()
-    return post(url, body, headers={"Content-Type": media_type, **(headers or {})})
+    all_headers = {"Content-Type": media_type, **(headers or {})}
+    return post(url, body, headers=all_headers, most_bytes=most_bytes)
 
 
-def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> str:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str] | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> str:
     """`post_json` for any body."""
     import requests
 
@@ -50,7 +58,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> 
             stream=True,
             proxies=proxies_for(url),
         ) as answer:
-            said = answer.raw.read(MOST_BYTES, decode_content=True).decode(errors="replace")
+            said = answer.raw.read(most_bytes, decode_content=True).decode(errors="replace")
             status = answer.status_code
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
         raise Unreachable(f"{where} cannot be reached: {type(error).__name__}") from None

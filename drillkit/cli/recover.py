@@ -97,6 +97,10 @@ def _tell(done: Recovered) -> None:
     click.echo(f"{done.run.id}{where}: {done.state}: {done.detail}")
     for resource in done.left:
         click.secho(f"  left: {resource}", fg="red")
+    if done.by_hand and done.state != "refused":
+        click.echo("  to finish by hand, where drillkit cannot reach it:")
+    for line in done.by_hand if done.state != "refused" else ():
+        click.echo(f"    {line}")
     if done.state in ("clean", "dirty", "refused"):
         judge_again(done.run)
 

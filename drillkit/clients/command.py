@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,11 @@ class UndoCommand(UndoAction):
     @property
     def lives(self) -> Lives:
         return "here"
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        variables = f", with {', '.join(self.env)} set as the drill says" if self.env else ""
+        return (f"# in folder {self.folder}{variables}:", shlex.join(self.undo))
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         if context.deadline.over:  # to be killed at once is worse than not to begin

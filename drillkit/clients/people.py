@@ -34,6 +34,10 @@ class PutBack(UndoAction):
     def lives(self) -> Lives:
         return "here"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return tuple(f"# {line}" for line in self.text.splitlines())
+
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises Rejected where nobody can be asked, or somebody says that it is not done."""
         how = f"say so with `drillkit settle RUN {self.resource} --why TEXT`"

@@ -73,6 +73,13 @@ class UndoAction(Undo):
     backwards: ClassVar[bool] = False
     """Nobody knows what its effect rests on: those of a run go strictly backwards, one by one."""
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Lines of `kubectl`, `aws` or `velero` that undo it where drillkit cannot, in their order;
+        comments begin with `#`. None where nobody knows any.
+        """
+        return ()
+
     def holds_back(self, other: UndoAction) -> bool:
         """Whether `other`, of the same step, must stay until this one has ended: what this one
         undoes may still create in it, or read it.

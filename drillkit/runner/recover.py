@@ -39,6 +39,7 @@ from drillkit.model.records import (
     RunRecovered,
     UndoEnded,
 )
+from drillkit.runner.by_hand import lines_by_hand
 from drillkit.runner.keep import spared
 from drillkit.runner.recorded_target import UNKNOWN_TARGET, connected, opening, target_of
 from drillkit.runner.run_start import boot_id, operator
@@ -69,6 +70,8 @@ class Recovered:
     detail: str
     left: tuple[str, ...] = ()
     """Resources whose undo is still open."""
+    by_hand: tuple[str, ...] = ()
+    """What somebody types to finish without drillkit."""
 
     @property
     def open(self) -> bool:
@@ -258,10 +261,11 @@ def _clean(
         journal.append(PhaseEnded("cleanup"))
     finally:
         journal.close()
+    by_hand = lines_by_hand(cleaned.open, history)
     if salvaged.damage and not settled(history):
-        return _damaged(run, salvaged, cleaned)
+        return replace(_damaged(run, salvaged, cleaned), by_hand=by_hand)
     if cleaned.open:
-        return _dirty(run, cleaned)
+        return replace(_dirty(run, cleaned), by_hand=by_hand)
     unregister(run.id)
     return Recovered(
         run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open"

@@ -115,6 +115,34 @@ def test_after_kill_9_recover_cleans_up_from_any_folder_and_judges_unknown(
     assert verdict["exit_code"] == 3
 
 
+def test_what_recover_cannot_reach_is_finished_with_the_lines_that_it_prints(
+    drillkit: CommandLine, world: World, sandbox: Sandbox
+) -> None:
+    with running(drillkit, *SLOW_NETWORK) as process:
+        until(world.faults, "the fault is there")
+        process.kill()
+        process.communicate()
+    reachable = sandbox.kubeconfig.read_text()
+    away = json.loads(reachable)
+    away["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    sandbox.kubeconfig.write_text(json.dumps(away))
+    ran = drillkit("recover", "--limit", "1s")
+    sandbox.kubeconfig.write_text(reachable)
+    assert ran.code == 5, ran.said
+    assert "networkchaos/shop/" in ran.out
+    lines = [line.strip() for line in ran.out.splitlines() if line.startswith("    kubectl ")]
+    said = [
+        subprocess.run(["sh", "-c", line], check=True, capture_output=True, text=True).stdout
+        for line in lines
+    ]
+    assert said[0] == sandbox.endpoints["cluster_uid"]
+    assert f"# must be {said[0]}" in lines[0]
+    assert not world.faults()
+    assert not world.locks()
+    ran = drillkit("recover")
+    assert ran.code == 0, ran.said
+
+
 def test_a_new_run_does_not_touch_what_an_earlier_one_left_unless_it_is_told_to(
     drillkit: CommandLine, world: World
 ) -> None:

@@ -38,6 +38,11 @@ class DeleteReplicationGroup(DeleteResource):
     def resource(self) -> str:
         return f"elasticache replication-group/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        which = f"--replication-group-id {self.name} --region {self.region}"
+        return (f"aws elasticache delete-replication-group {which} --no-retain-primary-cluster",)
+
     def door(self, clients: Clients) -> Door:
         return clients.elasticache.at(self.region).door
 

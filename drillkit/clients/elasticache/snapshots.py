@@ -33,6 +33,11 @@ class DeleteCacheSnapshot(DeleteResource):
     def resource(self) -> str:
         return f"elasticache snapshot/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        which = f"--snapshot-name {self.name} --region {self.region}"
+        return (f"aws elasticache delete-snapshot {which}",)
+
     def door(self, clients: Clients) -> Door:
         return clients.elasticache.at(self.region).door
 

@@ -9,6 +9,7 @@ to the version that was read, so nothing that others do in between is lost.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -111,8 +112,18 @@ class RestoreFields(UndoAction):
         return change_key(self.run, tuple(change.path for change in self.changes))
 
     @property
-    def by_hand(self) -> str:
-        """How somebody with nothing but kubectl undoes it."""
+    def by_hand(self) -> tuple[str, ...]:
+        """One patch, which changes nothing where somebody has changed a field since."""
+        where = f" --namespace {self.namespace}" if self.of.namespaced else ""
+        kind = f"{self.of.plural}.{self.of.group}" if self.of.group else self.of.plural
+        steps = [step for change in self.changes for step in _back(change)]
+        steps.append({"op": "remove", "path": pointer("metadata", "annotations", self.mark)})
+        text = shlex.quote(json.dumps(steps, separators=(",", ":")))
+        return (f"kubectl patch {kind} {self.name}{where} --type=json --patch {text}",)
+
+    @property
+    def in_words(self) -> str:
+        """How somebody with nothing but kubectl and an editor undoes it."""
         where = f" -n {self.namespace}" if self.of.namespaced else ""
         steps = [f"{c.path} -> {c.prior or 'remove it'}" for c in self.changes]
         return f"kubectl edit {self.of.word} {self.name}{where}: {'; '.join(steps)}"
@@ -129,6 +140,16 @@ class RestoreFields(UndoAction):
         if clients.target.kubernetes is None:
             return []
         return [partial(_left_on, clients.kube, resource) for resource in SWEPT]
+
+
+def _back(change: FieldChange) -> Iterator[dict[str, Any]]:
+    """The operations of a JSON patch that put a field back if it still holds our value."""
+    if change.new:
+        yield {"op": "test", "path": change.path, "value": json.loads(change.new)}
+    if change.prior:
+        yield {"op": "add", "path": change.path, "value": json.loads(change.prior)}
+    else:
+        yield {"op": "remove", "path": change.path}
 
 
 def _left_on(kube: KubeClient, resource: Resource) -> Iterator[Leftover]:
@@ -204,7 +225,7 @@ def _known(value: Any) -> str:
 
 def set_fields(kube: KubeClient, plan: Planned[RestoreFields]) -> Object:
     """See `Kube.set_fields`."""
-    return change_fields(kube, plan, plan.undo, plan.undo.by_hand)
+    return change_fields(kube, plan, plan.undo, plan.undo.in_words)
 
 
 def change_fields(

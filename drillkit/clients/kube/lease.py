@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from drillkit.clients.effect import make
 from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import KubeAttempts
-from drillkit.clients.kube.objects import remove_object
+from drillkit.clients.kube.objects import deletion_by_hand, remove_object
 from drillkit.clients.kube.ownership import BLOCKED, OF, RUN, STOP, UNDO, is_ours, labels
 from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
@@ -47,6 +47,10 @@ class ReleaseLease(UndoAction):
     @property
     def resource(self) -> str:
         return LEASES.said(self.name, self.namespace)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (deletion_by_hand(LEASES, self.name, self.namespace),)
 
     @property
     def of(self) -> Resource:

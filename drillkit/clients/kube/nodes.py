@@ -48,6 +48,10 @@ class Uncordon(UndoAction):
         change = FieldChange(SWITCH, "true", self.prior)
         return RestoreFields(NODES, self.node, self.run, self.uid, (change,), expires=self.expires)
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (f"kubectl uncordon {self.node}",)
+
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
         return put_back(clients.kube, self.fields, context)

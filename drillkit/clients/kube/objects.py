@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
 
 
+def deletion_by_hand(of: Resource, name: str, namespace: str = "") -> str:
+    """How somebody with nothing but kubectl deletes an object."""
+    kind = f"{of.plural}.{of.group}" if of.group else of.plural
+    where = f" --namespace {namespace}" if of.namespaced else ""
+    return f"kubectl delete {kind} {name}{where}"
+
+
 class OwnObject(Protocol):
     """What is known of an object of the run's own before it is made."""
 
@@ -78,6 +85,10 @@ class DeleteFault(UndoAction):
     @property
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (deletion_by_hand(self.of, self.name, self.namespace),)
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
@@ -118,6 +129,10 @@ class DeleteObject(UndoAction):
     @property
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (deletion_by_hand(self.of, self.name, self.namespace),)
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""

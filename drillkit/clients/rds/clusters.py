@@ -39,6 +39,14 @@ class DeleteCluster(DeleteResource):
     def resource(self) -> str:
         return f"rds cluster/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        which = f"--db-cluster-identifier {self.name} --region {self.region}"
+        return (
+            f"aws rds modify-db-cluster {which} --no-deletion-protection --apply-immediately",
+            f"aws rds delete-db-cluster {which} --skip-final-snapshot --delete-automated-backups",
+        )
+
     def door(self, clients: Clients) -> Door:
         return clients.rds.at(self.region).door
 

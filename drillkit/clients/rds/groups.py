@@ -55,6 +55,12 @@ class DeleteParameterGroup(DeleteResource):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}parameter-group/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        of = "db-cluster" if self.cluster else "db"
+        which = f"--{of}-parameter-group-name {self.name} --region {self.region}"
+        return (f"aws rds delete-{of}-parameter-group {which}",)
+
     def door(self, clients: Clients) -> Door:
         return clients.rds.at(self.region).door
 

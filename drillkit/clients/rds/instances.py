@@ -47,6 +47,14 @@ class DeleteInstance(DeleteResource):
     def resource(self) -> str:
         return f"rds instance/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        which = f"--db-instance-identifier {self.name} --region {self.region}"
+        return (
+            f"aws rds modify-db-instance {which} --no-deletion-protection --apply-immediately",
+            f"aws rds delete-db-instance {which} --skip-final-snapshot --delete-automated-backups",
+        )
+
     def door(self, clients: Clients) -> Door:
         return clients.rds.at(self.region).door
 

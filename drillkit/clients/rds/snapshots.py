@@ -36,6 +36,12 @@ class DeleteSnapshot(DeleteResource):
     def resource(self) -> str:
         return f"rds {'cluster-' if self.cluster else ''}snapshot/{self.region}/{self.name}"
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        of = "db-cluster" if self.cluster else "db"
+        which = f"--{of}-snapshot-identifier {self.name} --region {self.region}"
+        return (f"aws rds delete-{of}-snapshot {which}",)
+
     def door(self, clients: Clients) -> Door:
         return clients.rds.at(self.region).door
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.kube.client import KubeClient
 from drillkit.clients.kube.leftovers import made
-from drillkit.clients.kube.objects import DeleteObject, delete_object, remove_object
+from drillkit.clients.kube.objects import (
+    DeleteObject,
+    delete_object,
+    deletion_by_hand,
+    remove_object,
+)
 from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import (
     CONFIGMAPS,
@@ -89,6 +94,10 @@ class DeleteBackup(DeleteObject):
     kind: ClassVar[str] = "velero.delete-backup"
     rank: ClassVar[int] = 30
     swept = (BACKUPS,)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (f"velero backup delete {self.name} --namespace {self.namespace} --confirm",)
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver saying what it waits for."""
@@ -166,6 +175,20 @@ class DeleteScratch(DeleteObject):
     """Names of the Restores that go into it: Velero makes a namespace that somebody deletes
     meanwhile anew, without the run's marks and without its seal.
     """
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        delete = deletion_by_hand(self.of, self.name)
+        if not self.handles:
+            return (delete,)
+        keep = '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+        return (
+            f"# These disks are the original's: {', '.join(self.handles)}. A volume of namespace "
+            f"{self.name} that names one must keep it first:",
+            f"# kubectl patch persistentvolumes NAME --patch '{keep}'",
+            "kubectl get persistentvolumes --output wide",
+            delete,
+        )
 
     def remade(self, obj: Object) -> bool:
         """Whether Velero made this namespace for one of the run's Restores."""

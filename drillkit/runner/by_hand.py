@@ -1,0 +1,70 @@
+"""What somebody types to finish a clean-up that drillkit could not: the target was down for too
+long, or takes nobody's word any more.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+
+from drillkit.cleanup import OpenUndo
+from drillkit.cleanup.opens import UnknownUndo
+from drillkit.clients.identity import recorded
+from drillkit.model.drill import Target
+from drillkit.model.records import History
+from drillkit.runner.recorded_target import opening, target_of
+
+
+def lines_by_hand(opens: Iterable[OpenUndo], history: History) -> tuple[str, ...]:
+    """Lines for a shell, faults first: each of the run's own target, which the first lines prove.
+    None of an undo that nobody can do by hand, or when nobody knows the target.
+    """
+    target = target_of(history)
+    if target is None:
+        return ()
+    ordered = sorted(opens, key=lambda undo: (undo.phase != "relieve", undo.rank))
+    lines = [line for undo in ordered for line in _lines(undo)]
+    if not lines:
+        return ()
+    return tuple(_at(target, line) for line in (*_proof(history, target, lines), *lines))
+
+
+def _lines(undo: OpenUndo) -> tuple[str, ...]:
+    try:
+        return undo.load().by_hand
+    except UnknownUndo:  # told with its arguments already
+        return ()
+
+
+def _proof(history: History, target: Target, lines: list[str]) -> Iterator[str]:
+    """What shows that the lines behind it lead where the run was."""
+    opened = opening(history)
+    assert opened is not None, "a history with a target has opened"
+    identity = recorded(opened.identities, target)
+    if identity.cluster_uid and any(line.startswith(("kubectl ", "velero ")) for line in lines):
+        yield (
+            "kubectl get namespace kube-system --output jsonpath='{.metadata.uid}'"
+            f"  # must be {identity.cluster_uid}"
+        )
+    if identity.aws_account and any(line.startswith("aws ") for line in lines):
+        yield (
+            "aws sts get-caller-identity --query Account --output text"
+            f"  # must be {identity.aws_account}"
+        )
+
+
+def _at(target: Target, line: str) -> str:
+    """The same line with the options that lead to the target."""
+    program, _, rest = line.partition(" ")
+    given = {name: value for name, value in _options(target, program) if value}
+    options = "".join(f"--{name} {shlex.quote(value)} " for name, value in given.items())
+    return f"{program} {options}{rest}" if options else line
+
+
+def _options(target: Target, program: str) -> Iterator[tuple[str, str | None]]:
+    if program in ("kubectl", "velero") and target.kubernetes is not None:
+        yield "kubeconfig", target.kubernetes.kubeconfig
+        yield "context" if program == "kubectl" else "kubecontext", target.kubernetes.context
+    if program == "aws" and target.aws is not None:
+        yield "profile", target.aws.profile
+        yield "endpoint-url", target.aws.endpoint_url

@@ -66,7 +66,7 @@ def _rows(before: RunSummary, after: RunSummary) -> Iterator[Row]:
             now.value_s if now else None,
             bound,
         )
-    yield Row("outages in all", "s", before.outage_s, after.outage_s)
+    yield Row("outage time", "s", before.outage_s, after.outage_s)
     yield Row("longest gap", "s", before.longest_gap_s, after.longest_gap_s)
     yield Row("lost", "requests", before.lost, after.lost)
     took = before.ended - before.started, after.ended - after.started

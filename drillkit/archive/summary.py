@@ -11,8 +11,10 @@ from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.model.drill import Drill, Group, Step, Target
 from drillkit.model.records import History, RunOpened
+from drillkit.model.subjects import WholeRun
 from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
 
+TO_DO = WholeRun("action-item")
 MEASURES: Mapping[str, str] = {
     "rto": "RTO",
     "rpo": "RPO",
@@ -74,7 +76,9 @@ class RunSummary:
     """Requests."""
     steps: tuple[StepSummary, ...]
     findings: tuple[str, ...]
-    """What they are about, for people."""
+    """What they are about, for people. What people noted to be done is none of them: no later run
+    closes it, `drillkit actions` does.
+    """
 
     @property
     def counts(self) -> bool:
@@ -125,7 +129,7 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
         steps=tuple(_steps(verdict, entry.drill, entry.target)),
-        findings=tuple(dict.fromkeys(title(finding.about) for finding in verdict.findings)),
+        findings=tuple(dict.fromkeys(title(f.about) for f in verdict.findings if f.about != TO_DO)),
     )
 
 

@@ -45,7 +45,7 @@ class Series:
     def name(self) -> str:
         """For people: `RTO of database`."""
         if not self.step:
-            return "outages in all"
+            return "outage time"
         return f"{MEASURES[self.measure]} of {self.step}"
 
 

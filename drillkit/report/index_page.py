@@ -27,6 +27,8 @@ HEADLINE = 160
 """Letters of a headline; the run's own page has all of it."""
 FINDINGS = 100
 """Findings of a page at most, the open ones first."""
+_IN_SIGHT = 2.0
+"""An objective is drawn where it is at most so many times the largest number."""
 _POINTS = 60
 """Of a line, the last ones."""
 
@@ -94,10 +96,13 @@ def _tally(runs: Sequence[RunSummary]) -> list[tuple[str, int]]:
 
 
 def _line(series: Series) -> Markup:
-    """The numbers as a line, from zero, with the objective."""
+    """The numbers as a line, from zero, with the objective where it is near."""
     points = series.points[-_POINTS:]
-    bound = points[-1].bound_s
-    most = max([point.value_s for point in points] + ([bound] if bound else [])) or 1.0
+    bound, most = points[-1].bound_s, max(point.value_s for point in points) or 1.0
+    if bound and bound <= most * _IN_SIGHT:
+        most = max(most, bound)
+    else:  # an objective far above would press all numbers into one flat line
+        bound = None
     step = 176 / max(1, len(points) - 1)
     spots = " ".join(
         f"{2 + number * step:.1f},{26 - point.value_s / most * 24:.1f}"

@@ -165,7 +165,7 @@ def test_outages_are_a_series_where_there_were_any() -> None:
     assert not [s for s in series_of(quiet) if s.measure == OUTAGES]
     (found,) = [s for s in series_of([*quiet, summary(4, outage_s=90.0)]) if s.measure == OUTAGES]
     assert [point.value_s for point in found.points] == [0.0, 0.0, 0.0, 90.0]
-    assert found.name == "outages in all"
+    assert found.name == "outage time"
 
 
 def test_what_is_overdue_stands_first_on_the_page_and_when_the_rest_is_due() -> None:

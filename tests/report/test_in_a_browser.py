@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from drillkit.archive.scan import Archive
+from drillkit.archive.summary import summarize
+from drillkit.controls.assess import Period, assess
+from drillkit.controls.framework import framework
+from drillkit.journal.file import read
+from drillkit.report.controls_page import controls_page
+from drillkit.report.index_page import DueRow, index
 from tests.browser import Browser, browser, program
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
@@ -169,3 +176,28 @@ def test_axe_finds_nothing_that_keeps_anybody_from_reading(
 ) -> None:
     unfolded(page, story, dark=dark)
     assert axe(page) == []
+
+
+def many_runs(kind: str) -> str:
+    """A page about many runs, all that are stored."""
+    found = [summarize(read(journal)) for journal in sorted(STORED.glob("*/journal.jsonl"))]
+    runs = tuple(run for run in found if run is not None)
+    if kind == "index":
+        due = DueRow("pod-delete", "dev", "weekly", runs[0], runs[0].started, overdue=True)
+        return index(Archive(runs, ("x/journal.jsonl: torn",)), [due])
+    period = Period(0, max(run.started for run in runs) + 1)
+    return controls_page(assess(framework("dora"), runs, period, lambda run: ""))
+
+
+@pytest.mark.parametrize("kind", ["index", "controls"])
+def test_a_page_about_many_runs_is_for_everybody_too(
+    page: Browser, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text(many_runs(kind))
+    for width, dark in ((1280, True), (390, False)):
+        page.open(tmp_path / "page.html", width=width, dark=dark)
+        assert page.complaints() == []
+        assert page.ask("document.documentElement.scrollWidth") <= width
+        cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        assert page.ask(f"{cut}.map(e => e.textContent.slice(0, 60))") == []
+        assert axe(page) == []

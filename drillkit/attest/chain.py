@@ -17,14 +17,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import BinaryIO, Literal, TypeAlias, cast, get_args
 
+from drillkit.clients.bucket import bucket_of
+from drillkit.clock import SystemClock
 from drillkit.journal.files import FILE_MODE, make_folder, sync_folder
+from drillkit.journal.objects import persistent
+from drillkit.journal.runs import CHAINS
 from drillkit.model.errors import DrillError
 
 GENESIS = "0" * 64
-FOLDER = "chain"
-"""In a folder of reports."""
+PATIENCE_S = 20.0
+"""A bucket is tried for so long."""
 
 Event: TypeAlias = Literal["started", "sealed", "reviewed"]
 
@@ -82,43 +86,74 @@ class Head:
 
 def chain_file(reports: Path, drill: str, target: str) -> Path:
     """Where a chain lives."""
-    return reports / FOLDER / _safe(target) / f"{_safe(drill)}.jsonl"
+    return reports / CHAINS / _safe(target) / f"{_safe(drill)}.jsonl"
 
 
 def chains(reports: Path) -> Iterator[Path]:
     """All chains of a folder of reports."""
-    yield from sorted((reports / FOLDER).glob("*/*.jsonl"))
+    yield from sorted((reports / CHAINS).glob("*/*.jsonl"))
 
 
 def append(file: Path, event: Event, run: str, digest: str, at: float) -> Entry:
     """Add a line; it is on disk when this returns. One writer at a time, over processes.
 
     A torn last line was never acknowledged: it is cut. `at` never goes back: where the clock did,
-    the line carries the date of the one before. Raises OSError, ChainBroken.
+    the line carries the date of the one before. In a folder of reports that is the copy of one in a
+    bucket, the chain is the bucket's: the line follows what is there, and nobody else's is lost.
+    Raises OSError, ChainBroken, CallError.
     """
     make_folder(file.parent)
     fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(fd, "r+b") as chain:
         fcntl.flock(chain, fcntl.LOCK_EX)
-        content = chain.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        entries = parse(whole, str(file))
-        last = entries[-1] if entries else None
-        entry = Entry(
-            seq=last.seq + 1 if last else 1,
-            at=round(max(at, last.at) if last else at, 6),
-            event=event,
-            run=run,
-            digest=digest,
-            prev=last.sha256 if last else GENESIS,
-        )
-        chain.seek(len(whole))
-        chain.truncate()
-        chain.write(entry.encoded() + b"\n")
-        chain.flush()
-        os.fsync(chain.fileno())
+        store = bucket_of(file.parents[2])
+        if store is None:
+            return _add(chain, file, event, run, digest, at)
+        key = file.relative_to(file.parents[2]).as_posix()
+        tried: list[Entry] = []
+
+        def follow() -> Entry:
+            before = store.get(key)
+            content = before.content if before is not None else b""
+            _write(chain, content)
+            if tried and tried[-1] in parse(content, str(file)):
+                return tried[-1]  # it was not answered, and has arrived
+            entry = _add(chain, file, event, run, digest, at)
+            tried.append(entry)
+            chain.seek(0)
+            store.put(key, chain.read(), over=before.etag if before is not None else None)
+            return entry
+
+        return persistent(follow, SystemClock(), PATIENCE_S)
+
+
+def _add(chain: BinaryIO, file: Path, event: Event, run: str, digest: str, at: float) -> Entry:
+    """Write the next line of an open chain."""
+    chain.seek(0)
+    content = chain.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    entries = parse(whole, str(file))
+    last = entries[-1] if entries else None
+    entry = Entry(
+        seq=last.seq + 1 if last else 1,
+        at=round(max(at, last.at) if last else at, 6),
+        event=event,
+        run=run,
+        digest=digest,
+        prev=last.sha256 if last else GENESIS,
+    )
+    _write(chain, whole + entry.encoded() + b"\n", keep=len(whole))
     _sync_folder(file.parent)
     return entry
+
+
+def _write(chain: BinaryIO, content: bytes, keep: int = 0) -> None:
+    """Let the file hold `content`; what it holds up to `keep` stays as it is."""
+    chain.seek(keep)
+    chain.truncate()
+    chain.write(content[keep:])
+    chain.flush()
+    os.fsync(chain.fileno())
 
 
 def read(file: Path) -> tuple[Entry, ...]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--why", default="no reason given", help="What the report says of it.")
 @OUT
-def abort(run: str | None, why: str, out: Path | None) -> int:
+def abort(run: str | None, why: str, out: Out) -> int:
     """Stop a running drill. It undoes everything and reports; nothing is killed.
 
     Without RUN: the one that is running, if there is just one.
@@ -34,9 +34,9 @@ def abort(run: str | None, why: str, out: Path | None) -> int:
     return 0
 
 
-def running(run: str | None, out: Path | None) -> Path:
+def running(run: str | None, out: Out) -> Path:
     """The folder of a running drill; without a name, of the only one. Raises UsageError."""
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import reports_folder
     from drillkit.journal.runs import find_run, is_running, open_runs
     from drillkit.model.errors import UsageError
 

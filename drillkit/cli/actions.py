@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.archive.actions import ActionItem
@@ -46,7 +45,7 @@ def actions(
     url: str,
     user: str,
     token: str,
-    out: Path | None,
+    out: Out,
 ) -> int:
     """List what is still to be done, over all runs; close what is; export it.
 
@@ -57,11 +56,11 @@ def actions(
     import time
 
     from drillkit.archive.actions import action_items, close
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import read_reports
     from drillkit.model.errors import UsageError
     from drillkit.runner.run_start import operator
 
-    reports = reports_folder(out)
+    reports = read_reports(out)
     if item is not None:
         if not why.strip():
             raise UsageError("say what was done about it: --why TEXT")

@@ -112,7 +112,7 @@ def _proven(roots: Roots, target: str) -> Mapping[str, str] | None:
 
     from drillkit.archive.coverage import coverage
     from drillkit.archive.scan import scan
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import reports_folder
 
     archive = scan(reports_folder(None, roots)).chosen(target=target)
     for text in archive.unread:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
@@ -51,7 +51,7 @@ def controls(
     as_html: bool,
     as_csv: bool,
     as_oscal: bool,
-    out: Path | None,
+    out: Out,
 ) -> int:
     """Which runs support which control of a framework, and what is missing.
 
@@ -60,7 +60,7 @@ def controls(
     control is not or only partly supported.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import sealed_reports
     from drillkit.controls.assess import assess
     from drillkit.controls.framework import framework
     from drillkit.model.errors import UsageError
@@ -70,7 +70,7 @@ def controls(
     if sum((as_html, as_csv, as_oscal)) > 1:
         raise UsageError("--html, --csv and --oscal are different answers: choose one")
     chosen = framework(name)
-    reports = reports_folder(out)
+    reports = sealed_reports(out)
     archive = scan(reports)
     matrix = assess(chosen, archive.runs, _period(period), _proof(reports, keys))
     if as_html:

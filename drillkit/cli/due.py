@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
@@ -71,18 +70,18 @@ class Due:
     help="With --notify: what begins within this is told as planned.",
 )
 @OUT
-def due(as_json: bool, tells: bool, ahead: str, out: Path | None) -> int:
+def due(as_json: bool, tells: bool, ahead: str, out: Out) -> int:
     """When each drill with a `cadence` is due again on each target it ran on.
 
     A run counts when it ended met or violated on a target that is no sandbox. Ends with 1 when a
     drill is overdue, with 2 when one cannot be read. With --notify, call it once a day.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import read_reports
     from drillkit.spec import find_roots
 
     roots = find_roots()
-    archive = scan(reports_folder(out, roots))
+    archive = scan(read_reports(out, roots))
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
     rows, unread = rehearsals(roots, archive.runs, datetime.now(UTC))

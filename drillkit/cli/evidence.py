@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.attest.verify import Checked
@@ -38,15 +38,16 @@ def keygen(file: Path) -> None:
     help=f"file:PATH, env:NAME or awskms:KEY; default: {SIGNING_KEY}.",
 )
 @OUT
-def sign(run: str, key: str, out: Path | None) -> int:
+def sign(run: str, key: str, out: Out) -> int:
     """Seal RUN and sign it: its manifest, its verdict, its place in the chain."""
     import time
 
     from drillkit.attest.seal import seal
-    from drillkit.journal.runs import find_run
+    from drillkit.cli.places import follow, run_folder
 
-    folder = find_run(run, _reports(out))
+    folder = run_folder(run, out)
     sealed = seal(folder, time.time(), signer(key))
+    follow(folder, _warn)
     click.echo(
         f"{folder.name}: line {sealed.entry.seq} of its chain, signed by {sealed.signed_by[:16]}…"
     )
@@ -93,7 +94,7 @@ def verify(
     timestamp: str | None,
     tsa_ca: Path | None,
     as_json: bool,
-    out: Path | None,
+    out: Out,
 ) -> int:
     """Is everything that was sealed still there as it was? RUN, or all runs and their chains.
 
@@ -105,24 +106,23 @@ def verify(
     from drillkit.attest.keys import public_key
     from drillkit.attest.places import place_of
     from drillkit.attest.verify import verify_all, verify_run
-    from drillkit.journal.runs import find_run
+    from drillkit.cli.places import run_folder, sealed_reports
     from drillkit.model.errors import UsageError
 
     pinned = [public_key(path) for path in keys]
     if run is not None and is_export(Path(run)):
         return _verify_export(Path(run), pinned)
-    reports = _reports(out)
     if run is not None and (published or publish):
         raise UsageError("--heads and --publish are about all runs: leave RUN out")
     if (timestamp and not publish) or (tsa_ca and not published):
         raise UsageError("--timestamp goes with --publish, --tsa-ca with --heads")
     if run is not None:
-        checked = verify_run(find_run(run, reports), pinned)
+        checked = verify_run(run_folder(run, out), pinned)
     else:
         # What was published there before must still be so, before anything newer is.
         places = [place for place in (published, publish) if place]
         heads = [head for place in places for head in read_heads(place_of(place), place)]
-        checked = verify_all(reports, pinned, heads)
+        checked = verify_all(sealed_reports(out), pinned, heads)
     _tell(checked, as_json=as_json, keys=bool(pinned))
     if published and tsa_ca:
         _tell_stamp(published, tsa_ca)
@@ -171,7 +171,7 @@ def _tell_stamp(name: str, authorities: Path) -> None:
     help="The reviewer's own key; default: DRILLKIT_REVIEW_KEY.",
 )
 @OUT
-def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | None) -> int:
+def review(run: str, by: str, says: str, reject: bool, key: str, out: Out) -> int:
     """Say of a sealed RUN that it was reviewed, signed with the reviewer's key.
 
     A correction is another review; none is ever edited.
@@ -179,10 +179,11 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | Non
     import time
 
     from drillkit.attest.review import review as add
-    from drillkit.journal.runs import find_run
+    from drillkit.cli.places import follow, run_folder
 
-    folder = find_run(run, _reports(out))
+    folder = run_folder(run, out)
     entry = add(folder, by, says, accepted=not reject, at=time.time(), signer=signer(key))
+    follow(folder, _warn)
     click.echo(f"{folder.name}: reviewed by {by}, line {entry.seq} of its chain")
     return 0
 
@@ -205,17 +206,17 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Path | Non
     help=f"What signs for the copy; default: {SIGNING_KEY}.",
 )
 @OUT
-def export(run: str, folder: Path, rules: str, key: str, out: Path | None) -> int:
+def export(run: str, folder: Path, rules: str, key: str, out: Out) -> int:
     """Write a copy of a sealed RUN for outsiders into FOLDER: names replaced, and still proven.
 
     The same name gets the same word everywhere. `drillkit verify FOLDER --key KEY` checks it.
     """
     from drillkit.attest.export import export as write
     from drillkit.attest.export import read_rules, usual_rules
-    from drillkit.journal.runs import find_run
+    from drillkit.cli.places import run_folder
     from drillkit.model.errors import UsageError
 
-    source = find_run(run, _reports(out))
+    source = run_folder(run, out)
     if rules == "usual":
         chosen = usual_rules(source)
     else:
@@ -253,10 +254,8 @@ def _verify_export(folder: Path, pinned: list[Any]) -> int:
     return 1 if wrong else 0
 
 
-def _reports(out: Path | None) -> Path:
-    from drillkit.cli.resolve import reports_folder
-
-    return reports_folder(out)
+def _warn(text: str) -> None:
+    click.secho(text, err=True, fg="yellow")
 
 
 def _tell(checked: Checked, *, as_json: bool, keys: bool) -> None:

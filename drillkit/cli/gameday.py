@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT, with_shared
+from drillkit.cli.options import OUT, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
 from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
 
@@ -38,7 +38,7 @@ def gameday(
     target: str | None,
     sets: tuple[str, ...],
     var_files: tuple[Path, ...],
-    out: Path | None,
+    out: Out,
     yes: bool,
     roles: tuple[str, ...],
     me: str | None,
@@ -72,9 +72,10 @@ def gameday(
         drill = asked.parsed.resolve(asked.sets, standing, names)
         present = _participants(drill, given, me)
         resolve.confirm(drill, standing, yes=yes)
-        see_to_leftovers(standing, recover_first)
+        request = resolve.request_of(asked, drill, standing, names, out)
+        see_to_leftovers(standing, recover_first, request.reports)
         request = replace(
-            resolve.request_of(asked, drill, standing, names, out),
+            request,
             trigger="game day",
             launched_pid=pid,
             prestarted=process,
@@ -176,7 +177,7 @@ def _play(request: Request, me: str, page: PageProcess | None) -> Finished:
 @click.option("--run", "run", metavar="RUN", help="Which run. Default: the one that is running.")
 @click.option("--as", "me", metavar="NAME", help="Who says it. Default: you.")
 @OUT
-def say(words: tuple[str, ...], run: str | None, me: str | None, out: Path | None) -> int:
+def say(words: tuple[str, ...], run: str | None, me: str | None, out: Out) -> int:
     """Take part in a running drill: decide, note, mark.
 
     \b

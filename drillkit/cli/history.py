@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.archive.compare import Compared, Row
@@ -58,18 +58,18 @@ def history(
     as_html: bool,
     as_json: bool,
     as_csv: bool,
-    out: Path | None,
+    out: Out,
 ) -> int:
     """What the runs came to over time: verdicts, RTO and RPO against objectives, what got slower
     and since when, which systems have a proven restore.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import read_reports
     from drillkit.model.errors import UsageError
 
     if sum((as_html, as_json, as_csv, bool(quarter))) > 1:
         raise UsageError("--html, --json, --csv and --quarter are different answers: choose one")
-    reports = reports_folder(out)
+    reports = read_reports(out)
     begin, end = _quarter(quarter) if quarter else (_since(since), float("inf"))
     everything = scan(reports, _judging)
     archive = everything.chosen(drill=drill, target=target, since=begin, until=end)
@@ -99,7 +99,7 @@ def history(
 @click.argument("after")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @OUT
-def compare(before: str, after: str, as_json: bool, out: Path | None) -> int:
+def compare(before: str, after: str, as_json: bool, out: Out) -> int:
     """Put run AFTER beside run BEFORE: every number, new findings and those that are gone."""
     from drillkit.archive.compare import compare as compared
 
@@ -138,14 +138,14 @@ def due_rows(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow
     ]
 
 
-def _summary(name: str, out: Path | None) -> RunSummary:
+def _summary(name: str, out: Out) -> RunSummary:
     from drillkit.archive.summary import summarize
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import run_folder
     from drillkit.journal.file import read
-    from drillkit.journal.runs import JOURNAL, find_run
+    from drillkit.journal.runs import JOURNAL
     from drillkit.model.errors import UsageError
 
-    folder = find_run(name, reports_folder(out))
+    folder = run_folder(name, out)
     found = summarize(read(folder / JOURNAL))
     if found is None:
         raise UsageError(f"{folder}: the run ended before it opened; there is nothing to compare")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 
 @click.command()
 @click.argument("run")
 @click.argument("resource")
 @OUT
-def keep(run: str, resource: str, out: Path | None) -> int:
+def keep(run: str, resource: str, out: Out) -> int:
     """Hand a restored copy over, so that nothing removes it.
 
     RUN is a run's id, its folder or DRILL/latest; RESOURCE is what the report calls it, such as
@@ -21,12 +19,11 @@ def keep(run: str, resource: str, out: Path | None) -> int:
     says so, and drillkit never touches it again. While the run is at work it is left alone when the
     run cleans up.
     """
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import run_folder
     from drillkit.clock import SystemClock
-    from drillkit.journal.runs import find_run
     from drillkit.runner.keep import keep as keep_it
     from drillkit.runner.run_start import operator
 
-    kept = keep_it(find_run(run, reports_folder(out)), resource, operator(), SystemClock())
+    kept = keep_it(run_folder(run, out), resource, operator(), SystemClock())
     click.echo(f"{kept.resource}: {'kept' if kept.done else 'will be kept'}; {kept.detail}")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 DASHBOARDS = {"rules": "rules.yaml", "grafana": "grafana.json"}
 _READ_BY_ALL = 0o644
@@ -23,7 +23,7 @@ _READ_BY_ALL = 0o644
     type=click.Path(path_type=Path, dir_okay=False),
     help="Put them into this file as a whole, such as .../textfile_collector/drillkit.prom.",
 )
-def metrics(out: Path | None, file: Path | None) -> int:
+def metrics(out: Out, file: Path | None) -> int:
     """Verdicts, RTO, RPO, outages and what is due, as Prometheus reads them.
 
     Of each drill and target the newest run; none on a sandbox. Call it after each run and once a
@@ -33,13 +33,13 @@ def metrics(out: Path | None, file: Path | None) -> int:
     from drillkit.archive.metrics import NextDue, exposition
     from drillkit.archive.scan import scan
     from drillkit.cli.due import rehearsals
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import read_reports
     from drillkit.journal.files import write_file
     from drillkit.journal.runs import open_runs
     from drillkit.spec import find_roots
 
     roots = find_roots()
-    archive = scan(reports_folder(out, roots))
+    archive = scan(read_reports(out, roots))
     rows, unread = rehearsals(roots, archive.runs, datetime.now(UTC))
     due = [NextDue(r.drill, r.target, r.next.timestamp() if r.next else None) for r in rows]
     waiting = Counter(run.target for run in open_runs())

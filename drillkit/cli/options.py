@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+if TYPE_CHECKING:
+    from drillkit.clients.bucket import BucketUrl
+
+Out: TypeAlias = "Path | BucketUrl | None"
+"""Where runs are, as it was named."""
+
+
+class _Place(click.ParamType[Any]):
+    """A folder, or a place in a bucket."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """See click."""
+        if not isinstance(value, str):
+            return value
+        if not value.startswith("s3://"):
+            return click.Path(path_type=Path, file_okay=False).convert(value, param, ctx)
+        from drillkit.clients.bucket import BucketUrl
+
+        return BucketUrl.parse(value)
+
+
 OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports."
+    "--out", type=_Place(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
 )
 
 SHARED = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 if TYPE_CHECKING:
     from drillkit.cleanup import Haste
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 @click.argument("run", required=False)
 @click.option("--limit", default="15m", metavar="DURATION", help="Give up after this, run by run.")
 @OUT
-def recover(run: str | None, limit: str, out: Path | None) -> int:
+def recover(run: str | None, limit: str, out: Out) -> int:
     """Clean up after runs that could not do it themselves, and judge them again.
 
     Works from any folder. Without RUN: every open run that no process is working on. RUN is a run's
-    id, or its folder or journal.jsonl, which need not have been made on this machine. One Ctrl-C
+    id, or its folder or journal.jsonl, which need not have been made on this machine; or a place in
+    a bucket, s3://BUCKET/PREFIX (every open run there) or .../DRILL/RUN. One Ctrl-C
     leaves our own resources, a second one does not wait for a target that is dead. Ends with 5 when
     something is, or may be, left.
     """
     from drillkit.cleanup import Haste
-    from drillkit.journal.runs import open_runs
     from drillkit.model.units import parse_duration
     from drillkit.runner.abort import signals_stop
     from drillkit.runner.recover import Recovered
@@ -39,7 +39,7 @@ def recover(run: str | None, limit: str, out: Path | None) -> int:
         limit_s = parse_duration(limit).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--limit") from error
-    runs = list(open_runs()) if run is None else [asked_run(run, out)]
+    runs = _asked(run, out)
     if not runs:
         remove_left()
         click.echo("nothing to recover: no run is open")
@@ -71,17 +71,36 @@ class _Signals:
         click.echo(f"  {name}: {self._haste.more(self._asked)}", err=True)
 
 
-def asked_run(name: str, out: Path | None) -> OpenRun:
+def _asked(name: str | None, out: Out) -> list[OpenRun]:
+    """The runs that are to be recovered. Raises UsageError, CallError, OSError."""
+    from drillkit.cli.places import in_bucket, reports_folder
+    from drillkit.journal.runs import open_runs
+
+    named, place = in_bucket(name or "", out)
+    if named:
+        return [asked_run(name or "", out)]
+    if place is None or isinstance(place, Path):
+        return list(open_runs())
+    from drillkit.clock import SystemClock
+    from drillkit.runner.bucket_run import open_in
+
+    reports = reports_folder(place)
+    there = {run.id: run for run, _ in open_in(reports, SystemClock())}
+    here = {run.id: run for run in open_runs() if run.folder.parent.parent == reports.resolve()}
+    return [run for _, run in sorted({**there, **here}.items())]
+
+
+def asked_run(name: str, out: Out) -> OpenRun:
     """A run by its id, its folder or its journal, open or not. Raises UsageError, OSError."""
-    from drillkit.cli.resolve import reports_folder
-    from drillkit.journal.runs import find_run, open_runs
+    from drillkit.cli.places import run_folder
+    from drillkit.journal.runs import open_runs
     from drillkit.model.errors import UsageError
     from drillkit.runner.recover import unregistered
 
     for run in open_runs():
         if name == run.id or Path(name) in (run.folder, run.journal):
             return run
-    folder = find_run(name, reports_folder(out))
+    folder = run_folder(name, out)
     try:
         return unregistered(folder)
     except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 
 @click.command()
@@ -21,20 +21,20 @@ from drillkit.cli.options import OUT
     metavar="FILE",
     help="Print the report to FILE as PDF too, through the Chromium of this machine.",
 )
-def report(run: str, out: Path | None, as_json: bool, postmortem: bool, pdf: Path | None) -> int:
+def report(run: str, out: Out, as_json: bool, postmortem: bool, pdf: Path | None) -> int:
     """Judge RUN and render its report again, from its journal alone.
 
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
     """
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import run_folder
     from drillkit.cli.sealing import write_and_seal
     from drillkit.journal.file import read
-    from drillkit.journal.runs import JOURNAL, find_run
+    from drillkit.journal.runs import JOURNAL
     from drillkit.judge import judge
     from drillkit.model.codec import to_data
     from drillkit.spec.files import shown
 
-    folder = find_run(run, reports_folder(out))
+    folder = run_folder(run, out)
     if postmortem:
         return _postmortem(folder)
     try:

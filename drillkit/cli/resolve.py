@@ -17,11 +17,12 @@ from drillkit.model.drill import Drill, Step, Target
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from drillkit.cli.options import Out
     from drillkit.model.evidence import Scalar
     from drillkit.notify import Receiver
     from drillkit.runner.execute import Request
     from drillkit.spec.drills import Parsed
-    from drillkit.spec.files import Found, Roots
+    from drillkit.spec.files import Roots
     from drillkit.spec.freezes import Freeze
     from drillkit.spec.openslo import FoundSlo
     from drillkit.spec.targets import Chosen
@@ -231,10 +232,9 @@ def new_run(name: str) -> RunNames:
     return new_names(name)
 
 
-def request_of(
-    asked: Asked, drill: Drill, target: Target, names: RunNames, out: Path | None
-) -> Request:
+def request_of(asked: Asked, drill: Drill, target: Target, names: RunNames, out: Out) -> Request:
     """What a run and a look ahead are made of: the drill with everything it refers to."""
+    from drillkit.cli.places import reports_folder
     from drillkit.runner.execute import Request
     from drillkit.spec.experiments import experiment_finder
 
@@ -278,20 +278,3 @@ def receivers_of(roots: Roots, drill: Drill | None = None) -> tuple[Receiver, ..
 
 def _report_url(roots: Roots) -> str | None:
     return roots.project.project.report_url if roots.project is not None else None
-
-
-def reports_folder(
-    out: Path | None, roots: Roots | None = None, found: Found | None = None
-) -> Path:
-    """`--out`, else the reports folder of the project that the drill `found` belongs to or else
-    that is found from here, else `reports/` here.
-    """
-    if out is not None:
-        return out
-    if found is not None and found.root.origin == "project":
-        return found.root.reports
-    if roots is None:
-        from drillkit.spec.files import find_roots
-
-        roots = find_roots()
-    return roots.project.reports if roots.project is not None else Path("reports")

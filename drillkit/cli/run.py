@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import OUT, with_shared
+from drillkit.cli.options import OUT, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
 from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
 
@@ -94,7 +94,7 @@ def run(
     target: str | None,
     sets: tuple[str, ...],
     var_files: tuple[Path, ...],
-    out: Path | None,
+    out: Out,
     yes: bool,
     as_json: bool,
     quiet: bool,
@@ -166,7 +166,7 @@ def _run(
     target: str | None,
     sets: tuple[str, ...],
     var_files: tuple[Path, ...],
-    out: Path | None,
+    out: Out,
     yes: bool,
     telling: Telling,
     recover_first: bool,
@@ -176,6 +176,7 @@ def _run(
     terms: Terms,
 ) -> Finished:
     from drillkit.cli import resolve
+    from drillkit.cli.places import reports_folder
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):
@@ -187,8 +188,9 @@ def _run(
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
+        reports = reports_folder(out, found=asked.parsed.source.found)
         with _telling_who_must_act(asked, drill, names):
-            see_to_leftovers(standing, recover_first)
+            see_to_leftovers(standing, recover_first, reports, wait_s)
         return _execute(
             asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, terms
         )
@@ -228,7 +230,7 @@ def _execute(
     target: Target,
     launched_pid: int | None,
     names: Any,
-    out: Path | None,
+    out: Out,
     telling: Telling,
     trigger: str,
     wait_s: float,

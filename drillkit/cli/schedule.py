@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT, with_shared
+from drillkit.cli.options import OUT, Out, with_shared
 
 if TYPE_CHECKING:
     from drillkit.cli.resolve import Asked
@@ -51,7 +51,7 @@ def schedule(
     jitter: str,
     image: str | None,
     namespace: str,
-    out: Path | None,
+    out: Out,
     folder: Path | None,
 ) -> int:
     """Print what to install so that a drill with a `cadence` starts by itself.
@@ -90,11 +90,11 @@ def schedule(
 
 
 def _job(
-    name: str, asked: Asked, drill: Drill, wait: timedelta, jitter: timedelta, out: Path | None
+    name: str, asked: Asked, drill: Drill, wait: timedelta, jitter: timedelta, out: Out
 ) -> ScheduledDrill:
     import getpass
 
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import reports_folder
     from drillkit.cli.unattended import times_of_drill
     from drillkit.journal.runs import home
     from drillkit.schedule import ScheduledDrill

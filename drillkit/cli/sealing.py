@@ -29,6 +29,9 @@ def write_and_seal(folder: Path, warn: Callable[[str], None]) -> tuple[Verdict, 
             seal(folder, time.time(), _signer())
     except (OSError, DrillError) as error:
         warn(f"the run is not sealed: {error}; mend that and run: drillkit sign {folder.name}")
+    from drillkit.cli.places import follow
+
+    follow(folder, warn)
     return verdict, paths
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 
 
 @click.command()
@@ -14,7 +12,7 @@ from drillkit.cli.options import OUT
 @click.argument("resource")
 @click.option("--why", required=True, metavar="TEXT", help="What was done, for the report.")
 @OUT
-def settle(run: str, resource: str, why: str, out: Path | None) -> int:
+def settle(run: str, resource: str, why: str, out: Out) -> int:
     """Say that you have undone RESOURCE of RUN by hand, where its own undo cannot.
 
     RESOURCE is what the report calls it, such as `command/infrastructure`, or its name; `journal`

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+_LOOK_S = 5.0
+"""How often a run that is at work elsewhere is looked at."""
+
 if TYPE_CHECKING:
     from drillkit.cli import resolve
+    from drillkit.journal.runs import OpenRun
     from drillkit.model.drill import Target
 
 
@@ -24,10 +28,13 @@ def announce(asked: resolve.Asked) -> None:
         click.secho(other, err=True, fg="yellow")
 
 
-def see_to_leftovers(target: Target, recover_first: bool) -> None:
-    """Clean up what earlier runs left on the target, if asked to.
+def see_to_leftovers(
+    target: Target, recover_first: bool, reports: Path, wait_s: float = 0.0
+) -> None:
+    """Clean up what earlier runs left on the target, if asked to: those of this machine, and those
+    in the bucket that `reports` is the copy of. One that is at work there is waited for.
 
-    Raises Refused when something of them is left.
+    Raises Refused when something of them is left, CallError.
     """
     from drillkit.model.errors import Refused
     from drillkit.runner.dry_run import unfinished_runs
@@ -35,17 +42,50 @@ def see_to_leftovers(target: Target, recover_first: bool) -> None:
 
     for doubt in in_doubt(target.name):
         click.secho(f"in doubt: {doubt}", err=True, fg="yellow")
+    elsewhere = _left_elsewhere(target, reports, wait_s)
     if not recover_first:
         for why in unfinished_runs(target.name):
             raise Refused(why)
-    for run in leftovers(target.name):
+        for run in elsewhere:
+            raise Refused(
+                f"run {run.id} on {target.name} was never cleaned up; its journal is in a bucket. "
+                f"First: drillkit recover {run.folder}, or add --recover"
+            )
+    for run in [*leftovers(target.name), *elsewhere]:
         done = recover(run, 900.0, lambda text: click.echo(f"  {text}", err=True))
         click.echo(f"recovered {run.id}: {done.state}, {done.detail}", err=True)
-        if done.left:
+        if done.left or (run in elsewhere and done.open):
             raise Refused(
-                f"run {run.id} could not be cleaned up: {', '.join(done.left)}. What you undo by "
-                f"hand: drillkit settle {run.id} RESOURCE --why TEXT"
+                f"run {run.id} could not be cleaned up: {', '.join(done.left) or done.detail}. "
+                f"What you undo by hand: drillkit settle {run.id} RESOURCE --why TEXT"
             )
+
+
+def _left_elsewhere(target: Target, reports: Path, wait_s: float) -> list[OpenRun]:
+    """Runs of other machines that left something on the target. Raises Refused when one of them
+    may still be at work after `wait_s`.
+    """
+    if not (reports / "bucket.json").is_file():
+        return []
+    from drillkit.clock import Deadline, SystemClock
+    from drillkit.journal.runs import open_runs
+    from drillkit.model.errors import Refused
+    from drillkit.runner.bucket_run import open_in
+
+    here = {run.id for run in open_runs()}
+    clock = SystemClock()
+    deadline = Deadline.after(wait_s, clock)
+    while True:
+        there = [each for each in open_in(reports, clock, target.name) if each[0].id not in here]
+        at_work = [f"{run.id} ({writer})" for run, writer in there if writer]
+        if not at_work:
+            return [run for run, _ in there]
+        if deadline.over:
+            raise Refused(
+                f"{at_work[0]} is at work on {target.name}, or was a minute ago; try again in a "
+                "minute, or wait for it with --wait"
+            )
+        clock.sleep(min(_LOOK_S, deadline.left()))
 
 
 def enter(folder: Path) -> None:

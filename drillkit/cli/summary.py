@@ -46,6 +46,12 @@ def tell(
         )
     if finished.journal_lost:
         _say(f"the journal is incomplete: {finished.journal_lost}; what followed is lost", fg="red")
+    if finished.unsent:
+        _say(
+            f"the bucket does not have all of this run: {finished.unsent}. Its journal is whole in "
+            f"{finished.folder}; to put it there: drillkit recover {verdict.run}",
+            fg="red",
+        )
     if as_json:
         _print_json(verdict, paths)
     if github:

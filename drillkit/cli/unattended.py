@@ -16,6 +16,7 @@ import click
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from drillkit.cli.options import Out
     from drillkit.model.drill import Drill
     from drillkit.schedule import Times
 
@@ -37,7 +38,7 @@ def passed_over(
     target: str | None,
     sets: tuple[str, ...],
     var_files: tuple[Path, ...],
-    out: Path | None,
+    out: Out,
     jitter_s: float,
 ) -> bool:
     """Whether this start is not to be made: the drill is not due, or its run of this period has
@@ -45,14 +46,14 @@ def passed_over(
     """
     from drillkit.archive.scan import scan
     from drillkit.cli import resolve
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import read_reports
     from drillkit.clock import SystemClock
     from drillkit.schedule import skipped
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     drill = asked.parsed.resolve(asked.sets)
     times = times_of_drill(drill)
-    archive = scan(reports_folder(out, asked.roots))
+    archive = scan(read_reports(out, asked.roots, drill=drill.drill))
     runs = archive.chosen(drill=drill.drill, target=asked.target.name).runs
     begun = [datetime.fromtimestamp(r.started, UTC) for r in runs if not r.refused]
     if not_now := skipped(times, datetime.now(UTC), begun):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT
+from drillkit.cli.options import OUT, Out
 from drillkit.cli.slo import server_target, with_target
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def watch(
     target: str | None,
     prometheus: str | None,
     scrape: str | None,
-    out: Path | None,
+    out: Out,
     as_json: bool,
 ) -> int:
     """Watch SLOs for a while, as after a rollout, and judge them like a drill without a fault.
@@ -115,12 +114,10 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, change: str, o
     )
 
 
-def _run(
-    drill: Drill, found: list[FoundSlo], target: Target, out: Path | None, as_json: bool
-) -> Finished:
+def _run(drill: Drill, found: list[FoundSlo], target: Target, out: Out, as_json: bool) -> Finished:
     from drillkit.cli import resolve
+    from drillkit.cli.places import reports_folder
     from drillkit.cli.progress import watcher
-    from drillkit.cli.resolve import reports_folder
     from drillkit.model.codec import to_data
     from drillkit.model.errors import UsageError
     from drillkit.runner.execute import Request, execute

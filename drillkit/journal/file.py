@@ -21,7 +21,8 @@ from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.disk import Disk, FileDisk
 from drillkit.journal.door import cleaned, cleaned_undo
-from drillkit.model.errors import DrillError, JournalLost
+from drillkit.journal.mirror import Mirror, OtherWriter
+from drillkit.model.errors import CallError, DrillError, JournalLost
 from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, Record, encode
 
 GENESIS = "0" * 64
@@ -41,10 +42,15 @@ class Journal:
     """The one writer of a run's `journal.jsonl`."""
 
     def __init__(
-        self, disk: Disk | Path, *, clock: Clock | None = None, fence: Fence | None = None
+        self,
+        disk: Disk | Path,
+        *,
+        clock: Clock | None = None,
+        fence: Fence | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         """Opens (or continues) a journal. A torn last line is cut and kept in a
-        `journal.torn` record.
+        `journal.torn` record. With a `mirror` an undo is planned when that has it, too.
 
         Raises OSError when the file cannot be made, JournalDamaged when what is there is
         no journal.
@@ -52,6 +58,9 @@ class Journal:
         self._disk = FileDisk(disk) if isinstance(disk, Path) else disk
         self._clock = clock or SystemClock()
         self.fence = fence or Fence()
+        self._mirror = mirror
+        self.unsent = ""
+        """After `close`: why the mirror lacks lines, or ''."""
         self._order = threading.Lock()
         self._durable = threading.Condition()
         self._syncing = False
@@ -69,9 +78,17 @@ class Journal:
         self._n, self._prev = _last(whole)
         self._end = len(whole)
         self._synced = self._n
+        if mirror is not None:
+            mirror.on_lost = self._mirror_lost
+            for number, line in enumerate(whole.splitlines(keepends=True), 1):
+                mirror.add(number, line)
         if torn:
             self._disk.cut(self._end)
             self.append(JournalTorn(len(torn), torn[:TORN_KEPT].decode(errors="replace")))
+
+    def _mirror_lost(self, why: str) -> None:
+        self.fence.close(why)
+        self.on_lost(why)
 
     @property
     def lost(self) -> str:
@@ -117,6 +134,8 @@ class Journal:
         kind, data = encode(entry)
         data = cleaned_undo(kind, data)
         with self._order:
+            if self._mirror is not None and self._mirror.lost:
+                raise JournalLost(self._mirror.lost)
             self.fence.check()
             self.limits(entry)
             if self._why_lost or self._full:
@@ -128,7 +147,17 @@ class Journal:
         self._sync(n)
         if self._full:
             raise JournalLost("the disk is full: no effect may begin that could not be undone")
+        self.ship(n)
         return n
+
+    def ship(self, n: int) -> None:
+        """Return when the mirror, if there is one, has line n. Raises JournalLost."""
+        if self._mirror is None:
+            return
+        try:
+            self._mirror.ship(n)
+        except (CallError, OtherWriter) as error:
+            raise JournalLost(str(error)) from error
 
     def _write(self, kind: str, data: Mapping[str, Any], by: str, step: str) -> int:
         if self._why_lost:
@@ -149,6 +178,8 @@ class Journal:
             self._retry_in_reserve(body + b"\n", error)
         self._n, self._end = record.n, self._end + len(body) + 1
         self._prev = hashlib.sha256(body).hexdigest()
+        if self._mirror is not None:
+            self._mirror.add(record.n, body + b"\n")
         for reader in self._readers:
             reader(record)
         return record.n
@@ -205,6 +236,8 @@ class Journal:
 
     def close(self) -> None:
         """No more records."""
+        if self._mirror is not None:
+            self.unsent = self._mirror.finish()
         self._disk.close()
 
 

@@ -20,6 +20,9 @@ from drillkit.model.errors import UsageError
 
 JOURNAL = "journal.jsonl"
 LOCK = "run.lock"
+LATEST = "latest"
+CHAINS = "chain"
+"""In a folder of reports: the chains of runs."""
 
 
 def home() -> Path:
@@ -181,3 +184,18 @@ def find_run(name: str, reports: Path) -> Path:
     )
     hint = f"known: {', '.join(known[:5])}" if known else f"there are none in {reports}"
     raise UsageError(f"no run `{name[:100]}`; {hint}. Name a run, its folder or its journal.jsonl")
+
+
+def point_latest(folder: Path) -> None:
+    """Let DRILL/latest lead to this run's folder; not where it leads to a newer one."""
+    link = folder.parent / LATEST
+    # Runs are named by their start, so their names sort by time.
+    newer = link.is_symlink() and link.exists() and os.readlink(link) > folder.name
+    if newer or (link.exists() and not link.is_symlink()):
+        return
+    draft = folder.parent / f".{LATEST}.{os.getpid()}"
+    # A convenience: where links cannot be made, the report is there all the same.
+    with contextlib.suppress(OSError):
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(folder.name)
+        draft.replace(link)

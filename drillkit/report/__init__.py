@@ -4,15 +4,13 @@ years later.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from drillkit.journal.file import read
 from drillkit.journal.files import write_file
-from drillkit.journal.runs import JOURNAL
+from drillkit.journal.runs import JOURNAL, point_latest
 from drillkit.judge import judge
 from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
@@ -27,7 +25,6 @@ EXIT_TEXT = {
     4: "refused: nothing was touched",
     5: "dirty: something is left, run `drillkit recover`",
 }
-LATEST = "latest"
 
 
 def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
@@ -50,7 +47,8 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
         # A lone surrogate is no UTF-8; written like this it is JSON all the same.
         write_file(folder / name, text.encode(errors="backslashreplace"))
         paths.append(folder / name)
-    point_latest(folder.resolve(), verdict)
+    if folder.resolve().name == verdict.run and folder.resolve().parent.name == verdict.drill:
+        point_latest(folder.resolve())
     return verdict, tuple(paths)
 
 
@@ -79,22 +77,3 @@ def render(history: History, verdict: Verdict, last_hash: str) -> dict[str, str]
         "report.html": html(story, verdict, last_hash, exit_text),
         "junit.xml": junit(story, verdict),
     }
-
-
-def point_latest(folder: Path, verdict: Verdict) -> None:
-    """Let DRILL/latest lead to this run; not where it leads to a newer one, or the folder is none
-    of that drill.
-    """
-    if folder.name != verdict.run or folder.parent.name != verdict.drill:
-        return
-    link = folder.parent / LATEST
-    # Runs are named by their start, so their names sort by time.
-    newer = link.is_symlink() and link.exists() and os.readlink(link) > folder.name
-    if newer or (link.exists() and not link.is_symlink()):
-        return
-    draft = folder.parent / f".{LATEST}.{os.getpid()}"
-    # A convenience: where links cannot be made, the report is there all the same.
-    with contextlib.suppress(OSError):
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(folder.name)
-        draft.replace(link)

@@ -18,13 +18,22 @@ from urllib.parse import urlsplit
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
+from drillkit.clients.bucket import COPIED
 from drillkit.clock import Clock, Deadline, Fence, SystemClock
 from drillkit.journal.asking import Door
+from drillkit.journal.claim import Note
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
 from drillkit.model.drill import Announce, Drill, Gameday, Group, Step, Target
-from drillkit.model.errors import CallError, DrillError, JournalLost, Refused, TargetError
+from drillkit.model.errors import (
+    CallError,
+    DrillError,
+    JournalLost,
+    Refused,
+    TargetError,
+    UsageError,
+)
 from drillkit.model.evidence import Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import (
@@ -66,6 +75,7 @@ from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 if TYPE_CHECKING:
     from drillkit.clients.prestart import Prestarted
     from drillkit.notify import Receiver
+    from drillkit.runner.bucket_run import BucketRun
     from drillkit.spec.freezes import Freeze
 
 Outputs = Mapping[str, Mapping[str, Scalar]]
@@ -132,6 +142,8 @@ class Finished:
     left: tuple[str, ...]
     """Resources whose undo is still open."""
     journal_lost: str = ""
+    unsent: str = ""
+    """Why the bucket that its journal goes to lacks the end of it, or ''."""
 
 
 def execute(request: Request, clock: Clock | None = None) -> Finished:
@@ -147,7 +159,7 @@ def execute(request: Request, clock: Clock | None = None) -> Finished:
             left = run.clean_up()
             run.debrief()
             verdict = run.close(left)
-    return Finished(run.place.folder, verdict, left, run.journal.lost)
+    return Finished(run.place.folder, verdict, left, run.journal.lost, run.unsent)
 
 
 class _Run:
@@ -159,11 +171,18 @@ class _Run:
             request.reports, request.names, request.target.name, drill.owner
         )
         self.fence = Fence()
+        self.in_bucket: BucketRun | None = None
+        self.unsent = ""
         try:
-            self.journal = Journal(self.place.journal, clock=clock, fence=self.fence)
+            self.in_bucket = self._begin_in_bucket()
+            mirror = self.in_bucket.mirror if self.in_bucket else None
+            self.journal = Journal(self.place.journal, clock=clock, fence=self.fence, mirror=mirror)
         except OSError as error:
-            unregister(request.names.id)
+            self._never_began()
             raise cannot_be_written(self.place.journal, error) from error
+        except UsageError:
+            self._never_began()
+            raise
         self.stopper = Stopper(self.journal, self.fence)
         self.journal.on_lost = self._journal_lost
         self.journal.limits = effect_limits(
@@ -217,6 +236,21 @@ class _Run:
         self._began = False
         """Whether it came to the steps: else there is nothing to talk about."""
 
+    def _begin_in_bucket(self) -> BucketRun | None:
+        """Where the reports are the copy of a bucket: note the run there. Raises UsageError."""
+        if not (self.request.reports / COPIED).is_file():
+            return None
+        from drillkit.runner.bucket_run import begin
+
+        names, target = self.request.names, self.request.target.name
+        note = Note(names.id, names.drill, target, self.request.drill.owner)
+        return begin(self.request.reports, note, self.clock)
+
+    def _never_began(self) -> None:
+        if self.in_bucket is not None:
+            self.in_bucket.end("", open_=False)
+        unregister(self.request.names.id)
+
     @property
     def deadline(self) -> Deadline:
         """The end of the drill's limit, which stands still while people decide."""
@@ -241,6 +275,8 @@ class _Run:
         """
         self.watching.start()
         self.watch.start()
+        if self.in_bucket is not None:
+            self.in_bucket.mirror.start()
         self._open_door()
         try:
             self._warm_up()
@@ -301,7 +337,7 @@ class _Run:
         self.session.begin(request.participants)
         try:
             request.enter(self.place.folder)
-        except OSError as error:
+        except (OSError, CallError) as error:
             raise Refused(
                 f"the start cannot be entered into the chain of runs: {error}; nothing was touched"
             ) from error
@@ -578,13 +614,15 @@ class _Run:
         with contextlib.suppress(JournalLost):
             self.journal.append(RunClosed(left))
         self.watching.stop()
-        if not left and not self.journal.lost:
-            unregister(self.request.names.id)
         try:
             verdict = judge(read(self.place.journal))
             self.telling.ended(verdict, left)
         finally:
             self.journal.close()
+            if self.in_bucket is not None:
+                self.unsent = self.in_bucket.end(self.journal.unsent, open_=bool(left))
+            if not (left or self.journal.lost or self.unsent):
+                unregister(self.request.names.id)
             self.place.lock.release()
         return verdict
 

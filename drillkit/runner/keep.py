@@ -17,11 +17,12 @@ from drillkit.cleanup import CleanupBook, OpenUndo, UnknownUndo, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.undo import Accompanied, Keepable
 from drillkit.clock import Clock
-from drillkit.journal.file import Journal, read
+from drillkit.journal.file import read
 from drillkit.journal.files import make_folder, write_file
-from drillkit.journal.runs import JOURNAL, RunLock, unregister
+from drillkit.journal.runs import JOURNAL, OpenRun, RunLock
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
 from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned
+from drillkit.runner.bucket_run import rewriting
 from drillkit.runner.recorded_target import connected
 
 FOLDER = "keep"
@@ -56,7 +57,7 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
         _ask(folder, undo.resource, by)
         return Kept(undo.resource, "the run leaves it alone when it cleans up", False)
     try:
-        return _keep_now(folder, history, undo, by, clock)
+        return _keep_now(folder, name, by, clock)
     finally:
         lock.release()
 
@@ -113,18 +114,18 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
     return Spared(tuple(kept), left)
 
 
-def _keep_now(folder: Path, history: History, undo: OpenUndo, by: str, clock: Clock) -> Kept:
-    clients = connected(history, clock)
-    journal = Journal(folder / JOURNAL, clock=clock)
-    try:
+def _keep_now(folder: Path, name: str, by: str, clock: Clock) -> Kept:
+    with rewriting(OpenRun(folder.name, folder, "", ""), clock) as writing:
+        history = read(folder / JOURNAL)
         opens = open_undos(history)
-        kept = companions(undo, opens)
-        details = [_hand_over(each, clients, journal, by, strict=True) for each in kept]
-    finally:
-        journal.close()
-        clients.close()
-    if len(kept) == len(opens):
-        unregister(folder.name)
+        undo = chosen(opens, name, history)
+        clients = connected(history, clock)
+        try:
+            kept = companions(undo, opens)
+            details = [_hand_over(each, clients, writing.journal, by, strict=True) for each in kept]
+        finally:
+            clients.close()
+        writing.open = len(kept) < len(opens)
     more = f" (with {', '.join(each.resource for each in kept[1:])})" if len(kept) > 1 else ""
     return Kept(undo.resource, f"{details[0]}{more}", True)
 

@@ -18,8 +18,10 @@ from typing import Literal, TypeAlias
 from drillkit.cleanup import Cleaned, Haste, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.access import remove_stale
+from drillkit.clients.bucket import Bucket
 from drillkit.clock import Clock, Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, Salvaged, salvage
+from drillkit.journal.mirror import Mirror
 from drillkit.journal.runs import (
     JOURNAL,
     LOCK,
@@ -31,7 +33,7 @@ from drillkit.journal.runs import (
     unregister,
 )
 from drillkit.model.drill import Target
-from drillkit.model.errors import DrillError
+from drillkit.model.errors import CallError, DrillError, Refused, UsageError
 from drillkit.model.records import (
     History,
     PhaseEnded,
@@ -39,6 +41,7 @@ from drillkit.model.records import (
     RunRecovered,
     UndoEnded,
 )
+from drillkit.runner.bucket_run import bucket_of_run, take_over
 from drillkit.runner.by_hand import lines_by_hand
 from drillkit.runner.keep import spared
 from drillkit.runner.recorded_target import UNKNOWN_TARGET, connected, opening, target_of
@@ -145,9 +148,13 @@ def recover(
     clock, haste = clock or SystemClock(), haste or Haste()
     if run.unreadable:
         return Recovered(run, "unreadable", run.unreadable)
+    try:
+        store = bucket_of_run(run)
+    except (OSError, UsageError) as error:
+        return Recovered(run, "unreadable", str(error))
     if not run.folder.is_dir():
         return Recovered(run, "away", _away(run))
-    if not run.journal.is_file():
+    if store is None and not run.journal.is_file():
         return _without_journal(run)
     try:
         remove_stale()
@@ -162,6 +169,8 @@ def recover(
         return Recovered(run, "still running", who)
     assert lock is not None
     try:
+        if store is not None:
+            return _in_bucket(run, store, limit_s, say, clock, haste, (lock.fd,))
         return _clean(run, salvage(run.journal), limit_s, say, clock, haste, (lock.fd,))
     except OSError as error:
         return Recovered(run, "unreadable", _cannot_write(run, error))
@@ -173,6 +182,54 @@ def recover(
         return Recovered(run, "unreadable", f"a bug of drillkit's own: {type(bug).__name__}: {bug}")
     finally:
         lock.release()
+
+
+def _in_bucket(
+    run: OpenRun,
+    store: Bucket,
+    limit_s: float,
+    say: Callable[[str], None],
+    clock: Clock,
+    haste: Haste,
+    hold: tuple[int, ...],
+) -> Recovered:
+    """Recover a run whose journal is in a bucket. What is known to be open here is undone even
+    where the bucket cannot be reached; the run stays open until it has been told.
+    """
+    try:
+        ours = take_over(run, store, clock)
+    except Refused as why:
+        return Recovered(run, "still running", str(why))
+    except CallError as error:
+        if not run.journal.is_file():
+            return Recovered(run, "away", f"its journal cannot be read: {error}")
+        say(f"{store.place} cannot be reached: {error}; what its copy here knows of is undone")
+        done = _clean(run, salvage(run.journal), limit_s, say, clock, haste, hold, close=False)
+        return _owed(done, str(error))
+    if not run.journal.is_file():
+        done = _without_journal(run)
+        ours.end("", open_=done.open)
+        return done
+    done = Recovered(run, "dirty", "it was not done")
+    try:
+        ours.mirror.start()
+        found = salvage(run.journal)
+        done = _clean(run, found, limit_s, say, clock, haste, hold, ours.mirror, close=False)
+    finally:
+        unsent = ours.end(ours.mirror.finish(), open_=done.open)
+    if unsent:
+        return _owed(done, unsent)
+    if done.state == "clean":
+        unregister(run.id)
+    return done
+
+
+def _owed(done: Recovered, why: str) -> Recovered:
+    """The bucket does not know what was done: as long as that is so, the run is open."""
+    if done.state != "clean":
+        return done
+    detail = f"{done.detail}, but its bucket could not be told: {why}. Try again: drillkit recover"
+    return replace(done, state="dirty", detail=detail)
 
 
 def _lock(run: OpenRun, clock: Clock) -> RunLock | None:
@@ -246,16 +303,23 @@ def _clean(
     clock: Clock,
     haste: Haste,
     hold: tuple[int, ...],
+    mirror: Mirror | None = None,
+    *,
+    close: bool = True,
 ) -> Recovered:
+    """`close`: when nothing is left the run is open no more; else that is the caller's to say."""
     history, opens = salvaged.history, open_undos(salvaged.history)
     if not (opens or salvaged.damage or opening(history)):
         # Its journal is left as it is: there is nothing to add, and maybe no whole line to add to.
-        unregister(run.id)
+        if close:
+            unregister(run.id)
         return Recovered(run, "clean", "it ended before it opened, so it touched nothing")
     learn([record.data for record in history if record.kind in ("run.opened", "undo.planned")])
-    journal = Journal(run.journal, clock=clock)
+    journal = Journal(run.journal, clock=clock, mirror=mirror)
     try:
-        journal.append(RunRecovered(operator(), boot_id()))
+        begun = journal.append(RunRecovered(operator(), boot_id()))
+        if mirror is not None:
+            _tell_bucket(mirror, begun, say)
         journal.append(PhaseStarted("cleanup"))
         cleaned = _undo(run, history, opens, journal, limit_s, say, clock, haste, hold)
         journal.append(PhaseEnded("cleanup"))
@@ -266,10 +330,21 @@ def _clean(
         return replace(_damaged(run, salvaged, cleaned), by_hand=by_hand)
     if cleaned.open:
         return replace(_dirty(run, cleaned), by_hand=by_hand)
-    unregister(run.id)
+    if close:
+        unregister(run.id)
     return Recovered(
         run, "clean", f"{len(opens)} open undos applied" if opens else "nothing was open"
     )
+
+
+def _tell_bucket(mirror: Mirror, begun: int, say: Callable[[str], None]) -> None:
+    """From here on no other process can add a line. Raises OtherWriter when one did; a bucket that
+    is away keeps nothing from being undone.
+    """
+    try:
+        mirror.ship(begun)
+    except CallError as error:
+        say(f"the bucket does not take the journal: {error}; what is open is undone all the same")
 
 
 def _undo(

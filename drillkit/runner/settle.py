@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clock import Clock
-from drillkit.journal.file import Journal, salvage
+from drillkit.journal.file import salvage
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import OpenRun, RunLock, holder, home, unregister
 from drillkit.model.errors import UsageError
 from drillkit.model.records import History, RunRecovered, RunSettled, UndoEnded
+from drillkit.runner.bucket_run import rewriting
 from drillkit.runner.run_start import boot_id
 
 JOURNAL_ITSELF = "journal"
@@ -57,23 +58,19 @@ def settle(run: OpenRun, name: str, by: str, why: str, clock: Clock) -> SettledB
 
 
 def _settle(run: OpenRun, name: str, by: str, why: str, clock: Clock) -> SettledByHand:
-    found = salvage(run.journal)
-    opens = open_undos(found.history)
-    chosen = None if name == JOURNAL_ITSELF else _chosen(opens, name)
-    journal = Journal(run.journal, clock=clock)
-    try:
-        journal.append(RunRecovered(by, boot_id()))
+    with rewriting(run, clock) as writing:
+        found = salvage(run.journal)
+        opens = open_undos(found.history)
+        chosen = None if name == JOURNAL_ITSELF else _chosen(opens, name)
+        writing.journal.append(RunRecovered(by, boot_id()))
         if chosen is None:
-            journal.append(RunSettled(by, why))
+            writing.journal.append(RunSettled(by, why))
         else:
             word = UndoEnded(chosen.record, "by-hand", f"{by}: {why}", attempts=0)
-            journal.append(word, step=chosen.step)
-    finally:
-        journal.close()
-    left = tuple(undo.resource for undo in opens if undo is not chosen)
-    closed = not left and (chosen is None or not found.damage or settled(found.history))
-    if closed:
-        unregister(run.id)
+            writing.journal.append(word, step=chosen.step)
+        left = tuple(undo.resource for undo in opens if undo is not chosen)
+        closed = not left and (chosen is None or not found.damage or settled(found.history))
+        writing.open = not closed
     return SettledByHand(chosen.resource if chosen else JOURNAL_ITSELF, left, closed)
 
 

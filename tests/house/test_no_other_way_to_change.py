@@ -29,6 +29,10 @@ PASSED_ON = {
     ("aws/service_client.py", "_change"): "is itself looked for",
     ("kube/lease.py", "rehearse_lease"): "the server's own dry run: nothing is made",
     ("kube/lease.py", "set_block"): "a person's decision, which stays until a person lifts it",
+    **{
+        ("bucket.py", name): "the journal itself and its reports, where undos are planned"
+        for name in ("put", "replace", "mark", "unmark", "get", "list")
+    },
     ("canary/install.py", "_send"): "installed for good, by a command of the operator's own",
 }
 """Functions that send for others, or without an undo, and why they may."""

@@ -95,7 +95,7 @@ def _before(asked: Asked, found: DryRun) -> Took | None:
     """How long earlier runs took, by the reports of the project."""
     from drillkit.archive.duration import took
     from drillkit.archive.scan import scan
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import reports_folder
 
     archive = scan(reports_folder(None, found=asked.parsed.source.found))
     for text in archive.unread:

@@ -40,7 +40,7 @@ def serve(reports: Path | None, address: str, cert: Path | None, key: Path | Non
     """
     import asyncio
 
-    from drillkit.cli.resolve import reports_folder
+    from drillkit.cli.places import reports_folder
     from drillkit.live.launch import servable
     from drillkit.model.errors import UsageError
 

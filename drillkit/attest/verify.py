@@ -246,8 +246,9 @@ def _look_at_signature(
         if signed.kind == DRILL_RESULT:
             seqs.add(signed.predicate.get("chain", {}).get("seq"))
         _compare_with_signed(f"{path}:{number}", signed, expected, manifest.run, look)
-    if sorted(kinds) != sorted([TEST_RESULT, DRILL_RESULT]):
-        look.say("signature", path, "expected two signed statements, of the test and of the drill")
+    if kinds != [TEST_RESULT, DRILL_RESULT]:
+        what = "expected two signed statements, of the test and then of the drill"
+        look.say("signature", path, what)
     return frozenset(seqs)
 
 

@@ -54,7 +54,7 @@ def _fits(sample: Sample) -> bool:
     if not isinstance(sample.sli, str) or set(map(type, counts)) != {int} or min(counts) < 0:
         return False
     runs, ends = sample.flips, sample.last
-    in_order = all(type(at) in (int, float) and at >= 0 for at, _ in (*runs, *ends))
+    in_order = all([type(at) in (int, float) and at >= 0 for at, _ in (*runs, *ends)])
     return (
         in_order
         and len(runs) == len(ends)

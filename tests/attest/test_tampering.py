@@ -175,6 +175,12 @@ def test_a_replayed_signature_does_not_fit(archive: Archive) -> None:
     assert kinds(archive) == {"signature"}
 
 
+def test_signatures_that_changed_places_are_not_as_they_were(archive: Archive) -> None:
+    path = runs(archive)[0] / "evidence.intoto.jsonl"
+    path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+    assert kinds(archive) == {"signature"}
+
+
 def test_a_missing_signature_counts_only_where_one_is_asked_for(archive: Archive) -> None:
     (runs(archive)[0] / "evidence.intoto.jsonl").unlink()
     assert kinds(archive) == {"unsigned"}

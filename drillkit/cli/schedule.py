@@ -113,6 +113,7 @@ def _job(
         program=tuple(os.path.abspath(word) if word == program else word for word in words),
         project=project.folder.resolve() if project is not None else Path.cwd(),
         reports=reports_folder(out, asked.roots).resolve(),
+        bucket=out.text if out is not None and not isinstance(out, Path) else "",
         state=home().resolve(),
         user=getpass.getuser(),
         home=Path.home(),

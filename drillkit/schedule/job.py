@@ -33,6 +33,9 @@ class ScheduledDrill:
     project: Path
     """Where it runs."""
     reports: Path
+    """Of a bucket: the folder of its copy here."""
+    bucket: str = ""
+    """Where its runs live, as `--out` is told it; '': in `reports`."""
     state: Path
     """DRILLKIT_HOME."""
     user: str
@@ -51,6 +54,8 @@ class ScheduledDrill:
             more += ("--wait", f"{self.wait.total_seconds():.0f}s")
         if self.jitter:
             more += ("--jitter", f"{self.jitter.total_seconds():.0f}s")
+        if self.bucket:
+            more += ("--out", self.bucket)
         return (
             "run",
             self.drill,

@@ -1,4 +1,4 @@
-"""A CronJob, with what it needs: its account, its files, a volume for its journals."""
+"""A CronJob, with what it needs: its account, its files, a volume or a bucket for its journals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import yaml
 
 _RUNS = "/var/lib/drillkit"
-"""Where the volume is: journals, reports and drillkit's state outlive the pod."""
+"""Where the volume is: journals, reports and drillkit's state outlive the pod, here or in a bucket.
+"""
 _PROJECT = "/etc/drillkit"
 _NOBODY = 65532
 _LATE_S = 3600
@@ -43,11 +44,22 @@ def manifests(
         )
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",
+        *_credentials(job),
         *job.next_times(now),
     ]
     objects = _objects(job, image, namespace, files)
     made = yaml.dump_all(objects, Dumper=_dumper(), sort_keys=False, width=100)
     return commented(said) + made + (f"---\n{roles}" if roles else "")
+
+
+def _credentials(job: ScheduledDrill) -> list[str]:
+    if not job.bucket:
+        return []
+    return [
+        f"Its runs live in {job.bucket}: give its account credentials for that (IRSA, EKS Pod",
+        "Identity, or AWS_... from a Secret): s3:ListBucket, and below the prefix GetObject,",
+        "PutObject and DeleteObject.",
+    ]
 
 
 def _dumper() -> type[yaml.SafeDumper]:
@@ -76,14 +88,15 @@ def _objects(
     yield made("v1", "ServiceAccount", automountServiceAccountToken=False)
     # A key of a ConfigMap holds no slash.
     yield made("v1", "ConfigMap", data={_key(path): text for path, text in files.items()})
-    yield made(
-        "v1",
-        "PersistentVolumeClaim",
-        spec={
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "5Gi"}},
-        },
-    )
+    if not job.bucket:
+        yield made(
+            "v1",
+            "PersistentVolumeClaim",
+            spec={
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "5Gi"}},
+            },
+        )
     yield made("batch/v1", "CronJob", spec=_cron_job(job, _pod(job, image, files)))
 
 
@@ -117,6 +130,9 @@ def _pod(job: ScheduledDrill, image: str, files: Mapping[str, str]) -> dict[str,
     }
     mounts = (("runs", _RUNS), ("project", _PROJECT), ("tmp", "/tmp"))
     items = [{"key": _key(path), "path": path} for path in files]
+    # Where the journals are in a bucket, what is here is a copy that may end with the pod.
+    runs = {"emptyDir": {}} if job.bucket else {"persistentVolumeClaim": {"claimName": job.name}}
+    place = () if job.bucket else ("--out", f"{_RUNS}/reports")
     return {
         "serviceAccountName": job.name,
         "automountServiceAccountToken": True,
@@ -136,7 +152,7 @@ def _pod(job: ScheduledDrill, image: str, files: Mapping[str, str]) -> dict[str,
                 "image": image,
                 "workingDir": _PROJECT,
                 "command": ["drillkit"],
-                "args": [*job.words, "--out", f"{_RUNS}/reports"],
+                "args": [*job.words, *place],
                 "env": [{"name": name, "value": value} for name, value in environment.items()],
                 "resources": {
                     "requests": {"cpu": "200m", "memory": "256Mi"},
@@ -151,7 +167,7 @@ def _pod(job: ScheduledDrill, image: str, files: Mapping[str, str]) -> dict[str,
             }
         ],
         "volumes": [
-            {"name": "runs", "persistentVolumeClaim": {"claimName": job.name}},
+            {"name": "runs", **runs},
             {"name": "project", "configMap": {"name": job.name, "items": items}},
             {"name": "tmp", "emptyDir": {}},
         ],

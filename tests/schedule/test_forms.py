@@ -168,6 +168,17 @@ def test_a_cron_job_lets_a_run_finish_and_never_repeats_one(tmp_path: Path) -> N
     }
 
 
+def test_with_a_bucket_nothing_of_a_cron_job_needs_a_volume(tmp_path: Path) -> None:
+    place = "s3://drills/prod?region=eu-west-1"
+    found = manifests(job(tmp_path, bucket=place), NOW, image="i", namespace="n", files={})
+    objects = {each["kind"]: each for each in yaml.safe_load_all(found)}
+    assert "PersistentVolumeClaim" not in objects
+    pod = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["args"][-2:] == ["--out", place]
+    assert {"name": "runs", "emptyDir": {}} in pod["volumes"]
+    assert f"--out '{place}'" in crontab(job(tmp_path, bucket=place), NOW)
+
+
 def test_files_that_are_too_many_for_a_config_map_are_told(tmp_path: Path) -> None:
     files = {"drills/big.yaml": "x" * 1_000_000}
     with pytest.raises(ValueError, match="1000000 bytes and a ConfigMap holds"):

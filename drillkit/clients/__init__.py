@@ -43,12 +43,14 @@ class Clients:
         *,
         hold: tuple[int, ...] = (),
         prestarted: Prestarted | None = None,
+        lender: Clients | None = None,
     ) -> None:
         """`expected`: the cluster and account that the target must turn out to be, verified by
         each connection before its first request. Default: as the target pins them.
 
         `hold`: descriptors that processes started for this target inherit: the run's lock, so that
         it outlasts them. `prestarted`: a process for Chaos Toolkit that waits already.
+        `lender`: whose connection to the cluster is used.
         """
         from drillkit.clients.identity import pinned
         from drillkit.model.codec import to_data
@@ -61,15 +63,13 @@ class Clients:
         self.hold = hold
         self.prestarted = prestarted
         self._opening = threading.RLock()
-        self._lender: Clients | None = None
+        self._lender = lender
 
     def behind(self, fence: Fence) -> Clients:
         """The same connection to the cluster behind another fence: a plugin that logs in is
         asked once.
         """
-        others = Clients(self.target, self.clock, fence, self.expected, hold=self.hold)
-        others._lender = self
-        return others
+        return Clients(self.target, self.clock, fence, self.expected, hold=self.hold, lender=self)
 
     @functools.cached_property
     def kube(self) -> Kube:

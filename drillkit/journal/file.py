@@ -49,9 +49,15 @@ class Journal:
         clock: Clock | None = None,
         fence: Fence | None = None,
         mirror: Mirror | None = None,
+        on_lost: Callable[[str], None] = lambda why: None,
+        limits: Callable[[PlannedEffect], None] = lambda effect: None,
     ) -> None:
         """Opens (or continues) a journal. A torn last line is cut and kept in a
         `journal.torn` record. With a `mirror` an undo is planned when that has it, too.
+
+        `on_lost`: called once, from whichever thread notices, when no new undo can be kept any
+        more. `limits`: asked before an effect is planned, by whichever process; raises Refused for
+        one that the target does not allow.
 
         Raises OSError when the file cannot be made, JournalDamaged when what is there is
         no journal.
@@ -68,12 +74,7 @@ class Journal:
         self._readers: list[Callable[[Record], None]] = []
         self._why_lost = ""
         self._full = False
-        self.on_lost: Callable[[str], None] = lambda why: None
-        """Called once, from whichever thread notices, when no new undo can be kept any more."""
-        self.limits: Callable[[PlannedEffect], None] = lambda effect: None
-        """Asked before an effect is planned, by whichever process. Raises Refused for one that the
-        target does not allow.
-        """
+        self._on_lost, self._limits = on_lost, limits
         content = self._disk.content()
         whole, torn = _split_torn(content)
         self._n, self._prev = _last(whole)
@@ -138,7 +139,7 @@ class Journal:
             if self._mirror is not None and self._mirror.lost:
                 raise JournalLost(self._mirror.lost)
             self.fence.check()
-            self.limits(entry)
+            self._limits(entry)
             if self._why_lost or self._full:
                 raise JournalLost(
                     self._why_lost
@@ -200,7 +201,7 @@ class Journal:
             self._disk.write(line)
         except OSError as error:
             self._lose(error)
-        self.on_lost(why)
+        self._on_lost(why)
 
     def _sync(self, n: int) -> None:
         """Return when line n is on disk."""
@@ -232,7 +233,7 @@ class Journal:
         with contextlib.suppress(OSError):
             self._disk.cut(self._end)  # where even this fails, the next opener finds the torn tail
         if first:
-            self.on_lost(self._why_lost)
+            self._on_lost(self._why_lost)
         raise JournalLost(self._why_lost) from error
 
     def close(self) -> None:

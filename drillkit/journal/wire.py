@@ -36,7 +36,7 @@ class RemoteJournal:
         self._answers = sock.makefile("rb")
         self._one = threading.Lock()
         self._told: set[str] = set()
-        self.step = step
+        self._step = step
         """Step that records belong to which do not say otherwise."""
 
     def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
@@ -66,7 +66,7 @@ class RemoteJournal:
         return Planned(n, effect, self)
 
     def _name(self, step: str | None) -> str:
-        return step if step is not None else current_step() or self.step
+        return step if step is not None else current_step() or self._step
 
     def _ask(self, message: Mapping[str, Any]) -> int:
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"

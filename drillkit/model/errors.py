@@ -119,7 +119,9 @@ class Blocked(CallError):
 class Throttled(CallError):
     """Too many calls; `retry_after_s` is the other side's wish, if it had one."""
 
-    retry_after_s: float | None = None
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class Invalid(CallError):

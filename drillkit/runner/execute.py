@@ -175,8 +175,14 @@ class _Run:
         self.unsent = ""
         try:
             self.in_bucket = self._begin_in_bucket()
-            mirror = self.in_bucket.mirror if self.in_bucket else None
-            self.journal = Journal(self.place.journal, clock=clock, fence=self.fence, mirror=mirror)
+            self.journal = Journal(
+                self.place.journal,
+                clock=clock,
+                fence=self.fence,
+                on_lost=self._journal_lost,
+                limits=effect_limits(request.target, longest_of(drill, attended=request.attended)),
+                mirror=self.in_bucket.mirror if self.in_bucket else None,
+            )
         except OSError as error:
             self._never_began()
             raise cannot_be_written(self.place.journal, error) from error
@@ -184,10 +190,6 @@ class _Run:
             self._never_began()
             raise
         self.stopper = Stopper(self.journal, self.fence)
-        self.journal.on_lost = self._journal_lost
-        self.journal.limits = effect_limits(
-            request.target, longest_of(request.drill, attended=request.attended)
-        )
         self.clients = Clients(
             request.target,
             clock,
@@ -261,7 +263,7 @@ class _Run:
 
     def _journal_lost(self, why: str) -> None:
         # In a thread of its own: whoever notices that the disk is full holds the journal's lock.
-        threading.Thread(target=self.stopper.abort, args=("journal", why), daemon=True).start()
+        threading.Thread(target=lambda: self.stopper.abort("journal", why), daemon=True).start()
 
     def _tick(self) -> None:
         """Nothing was written for a moment: is somebody still looking?"""

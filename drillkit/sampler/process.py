@@ -29,13 +29,13 @@ class Sampler:
     """A running sampler. Make it with `start`."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], started: float, longest_s: float, stderr: IO[bytes]
+        self, process: subprocess.Popen[bytes], longest_s: float, stderr: IO[bytes]
     ) -> None:
         self._process = process
         self._stderr = stderr
         self._words = ""
         self._longest_s = longest_s
-        self.started = started
+        self.started = 0.0
         """When its first second began, on the monotonic axis."""
 
     @classmethod
@@ -76,7 +76,7 @@ class Sampler:
             env=_environment(plain_environment(), book_fd),
             start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
         )
-        sampler = cls(process, 0.0, max(aim.timeout_s for aim in aims), stderr)
+        sampler = cls(process, max(aim.timeout_s for aim in aims), stderr)
         try:
             with contextlib.suppress(BrokenPipeError):  # it died: its last words say why
                 sampler._tell(
@@ -85,7 +85,7 @@ class Sampler:
                         "known": KNOWN.values,
                     }
                 )
-            sampler.started = sampler._first_word()
+            sampler._hear_first_word()
         except BaseException:
             sampler.kill()
             raise
@@ -140,7 +140,7 @@ class Sampler:
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         self._process.stdin.flush()
 
-    def _first_word(self) -> float:
+    def _hear_first_word(self) -> None:
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], _STARTS_WITHIN_S)
         line = self._process.stdout.readline() if ready else b""
@@ -152,7 +152,7 @@ class Sampler:
         word = json.loads(line)
         if "error" in word:
             raise UsageError(word["error"])
-        return float(word["start"])
+        self.started = float(word["start"])
 
 
 def _environment(base: Mapping[str, str], book_fd: int) -> dict[str, str]:

@@ -36,6 +36,11 @@ class Lookup:
         self.addresses: tuple[Address, ...] = ()
         """In the order to try; none: there is no such name, or nobody said."""
 
+    def answer(self) -> None:
+        """Ask the system, in the thread that took it."""
+        self.begun = time.monotonic()
+        self.addresses = resolve(self.host, self.port)
+
 
 class Resolver:
     """Threads that call getaddrinfo; as many as there are open questions, up to a bound."""
@@ -79,8 +84,7 @@ class Resolver:
     def _work(self) -> None:
         while True:
             lookup = self._asked.get()
-            lookup.begun = time.monotonic()
-            lookup.addresses = resolve(lookup.host, lookup.port)
+            lookup.answer()
             self._answered.append(lookup)
             try:
                 os.write(self._wake_write, b"\0")

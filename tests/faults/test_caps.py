@@ -51,8 +51,10 @@ def planning(tmp_path: Path) -> Callable[..., Any]:
     """Plans effects in a journal whose target has these caps."""
 
     def plan(caps: Caps, *effects: Any) -> int:
-        journal = Journal(tmp_path / "journal.jsonl", clock=SystemClock(), fence=Fence())
-        journal.limits = effect_limits(Target(name="t", caps=caps), timedelta(hours=2))
+        limits = effect_limits(Target(name="t", caps=caps), timedelta(hours=2))
+        journal = Journal(
+            tmp_path / "journal.jsonl", clock=SystemClock(), fence=Fence(), limits=limits
+        )
         try:
             return max(journal.plan(effect).n for effect in effects)
         finally:

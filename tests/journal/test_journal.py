@@ -173,9 +173,8 @@ def test_a_closed_gate_refuses_plans_but_takes_records(path: Path) -> None:
 
 
 def test_a_full_disk_stops_new_effects_and_still_has_room_for_the_clean_up(path: Path) -> None:
-    journal = Journal(SmallDisk(path, room=500))
     lost: list[str] = []
-    journal.on_lost = lost.append
+    journal = Journal(SmallDisk(path, room=500), on_lost=lost.append)
     planned = journal.plan(Uncordon("n1"))
     with pytest.raises((JournalLost, Refused)):
         for _ in range(10):

@@ -78,8 +78,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._local = threading.local()
         self._prepared = False
-        self.stopping = False
-        """Set when the worker was told to end: nothing more starts."""
+        self._stopping = False
         self.stopped_by: DrillError | None = None
 
     def running(
@@ -132,7 +131,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def start_activity(self, activity: Any) -> None:
         self.flush()
         self._local.running = None
-        if self.stopping:
+        if self._stopping:
             raise SystemExit(HARSH)
         with self._lock:
             self._number += 1
@@ -213,7 +212,7 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             return "failed" if error else "succeeded"
         if isinstance(raised, StepUnknown):
             return "unproven"
-        return "cut" if self.stopping and error == BROKEN_OFF else "failed"
+        return "cut" if self._stopping and error == BROKEN_OFF else "failed"
 
     def missing(self, activity: Mapping[str, Any], play: Callable[[], object]) -> None:
         """Play a rollback, and write it down as failed when it did not even start (a control
@@ -257,8 +256,12 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def _name(self, activity: Mapping[str, Any]) -> str:
         return KNOWN.text(str(activity["name"]))
 
+    def stop(self) -> None:
+        """The worker was told to end: nothing more starts."""
+        self._stopping = True
+
     def _leave(self, why: DrillError) -> None:
-        self.stopping = True
+        self._stopping = True
         self.stopped_by = self.stopped_by or why
         raise SystemExit(HARSH) from why
 

@@ -51,13 +51,14 @@ def main(parent: int) -> None:
     os.setpgid(0, word["group"])
     _work_in(word["environment"])
     line = runner.line()
-    book = RemoteJournal(socket.socket(fileno=runner.descriptors[0]))
+    job = decode_job(line)
+    book = RemoteJournal(socket.socket(fileno=runner.descriptors[0]), job.step)
     book.know(word["known"])
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     gc.freeze()
     gc.enable()
-    _work(decode_job(line), book)
+    _work(job, book)
     # Taking a hundred modules apart would take longer than many an experiment's activity.
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -111,7 +112,6 @@ def _warm_up(modules: Sequence[str]) -> None:
 def _work(job: Job, book: RemoteJournal) -> None:
     from drillkit.clients.chaostoolkit.logs import Pump, configure_logging
 
-    book.step = job.step  # a worker that was warmed up did not know it yet
     pump = Pump()
     configure_logging()
     KNOWN.learn(secret_values(job.experiment))
@@ -163,7 +163,7 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     def terminate(number: int, frame: object) -> None:
         # Not Chaos Toolkit's own handler: its exception is taken for the failure of one activity,
         # the next one runs.
-        streaming.stopping = True
+        streaming.stop()
         fence.close("the step is cut")
         raise SystemExit(HARSH)
 

@@ -59,8 +59,17 @@ def _emulated(metadata: Mapping[str, Any]) -> tuple[str, ...]:
 class KubeClient:
     """One cluster, looked at. Everything that changes it is in `Kube`."""
 
-    def __init__(self, transport: Transport, clock: Clock, fence: Fence, who: str = "") -> None:
-        """`who`: how we are known there, for messages."""
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        fence: Fence,
+        who: str = "",
+        kubeconfig: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """`who`: how we are known there, for messages. `kubeconfig`: makes one for other programs,
+        whose only context leads where this does.
+        """
         self._transport = transport
         self.clock = clock
         self.fence = fence
@@ -68,8 +77,7 @@ class KubeClient:
         self._served: dict[str, frozenset[str]] = {}
         self._uid = ""
         self._emulated: tuple[str, ...] = ()
-        self.kubeconfig: Callable[[], Mapping[str, Any]] = dict
-        """Makes a kubeconfig for other programs, whose only context leads where this does."""
+        self.kubeconfig = kubeconfig
 
     def lifetimes(self) -> Iterator[Lifetime]:
         """Until when what proves who we are is good. Asks nobody."""

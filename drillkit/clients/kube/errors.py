@@ -119,9 +119,8 @@ def _too_many(
         )
     if "disruption budget" in said:
         return Blocked(f"cannot {asked} now: {said}")
-    error = Throttled(f"cannot {asked} now: too many calls ({said})")
-    error.retry_after_s = _retry_after(answer, status)
-    return error
+    wish_s = _retry_after(answer, status)
+    return Throttled(f"cannot {asked} now: too many calls ({said})", wish_s)
 
 
 def _retry_after(answer: Response, status: Mapping[str, Any]) -> float | None:

@@ -32,9 +32,8 @@ def open_kube(
     found = connect(target)
     wire = PoolTransport(found.host, found.pool, found.credentials)
     expected = expected or Identity(target.cluster_uid)
-    made = Kube(VerifiedTransport(wire, expected, found.who), clock, fence, found.who)
-    made.kubeconfig = found.kubeconfig
-    return made
+    verified = VerifiedTransport(wire, expected, found.who)
+    return Kube(verified, clock, fence, found.who, found.kubeconfig)
 
 
 class Kube(KubeClient):
@@ -45,9 +44,7 @@ class Kube(KubeClient):
 
     def behind(self, fence: Fence) -> Kube:
         """The same connection behind another fence."""
-        other = Kube(self._transport, self.clock, fence, self.who)
-        other.kubeconfig = self.kubeconfig
-        return other
+        return Kube(self._transport, self.clock, fence, self.who, self.kubeconfig)
 
     def delete_pod(self, plan: Planned[DeletePod]) -> bool:
         """Delete that very pod (by UID). False when it was gone before we came."""

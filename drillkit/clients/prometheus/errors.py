@@ -52,11 +52,9 @@ def refusal(
             "this tenant?"
         )
     if status == 429:
-        error = Throttled(f"cannot {asked} at {where} now: too many queries (429: {said})")
-        error.retry_after_s = (
-            float(retry_after) if retry_after and retry_after.isdecimal() else None
+        return Throttled(
+            f"cannot {asked} at {where} now: too many queries (429: {said})", _seconds(retry_after)
         )
-        return error
     if status in (400, 422) and _is_prometheus(content):
         return QueryRejected(
             f"cannot {asked} at {where}: the query was rejected ({status}: {said})"
@@ -83,6 +81,11 @@ def refusal(
     )
 
 
+def _seconds(retry_after: str | None) -> float | None:
+    """What a `Retry-After` wishes, where it is a number."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
 def api_refusal(
     status: int, content: bytes, retry_after: str | None, asked: str, where: str
 ) -> CallError:
@@ -93,11 +96,7 @@ def api_refusal(
     if status == 404:
         return Absent(what)
     if status == 429:
-        error = Throttled(what)
-        error.retry_after_s = (
-            float(retry_after) if retry_after and retry_after.isdecimal() else None
-        )
-        return error
+        return Throttled(what, _seconds(retry_after))
     if status >= 500:
         return Unavailable(what)
     if 300 <= status < 400:

@@ -30,19 +30,19 @@ class Rds(RdsReader):
     taken already is adopted, any other's is refused (NotOurs).
     """
 
-    def __init__(self, aws: Aws, region: str = "") -> None:
+    def __init__(self, aws: Aws, region: str = "", others: dict[str, Rds] | None = None) -> None:
+        """`others`: the same of other regions, by their names; this one is added."""
         super().__init__(aws, region)
         self._admitting = threading.Lock()
         self._admitted: set[str] = set()
-        self._others: dict[str, Rds] = {self.region: self}
+        self._others = {} if others is None else others
+        self._others[self.region] = self
 
     def at(self, region: str) -> Rds:
         """RDS in another region of the same account."""
         with self._admitting:
             if region not in self._others:
-                other = Rds(self.aws, region)
-                other._others = self._others
-                self._others[region] = other
+                Rds(self.aws, region, self._others)
             return self._others[region]
 
     def admit(self, names: Sequence[str], most: int) -> None:

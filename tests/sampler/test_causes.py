@@ -13,6 +13,8 @@ import pytest
 from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
 
+pytestmark = pytest.mark.realtime
+
 OFTEN = Rate(10)
 # Long enough that no busy machine makes a good answer one that came too late.
 TIMEOUT = timedelta(seconds=3)

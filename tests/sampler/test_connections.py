@@ -17,6 +17,8 @@ from drillkit.sampler import resolver
 from drillkit.sampler.connection import OURS, cause_of_errno
 from drillkit.sampler.probe_schedule import Lane
 
+pytestmark = pytest.mark.realtime
+
 OFTEN = Rate(50)
 
 

@@ -47,9 +47,18 @@ class SystemClock:
         return False
 
 
+SYSTEM_CLOCK = SystemClock()
+"""For commands that a person types, and for processes that nobody hands a clock."""
+
+
 def utc(at: float) -> datetime:
     """A date of the journal as a datetime."""
     return datetime.fromtimestamp(at, UTC)
+
+
+def now_utc(clock: Clock = SYSTEM_CLOCK) -> datetime:
+    """This moment as a date."""
+    return utc(clock.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.archive.actions import ActionItem
@@ -65,7 +66,7 @@ def actions(
     if item is not None:
         if not why.strip():
             raise UsageError("say what was done about it: --why TEXT")
-        done = close(reports, item, operator(), why, time.time())
+        done = close(reports, item, operator(), why, SYSTEM_CLOCK.now())
         click.echo(f"{done.id} is closed by {done.closed_by}: {done.text}")
         return 0
     found = action_items(reports)
@@ -103,7 +104,6 @@ def _tracker(github: str | None, jira: str | None, url: str, user: str, token: s
 
 def _export(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> int:
     """Each open item that is no issue there yet becomes one."""
-    import time
 
     from drillkit.archive.actions import note_issue
     from drillkit.model.errors import CallError
@@ -126,7 +126,7 @@ def _export(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> i
                 fg="red",
             )
             return 3
-        note_issue(reports, item, tracker.name, made, operator(), time.time())
+        note_issue(reports, item, tracker.name, made, operator(), SYSTEM_CLOCK.now())
         click.echo(f"{item.id}  {'is there already' if there else 'made'}: {made}")
     if not wanted:
         click.echo("nothing is to be done")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.attest.approval import Approval
@@ -59,7 +60,7 @@ def approve(file: Path, by: str, key: str, expires: str) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--expires") from error
     found = read_plan(file)
-    now = time.time()
+    now = SYSTEM_CLOCK.now()
     line = sign_plan(found.sha256, by, now, now + lasts_s, signer(key))
     write_plan(file, replace(found, approvals=(*found.approvals, line)))
     for text in _summary(found.contents):
@@ -187,7 +188,7 @@ def _approvals(found: PlanFile, asked: Asked, target: Target) -> Sequence[Approv
     assert asked.chosen is not None
     beside = asked.chosen.file.parent
     keys = {name: public_key(beside / path) for name, path in target.approvers.items()}
-    return enough(found.approvals, found.sha256, keys, target.approvals, time.time())
+    return enough(found.approvals, found.sha256, keys, target.approvals, SYSTEM_CLOCK.now())
 
 
 def _gate(

@@ -61,10 +61,10 @@ def _place(target: str) -> tuple[Clients, str]:
 
 def _stay(clients: Clients, namespace: str, why: str) -> None:
     """See to it that the block outlives the Lease of the run that ends now."""
-    import time
+    from drillkit.clock import SYSTEM_CLOCK
 
     for _ in range(LOOKS):
-        time.sleep(LOOK_S)
+        SYSTEM_CLOCK.sleep(LOOK_S)
         if not clients.kube.set_block(namespace, why):
             return
     click.echo("the drill still cleans up; the block stays when it has ended", err=True)

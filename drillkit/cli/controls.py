@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import now_utc
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
@@ -80,7 +81,7 @@ def controls(
     elif as_oscal:
         from drillkit.controls.oscal import assessment_results
 
-        click.echo(assessment_results(matrix, datetime.now(UTC)), nl=False)
+        click.echo(assessment_results(matrix, now_utc()), nl=False)
     elif as_csv:
         _print_csv(matrix)
     else:

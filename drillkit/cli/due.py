@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import now_utc
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
@@ -84,7 +85,7 @@ def due(as_json: bool, tells: bool, ahead: str, out: Out) -> int:
     archive = scan(read_reports(out, roots))
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
-    rows, unread = rehearsals(roots, archive.runs, datetime.now(UTC))
+    rows, unread = rehearsals(roots, archive.runs, now_utc())
     for text in unread:
         click.secho(text, err=True, fg="red")
     if as_json:
@@ -124,7 +125,7 @@ def _notices(row: Due, drill: Drill, span: timedelta) -> Iterator[Notice]:
     """What there is to tell of a drill on a target now."""
     from drillkit.model.notice import Notice
 
-    now = datetime.now(UTC)
+    now = now_utc()
     target = row.target or "no target"
     if row.overdue:
         line = f"drillkit run {row.drill}"

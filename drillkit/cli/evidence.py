@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.attest.verify import Checked
@@ -40,13 +41,12 @@ def keygen(file: Path) -> None:
 @OUT
 def sign(run: str, key: str, out: Out) -> int:
     """Seal RUN and sign it: its manifest, its verdict, its place in the chain."""
-    import time
 
     from drillkit.attest.seal import seal
     from drillkit.cli.places import follow, run_folder
 
     folder = run_folder(run, out)
-    sealed = seal(folder, time.time(), signer(key))
+    sealed = seal(folder, SYSTEM_CLOCK.now(), signer(key))
     follow(folder, _warn)
     click.echo(
         f"{folder.name}: line {sealed.entry.seq} of its chain, signed by {sealed.signed_by[:16]}…"
@@ -176,13 +176,12 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Out) -> in
 
     A correction is another review; none is ever edited.
     """
-    import time
 
     from drillkit.attest.review import review as add
     from drillkit.cli.places import follow, run_folder
 
     folder = run_folder(run, out)
-    entry = add(folder, by, says, accepted=not reject, at=time.time(), signer=signer(key))
+    entry = add(folder, by, says, accepted=not reject, at=SYSTEM_CLOCK.now(), signer=signer(key))
     follow(folder, _warn)
     click.echo(f"{folder.name}: reviewed by {by}, line {entry.seq} of its chain")
     return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import now_utc
 
 if TYPE_CHECKING:
     from drillkit.archive.compare import Compared, Row
@@ -121,7 +122,7 @@ def due_rows(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow
     from drillkit.report.index_page import DueRow
     from drillkit.spec import find_roots
 
-    rows, unread = rehearsals(find_roots(), runs, datetime.now(UTC))
+    rows, unread = rehearsals(find_roots(), runs, now_utc())
     for text in unread:
         click.secho(text, err=True, fg="red")
     return [
@@ -168,7 +169,7 @@ def _since(text: str) -> float:
         pass
     try:
         back = parse_duration(text)
-        return (datetime.now(UTC) - back).timestamp()
+        return (now_utc() - back).timestamp()
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
             f"expected a date such as 2026-01-01 or a duration such as 90d, found `{text}`",

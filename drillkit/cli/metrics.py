@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from drillkit.cli.options import OUT, Out
+from drillkit.clock import now_utc
 
 DASHBOARDS = {"rules": "rules.yaml", "grafana": "grafana.json"}
 _READ_BY_ALL = 0o644
@@ -40,7 +40,7 @@ def metrics(out: Out, file: Path | None) -> int:
 
     roots = find_roots()
     archive = scan(read_reports(out, roots))
-    rows, unread = rehearsals(roots, archive.runs, datetime.now(UTC))
+    rows, unread = rehearsals(roots, archive.runs, now_utc())
     due = [NextDue(r.drill, r.target, r.next.timestamp() if r.next else None) for r in rows]
     waiting = Counter(run.target for run in open_runs())
     text = exposition(archive.runs, due, waiting, __version__)

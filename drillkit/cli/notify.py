@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.clock import now_utc
 from drillkit.model.notice import EVENTS, Event, Notice, Number
 from drillkit.model.verdict import Holds
 
@@ -95,7 +95,7 @@ def sample(event: Event, drill: str) -> Notice:
         drill=drill,
         target="sample",
         headline=f"A sample, nothing happened. {_SAMPLES[event]}",
-        at=datetime.now(UTC),
+        at=now_utc(),
         run="20261101-030000-test",
         numbers=(bound,),
         advice="Nothing is to be done: somebody called `drillkit notify test`.",

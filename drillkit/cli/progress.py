@@ -14,6 +14,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Protocol
 
+from drillkit.clock import SYSTEM_CLOCK, Clock
 from drillkit.live.rates import Rate, Rates
 from drillkit.live.sentences import STOPPING, Sentences, is_loud
 from drillkit.model.drill import Drill
@@ -110,11 +111,12 @@ class Screen:
     and stays.
     """
 
-    def __init__(self, drill: Drill) -> None:
+    def __init__(self, drill: Drill, clock: Clock = SYSTEM_CLOCK) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._drill, self._rates, self._began = drill, Rates(), time.monotonic()
+        self._drill, self._rates = drill, Rates()
+        self._clock, self._began = clock, clock.mono()
         self._steps: dict[str, float] = {}
         self._phase = "opening"
         self._stopping = False
@@ -143,7 +145,7 @@ class Screen:
             case PhaseStarted(phase=phase):
                 self._phase = phase
             case StepStarted():
-                self._steps[record.step] = time.monotonic()
+                self._steps[record.step] = self._clock.mono()
             case StepEnded():
                 self._steps.pop(record.step, None)
             case RunAborted():
@@ -176,7 +178,7 @@ class Screen:
                 self._rates.rows(),
                 STOPPING if self._stopping else "Ctrl-C stops it",
             )
-            elapsed = time.monotonic() - self._began
+            elapsed = self._clock.mono() - self._began
         limit = self._drill.limit.total_seconds()
         width = self._console.width
         if self._spinner is None:
@@ -199,7 +201,7 @@ class Screen:
     def _doing(self) -> str:
         if not self._steps:
             return _DOING.get(self._phase, self._phase)
-        at = time.monotonic()
+        at = self._clock.mono()
         return ", ".join(
             f"{name} ({format_duration(round(at - since))})" for name, since in self._steps.items()
         )

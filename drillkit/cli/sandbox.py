@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +96,7 @@ def status(as_json: bool) -> int:
 @sandbox.command()
 def down() -> None:
     """Stop it; its pods, databases and backups go with it."""
+    from drillkit.clock import SYSTEM_CLOCK, Deadline
     from drillkit.model.errors import TargetError
     from drillkit.spec.standing import standing
 
@@ -106,13 +106,13 @@ def down() -> None:
         return
     pid = int(found["pid"])
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_S
+    deadline = Deadline.after(STOP_S, SYSTEM_CLOCK)
     while _alive(pid):
-        if time.monotonic() > deadline:
+        if deadline.over:
             raise TargetError(
                 f"process {pid} did not end within {STOP_S:.0f} s; look at it: ps -fp {pid}"
             )
-        time.sleep(0.02)
+        SYSTEM_CLOCK.sleep(0.02)
     click.echo("the sandbox is down")
 
 

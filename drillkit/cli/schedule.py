@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from drillkit.cli.options import OUT, Out, with_shared
+from drillkit.clock import now_utc
 
 if TYPE_CHECKING:
     from drillkit.cli.resolve import Asked
@@ -123,7 +124,7 @@ def _job(
 def _files(
     form: str, job: ScheduledDrill, asked: Asked, image: str, namespace: str
 ) -> Mapping[str, str]:
-    now = datetime.now(UTC)
+    now = now_utc()
     if form == "cron":
         from drillkit.schedule.cron import crontab
 
@@ -198,7 +199,7 @@ def _project_files(asked: Asked) -> Mapping[str, str]:
 
 
 def _gap(job: ScheduledDrill) -> None:
-    skipped = job.times.in_gap(datetime.now(UTC))
+    skipped = job.times.in_gap(now_utc())
     if skipped is not None:
         click.secho(
             f"`{job.times.expression}` names an hour that the clocks of {job.times.zone.key} skip: "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.model.verdict import Verdict
@@ -26,7 +27,7 @@ def write_and_seal(folder: Path, warn: Callable[[str], None]) -> tuple[Verdict, 
 
     try:
         if is_entered(folder):
-            seal(folder, time.time(), _signer())
+            seal(folder, SYSTEM_CLOCK.now(), _signer())
     except (OSError, DrillError) as error:
         warn(f"the run is not sealed: {error}; mend that and run: drillkit sign {folder.name}")
     from drillkit.cli.places import follow

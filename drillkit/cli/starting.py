@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.clock import SYSTEM_CLOCK
+
 _LOOK_S = 5.0
 """How often a run that is at work elsewhere is looked at."""
 
@@ -90,11 +92,10 @@ def _left_elsewhere(target: Target, reports: Path, wait_s: float) -> list[OpenRu
 
 def enter(folder: Path) -> None:
     """Enter a run into the chain of runs. Raises OSError, DrillError."""
-    import time
 
     from drillkit.attest import seal
 
-    seal.enter(folder, time.time())
+    seal.enter(folder, SYSTEM_CLOCK.now())
 
 
 def prepare_report() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drillkit.clock import now_utc
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def passed_over(
     archive = scan(read_reports(out, asked.roots, drill=drill.drill))
     runs = archive.chosen(drill=drill.drill, target=asked.target.name).runs
     begun = [datetime.fromtimestamp(r.started, UTC) for r in runs if not r.refused]
-    if not_now := skipped(times, datetime.now(UTC), begun):
+    if not_now := skipped(times, now_utc(), begun):
         if sys.stderr.isatty():
             click.echo(f"nothing was started: {not_now.why}", err=True)
         return True

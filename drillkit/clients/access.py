@@ -14,11 +14,12 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -210,5 +211,6 @@ def _left() -> Iterator[Path]:
             about = path.lstat()
             pid = path.name.removeprefix(f"{FOLDER}-").split("-")[0]
             alive = Path(f"/proc/{int(pid)}").exists()
-            if about.st_uid == os.getuid() and (not alive or time.time() - about.st_mtime > NEW_S):
+            old = SYSTEM_CLOCK.now() - about.st_mtime > NEW_S
+            if about.st_uid == os.getuid() and (not alive or old):
                 yield path

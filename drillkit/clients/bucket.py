@@ -12,12 +12,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from drillkit.clients.aws.errors import refusal, transport_error
+from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.objects import ListedObject, StoredObject
 from drillkit.journal.runs import home
@@ -156,7 +157,7 @@ class Bucket:
         """What is written over again and again is kept by nobody."""
         if self.url.retain is None or over is not None:
             return {}
-        until = datetime.now(UTC) + self.url.retain
+        until = now_utc() + self.url.retain
         return {
             "ObjectLockMode": _RETENTION[self.url.mode],
             "ObjectLockRetainUntilDate": until,
@@ -201,7 +202,7 @@ class _NotThere(CallError):
 def _age_s(modified: datetime, now: str | None) -> float:
     from email.utils import parsedate_to_datetime
 
-    there = parsedate_to_datetime(now) if now else datetime.now(UTC)
+    there = parsedate_to_datetime(now) if now else now_utc()
     return max(0.0, (there - modified).total_seconds())
 
 

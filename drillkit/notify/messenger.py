@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable
 
+from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
 from drillkit.model.errors import DrillError
 from drillkit.model.notice import Notice
 from drillkit.notify.base import Receiver
@@ -46,12 +46,16 @@ class Messenger:
     """Tells receivers what happens, in order."""
 
     def __init__(
-        self, receivers: Iterable[Receiver], warn: Callable[[str], None], limit_s: float = LIMIT_S
+        self,
+        receivers: Iterable[Receiver],
+        warn: Callable[[str], None],
+        limit_s: float = LIMIT_S,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`warn` is told, from a thread of the messenger, what did not arrive; it must not
         raise.
         """
-        self._warn, self.limit_s = warn, limit_s
+        self._warn, self.limit_s, self._clock = warn, limit_s, clock
         self._lock = threading.Lock()
         self._over = False
         self._lines = [_Line(receiver, self) for receiver in receivers]
@@ -66,10 +70,10 @@ class Messenger:
         """Wait until all is sent, at most `limit_s` seconds; what is not, is told. Nothing is told
         after this.
         """
-        ends = time.monotonic() + self.limit_s
+        deadline = Deadline.after(self.limit_s, self._clock)
         for line in self._lines:
             line.end()
-        waiting = [line for line in self._lines if not line.wait(ends)]
+        waiting = [line for line in self._lines if not line.wait(deadline)]
         with self._lock:
             self._over = True
         for line in waiting:
@@ -99,11 +103,11 @@ class _Line:
     def end(self) -> None:
         self._queue.put(None)
 
-    def wait(self, ends: float) -> bool:
-        """Whether all was sent by then, on the monotonic clock."""
+    def wait(self, deadline: Deadline) -> bool:
+        """Whether all was sent by then."""
         if self._thread is None:
             return True
-        self._thread.join(max(0.0, ends - time.monotonic()))
+        self._thread.join(deadline.left())
         return not self._thread.is_alive()
 
     def _work(self) -> None:

@@ -14,12 +14,12 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from drillkit import __version__
 from drillkit.clients.chaostoolkit.literals import secret_values, secret_variables
+from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.model.codec import to_data
@@ -35,7 +35,7 @@ _ALPHABET = "bcdfghjkmnpqrstvwxz2456789"
 
 def new_names(drill: str) -> RunNames:
     """A run's names: sortable by start, unique, fit for labels and for RDS identifiers."""
-    started = datetime.now(UTC)
+    started = now_utc()
     tail = "".join(secrets.choice(_ALPHABET) for _ in range(4))
     return RunNames(f"{started:%Y%m%d-%H%M%S}-{tail}", drill, started)
 

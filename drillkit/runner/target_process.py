@@ -13,11 +13,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from drillkit.clock import SYSTEM_CLOCK, Deadline
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.drill import Target
@@ -51,7 +51,7 @@ def launched(
         yield filled(target, endpoints), int(endpoints["pid"])
         return
     remove_left()
-    state = home() / LAUNCHED / f"{target.name}-{os.getpid()}-{time.monotonic_ns()}"
+    state = home() / LAUNCHED / f"{target.name}-{os.getpid()}-{round(SYSTEM_CLOCK.mono() * 1e9)}"
     try:
         held = _held_folder(state)
     except OSError as error:
@@ -144,12 +144,12 @@ def start(
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
-    deadline = time.monotonic() + READY_S
+    deadline = Deadline.after(READY_S, SYSTEM_CLOCK)
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         line = b""
         while not line.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            if not selector.select(deadline.left()):
                 return b""
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:

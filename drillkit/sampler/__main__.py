@@ -17,6 +17,7 @@ import signal
 import sys
 
 from drillkit.clients.probe import Aim, aim_from_data
+from drillkit.clock import SYSTEM_CLOCK
 from drillkit.journal.wire import FD_VARIABLE, die_with_parent, remote_from_environment
 from drillkit.model.errors import JournalLost, UsageError
 from drillkit.sampler.engine import Engine
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
     aims = [aim_from_data(data) for data in told["aims"]]
     try:
         _make_room(aims)
-        engine = Engine(aims, book, sys.stdin.fileno(), int(os.environ[FD_VARIABLE]))
+        engine = Engine(aims, book, sys.stdin.fileno(), int(os.environ[FD_VARIABLE]), SYSTEM_CLOCK)
     except UsageError as error:
         return _refuse(str(error))
     _be_punctual()

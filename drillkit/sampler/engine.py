@@ -8,10 +8,10 @@ import math
 import os
 import select
 import selectors
-import time
 from collections.abc import Sequence
 
 from drillkit.clients.probe import Aim
+from drillkit.clock import Clock
 from drillkit.journal.book import Book, observe
 from drillkit.model.errors import UsageError
 from drillkit.sampler.probe_schedule import Lane
@@ -27,7 +27,7 @@ class Engine:
     """Drives all lanes until told to stop, or until whoever could tell it is gone."""
 
     def __init__(
-        self, aims: Sequence[Aim], book: Book, commands_fd: int, book_fd: int | None
+        self, aims: Sequence[Aim], book: Book, commands_fd: int, book_fd: int | None, clock: Clock
     ) -> None:
         """`commands_fd`: one JSON line per command, `{"stop": true}`; its end stops at once, as
         does `book_fd`'s.
@@ -36,8 +36,9 @@ class Engine:
         """
         self._book = book
         self._selector = selectors.DefaultSelector()
-        self._resolver = Resolver()
-        self._lanes = [Lane(aim, self._selector, self._resolver) for aim in aims]
+        self._clock = clock
+        self._resolver = Resolver(clock)
+        self._lanes = [Lane(aim, self._selector, self._resolver, clock) for aim in aims]
         self._commands_fd = commands_fd
         self._line = b""
         self._stopping = False
@@ -53,7 +54,7 @@ class Engine:
 
     def begin(self) -> float:
         """Fix the schedule. When the first second begins (monotonic)."""
-        self._start = time.monotonic() + _LEAD_S
+        self._start = self._clock.mono() + _LEAD_S
         self._tick = self._start + 1
         for number, lane in enumerate(self._lanes):
             lane.begin(
@@ -65,19 +66,19 @@ class Engine:
         """Sample until stopped. False if nobody was left to stop it. Raises JournalLost when
         samples cannot be kept.
         """
-        before = time.monotonic()
+        before = self._clock.mono()
         while not self._done():
-            wait = max(0.0, self._next() - time.monotonic())
+            wait = max(0.0, self._next() - self._clock.mono())
             # select's time-out is in microseconds where epoll's is in milliseconds; a selector is
             # itself selectable.
             select.select([self._selector.fileno()], (), (), wait)
-            now = time.monotonic()
+            now = self._clock.mono()
             for lane in self._lanes:
                 lane.slept(now - before - wait)
             before = now
             self._send_due()
             self._receive()
-            now = time.monotonic()
+            now = self._clock.mono()
             for lane in self._lanes:
                 lane.expire(now)
             self._hand_out(now)
@@ -98,7 +99,7 @@ class Engine:
         """Let everything leave that is due."""
         while True:
             lane = min(self._lanes, key=_due)
-            if lane.due > time.monotonic():
+            if lane.due > self._clock.mono():
                 self._due = lane.due
                 return
             lane.send()
@@ -108,7 +109,7 @@ class Engine:
             # An earlier event of the same round may have closed this one.
             if self._selector.get_map().get(key.fd) is key:
                 key.data(events)
-            if time.monotonic() >= self._due:
+            if self._clock.mono() >= self._due:
                 self._send_due()
 
     def _hand_out(self, now: float) -> None:

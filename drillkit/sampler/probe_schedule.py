@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Iterator
 from selectors import BaseSelector
 
 from drillkit.clients.probe import Aim, request, tls_context
+from drillkit.clock import Clock
 from drillkit.model.evidence import Sample
 from drillkit.sampler.connection import IDLE, NAMING, OURS, Connection, ProbePlan, Ticket
 from drillkit.sampler.resolver import Resolver, resolve
@@ -25,7 +25,7 @@ def most_connections(aim: Aim) -> int:
 class Lane:
     """Sends probe i at `first + i / rate`, whatever became of those before it."""
 
-    def __init__(self, aim: Aim, selector: BaseSelector, resolver: Resolver) -> None:
+    def __init__(self, aim: Aim, selector: BaseSelector, resolver: Resolver, clock: Clock) -> None:
         """Reads the probe's secrets and certificates. Raises UsageError for those that cannot
         be read.
         """
@@ -38,6 +38,7 @@ class Lane:
         self._aim = aim
         self._selector = selector
         self._resolver = resolver
+        self._clock = clock
         self._in_flight: deque[Ticket] = deque()
         self._idle: list[Connection] = []
         self._count = 0
@@ -71,7 +72,7 @@ class Lane:
         self._count += 1
         self.due = self._first + self._count / self._aim.per_s
         second = self._tally.second(intended)
-        late = time.monotonic() - intended
+        late = self._clock.mono() - intended
         if late > self._plan.patience_s:
             second.dropped += 1
             return
@@ -100,7 +101,7 @@ class Lane:
         if cause == OURS:
             ticket.second.unknown()
             return
-        latency = time.monotonic() - ticket.intended
+        latency = self._clock.mono() - ticket.intended
         if latency > self._aim.timeout_s:
             cause = cause or "timeout"
         elif cause is None and self._aim.slow_s is not None and latency > self._aim.slow_s:

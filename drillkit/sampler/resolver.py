@@ -8,10 +8,11 @@ import os
 import queue
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from drillkit.clock import Clock
 
 Address = tuple[socket.AddressFamily, Any]
 """Family, and what `connect` takes."""
@@ -24,13 +25,14 @@ _STACK_BYTES = 512 << 10
 class Lookup:
     """One question to the resolver and its answer."""
 
-    __slots__ = ("addresses", "asked", "begun", "host", "port", "then")
+    __slots__ = ("addresses", "asked", "begun", "clock", "host", "port", "then")
 
-    def __init__(self, host: str, port: int, then: Callable[[Lookup], None]) -> None:
+    def __init__(self, host: str, port: int, then: Callable[[Lookup], None], clock: Clock) -> None:
+        self.clock = clock
         self.host = host
         self.port = port
         self.then = then
-        self.asked = time.monotonic()
+        self.asked = clock.mono()
         self.begun: float | None = None
         """When a thread took it."""
         self.addresses: tuple[Address, ...] = ()
@@ -38,14 +40,15 @@ class Lookup:
 
     def answer(self) -> None:
         """Ask the system, in the thread that took it."""
-        self.begun = time.monotonic()
+        self.begun = self.clock.mono()
         self.addresses = resolve(self.host, self.port)
 
 
 class Resolver:
     """Threads that call getaddrinfo; as many as there are open questions, up to a bound."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._asked: queue.SimpleQueue[Lookup] = queue.SimpleQueue()
         self._answered: deque[Lookup] = deque()
         self._open = 0
@@ -60,7 +63,7 @@ class Resolver:
 
     def ask(self, host: str, port: int, then: Callable[[Lookup], None]) -> Lookup:
         """Look a name up; `then` is called by `collect`."""
-        lookup = Lookup(host, port, then)
+        lookup = Lookup(host, port, then, self._clock)
         self._open += 1
         if self._open > self._threads and self._threads < _MOST_THREADS:
             self._threads += 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from drillkit.clock import now_utc
 from drillkit.model.drill import Guard, Guards
 from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Trail, nearest, quoted
@@ -113,6 +114,6 @@ def _freeze(freeze: str, path: Trail, folder: Path | None) -> Iterator[tuple[Tra
     from drillkit.spec.freezes import read_freeze
 
     try:
-        read_freeze(freeze, folder).active(datetime.now(UTC), UTC)
+        read_freeze(freeze, folder).active(now_utc(), UTC)
     except ValueError as error:
         yield path, str(error)

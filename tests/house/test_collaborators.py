@@ -11,7 +11,7 @@ import drillkit
 ROOT = Path(drillkit.__file__).parent
 ROOMS = ("cli", "runner", "live", "plan", "sampler", "journal", "cleanup", "steps")
 OF_THEIR_OWN = {
-    ("live/server.py", "response"): "aiohttp's way",
+    ("live/audience.py", "response"): "aiohttp's way",
     ("live/view.py", "step"): "state that the module itself keeps",
     ("live/view.py", "self._steps[record.step]"): "state that the module itself keeps",
     ("runner/step_runner.py", "track"): "state that the module itself keeps",

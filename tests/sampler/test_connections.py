@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from drillkit.clients.probe import aim_at
+from drillkit.clock import SYSTEM_CLOCK
 from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
 from drillkit.sampler import resolver
@@ -153,10 +154,10 @@ def loop_of() -> Any:
     import selectors
 
     def run(probe: Probe, seconds: float) -> Any:
-        live = resolver.Resolver()
+        live = resolver.Resolver(SYSTEM_CLOCK)
         with selectors.DefaultSelector() as selector:
             selector.register(live, selectors.EVENT_READ, lambda _: live.collect())
-            lane = Lane(aim_at("web", probe), selector, live)
+            lane = Lane(aim_at("web", probe), selector, live, SYSTEM_CLOCK)
             start = time.monotonic()
             lane.begin(start, 0.0)
             while lane.pending or lane.due < start + 10:

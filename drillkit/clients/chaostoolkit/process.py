@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
@@ -25,7 +24,7 @@ from drillkit.clients.chaostoolkit.environment import without_proxy_for_loopback
 from drillkit.clients.chaostoolkit.literals import needed_variables
 from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_account
 from drillkit.clients.prestart import Prestarted
-from drillkit.clock import Deadline
+from drillkit.clock import Clock, Deadline
 from drillkit.journal.wire import JournalSink, serve
 from drillkit.model.errors import JournalLost
 from drillkit.model.evidence import Activity
@@ -71,7 +70,8 @@ class _Open:
 class _Ledger:
     """Passes a worker's lines on, and keeps what its runner must know."""
 
-    def __init__(self, desk: JournalSink, limit_each_s: float | None) -> None:
+    def __init__(self, desk: JournalSink, limit_each_s: float | None, clock: Clock) -> None:
+        self._clock = clock
         self._desk, self._limit_each_s = desk, limit_each_s
         self.heard = threading.Event()
         """Set when the worker is done, or its pipe is closed."""
@@ -95,7 +95,7 @@ class _Ledger:
     def _note(self, about: ProgressAbout | None) -> None:
         match about:
             case ActivityStarted():
-                self._open[about.id] = _Open(about, time.monotonic())
+                self._open[about.id] = _Open(about, self._clock.mono())
             case ActivityEnded():
                 self._open.pop(about.id, None)
             case ExperimentEnded():
@@ -110,7 +110,7 @@ class _Ledger:
         """Whether an activity has taken longer than each may."""
         limit = self._limit_each_s
         return limit is not None and any(
-            time.monotonic() - o.began > limit for o in list(self._open.values())
+            self._clock.mono() - o.began > limit for o in list(self._open.values())
         )
 
     def cut_open(self, why: str, step: str, by: str) -> None:
@@ -124,7 +124,7 @@ class _Ledger:
                 outcome="cut",
                 hit=None,
                 tolerated=None,
-                took_s=round(time.monotonic() - was.began, 6),
+                took_s=round(self._clock.mono() - was.began, 6),
                 error=why,
                 undo_guaranteed=begun.undo_guaranteed,
             )
@@ -212,7 +212,7 @@ class Worker:
         WrongTarget, CallError, TargetError before anything was begun: the target is not to be
         reached.
         """
-        ledger = _Ledger(desk, each_s)
+        ledger = _Ledger(desk, each_s, deadline.clock)
         sock = self._hand_over(job)
         hearing = threading.Thread(
             target=_hear, args=(ledger, sock, by), name=f"journal of {by}", daemon=True

@@ -162,6 +162,6 @@ def open_prometheus(
     known = credentials(target)
     alertmanager = None
     if target.alertmanager is not None:
-        alertmanager = Wire(target.alertmanager, target, known, total_s, before, aws)
-    wire = Wire(target.url, target, known, total_s, before, aws)
+        alertmanager = Wire(target.alertmanager, target, known, total_s, before, aws, clock=clock)
+    wire = Wire(target.url, target, known, total_s, before, aws, clock=clock)
     return Prometheus(wire, alertmanager, clock, target.scrape_interval.total_seconds())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
 from drillkit.clients.proxies import proxies_for, via
+from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
 from drillkit.model.drill import AwsTarget, PrometheusTarget, WebTarget
 from drillkit.model.errors import CallError, Denied, Unanswered, UsageError
 from drillkit.secrets import KNOWN, one_line, resolve_all
@@ -92,6 +92,7 @@ class Wire:
         aws: AwsTarget | None = None,
         *,
         refuses: Refuses = refusal,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`total_s`: seconds that a request may take from the connection to the last byte.
         `before` is called before each; what it raises ends the asking. `aws`: whose profile signs.
@@ -107,7 +108,7 @@ class Wire:
         self.where = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
         self.total_s = total_s
         self._target, self._known, self._before = target, known, before
-        self._refuses = refuses
+        self._refuses, self._clock = refuses, clock
         self._local = threading.local()
         region = target.sigv4_region if isinstance(target, PrometheusTarget) else None
         self._sign = _signer(region, aws) if region else None
@@ -137,7 +138,7 @@ class Wire:
 
         self._before()
         session = self._session()
-        ends = time.monotonic() + self.total_s
+        deadline = Deadline.after(self.total_s, self._clock)
         try:
             request = session.prepare_request(
                 Request(method, url, data=body or None, headers=headers)
@@ -152,7 +153,7 @@ class Wire:
                 request, allow_redirects=False, timeout=timeout, **settings
             ) as response:
                 status, wish = response.status_code, response.headers.get("Retry-After")
-                content = self._content(response, ends, asked)
+                content = self._content(response, deadline, asked)
         except (RequestException, OSError) as error:
             raise transport_error(error, self.where + via(url), self.total_s) from None
         if status != 200:
@@ -161,7 +162,7 @@ class Wire:
             raise self._refuses(status, cleaned.encode(), wish, asked, where)
         return content
 
-    def _content(self, response: Response, ends: float, asked: str) -> bytes:
+    def _content(self, response: Response, deadline: Deadline, asked: str) -> bytes:
         """The whole body, within the deadline however slowly it drips, and never more than fits."""
         from urllib3.exceptions import HTTPError
         from urllib3.exceptions import ReadTimeoutError as Stalled
@@ -169,7 +170,7 @@ class Wire:
         chunks: list[bytes] = []
         size = 0
         while True:
-            left = ends - time.monotonic()
+            left = deadline.left()
             if left <= 0:
                 raise Unanswered(
                     f"cannot {asked} at {self.where}: the answer was not complete in "

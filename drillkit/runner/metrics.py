@@ -31,7 +31,9 @@ from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
 from drillkit.runner.abort import Stopper
 from drillkit.runner.alerts import Alerts, words
-from drillkit.slo.counts import LEAST_INTERVALS, Count, Counting, Cumulative, selectors_of
+from drillkit.slo.count import Count
+from drillkit.slo.counts import LEAST_INTERVALS, Counting, Cumulative
+from drillkit.slo.queries import selectors_of
 from drillkit.slo.status import events_in_window, stand
 
 GATE_S = 10.0

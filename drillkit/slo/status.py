@@ -15,7 +15,10 @@ from drillkit.judge.statistics import lower_bound, upper_bound
 from drillkit.model.calendars import window_start
 from drillkit.model.errors import CallError
 from drillkit.model.slo import Counter, Ratio, Slo, Threshold, Windowed
-from drillkit.slo.counts import LOOKBACK_S, RAW_S, Count, Counting, over, selectors_of
+from drillkit.slo.count import Count
+from drillkit.slo.counts import RAW_S, Counting
+from drillkit.slo.queries import over, selectors_of
+from drillkit.slo.raw import LOOKBACK_S
 
 REACH_POINTS = 200
 REACH_ROUNDS = 6

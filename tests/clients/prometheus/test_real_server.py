@@ -11,7 +11,8 @@ from itertools import count
 import pytest
 
 from drillkit.model.slo import Counter, Ratio, Sli, Slices, Slo, Threshold, Windowed
-from drillkit.slo.counts import Count, Counting, Cumulative
+from drillkit.slo.count import Count
+from drillkit.slo.counts import Counting, Cumulative
 from drillkit.slo.status import stand
 
 from .conftest import Exporter, Running, wait

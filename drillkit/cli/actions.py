@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drillkit.cli.options import OUT, Out
-from drillkit.clock import SYSTEM_CLOCK
+from drillkit.clock import SYSTEM_CLOCK, now_utc
 
 if TYPE_CHECKING:
     from drillkit.archive.actions import ActionItem
@@ -55,7 +55,6 @@ def actions(
     written beside the runs (`actions.jsonl`); their journals stay as they are. Exporting again
     makes no issue twice. Ends with 3 when something could not be read or exported.
     """
-    import time
 
     from drillkit.archive.actions import action_items, close
     from drillkit.cli.places import read_reports
@@ -82,7 +81,7 @@ def actions(
         for each in shown:
             click.echo(_markdown(each))
     else:
-        _list(shown, time.strftime("%Y-%m-%d"))
+        _list(shown, f"{now_utc().astimezone():%Y-%m-%d}")
     return 3 if found.unread else 0
 
 

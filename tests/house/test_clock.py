@@ -13,6 +13,8 @@ import drillkit
 
 ROOT = Path(drillkit.__file__).parent
 OF_TIME = {"time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "sleep"}
+FILLED_IN = {"strftime": 2, "gmtime": 1, "localtime": 1, "ctime": 1}
+"""With fewer arguments these mean now."""
 OF_DATES = {"now", "utcnow", "today"}
 ALLOWED = {
     "clock.py": "it is the door",
@@ -25,6 +27,10 @@ def taken(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Name(id="time"), attr=name) if name in OF_TIME:
                 yield f"line {node.lineno}: time.{name}"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="time"), attr=name), args=given) if (
+                len(given) < FILLED_IN.get(name, 0)
+            ):
+                yield f"line {node.lineno}: time.{name} of now"
             case ast.Attribute(value=owner, attr=name) if name in OF_DATES:
                 if ast.unparse(owner).rpartition(".")[2] in ("datetime", "date"):
                     yield f"line {node.lineno}: {ast.unparse(owner)}.{name}"
@@ -45,6 +51,7 @@ def test_nobody_takes_the_time_but_from_the_clock() -> None:
 
 
 def test_each_way_to_take_it_is_found() -> None:
-    text = "time.time(); datetime.now(UTC); datetime.date.today(); clock.now(); time.strftime(x)"
-    assert len(list(taken(ast.parse(text)))) == 3
+    text = "time.time(); datetime.now(UTC); datetime.date.today(); time.strftime(x); time.gmtime()"
+    assert len(list(taken(ast.parse(text)))) == 5
+    assert list(taken(ast.parse("clock.now(); time.strftime(x, y); time.gmtime(at)"))) == []
     assert list(taken(ast.parse("from time import monotonic, gmtime")))

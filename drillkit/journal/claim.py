@@ -107,8 +107,11 @@ class Claim:
         """Versions that were sent and not answered: they may have arrived."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="bucket-claim", daemon=True)
-        self.on_lost: Callable[[str], None] = lambda why: None
-        """Called when the claim cannot be kept, from a thread of its own."""
+        self._on_lost: Callable[[str], None] = lambda why: None
+
+    def when_lost(self, told: Callable[[str], None]) -> None:
+        """Have `told` called when the claim cannot be kept, from a thread of its own."""
+        self._on_lost = told
 
     def take(self, over: str | None = None) -> None:
         """Put the first note of a run, or one over the version `over`, and keep it from now on.
@@ -146,12 +149,12 @@ class Claim:
             try:
                 self._put(self.note)
             except Refused as why:
-                self.on_lost(str(why))
+                self._on_lost(str(why))
                 return
             except CallError as error:
                 pause_s = RETRY_S
                 if deadline.over:
-                    self.on_lost(f"the run's note cannot be renewed: {error}")
+                    self._on_lost(f"the run's note cannot be renewed: {error}")
                     return
             else:
                 deadline = renewed

@@ -81,7 +81,7 @@ class Journal:
         self._end = len(whole)
         self._synced = self._n
         if mirror is not None:
-            mirror.on_lost = self._mirror_lost
+            mirror.when_lost(self._mirror_lost)
             for number, line in enumerate(whole.splitlines(keepends=True), 1):
                 mirror.add(number, line)
         if torn:
@@ -90,7 +90,7 @@ class Journal:
 
     def _mirror_lost(self, why: str) -> None:
         self.fence.close(why)
-        self.on_lost(why)
+        self._on_lost(why)
 
     @property
     def lost(self) -> str:

@@ -78,8 +78,13 @@ class Mirror:
         self._why_lost = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._trickle, name="journal-mirror", daemon=True)
-        self.on_lost: Callable[[str], None] = lambda why: None
-        """Called once, from whichever thread notices, when the bucket takes no more lines."""
+        self._on_lost: Callable[[str], None] = lambda why: None
+
+    def when_lost(self, told: Callable[[str], None]) -> None:
+        """Have `told` called once, from whichever thread notices, when the bucket takes no more
+        lines.
+        """
+        self._on_lost = told
 
     @property
     def lost(self) -> str:
@@ -163,7 +168,7 @@ class Mirror:
             self._usurped = isinstance(error, OtherWriter)
             self._why_lost = f"the bucket does not take the journal: {error}"
         if first:
-            self.on_lost(self._why_lost)
+            self._on_lost(self._why_lost)
 
     def give_up(self, why: str) -> None:
         """Somebody else writes this journal: no line may follow."""
@@ -182,7 +187,7 @@ class Mirror:
             try:
                 self.ship(upto)
             except (CallError, OtherWriter):
-                continue  # told by `on_lost`
+                continue  # told by `when_lost`
 
     def finish(self) -> str:
         """Put what is left. Why that could not be done, or ''."""

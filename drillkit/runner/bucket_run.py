@@ -72,7 +72,7 @@ class BucketRun:
         self.place = f"{store.place}/{claim.note.folder}"
         self.mirror = Mirror(store, claim.note.folder, clock, sent=sent)
         self._claim = claim
-        claim.on_lost = self.mirror.give_up
+        claim.when_lost(self.mirror.give_up)
 
     def end(self, unsent: str, *, open_: bool) -> str:
         """Be its writer no more. `unsent`: why the bucket lacks lines, or ''; `open_`: something is

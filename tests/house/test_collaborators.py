@@ -14,6 +14,8 @@ OF_THEIR_OWN = {
     ("live/audience.py", "response"): "aiohttp's way",
     ("live/view.py", "step"): "state that the module itself keeps",
     ("live/view.py", "self._steps[record.step]"): "state that the module itself keeps",
+    ("runner/keep.py", "writing"): "what the block was handed to fill",
+    ("runner/settle.py", "writing"): "what the block was handed to fill",
     ("runner/step_runner.py", "track"): "state that the module itself keeps",
     ("sampler/probe_schedule.py", "connection"): "a pair that is bound and freed in one place",
     ("sampler/probe_schedule.py", "ticket"): "a pair that is bound and freed in one place",

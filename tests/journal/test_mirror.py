@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,10 +76,12 @@ class Memory:
         yield from (ListedObject(k, "etag") for k in sorted(self.objects) if k.startswith(prefix))
 
 
-def opened(path: Path, store: Memory, sent: int = 0) -> Journal:
+def opened(
+    path: Path, store: Memory, sent: int = 0, on_lost: Callable[[str], None] = lambda why: None
+) -> Journal:
     clock = Ticking()
     mirror = Mirror(store, RUN, clock, sent=sent)
-    return Journal(path, clock=clock, fence=Fence(), mirror=mirror)
+    return Journal(path, clock=clock, fence=Fence(), mirror=mirror, on_lost=on_lost)
 
 
 @pytest.mark.parametrize("trouble", [[], ["500"], ["409"], ["no answer"], ["500", "no answer"]])
@@ -103,10 +105,10 @@ def test_without_the_bucket_nothing_begins_and_clean_up_is_written_down_here(
     tmp_path: Path,
 ) -> None:
     store = Memory()
-    journal = opened(tmp_path / "journal.jsonl", store)
+    lost: list[str] = []
+    journal = opened(tmp_path / "journal.jsonl", store, on_lost=lost.append)
     planned = journal.plan(Uncordon("n1"))
-    store.gone, lost = True, []
-    journal.on_lost = lost.append
+    store.gone = True
     for _ in range(2):
         with pytest.raises(JournalLost, match="the bucket does not take the journal: 500"):
             journal.plan(Uncordon("n2"))

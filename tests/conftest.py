@@ -167,7 +167,14 @@ class Sandbox:
 @pytest.fixture
 def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
     """A sandbox in the command line's home, as `drillkit sandbox up` makes it."""
-    state = drillkit.home / "sandbox"
+    with sandboxed(drillkit) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def sandboxed(line: CommandLine) -> Iterator[Sandbox]:
+    """The same for as long as this lasts: for several tests that leave it as it was."""
+    state = line.home / "sandbox"
     state.mkdir(parents=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],

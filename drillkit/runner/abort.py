@@ -43,8 +43,8 @@ class Stopper:
         self._ctrl_c = 0
         self.aborted: tuple[AbortedBy, str] | None = None
         self.no_more = threading.Event()
-        """A signal came behind the one that aborted, or while all is cleaned up: whatever waits for
-        people ends.
+        """A signal came behind the one that aborted, or while all is cleaned up, or the terminal is
+        gone: whatever waits for people ends.
         """
         self.haste = Haste()
         """Grows with each Ctrl-C behind the one that aborted."""
@@ -95,7 +95,7 @@ class Stopper:
         with self._lock:
             self._ctrl_c += name == "SIGINT"
             early = not self._cleaning and self._ctrl_c < 2
-        if not early or self.aborted is not None:
+        if not early or self.aborted is not None or name == "SIGHUP":
             self.no_more.set()
         if early:
             self.abort(

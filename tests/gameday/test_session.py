@@ -150,6 +150,12 @@ def test_stop_is_answered_at_a_hold_and_ends_it(room: Room) -> None:
     assert [e.why for e in room.entries(RunAborted)] == ["jan asked for it: customers call"]
 
 
+def test_a_terminal_that_is_gone_stops_the_run_and_leaves_no_debrief_waiting(room: Room) -> None:
+    room.stopper.on_signal("SIGHUP")
+    room.session.debrief(Deadline.after(3600, SystemClock()))
+    assert [e.why for e in room.entries(RunAborted)] == ["SIGHUP received"]
+
+
 def test_what_people_say_becomes_records_of_the_step_it_is_about(room: Room) -> None:
     room.journal.append(StepStarted("chaostoolkit", "users"), step="kill")
     room.ask(Join(by="ann", role="scribe"))

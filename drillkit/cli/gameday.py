@@ -11,7 +11,13 @@ import click
 
 from drillkit.cli.options import OUT, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
-from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
+from drillkit.cli.starting import (
+    announce,
+    enter,
+    prepare_report,
+    see_to_leftovers,
+    telling_who_must_act,
+)
 
 if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
@@ -73,7 +79,8 @@ def gameday(
         present = _participants(drill, given, me)
         resolve.confirm(drill, standing, yes=yes)
         request = resolve.request_of(asked, drill, standing, names, out)
-        see_to_leftovers(standing, recover_first, request.reports)
+        with telling_who_must_act(asked, drill, names):
+            see_to_leftovers(standing, recover_first, request.reports)
         request = replace(
             request,
             trigger="game day",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,13 @@ import click
 
 from drillkit.cli.options import OUT, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
-from drillkit.cli.starting import announce, enter, prepare_report, see_to_leftovers
+from drillkit.cli.starting import (
+    announce,
+    enter,
+    prepare_report,
+    see_to_leftovers,
+    telling_who_must_act,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill, Target
     from drillkit.runner.execute import Finished
-    from drillkit.steps.base import RunNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _run(
         drill = asked.parsed.resolve(asked.sets, standing, names)
         resolve.confirm(drill, standing, yes=yes)
         reports = reports_folder(out, found=asked.parsed.source.found)
-        with _telling_who_must_act(asked, drill, names):
+        with telling_who_must_act(asked, drill, names):
             see_to_leftovers(standing, recover_first, reports, wait_s)
         return _execute(
             asked, drill, standing, pid, names, out, telling, trigger, wait_s, process, terms
@@ -205,23 +208,6 @@ def _seconds(text: str | None, option: str) -> float:
         return parse_duration(text).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
-
-
-@contextmanager
-def _telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) -> Iterator[None]:
-    """A run that cannot begin until somebody has done something tells so: it has no journal."""
-    from drillkit.model.errors import Refused
-
-    try:
-        yield
-    except Refused as why:
-        from drillkit.cli import resolve
-        from drillkit.runner.telling import needs_person
-
-        receivers = resolve.receivers_of(asked.roots, drill)
-        for text in needs_person(receivers, drill, asked.target, names, str(why)):
-            click.secho(f"warning: {text}", err=True, fg="yellow")
-        raise
 
 
 def _execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,8 @@ _LOOK_S = 5.0
 if TYPE_CHECKING:
     from drillkit.cli import resolve
     from drillkit.journal.runs import OpenRun
-    from drillkit.model.drill import Target
+    from drillkit.model.drill import Drill, Target
+    from drillkit.steps.base import RunNames
 
 
 def announce(asked: resolve.Asked) -> None:
@@ -28,6 +31,23 @@ def announce(asked: resolve.Asked) -> None:
         return
     if other := other_name(found.path, parsed.name):
         click.secho(other, err=True, fg="yellow")
+
+
+@contextmanager
+def telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) -> Iterator[None]:
+    """A run that cannot begin until somebody has done something tells so: it has no journal."""
+    from drillkit.model.errors import Refused
+
+    try:
+        yield
+    except Refused as why:
+        from drillkit.cli import resolve
+        from drillkit.runner.telling import needs_person
+
+        receivers = resolve.receivers_of(asked.roots, drill)
+        for text in needs_person(receivers, drill, asked.target, names, str(why)):
+            click.secho(f"warning: {text}", err=True, fg="yellow")
+        raise
 
 
 def see_to_leftovers(

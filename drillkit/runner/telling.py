@@ -15,7 +15,8 @@ from drillkit.judge.wording import title
 from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost
 from drillkit.model.notice import Event, Notice, Number
-from drillkit.model.records import PhaseStarted, Progress, Record, RunAborted
+from drillkit.model.records import HoldOpened, PhaseStarted, Progress, Record, RunAborted
+from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, Verdict
 from drillkit.runner.run_start import operator
 
@@ -55,6 +56,15 @@ class Telling:
                 what = f"It starts now, {steps} step{'s' if steps != 1 else ''}."
                 about = f" {' '.join(self._drill.description.split())}".rstrip()
                 self.tell("started", f"{what}{about}", how_to_stop(self._names.id, self._target))
+            case HoldOpened(limit_s=float(limit_s)) as hold:
+                # Only what the drill declares: at the others of a game day people are there.
+                what = "a surprise" if hold.secret else record.step
+                within = f"{format_duration(limit_s)} from now, else {hold.otherwise}"
+                self.tell(
+                    "held",
+                    f"It waits before {what} until somebody decides ({within}).",
+                    f"To decide: drillkit say --run {self._names.id} go (or skip WHY, or stop)",
+                )
             case RunAborted(by=by, why=why):
                 self.tell("aborted", f"Stopped ({by}): {why}. Everything is being undone.")
 

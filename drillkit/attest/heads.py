@@ -7,7 +7,7 @@ Whoever holds an old head notices when a chain was cut or written anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from drillkit.attest.chain import Head
 from drillkit.attest.places import PublicPlace
@@ -30,29 +30,43 @@ def write_heads(place: PublicPlace, heads: Sequence[Head], where: str) -> bytes:
                 f"at line {head.seq}: it was cut. See `drillkit verify`"
             )
         known[head.drill, head.target] = head
-    rows = [
-        {"drill": head.drill, "target": head.target, "seq": head.seq, "sha256": head.sha256}
-        for _, head in sorted(known.items())
-    ]
-    content = json.dumps({"heads": rows}, indent=1).encode() + b"\n"
+    content = _encoded(head for _, head in sorted(known.items()))
     place.write(content)
     return content
 
 
-def read_heads(place: PublicPlace, where: str) -> tuple[Head, ...]:
-    """The heads that were published there; none where nothing is. Raises UsageError."""
+def read_heads(place: PublicPlace, where: str, *, must_be: bool = False) -> tuple[Head, ...]:
+    """The heads that were published there. Raises UsageError; where nothing is, only if something
+    `must_be`: else nothing was published yet.
+    """
     content = place.read()
+    if content is None and must_be:
+        raise UsageError(
+            f"{where}: nothing is there, so nothing can be compared with it; were heads never "
+            "published there (`drillkit verify --publish`), or were they removed?"
+        )
     return decoded(content, where) if content is not None else ()
+
+
+def _encoded(heads: Iterable[Head]) -> bytes:
+    rows = [
+        {"drill": head.drill, "target": head.target, "seq": head.seq, "sha256": head.sha256}
+        for head in heads
+    ]
+    return json.dumps({"heads": rows}, indent=1).encode() + b"\n"
 
 
 def decoded(content: bytes, where: str) -> tuple[Head, ...]:
     """The heads of a document. Raises UsageError."""
     try:
         rows = json.loads(content)["heads"]
-        return tuple(
+        heads = tuple(
             Head(str(r["drill"]), str(r["target"]), int(r["seq"]), str(r["sha256"])) for r in rows
         )
+        if _encoded(heads) != content:
+            raise ValueError("it holds more, or other spellings")
+        return heads
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{where}: expected heads as `drillkit verify --publish` writes them"
+            f"{where}: expected heads as `drillkit verify --publish` writes them; it was changed"
         ) from error

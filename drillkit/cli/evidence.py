@@ -120,8 +120,8 @@ def verify(
         checked = verify_run(run_folder(run, out), pinned)
     else:
         # What was published there before must still be so, before anything newer is.
-        places = [place for place in (published, publish) if place]
-        heads = [head for place in places for head in read_heads(place_of(place), place)]
+        heads = list(read_heads(place_of(published), published, must_be=True)) if published else []
+        heads += read_heads(place_of(publish), publish) if publish else ()
         checked = verify_all(sealed_reports(out), pinned, heads)
     _tell(checked, as_json=as_json, keys=bool(pinned))
     if published and tsa_ca:

@@ -69,6 +69,17 @@ def test_two_writers_of_a_bucket_cannot_mix(bucket: str) -> None:
     assert place_of(bucket).read() == b"3"
 
 
+def test_heads_that_were_removed_or_changed_are_told(sealed: Archive, tmp_path: Path) -> None:
+    heads = tmp_path / "heads.json"
+    for content in (None, b"", sealed.heads.read_bytes() + b"\n", b"{}"):
+        if content is not None:
+            heads.write_bytes(content)
+        with pytest.raises(UsageError, match=r"removed|changed"):
+            read_heads(place_of(str(heads)), "heads", must_be=True)
+    heads.unlink()
+    assert read_heads(place_of(str(heads)), "heads") == ()
+
+
 def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
     with pytest.raises(UsageError, match="s3://nobodys/x"):
         place_of("s3://nobodys/x").write(b"1")

@@ -184,6 +184,19 @@ def making(name: str) -> str:
     return f"{{name: make-{name.lower()}, uses: command, with: {run}}}"
 
 
+def changed_objects_are_found(bucket: BucketServer) -> None:
+    """One bit of each: journal, reports, manifest, chain."""
+    for key in bucket.everything():
+        if not bucket.read(key) or "/.runs/" in key:
+            continue  # marks and notes: who is at work, nothing that is proven
+        whole = bucket.read(key)
+        changed = bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]])
+        bucket.client().put_object(Bucket=bucket.bucket, Key=key, Body=changed)
+        assert drillkit_("verify", "--out", bucket.url).return_value == 1, key
+        bucket.client().put_object(Bucket=bucket.bucket, Key=key, Body=whole)
+    assert drillkit_("verify", "--out", bucket.url).return_value == 0
+
+
 @pytest.mark.slow
 def test_a_run_is_in_the_bucket_as_it_is_here_and_others_read_it(
     bucket: BucketServer, tmp_path: Path
@@ -208,6 +221,7 @@ def test_a_run_is_in_the_bucket_as_it_is_here_and_others_read_it(
     assert "1 run: unchanged and complete" in checked.out
     told = other("history", "--json", "--out", bucket.url)
     assert [each["run"] for each in json.loads(told.out)["runs"]] == [run]
+    changed_objects_are_found(bucket)
     bucket.client().delete_object(Bucket=bucket.bucket, Key=f"drills/d/{run}/report.html")
     checked = other("verify", "--out", bucket.url)
     assert checked.code == 1

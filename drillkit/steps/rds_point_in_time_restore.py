@@ -23,7 +23,7 @@ from drillkit.steps.rds.restore import (
     not_there,
 )
 from drillkit.steps.snapshots import seed_of
-from drillkit.steps.windows import RestorableWindow, To, chosen, identity
+from drillkit.steps.windows import RestorableWindow, To, chosen, foretell, identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +64,8 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
         ]
         with outlook.looking():
             window, _ = find_window(rds, arguments.source)
-            point = chosen(arguments.to, arguments.disrupted, window)
-            outlook.targets.append(
-                f"rds instance/{rds.region}/{arguments.source} (its backups; it is not touched)"
-            )
-            if point is None:
-                outlook.reaches("the newest restorable moment", window.latest, arguments.disrupted)
-            else:
-                outlook.reaches("the chosen moment", point, arguments.disrupted)
+            source = f"rds instance/{rds.region}/{arguments.source}"
+            foretell(outlook, arguments.to, arguments.disrupted, window, source)
         if arguments.to == "random":
             outlook.notes.append("the moment is drawn when the run has begun")
         outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)

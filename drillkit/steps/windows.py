@@ -12,6 +12,7 @@ from drillkit.model.draw import moment
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup
 from drillkit.steps.base import Act
+from drillkit.steps.rds.restore import Outlook
 from drillkit.steps.snapshots import GIB, place_of, seed_of
 
 To: TypeAlias = Literal["latest", "before", "random"] | datetime
@@ -57,6 +58,21 @@ def _drawn(seed: str, window: RestorableWindow) -> datetime:
             "latest`, or a time"
         )
     return moment(seed, window.earliest, window.latest)
+
+
+def foretell(
+    outlook: Outlook, to: To, disrupted: datetime | None, window: RestorableWindow, source: str
+) -> None:
+    """What a plan says of the moment. `source`: whose backups, for people.
+
+    Raises StepFailed outside of what can be restored.
+    """
+    point = chosen(to, disrupted, window)
+    outlook.targets.append(f"{source} (its backups; it is not touched)")
+    if point is None:
+        outlook.reaches("the newest restorable moment", window.latest, disrupted)
+    else:
+        outlook.reaches("the chosen moment", point, disrupted)
 
 
 def identity(

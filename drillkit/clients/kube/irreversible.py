@@ -21,10 +21,8 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True)
-class DeletePod(Irreversible):
-    """A pod is deleted."""
-
-    kind: ClassVar[str] = "kube.delete-pod"
+class _PodGone(Irreversible):
+    """A pod goes, and its controller makes another."""
 
     name: str
     namespace: str
@@ -38,38 +36,30 @@ class DeletePod(Irreversible):
         return PODS.said(self.name, self.namespace)
 
     @property
-    def reason(self) -> str:
-        return "a deleted pod does not come back; its controller makes another"
-
-    @property
     def wait_for(self) -> str:
         return "a replacement that is ready"
 
 
 @dataclass(frozen=True)
-class EvictPod(Irreversible):
+class DeletePod(_PodGone):
+    """A pod is deleted."""
+
+    kind: ClassVar[str] = "kube.delete-pod"
+
+    @property
+    def reason(self) -> str:
+        return "a deleted pod does not come back; its controller makes another"
+
+
+@dataclass(frozen=True)
+class EvictPod(_PodGone):
     """A pod is evicted, with the consent of its PodDisruptionBudget."""
 
     kind: ClassVar[str] = "kube.evict-pod"
 
-    name: str
-    namespace: str
-    uid: str
-    """Only this very pod."""
-    grace_s: int | None = None
-    """Seconds to end by itself; None: as the pod says."""
-
-    @property
-    def resource(self) -> str:
-        return PODS.said(self.name, self.namespace)
-
     @property
     def reason(self) -> str:
         return "an evicted pod does not come back; its controller makes another elsewhere"
-
-    @property
-    def wait_for(self) -> str:
-        return "a replacement that is ready"
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,10 @@ class OwnObject(Protocol):
 
 
 @dataclass(frozen=True)
-class DeleteFault(UndoAction):
-    """Deletes a fault's object (a NetworkChaos, say) and waits until its controller has really
-    let go.
-    """
+class _DeleteOwn(UndoAction):
+    """Deletes an object that the run made."""
 
-    kind: ClassVar[str] = "kube.delete-fault"
-    phase: ClassVar[Phase] = "relieve"
-    swept: ClassVar[tuple[Resource, ...]] = (NETWORK_CHAOS, STRESS_CHAOS, DNS_CHAOS, POD_CHAOS)
+    swept: ClassVar[tuple[Resource, ...]]
     """Kinds of object that a sweep looks for."""
 
     of: Resource
@@ -80,11 +76,27 @@ class DeleteFault(UndoAction):
     """Id of the run that creates it."""
     namespace: str = ""
     expires: str = ""
-    """When the other side ends it by itself (ISO 8601), or ''."""
+    """Until when it is meant to live, or the other side ends it by itself (ISO 8601), or ''."""
 
     @property
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
+
+    @classmethod
+    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
+        """Everything of its kinds that bears a run's marks."""
+        return made(clients, cls.swept, cls)
+
+
+@dataclass(frozen=True)
+class DeleteFault(_DeleteOwn):
+    """Deletes a fault's object (a NetworkChaos, say) and waits until its controller has really
+    let go.
+    """
+
+    kind: ClassVar[str] = "kube.delete-fault"
+    phase: ClassVar[Phase] = "relieve"
+    swept: ClassVar[tuple[Resource, ...]] = (NETWORK_CHAOS, STRESS_CHAOS, DNS_CHAOS, POD_CHAOS)
 
     @property
     def by_hand(self) -> tuple[str, ...]:
@@ -94,14 +106,9 @@ class DeleteFault(UndoAction):
         """Raises CallError, DeadlineOver."""
         return remove_object(clients.kube, self, context, propagation="Background")
 
-    @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Every fault that bears a run's marks."""
-        return made(clients, cls.swept, cls)
-
 
 @dataclass(frozen=True)
-class DeleteObject(UndoAction):
+class DeleteObject(_DeleteOwn):
     """Deletes an object that the run made for itself (a namespace, a Job, an engine) and waits
     until it is gone.
     """
@@ -116,19 +123,7 @@ class DeleteObject(UndoAction):
         SERVICES,
         CHAOS_ENGINES,
     )
-    """Kinds of object that a sweep looks for. Those with an undo of their own stand there."""
-
-    of: Resource
-    name: str
-    run: str
-    """Id of the run that creates it."""
-    namespace: str = ""
-    expires: str = ""
-    """Until when it is meant to live (ISO 8601), or ''."""
-
-    @property
-    def resource(self) -> str:
-        return self.of.said(self.name, self.namespace)
+    """Those with an undo of their own stand there."""
 
     @property
     def by_hand(self) -> tuple[str, ...]:
@@ -138,11 +133,6 @@ class DeleteObject(UndoAction):
         """Raises CallError, DeadlineOver."""
         # Foreground: gone means that what it owned (a Job's pods) is gone as well.
         return remove_object(clients.kube, self, context, propagation="Foreground")
-
-    @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Everything of these kinds that bears a run's marks."""
-        return made(clients, cls.swept, cls)
 
     def hand_over(self, clients: Clients, uid: str) -> str:
         """Take the run's marks off. Raises Absent, NotOurs, CallError."""

@@ -44,7 +44,7 @@ from drillkit.faults.context import (
 )
 from drillkit.faults.pod_selection import Victims, choose_pods
 from drillkit.journal.book import Book, Planned
-from drillkit.model.drill import Objectives, StepCheck, Target
+from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.effects import Irreversible, Undo, Undone
 from drillkit.model.errors import (
     Absent,
@@ -83,6 +83,7 @@ from drillkit.model.evidence import (
 )
 from drillkit.model.notice import Notice, Number
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.model.target import Target
 from drillkit.notify import Notifier
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
 

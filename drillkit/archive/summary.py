@@ -9,9 +9,10 @@ from datetime import timedelta
 from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
-from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.records import History, RunOpened
 from drillkit.model.subjects import WholeRun
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
 
 TO_DO = WholeRun("action-item")

@@ -11,8 +11,9 @@ from drillkit.clients import Clients
 from drillkit.clients.sql import Database
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
-from drillkit.model.drill import StepCheck, Target
+from drillkit.model.drill import StepCheck
 from drillkit.model.evidence import Evidence
+from drillkit.model.target import Target
 
 
 class Names(Protocol):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drillkit.attest.approval import Approval
     from drillkit.cli.resolve import Asked
     from drillkit.clients import Clients
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
     from drillkit.plan import Plan
     from drillkit.runner.execute import Request
 

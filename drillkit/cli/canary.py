@@ -11,7 +11,7 @@ from drillkit.cli.targets import OPTION, YES
 
 if TYPE_CHECKING:
     from drillkit.clients.sql import Database
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 LATE = timedelta(minutes=3)
 """A heartbeat of every minute that is older than this has stopped."""

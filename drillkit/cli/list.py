@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
     from drillkit.spec.files import Found, Roots
 
 LONGEST = 90

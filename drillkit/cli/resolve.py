@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.model.drill import Drill, Step, Target
+from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import UsageError
+from drillkit.model.target import Target
 
 if TYPE_CHECKING:
     from drillkit.cli.options import Out

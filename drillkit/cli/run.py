@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from drillkit.cli import resolve
     from drillkit.clients.prestart import Prestarted
     from drillkit.live.launch import PageProcess
-    from drillkit.model.drill import Drill, Target
+    from drillkit.model.drill import Drill
+    from drillkit.model.target import Target
     from drillkit.runner.execute import Finished
 
 

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 STOP_S = 10.0
 

@@ -12,8 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.clients.prometheus import Prometheus
-    from drillkit.model.drill import PrometheusTarget, Target
     from drillkit.model.slo import Slo
+    from drillkit.model.target import PrometheusTarget, Target
     from drillkit.slo.status import SloStatus
     from drillkit.spec.openslo import FoundSlo
 

@@ -17,7 +17,8 @@ _LOOK_S = 5.0
 if TYPE_CHECKING:
     from drillkit.cli import resolve
     from drillkit.journal.runs import OpenRun
-    from drillkit.model.drill import Drill, Target
+    from drillkit.model.drill import Drill
+    from drillkit.model.target import Target
     from drillkit.steps.base import RunNames
 
 

@@ -197,8 +197,8 @@ def _asked(given: _Given) -> _Given:
     from dataclasses import replace
 
     from drillkit.clients.kube.config import contexts
-    from drillkit.model.drill import KubernetesTarget
     from drillkit.model.errors import DrillError, UsageError
+    from drillkit.model.target import KubernetesTarget
 
     if given.context or (given.region and not given.kubeconfig):
         return given
@@ -257,7 +257,7 @@ def _found(given: _Given) -> NewTarget:
 
 def _cluster(given: _Given) -> Surroundings:
     from drillkit.cli.targets import connected
-    from drillkit.model.drill import KubernetesTarget, Target
+    from drillkit.model.target import KubernetesTarget, Target
     from drillkit.plan.discovery import look_around
 
     kubernetes = KubernetesTarget(
@@ -276,7 +276,7 @@ def _account(given: _Given) -> str:
     from drillkit.clients.aws import Aws
     from drillkit.clients.identity import Identity
     from drillkit.clock import Fence, SystemClock
-    from drillkit.model.drill import AwsTarget
+    from drillkit.model.target import AwsTarget
 
     aws = AwsTarget(
         account="",

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 OPTION = click.option("--target", "-t", metavar="NAME", help="Where; see targets.yaml.")
 YES = click.option("--yes", is_flag=True, help="Do it without asking.")

@@ -14,7 +14,8 @@ from drillkit.cli.slo import server_target, with_target
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from drillkit.model.drill import Drill, Target
+    from drillkit.model.drill import Drill
+    from drillkit.model.target import Target
     from drillkit.runner.execute import Finished
     from drillkit.spec.openslo import FoundSlo
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
     from drillkit.clock import Clock, Fence
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 
 class Clients:

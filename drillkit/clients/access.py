@@ -23,7 +23,7 @@ from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.model.drill import AwsTarget
+    from drillkit.model.target import AwsTarget
 
 FOLDER = "drillkit-access"
 NEW_S = 60.0

@@ -25,7 +25,7 @@ from drillkit.model.errors import Absent, CallError, UsageError
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 TOTAL_S = 10.0
 PATIENCE = Patience(settle_s=15.0, lags=True)

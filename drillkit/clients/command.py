@@ -24,7 +24,7 @@ from drillkit.secrets import KNOWN, child_environment, resolve_all
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 _LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 KEPT_BYTES = 256 * 1024

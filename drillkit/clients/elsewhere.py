@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 _KUBECONFIG = ("KUBECONFIG", "KUBE_CONFIG_PATH", "KUBE_CONFIG_PATHS", "K8S_AUTH_KUBECONFIG")
 _CONTEXT = (

@@ -24,7 +24,7 @@ from drillkit.model.errors import Absent, CallError, UsageError
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 TAG = "drillkit"
 """Of every annotation."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from drillkit.model.errors import WrongTarget
 
 if TYPE_CHECKING:
-    from drillkit.model.drill import Target
     from drillkit.model.records import Identities
+    from drillkit.model.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
     from drillkit.journal.book import Planned
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 INJECT_LIMIT_S = 60.0
 RECOVER_LIMIT_S = 60.0

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube.client import KubeClient
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 BLOCKED_PAUSES_S = (0.5, 1.0, 2.0, 5.0)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from drillkit.clients.kube.pods import controller_kind, is_going, is_mirror, is_ready
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object
 from drillkit.clients.kube.selectors import parse_selector, selects
-from drillkit.model.drill import Target
 from drillkit.model.errors import Refused, StepFailed
+from drillkit.model.target import Target
 from drillkit.model.units import Amount
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.prometheus.wire import TOTAL_S
 from drillkit.clock import Clock, Deadline, SystemClock
-from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, Refused, SpecError, StepUnknown, UsageError
+from drillkit.model.target import Target
 from drillkit.model.units import parse_duration
 from drillkit.model.verdict import Holds
 from drillkit.slo.status import SloStatus, stand

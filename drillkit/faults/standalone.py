@@ -20,9 +20,10 @@ from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal, read
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, home, register, unregister
-from drillkit.model.drill import Caps, Drill, KubernetesTarget, Target
+from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError, JournalLost
 from drillkit.model.records import Entry, Identities, RunClosed, RunOpened
+from drillkit.model.target import Caps, KubernetesTarget, Target
 
 LIMIT_S = 24 * 3600.0
 """A plain run has no limit of its own; its waits all have theirs."""

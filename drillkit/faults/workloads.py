@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
     from drillkit.clients.chaostoolkit.session import WorkerSession
     from drillkit.clients.kube import Kube
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
 KINDS: Mapping[str, Resource] = {
     "Deployment": DEPLOYMENTS,

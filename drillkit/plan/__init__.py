@@ -10,10 +10,11 @@ from datetime import timedelta
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.permissions import of_announcing, of_diagnosis, of_every_run
-from drillkit.model.drill import Drill, Gameday, Group, Step, Target
+from drillkit.model.drill import Drill, Gameday, Group, Step
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 from drillkit.plan.costs import costs, too_costly
 from drillkit.plan.credentials import outlived

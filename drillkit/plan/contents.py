@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from drillkit.clients.kube.pods import controller
 from drillkit.clients.kube.resources import PODS, Object
 from drillkit.model.codec import to_data
-from drillkit.model.drill import Drill, Target
+from drillkit.model.drill import Drill
 from drillkit.model.permissions import AwsAction, Permission
+from drillkit.model.target import Target
 from drillkit.plan import Plan, StepPlan
 from drillkit.secrets import KNOWN
 from drillkit.spec.writing import as_written

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from drillkit.model.drill import Target
 from drillkit.model.prospect import Copied
+from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from drillkit.clients import Clients
 from drillkit.clock import utc
-from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
 from drillkit.model.lifetime import Lifetime
+from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.aws.ownership import RUN
-from drillkit.model.drill import AwsTarget
 from drillkit.model.permissions import AwsAction
+from drillkit.model.target import AwsTarget
 
 MARKED = f"aws:ResourceTag/{RUN}"
 MARKS = f"aws:RequestTag/{RUN}"

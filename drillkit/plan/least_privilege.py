@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.permissions import AwsAction, Permission
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.plan import Plan, StepPlan
 
 NAME_LIMIT = 50

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import UsageError
+from drillkit.model.target import Target
 from drillkit.secrets import is_reference, resolve
 
 

@@ -19,8 +19,9 @@ from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.resources import LOCATIONS
 from drillkit.clock import Clock, utc
-from drillkit.model.drill import Drill, KubernetesTarget, Target
+from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError, UsageError
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.model.units import format_duration
 from drillkit.plan.credentials import lifetimes, when_it_ends
 from drillkit.secrets import is_reference, resolve

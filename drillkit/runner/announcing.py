@@ -17,9 +17,10 @@ from drillkit.clients.kube.lease import LOCK
 from drillkit.clients.kube.resources import LEASES
 from drillkit.clock import Clock, utc
 from drillkit.journal.book import Book
-from drillkit.model.drill import Drill, Target
+from drillkit.model.drill import Drill
 from drillkit.model.errors import CallError, Refused, TargetError, UsageError
 from drillkit.model.records import Progress
+from drillkit.model.target import Target
 from drillkit.runner.telling import how_to_stop
 from drillkit.steps.base import RunNames
 

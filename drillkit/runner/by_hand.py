@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from drillkit.cleanup import OpenUndo
 from drillkit.cleanup.opens import UnknownUndo
 from drillkit.clients.identity import recorded
-from drillkit.model.drill import Target
 from drillkit.model.records import History
+from drillkit.model.target import Target
 from drillkit.runner.recorded_target import opening, target_of
 
 

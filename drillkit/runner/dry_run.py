@@ -14,10 +14,11 @@ from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal
-from drillkit.model.drill import Step, Target
+from drillkit.model.drill import Step
 from drillkit.model.errors import Denied, DrillError, Refused, WrongTarget
 from drillkit.model.records import Entry
 from drillkit.model.requests import Answer
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 from drillkit.plan import Plan, survey
 from drillkit.runner.abort import Stopper

@@ -25,7 +25,7 @@ from drillkit.journal.claim import Note
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
-from drillkit.model.drill import Announce, Drill, Gameday, Group, Step, Target
+from drillkit.model.drill import Announce, Drill, Gameday, Group, Step
 from drillkit.model.errors import (
     CallError,
     DrillError,
@@ -46,6 +46,7 @@ from drillkit.model.records import (
     RunClosed,
 )
 from drillkit.model.slo import Slo
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.plan import Plan, longest_of, prospect_of, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop

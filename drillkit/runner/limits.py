@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from drillkit.model.drill import Target
 from drillkit.model.errors import Refused
 from drillkit.model.records import PlannedEffect, UndoPlanned
+from drillkit.model.target import Target
 
 _POD_LOST = frozenset({"kube.delete-pod", "kube.evict-pod"})
 _PAID_BY_THE_HOUR = frozenset({"rds.delete-instance", "elasticache.delete-replication-group"})

@@ -21,12 +21,13 @@ from drillkit.clock import Clock
 from drillkit.journal.file import Journal
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.objectives import ALERTS_SLI
-from drillkit.model.drill import Drill, Guard, Target
+from drillkit.model.drill import Drill, Guard
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
 from drillkit.model.evidence import Alert, Reading
 from drillkit.model.records import GuardDecided, SloTerms
 from drillkit.model.slo import Probed, Slo
+from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
 from drillkit.runner.abort import Stopper

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from drillkit.model.drill import Drill, Gate, Guard, Target
+from drillkit.model.drill import Drill, Gate, Guard
 from drillkit.model.records import SloTerms
 from drillkit.model.slo import Slo
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 from drillkit.spec.mentions import mentions_alerts
 

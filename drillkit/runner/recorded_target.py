@@ -5,9 +5,9 @@ from __future__ import annotations
 from drillkit.clients import Clients
 from drillkit.clients.identity import recorded
 from drillkit.clock import Clock, Fence
-from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
 from drillkit.model.records import History, RunOpened
+from drillkit.model.target import Target
 
 UNKNOWN_TARGET = "its record 1 cannot be read, so nobody knows its target"
 

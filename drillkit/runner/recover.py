@@ -32,7 +32,6 @@ from drillkit.journal.runs import (
     open_runs,
     unregister,
 )
-from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, DrillError, Refused, UsageError
 from drillkit.model.records import (
     History,
@@ -41,6 +40,7 @@ from drillkit.model.records import (
     RunRecovered,
     UndoEnded,
 )
+from drillkit.model.target import Target
 from drillkit.runner.bucket_run import bucket_of_run, take_over
 from drillkit.runner.by_hand import lines_by_hand
 from drillkit.runner.keep import spared

@@ -23,9 +23,10 @@ from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.model.codec import to_data
-from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import ListedStep, RunOpened
+from drillkit.model.target import Target
 from drillkit.secrets import KNOWN, encodable, learn
 from drillkit.secrets.environment import remember
 from drillkit.steps.base import Experiment, RunNames, kind_named

@@ -20,8 +20,8 @@ from typing import Any
 from drillkit.clock import SYSTEM_CLOCK, Deadline
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
-from drillkit.model.drill import Target
 from drillkit.model.errors import TargetError, UsageError
+from drillkit.model.target import Target
 from drillkit.secrets import child_environment
 from drillkit.spec.standing import filled, standing
 

@@ -12,10 +12,10 @@ from drillkit.clients.kube.ownership import STOP
 from drillkit.clock import Clock, utc
 from drillkit.journal.file import Journal
 from drillkit.judge.wording import title
-from drillkit.model.drill import Target
 from drillkit.model.errors import JournalLost
 from drillkit.model.notice import Event, Notice, Number
 from drillkit.model.records import HoldOpened, PhaseStarted, Progress, Record, RunAborted
+from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, Verdict
 from drillkit.runner.run_start import operator

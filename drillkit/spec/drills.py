@@ -14,9 +14,10 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from drillkit.model.drill import Drill, Group, Step, Target
+from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
+from drillkit.model.target import Target
 from drillkit.spec.arguments import steps_in
 from drillkit.spec.binder import BAD, Unresolved, bind, data_of
 from drillkit.spec.document import (

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
+from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Trail, Where, nearest, quoted
 
 MAX_FILLED = 20_000

@@ -9,7 +9,8 @@ from dataclasses import MISSING
 from typing import Any, Literal, get_args, get_origin
 
 from drillkit.model.codec import to_data
-from drillkit.model.drill import Drill, Target
+from drillkit.model.drill import Drill
+from drillkit.model.target import Target
 from drillkit.spec.docs import class_doc, field_docs
 from drillkit.spec.files import Project
 from drillkit.spec.scalars import LEAVES

@@ -13,8 +13,8 @@ from typing import Any
 
 from drillkit.journal.runs import home
 from drillkit.model.codec import from_data
-from drillkit.model.drill import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.errors import UsageError
+from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.units import parse_duration
 from drillkit.spec.files import Roots
 from drillkit.spec.targets import choose_target

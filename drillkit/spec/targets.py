@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drillkit.clients.kube.selectors import parse_selector
-from drillkit.model.drill import Target
 from drillkit.model.errors import UsageError
+from drillkit.model.target import Target
 from drillkit.model.units import Amount
 from drillkit.secrets import KNOWN, is_reference, is_secret_name
 from drillkit.secrets.references import EXPECTED

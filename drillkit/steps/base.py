@@ -21,11 +21,12 @@ from drillkit.clients.undo import AskPeople
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.book import Book, observe
 from drillkit.journal.files import capped_content, make_folder, write_file
-from drillkit.model.drill import Objectives, StepCheck, Target
+from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import Progress
+from drillkit.model.target import Target
 from drillkit.secrets import KNOWN
 
 A = TypeVar("A")

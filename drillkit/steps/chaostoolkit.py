@@ -32,10 +32,10 @@ from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.wire import JournalSink
-from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
+from drillkit.model.target import Target
 from drillkit.steps.base import Act, Experiment, Kind
 from drillkit.steps.disruption import DISRUPTED, begin, times_people
 from drillkit.steps.proof import CHECKS, measures_return, prospect_of_checks, prove

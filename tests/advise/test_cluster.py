@@ -20,7 +20,7 @@ from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, Response
 from drillkit.clients.kube.selectors import parse_selector, selects
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.target import KubernetesTarget, Target
 from tests.clients.kube.conftest import refused, said
 
 ZONES = ("eu-central-1a", "eu-central-1b")

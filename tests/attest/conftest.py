@@ -19,8 +19,9 @@ from drillkit.attest.seal import enter, seal
 from drillkit.attest.verify import Checked, verify_all
 from drillkit.journal.file import Journal
 from drillkit.model.codec import from_data
-from drillkit.model.drill import Drill, Target
+from drillkit.model.drill import Drill
 from drillkit.model.records import RunClosed, RunOpened, StepEnded, StepStarted
+from drillkit.model.target import Target
 from drillkit.report import write_reports
 
 DRILL = {

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from drillkit.journal.file import Journal, read
 from drillkit.judge import judge
-from drillkit.model.drill import DEFAULT_RATE, Target
+from drillkit.model.drill import DEFAULT_RATE
 from drillkit.model.evidence import Activity, Note
 from drillkit.model.records import (
     EffectIrreversible,
@@ -30,6 +30,7 @@ from drillkit.model.records import (
     UndoEnded,
     UndoPlanned,
 )
+from drillkit.model.target import Target
 from drillkit.report import render
 from tests.bench.hour import DAY_S, SLO, Clock, drill, samples
 from tests.browser import browser, program

@@ -23,7 +23,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from drillkit.model.drill import Target
 from drillkit.model.records import (
     ListedStep,
     PhaseEnded,
@@ -33,6 +32,7 @@ from drillkit.model.records import (
     StepEnded,
     StepStarted,
 )
+from drillkit.model.target import Target
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.clients.aws.polling import CAP_S, FACTOR, FIRST_S
-from drillkit.model.drill import AwsTarget, Caps, Drill, Group, Objectives, Step, Target
+from drillkit.model.drill import Drill, Group, Objectives, Step
+from drillkit.model.target import AwsTarget, Caps, Target
 from drillkit.model.verdict import Verdict
 from drillkit.runner.execute import Request, execute
 from drillkit.runner.run_start import new_names

@@ -22,10 +22,10 @@ from drillkit.clients import Clients
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.codec import decode_evidence
-from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
 from drillkit.model.evidence import Activity
 from drillkit.model.records import Record
+from drillkit.model.target import Target
 from drillkit.steps.base import Act, Experiment, RunNames
 from drillkit.steps.chaostoolkit import KIND, ChaosToolkitArguments
 

@@ -152,7 +152,7 @@ def test_the_death_of_the_runner_ends_everything_that_it_started(bench: Bench) -
         from drillkit.clock import Deadline, Fence, SystemClock
         from drillkit.journal.file import Journal
         from drillkit.journal.runs import RunLock
-        from drillkit.model.drill import Target
+        from drillkit.model.target import (Target)
         folder, clock = Path({str(bench.folder)!r}), SystemClock()
         (folder / "run").mkdir()
         lock = RunLock.take(folder / "run")

@@ -19,9 +19,10 @@ from drillkit.clients.canary.beat import sign
 from drillkit.clients.sql import Database
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.judge.evidence import passes
-from drillkit.model.drill import StepCheck, Target
+from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, Denied, StepFailed, StepUnknown, Unreachable, UsageError
 from drillkit.model.evidence import Check, Comparison, Evidence, RecoveryPoint
+from drillkit.model.target import Target
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 HERE = Database("postgres", "127.0.0.1", 1, "shop")

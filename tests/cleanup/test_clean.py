@@ -16,10 +16,10 @@ from drillkit.cleanup import run as cleaning
 from drillkit.clients import Clients, kube
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import DeadlineOver, Fence, SystemClock
-from drillkit.model.drill import Target
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Denied, JournalLost, Rejected, Unavailable, Unreachable
 from drillkit.model.records import Entry, History, Record, encode
+from drillkit.model.target import Target
 
 Behaviour = Callable[[str, UndoContext], Undone]
 

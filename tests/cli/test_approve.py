@@ -13,10 +13,11 @@ import pytest
 
 from drillkit.attest.approval import approve, enough, use_up
 from drillkit.attest.keys import generate, public_key, signer_of
-from drillkit.model.drill import Caps, Drill, Step, Target
+from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import Refused
 from drillkit.model.permissions import Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.target import Caps, Target
 from drillkit.plan import Plan, StepPlan
 from drillkit.plan.contents import contents_of, difference, digest_of
 from tests.conftest import CommandLine, Sandbox

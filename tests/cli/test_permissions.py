@@ -13,10 +13,11 @@ import yaml
 
 from drillkit.clients.velero.state import location_of
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import AwsTarget, Drill, KubernetesTarget, Step, Target
+from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import UsageError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.target import AwsTarget, KubernetesTarget, Target
 from drillkit.plan import Plan, StepPlan
 from drillkit.plan.excess import compared
 from drillkit.plan.iam import iam_policy, statements

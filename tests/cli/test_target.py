@@ -18,7 +18,8 @@ import yaml
 
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clock import SystemClock
-from drillkit.model.drill import Drill, Guards, PrometheusTarget, Target
+from drillkit.model.drill import Drill, Guards
+from drillkit.model.target import PrometheusTarget, Target
 from drillkit.plan.target_check import expected_pages, paging
 from drillkit.spec.target_text import NewTarget, added, written_target
 from drillkit.spec.targets import read_targets

@@ -23,7 +23,7 @@ from drillkit.clients.access import remove_stale
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.kube.kubeconfig import alone, of_this_pod
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import AwsTarget, KubernetesTarget, Target
+from drillkit.model.target import AwsTarget, KubernetesTarget, Target
 
 OPERATOR = {
     "PATH": "/bin",

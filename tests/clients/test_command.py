@@ -11,7 +11,7 @@ from drillkit.clients import Clients
 from drillkit.clients.command import UndoCommand
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
-from drillkit.model.drill import Target
+from drillkit.model.target import Target
 
 
 def test_an_undo_that_hangs_is_cut_with_all_it_started_when_somebody_is_in_a_hurry_and_stays_open(

@@ -16,8 +16,8 @@ from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.proxies import proxy_of, via
 from drillkit.clients.velero import files
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import CallError
+from drillkit.model.target import AwsTarget, PrometheusTarget
 
 PROXY = "http://me:word@127.0.0.1:9"
 SAID = "through the proxy 127.0.0.1:9"

@@ -23,7 +23,7 @@ from chaoslib import substitute
 from drillkit.clients import Clients
 from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_session
 from drillkit.clock import Deadline
-from drillkit.model.drill import Caps, KubernetesTarget, Target
+from drillkit.model.target import Caps, KubernetesTarget, Target
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 from drillkit.steps.litmus_engine import LitmusEngineArguments
 from tests.crash.scenarios import Scenario

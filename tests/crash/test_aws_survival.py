@@ -29,8 +29,8 @@ from drillkit.clients.rds import (
 )
 from drillkit.clock import Fence
 from drillkit.journal.file import Journal, parse
-from drillkit.model.drill import Target
 from drillkit.model.errors import DrillError
+from drillkit.model.target import Target
 from drillkit.sandbox.aws.wire import Fault
 from tests.clients.aws.wire import Sent, Wire, target
 from tests.clients.rds.fake import TEAM, FakeRds

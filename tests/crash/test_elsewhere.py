@@ -25,8 +25,8 @@ from drillkit.clients.kube import Kube, Response
 from drillkit.clients.kube.verified import KUBE_SYSTEM, VerifiedTransport
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, parse
-from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.effects import Undo
+from drillkit.model.target import KubernetesTarget, Target
 from tests.clients.aws.wire import ACCOUNT, target
 from tests.clients.aws.wire import Wire as AwsWire
 from tests.clients.rds.fake import FakeRds

@@ -16,7 +16,7 @@ from drillkit.clients.kube import field_patch, objects
 from drillkit.clients.removal import Patience
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
-from drillkit.model.drill import KubernetesTarget, Target
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.sandbox.cluster.crds import definitions
 from drillkit.sandbox.cluster.nodes import furnish
 from drillkit.sandbox.kube.faults import Fault
@@ -30,7 +30,7 @@ from drillkit.clients.kube import DeleteObject, open_kube, uncordon_of
 from drillkit.clients.kube.resources import CONFIGMAPS, NODES
 from drillkit.clock import SystemClock
 from drillkit.journal.file import Journal
-from drillkit.model.drill import KubernetesTarget
+from drillkit.model.target import (KubernetesTarget)
 
 clock = SystemClock()
 journal = Journal(Path(sys.argv[1]), clock=clock)

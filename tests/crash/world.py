@@ -25,8 +25,8 @@ from drillkit.clients.kube import Kube, Response
 from drillkit.clock import Fence
 from drillkit.journal.book import Book
 from drillkit.journal.file import Journal, parse
-from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.errors import Unanswered, Unreachable
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.sandbox.cluster.controllers.loop import Controllers
 from drillkit.sandbox.cluster.crds import definitions
 from drillkit.sandbox.cluster.kubelet.instant import InstantKubelet

@@ -24,10 +24,11 @@ from drillkit.clients.kube import Kube
 from drillkit.clock import Deadline, Fence
 from drillkit.journal.book import Planned
 from drillkit.model.codec import from_data, to_data
-from drillkit.model.drill import AwsTarget, Caps, Group, KubernetesTarget, Step, Target
+from drillkit.model.drill import Group, Step
 from drillkit.model.errors import DrillError
 from drillkit.model.records import Entry, kind_of
 from drillkit.model.requests import Answer
+from drillkit.model.target import AwsTarget, Caps, KubernetesTarget, Target
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.experiments import experiment_finder

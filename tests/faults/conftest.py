@@ -16,8 +16,8 @@ from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_
 from drillkit.clock import Deadline
 from drillkit.journal.file import parse
 from drillkit.model.codec import decode_evidence
-from drillkit.model.drill import Caps, Target
 from drillkit.model.evidence import Check, Evidence, Mark
+from drillkit.model.target import Caps, Target
 from drillkit.sandbox.kube.objects import PODS, Object
 from tests.crash.world import Cluster, Fate, Stage
 

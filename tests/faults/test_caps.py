@@ -19,9 +19,9 @@ from drillkit.clients.rds import DeleteInstance
 from drillkit.clock import Fence, SystemClock
 from drillkit.faults.pod_selection import all_of_shared, choose_pods
 from drillkit.journal.file import Journal
-from drillkit.model.drill import Caps, Target
 from drillkit.model.errors import Refused
 from drillkit.model.prospect import Copied
+from drillkit.model.target import Caps, Target
 from drillkit.plan.costs import costs, too_costly
 from drillkit.runner.limits import effect_limits
 from drillkit.sandbox.kube.objects import PODS

@@ -54,7 +54,7 @@ def network_faults(sandbox: Sandbox) -> list[Any]:
     from drillkit.clients.kube import open_kube
     from drillkit.clients.kube.resources import NETWORK_CHAOS
     from drillkit.clock import Fence, SystemClock
-    from drillkit.model.drill import KubernetesTarget
+    from drillkit.model.target import KubernetesTarget
 
     kube = open_kube(KubernetesTarget(kubeconfig=str(sandbox.kubeconfig)), SystemClock(), Fence())
     return kube.list(NETWORK_CHAOS, "shop")

@@ -22,8 +22,8 @@ from drillkit.clients import Clients
 from drillkit.clients.chaostoolkit.session import WorkerSession, _current, open_session
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.faults import slo
-from drillkit.model.drill import Launch, PrometheusTarget, Target
 from drillkit.model.errors import Refused, StepUnknown
+from drillkit.model.target import Launch, PrometheusTarget, Target
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import json
 from datetime import date
 
 from drillkit.journal.file import Journal
-from drillkit.model.drill import Drill, Step, Target
+from drillkit.model.drill import Drill, Step
 from drillkit.model.evidence import Note
 from drillkit.model.records import RunOpened
+from drillkit.model.target import Target
 from tests.conftest import CommandLine
 
 DRILL = Drill(drill="day", owner="sre", steps=(Step(name="one", uses="wait"),))

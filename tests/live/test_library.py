@@ -13,8 +13,9 @@ import pytest
 
 from drillkit.journal.file import Journal
 from drillkit.journal.runs import RunLock
-from drillkit.model.drill import Drill, Gameday, Step, Target
+from drillkit.model.drill import Drill, Gameday, Step
 from drillkit.model.records import HoldOpened, ListedStep, PhaseStarted, RunClosed, RunOpened
+from drillkit.model.target import Target
 from drillkit.report import write_reports
 from tests.browser import browser, program
 from tests.conftest import CommandLine

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from drillkit.journal.file import read
-from drillkit.model.drill import Target
 from drillkit.model.evidence import Activity, Mark, Sample
 from drillkit.model.records import (
     ActivityEnded,
@@ -41,6 +40,7 @@ from drillkit.model.records import (
     decode,
     encode,
 )
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 from tests.judge.histories import drill
 

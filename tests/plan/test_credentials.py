@@ -17,7 +17,7 @@ from drillkit.clients import Clients
 from drillkit.clients.kube.lifetimes import lifetimes as of_kubeconfig
 from drillkit.clients.kube.lifetimes import not_after
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import AwsTarget, KubernetesTarget, Target
+from drillkit.model.target import AwsTarget, KubernetesTarget, Target
 from drillkit.plan.credentials import Outlived, lifetimes, outlived, when_it_ends
 
 HALF_AN_HOUR = timedelta(minutes=30)

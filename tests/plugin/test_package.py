@@ -11,9 +11,9 @@ import pytest
 
 from drillkit.cleanup import open_undos
 from drillkit.journal.file import Journal, read
-from drillkit.model.drill import Target
 from drillkit.model.effects import Phase
 from drillkit.model.records import RunOpened, UndoPlanned
+from drillkit.model.target import Target
 from tests.plugin.conftest import Acme
 
 

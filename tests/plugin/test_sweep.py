@@ -11,7 +11,7 @@ import pytest
 from drillkit.clients import Clients
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal import undo_registry
-from drillkit.model.drill import Target
+from drillkit.model.target import Target
 from drillkit.runner.sweep import Swept, expired, sweep
 from tests.plugin.conftest import Board
 

@@ -34,10 +34,10 @@ from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline, Fence, SystemClock
 from drillkit.journal.book import Planned
 from drillkit.journal.runs import JOURNAL
-from drillkit.model.drill import KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, CallError, Denied, DrillError, Refused, Unanswered
 from drillkit.model.records import EffectConfirmed, Entry, UndoEnded
+from drillkit.model.target import KubernetesTarget, PrometheusTarget, Target
 from tests.conftest import CommandLine, Sandbox
 
 RUN = "20261101-030000-abcd"

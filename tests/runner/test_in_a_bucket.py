@@ -22,9 +22,9 @@ from drillkit.journal.claim import Note, decoded
 from drillkit.journal.file import Journal, read
 from drillkit.journal.mirror import read_parts
 from drillkit.journal.runs import JOURNAL, OpenRun, open_runs, register
-from drillkit.model.drill import Target
 from drillkit.model.errors import Refused
 from drillkit.model.records import RunAborted, RunOpened
+from drillkit.model.target import Target
 from drillkit.runner.bucket_run import begin, take_over
 from tests.bucket import BucketServer, _bucket_server, bucket
 from tests.conftest import CommandLine

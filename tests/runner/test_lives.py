@@ -20,7 +20,7 @@ from drillkit.clients.kube import open_kube
 from drillkit.clients.kube.resources import LEASES, NETWORK_CHAOS, NODES
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import read
-from drillkit.model.drill import KubernetesTarget
+from drillkit.model.target import KubernetesTarget
 from tests.conftest import CommandLine, Sandbox
 
 pytestmark = pytest.mark.slow

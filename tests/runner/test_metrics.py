@@ -28,13 +28,12 @@ from drillkit.model.drill import (
     Guards,
     Hypothesis,
     Objectives,
-    PrometheusTarget,
     Step,
-    Target,
 )
 from drillkit.model.errors import Denied, Refused, Unanswered
 from drillkit.model.records import SloTerms
 from drillkit.model.slo import Counter, Probed, Ratio, Slo
+from drillkit.model.target import PrometheusTarget, Target
 from drillkit.model.units import Share
 from drillkit.model.verdict import Holds
 from drillkit.runner import metrics as module

@@ -25,8 +25,8 @@ from drillkit.clients.kube import uncordon_of
 from drillkit.journal.file import Journal, read, salvage
 from drillkit.journal.runs import JOURNAL, LOCK, RunLock, open_runs, register
 from drillkit.judge import judge
-from drillkit.model.drill import Target
 from drillkit.model.records import Progress, RunAborted, RunOpened
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 from drillkit.runner.recover import in_doubt, leftovers, nothing_left
 
@@ -430,7 +430,7 @@ sys.stdin.read()
 """
 A_RUNNER = """
 import sys, time
-from drillkit.model.drill import Launch, Target
+from drillkit.model.target import (Launch, Target)
 from drillkit.runner.target_process import launched
 with launched(Target(name="practice", launch=Launch(module="a_target"))):
     print("up", flush=True)

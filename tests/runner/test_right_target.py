@@ -21,8 +21,8 @@ from drillkit.clients.kube import DeleteObject, Kube, open_kube
 from drillkit.clients.kube.resources import NAMESPACES, NODES, Resource
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
-from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.records import Identities, RunOpened
+from drillkit.model.target import KubernetesTarget, Target
 from tests.conftest import CommandLine, Sandbox
 
 

@@ -12,9 +12,9 @@ import pytest
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, UndoAction, UndoContext
 from drillkit.clock import Fence
-from drillkit.model.drill import Target
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Denied, Unavailable, WrongTarget
+from drillkit.model.target import Target
 from drillkit.runner.sweep import Swept, sweep
 from tests.clients.kube.conftest import Ticks
 

@@ -16,8 +16,8 @@ from drillkit.clients.aws.removal import Found
 from drillkit.clients.rds import Rds
 from drillkit.clients.undo import Keepable, Leftover, Sweepable, UndoAction
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import AwsTarget, Target
 from drillkit.model.errors import NotOurs
+from drillkit.model.target import AwsTarget, Target
 from drillkit.runner.keep import companions
 
 RUN = "20200101-030000-aaaa"

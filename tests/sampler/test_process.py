@@ -118,7 +118,7 @@ def test_a_runner_that_is_killed_leaves_no_sampler(service: Any) -> None:
 
 RUNNER = """
 import socket, sys, time
-from drillkit.model.drill import Probe
+from drillkit.model.drill import (Probe)
 from drillkit.sampler.process import Sampler
 ours, theirs = socket.socketpair()
 sampler = Sampler.start({"web": Probe(http=sys.argv[1])}, theirs.fileno())

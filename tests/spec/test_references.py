@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drillkit.model.drill import KubernetesTarget, PrometheusTarget, Step, Target
+from drillkit.model.drill import Step
 from drillkit.model.errors import SpecError
+from drillkit.model.target import KubernetesTarget, PrometheusTarget, Target
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.drills import output_references
 from drillkit.spec.interpolation import Ref, Scope, Unknown, parts, render, target_values

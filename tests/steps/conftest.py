@@ -13,8 +13,8 @@ import pytest
 from drillkit.clock import Deadline
 from drillkit.journal.file import parse
 from drillkit.model.codec import decode_evidence
-from drillkit.model.drill import Caps, Target
 from drillkit.model.evidence import Evidence
+from drillkit.model.target import Caps, Target
 from drillkit.steps.base import Act, Experiment, RunNames
 from tests.crash.world import RUN, Cluster, Fate, Stage
 

@@ -12,7 +12,7 @@ import yaml
 
 from drillkit import faults
 from drillkit.clients.chaostoolkit.faults import is_fault
-from drillkit.model.drill import Caps
+from drillkit.model.target import Caps
 from drillkit.steps.chaostoolkit import KIND, ChaosToolkitArguments
 from tests.steps.conftest import Scene
 

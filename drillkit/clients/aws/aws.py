@@ -12,8 +12,8 @@ from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence
-from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import TargetError, UsageError
+from drillkit.model.target import AwsTarget
 
 if TYPE_CHECKING:
     from drillkit.model.lifetime import Lifetime

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
-from drillkit.model.drill import Target
+from drillkit.model.target import Target
 
 
 @dataclass(slots=True)

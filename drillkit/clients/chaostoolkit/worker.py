@@ -141,7 +141,7 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     from drillkit.clients.identity import Identity
     from drillkit.clock import Deadline, Fence, SystemClock
     from drillkit.model.codec import from_data
-    from drillkit.model.drill import Target
+    from drillkit.model.target import Target
 
     clock, fence = SystemClock(), Fence()
     target = from_data(Target, job.target)

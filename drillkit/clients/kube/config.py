@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
 from drillkit.clients.proxies import proxy_of
-from drillkit.model.drill import KubernetesTarget
 from drillkit.model.errors import Denied, TargetError, UsageError
+from drillkit.model.target import KubernetesTarget
 from drillkit.model.yaml_text import load_yaml
 from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line
 from drillkit.secrets.encoding import capped

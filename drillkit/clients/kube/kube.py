@@ -18,7 +18,7 @@ from drillkit.clients.kube.verified import VerifiedTransport
 from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Clock, Fence
 from drillkit.journal.book import Planned
-from drillkit.model.drill import KubernetesTarget
+from drillkit.model.target import KubernetesTarget
 
 
 def open_kube(

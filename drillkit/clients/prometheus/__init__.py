@@ -22,8 +22,8 @@ from drillkit.clients.prometheus.answers import QueryAnswer, answer_of, payload
 from drillkit.clients.prometheus.promql import Matcher
 from drillkit.clients.prometheus.wire import TOTAL_S, Wire, credentials
 from drillkit.clock import Clock
-from drillkit.model.drill import AwsTarget, PrometheusTarget
 from drillkit.model.errors import CallError
+from drillkit.model.target import AwsTarget, PrometheusTarget
 
 __all__ = ["MAX_POINTS", "AlertRule", "Firing", "Prometheus", "QueryAnswer", "open_prometheus"]
 

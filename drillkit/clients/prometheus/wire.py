@@ -18,8 +18,8 @@ from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
 from drillkit.clients.proxies import proxies_for, via
 from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
-from drillkit.model.drill import AwsTarget, PrometheusTarget, WebTarget
 from drillkit.model.errors import CallError, Denied, Unanswered, UsageError
+from drillkit.model.target import AwsTarget, PrometheusTarget, WebTarget
 from drillkit.secrets import KNOWN, one_line, resolve_all
 
 if TYPE_CHECKING:

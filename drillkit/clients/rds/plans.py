@@ -12,9 +12,9 @@ from typing import Any
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.sql import Database
-from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Comparison
+from drillkit.model.target import AwsTarget
 
 GP3_BASELINE = (3000, 125)
 """IOPS and MiB/s that every gp3 volume has; below 400 GiB RDS refuses to be told them."""

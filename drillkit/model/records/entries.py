@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from drillkit.model.drill import Drill, Target
+from drillkit.model.drill import Drill
 from drillkit.model.effects import Phase, UndoOutcome
 from drillkit.model.evidence import Evidence
 from drillkit.model.subjects import GatePlace, GuardPlace
+from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 
 Disturbs: TypeAlias = Literal["users", "none"]

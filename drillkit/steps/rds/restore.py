@@ -22,11 +22,11 @@ from drillkit.clients.rds.groups import user_values
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.clock import DeadlineOver, utc
 from drillkit.journal.book import Planned
-from drillkit.model.drill import AwsTarget
 from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.model.target import AwsTarget
 from drillkit.steps.base import Act
 from drillkit.steps.disruption import DISRUPTED, reach
 

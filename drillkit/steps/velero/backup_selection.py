@@ -12,10 +12,10 @@ from drillkit.clients.aws.vault import Kept, Stored, stored
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.state import Location, State
 from drillkit.model.draw import position
-from drillkit.model.drill import Target
 from drillkit.model.errors import Absent, DrillError, Refused, StepFailed
 from drillkit.model.evidence import Backup
 from drillkit.model.permissions import AwsAction
+from drillkit.model.target import Target
 from drillkit.steps.base import Act
 from drillkit.steps.snapshots import Choose
 

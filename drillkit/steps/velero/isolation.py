@@ -13,9 +13,9 @@ from drillkit.clients.kube.resources import PODS
 from drillkit.clients.velero import Velero, scratch_undo
 from drillkit.clients.velero.seal import API, Opening, opening, probe, stands
 from drillkit.clock import DeadlineOver
-from drillkit.model.drill import Target
 from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.evidence import Check
+from drillkit.model.target import Target
 from drillkit.secrets import excerpt
 from drillkit.steps.base import Act
 from drillkit.steps.rds.restore import expires

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSResponse
 
 from drillkit.clients.aws import Aws
 from drillkit.clock import Clock, Fence, SystemClock
-from drillkit.model.drill import AwsTarget
+from drillkit.model.target import AwsTarget
 from drillkit.sandbox.aws.wire import Fault, QueryProtocol
 
 ACCOUNT = "123456789012"

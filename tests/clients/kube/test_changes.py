@@ -43,10 +43,10 @@ from drillkit.clients.kube.resources import (
 from drillkit.clients.undo import Leftover
 from drillkit.clock import DeadlineOver
 from drillkit.journal.file import parse
-from drillkit.model.drill import KubernetesTarget
 from drillkit.model.effects import Undo
 from drillkit.model.errors import Absent, Blocked, Conflict, NotOurs, Refused, Unanswered
 from drillkit.model.records import encode
+from drillkit.model.target import KubernetesTarget
 from drillkit.runner.sweep import expired
 from tests.clients.kube.conftest import Ticks, context, refused, said, scripted
 from tests.crash.scenarios import latency

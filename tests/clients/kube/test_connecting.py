@@ -23,8 +23,8 @@ from drillkit.clients.kube import config as configuring
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.kube.wire import PoolTransport
 from drillkit.clock import Fence, SystemClock
-from drillkit.model.drill import KubernetesTarget, Target
 from drillkit.model.errors import Denied, Refused, TargetError, Unanswered, Unreachable
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.sandbox.kube.faults import Fault
 from drillkit.secrets import KNOWN
 from tests.clients.kube.conftest import Served, Ticks

@@ -22,7 +22,7 @@ import pytest
 
 from drillkit.clients.prometheus import Prometheus, open_prometheus
 from drillkit.clock import SystemClock
-from drillkit.model.drill import PrometheusTarget
+from drillkit.model.target import PrometheusTarget
 
 
 class _Quiet(http.server.BaseHTTPRequestHandler):

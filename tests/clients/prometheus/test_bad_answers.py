@@ -13,7 +13,6 @@ import pytest
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus, QueryRejected
 from drillkit.clock import SystemClock
-from drillkit.model.drill import PrometheusTarget
 from drillkit.model.errors import (
     Absent,
     CallError,
@@ -24,6 +23,7 @@ from drillkit.model.errors import (
     Unreachable,
     UsageError,
 )
+from drillkit.model.target import PrometheusTarget
 
 from .conftest import vector
 

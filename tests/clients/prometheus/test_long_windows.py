@@ -12,8 +12,8 @@ import pytest
 
 from drillkit.clients.prometheus import Prometheus, open_prometheus
 from drillkit.clock import SystemClock
-from drillkit.model.drill import PrometheusTarget
 from drillkit.model.slo import Counter, Ratio, Slo, Windowed
+from drillkit.model.target import PrometheusTarget
 from drillkit.slo.counts import Counting
 from drillkit.slo.status import reach_s, stand
 

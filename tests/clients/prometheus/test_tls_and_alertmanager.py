@@ -17,8 +17,8 @@ from drillkit.clients.prometheus.alerts import selected
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus
 from drillkit.clients.prometheus.promql import matchers_of
 from drillkit.clock import SystemClock
-from drillkit.model.drill import PrometheusTarget
 from drillkit.model.errors import CallError, Unreachable
+from drillkit.model.target import PrometheusTarget
 
 from .conftest import vector
 

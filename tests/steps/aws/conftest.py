@@ -14,8 +14,9 @@ import pytest
 from drillkit.clients import Clients
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.codec import decode_evidence
-from drillkit.model.drill import AwsTarget, Drill, Objectives, Step, StepCheck, Target
+from drillkit.model.drill import Drill, Objectives, Step, StepCheck
 from drillkit.model.evidence import Evidence
+from drillkit.model.target import AwsTarget, Target
 from drillkit.model.verdict import Verdict
 from drillkit.runner.execute import Request, execute
 from drillkit.runner.run_start import new_names

@@ -110,7 +110,7 @@ def _of_cluster(cluster: Cluster, clients: Clients) -> Iterator[Advice]:
         yield from of_cluster.ALONE.judge((namespace, alone), said, cluster, knows)
     if not cluster.namespace:
         yield from of_cluster.NODES.judge(None, "nodes", cluster, knows)
-    facts = of_cluster.Moment(cluster, utc(clients.clock.now()))
+    facts = of_cluster.ClusterNow(cluster, utc(clients.clock.now()))
     for each in cluster.certificates:
         meta = sub(each, "metadata")
         said = f"certificate/{text(meta.get('namespace'))}/{text(meta.get('name'))}"

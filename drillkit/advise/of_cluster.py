@@ -17,7 +17,7 @@ NEAR_END = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClusterNow:
     """The cluster, now."""
 
     cluster: Cluster
@@ -27,7 +27,7 @@ class Moment:
 NAMESPACES: Table[str, Cluster] = Table("namespace")
 ALONE: Table[tuple[str, Alone], Cluster] = Table("pods")
 NODES: Table[None, Cluster] = Table("nodes")
-CERTIFICATES: Table[Object, Moment] = Table("certificate")
+CERTIFICATES: Table[Object, ClusterNow] = Table("certificate")
 
 
 @NAMESPACES.rule(
@@ -113,7 +113,7 @@ def group_in_one_zone(_: None, cluster: Cluster) -> Iterator[Found]:
     "high",
     why="When it ends, every client that checks it stops.",
 )
-def certificate_near_end(certificate: Object, facts: Moment) -> Found | None:
+def certificate_near_end(certificate: Object, facts: ClusterNow) -> Found | None:
     """A certificate that ends soon, or that cannot be renewed."""
     end = moment(sub(certificate, "status").get("notAfter"))
     bad = next(

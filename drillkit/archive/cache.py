@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from drillkit import __version__
-from drillkit.archive.summary import Measured, RunSummary, StepSummary
+from drillkit.archive.summary import RunSummary, StepMeasure, StepSummary
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.verdict import Holds
@@ -97,7 +97,7 @@ def _decoded(data: list[Any]) -> RunSummary:
                 Holds(step_holds),
                 outcome,
                 system,
-                {key: Measured(*numbers) for key, numbers in measured.items()},
+                {key: StepMeasure(*numbers) for key, numbers in measured.items()},
                 region,
             )
             for name, uses, step_holds, outcome, system, measured, region in steps

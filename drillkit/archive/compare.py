@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drillkit.archive.summary import MEASURES, Measured, RunSummary
+from drillkit.archive.summary import MEASURES, RunSummary, StepMeasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _rows(before: RunSummary, after: RunSummary) -> Iterator[Row]:
     yield Row("the whole run", "s", round(took[0], 1), round(took[1], 1))
 
 
-def _numbers(run: RunSummary) -> dict[tuple[str, str], Measured]:
+def _numbers(run: RunSummary) -> dict[tuple[str, str], StepMeasure]:
     return {(step, measure): number for step, measure, number in run.measures()}
 
 

@@ -28,7 +28,7 @@ MEASURES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class StepMeasure:
     """One number of one step."""
 
     value_s: float
@@ -47,7 +47,7 @@ class StepSummary:
     outcome: str
     system: str
     """What it restored, such as `microservices-dev-db`; '' where it restores nothing."""
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, StepMeasure]
     """By the keys of `MEASURES`."""
     region: str = ""
     """Where it restored to; '' where it restores nothing, or nothing names a region."""
@@ -98,7 +98,7 @@ class RunSummary:
         """Whether nothing was touched."""
         return self.exit_code == 4
 
-    def measures(self) -> Iterator[tuple[str, str, Measured]]:
+    def measures(self) -> Iterator[tuple[str, str, StepMeasure]]:
         """(step, measure, number) of all steps."""
         for step in self.steps:
             for name, measured in step.measured.items():
@@ -173,7 +173,7 @@ def _declared(drill: Drill | None) -> Iterator[Step]:
             yield entry
 
 
-def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, Measured]]:
+def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, StepMeasure]]:
     objectives = step.objectives if step else None
     detect = objectives.detect.within if objectives and objectives.detect else None
     for name, value_s, bound in (
@@ -185,7 +185,7 @@ def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, Mea
         ("mitigate", judged.mitigate_s, objectives.mitigate if objectives else None),
     ):
         if value_s is not None:
-            yield name, Measured(round(value_s, 3), _seconds(bound))
+            yield name, StepMeasure(round(value_s, 3), _seconds(bound))
 
 
 def _seconds(bound: timedelta | None) -> float | None:

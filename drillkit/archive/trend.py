@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class TrendSeries:
     """One measure of one step over the runs of a drill on a target."""
 
     drill: str
@@ -72,7 +72,7 @@ OUTAGES = "outages"
 """A run's own measure: how long users were not served, all outages of it together."""
 
 
-def series_of(runs: Sequence[RunSummary]) -> tuple[Series, ...]:
+def series_of(runs: Sequence[RunSummary]) -> tuple[TrendSeries, ...]:
     """Every measure of every step, and the outages of drills that had any; oldest run first."""
     found: dict[tuple[str, str, str, str], list[Point]] = {}
     for run in runs:
@@ -81,7 +81,7 @@ def series_of(runs: Sequence[RunSummary]) -> tuple[Series, ...]:
             point = Point(run.run, run.started, number.value_s, number.bound_s)
             found.setdefault(key, []).append(point)
     found |= _outages(runs)
-    return tuple(Series(*key, tuple(points)) for key, points in sorted(found.items()))
+    return tuple(TrendSeries(*key, tuple(points)) for key, points in sorted(found.items()))
 
 
 def _outages(runs: Sequence[RunSummary]) -> dict[tuple[str, str, str, str], list[Point]]:
@@ -93,7 +93,7 @@ def _outages(runs: Sequence[RunSummary]) -> dict[tuple[str, str, str, str], list
     return {k: points for k, points in found.items() if any(each.value_s for each in points)}
 
 
-def change_in(series: Series, alpha: float = ALPHA) -> Change | None:
+def change_in(series: TrendSeries, alpha: float = ALPHA) -> Change | None:
     """The change in a series, if there is one that noise does not explain at `alpha`."""
     points = series.points
     if len(points) < LEAST_RUNS:

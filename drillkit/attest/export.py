@@ -52,7 +52,7 @@ class NotExported(DrillError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RedactionRule:
     """What is replaced."""
 
     label: str
@@ -61,10 +61,10 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ExportRules:
     """What an export replaces and what it leaves out."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[RedactionRule, ...]
     drop: tuple[str, ...] = ()
     """Patterns of file names, such as `attachments/*`."""
 
@@ -80,7 +80,7 @@ class Exported:
     """Files that were left out, by rule or because they are no text."""
 
 
-def read_rules(text: str, where: str) -> Rules:
+def read_rules(text: str, where: str) -> ExportRules:
     """Rules from YAML: `replace: [{text: shop.example.com, as: host}, {pattern: 'i-[0-9a-f]+', as:
     instance}]` and `drop: [attachments/*]`. Raises UsageError.
     """
@@ -90,7 +90,7 @@ def read_rules(text: str, where: str) -> Rules:
         if unknown:
             raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
         rules = tuple(_rule(each) for each in raw.get("replace", ()))
-        return Rules(rules, tuple(str(each) for each in raw.get("drop", ())))
+        return ExportRules(rules, tuple(str(each) for each in raw.get("drop", ())))
     except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         raise UsageError(
             f"{where}: expected `replace` (each with `as` and one of `text`, `pattern`) and "
@@ -98,7 +98,7 @@ def read_rules(text: str, where: str) -> Rules:
         ) from error
 
 
-def _rule(raw: Mapping[str, Any]) -> Rule:
+def _rule(raw: Mapping[str, Any]) -> RedactionRule:
     label = str(raw["as"])
     if not _LABEL.fullmatch(label):
         raise ValueError(f"`as: {label}`: lower-case letters and digits only")
@@ -109,27 +109,30 @@ def _rule(raw: Mapping[str, Any]) -> Rule:
     pattern = re.compile(str(raw["pattern"]))
     if pattern.fullmatch("") or pattern.search(""):
         raise ValueError(f"the pattern of `{label}` matches nothing at all")
-    return Rule(label, pattern)
+    return RedactionRule(label, pattern)
 
 
-def _literal(label: str, text: str) -> Rule:
+def _literal(label: str, text: str) -> RedactionRule:
     if not text.strip():
         raise ValueError(f"`{label}`: an empty text")
     forms = {text, html.escape(text), json.dumps(text, ensure_ascii=False)[1:-1]}
     either = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
-    return Rule(label, re.compile(either, re.IGNORECASE))
+    return RedactionRule(label, re.compile(either, re.IGNORECASE))
 
 
-def usual_rules(folder: Path) -> Rules:
+def usual_rules(folder: Path) -> ExportRules:
     """What a run's record 1 says of places and people: account, cluster, hosts, operator; and every
     address and e-mail.
     """
-    found: list[Rule] = []
+    found: list[RedactionRule] = []
     for label, text in _identifying(folder):
         if len(text) >= 3:
             found.append(_literal(label, text))
-    found += [Rule("email", re.compile(_EMAIL)), Rule("address", re.compile(_ADDRESS))]
-    return Rules(tuple(found))
+    found += [
+        RedactionRule("email", re.compile(_EMAIL)),
+        RedactionRule("address", re.compile(_ADDRESS)),
+    ]
+    return ExportRules(tuple(found))
 
 
 def _identifying(folder: Path) -> Iterator[tuple[str, str]]:
@@ -155,7 +158,7 @@ def _identifying(folder: Path) -> Iterator[tuple[str, str]]:
             yield "host", host
 
 
-def export(folder: Path, to: Path, rules: Rules, signer: Signer) -> Exported:
+def export(folder: Path, to: Path, rules: ExportRules, signer: Signer) -> Exported:
     """Write a redacted copy of a sealed run into a new folder and sign for it.
 
     Raises NoManifest, NotExported when the run is not as it was sealed, UsageError when the rules
@@ -183,7 +186,7 @@ def export(folder: Path, to: Path, rules: Rules, signer: Signer) -> Exported:
 
 
 def _texts(
-    folder: Path, manifest: Manifest, rules: Rules
+    folder: Path, manifest: Manifest, rules: ExportRules
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     texts: dict[str, str] = {}
     dropped: list[str] = []
@@ -202,7 +205,7 @@ def _texts(
 class _Words:
     """The word for each text that is replaced; the same text gets the same word."""
 
-    rules: Sequence[Rule]
+    rules: Sequence[RedactionRule]
     known: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -214,7 +217,7 @@ class _Words:
             text = rule.pattern.sub(functools.partial(self._word, rule), text)
         return text
 
-    def _word(self, rule: Rule, found: re.Match[str]) -> str:
+    def _word(self, rule: RedactionRule, found: re.Match[str]) -> str:
         plain = html.unescape(found[0]).lower()
         mine = sum(label == rule.label for label, _ in self.known)
         return self.known.setdefault((rule.label, plain), f"{rule.label}-{mine + 1}")

@@ -86,7 +86,7 @@ class Checked:
 
 
 @dataclass(slots=True)
-class _Look:
+class _Findings:
     keys: Sequence[Key]
     problems: list[Problem] = field(default_factory=list)
     signed_by: set[str] = field(default_factory=set)
@@ -99,7 +99,7 @@ class _Look:
 
 def verify_run(folder: Path, keys: Sequence[Key] = ()) -> Checked:
     """Look at one run: its journal, its files, its signature and its lines in the chain."""
-    look = _Look(keys)
+    look = _Findings(keys)
     seen = _look_at_run(folder, look)
     heads: tuple[Head, ...] = ()
     if seen is not None:
@@ -113,7 +113,7 @@ def verify_run(folder: Path, keys: Sequence[Key] = ()) -> Checked:
 
 def verify_all(reports: Path, keys: Sequence[Key] = (), published: Sequence[Head] = ()) -> Checked:
     """Look at a whole folder of reports: every run, every chain, and published heads of chains."""
-    look = _Look(keys)
+    look = _Findings(keys)
     runs = [
         seen
         for journal in sorted(reports.glob(f"*/*/{JOURNAL}"))
@@ -145,7 +145,7 @@ def verify_all(reports: Path, keys: Sequence[Key] = (), published: Sequence[Head
     return _checked(len(runs), look, tuple(heads))
 
 
-def _checked(runs: int, look: _Look, heads: tuple[Head, ...]) -> Checked:
+def _checked(runs: int, look: _Findings, heads: tuple[Head, ...]) -> Checked:
     return Checked(
         runs,
         tuple(look.problems),
@@ -173,7 +173,7 @@ class _Seen:
     """Lines of the chain that pinned keys signed it for."""
 
 
-def _look_at_run(folder: Path, look: _Look) -> _Seen | None:
+def _look_at_run(folder: Path, look: _Findings) -> _Seen | None:
     try:
         history = read(folder / JOURNAL)
         content = (folder / JOURNAL).read_bytes()
@@ -202,7 +202,9 @@ def _look_at_run(folder: Path, look: _Look) -> _Seen | None:
     return seen
 
 
-def _look_at_manifest(folder: Path, opened: RunOpened, look: _Look) -> tuple[str, frozenset[Any]]:
+def _look_at_manifest(
+    folder: Path, opened: RunOpened, look: _Findings
+) -> tuple[str, frozenset[Any]]:
     """SHA-256 of its bytes, and the lines of the chain that it was signed for."""
     try:
         manifest, digest = read_manifest(folder)
@@ -221,7 +223,7 @@ def _look_at_manifest(folder: Path, opened: RunOpened, look: _Look) -> tuple[str
 
 
 def _look_at_signature(
-    folder: Path, manifest: Manifest, digest: str, look: _Look
+    folder: Path, manifest: Manifest, digest: str, look: _Findings
 ) -> frozenset[Any]:
     path = folder / ENVELOPES
     if not path.is_file():
@@ -253,7 +255,7 @@ def _look_at_signature(
 
 
 def _compare_with_signed(
-    where: str, signed: Signed, expected: dict[str, str], run: str, look: _Look
+    where: str, signed: Signed, expected: dict[str, str], run: str, look: _Findings
 ) -> None:
     look.signed_by.update(signed.keys)
     for name in sorted(expected.keys() | signed.subject.keys()):
@@ -263,7 +265,7 @@ def _compare_with_signed(
         look.say("signature", where, f"it was signed for run {signed.predicate.get('run')}")
 
 
-def _look_at_verdict(folder: Path, history: History, look: _Look) -> None:
+def _look_at_verdict(folder: Path, history: History, look: _Findings) -> None:
     """Does the verdict that people read follow from the journal?"""
     path = folder / "verdict.json"
     try:
@@ -281,7 +283,7 @@ def _look_at_verdict(folder: Path, history: History, look: _Look) -> None:
         )
 
 
-def _entries(file: Path, look: _Look) -> tuple[Entry, ...] | None:
+def _entries(file: Path, look: _Findings) -> tuple[Entry, ...] | None:
     try:
         return chain.read(file)
     except ChainBroken as error:
@@ -289,7 +291,7 @@ def _entries(file: Path, look: _Look) -> tuple[Entry, ...] | None:
         return None
 
 
-def _look_at_lines(seen: _Seen, entries: tuple[Entry, ...], look: _Look) -> None:
+def _look_at_lines(seen: _Seen, entries: tuple[Entry, ...], look: _Findings) -> None:
     mine = [entry for entry in entries if entry.run == seen.name]
     started = [entry for entry in mine if entry.event == "started"]
     sealed = [entry for entry in mine if entry.event == "sealed"]
@@ -308,7 +310,7 @@ def _look_at_lines(seen: _Seen, entries: tuple[Entry, ...], look: _Look) -> None
         look.say("signature", seen.folder, "it was signed for another line of the chain")
 
 
-def _look_at_reviews(seen: _Seen, mine: list[Entry], look: _Look) -> None:
+def _look_at_reviews(seen: _Seen, mine: list[Entry], look: _Findings) -> None:
     """Each line of a review is in the chain, and each that the chain holds is there."""
     path = seen.folder / REVIEWS
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
@@ -331,7 +333,7 @@ def _look_at_reviews(seen: _Seen, mine: list[Entry], look: _Look) -> None:
             look.say("review", seen.folder, f"what {each.by} reviewed is not what is there now")
 
 
-def _look_at_start(seen: _Seen, started: Entry, look: _Look) -> None:
+def _look_at_start(seen: _Seen, started: Entry, look: _Findings) -> None:
     if started.digest != seen.first_line:
         look.say("journal", seen.folder, "its journal begins otherwise than the chain holds")
     apart_s = started.at - seen.opened_at
@@ -344,7 +346,9 @@ def _look_at_start(seen: _Seen, started: Entry, look: _Look) -> None:
         )
 
 
-def _look_for_removed(file: Path, entries: tuple[Entry, ...], there: set[str], look: _Look) -> None:
+def _look_for_removed(
+    file: Path, entries: tuple[Entry, ...], there: set[str], look: _Findings
+) -> None:
     for run in dict.fromkeys(entry.run for entry in entries):
         if run not in there:
             ends = [entry for entry in entries if entry.run == run and entry.event == "sealed"]
@@ -353,7 +357,11 @@ def _look_for_removed(file: Path, entries: tuple[Entry, ...], there: set[str], l
 
 
 def _compare_with_published(
-    reports: Path, file: Path, entries: tuple[Entry, ...], published: Sequence[Head], look: _Look
+    reports: Path,
+    file: Path,
+    entries: tuple[Entry, ...],
+    published: Sequence[Head],
+    look: _Findings,
 ) -> None:
     for head in published:
         if chain.chain_file(reports, head.drill, head.target) != file:

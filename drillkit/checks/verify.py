@@ -43,7 +43,7 @@ Purpose: TypeAlias = Literal["restored-data", "step"]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CheckResult:
     """How a check ended."""
 
     check: Check
@@ -90,28 +90,30 @@ def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
         yield check, name
 
 
-def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> Result:
+def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> CheckResult:
     kind = kind_of(check)
     idle = untouched(check, copy) if purpose == "restored-data" else ""
     if idle:
         purpose = "step"
     expected = parse_expectation(check.expect) if check.expect is not None else kind.default
     op, value = expected.op, expected.value
-    last = Result(Check(name, purpose, value, op, None, "its time was over before it began"), ())
+    last = CheckResult(
+        Check(name, purpose, value, op, None, "its time was over before it began"), ()
+    )
 
-    def look(_: float) -> Result | None:
+    def look(_: float) -> CheckResult | None:
         nonlocal last
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
             wanted = found.instead or expected
             why = "; ".join(part for part in (found.why, UNTOUCHED + idle if idle else "") if part)
             check_found = Check(name, purpose, wanted.value, wanted.op, found.found, why)
-            last = Result(_kept(check_found), found.more)
+            last = CheckResult(_kept(check_found), found.more)
         except Refused:
             raise
         except DrillError as error:
             why = shortened(str(error), WHY_KEPT)
-            last = Result(Check(name, purpose, value, op, None, why), ())
+            last = CheckResult(Check(name, purpose, value, op, None, why), ())
             lasting = isinstance(error, Denied | Invalid) or (
                 isinstance(error, Absent) and kind.reads_database
             )
@@ -154,7 +156,7 @@ def _kept(check: Check) -> Check:
     return replace(check, found=None, why=why)
 
 
-def _told(result: Result) -> str:
+def _told(result: CheckResult) -> str:
     check = result.check
     if check.found is None:
         return f"could not be read: {check.why}"

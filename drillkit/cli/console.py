@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Protocol
 
 from drillkit.cli.phrases import HELP, action_of, request_of
-from drillkit.judge.people import Expectation, OpenHold, PeopleView
+from drillkit.judge.people import OpenHold, PeopleView, TeamExpectation
 from drillkit.live.rates import Rates
 from drillkit.live.sentences import STOPPING, Sentences
 from drillkit.model.drill import Drill
@@ -352,7 +352,7 @@ class Console:
 class _DebriefTalk:
     """One question after the other."""
 
-    def __init__(self, expectations: list[Expectation], questions: list[str]) -> None:
+    def __init__(self, expectations: list[TeamExpectation], questions: list[str]) -> None:
         self._expectations = [each for each in expectations if each.came is None]
         self._questions = questions
 
@@ -392,7 +392,7 @@ def _choices(held: OpenHold) -> str:
     return " · ".join([*found, "stop", "note TEXT", "help"])
 
 
-def _came(expectation: Expectation) -> str:
+def _came(expectation: TeamExpectation) -> str:
     if expectation.came is None:
         return "not answered"
     return "yes" if expectation.came else "no"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drillkit.archive.follow_up import Followed
     from drillkit.archive.scan import Archive
     from drillkit.archive.summary import RunSummary
-    from drillkit.archive.trend import Change, Series
+    from drillkit.archive.trend import Change, TrendSeries
     from drillkit.report.index_page import DueRow
 
 _COLORS = {"met": "green", "unknown": "yellow", "violated": "red"}
@@ -280,7 +280,7 @@ def _print_runs(runs: Sequence[RunSummary]) -> None:
     click.echo(f"{len(runs)} runs: {counts}")
 
 
-def _print_series(series: Sequence[Series], changes: Iterable[Change | None]) -> None:
+def _print_series(series: Sequence[TrendSeries], changes: Iterable[Change | None]) -> None:
     from drillkit.archive.trend import sparkline
     from drillkit.model.units import format_duration
 

@@ -11,14 +11,14 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.model.target import Target
-    from drillkit.spec.files import Found, Roots
+    from drillkit.spec.files import FoundFile, Roots
 
 LONGEST = 90
 """Characters of a description that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedFile:
     """Something that is found from here."""
 
     name: str
@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
         "drills": [_row(each) for each in list_drills(roots)],
         "experiments": [_row(each) for each in list_experiments(roots)],
         "targets": [
-            Row(name, _place(target), _origin(roots, str(file)), str(file))
+            ListedFile(name, _place(target), _origin(roots, str(file)), str(file))
             for name, (target, file) in sorted(all_targets(roots).items())
         ],
     }
@@ -55,7 +55,7 @@ def list_(as_json: bool) -> None:
         click.secho(hidden, fg="yellow", err=True)
 
 
-def _row(found: Found) -> Row:
+def _row(found: FoundFile) -> ListedFile:
     from drillkit.model.errors import SpecError
     from drillkit.spec.document import Map, Mistakes, Text, read_bytes, read_one
 
@@ -63,13 +63,15 @@ def _row(found: Found) -> Row:
     try:
         node = read_one(str(found.path), read_bytes(found.path), Mistakes())
     except SpecError:
-        return Row(found.name, "cannot be read: see `drillkit validate`", found.origin, _str(found))
+        return ListedFile(
+            found.name, "cannot be read: see `drillkit validate`", found.origin, _str(found)
+        )
     nodes = [node.get(key) if isinstance(node, Map) else None for key in keys]
     name, description = (each.text if isinstance(each, Text) else "" for each in nodes)
-    return Row(name or found.name, " ".join(description.split()), found.origin, _str(found))
+    return ListedFile(name or found.name, " ".join(description.split()), found.origin, _str(found))
 
 
-def _str(found: Found) -> str:
+def _str(found: FoundFile) -> str:
     return str(found.path)
 
 
@@ -91,7 +93,7 @@ def _place(target: Target) -> str:
     return "; ".join(said)
 
 
-def _lines(found: dict[str, list[Row]]) -> Iterator[tuple[str, bool]]:
+def _lines(found: dict[str, list[ListedFile]]) -> Iterator[tuple[str, bool]]:
     from pathlib import Path
 
     from drillkit.spec.files import shown

@@ -10,7 +10,7 @@ import click
 from drillkit.cli.options import with_shared
 
 if TYPE_CHECKING:
-    from drillkit.plan.excess import Comparison
+    from drillkit.plan.excess import PermissionComparison
     from drillkit.plan.least_privilege import LeastPrivilege
     from drillkit.plan.rbac import Subject
 
@@ -95,7 +95,7 @@ def _written(found: LeastPrivilege, form: str | None, subject: Subject | None) -
     return rbac_yaml(found, subject)
 
 
-def _tell(told: Comparison, found: LeastPrivilege) -> int:
+def _tell(told: PermissionComparison, found: LeastPrivilege) -> int:
     for who in told.who:
         click.echo(who)
     for title, lines, color in (

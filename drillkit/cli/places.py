@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from drillkit.cli.options import Out
     from drillkit.journal.copy import LocalCopy
-    from drillkit.spec.files import Found, Roots
+    from drillkit.spec.files import FoundFile, Roots
 
 _RUN = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}|latest")
 
 
-def reports_folder(out: Out, roots: Roots | None = None, found: Found | None = None) -> Path:
+def reports_folder(out: Out, roots: Roots | None = None, found: FoundFile | None = None) -> Path:
     """`--out`, else the reports folder of the project that the drill `found` belongs to or else
     that is found from here, else `reports/` here. Of a bucket: the folder of its copy, as it is.
     """

@@ -15,7 +15,7 @@ import time
 from typing import IO, TYPE_CHECKING, Protocol
 
 from drillkit.clock import SYSTEM_CLOCK, Clock
-from drillkit.live.rates import Rate, Rates
+from drillkit.live.rates import ProbeRate, Rates
 from drillkit.live.sentences import STOPPING, Sentences, is_loud
 from drillkit.model.drill import Drill
 from drillkit.model.records import (
@@ -106,7 +106,7 @@ class PlainLines:
         self._lines.close()
 
 
-class Screen:
+class LiveScreen:
     """A live view: the step, elapsed against limit, rates; what happened stands above it
     and stays.
     """
@@ -225,7 +225,7 @@ _DOING = {
 }
 
 
-def _rates_table(rates: list[Rate], width: int) -> RenderableType:
+def _rates_table(rates: list[ProbeRate], width: int) -> RenderableType:
     """A row for each probe; a narrow terminal loses the ends of names first."""
     from rich.table import Table
     from rich.text import Text
@@ -265,5 +265,5 @@ def watcher(drill: Drill, *, as_json: bool, quiet: bool = False) -> Watcher:
     if as_json:
         return JsonLines(sys.stdout)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return Screen(drill)
+        return LiveScreen(drill)
     return PlainLines(sys.stderr)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drillkit.spec.files import Roots
     from drillkit.spec.freezes import Freeze
     from drillkit.spec.openslo import FoundSlo
-    from drillkit.spec.targets import Chosen
+    from drillkit.spec.targets import ChosenTarget
     from drillkit.steps.base import Experiment, RunNames
 
 
@@ -37,7 +37,7 @@ class Asked:
     parsed: Parsed
     roots: Roots
     sets: Mapping[str, Any]
-    chosen: Chosen | None
+    chosen: ChosenTarget | None
 
     @property
     def target(self) -> Target:

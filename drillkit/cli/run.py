@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class OutputOptions:
     """How a run is told."""
 
     as_json: bool
@@ -142,7 +142,7 @@ def run(
             var_files,
             out,
             yes,
-            Telling(as_json, quiet, page),
+            OutputOptions(as_json, quiet, page),
             recover_first,
             wait_s,
             trigger,
@@ -172,7 +172,7 @@ def _run(
     var_files: tuple[Path, ...],
     out: Out,
     yes: bool,
-    telling: Telling,
+    telling: OutputOptions,
     recover_first: bool,
     wait_s: float,
     trigger: str,
@@ -218,7 +218,7 @@ def _execute(
     launched_pid: int | None,
     names: Any,
     out: Out,
-    telling: Telling,
+    telling: OutputOptions,
     trigger: str,
     wait_s: float,
     process: Prestarted | None,

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.plan.discovery import Surroundings
-    from drillkit.plan.target_check import Look
+    from drillkit.plan.target_check import TargetLook
     from drillkit.spec.target_text import NewTarget
 
 _COLORS = {"ok": "green", "note": "yellow", "wrong": "red"}
@@ -41,7 +41,7 @@ def check(name: str, drills: tuple[str, ...], as_json: bool) -> int:
 
     chosen = chosen_target(name)
     clients = connected(chosen)
-    looks: list[Look] = []
+    looks: list[TargetLook] = []
     try:
         for look in check_target(chosen, clients, SystemClock()):
             looks.append(look)
@@ -62,7 +62,7 @@ def check(name: str, drills: tuple[str, ...], as_json: bool) -> int:
     return 4 if wrong else 0
 
 
-def _tell(look: Look) -> None:
+def _tell(look: TargetLook) -> None:
     click.echo(
         f"{click.style(f'{look.state:5}', fg=_COLORS[look.state])}  {look.about}: {look.said}"
     )
@@ -70,11 +70,11 @@ def _tell(look: Look) -> None:
         click.echo(f"       {look.mend}")
 
 
-def _would_start(drill: str, name: str) -> Iterator[Look]:
+def _would_start(drill: str, name: str) -> Iterator[TargetLook]:
     from drillkit.cli import resolve
     from drillkit.clock import SystemClock
     from drillkit.model.errors import DrillError
-    from drillkit.plan.target_check import Look, expected_pages
+    from drillkit.plan.target_check import TargetLook, expected_pages
     from drillkit.runner.dry_run import dry_run
 
     about = f"drill {drill}"
@@ -86,15 +86,15 @@ def _would_start(drill: str, name: str) -> Iterator[Look]:
             request = resolve.request_of(asked, resolved, standing, names, None)
             found = dry_run(request)
     except DrillError as error:
-        yield Look(about, "wrong", str(error))
+        yield TargetLook(about, "wrong", str(error))
         return
-    yield from (Look(about, "wrong", problem) for problem in found.problems)
-    yield from (Look(about, "note", why) for why in found.plan.fails)
+    yield from (TargetLook(about, "wrong", problem) for problem in found.problems)
+    yield from (TargetLook(about, "note", why) for why in found.plan.fails)
     yield from expected_pages(found.plan.drill, request.target, SystemClock())
     if told := ", ".join(each.label for each in request.receivers):
-        yield Look(about, "ok", f"what happens to it is told by {told}")
+        yield TargetLook(about, "ok", f"what happens to it is told by {told}")
     if not found.problems:
-        yield Look(about, "ok", "it would start now; `drillkit plan` shows what it would do")
+        yield TargetLook(about, "ok", "it would start now; `drillkit plan` shows what it would do")
 
 
 @dataclass(frozen=True, slots=True)

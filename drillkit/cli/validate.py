@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from drillkit.model.drill import Drill
     from drillkit.spec.drills import Parsed
-    from drillkit.spec.files import Found, Roots
+    from drillkit.spec.files import FoundFile, Roots
 
 
 @click.command()
@@ -101,7 +101,7 @@ def _tell_wrong(name: str, error: Exception) -> None:
         click.echo(f"       {line}")
 
 
-def _check(found: Found, roots: Roots) -> tuple[str, ...]:
+def _check(found: FoundFile, roots: Roots) -> tuple[str, ...]:
     """Check one file. Notes on what may keep it from working. Raises SpecError."""
     from drillkit.model.errors import SpecError
     from drillkit.spec import parse, source_of

@@ -93,7 +93,7 @@ def _by_its_maker(found: Silence) -> Whose:
     return "ours"
 
 
-class _Attempts(Attempts):
+class _AlertmanagerAttempts(Attempts):
     most: ClassVar[int] = 3
     limit_s: ClassVar[float] = 15.0
 
@@ -119,7 +119,7 @@ class Alertmanager:
             for each in named_alert(undo.alert)
         ]
 
-        def once(attempts: _Attempts) -> str:
+        def once(attempts: _AlertmanagerAttempts) -> str:
             if (there := self.found(undo)) is not None:
                 return str(there["id"])  # an attempt that was not answered has landed
             body = {
@@ -137,7 +137,7 @@ class Alertmanager:
 
             return str(_parsed(attempts.remembered(send), self._wire.where, dict)["silenceID"])
 
-        make(_Attempts(plan, self._clock), once, lambda made: {"uid": made})
+        make(_AlertmanagerAttempts(plan, self._clock), once, lambda made: {"uid": made})
 
     def found(self, undo: ExpireSilence) -> Silence | None:
         """The run's silence for an alert, unless it has expired. Raises CallError."""

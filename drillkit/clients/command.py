@@ -97,7 +97,7 @@ class NoUndoDeclared(Irreversible):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProgramExit:
     """A program that has ended, or was ended."""
 
     code: int
@@ -155,7 +155,7 @@ def start(
     clients: Clients,
     deadline: Deadline,
     on_start: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
-) -> Ended:
+) -> ProgramExit:
     """Run a command whose undo is on disk. `on_start` is handed what ends it.
 
     Raises UsageError when it can't start, WrongTarget, TargetError, CallError when it can't be
@@ -182,7 +182,7 @@ def run(
     deadline: Deadline,
     clock: Clock,
     on_start: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
-) -> Ended:
+) -> ProgramExit:
     """Run a program to its end or the deadline, in a session of its own, without a shell.
 
     It is given the way to the target of `clients` and no other. It does not outlive this process:
@@ -206,7 +206,7 @@ def run(
             forget()
             _end(process)
             os.close(life)
-        return Ended(process.returncode, _kept(output), cut)
+        return ProgramExit(process.returncode, _kept(output), cut)
 
 
 def _kept(output: IO[bytes]) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drillkit.clients.effect import Attempts, make
 from drillkit.clients.prometheus.errors import NotPrometheus, api_refusal
 from drillkit.clients.prometheus.wire import Wire, credentials
-from drillkit.clients.removal import Certain, Look, Nothing, Patience, take_back
+from drillkit.clients.removal import Certain, Nothing, Observation, Patience, take_back
 from drillkit.clients.retry import patiently
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Fence, utc
@@ -68,7 +68,7 @@ class CloseRegion(UndoAction):
             at = f"{utc(self.ends):%Y-%m-%d %H:%M} UTC"
             return Undone("kept", f"the region ends by itself at {at}: {why}")
 
-    def _look(self, grafana: Grafana, context: UndoContext) -> Look:
+    def _look(self, grafana: Grafana, context: UndoContext) -> Observation:
         known = context.identity.get("uid") or patiently(
             lambda: grafana.found(self), context.clock, attempts=ATTEMPTS, limit_s=CLOSING_S
         )
@@ -86,7 +86,7 @@ class CloseRegion(UndoAction):
         return Certain(Undone("undone", "the region ends now"))
 
 
-class _Attempts(Attempts):
+class _GrafanaAttempts(Attempts):
     most: ClassVar[int] = 2
     limit_s: ClassVar[float] = 5.0
 
@@ -112,7 +112,7 @@ class Grafana:
         if self._dashboard is not None:
             body["dashboardUID"] = self._dashboard
 
-        def once(attempts: _Attempts) -> str:
+        def once(attempts: _GrafanaAttempts) -> str:
             if attempts.doubtful and (there := self.found(undo)):
                 return there  # an attempt that was not answered has landed
 
@@ -122,7 +122,7 @@ class Grafana:
 
             return str(_parsed(attempts.remembered(send), self._wire.where, dict)["id"])
 
-        make(_Attempts(plan, self._clock), once, lambda made: {"uid": made})
+        make(_GrafanaAttempts(plan, self._clock), once, lambda made: {"uid": made})
 
     def found(self, undo: CloseRegion) -> str:
         """Id of a run's annotation, or ''. Raises CallError."""

@@ -74,11 +74,11 @@ class Pending:
     """What holds it up, for people."""
 
 
-Look: TypeAlias = Certain | Nothing | Pending
+Observation: TypeAlias = Certain | Nothing | Pending
 
 
 def take_back(
-    look: Callable[[], Look], resource: str, patience: Patience, context: UndoContext
+    look: Callable[[], Observation], resource: str, patience: Patience, context: UndoContext
 ) -> Undone:
     """Look, and do what can be done, until it is certain that nothing of ours is left.
 
@@ -136,7 +136,7 @@ def remove(removal: Removal[T], context: UndoContext) -> Undone:
     what holds it up.
     """
 
-    def look() -> Look:
+    def look() -> Observation:
         found = removal.find()
         if found is None:
             return Nothing(_gone(removal, context), removal.resource in context.seen)
@@ -166,7 +166,7 @@ def _another(removal: Removal[T], context: UndoContext) -> Undone:
     )
 
 
-def _unmarked(removal: Removal[T], context: UndoContext) -> Look:
+def _unmarked(removal: Removal[T], context: UndoContext) -> Observation:
     if removal.resource in context.seen and not context.identity.get("uid"):
         return Nothing(_another(removal, context), seen=True)
     left = f"{removal.resource} does not carry this run's {removal.marks}: left alone"

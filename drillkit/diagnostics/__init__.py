@@ -45,7 +45,7 @@ def capture(
     after `limit_s` seconds. Values of environment variables are left out, and whatever else looks
     like a secret is redacted.
     """
-    look = _Look(kube, clock, Deadline.after(limit_s, clock), namespace, selector)
+    look = _PodLook(kube, clock, Deadline.after(limit_s, clock), namespace, selector)
     for part, make in (
         ("pods", look.pods_wide),
         ("describe", look.describe),
@@ -59,7 +59,7 @@ def capture(
         attach(f"{name}-{part}.txt", "text/plain; charset=utf-8", content + b"\n")
 
 
-class _Look:
+class _PodLook:
     """One look at the pods. Nothing is asked again once the cluster has stopped answering or the
     time is over.
     """

@@ -17,7 +17,7 @@ from drillkit.faults.pod_selection import said
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class DrainFlags:
     """The flags of `kubectl drain` that decide."""
 
     force: bool = False
@@ -39,7 +39,9 @@ class Sorted:
     """Why the node cannot be drained under these rules."""
 
 
-def sort_pods(pods: Iterable[Object], rules: Rules, depends: Callable[[Object], str]) -> Sorted:
+def sort_pods(
+    pods: Iterable[Object], rules: DrainFlags, depends: Callable[[Object], str]
+) -> Sorted:
     """Decide for each pod. `depends` tells why the drill needs a pod, or ''."""
     found = Sorted()
     for pod in pods:

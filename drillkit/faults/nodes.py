@@ -33,7 +33,7 @@ from drillkit.faults.displaced import (
     foresee_room,
     permissions_of,
 )
-from drillkit.faults.drain import Rules, Sorted, sort_pods
+from drillkit.faults.drain import DrainFlags, Sorted, sort_pods
 from drillkit.faults.pod_selection import all_of_shared, dependencies, how_many, ordered, said
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Blocked, Refused, StepFailed
@@ -128,7 +128,7 @@ def _preview_drain(
 ) -> Prospect:
     weakness = _weakness(blocked)
     _one_way(node, node_selector, pod_namespace, pod_selector)
-    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    rules = DrainFlags(force, delete_emptydir_data, ignore_daemonsets)
 
     def choose(kube: KubeClient, target: Target) -> list[Object]:
         return _choose(
@@ -150,7 +150,7 @@ def _preview_zone(
     **_: object,
 ) -> Prospect:
     weakness = _weakness(blocked)
-    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    rules = DrainFlags(force, delete_emptydir_data, ignore_daemonsets)
     plan = _look(
         clients.kube,
         clients.target,
@@ -217,7 +217,7 @@ def drain_nodes(
     _one_way(node, node_selector, pod_namespace, pod_selector)
     weakness = _weakness(blocked)
     session = here()
-    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    rules = DrainFlags(force, delete_emptydir_data, ignore_daemonsets)
 
     def choose(kube: KubeClient, target: Target) -> list[Object]:
         return _choose(
@@ -249,7 +249,7 @@ def evacuate_zone(
     """
     weakness = _weakness(blocked)
     session = here()
-    rules = Rules(force, delete_emptydir_data, ignore_daemonsets)
+    rules = DrainFlags(force, delete_emptydir_data, ignore_daemonsets)
     plan = _look(
         session.clients.kube,
         session.target,
@@ -343,7 +343,7 @@ def _look(
     kube: KubeClient,
     target: Target,
     choose: Callable[[KubeClient, Target], list[Object]],
-    rules: Rules,
+    rules: DrainFlags,
 ) -> _Victims:
     nodes = choose(kube, target)
     depends = dependencies(kube, target)

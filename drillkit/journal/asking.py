@@ -48,7 +48,7 @@ def _address(folder: Path) -> Iterator[str]:
         os.close(fd)
 
 
-class Door:
+class RequestSocket:
     """The runner's side."""
 
     def __init__(self, folder: Path, take: Callable[[Request], int]) -> None:

@@ -38,7 +38,7 @@ TAKE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RunNote:
     """What a note says."""
 
     run: str
@@ -77,17 +77,17 @@ def marks_of(target: str) -> str:
     return f"{MARKS}{quote(target, safe='')}/" if target else MARKS
 
 
-def decoded(content: bytes) -> Note:
+def decoded(content: bytes) -> RunNote:
     """Raises ValueError for what is no note."""
     try:
         raw: dict[str, Any] = json.loads(content)
-        found = Note(**{name: raw[name] for name in Note.__dataclass_fields__})
+        found = RunNote(**{name: raw[name] for name in RunNote.__dataclass_fields__})
     except (TypeError, KeyError) as error:
         raise ValueError(f"no note of a run: {error}") from error
     return found
 
 
-def is_over(note: Note, stored: StoredObject) -> bool:
+def is_over(note: RunNote, stored: StoredObject) -> bool:
     """Whether nobody can be at work on the run any more."""
     if not (note.open and note.writer):
         return True
@@ -97,7 +97,7 @@ def is_over(note: Note, stored: StoredObject) -> bool:
 class Claim:
     """This process writes the run of a note, as long as it renews it."""
 
-    def __init__(self, store: ObjectStore, note: Note, clock: Clock) -> None:
+    def __init__(self, store: ObjectStore, note: RunNote, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self.note = replace(
             note, open=True, writer=f"{socket.gethostname()} process {os.getpid()}", process=_self()
@@ -123,7 +123,7 @@ class Claim:
         persistent(lambda: self._put(self.note), self._clock, TAKE_S)
         self._thread.start()
 
-    def _put(self, note: Note) -> None:
+    def _put(self, note: RunNote) -> None:
         content = note.encoded()
         self._tried.append(content)
         try:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.clock import Clock
-from drillkit.journal.claim import MARKS, NOTES, Note, decoded, marks_of
+from drillkit.journal.claim import MARKS, NOTES, RunNote, decoded, marks_of
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.mirror import PARTS, read_parts
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
@@ -153,7 +153,7 @@ class LocalCopy:
             at = float(json.loads(content.splitlines()[-1])["at"])
             os.utime(journal, (at, at))
 
-    def open_notes(self, target: str = "") -> list[tuple[Note, StoredObject]]:
+    def open_notes(self, target: str = "") -> list[tuple[RunNote, StoredObject]]:
         """Runs that are noted as open, of one target or of all, oldest first. Raises CallError."""
         marks = self._store.list(marks_of(target))
         runs = [run for each in marks if (run := _marked(each.key)) is not None]

@@ -15,7 +15,7 @@ little without anything having happened.
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class BurnRateAlert:
     """One multi-window alert: it fires while the burn rate exceeds `factor` over both windows."""
 
     severity: str
@@ -30,10 +30,10 @@ class Page:
 
 
 PAGES = (
-    Page("page", 300.0, 3600.0, 0.02),
-    Page("page", 1800.0, 21_600.0, 0.05),
-    Page("ticket", 7200.0, 86_400.0, 0.10),
-    Page("ticket", 21_600.0, 259_200.0, 0.10),
+    BurnRateAlert("page", 300.0, 3600.0, 0.02),
+    BurnRateAlert("page", 1800.0, 21_600.0, 0.05),
+    BurnRateAlert("ticket", 7200.0, 86_400.0, 0.10),
+    BurnRateAlert("ticket", 21_600.0, 259_200.0, 0.10),
 )
 """Over 30 days: 14.4, 6, 3 and 1."""
 

@@ -41,7 +41,7 @@ _PARTS = (
 
 
 @dataclass(slots=True)
-class Measured:
+class StepTimes:
     """A step's times in seconds, and what its objectives say of them."""
 
     judged: list[Judged] = field(default_factory=list)
@@ -66,10 +66,10 @@ class _Time:
     records: tuple[int, ...] = ()
 
 
-def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
+def measure(run: RunRead, step: StepRun, samples: Samples) -> StepTimes:
     """All that can be measured of a step, judged where an objective is declared."""
     marks = _Marks(step)
-    found = Measured(split_s=marks.split())
+    found = StepTimes(split_s=marks.split())
     wanted = step.declared.objectives if step.declared else Objectives()
     recovery, rto = _recovery(run, step, samples, marks), _rto(run, step, marks)
     if wanted.recovery is not None:
@@ -94,7 +94,7 @@ def measure(run: RunRead, step: StepRun, samples: Samples) -> Measured:
 
 
 def _by_people(
-    run: RunRead, step: StepRun, marks: _Marks, wanted: Objectives, found: Measured
+    run: RunRead, step: StepRun, marks: _Marks, wanted: Objectives, found: StepTimes
 ) -> None:
     """Times that only people know: when somebody answered, when users were better off."""
     acknowledged = _said(run, marks, "acknowledged")

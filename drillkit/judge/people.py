@@ -60,7 +60,7 @@ def people_words(entry: PeopleEntry, step: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class TeamExpectation:
     """What the team expected, and whether it came."""
 
     n: int
@@ -100,7 +100,7 @@ class PeopleView:
 
     participants: dict[str, str] = field(default_factory=dict)
     """Role by name; the last role counts."""
-    expectations: dict[int, Expectation] = field(default_factory=dict)
+    expectations: dict[int, TeamExpectation] = field(default_factory=dict)
     marks: list[tuple[Mark, Record]] = field(default_factory=list)
     notes: list[tuple[Note, Record]] = field(default_factory=list)
     """Action items, too (`about`)."""
@@ -116,7 +116,7 @@ class PeopleView:
             case ParticipantJoined(name=name, role=role):
                 self.participants[name] = role
             case ExpectationStated(text=text, by=by):
-                self.expectations[record.n] = Expectation(record.n, text, by)
+                self.expectations[record.n] = TeamExpectation(record.n, text, by)
             case ExpectationAnswered(of=of) as said if of in self.expectations:
                 self.expectations[of] = replace(
                     self.expectations[of], came=said.came, answered_by=said.by, why=said.why

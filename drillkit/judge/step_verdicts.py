@@ -18,7 +18,7 @@ from drillkit.judge.evidence import (
     read_restored_data,
 )
 from drillkit.judge.felt import unseen
-from drillkit.judge.objectives import Measured, measure
+from drillkit.judge.objectives import StepTimes, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
 from drillkit.model.evidence import Activity, Check, Note
@@ -160,7 +160,7 @@ def _who_read(step: StepRun) -> str:
     return "; ".join(["nobody read the restored data", *said])
 
 
-def _not_proven(step: StepRun, times: Measured) -> tuple[str, ...]:
+def _not_proven(step: StepRun, times: StepTimes) -> tuple[str, ...]:
     activities = [s.what for s in step.evidence if isinstance(s.what, Activity)]
     loose = sorted({a.name for a in activities if not a.undo_guaranteed})
     found = [
@@ -208,7 +208,7 @@ def _why(step: StepRun, outcome: Outcome) -> str:
 
 
 def _verdict(
-    step: StepRun, outcome: Outcome, why: str, everything: list[Judged], times: Measured
+    step: StepRun, outcome: Outcome, why: str, everything: list[Judged], times: StepTimes
 ) -> StepVerdict:
     hit = [
         t

@@ -31,7 +31,7 @@ class Rates:
         total[1] += sample.sent - sample.good
         return True
 
-    def rows(self) -> list[Rate]:
+    def rows(self) -> list[ProbeRate]:
         """Every probe now, controls last."""
         found = []
         for sli, samples in list(self._last.items()):
@@ -41,7 +41,7 @@ class Rates:
             sent, good = sum(s.sent for s in samples), sum(s.good for s in samples)
             control, (all_sent, all_bad) = samples[-1].control, self._total[sli]
             found.append(
-                Rate(
+                ProbeRate(
                     sli,
                     good / sent if sent else None,
                     percentile_s(latencies, 0.95),
@@ -54,7 +54,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class ProbeRate:
     """One probe over the last seconds, and its counts since the run began."""
 
     sli: str

@@ -58,7 +58,7 @@ class Messenger:
         self._warn, self.limit_s, self._clock = warn, limit_s, clock
         self._lock = threading.Lock()
         self._over = False
-        self._lines = [_Line(receiver, self) for receiver in receivers]
+        self._lines = [_ReceiverQueue(receiver, self) for receiver in receivers]
 
     def tell(self, notice: Notice) -> None:
         """Send to everybody who wants it. Never blocks."""
@@ -86,7 +86,7 @@ class Messenger:
                 self._warn(text)
 
 
-class _Line:
+class _ReceiverQueue:
     """The messages of one receiver."""
 
     def __init__(self, receiver: Receiver, messenger: Messenger) -> None:

@@ -17,7 +17,7 @@ ASKING = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PermissionComparison:
     """An identity against what a drill needs."""
 
     who: tuple[str, ...]
@@ -27,7 +27,7 @@ class Comparison:
     """What nobody could be asked, and why."""
 
 
-def compared(least: LeastPrivilege, clients: Clients) -> Comparison:
+def compared(least: LeastPrivilege, clients: Clients) -> PermissionComparison:
     """The identity of a target against what a drill needs there."""
     who: list[str] = []
     lacks: list[str] = []
@@ -43,7 +43,9 @@ def compared(least: LeastPrivilege, clients: Clients) -> Comparison:
             lacks.append(str(why))
         except DrillError as why:
             unread.append(f"{asked} could not be asked: {why}")
-    return Comparison(*(tuple(dict.fromkeys(each)) for each in (who, lacks, exceeds, unread)))
+    return PermissionComparison(
+        *(tuple(dict.fromkeys(each)) for each in (who, lacks, exceeds, unread))
+    )
 
 
 # -- Kubernetes ------------------------------------------------------------------------------------

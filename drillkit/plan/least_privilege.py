@@ -15,7 +15,7 @@ NAME_LIMIT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RbacRule:
     """Verbs on one kind of object, for the same reasons: a rule of a role."""
 
     namespace: str
@@ -51,7 +51,7 @@ class LeastPrivilege:
         plain = re.sub(r"[^a-z0-9]+", "-", self.drill.lower()).strip("-")[:NAME_LIMIT].strip("-")
         return f"drillkit-{plain}" if plain else "drillkit"
 
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[RbacRule, ...]:
         """What is needed in the cluster, and what is wished for, as rules of roles."""
         return tuple(_rules([*self.needs, *self.wishes]))
 
@@ -137,7 +137,7 @@ def _gaps(plan: Plan) -> Iterator[str]:
             yield f"step `{name}` runs {program}: what that needs, only its author knows"
 
 
-def _rules(permissions: Iterable[Permission]) -> Iterator[Rule]:
+def _rules(permissions: Iterable[Permission]) -> Iterator[RbacRule]:
     """Verbs that differ in nothing else stand together."""
     found: dict[tuple[str, str, str, str], dict[str, list[str]]] = {}
     for each in permissions:
@@ -147,12 +147,12 @@ def _rules(permissions: Iterable[Permission]) -> Iterator[Rule]:
     for (namespace, group, resource, name), by_reason in found.items():
         verbs = [verb for some in by_reason.values() for verb in some]
         reasons = tuple(reason for reason in by_reason if reason)
-        yield Rule(namespace, group, resource, name, tuple(dict.fromkeys(verbs)), reasons)
+        yield RbacRule(namespace, group, resource, name, tuple(dict.fromkeys(verbs)), reasons)
 
 
-def by_namespace(rules: Iterable[Rule]) -> Mapping[str, list[Rule]]:
+def by_namespace(rules: Iterable[RbacRule]) -> Mapping[str, list[RbacRule]]:
     """Rules by the role that holds them; '' is the ClusterRole."""
-    found: dict[str, list[Rule]] = {}
+    found: dict[str, list[RbacRule]] = {}
     for rule in rules:
         found.setdefault(rule.namespace, []).append(rule)
     return found

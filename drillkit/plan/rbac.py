@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drillkit.model.errors import UsageError
-from drillkit.plan.least_privilege import LeastPrivilege, Rule, by_namespace, lock_namespace
+from drillkit.plan.least_privilege import LeastPrivilege, RbacRule, by_namespace, lock_namespace
 
 GROUP = "rbac.authorization.k8s.io"
 KINDS = {"user": "User", "group": "Group", "serviceaccount": "ServiceAccount"}
@@ -87,7 +87,7 @@ def head(least: LeastPrivilege) -> Iterator[str]:
         yield f"# Perhaps not in here, since it could not be looked at: {_line(problem)}."
 
 
-def reasons(rule: Rule, optional: set[str]) -> Iterator[str]:
+def reasons(rule: RbacRule, optional: set[str]) -> Iterator[str]:
     """Why a rule is there, as comments."""
     for reason in rule.reasons:
         yield OPTIONAL if reason in optional else f"# {_line(reason)}"
@@ -100,7 +100,7 @@ def _metadata(name: str, namespace: str) -> Iterator[str]:
         yield f"  namespace: {json.dumps(namespace)}"
 
 
-def _rule(rule: Rule, optional: set[str]) -> Iterator[str]:
+def _rule(rule: RbacRule, optional: set[str]) -> Iterator[str]:
     for line in reasons(rule, optional):
         yield f"  {line}"
     yield f"  - apiGroups: {json.dumps([rule.group])}"

@@ -39,7 +39,7 @@ STALE = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TargetLook:
     """What was found about one thing."""
 
     about: str
@@ -50,7 +50,7 @@ class Look:
     """What to do about it."""
 
 
-def check_target(target: Target, clients: Clients, clock: Clock) -> Iterator[Look]:
+def check_target(target: Target, clients: Clients, clock: Clock) -> Iterator[TargetLook]:
     """Look at everything that the target names. Nothing is changed; what cannot be asked is
     `wrong`.
     """
@@ -67,43 +67,45 @@ def check_target(target: Target, clients: Clients, clock: Clock) -> Iterator[Loo
     yield from _secrets(target)
 
 
-def _guarded(about: str, look: Callable[[], Iterator[Look]]) -> Iterator[Look]:
+def _guarded(about: str, look: Callable[[], Iterator[TargetLook]]) -> Iterator[TargetLook]:
     try:
         yield from look()
     except DrillError as error:
-        yield Look(about, "wrong", str(error))
+        yield TargetLook(about, "wrong", str(error))
 
 
-def _cluster(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+def _cluster(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[TargetLook]:
     try:
         version, uid = clients.kube.server_version(), clients.verify_cluster()
     except DrillError as error:
-        yield Look("cluster", "wrong", str(error))
+        yield TargetLook("cluster", "wrong", str(error))
         return
-    yield Look("cluster", "ok", f"Kubernetes {version} answers, as {clients.kube.who}")
+    yield TargetLook("cluster", "ok", f"Kubernetes {version} answers, as {clients.kube.who}")
     if kubernetes.cluster_uid:
-        yield Look("identity", "ok", f"it is the pinned cluster {uid}")
+        yield TargetLook("identity", "ok", f"it is the pinned cluster {uid}")
     else:
-        yield Look(
+        yield TargetLook(
             "identity",
             "note",
             f"it is cluster {uid}, and the target pins none",
             f"write `cluster_uid: {uid}` under `kubernetes`, so that no run reaches another one",
         )
     if clients.kube.emulated():
-        yield Look("cluster", "note", "it is a practice cluster: runs on it prove nothing real")
+        yield TargetLook(
+            "cluster", "note", "it is a practice cluster: runs on it prove nothing real"
+        )
     yield from _guarded("clock", lambda: _clock("the cluster's", clients.kube.clock_offset_s()))
     yield from _guarded("namespace", lambda: _namespace(kubernetes, clients))
     yield from _guarded("permissions", lambda: _permissions(kubernetes, clients))
     yield from _guarded("Velero", lambda: _velero(clients))
 
 
-def _clock(whose: str, offset_s: float) -> Iterator[Look]:
+def _clock(whose: str, offset_s: float) -> Iterator[TargetLook]:
     apart = format_duration(round(abs(offset_s), 1))
     if abs(offset_s) <= CLOCKS_APART_S:
-        yield Look("clock", "ok", f"{whose} clock is {apart} from this machine's")
+        yield TargetLook("clock", "ok", f"{whose} clock is {apart} from this machine's")
         return
-    yield Look(
+    yield TargetLook(
         "clock",
         "note",
         f"{whose} clock is {apart} {'ahead of' if offset_s > 0 else 'behind'} this machine's",
@@ -111,12 +113,12 @@ def _clock(whose: str, offset_s: float) -> Iterator[Look]:
     )
 
 
-def _namespace(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+def _namespace(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[TargetLook]:
     name = kubernetes.namespace
     if clients.kube.find(NAMESPACES, name) is not None:
-        yield Look("namespace", "ok", f"`{name}` is there for the lock of a run")
+        yield TargetLook("namespace", "ok", f"`{name}` is there for the lock of a run")
         return
-    yield Look(
+    yield TargetLook(
         "namespace",
         "wrong",
         f"expected namespace `{name}` for the lock of a run, found none",
@@ -124,27 +126,29 @@ def _namespace(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]
     )
 
 
-def _permissions(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Look]:
+def _permissions(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[TargetLook]:
     needed = of_every_run(kubernetes.namespace)
     lacking = [each for each in needed if not clients.kube.may(each)]
     for each in lacking:
-        yield Look(
+        yield TargetLook(
             "permissions",
             "wrong",
             f"not allowed to {each}" + (f" ({each.reason})" if each.reason else ""),
             "grant it to the identity of this kubeconfig",
         )
     if not lacking:
-        yield Look("permissions", "ok", "what every run needs is allowed")
+        yield TargetLook("permissions", "ok", "what every run needs is allowed")
 
 
-def _velero(clients: Clients) -> Iterator[Look]:
+def _velero(clients: Clients) -> Iterator[TargetLook]:
     if not clients.kube.serves(LOCATIONS):
-        yield Look("Velero", "note", "it is not installed; drills that restore with it cannot run")
+        yield TargetLook(
+            "Velero", "note", "it is not installed; drills that restore with it cannot run"
+        )
         return
     places = sorted({each["metadata"]["namespace"] for each in clients.kube.list(LOCATIONS)})
     if not places:
-        yield Look(
+        yield TargetLook(
             "Velero", "wrong", "it has no storage location", "velero backup-location create ..."
         )
     for place in places:
@@ -152,54 +156,58 @@ def _velero(clients: Clients) -> Iterator[Look]:
         for location in velero.locations():
             state: Literal["ok", "wrong"] = "ok" if location.available else "wrong"
             said = f"storage location {place}/{location.name} is {location.why or 'available'}"
-            yield Look("Velero", state, said)
+            yield TargetLook("Velero", state, said)
         yield from _schedules(velero)
 
 
-def _schedules(velero: Velero) -> Iterator[Look]:
+def _schedules(velero: Velero) -> Iterator[TargetLook]:
     for schedule in velero.schedules():
         name = str(schedule["metadata"]["name"])
         if (schedule.get("spec") or {}).get("paused"):
-            yield Look("Velero", "note", f"schedule {name} is paused", "velero schedule unpause")
+            yield TargetLook(
+                "Velero", "note", f"schedule {name} is paused", "velero schedule unpause"
+            )
             continue
         state = velero.newest(name).good
         at = state.started if state is not None else None
         if at is None:
-            yield Look("Velero", "note", f"schedule {name} has no good backup yet")
+            yield TargetLook("Velero", "note", f"schedule {name} has no good backup yet")
             continue
         age = utc(velero.kube.clock.now()) - at
         said = f"the newest good backup of schedule {name} is {format_duration(age)} old"
-        yield Look("Velero", "note" if age > STALE else "ok", said)
+        yield TargetLook("Velero", "note" if age > STALE else "ok", said)
 
 
-def _account(clients: Clients) -> Iterator[Look]:
+def _account(clients: Clients) -> Iterator[TargetLook]:
     account = clients.verify_account()
-    yield Look("AWS", "ok", f"it is the pinned account {account} in {clients.aws.target.region}")
+    yield TargetLook(
+        "AWS", "ok", f"it is the pinned account {account} in {clients.aws.target.region}"
+    )
     if (offset_s := clients.aws.clock_offset_s) is not None:
         yield from _clock("AWS'", offset_s)
 
 
-def _prometheus(target: Target, clock: Clock) -> Iterator[Look]:
+def _prometheus(target: Target, clock: Clock) -> Iterator[TargetLook]:
     assert target.prometheus is not None
     server = open_prometheus(target.prometheus, clock, aws=target.aws)
     offset_s = server.clock_offset_s()
-    yield Look("Prometheus", "ok", f"{server.where} answers")
+    yield TargetLook("Prometheus", "ok", f"{server.where} answers")
     yield from _clock("Prometheus'", offset_s)
     up = server.instant("count(up == 0) or vector(0)", clock.now() + offset_s)
     down = int(up.series[0].samples[-1][1]) if up.series and up.series[0].samples else 0
     if down:
-        yield Look("Prometheus", "note", f"{down} of its targets are down: look at /targets")
+        yield TargetLook("Prometheus", "note", f"{down} of its targets are down: look at /targets")
     firing = server.firing()
     names = ", ".join(sorted({each.name for each in firing})[:NAMED])
-    yield Look("alerts", "ok", f"{len(firing)} fire now" + (f": {names}" if names else ""))
+    yield TargetLook("alerts", "ok", f"{len(firing)} fire now" + (f": {names}" if names else ""))
     yield from _guarded("paging", lambda: paging(server))
 
 
-def paging(server: Prometheus) -> Iterator[Look]:
+def paging(server: Prometheus) -> Iterator[TargetLook]:
     """Who would be told of critical alerts. Raises CallError."""
     rules = [each for each in server.alert_rules() if critical(each)]
     if not rules:
-        yield Look(
+        yield TargetLook(
             "paging",
             "note",
             "no alerting rule is critical: a drill that goes wrong pages nobody",
@@ -209,12 +217,12 @@ def paging(server: Prometheus) -> Iterator[Look]:
     yield from paged(rules, server.alert_routes())
 
 
-def paged(rules: Sequence[AlertRule], routes: Mapping[str, Any]) -> Iterator[Look]:
+def paged(rules: Sequence[AlertRule], routes: Mapping[str, Any]) -> Iterator[TargetLook]:
     """Who would be told of alerts, one line for each set of people. `routes`: of the Alertmanager;
     empty where nobody knows it.
     """
     if not routes:
-        yield Look(
+        yield TargetLook(
             "paging",
             "note",
             f"nobody knows who is paged of {_names(rules)}",
@@ -227,9 +235,9 @@ def paged(rules: Sequence[AlertRule], routes: Mapping[str, Any]) -> Iterator[Loo
         by_people.setdefault("; ".join(f"{who} ({how})" for who, how in told), []).append(rule)
     for people, alerts in sorted(by_people.items()):
         if people:
-            yield Look("paging", "ok", f"{_names(alerts)} would page {people}")
+            yield TargetLook("paging", "ok", f"{_names(alerts)} would page {people}")
             continue
-        yield Look(
+        yield TargetLook(
             "paging",
             "note",
             f"{_names(alerts)} would page nobody: no receiver of its route tells anybody",
@@ -237,7 +245,7 @@ def paged(rules: Sequence[AlertRule], routes: Mapping[str, Any]) -> Iterator[Loo
         )
 
 
-def expected_pages(drill: Drill, target: Target, clock: Clock) -> Iterator[Look]:
+def expected_pages(drill: Drill, target: Target, clock: Clock) -> Iterator[TargetLook]:
     """Who would be paged by the alerts that a drill says it causes (`guards.expected_alerts`)."""
     expected = drill.guards.expected_alerts
     if not expected or target.prometheus is None:
@@ -249,10 +257,10 @@ def expected_pages(drill: Drill, target: Target, clock: Clock) -> Iterator[Look]
         for look in paged(rules, server.alert_routes()) if rules else ():
             yield replace(look, about=about)
     except DrillError as error:
-        yield Look(about, "wrong", f"who would be paged cannot be asked: {error}")
+        yield TargetLook(about, "wrong", f"who would be paged cannot be asked: {error}")
         return
     if unknown := sorted({*expected} - {each.name for each in rules}):
-        yield Look(
+        yield TargetLook(
             about,
             "note",
             f"it expects {', '.join(unknown)}, which no alerting rule of {server.where} is called",
@@ -266,23 +274,25 @@ def _names(rules: Sequence[AlertRule]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _url(name: str, url: str) -> Iterator[Look]:
+def _url(name: str, url: str) -> Iterator[TargetLook]:
     status = fetch(url, ANSWER_S).status
     state: Literal["ok", "note"] = "ok" if status < 500 else "note"
-    yield Look(f"URL {name}", state, f"{url} answers with {status}")
+    yield TargetLook(f"URL {name}", state, f"{url} answers with {status}")
 
 
-def _credentials(target: Target, clients: Clients, clock: Clock) -> Iterator[Look]:
+def _credentials(target: Target, clients: Clients, clock: Clock) -> Iterator[TargetLook]:
     """Until when what the target is reached with is good."""
     now = utc(clock.now())
     for each in lifetimes(target, clients):
         if each.ends_before(now):
-            yield Look("credentials", "wrong", when_it_ends(each, now), "log in again")
+            yield TargetLook("credentials", "wrong", when_it_ends(each, now), "log in again")
         else:
-            yield Look("credentials", "note" if each.unknown else "ok", when_it_ends(each, now))
+            yield TargetLook(
+                "credentials", "note" if each.unknown else "ok", when_it_ends(each, now)
+            )
 
 
-def _secrets(target: Target) -> Iterator[Look]:
+def _secrets(target: Target) -> Iterator[TargetLook]:
     """Whether what the target refers to can be had here; the values are looked at by nobody."""
     given: Mapping[str, str] = {
         **{f"databases.{name}": value for name, value in target.databases.items()},
@@ -294,6 +304,6 @@ def _secrets(target: Target) -> Iterator[Look]:
         try:
             resolve(reference, what)
         except UsageError as error:
-            yield Look("secrets", "wrong", str(error))
+            yield TargetLook("secrets", "wrong", str(error))
         else:
-            yield Look("secrets", "ok", f"{what}: {reference} is there")
+            yield TargetLook("secrets", "ok", f"{what}: {reference} is there")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from drillkit.plan.iam import Statement, statements
-from drillkit.plan.least_privilege import LeastPrivilege, Rule, by_namespace, lock_namespace
+from drillkit.plan.least_privilege import LeastPrivilege, RbacRule, by_namespace, lock_namespace
 from drillkit.plan.rbac import KINDS, Subject, head, reasons
 
 
@@ -62,7 +62,7 @@ def _metadata(name: str, namespace: str) -> Iterator[str]:
     yield "  }"
 
 
-def _rule(rule: Rule, optional: set[str]) -> Iterator[str]:
+def _rule(rule: RbacRule, optional: set[str]) -> Iterator[str]:
     for line in reasons(rule, optional):
         yield f"  {line}"
     yield "  rule {"

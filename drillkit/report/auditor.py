@@ -30,7 +30,7 @@ TAKEN = "one that the drill took itself, none that was there"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AuditAnswer:
     """One thing that is asked."""
 
     asked: str
@@ -46,7 +46,7 @@ class Answer:
 
 def answers(
     run: RunRead, verdict: Verdict, joined: Mapping[str, str] | None = None
-) -> tuple[Answer, ...]:
+) -> tuple[AuditAnswer, ...]:
     """All of them, in the order of a test's life. `joined`: who took part, with their role, as the
     run has seen it; the drill may name others.
     """
@@ -54,27 +54,35 @@ def answers(
     people = {**said.participants, **(joined or {})}
     restores = [step for step in _declared(run.drill) if restored_system(step)]
     return (
-        Answer("Scope", tuple(said.scope.in_)),
-        Answer("Not in scope", tuple(said.scope.out)),
-        Answer("Accounts, clusters, regions", tuple(_boundary(run)), NOT_RECORDED),
-        Answer("Scenario", tuple(_scenario(said))),
-        Answer("References", tuple(f"{what}: {where}" for what, where in said.references.items())),
-        Answer("Objectives", tuple(_objectives(run.drill)), "none is declared"),
-        Answer("Objectives set by", _one(said.objectives_from)),
-        Answer("Approved before by", (*_one(said.approved), *_approvals(run))),
-        Answer("Participants", tuple(f"{who}: {role}" for who, role in people.items())),
-        Answer("Told before", tuple(said.informed)),
-        Answer("Changed and undone", _one(made_and_gone(verdict.undos)), "nothing was changed"),
-        Answer("Backups restored", tuple(_backups(run)), NOTHING_RESTORED),
-        Answer("How they were chosen", tuple(_sample(run, restores)), NOTHING_RESTORED),
-        Answer("Restored apart from the source", tuple(map(_apart, restores)), NOTHING_RESTORED),
-        Answer("Checks of restored data", _one(_checks(run)), "none was read"),
-        Answer("Deviations", tuple(_deviations(verdict)), "none"),
-        Answer("Findings", tuple(_findings(verdict)), "none"),
-        Answer("Frequency promised", _cadence(run.drill), "none: the drill has no `cadence`"),
-        Answer("Retention", _one(said.retention)),
-        Answer("Not real", run.opened.target.emulated if run.opened.target else (), "all is real"),
-        Answer(
+        AuditAnswer("Scope", tuple(said.scope.in_)),
+        AuditAnswer("Not in scope", tuple(said.scope.out)),
+        AuditAnswer("Accounts, clusters, regions", tuple(_boundary(run)), NOT_RECORDED),
+        AuditAnswer("Scenario", tuple(_scenario(said))),
+        AuditAnswer(
+            "References", tuple(f"{what}: {where}" for what, where in said.references.items())
+        ),
+        AuditAnswer("Objectives", tuple(_objectives(run.drill)), "none is declared"),
+        AuditAnswer("Objectives set by", _one(said.objectives_from)),
+        AuditAnswer("Approved before by", (*_one(said.approved), *_approvals(run))),
+        AuditAnswer("Participants", tuple(f"{who}: {role}" for who, role in people.items())),
+        AuditAnswer("Told before", tuple(said.informed)),
+        AuditAnswer(
+            "Changed and undone", _one(made_and_gone(verdict.undos)), "nothing was changed"
+        ),
+        AuditAnswer("Backups restored", tuple(_backups(run)), NOTHING_RESTORED),
+        AuditAnswer("How they were chosen", tuple(_sample(run, restores)), NOTHING_RESTORED),
+        AuditAnswer(
+            "Restored apart from the source", tuple(map(_apart, restores)), NOTHING_RESTORED
+        ),
+        AuditAnswer("Checks of restored data", _one(_checks(run)), "none was read"),
+        AuditAnswer("Deviations", tuple(_deviations(verdict)), "none"),
+        AuditAnswer("Findings", tuple(_findings(verdict)), "none"),
+        AuditAnswer("Frequency promised", _cadence(run.drill), "none: the drill has no `cadence`"),
+        AuditAnswer("Retention", _one(said.retention)),
+        AuditAnswer(
+            "Not real", run.opened.target.emulated if run.opened.target else (), "all is real"
+        ),
+        AuditAnswer(
             "Review, signature, time stamp",
             (
                 f"beside the journal, never in it: `drillkit verify {verdict.run or 'RUN'}` shows "
@@ -84,13 +92,13 @@ def answers(
     )
 
 
-def supported(history: History, verdict: Verdict) -> Answer:
+def supported(history: History, verdict: Verdict) -> AuditAnswer:
     """Controls that the run, once it is signed, may be counted for. Never that one is met: that
     takes a period, and an auditor.
     """
     run = summarize(history, verdict)
     if run is None or run.emulated:
-        return Answer("Controls it supports", (), "none: what is not real counts for none")
+        return AuditAnswer("Controls it supports", (), "none: what is not real counts for none")
     said = []
     for name in shipped():
         shown = shown_by(framework(name), run)
@@ -99,7 +107,7 @@ def supported(history: History, verdict: Verdict) -> Answer:
             said.append(f"{name}: {', '.join(parts)}")
     if said:
         said.append("over a period: `drillkit controls`")
-    return Answer("Controls it supports", tuple(said), "none: it shows nothing that one asks")
+    return AuditAnswer("Controls it supports", tuple(said), "none: it shows nothing that one asks")
 
 
 def _one(text: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from html import escape
 
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Outage
-from drillkit.report.report_model import Event, Lane, Span, Story
-from drillkit.report.series import Bin, Series
+from drillkit.report.report_model import ChartMark, ChartRow, Span, Story
+from drillkit.report.series import Bin, ProbeSeries
 from drillkit.report.timeline import bracket
 
 WIDTH = 1000
@@ -68,7 +68,7 @@ class Axis:
 def timeline(story: Story) -> str:
     """The whole picture."""
     axis, y = Axis(story.length_s), 22.0
-    parts = [_lane(axis, Lane("phases", story.phases), y)]
+    parts = [_lane(axis, ChartRow("phases", story.phases), y)]
     y += LANE + 8
     for lane in story.lanes:
         parts.append(_lane(axis, lane, y))
@@ -157,7 +157,7 @@ def _short(name: str, letters: int = 21) -> str:
     return name if len(name) <= letters else name[: letters - 1] + "…"
 
 
-def _lane(axis: Axis, lane: Lane, y: float) -> str:
+def _lane(axis: Axis, lane: ChartRow, y: float) -> str:
     name = _short(lane.name, 19) if lane.depth else _short(lane.name)
     label = _text(LEFT - 10, y + LANE / 2 + 4, "label", f"· {name}" if lane.depth else name, "end")
     parts = [_titled(lane.name, label)]
@@ -200,7 +200,7 @@ def _box(axis: Axis, span: Span, y: float) -> str:
     return _titled(title, *shapes)
 
 
-def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float]:
+def _events(axis: Axis, events: tuple[ChartMark, ...], y: float) -> tuple[str, float]:
     """Marks with their words, in as many of three rows as they need, those that have no room
     for words below them; and where the next thing may stand.
     """
@@ -236,7 +236,7 @@ def _events(axis: Axis, events: tuple[Event, ...], y: float) -> tuple[str, float
     return "".join(parts), y + 14 * (len(rows) + wordless) + 4
 
 
-def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> str:
+def _lines(axis: Axis, events: tuple[ChartMark, ...], top: float, bottom: float) -> str:
     """Events drawn through everything: what cut the run short, and the rest where it is not
     too much.
     """
@@ -248,7 +248,7 @@ def _lines(axis: Axis, events: tuple[Event, ...], top: float, bottom: float) -> 
     )
 
 
-def _heading(series: Series, y: float) -> str:
+def _heading(series: ProbeSeries, y: float) -> str:
     said = [f"{series.bad:,} of {series.sent:,} requests bad"]
     if series.outages:
         said.append(_outages_in_words(series))
@@ -263,7 +263,7 @@ def _heading(series: Series, y: float) -> str:
     )
 
 
-def _outages_in_words(series: Series) -> str:
+def _outages_in_words(series: ProbeSeries) -> str:
     """`3 outages`; `1,234 outages, the 200 longest drawn`."""
     count, drawn = max(series.outage_count, len(series.outages)), len(series.outages)
     words = f"{count:,} outage{'' if count == 1 else 's'}"
@@ -281,7 +281,7 @@ def _scale(y: float, most: str, unit: str) -> str:
     )
 
 
-def _traffic(axis: Axis, series: Series, begin: float, y: float) -> str:
+def _traffic(axis: Axis, series: ProbeSeries, begin: float, y: float) -> str:
     """Requests a second: good ones above, bad ones from the bottom; outages over them, unwatched
     times between.
     """
@@ -341,7 +341,7 @@ def _bar(axis: Axis, b: Bin, most: float, y: float) -> str:
     return _titled(title, *shapes)
 
 
-def _latency(axis: Axis, series: Series, y: float) -> str:
+def _latency(axis: Axis, series: ProbeSeries, y: float) -> str:
     """A percentile of answered requests, in milliseconds; broken where nobody looked or nothing
     was answered.
     """
@@ -374,7 +374,7 @@ def _latency(axis: Axis, series: Series, y: float) -> str:
     return "".join(parts)
 
 
-def _pieces(series: Series) -> Iterable[list[Bin]]:
+def _pieces(series: ProbeSeries) -> Iterable[list[Bin]]:
     """Stretches of bins that belong together."""
     piece: list[Bin] = []
     for b in series.bins:

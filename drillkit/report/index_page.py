@@ -18,7 +18,7 @@ from drillkit.archive.coverage import coverage
 from drillkit.archive.follow_up import follow
 from drillkit.archive.scan import Archive
 from drillkit.archive.summary import RunSummary, StepSummary
-from drillkit.archive.trend import LEAST_RUNS, Series, change_in, series_of
+from drillkit.archive.trend import LEAST_RUNS, TrendSeries, change_in, series_of
 from drillkit.journal.files import make_folder, write_file
 from drillkit.model.units import format_duration
 
@@ -95,7 +95,7 @@ def _tally(runs: Sequence[RunSummary]) -> list[tuple[str, int]]:
     return [(each, counts[each]) for each in order if counts[each]]
 
 
-def _line(series: Series) -> Markup:
+def _line(series: TrendSeries) -> Markup:
     """The numbers as a line, from zero, with the objective where it is near."""
     points = series.points[-_POINTS:]
     bound, most = points[-1].bound_s, max(point.value_s for point in points) or 1.0

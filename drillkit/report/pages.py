@@ -71,7 +71,7 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min|h|d|%)\b|%)")
 _NBSP = "\N{NO-BREAK SPACE}"
 
 
-class Ready(str):
+class MarkdownText(str):
     """Text that is Markdown already."""
 
     __slots__ = ()
@@ -88,9 +88,9 @@ def _latency(seconds: float | None) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:,.0f} ms"
 
 
-def _url(name: str) -> Ready:
+def _url(name: str) -> MarkdownText:
     """The name of a file as a link to it."""
-    return Ready(quote(name, safe="", errors="replace"))
+    return MarkdownText(quote(name, safe="", errors="replace"))
 
 
 def _moment(at: datetime) -> str:
@@ -129,7 +129,7 @@ def _markdown_text(value: object) -> object:
     ticks stays code, in which a backslash escapes nothing. Blanks at an end stay: they part it from
     what stands beside it.
     """
-    if isinstance(value, Ready | int | float):
+    if isinstance(value, MarkdownText | int | float):
         return value
     text = _BLANKS.sub(" ", str(value))
     return "".join(
@@ -147,21 +147,21 @@ def _plain_markdown(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _code(value: object) -> Ready:
+def _code(value: object) -> MarkdownText:
     """A code span, whatever is in it."""
     text = " ".join(_TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("`", "'").split())
-    return Ready(f"`{text}`") if text else Ready("")
+    return MarkdownText(f"`{text}`") if text else MarkdownText("")
 
 
-def _fenced(value: object) -> Ready:
+def _fenced(value: object) -> MarkdownText:
     """A code block's inside: it may not end the block, nor begin HTML."""
-    return Ready(_TAG.sub("&lt;", str(value)).replace("```", "'''"))
+    return MarkdownText(_TAG.sub("&lt;", str(value)).replace("```", "'''"))
 
 
-def _table(columns: Iterable[str]) -> Ready:
+def _table(columns: Iterable[str]) -> MarkdownText:
     """The head of a table in Markdown."""
     names = list(columns)
-    return Ready(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+    return MarkdownText(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
@@ -237,7 +237,7 @@ def _environment(*, html: bool) -> Environment:
         figures=_figures,
         gone=made_and_gone,
         links=_links,
-        html=lambda text: Ready(escape(text)),
+        html=lambda text: MarkdownText(escape(text)),
     )
     return environment
 
@@ -288,13 +288,13 @@ def _contents(names: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(place, heading) for place, heading in SECTIONS.items() if there.get(place, True)]
 
 
-def _links(contents: Iterable[tuple[str, str]]) -> Ready:
+def _links(contents: Iterable[tuple[str, str]]) -> MarkdownText:
     """Links to headings, by the anchors that shows of Markdown make of them."""
     found = []
     for _, heading in contents:
         anchor = heading.lower().replace(" ", "-").replace(",", "")
         found.append(f"[{heading}](#{anchor})")
-    return Ready(" · ".join(found))
+    return MarkdownText(" · ".join(found))
 
 
 def _figures(several: Iterable[Figure], of: str) -> str:

@@ -21,9 +21,9 @@ from drillkit.model.evidence import Evidence, Mark
 from drillkit.model.records import History, RunOpened, RunRecovered
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
-from drillkit.report.auditor import Answer, answers, supported
+from drillkit.report.auditor import AuditAnswer, answers, supported
 from drillkit.report.scoreboard import SystemRow, scoreboard
-from drillkit.report.series import Series, series_of
+from drillkit.report.series import ProbeSeries, series_of
 from drillkit.report.timeline import Moment, moments
 
 
@@ -40,7 +40,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ChartRow:
     """A row of the chart: a step, or a group above its steps."""
 
     name: str
@@ -53,7 +53,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ChartMark:
     """A moment that deserves a mark in the chart."""
 
     at_s: float
@@ -106,14 +106,14 @@ class Story:
     recovered: str
     """Who cleaned up after it and when, or ''."""
     phases: tuple[Span, ...]
-    lanes: tuple[Lane, ...]
-    events: tuple[Event, ...]
+    lanes: tuple[ChartRow, ...]
+    events: tuple[ChartMark, ...]
     board: tuple[SystemRow, ...]
     """The first page's table."""
-    audit: tuple[Answer, ...]
+    audit: tuple[AuditAnswer, ...]
     """What auditors ask of a recovery test, answered."""
     moments: tuple[Moment, ...]
-    series: tuple[Series, ...]
+    series: tuple[ProbeSeries, ...]
     evidence: tuple[tuple[str, EvidenceAt], ...]
     """Everything but samples, with the step it belongs to, in order."""
 
@@ -236,9 +236,9 @@ def _phases(run: RunRead, begin: float, length_s: float) -> tuple[Span, ...]:
     return tuple(sorted(spans, key=lambda span: span.start_s))
 
 
-def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
+def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[ChartRow, ...]:
     """Steps in order of the drill; a group's own lane above its first."""
-    lanes: list[Lane] = []
+    lanes: list[ChartRow] = []
     groups: set[str] = set()
     for step in verdict.steps:
         group = str(step.group)
@@ -250,7 +250,7 @@ def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
                 first = min(s.started or 0.0 for s in inside)
                 last = max(run.end if s.ended is None else s.ended for s in inside)
                 whole = (Span(group, first - begin, last - begin, "group"),)
-            lanes.append(Lane(group, whole))
+            lanes.append(ChartRow(group, whole))
         spans: tuple[Span, ...] = ()
         if step.started is not None:
             end = run.end if step.ended is None else step.ended
@@ -260,7 +260,7 @@ def _lanes(run: RunRead, verdict: Verdict, begin: float) -> tuple[Lane, ...]:
                 ),
             )
         lanes.append(
-            Lane(
+            ChartRow(
                 str(step.name), spans, _parts(run, step.name, step.split_s, begin), int(bool(group))
             )
         )
@@ -289,13 +289,13 @@ def _parts(run: RunRead, step: str, split_s: Mapping[str, float], begin: float) 
     return tuple(spans)
 
 
-def _events(run: RunRead, verdict: Verdict, begin: float) -> tuple[Event, ...]:
+def _events(run: RunRead, verdict: Verdict, begin: float) -> tuple[ChartMark, ...]:
     several = len(verdict.steps) > 1
     found = [
-        Event(mark.at - begin, f"{step}: {mark.moment}" if several else mark.moment)
+        ChartMark(mark.at - begin, f"{step}: {mark.moment}" if several else mark.moment)
         for step, mark in _marks(run)
     ]
-    found += [Event(record.mono - begin, "aborted", cuts=True) for record in run.aborts[:1]]
+    found += [ChartMark(record.mono - begin, "aborted", cuts=True) for record in run.aborts[:1]]
     if verdict.crashed:
-        found.append(Event(run.end - begin, "cut off", cuts=True))
+        found.append(ChartMark(run.end - begin, "cut off", cuts=True))
     return tuple(sorted(found, key=lambda event: event.at_s))

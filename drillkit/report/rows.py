@@ -37,7 +37,7 @@ _ORDER: tuple[type[Subject], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JudgedRow:
     """One judged thing."""
 
     what: str
@@ -55,7 +55,7 @@ class StepPage:
     """A step and its rows, the worst first."""
 
     step: StepVerdict
-    rows: tuple[Row, ...]
+    rows: tuple[JudgedRow, ...]
 
     @property
     def took(self) -> str:
@@ -96,7 +96,9 @@ def is_bound_of_step(about: Subject) -> bool:
     return isinstance(about, BoundOf) and bool(about.step)
 
 
-def row_of(judged: Judged, step: str = "", activities: dict[int, Activity] | None = None) -> Row:
+def row_of(
+    judged: Judged, step: str = "", activities: dict[int, Activity] | None = None
+) -> JudgedRow:
     """One judged thing as a row. `step`: the step around it, which need not be named again."""
     activity = (activities or {}).get(judged.records[0]) if len(judged.records) == 1 else None
     beside, observed = [judged.note, judged.doubt], judged.observed
@@ -108,7 +110,7 @@ def row_of(judged: Judged, step: str = "", activities: dict[int, Activity] | Non
             observed = f"succeeded, {observed}"
     what = "how it ended" if judged.about == StepEnd(step) else title(judged.about, step=step)
     text = "; ".join(part for part in beside if part)
-    return Row(what, judged.holds, judged.expected, observed, text, judged.records, targets)
+    return JudgedRow(what, judged.holds, judged.expected, observed, text, judged.records, targets)
 
 
 def _place(judged: Judged) -> tuple[int, int, tuple[int, ...]]:

@@ -47,7 +47,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ProbeSeries:
     """One probe over the run."""
 
     sli: str
@@ -96,7 +96,7 @@ class _Growing:
 
 def series_of(
     history: History, run: RunRead, verdict: Verdict, begin: float, length_s: float
-) -> tuple[Series, ...]:
+) -> tuple[ProbeSeries, ...]:
     """Every probe's series, those that users stand behind first."""
     bin_s = next(
         (s for s in ROUND_S if length_s / s <= BINS), max(ROUND_S[-1], round(length_s / BINS))
@@ -146,14 +146,14 @@ def _finish(found: _Growing) -> None:
 
 def _series(
     sli: str, found: _Growing, whole: SliSummary | None, bin_s: int, bound_ms: float | None
-) -> Series:
+) -> ProbeSeries:
     _finish(found)
     if bin_s > 1:
         found.bins[-1].end_s = max(
             found.bins[-1].start_s + 1.0, min(found.bins[-1].end_s, found.until_s or 0.0)
         )
     longest = sorted(whole.outages if whole else (), key=lambda o: -o.most_s)[:OUTAGES]
-    return Series(
+    return ProbeSeries(
         sli,
         found.control,
         tuple(found.bins),

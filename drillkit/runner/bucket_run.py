@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drillkit.clients.bucket import Bucket, bucket_of
 from drillkit.clock import Clock
-from drillkit.journal.claim import Claim, Note, decoded, is_over
+from drillkit.journal.claim import Claim, RunNote, decoded, is_over
 from drillkit.journal.copy import LocalCopy, RunKey, run_key
 from drillkit.journal.file import Journal
 from drillkit.journal.files import make_folder
@@ -85,7 +85,7 @@ class BucketRun:
         return unsent
 
 
-def begin(reports: Path, note: Note, clock: Clock) -> BucketRun | None:
+def begin(reports: Path, note: RunNote, clock: Clock) -> BucketRun | None:
     """Note a new run in the bucket that `reports` is the copy of; None: it is no copy.
 
     Raises UsageError when the bucket does not take it: nothing may begin.
@@ -122,13 +122,13 @@ def take_over(run: OpenRun, store: ObjectStore, clock: Clock) -> BucketRun:
     return BucketRun(store, claim, clock, content.count(b"\n"))
 
 
-def _note_of(run: OpenRun, key: RunKey, stored: StoredObject | None) -> Note:
+def _note_of(run: OpenRun, key: RunKey, stored: StoredObject | None) -> RunNote:
     if stored is not None:
         try:
             return decoded(stored.content)
         except ValueError:
             pass  # somebody else wrote over it; what it is to say is known here
-    return Note(key.run, key.drill, run.target, run.owner)
+    return RunNote(key.run, key.drill, run.target, run.owner)
 
 
 def open_in(reports: Path, clock: Clock, target: str = "") -> Iterable[tuple[OpenRun, str]]:

@@ -20,8 +20,8 @@ from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clients.bucket import COPIED
 from drillkit.clock import Clock, Deadline, Fence, SystemClock
-from drillkit.journal.asking import Door
-from drillkit.journal.claim import Note
+from drillkit.journal.asking import RequestSocket
+from drillkit.journal.claim import RunNote
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
@@ -70,7 +70,7 @@ from drillkit.runner.sli_sources import ProbedSource
 from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
 from drillkit.runner.target_lock import TargetLock
-from drillkit.runner.telling import Telling
+from drillkit.runner.telling import RunMessages
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class _Run:
             self.journal, clock, self.fence, (self.probes, self.probed, self.metrics)
         )
         self.guards = AbortGuards(drill, self.journal, self.stopper, clock)
-        self.telling = Telling(
+        self.telling = RunMessages(
             request.receivers,
             self.journal,
             clock,
@@ -235,7 +235,7 @@ class _Run:
         together = drill.gameday or Gameday()
         self._session_limit = Deadline.after(together.limit.total_seconds(), clock)
         self.watch = StopWatch(self.stopper, self.place.folder, lambda: self.deadline, clock)
-        self.door: Door | None = None
+        self.door: RequestSocket | None = None
         self._began = False
         """Whether it came to the steps: else there is nothing to talk about."""
 
@@ -246,7 +246,7 @@ class _Run:
         from drillkit.runner.bucket_run import begin
 
         names, target = self.request.names, self.request.target.name
-        note = Note(names.id, names.drill, target, self.request.drill.owner)
+        note = RunNote(names.id, names.drill, target, self.request.drill.owner)
         return begin(self.request.reports, note, self.clock)
 
     def _never_began(self) -> None:
@@ -306,7 +306,7 @@ class _Run:
     def _open_door(self) -> None:
         """Let people in. A place that has no sockets keeps nobody from running a drill."""
         try:
-            self.door = Door(self.place.folder, self.session.take)
+            self.door = RequestSocket(self.place.folder, self.session.take)
         except OSError as error:
             said = f"other terminals cannot take part: {error.strerror or error}"
             with contextlib.suppress(JournalLost):

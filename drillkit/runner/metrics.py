@@ -51,7 +51,7 @@ Place = Literal["guard", "before", "during", "after", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AwaitedGate:
     """A gate that somebody waits for."""
 
     expectation: Expectation
@@ -81,7 +81,7 @@ class Metrics:
         self._why = ""
         self._offset_s = 0.0
         self._lock = threading.Lock()
-        self._gates: dict[str, _Asked] = {}
+        self._gates: dict[str, _AwaitedGate] = {}
         self._answers: dict[str, GateAnswer] = {}
         self._polled: dict[str, float] = {}
         self._began: float | None = None
@@ -255,7 +255,9 @@ class Metrics:
         )
         with self._lock:
             self._polled[sli] = self._clock.mono()
-            self._gates[sli] = _Asked(expectation, "after" if place == "after" else "before", since)
+            self._gates[sli] = _AwaitedGate(
+                expectation, "after" if place == "after" else "before", since
+            )
             wanted = self._expected(self._slos[sli], expectation)
             needed = format_duration(
                 max(0.0, since + self._gate_s(self._slos[sli]) + self.interval_s - now)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ASK_EVERY_S = 0.1
 
 
-class Source(Protocol):
+class SliSource(Protocol):
     """Something that knows SLIs."""
 
     def knows(self, sli: str) -> bool:
@@ -123,7 +123,7 @@ class SteadyState:
     """The hypothesis of one run."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, fence: Fence, sources: tuple[Source, ...]
+        self, journal: Journal, clock: Clock, fence: Fence, sources: tuple[SliSource, ...]
     ) -> None:
         self._journal, self._clock, self._fence, self._sources = journal, clock, fence, sources
 
@@ -137,7 +137,7 @@ class SteadyState:
             **{name: Expectation() for name in gates.slo},
             **gates.gates,
         }
-        asked: dict[str, tuple[Source, Deadline]] = {}
+        asked: dict[str, tuple[SliSource, Deadline]] = {}
         for sli, expectation in wanted.items():
             source = next(s for s in self._sources if s.knows(sli))
             source.fresh(sli, expectation, place)

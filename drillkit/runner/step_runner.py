@@ -33,7 +33,7 @@ CUT_GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StepResult:
     outcome: Outcome
     why: str = ""
 
@@ -86,7 +86,7 @@ class StepRunner:
         self._overdue, self._look, self._hold = overdue, look, hold
         self._first: dict[str, str] = {}
         """What the drill calls the step that another try is one of."""
-        self._results: dict[str, Result] = {}
+        self._results: dict[str, StepResult] = {}
         self._finishing = threading.Lock()
         self._outputs: dict[str, Mapping[str, Scalar]] = {}
         self._disturbed = False
@@ -171,13 +171,13 @@ class StepRunner:
 
     def _side_by_side(
         self, steps: tuple[Step, ...], group: str, deadline: Deadline, stopped: str
-    ) -> list[Result]:
+    ) -> list[StepResult]:
         running: list[tuple[Step, Deadline, threading.Thread]] = []
         for step in steps:
             why = stopped or self._why_not(step)
             self._started(step, group)
             if why:
-                self._finish(step, Result("skipped", why))
+                self._finish(step, StepResult("skipped", why))
                 continue
             end = deadline.sooner(_seconds(step))
             thread = threading.Thread(
@@ -213,10 +213,10 @@ class StepRunner:
         if thread.is_alive():
             self._finish(
                 step,
-                Result("cut", f"{self._fence.why}; a call that never answered was left behind"),
+                StepResult("cut", f"{self._fence.why}; a call that never answered was left behind"),
             )
 
-    def _finish(self, step: Step, result: Result) -> None:
+    def _finish(self, step: Step, result: StepResult) -> None:
         """Write a step's end down, once."""
         with self._finishing:
             if step.name in self._results:
@@ -237,7 +237,7 @@ class StepRunner:
             disturbs = kind_named(step.uses).disturbs
             self._book.append(StepStarted(step.uses, disturbs, group), step=step.name)
 
-    def act(self, step: Step, deadline: Deadline) -> Result:
+    def act(self, step: Step, deadline: Deadline) -> StepResult:
         """Run one step, here and now."""
         return self._attempt(step, deadline, self._run_kind)
 
@@ -254,24 +254,24 @@ class StepRunner:
 
     def _attempt(
         self, step: Step, deadline: Deadline, what: Callable[[Step, Deadline], None]
-    ) -> Result:
+    ) -> StepResult:
         with step_of_record(step.name):
             try:
                 what(step, deadline)
             except Refused as why:
-                return Result("cut" if self._fence.closed.is_set() else "unknown", str(why))
+                return StepResult("cut" if self._fence.closed.is_set() else "unknown", str(why))
             except (StepFailed, DeadlineOver) as why:
-                return Result("failed", str(why))
+                return StepResult("failed", str(why))
             except DrillError as why:
                 # A call that went wrong, a drill that does not fit, a lost journal: the step has
                 # shown nothing.
-                return Result("unknown", str(why))
+                return StepResult("unknown", str(why))
             except Exception as bug:
                 # A bug of ours or of a plug-in: the drill goes on to its clean-up, and nobody calls
                 # it met.
                 self._book.append(Progress(traceback.format_exc(limit=8)), durable=False)
-                return Result("unknown", f"a bug in the step: {type(bug).__name__}: {bug}")
-        return Result("ok")
+                return StepResult("unknown", f"a bug in the step: {type(bug).__name__}: {bug}")
+        return StepResult("ok")
 
 
 def _seconds(entry: Step | Group) -> float | None:

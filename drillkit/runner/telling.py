@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _WORST_FIRST = (Holds.VIOLATED, Holds.UNKNOWN, Holds.MET)
 
 
-class Telling:
+class RunMessages:
     """The messages of one run."""
 
     def __init__(

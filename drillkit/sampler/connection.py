@@ -55,7 +55,7 @@ class ProbePlan:
         machine does to a process at times."""
 
 
-class Ticket:
+class SentProbe:
     """A probe that left: where it is counted, and until when it may take."""
 
     __slots__ = ("connection", "deadline", "intended", "place", "second")
@@ -96,7 +96,7 @@ class Connection:
     )
 
     def __init__(self, plan: ProbePlan, selector: BaseSelector, owner: Owner) -> None:
-        self.ticket: Ticket | None = None
+        self.ticket: SentProbe | None = None
         """The probe under way; the owner's."""
         self._plan = plan
         self._selector = selector

@@ -14,7 +14,7 @@ from drillkit.clients.probe import Aim
 from drillkit.clock import Clock
 from drillkit.journal.book import Book, observe
 from drillkit.model.errors import UsageError
-from drillkit.sampler.probe_schedule import Lane
+from drillkit.sampler.probe_schedule import ProbeSchedule
 from drillkit.sampler.resolver import Resolver
 
 _LEAD_S = 0.002
@@ -38,7 +38,7 @@ class Engine:
         self._selector = selectors.DefaultSelector()
         self._clock = clock
         self._resolver = Resolver(clock)
-        self._lanes = [Lane(aim, self._selector, self._resolver, clock) for aim in aims]
+        self._lanes = [ProbeSchedule(aim, self._selector, self._resolver, clock) for aim in aims]
         self._commands_fd = commands_fd
         self._line = b""
         self._stopping = False
@@ -122,7 +122,7 @@ class Engine:
                 observe(self._book, sample)
                 self._send_due()
 
-    def _write_rest(self, lane: Lane) -> None:
+    def _write_rest(self, lane: ProbeSchedule) -> None:
         for sample in lane.rest():
             observe(self._book, sample)
 
@@ -144,5 +144,5 @@ class Engine:
         self._orphaned = True
 
 
-def _due(lane: Lane) -> float:
+def _due(lane: ProbeSchedule) -> float:
     return lane.due

@@ -10,7 +10,7 @@ from selectors import BaseSelector
 from drillkit.clients.probe import Aim, request, tls_context
 from drillkit.clock import Clock
 from drillkit.model.evidence import Sample
-from drillkit.sampler.connection import IDLE, NAMING, OURS, Connection, ProbePlan, Ticket
+from drillkit.sampler.connection import IDLE, NAMING, OURS, Connection, ProbePlan, SentProbe
 from drillkit.sampler.resolver import Resolver, resolve
 from drillkit.sampler.tally import ProbeTally
 
@@ -22,7 +22,7 @@ def most_connections(aim: Aim) -> int:
     return int(aim.per_s * aim.timeout_s * 1.1) + 2
 
 
-class Lane:
+class ProbeSchedule:
     """Sends probe i at `first + i / rate`, whatever became of those before it."""
 
     def __init__(self, aim: Aim, selector: BaseSelector, resolver: Resolver, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class Lane:
         self._selector = selector
         self._resolver = resolver
         self._clock = clock
-        self._in_flight: deque[Ticket] = deque()
+        self._in_flight: deque[SentProbe] = deque()
         self._idle: list[Connection] = []
         self._count = 0
         self._first = math.inf
@@ -77,7 +77,7 @@ class Lane:
             second.dropped += 1
             return
         place = second.sent(intended, late)
-        ticket = Ticket(second, place, intended, intended + self._aim.timeout_s)
+        ticket = SentProbe(second, place, intended, intended + self._aim.timeout_s)
         self._in_flight.append(ticket)
         while self._idle:
             connection = self._idle.pop()
@@ -88,7 +88,7 @@ class Lane:
         self._assign(ticket, connection)
         connection.open(self._resolver)
 
-    def _assign(self, ticket: Ticket, connection: Connection) -> None:
+    def _assign(self, ticket: SentProbe, connection: Connection) -> None:
         ticket.connection, connection.ticket = connection, ticket
 
     def finished(self, connection: Connection, cause: str | None) -> None:

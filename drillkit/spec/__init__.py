@@ -12,7 +12,7 @@ from __future__ import annotations
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.drills import Parsed, output_references, parse
 from drillkit.spec.files import (
-    Found,
+    FoundFile,
     Root,
     Roots,
     find,
@@ -22,17 +22,17 @@ from drillkit.spec.files import (
     list_experiments,
 )
 from drillkit.spec.overrides import Sets, parse_sets
-from drillkit.spec.source import Source, source_of
-from drillkit.spec.targets import Chosen, all_targets, choose_target, read_targets
+from drillkit.spec.source import DrillSource, source_of
+from drillkit.spec.targets import ChosenTarget, all_targets, choose_target, read_targets
 
 __all__ = [
-    "Chosen",
-    "Found",
+    "ChosenTarget",
+    "DrillSource",
+    "FoundFile",
     "Parsed",
     "Root",
     "Roots",
     "Sets",
-    "Source",
     "all_targets",
     "bind_arguments",
     "choose_target",
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-def open_drill(name: str, roots: Roots, sets: Sets | None = None) -> Source:
+def open_drill(name: str, roots: Roots, sets: Sets | None = None) -> DrillSource:
     """The drill of that name or path, else the experiment wrapped in a one-step drill.
 
     `source.found` says which file won; callers print it. Raises UsageError, SpecError.

@@ -9,7 +9,7 @@ from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Scalar
 from drillkit.spec.binder import bind
 from drillkit.spec.document import Mistakes, Trail, Where, of_data
-from drillkit.spec.interpolation import Scope, substitute
+from drillkit.spec.interpolation import ReferenceScope, substitute
 from drillkit.spec.overrides import as_text
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def bind_arguments(
         for key, value in values.items()
     }
     tree = substitute(
-        of_data(data, place), Scope({}, steps=True, outputs=known), mistakes, ("with",)
+        of_data(data, place), ReferenceScope({}, steps=True, outputs=known), mistakes, ("with",)
     )
     bound = bind(cls, tree, mistakes, ("with",))
     mistakes.settle()

@@ -43,7 +43,7 @@ from drillkit.spec.interpolation import (
     NAME,
     ROOTS,
     RUN_NAMES,
-    Scope,
+    ReferenceScope,
     plain_text,
     references,
     resolve_vars,
@@ -52,7 +52,7 @@ from drillkit.spec.interpolation import (
     target_values,
 )
 from drillkit.spec.overrides import Sets, as_text
-from drillkit.spec.source import InstalledKinds, Kinds, Source, Written
+from drillkit.spec.source import DrillSource, InstalledKinds, Kinds, Written
 
 if TYPE_CHECKING:
     from drillkit.steps.base import Kind, RunNames
@@ -62,12 +62,12 @@ EMBEDDED_KEPT = 60_000
 """Characters of a file beside the drill; a record keeps not much more of a text."""
 
 
-def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
+def parse(source: DrillSource | str | bytes, *, kinds: Kinds | None = None) -> Parsed:
     """Structure, names and types of a drill, as far as no target is needed. Raises SpecError with
     every mistake.
     """
-    if not isinstance(source, Source):
-        source = Source("drill", source, find_roots())
+    if not isinstance(source, DrillSource):
+        source = DrillSource("drill", source, find_roots())
     mistakes = Mistakes()
     tree = source.tree or _tree(source, mistakes)
     parsed = Parsed(source, tree, kinds or InstalledKinds())
@@ -80,7 +80,7 @@ def parse(source: Source | str | bytes, *, kinds: Kinds | None = None) -> Parsed
     return parsed
 
 
-def _tree(source: Source, mistakes: Mistakes) -> Node:
+def _tree(source: DrillSource, mistakes: Mistakes) -> Node:
     documents = read_all(source.label, source.raw, mistakes)
     for document in documents[:1]:
         refuse_stranger(document, "a drill", document.where)
@@ -158,7 +158,7 @@ class Parsed(Written):
         mistakes.settle()
         return cast(Drill, drill)
 
-    def _vars(self, sets: Sets, scope: Scope, mistakes: Mistakes) -> Mapping[str, Text]:
+    def _vars(self, sets: Sets, scope: ReferenceScope, mistakes: Mistakes) -> Mapping[str, Text]:
         given = dict(_vars_of(self.tree, Mistakes()))
         for key, value in sets.items():
             text = as_text(key, value)
@@ -204,11 +204,13 @@ def _vars_of(tree: Node, mistakes: Mistakes) -> Mapping[str, Text]:
     return found
 
 
-def _scope(values: Mapping[str, Text | None], target: Target | None, run: RunNames | None) -> Scope:
+def _scope(
+    values: Mapping[str, Text | None], target: Target | None, run: RunNames | None
+) -> ReferenceScope:
     known: dict[str, Text | None] = {f"vars.{name}": value for name, value in values.items()}
     known.update(dict.fromkeys(target_names()) if target is None else target_values(target))
     known.update(dict.fromkeys(RUN_NAMES) if run is None else _run_values(run))
-    return Scope(known, open_target=target is None)
+    return ReferenceScope(known, open_target=target is None)
 
 
 def _run_values(run: RunNames) -> Mapping[str, Text]:
@@ -237,7 +239,7 @@ def steps_of(tree: Node) -> Iterator[tuple[Trail, Map]]:
             yield ("steps", i), node
 
 
-def _bind(tree: Node, parsed: Parsed, scope: Scope, mistakes: Mistakes) -> Any:
+def _bind(tree: Node, parsed: Parsed, scope: ReferenceScope, mistakes: Mistakes) -> Any:
     """The drill of a tree, or BAD. Arguments of steps are bound for their mistakes and kept as
     plain data.
     """

@@ -9,13 +9,13 @@ from typing import Any
 
 from drillkit.spec.document import Text, Where, core, of_data
 from drillkit.spec.experiments import configuration, read_experiment
-from drillkit.spec.files import Found, Roots, shown
+from drillkit.spec.files import FoundFile, Roots, shown
 from drillkit.spec.interpolation import NAME, ROOTS, escaped, plain_text
 from drillkit.spec.overrides import Sets, as_text
-from drillkit.spec.source import Source
+from drillkit.spec.source import DrillSource
 
 
-def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:
+def wrap(found: FoundFile, roots: Roots, sets: Sets | None = None) -> DrillSource:
     """A one-step drill of an experiment, whose configuration `--set` can replace.
 
     Configuration that Chaos Toolkit itself looks up (`type: env`, a vault) stays its own, unless
@@ -45,7 +45,7 @@ def wrap(found: Found, roots: Roots, sets: Sets | None = None) -> Source:
     label = f"{shown(found.path)} (as a drill)"
     text = json.dumps(drill, indent=1)
     tree = of_data(drill, Where(label))
-    return Source(label, text, roots.first(found.root), found, found.path.parent, tree)
+    return DrillSource(label, text, roots.first(found.root), found, found.path.parent, tree)
 
 
 def _given(text: Text) -> Any:

@@ -36,7 +36,7 @@ from drillkit.spec.document import (
     read_bytes,
     read_one,
 )
-from drillkit.spec.files import Found, Roots, find_experiment, shown
+from drillkit.spec.files import FoundFile, Roots, find_experiment, shown
 from drillkit.spec.foreign import refuse_stranger
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Outline:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ExperimentReview:
     """What looking at an experiment's file tells."""
 
     mistakes: tuple[Mistake, ...]
@@ -74,7 +74,7 @@ class Checked:
     """What may keep it from working on this machine."""
 
 
-def read_experiment(found: Found) -> Experiment:
+def read_experiment(found: FoundFile) -> Experiment:
     """The experiment in a file, by its digest. Raises SpecError when it is no YAML or
     JSON mapping.
     """
@@ -215,7 +215,7 @@ def configuration(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {str(k): v for k, v in found.items()} if isinstance(found, Mapping) else {}
 
 
-def check_experiment(experiment: Experiment) -> Checked:
+def check_experiment(experiment: Experiment) -> ExperimentReview:
     """What is wrong with an experiment, as far as its file alone tells. Modules are
     not imported.
     """
@@ -224,7 +224,7 @@ def check_experiment(experiment: Experiment) -> Checked:
     place = _places(experiment) if complaints else lambda path: Where(shown(experiment.path))
     for path, what in complaints:
         mistakes.add(place(path), path, what)
-    return Checked(
+    return ExperimentReview(
         mistakes.found, tuple(dict.fromkeys(_notes(experiment.data, experiment.path.parent)))
     )
 

@@ -82,7 +82,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file, and where it was found; callers print it."""
 
     path: Path
@@ -185,7 +185,7 @@ def find_roots(start: Path | None = None) -> Roots:
     return Roots(tuple(several))
 
 
-def find(name: str, roots: Roots) -> Found:
+def find(name: str, roots: Roots) -> FoundFile:
     """The drill of that name or path, else the experiment. Raises UsageError (with near
     names), SpecError.
     """
@@ -195,7 +195,7 @@ def find(name: str, roots: Roots) -> Found:
         for root in roots:
             folder = root.drills if sort == "drill" else root.experiments
             if path := _in(folder, name, sort, root):
-                return Found(path, root.origin, sort, root)
+                return FoundFile(path, root.origin, sort, root)
     if called := _called(name, roots):
         return called
     known = [*(f.name for f in list_drills(roots)), *(f.name for f in list_experiments(roots))]
@@ -207,7 +207,7 @@ def find(name: str, roots: Roots) -> Found:
     )
 
 
-def _called(name: str, roots: Roots) -> Found | None:
+def _called(name: str, roots: Roots) -> FoundFile | None:
     """The drill that calls itself so though its file has another name. Raises UsageError when
     there are several.
     """
@@ -258,7 +258,7 @@ def unmarked(start: Path | None = None) -> str:
     )
 
 
-def find_experiment(name: str, roots: Roots, beside: Path | None = None) -> Found:
+def find_experiment(name: str, roots: Roots, beside: Path | None = None) -> FoundFile:
     """The experiment of that name, or at that path (relative to `beside`, a folder).
     Raises UsageError.
     """
@@ -266,10 +266,10 @@ def find_experiment(name: str, roots: Roots, beside: Path | None = None) -> Foun
         path = (beside or Path.cwd()) / os.path.expanduser(name)
         if not path.is_file():
             raise UsageError(f"no experiment at {shown(path)}")
-        return Found(path.resolve(), "path", "experiment", _root_of(path.resolve(), roots))
+        return FoundFile(path.resolve(), "path", "experiment", _root_of(path.resolve(), roots))
     for root in roots:
         if path_ := _in(root.experiments, name, "experiment", root):
-            return Found(path_, root.origin, "experiment", root)
+            return FoundFile(path_, root.origin, "experiment", root)
     known = [found.name for found in list_experiments(roots)]
     places = ", ".join(shown(root.experiments) for root in roots)
     raise UsageError(f"no experiment `{name}`{nearest(name, known)} (looked in {places})")
@@ -285,7 +285,7 @@ def is_path(name: str, beside: Path | None = None) -> bool:
         return False
 
 
-def _by_path(path: Path, roots: Roots) -> Found:
+def _by_path(path: Path, roots: Roots) -> FoundFile:
     try:
         path = path.resolve()
         exists, is_folder = path.is_file(), path.is_dir()
@@ -294,7 +294,7 @@ def _by_path(path: Path, roots: Roots) -> Found:
     if not exists:
         what = "a folder" if is_folder else "no file"
         raise UsageError(f"expected a drill or an experiment at {shown(path)}, found {what}")
-    return Found(path, "path", _sort_of(path), _root_of(path, roots))
+    return FoundFile(path, "path", _sort_of(path), _root_of(path, roots))
 
 
 def _sort_of(path: Path) -> Sort:
@@ -343,18 +343,18 @@ def _places(roots: Roots) -> str:
     return ", ".join(shown(root.drills) for root in roots) or "nowhere: no project, no package data"
 
 
-def list_drills(roots: Roots) -> list[Found]:
+def list_drills(roots: Roots) -> list[FoundFile]:
     """All drills by name, those hidden by an earlier root of the same name left out."""
     return _listed(roots, "drill")
 
 
-def list_experiments(roots: Roots) -> list[Found]:
+def list_experiments(roots: Roots) -> list[FoundFile]:
     """All experiments by name, those hidden by an earlier root of the same name left out."""
     return _listed(roots, "experiment")
 
 
-def _listed(roots: Roots, sort: Sort) -> list[Found]:
-    found: dict[str, Found] = {}
+def _listed(roots: Roots, sort: Sort) -> list[FoundFile]:
+    found: dict[str, FoundFile] = {}
     for root in roots:
         folder = root.drills if sort == "drill" else root.experiments
         suffixes = _YAML if sort == "drill" else _EXPERIMENT
@@ -368,7 +368,7 @@ def _listed(roots: Roots, sort: Sort) -> list[Found]:
             continue
         for path in paths[:MAX_FILES]:
             if path.name not in (MARKER, root.targets.name):
-                found.setdefault(path.stem, Found(path, root.origin, sort, root))
+                found.setdefault(path.stem, FoundFile(path, root.origin, sort, root))
     return [found[name] for name in sorted(found)]
 
 

@@ -128,7 +128,7 @@ class Unknown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ReferenceScope:
     """What references may reach. A value of None: it exists, but is not known yet."""
 
     values: Mapping[str, Text | None]
@@ -177,7 +177,7 @@ class Scope:
         return self.outputs[ref.name]
 
 
-def substitute(node: Node, scope: Scope, mistakes: Mistakes, path: Trail = ()) -> Node:
+def substitute(node: Node, scope: ReferenceScope, mistakes: Mistakes, path: Trail = ()) -> Node:
     """The tree with every known reference put in; texts that keep some are marked open."""
     if path and path[-1] == "with" and path[0] == "steps" and len(path) in (3, 5):
         scope = dataclasses.replace(scope, steps=True)
@@ -199,7 +199,7 @@ def substitute(node: Node, scope: Scope, mistakes: Mistakes, path: Trail = ()) -
         return dataclasses.replace(node, text="", open=True)
 
 
-def _filled(node: Text, scope: Scope) -> Text:
+def _filled(node: Text, scope: ReferenceScope) -> Text:
     found = parts(node.text)
     if len(found) == 1 and isinstance(found[0], Ref):
         value = scope.look(found[0])
@@ -234,7 +234,9 @@ def _joined(found: list[str | Ref]) -> tuple[str | Ref, ...]:
     return tuple(joined)
 
 
-def resolve_vars(given: Mapping[str, Text], scope: Scope, mistakes: Mistakes) -> Mapping[str, Text]:
+def resolve_vars(
+    given: Mapping[str, Text], scope: ReferenceScope, mistakes: Mistakes
+) -> Mapping[str, Text]:
     """Variables whose values may refer to each other, to the target and to the run."""
     done: dict[str, Text] = {}
 

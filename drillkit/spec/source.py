@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drillkit.spec.document import Node, read_bytes
-from drillkit.spec.files import Found, Roots, shown
+from drillkit.spec.files import FoundFile, Roots, shown
 
 if TYPE_CHECKING:
     from drillkit.steps.base import Kind
@@ -41,7 +41,7 @@ class InstalledKinds:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DrillSource:
     """The text of a drill and where it came from."""
 
     label: str
@@ -49,7 +49,7 @@ class Source:
     raw: bytes | str
     roots: Roots
     """Where what it refers to is looked for."""
-    found: Found | None = None
+    found: FoundFile | None = None
     folder: Path | None = None
     """Relative paths in it begin here."""
     tree: Node | None = None
@@ -64,9 +64,9 @@ class Source:
         return hashlib.sha256(raw).hexdigest()
 
 
-def source_of(found: Found, roots: Roots) -> Source:
+def source_of(found: FoundFile, roots: Roots) -> DrillSource:
     """The text of a drill that was found. Raises SpecError when it cannot be read."""
-    return Source(
+    return DrillSource(
         shown(found.path), read_bytes(found.path), roots.first(found.root), found, found.path.parent
     )
 
@@ -75,6 +75,6 @@ def source_of(found: Found, roots: Roots) -> Source:
 class Written:
     """A drill's text, its tree, and the kinds that its steps may be of."""
 
-    source: Source
+    source: DrillSource
     tree: Node
     kinds: Kinds

@@ -36,7 +36,7 @@ VARIABLE = "DRILLKIT_TARGET"
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenTarget:
     """A target, and why it is this one."""
 
     target: Target
@@ -240,7 +240,7 @@ def choose_target(
     option: str | None = None,
     own: str | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> Chosen:
+) -> ChosenTarget:
     """The target of a run: `--target`, the drill's own, DRILLKIT_TARGET, the project's default;
     never a guess.
 
@@ -268,4 +268,4 @@ def choose_target(
         files = ", ".join(shown(root.targets) for root in _in_order(roots))
         raise UsageError(f"no target `{name}` ({by}){nearest(name, known)}\nlooked in: {files}")
     target, file = known[name]
-    return Chosen(target, by, file)
+    return ChosenTarget(target, by, file)

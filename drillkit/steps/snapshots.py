@@ -282,11 +282,11 @@ def place_of(arn: str) -> str:
     return f"account {parts[4]}" if len(parts) > 5 and parts[4] else ""
 
 
-def _kept(rds: Rds, arn: str, source: str, kind: str, *, cluster: bool) -> vault.Kept:
+def _kept(rds: Rds, arn: str, source: str, kind: str, *, cluster: bool) -> vault.Retention:
     if kind == "awsbackup":
         resource = ":".join([*arn.split(":")[:5], "cluster" if cluster else "db", source])
         return vault.kept(rds.aws, arn, resource, rds.region)
     if kind == "automated":
-        return vault.Kept(False, lock="none: whoever shortens the retention deletes it")
+        return vault.Retention(False, lock="none: whoever shortens the retention deletes it")
     action = f"rds:DeleteDB{'Cluster' if cluster else ''}Snapshot"
-    return vault.Kept(False, lock=f"none: whoever may {action} deletes it")
+    return vault.Retention(False, lock=f"none: whoever may {action} deletes it")

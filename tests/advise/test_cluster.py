@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from drillkit.advise.cluster import Cluster, read_cluster
 from drillkit.advise.look import TABLES, Known, survey
-from drillkit.advise.of_cluster import Moment
+from drillkit.advise.of_cluster import ClusterNow
 from drillkit.advise.rule import Advice
 from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, Response
@@ -399,7 +399,7 @@ def _put(obj: Any, place: tuple[Any, ...], value: Any) -> None:
 def test_certificates_near_their_end_are_told() -> None:
     from drillkit.advise.of_cluster import CERTIFICATES
 
-    facts = Moment(Cluster(), datetime(2026, 1, 1, tzinfo=UTC))
+    facts = ClusterNow(Cluster(), datetime(2026, 1, 1, tzinfo=UTC))
 
     def found(**status: Any) -> list[str]:
         return [a.severity for a in CERTIFICATES.judge({"status": status}, "certificate/x", facts)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.archive.summary import Measured, RunSummary, StepSummary
+from drillkit.archive.summary import RunSummary, StepMeasure, StepSummary
 from drillkit.model.verdict import Holds
 from tests.conftest import ROOT
 
@@ -20,7 +20,9 @@ def summary(number: int = 0, **changed: Any) -> RunSummary:
     """A monthly restore of a database on a real target; day `number` of 2027."""
     rto_s = changed.pop("rto_s", 600.0)
     holds = changed.get("holds", Holds.MET)
-    measured = {} if rto_s is None else {"rto": Measured(rto_s, 2700.0), "rpo": Measured(60, None)}
+    measured = (
+        {} if rto_s is None else {"rto": StepMeasure(rto_s, 2700.0), "rpo": StepMeasure(60, None)}
+    )
     step = StepSummary(
         "database",
         "rds.point-in-time-restore",

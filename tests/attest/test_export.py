@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from drillkit.attest.export import (
+    ExportRules,
     NotExported,
-    Rules,
     export,
     read_rules,
     usual_rules,
@@ -29,7 +29,7 @@ def first(archive: Archive) -> Path:
     return min(p for p in (archive.reports / "pod-delete").iterdir() if not p.is_symlink())
 
 
-def exported(archive: Archive, to: Path, rules: Rules | None = None) -> Any:
+def exported(archive: Archive, to: Path, rules: ExportRules | None = None) -> Any:
     signer = signer_of(f"file:{archive.key}", lambda _: archive.key.read_text())
     return export(first(archive), to, rules or usual_rules(first(archive)), signer)
 

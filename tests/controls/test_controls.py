@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from drillkit.archive.summary import Measured, RunSummary, StepSummary
+from drillkit.archive.summary import RunSummary, StepMeasure, StepSummary
 from drillkit.controls.assess import Matrix, Period, assess
 from drillkit.controls.framework import NEEDS, framework, parse, shipped
 from drillkit.controls.oscal import assessment_results
@@ -31,7 +31,7 @@ YEAR = Period(BEGIN, BEGIN + 365 * DAY_S)
 
 
 def step(uses: str, holds: Holds = Holds.MET, system: str = "") -> StepSummary:
-    return StepSummary("it", uses, holds, "ok", system, {"rto": Measured(60, 600)})
+    return StepSummary("it", uses, holds, "ok", system, {"rto": StepMeasure(60, 600)})
 
 
 def whole_year(**changed: Any) -> list[RunSummary]:

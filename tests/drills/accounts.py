@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from drillkit.model.permissions import AwsAction, Permission
-from drillkit.spec.files import Found
+from drillkit.spec.files import FoundFile
 from tests.conftest import CommandLine
 from tests.drills.conftest import Playground
 from tests.drills.inventory import Api
@@ -94,7 +94,7 @@ def _path(namespace: str, plural: str) -> str:
 
 
 def planned(
-    drillkit: CommandLine, found: Found
+    drillkit: CommandLine, found: FoundFile
 ) -> tuple[list[Permission], list[Permission], list[AwsAction]]:
     """(what a plan needs, what it can do without, what it does in AWS)."""
     ran = drillkit("plan", found.name, "-t", "sandbox", "--json", *sets_of(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drillkit.cli.resolve import kinds_of, needs_of
 from drillkit.spec import Roots, open_drill, parse
-from drillkit.spec.files import Found, list_drills, list_experiments, package_root
+from drillkit.spec.files import FoundFile, list_drills, list_experiments, package_root
 from drillkit.spec.openslo import wants_prometheus
 
 ROOT = package_root()
@@ -20,18 +20,18 @@ SHORTER = {"duration": "5s", "hold": "2s"}
 """Variables of shipped drills that say how long something lasts, and what is enough here."""
 
 
-def named(found: Found) -> str:
+def named(found: FoundFile) -> str:
     return found.name
 
 
-def sets_of(found: Found) -> list[str]:
+def sets_of(found: FoundFile) -> list[str]:
     given = parse(open_drill(found.name, ROOTS)).resolve().vars
     # A unit must stay one: a duration that is a bare number is not ours to shorten.
     short = [f"{key}={value}" for key, value in SHORTER.items() if isinstance(given.get(key), str)]
     return [word for pair in short for word in ("--set", pair)]
 
 
-def arguments_of(found: Found) -> list[str]:
+def arguments_of(found: FoundFile) -> list[str]:
     """What the sandbox must have for a drill."""
     parsed = parse(open_drill(found.name, ROOTS))
     needs = set(needs_of(parsed) - {"kubernetes"})

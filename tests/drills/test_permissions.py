@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from drillkit.model.permissions import Permission
-from drillkit.spec.files import Found
+from drillkit.spec.files import FoundFile
 from tests.conftest import CommandLine
 from tests.drills.accounts import Account, planned
 from tests.drills.conftest import Playground, playing
@@ -54,7 +54,7 @@ def names(text: str, permission: Permission) -> bool:
 
 @pytest.mark.parametrize("found", ON_CLUSTER, ids=named)
 def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
-    found: Found, home: CommandLine, world: Playground, account: Account
+    found: FoundFile, home: CommandLine, world: Playground, account: Account
 ) -> None:
     asked = (found.name, "-t", "sandbox", *sets_of(found))
     needed, wishes, _ = planned(home, found)
@@ -82,7 +82,7 @@ def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
     admin.must_be(before)
 
 
-def must_be_refused(found: Found, home: CommandLine, lack: Permission) -> None:
+def must_be_refused(found: FoundFile, home: CommandLine, lack: Permission) -> None:
     ran = home("run", found.name, "-t", "sandbox", "--yes", *sets_of(found))
     assert ran.code == 4, f"without {lack}: {ran.said}"
     assert names(ran.said, lack), f"without {lack}: {ran.said}"
@@ -103,7 +103,7 @@ def kubectl(account: Account, text: str, *words: str) -> str:
 
 @pytest.mark.parametrize("found", ALONE, ids=named)
 def test_the_roles_of_each_drill_are_taken_suffice_and_are_no_more_than_it_needs(
-    found: Found, home: CommandLine, account: Account
+    found: FoundFile, home: CommandLine, account: Account
 ) -> None:
     asked = (found.name, "-t", "sandbox", *sets_of(found))
     ran = home("permissions", *asked, "--rbac", "--to", "serviceaccount:drillkit/drill")

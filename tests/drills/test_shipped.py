@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.spec.files import Found
+from drillkit.spec.files import FoundFile
 from tests.conftest import CommandLine
 from tests.drills.accounts import Account, planned
 from tests.drills.conftest import Playground, playing
@@ -40,7 +40,7 @@ def test_every_shipped_drill_and_experiment_is_found_and_valid(drillkit: Command
 @pytest.mark.slow
 @pytest.mark.parametrize("found", ALONE, ids=named)
 def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
-    found: Found, drillkit: CommandLine
+    found: FoundFile, drillkit: CommandLine
 ) -> None:
     with playing(drillkit, "--audit", *arguments_of(found)) as world:
         account = Account(world)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drillkit.clients.kube.resources import PODS as POD_RESOURCE
-from drillkit.faults.drain import Rules, sort_pods
+from drillkit.faults.drain import DrainFlags, sort_pods
 from drillkit.faults.nodes import _preview_drain, drain_nodes, evacuate_zone
 from drillkit.judge.evidence import judge_evidence
 from drillkit.judge.run_history import At
@@ -231,16 +231,16 @@ def test_each_pod_is_sorted_by_kubectls_rules() -> None:
     def names(found: list[dict[str, object]]) -> list[str]:
         return [str(pod["metadata"]["name"]) for pod in found]
 
-    careful = sort_pods(pods, Rules(), lambda pod: "")
+    careful = sort_pods(pods, DrainFlags(), lambda pod: "")
     assert (names(careful.evict), names(careful.leave)) == (
         ["plain", "done"],
         ["agent", "static", "going"],
     )
     assert [why.split(" ")[0] for why in careful.in_the_way] == ["pod/n/alone", "pod/n/scratch"]
-    careless = sort_pods(pods, Rules(True, True, False), lambda pod: "")
+    careless = sort_pods(pods, DrainFlags(True, True, False), lambda pod: "")
     assert names(careless.evict) == ["plain", "alone", "scratch", "done"]
     assert careless.in_the_way == ["pod/n/agent belongs to a DaemonSet (set ignore_daemonsets)"]
-    needed = sort_pods([_pod("plain")], Rules(), lambda pod: "the drill needs it")
+    needed = sort_pods([_pod("plain")], DrainFlags(), lambda pod: "the drill needs it")
     assert needed.in_the_way == ["the drill needs it"]
     assert POD_RESOURCE.said("plain", "n") == "pod/n/plain"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drillkit.clock import Deadline, SystemClock
-from drillkit.journal.asking import Door, ask
+from drillkit.journal.asking import RequestSocket, ask
 from drillkit.journal.file import Journal, read
 from drillkit.judge.people import people_of
 from drillkit.model.drill import Drill, Gameday, Hold, Step
@@ -49,7 +49,7 @@ class Room:
             self.journal, self.stopper, self.journal.fence, clock, DRILL, attended=True
         )
         self.session.begin((("maria", "facilitator"),))
-        self.door = Door(folder, self.session.take)
+        self.door = RequestSocket(folder, self.session.take)
         self.rulings: list[Ruling] = []
 
     def ask(self, request: Request) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from drillkit.clock import SystemClock
-from drillkit.journal.asking import Door
+from drillkit.journal.asking import RequestSocket
 from drillkit.journal.file import Journal
 from drillkit.live.launch import PageProcess
 from drillkit.model.drill import Drill, Gameday, Step
@@ -115,7 +115,7 @@ class Show(Visitor):
         self.session = Session(
             self.journal, self.stopper, self.journal.fence, SystemClock(), DRILL, attended=True
         )
-        self.door = Door(folder, self.session.take)
+        self.door = RequestSocket(folder, self.session.take)
         listed = tuple(ListedStep(s.name, s.uses) for s in DRILL.steps if isinstance(s, Step))
         self.journal.append(RunOpened(run="r1", drill=DRILL, operator="maria", steps=listed))
         self.page = PageProcess("127.0.0.1:0")

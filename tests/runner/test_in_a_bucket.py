@@ -18,7 +18,7 @@ from drillkit.clients.bucket import BucketUrl, bucket_of, copy_of
 from drillkit.clients.command import UndoCommand
 from drillkit.clock import SystemClock
 from drillkit.journal import claim
-from drillkit.journal.claim import Note, decoded
+from drillkit.journal.claim import RunNote, decoded
 from drillkit.journal.file import Journal, read
 from drillkit.journal.mirror import read_parts
 from drillkit.journal.runs import JOURNAL, OpenRun, open_runs, register
@@ -54,7 +54,7 @@ def killed(bucket: BucketServer, tmp_path: Path, *, dead: bool = True) -> Path:
     folder = reports / "d" / RUN
     folder.mkdir(parents=True)
     register(RUN, folder, "prod", "me")
-    ours = begin(reports, Note(RUN, "d", "prod", "me"), SystemClock())
+    ours = begin(reports, RunNote(RUN, "d", "prod", "me"), SystemClock())
     assert ours is not None
     journal = Journal(folder / JOURNAL, mirror=ours.mirror)
     journal.append(RunOpened(run=RUN, target=Target(name="prod"), versions={"drillkit": "0.1"}))
@@ -77,7 +77,7 @@ def there(bucket: BucketServer) -> bytes:
     return read_parts(store, f"d/{RUN}/")
 
 
-def note_of(bucket: BucketServer) -> Note:
+def note_of(bucket: BucketServer) -> RunNote:
     return decoded(bucket.read(f"drills/.runs/d/{RUN}.json"))
 
 

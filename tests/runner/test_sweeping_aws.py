@@ -12,7 +12,7 @@ import pytest
 from drillkit.cleanup import OpenUndo
 from drillkit.clients import Clients, elasticache
 from drillkit.clients import rds as rds_client
-from drillkit.clients.aws.removal import Found
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.rds import Rds
 from drillkit.clients.undo import Keepable, Leftover, Sweepable, UndoAction
 from drillkit.clock import Fence, SystemClock
@@ -69,7 +69,7 @@ class Region:
         return {tag["Key"]: tag["Value"] for tag in self._tagged.get(arn, [])}
 
     def marked(self, described: Mapping[str, Any], status: str) -> Any:
-        return Found(self.tags(described["ARN"]), status)
+        return FoundResource(self.tags(described["ARN"]), status)
 
 
 def clients(**services: Region) -> Clients:
@@ -166,7 +166,7 @@ def test_whatever_a_run_made_can_be_kept_and_nothing_that_bears_other_tags(
             asked.append((operation, ResourceName))
 
     tagged = {"drillkit:run": RUN, "drillkit:of": "dr-a"}
-    found = Found(tagged, uid="id-1", arn="arn:a")
+    found = FoundResource(tagged, uid="id-1", arn="arn:a")
     monkeypatch.setattr(cls, "find", lambda self, clients: found)
     monkeypatch.setattr(cls, "door", lambda self, clients: Tagging())
     undo = cls("dr-a", RUN, "eu-central-1")

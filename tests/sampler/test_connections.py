@@ -16,7 +16,7 @@ from drillkit.model.drill import Probe
 from drillkit.model.units import Rate
 from drillkit.sampler import resolver
 from drillkit.sampler.connection import OURS, cause_of_errno
-from drillkit.sampler.probe_schedule import Lane
+from drillkit.sampler.probe_schedule import ProbeSchedule
 
 pytestmark = pytest.mark.realtime
 
@@ -157,7 +157,7 @@ def loop_of() -> Any:
         live = resolver.Resolver(SYSTEM_CLOCK)
         with selectors.DefaultSelector() as selector:
             selector.register(live, selectors.EVENT_READ, lambda _: live.collect())
-            lane = Lane(aim_at("web", probe), selector, live, SYSTEM_CLOCK)
+            lane = ProbeSchedule(aim_at("web", probe), selector, live, SYSTEM_CLOCK)
             start = time.monotonic()
             lane.begin(start, 0.0)
             while lane.pending or lane.due < start + 10:

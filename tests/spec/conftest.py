@@ -17,7 +17,7 @@ from drillkit.model.units import Amount
 from drillkit.spec.document import Text
 from drillkit.spec.drills import Parsed, parse
 from drillkit.spec.files import Root, Roots
-from drillkit.spec.source import Source
+from drillkit.spec.source import DrillSource
 
 ONE = Amount(count=1)
 
@@ -128,7 +128,7 @@ class Spec:
         (folder / "experiments" / "pod-delete.yaml").write_text(EXPERIMENT)
 
     def parse(self, text: str | bytes) -> Parsed:
-        return parse(Source("d.yaml", text, self.roots, folder=self.folder), kinds=FakeKinds())
+        return parse(DrillSource("d.yaml", text, self.roots, folder=self.folder), kinds=FakeKinds())
 
     def drill(
         self, text: str | bytes, sets: Mapping[str, Text | Scalar] | None = None, **more: Any

@@ -17,7 +17,7 @@ from drillkit.spec.experiments import (
     experiment_finder,
     read_experiment,
 )
-from drillkit.spec.files import Found, Root
+from drillkit.spec.files import FoundFile, Root
 from tests.spec.conftest import HEAD, FakeKinds, Spec
 
 FULL = """\
@@ -43,9 +43,9 @@ rollbacks:
 """
 
 
-def found(path: Path, text: str | bytes) -> Found:
+def found(path: Path, text: str | bytes) -> FoundFile:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Found(path, "path", "experiment", Root(path.parent, "path"))
+    return FoundFile(path, "path", "experiment", Root(path.parent, "path"))
 
 
 def test_an_experiment_is_read_with_the_digest_of_its_bytes(tmp_path: Path) -> None:

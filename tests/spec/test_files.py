@@ -17,7 +17,7 @@ from drillkit.spec import (
     open_drill,
 )
 from drillkit.spec.document import read_one
-from drillkit.spec.files import Found, Root, Roots, package_root
+from drillkit.spec.files import FoundFile, Root, Roots, package_root
 from drillkit.spec.targets import bind_targets, read_targets
 
 DRILL = "drill: {name}\nsteps: []\n"
@@ -112,7 +112,8 @@ def test_lists_leave_out_what_an_earlier_root_hides_and_what_is_no_drill(home: P
     assert own.origin == "project"
     assert "targets" not in [found.name for found in list_drills(roots)]
     assert all(
-        isinstance(found, Found) and found.sort == "experiment" for found in list_experiments(roots)
+        isinstance(found, FoundFile) and found.sort == "experiment"
+        for found in list_experiments(roots)
     )
 
 

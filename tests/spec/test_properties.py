@@ -32,7 +32,7 @@ from drillkit.model.units import OutOf, Rate, Share
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.document import read_one
 from drillkit.spec.experiments import check_experiment, read_experiment
-from drillkit.spec.files import Found, Root
+from drillkit.spec.files import FoundFile, Root
 from drillkit.spec.interpolation import escaped, parts, plain_text, render
 from drillkit.spec.overrides import parse_sets
 from drillkit.spec.targets import bind_targets
@@ -131,7 +131,7 @@ def test_any_file_is_an_experiment_or_a_spec_error(raw: bytes, suffix: str) -> N
         path.write_bytes(raw)
         try:
             experiment = read_experiment(
-                Found(path, "path", "experiment", Root(Path(folder), "path"))
+                FoundFile(path, "path", "experiment", Root(Path(folder), "path"))
             )
         except SpecError:
             return

@@ -11,7 +11,7 @@ from drillkit.model.errors import SpecError
 from drillkit.model.target import KubernetesTarget, PrometheusTarget, Target
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.drills import output_references
-from drillkit.spec.interpolation import Ref, Scope, Unknown, parts, render, target_values
+from drillkit.spec.interpolation import Ref, ReferenceScope, Unknown, parts, render, target_values
 from drillkit.spec.overrides import parse_sets
 from drillkit.steps.base import RunNames
 from tests.spec.conftest import Restore, Spec
@@ -119,7 +119,7 @@ def test_secrets_and_local_paths_of_a_target_cannot_be_reached(spec: Spec, name:
     text = drill_text(f'source: "${{{name}}}"')
     assert "is unknown" in spec.mistakes(text)
     with pytest.raises(Unknown, match="the target has no"):
-        Scope(target_values(TARGET)).look(Ref(name))
+        ReferenceScope(target_values(TARGET)).look(Ref(name))
 
 
 @pytest.mark.parametrize(

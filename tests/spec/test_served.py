@@ -11,7 +11,7 @@ import pytest
 from drillkit.model.errors import SpecError
 from drillkit.spec.drills import parse
 from drillkit.spec.files import Root, Roots
-from drillkit.spec.source import Source
+from drillkit.spec.source import DrillSource
 from drillkit.steps.base import kind_named, kind_names
 
 EXPERIMENT = """\
@@ -28,7 +28,7 @@ def mistakes(folder: Path, steps: str) -> str:
     roots = Roots((Root(folder, "project"),))
     text = f"drill: d\nsteps:\n{steps}\n"
     try:
-        parse(Source("d.yaml", text, roots, folder=folder)).resolve()
+        parse(DrillSource("d.yaml", text, roots, folder=folder)).resolve()
     except SpecError as error:
         return str(error)
     return ""

@@ -12,7 +12,7 @@ import yaml
 
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.experiments import check_experiment, read_experiment
-from drillkit.spec.files import Found, list_drills, list_experiments, package_root
+from drillkit.spec.files import FoundFile, list_drills, list_experiments, package_root
 from drillkit.spec.reference import kind_references
 from drillkit.spec.schema import drill_schema, project_schema, targets_schema
 
@@ -28,7 +28,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 @pytest.mark.parametrize("found", list_drills(ROOTS), ids=lambda found: found.name)
 def test_every_shipped_drill_is_sound(
-    found: Found, validator: jsonschema.Draft202012Validator
+    found: FoundFile, validator: jsonschema.Draft202012Validator
 ) -> None:
     parsed = parse(open_drill(found.name, ROOTS))
     drill = parsed.resolve()
@@ -40,7 +40,7 @@ def test_every_shipped_drill_is_sound(
 
 @pytest.mark.parametrize("found", list_experiments(ROOTS), ids=lambda found: found.name)
 def test_every_shipped_experiment_is_sound_and_runs_by_its_own_name(
-    found: Found, tmp_path: Path
+    found: FoundFile, tmp_path: Path
 ) -> None:
     checked = check_experiment(read_experiment(found))
     assert (checked.mistakes, checked.notes) == ((), ())

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from drillkit.clients.aws.service_client import CONNECT_S, READ_S, Door
+from drillkit.clients.aws.service_client import CONNECT_S, READ_S, ServiceClient
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence
@@ -31,13 +31,13 @@ class Aws:
         self.clock = clock
         self.fence = fence
         self._opening = threading.RLock()
-        self._doors: dict[tuple[str, str], Door] = {}
+        self._doors: dict[tuple[str, str], ServiceClient] = {}
         self._session: Any = None
         self._account = ""
         self.clock_offset_s: float | None = None
         """Seconds that AWS' clock is ahead of ours, +/- 0.5 s; known once the account is."""
 
-    def door(self, service: str, region: str = "") -> Door:
+    def door(self, service: str, region: str = "") -> ServiceClient:
         """The door to a service (`rds`) in a region (default: the target's).
 
         Raises WrongTarget when these credentials lead to another account than the expected one,
@@ -131,7 +131,7 @@ class Aws:
                 f"AWS gives no credentials as the target says ({error}); look at its profile"
             ) from error
 
-    def _open(self, service: str, region: str) -> Door:
+    def _open(self, service: str, region: str) -> ServiceClient:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -158,7 +158,7 @@ class Aws:
                 f"AWS cannot be reached as the target says ({error}); look at its profile, region "
                 "and endpoint_url"
             ) from error
-        return Door(client, self.clock, self.fence)
+        return ServiceClient(client, self.clock, self.fence)
 
     def _opened_session(self) -> Any:
         if self._session is None:

@@ -13,7 +13,7 @@ from drillkit.model.effects import Effect
 from drillkit.model.errors import NotOurs
 
 if TYPE_CHECKING:
-    from drillkit.clients.aws.service_client import Door
+    from drillkit.clients.aws.service_client import ServiceClient
 
 
 class AwsAttempts(Attempts):
@@ -24,7 +24,7 @@ class AwsAttempts(Attempts):
     most: ClassVar[int] = 4
     limit_s: ClassVar[float] = 40.0
 
-    def __init__(self, door: Door, plan: Planned[Effect]) -> None:
+    def __init__(self, door: ServiceClient, plan: Planned[Effect]) -> None:
         super().__init__(plan, door.clock)
         self._door = door
         self._request = ""

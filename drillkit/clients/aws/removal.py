@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.aws.errors import WrongState
 from drillkit.clients.aws.ownership import EXPIRES, OF, RUN, carries_marks
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.removal import Patience, Removal, Whose, remove
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.model.effects import Phase, Undone
@@ -30,7 +30,7 @@ descriptions and tags lag behind AWS' own answers by seconds.
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundResource:
     """A resource as it stands there."""
 
     tags: Mapping[str, str]
@@ -60,15 +60,15 @@ class DeleteResource(UndoAction):
     expires: str = ""
     """Until when it is meant to live (ISO 8601)."""
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         """The service in the region."""
         raise NotImplementedError
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         """The resource as it stands there. Raises CallError."""
         raise NotImplementedError
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         """Ask once for its deletion. Raises CallError: WrongState (it is still being made, or
         something uses it) is asked again.
         """
@@ -100,18 +100,18 @@ class DeleteResource(UndoAction):
 
 def _remove(
     undo: DeleteResource,
-    find: Callable[[], Found | None],
-    delete: Callable[[Found], None],
+    find: Callable[[], FoundResource | None],
+    delete: Callable[[FoundResource], None],
     context: UndoContext,
 ) -> Undone:
     uid = context.identity.get("uid", "")
 
-    def whose(found: Found) -> Whose:
+    def whose(found: FoundResource) -> Whose:
         if found.is_of(undo, uid):
             return "ours"
         return "another" if uid and found.uid and found.uid != uid else "unmarked"
 
-    def ask(found: Found) -> str:
+    def ask(found: FoundResource) -> str:
         try:
             if found.status != "deleting":
                 delete(found)

@@ -27,7 +27,7 @@ LOOKS = ("Describe", "List", "Get", "Head", "Simulate")
 """Operations that change nothing begin with these words."""
 
 
-class Door:
+class ServiceClient:
     """One service in one region. Everything that drillkit asks of it passes `_send`, which
     is private to the rooms inside `clients/`, as is `_change`: whoever else wants a change plans
     it.

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from drillkit.clients.aws.aws import Aws
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clock import utc
 from drillkit.model.errors import CallError, DrillError
 
@@ -22,7 +22,7 @@ MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retention:
     """Whether a backup can be deleted. None, '': it is not known; `unread` says why."""
 
     immutable: bool | None = None
@@ -35,13 +35,13 @@ class Kept:
 class Stored:
     """An object of a bucket, as the bucket describes it."""
 
-    kept: Kept
+    kept: Retention
     bytes: int | None = None
     encrypted: bool | None = None
     key: str = ""
 
 
-def kept(aws: Aws, recovery_point: str, resource: str, region: str = "") -> Kept:
+def kept(aws: Aws, recovery_point: str, resource: str, region: str = "") -> Retention:
     """What keeps a recovery point of AWS Backup. `recovery_point`, `resource`: their ARNs."""
     try:
         door = aws.door("backup", region)
@@ -51,7 +51,7 @@ def kept(aws: Aws, recovery_point: str, resource: str, region: str = "") -> Kept
         )
         name = _vault_in(listed, recovery_point)
         if not name:
-            return Kept(unread=(f"no vault tells that it holds {recovery_point}",))
+            return Retention(unread=(f"no vault tells that it holds {recovery_point}",))
         vault = door.read("DescribeBackupVault", f"look at vault {name}", BackupVaultName=name)
         point = door.read(
             "DescribeRecoveryPoint",
@@ -60,7 +60,7 @@ def kept(aws: Aws, recovery_point: str, resource: str, region: str = "") -> Kept
             RecoveryPointArn=recovery_point,
         )
     except DrillError as error:
-        return Kept(unread=(f"vault: {error}",))
+        return Retention(unread=(f"vault: {error}",))
     return _by_vault(name, vault, point, utc(aws.clock.now()))
 
 
@@ -70,16 +70,18 @@ def _vault_in(listed: Mapping[str, Any], recovery_point: str) -> str:
     return str(next(names, "") or "")
 
 
-def _by_vault(name: str, vault: Mapping[str, Any], point: Mapping[str, Any], now: datetime) -> Kept:
+def _by_vault(
+    name: str, vault: Mapping[str, Any], point: Mapping[str, Any], now: datetime
+) -> Retention:
     if not vault.get("Locked"):
-        return Kept(False, lock=f"none: vault {name} is not locked")
+        return Retention(False, lock=f"none: vault {name} is not locked")
     until = (point.get("CalculatedLifecycle") or {}).get("DeleteAt")
     sealed: datetime | None = vault.get("LockDate")
     if sealed is None or sealed > now:
         when = f" before {sealed:%Y-%m-%d}" if sealed else ""
         text = f"Vault Lock of {name}, which whoever has the permission can lift{when}"
-        return Kept(False, lock=text)
-    return Kept(True, until, f"Vault Lock of {name}, compliance")
+        return Retention(False, lock=text)
+    return Retention(True, until, f"Vault Lock of {name}, compliance")
 
 
 def stored(aws: Aws, bucket: str, key: str, region: str = "") -> Stored:
@@ -90,40 +92,40 @@ def stored(aws: Aws, bucket: str, key: str, region: str = "") -> Stored:
         head = door.read("HeadObject", f"look at {where}", Bucket=bucket, Key=key)
         lock = _by_object(head, utc(aws.clock.now())) or _by_bucket(door, bucket)
     except DrillError as error:
-        return Stored(Kept(unread=(str(error),)))
+        return Stored(Retention(unread=(str(error),)))
     method = str(head.get("ServerSideEncryption") or "")
     key_name = str(head.get("SSEKMSKeyId") or method)
     return Stored(lock, int(head["ContentLength"]), bool(method), key_name)
 
 
-def _by_object(head: Mapping[str, Any], now: datetime) -> Kept | None:
+def _by_object(head: Mapping[str, Any], now: datetime) -> Retention | None:
     """None: it tells nothing of a lock."""
     mode, until = str(head.get("ObjectLockMode") or ""), head.get("ObjectLockRetainUntilDate")
     if mode == "COMPLIANCE" and until is not None and until > now:
-        return Kept(True, until, "Object Lock, COMPLIANCE")
+        return Retention(True, until, "Object Lock, COMPLIANCE")
     if head.get("ObjectLockLegalHoldStatus") == "ON":
         text = "Object Lock, legal hold, which whoever has the permission can lift"
-        return Kept(False, lock=text)
+        return Retention(False, lock=text)
     if not mode or until is None:
         return None
     if until <= now:
-        return Kept(False, lock=f"Object Lock, {mode}, which ended {until:%Y-%m-%d}")
+        return Retention(False, lock=f"Object Lock, {mode}, which ended {until:%Y-%m-%d}")
     text = f"Object Lock, {mode} until {until:%Y-%m-%d}, which whoever may bypass it can lift"
-    return Kept(False, lock=text)
+    return Retention(False, lock=text)
 
 
-def _by_bucket(door: Door, bucket: str) -> Kept:
+def _by_bucket(door: ServiceClient, bucket: str) -> Retention:
     """Without s3:GetObjectRetention S3 leaves an object's lock out and says nothing."""
     try:
         asked = f"look at the object lock of {bucket}"
         found = door.read("GetObjectLockConfiguration", asked, Bucket=bucket)
     except CallError as error:
         if "ObjectLockConfigurationNotFound" in str(error):
-            return Kept(False, lock=f"none: bucket {bucket} has no Object Lock")
-        return Kept(unread=(str(error),))
+            return Retention(False, lock=f"none: bucket {bucket} has no Object Lock")
+        return Retention(unread=(str(error),))
     rule = ((found.get("ObjectLockConfiguration") or {}).get("Rule") or {}).get("DefaultRetention")
     if not rule:
-        return Kept(False, lock=f"none: bucket {bucket} locks only what asks for it")
+        return Retention(False, lock=f"none: bucket {bucket} locks only what asks for it")
     term = f"{rule['Days']} days" if rule.get("Days") else f"{rule.get('Years', 0)} years"
     text = f"bucket {bucket} locks for {term}, {rule.get('Mode')}"
-    return Kept(lock=text, unread=("its own date needs s3:GetObjectRetention",))
+    return Retention(lock=text, unread=("its own date needs s3:GetObjectRetention",))

@@ -49,7 +49,7 @@ _GUARD = ("/bin/sh", "-c", "read line; kill -KILL 0")
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class WorkerExit:
     """What became of a job."""
 
     outcome: Literal["done", "cut", "died"]
@@ -205,7 +205,7 @@ class Worker:
 
     def run(
         self, job: Job, desk: JournalSink, by: str, deadline: Deadline, each_s: float | None = None
-    ) -> Ended:
+    ) -> WorkerExit:
         """Do the job and say what became of it. Never raises for what the experiment does.
 
         It is cut at the deadline, or when one activity takes longer than `each_s` seconds. Raises
@@ -241,7 +241,7 @@ class Worker:
             self.kill()
             self._process.wait()
 
-    def _ended(self, ledger: _Ledger, job: Job, by: str) -> Ended:
+    def _ended(self, ledger: _Ledger, job: Job, by: str) -> WorkerExit:
         outcome: Literal["done", "cut", "died"]
         status = ""
         if self._cut:
@@ -251,7 +251,7 @@ class Worker:
         else:
             outcome, status, why = "done", ledger.ended.status, ledger.ended.why
         ledger.cut_open(why or "the experiment ended without it", job.step, by)
-        return Ended(outcome, status, why, tuple(ledger.activities))
+        return WorkerExit(outcome, status, why, tuple(ledger.activities))
 
     def _why_died(self) -> str:
         assert self._process.stderr is not None
@@ -327,7 +327,7 @@ class Workers:
         deadline: Deadline,
         each_s: float | None = None,
         cut: Callable[[Callable[[], None]], Callable[[], None]] = lambda stop: lambda: None,
-    ) -> Ended:
+    ) -> WorkerExit:
         """Do a job in a prepared worker, or a new one.
 
         `by` is the writer of its records. It ends at the deadline, when one activity takes longer

@@ -25,7 +25,7 @@ from drillkit.secrets import KNOWN, is_secret_name
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.clients.chaostoolkit.process import Ended
+    from drillkit.clients.chaostoolkit.process import WorkerExit
 
 SHARE_AT_LEAST_S = 5.0
 """A rollback gets its share of the time that is left, but at least this."""
@@ -104,7 +104,7 @@ class Rollbacks(UndoAction):
         clients: Clients,
         context: UndoContext,
         deadline: Deadline,
-    ) -> Ended:
+    ) -> WorkerExit:
         left = deadline.left()
         job = Job(
             work="rollbacks",
@@ -116,7 +116,7 @@ class Rollbacks(UndoAction):
             expected=plain_data(clients.expected),
             limit_s=left,
         )
-        ended: Ended = clients.chaostoolkit.run(
+        ended: WorkerExit = clients.chaostoolkit.run(
             job,
             _Listener(context),
             by="cleanup",

@@ -11,8 +11,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -43,13 +43,13 @@ class DeleteReplicationGroup(DeleteResource):
         which = f"--replication-group-id {self.name} --region {self.region}"
         return (f"aws elasticache delete-replication-group {which} --no-retain-primary-cluster",)
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.elasticache.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         return find_group(clients.elasticache.at(self.region), self.name)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         self.door(clients)._send(
             "DeleteReplicationGroup",
             f"delete {self.resource}",
@@ -74,7 +74,7 @@ def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
             yield from marked(undo, found.tags)
 
 
-def find_group(cache: ElastiCacheReader, name: str) -> Found | None:
+def find_group(cache: ElastiCacheReader, name: str) -> FoundResource | None:
     """What decides whose a replication group is."""
     described = cache.group(name)
     return None if described is None else cache.marked(described, str(described.get("Status", "")))

@@ -7,7 +7,7 @@ from typing import Any
 from drillkit.clients.aws import Aws
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.ownership import as_mapping, carries_marks
-from drillkit.clients.aws.removal import Found
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.model.errors import Absent
 
 
@@ -80,7 +80,7 @@ class ElastiCacheReader:
             )
         )
 
-    def marked(self, described: Described, status: str) -> Found | None:
+    def marked(self, described: Described, status: str) -> FoundResource | None:
         """What decides whose something is; its tags are not in its description. None when it
         went meanwhile.
         """
@@ -92,7 +92,7 @@ class ElastiCacheReader:
             )
         except Absent:
             return None
-        return Found(as_mapping(answer.get("TagList")), status, arn=str(described["ARN"]))
+        return FoundResource(as_mapping(answer.get("TagList")), status, arn=str(described["ARN"]))
 
     def is_of(self, described: Described, run: str, name: str) -> bool:
         """Whether the tags of what has this name make it the run's."""

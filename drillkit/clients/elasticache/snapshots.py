@@ -11,8 +11,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -38,13 +38,13 @@ class DeleteCacheSnapshot(DeleteResource):
         which = f"--snapshot-name {self.name} --region {self.region}"
         return (f"aws elasticache delete-snapshot {which}",)
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.elasticache.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         return _find(clients.elasticache.at(self.region), self.name)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         self.door(clients)._send(
             "DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name
         )
@@ -66,7 +66,7 @@ def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
             yield from marked(undo, found.tags)
 
 
-def _find(cache: ElastiCacheReader, name: str) -> Found | None:
+def _find(cache: ElastiCacheReader, name: str) -> FoundResource | None:
     described = cache.snapshot(name)
     return (
         None

@@ -28,7 +28,7 @@ from drillkit.secrets.encoding import capped
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
-    from drillkit.clients.kube.kubeconfig import Plain
+    from drillkit.clients.kube.kubeconfig import KubeconfigEntry
 
 T = TypeVar("T")
 Kubeconfig: TypeAlias = Callable[[], Mapping[str, Any]]
@@ -101,7 +101,7 @@ def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
     return ("urllib3", "tenacity", *(() if plainly else ("kubernetes.client", "kubernetes.config")))
 
 
-def _plainly(files: str, context: str | None) -> tuple[Plain, str, Kubeconfig] | None:
+def _plainly(files: str, context: str | None) -> tuple[KubeconfigEntry, str, Kubeconfig] | None:
     """What is to be known without the official client, who we are, and what makes a kubeconfig for
     others; None where that client is needed.
     """

@@ -38,7 +38,7 @@ from drillkit.clients.kube.resources import (
     Object,
     Resource,
 )
-from drillkit.clients.removal import Certain, Look, Nothing, Pending, take_back
+from drillkit.clients.removal import Certain, Nothing, Observation, Pending, take_back
 from drillkit.clients.undo import Leftover, Lookup, UndoAction, UndoContext, expiry
 from drillkit.journal.book import Planned
 from drillkit.model.effects import Phase, Undo, Undone
@@ -320,7 +320,7 @@ def put_back(kube: KubeClient, undo: RestoreFields, context: UndoContext) -> Und
     """Put back what still holds our value. Raises CallError, DeadlineOver."""
     landed = bool(context.identity)
 
-    def look() -> Look:
+    def look() -> Observation:
         obj = kube.find(undo.of, undo.name, undo.namespace)
         if obj is None:
             return Certain(Undone("already-undone", f"{undo.resource} itself is gone"))
@@ -346,7 +346,7 @@ def _put_back_once(
     ours: Mapping[FieldChange, str],
     *,
     marked: bool,
-) -> Look:
+) -> Observation:
     back = [operation(obj, place, _value(change.prior)) for change, place in ours.items()]
     if marked:
         back.append({"op": "remove", "path": pointer("metadata", "annotations", undo.mark)})

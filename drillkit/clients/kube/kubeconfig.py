@@ -37,7 +37,7 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class KubeconfigEntry:
     """What a kubeconfig says."""
 
     host: str
@@ -49,7 +49,9 @@ class Plain:
     """
 
 
-def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> Plain | None:
+def plain(
+    cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str
+) -> KubeconfigEntry | None:
     """From the entries of a kubeconfig in `folder`; None where the official client is needed."""
     host = cluster.get("server")
     if (
@@ -82,7 +84,7 @@ def plain(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: str) -> P
         "cert_reqs": "CERT_NONE" if cluster.get("insecure-skip-tls-verify") else "CERT_REQUIRED",
         **({"server_hostname": name} if name else {}),
     }
-    return Plain(host.rstrip("/"), pool, lambda: _bearer(token, token_file))
+    return KubeconfigEntry(host.rstrip("/"), pool, lambda: _bearer(token, token_file))
 
 
 def _bearer(token: str | None, token_file: str | None) -> Mapping[str, str]:

@@ -11,8 +11,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -47,14 +47,14 @@ class DeleteCluster(DeleteResource):
             f"aws rds delete-db-cluster {which} --skip-final-snapshot --delete-automated-backups",
         )
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.rds.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).cluster(self.name)
         return None if described is None else found_cluster(described)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         door = self.door(clients)
         if found.protected:
             door._send(
@@ -85,9 +85,9 @@ def _left(rds: RdsReader) -> Iterator[Leftover]:
         yield from marked(undo, found.tags, found.uid)
 
 
-def found_cluster(described: Described) -> Found:
+def found_cluster(described: Described) -> FoundResource:
     """What decides whose a cluster is."""
-    return Found(
+    return FoundResource(
         as_mapping(described.get("TagList")),
         str(described.get("Status", "")),
         str(described.get("DbClusterResourceId", "")),

@@ -16,8 +16,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
 from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -61,13 +61,13 @@ class DeleteParameterGroup(DeleteResource):
         which = f"--{of}-parameter-group-name {self.name} --region {self.region}"
         return (f"aws rds delete-{of}-parameter-group {which}",)
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.rds.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         return find_group(clients.rds.at(self.region), self)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         of = "Cluster" if self.cluster else ""
         self.door(clients)._send(
             f"DeleteDB{of}ParameterGroup",
@@ -97,14 +97,14 @@ def _left(rds: RdsReader) -> Iterator[Leftover]:
             yield from marked(undo, tags)
 
 
-def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> Found | None:
+def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> FoundResource | None:
     """What decides whose a parameter group is."""
     described = rds.parameter_group(undo.name, cluster=undo.cluster)
     if described is None:
         return None
     arn = described["DBClusterParameterGroupArn" if undo.cluster else "DBParameterGroupArn"]
     try:
-        return Found(rds.tags(arn), arn=str(arn))
+        return FoundResource(rds.tags(arn), arn=str(arn))
     except Absent:  # it went between the two questions
         return None
 

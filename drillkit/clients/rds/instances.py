@@ -14,8 +14,8 @@ from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.errors import NoCapacity
 from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -55,14 +55,14 @@ class DeleteInstance(DeleteResource):
             f"aws rds delete-db-instance {which} --skip-final-snapshot --delete-automated-backups",
         )
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.rds.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).instance(self.name)
         return None if described is None else found_instance(described)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         door = self.door(clients)
         if found.protected:  # a copy inherits the protection of its source
             door._send(
@@ -94,9 +94,9 @@ def _left(rds: RdsReader) -> Iterator[Leftover]:
         yield from marked(undo, found.tags, found.uid)
 
 
-def found_instance(described: Described) -> Found:
+def found_instance(described: Described) -> FoundResource:
     """What decides whose an instance is."""
-    return Found(
+    return FoundResource(
         as_mapping(described.get("TagList")),
         str(described.get("DBInstanceStatus", "")),
         str(described.get("DbiResourceId", "")),

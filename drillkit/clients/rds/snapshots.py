@@ -11,8 +11,8 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.effect import AwsAttempts, adopted
 from drillkit.clients.aws.leftovers import marked, regions, run_of
 from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, Found
-from drillkit.clients.aws.service_client import Door
+from drillkit.clients.aws.removal import DeleteResource, FoundResource
+from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
@@ -42,14 +42,14 @@ class DeleteSnapshot(DeleteResource):
         which = f"--{of}-snapshot-identifier {self.name} --region {self.region}"
         return (f"aws rds delete-{of}-snapshot {which}",)
 
-    def door(self, clients: Clients) -> Door:
+    def door(self, clients: Clients) -> ServiceClient:
         return clients.rds.at(self.region).door
 
-    def find(self, clients: Clients) -> Found | None:
+    def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).snapshot(self.name, cluster=self.cluster)
         return None if described is None else found_snapshot(described)
 
-    def delete(self, clients: Clients, found: Found) -> None:
+    def delete(self, clients: Clients, found: FoundResource) -> None:
         of = "Cluster" if self.cluster else ""
         self.door(clients)._send(
             f"DeleteDB{of}Snapshot",
@@ -73,10 +73,10 @@ def _left(rds: RdsReader) -> Iterator[Leftover]:
             yield from marked(undo, found.tags)
 
 
-def found_snapshot(described: Described) -> Found:
+def found_snapshot(described: Described) -> FoundResource:
     """What decides whose a snapshot is. Snapshots have no id of their own beside their name."""
     arn = described.get("DBClusterSnapshotArn", described.get("DBSnapshotArn", ""))
-    return Found(
+    return FoundResource(
         as_mapping(described.get("TagList")), str(described.get("Status", "")), arn=str(arn)
     )
 

@@ -15,7 +15,7 @@ from drillkit.clients.kube.client import MERGE_PATCH, KubeClient
 from drillkit.clients.kube.effect import PATIENCE
 from drillkit.clients.kube.ownership import labels
 from drillkit.clients.kube.resources import PERSISTENT_VOLUMES, Object
-from drillkit.clients.removal import Certain, Look, Pending, take_back
+from drillkit.clients.removal import Certain, Observation, Pending, take_back
 from drillkit.clients.undo import UndoContext
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, Conflict
@@ -112,7 +112,7 @@ def wait_until_gone(
     """
     seen = {volume["metadata"]["name"]: handle_of(volume) for volume in known}
 
-    def look() -> Look:
+    def look() -> Observation:
         left = give_up(kube, undo)
         for volume in left:
             seen[volume["metadata"]["name"]] = handle_of(volume)

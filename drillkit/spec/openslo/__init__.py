@@ -37,7 +37,7 @@ from drillkit.spec.interpolation import parts
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
 from drillkit.spec.openslo.queries import PROBER
-from drillkit.spec.openslo.resolve import Document, Library, resolve
+from drillkit.spec.openslo.resolve import Document, SloLibrary, resolve
 
 __all__ = [
     "FoundSlo",
@@ -190,7 +190,7 @@ def _types(data: Any) -> set[str]:
 
 def _inline(drill: Drill) -> dict[str, FoundSlo]:
     mistakes = Mistakes()
-    library = Library()
+    library = SloLibrary()
     for i, document in enumerate(drill.slos):
         _take(of_data(document, Where(f"drill {drill.drill}: slos[{i}]")), library, mistakes)
     slos = [
@@ -222,7 +222,7 @@ def _slos_in(path: Path, only: str | None = None) -> list[FoundSlo]:
     return found
 
 
-def _add_neighbours(path: Path, library: Library) -> None:
+def _add_neighbours(path: Path, library: SloLibrary) -> None:
     """Documents of the same folder that this file may refer to; a broken neighbour is its own
     file's trouble.
     """
@@ -240,8 +240,8 @@ def _add_neighbours(path: Path, library: Library) -> None:
         library.documents += beside.documents
 
 
-def _library(source: str, raw: bytes, mistakes: Mistakes) -> Library:
-    library = Library()
+def _library(source: str, raw: bytes, mistakes: Mistakes) -> SloLibrary:
+    library = SloLibrary()
     for tree in read_all(source, raw, mistakes):
         for document in tree.items if isinstance(tree, Seq) else (tree,):
             if not (isinstance(document, Text) and document.plain and not document.text):
@@ -249,7 +249,7 @@ def _library(source: str, raw: bytes, mistakes: Mistakes) -> Library:
     return library
 
 
-def _take(tree: Node, library: Library, mistakes: Mistakes) -> None:
+def _take(tree: Node, library: SloLibrary, mistakes: Mistakes) -> None:
     """Add one document, if it is one of those that are supported."""
     if not isinstance(tree, Map):
         mistakes.add(

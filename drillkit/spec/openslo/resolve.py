@@ -58,7 +58,7 @@ class Document:
 
 
 @dataclass(slots=True)
-class Library:
+class SloLibrary:
     """Documents that may refer to each other."""
 
     documents: list[Document] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Library:
         return found
 
 
-def resolve(document: Document, library: Library, mistakes: Mistakes) -> Slo | None:
+def resolve(document: Document, library: SloLibrary, mistakes: Mistakes) -> Slo | None:
     """The objective of an SLO document, or None when mistakes were noted."""
     before = len(mistakes)
     made = _Resolving(document, library, mistakes).slo()
@@ -86,7 +86,7 @@ class _Resolving:
     into another.
     """
 
-    def __init__(self, document: Document, library: Library, mistakes: Mistakes) -> None:
+    def __init__(self, document: Document, library: SloLibrary, mistakes: Mistakes) -> None:
         self._document, self._library, self._mistakes = document, library, mistakes
 
     def _wrong(self, path: Trail, what: str, at: Document | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from drillkit.clients.aws.vault import Kept, Stored, stored
+from drillkit.clients.aws.vault import Retention, Stored, stored
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.state import Location, State
 from drillkit.model.draw import position
@@ -131,11 +131,11 @@ def bucket_permissions(target: Target, location: Location) -> Iterator[AwsAction
 
 def _stored(act: Act, location: Location, key: str) -> Stored:
     if why := _out_of_sight(act.target, location):
-        return Stored(Kept(unread=(why,)))
+        return Stored(Retention(unread=(why,)))
     try:
         aws = act.clients.aws
     except DrillError as error:
-        return Stored(Kept(unread=(str(error),)))
+        return Stored(Retention(unread=(str(error),)))
     return stored(aws, location.bucket, key, location.region)
 
 

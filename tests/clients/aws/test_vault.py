@@ -35,7 +35,7 @@ class Rest(Wire):
         return AWSResponse(request.url, status, given, Body(text.encode()))
 
 
-def of_vault(locked: bool, sealed: datetime | None, delete_at: datetime | None) -> vault.Kept:
+def of_vault(locked: bool, sealed: datetime | None, delete_at: datetime | None) -> vault.Retention:
     def say(asked: str) -> Said:
         found: dict[str, Any] = {"RecoveryPointArn": POINT, "BackupVaultName": "gold"}
         if "/resources/" in asked:

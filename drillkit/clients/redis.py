@@ -1,20 +1,16 @@
-"""Asking a Redis or Valkey server a few things, in its own protocol (RESP2)."""
+"""Asking a Redis or Valkey server, or a cluster of them, how many keys it holds."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any
 
 from drillkit.model.errors import CallError, Denied, Invalid, Unanswered, Unreachable
 from drillkit.secrets import Login, excerpt
 
 CONNECT_S = 5.0
-MOST_BYTES = 64 * 1024 * 1024
-Value: TypeAlias = "bytes | int | list[Value] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,91 +20,78 @@ class Cache:
     host: str
     port: int
     tls: bool = False
+    cluster: bool = False
+    """Whether it tells of further servers, each with a part of the keys."""
 
     @property
     def said(self) -> str:
         return f"{self.host}:{self.port}"
 
 
-class RedisSession:
-    """An open connection."""
+def count_keys(cache: Cache, login: Login | None, limit_s: float) -> int:
+    """How many keys there are, in all parts of a cluster. `limit_s`: of each answer, in seconds.
 
-    def __init__(self, connection: socket.socket, said: str) -> None:
-        self._connection, self._said = connection, said
-        self._stream: BinaryIO = connection.makefile("rb")
+    Nothing is tried again. Raises Unreachable, Denied, Invalid, Unanswered.
+    """
+    from redis import Redis, RedisCluster
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
-    def ask(self, *words: str | bytes) -> Value:
-        """The answer to a command. Raises Denied, Invalid, Unanswered."""
-        parts = [word.encode() if isinstance(word, str) else word for word in words]
-        request = b"*%d\r\n" % len(parts) + b"".join(
-            b"$%d\r\n%s\r\n" % (len(part), part) for part in parts
-        )
-        try:
-            self._connection.sendall(request)
-            return self._read()
-        except (OSError, ValueError, IndexError) as error:
-            raise Unanswered(
-                f"{self._said} gave no answer ({error or type(error).__name__})"
-            ) from error
-
-    def _read(self) -> Value:
-        line = self._stream.readline(65536)
-        if not line.endswith(b"\r\n"):
-            raise ValueError("the connection ended")
-        sign, rest = line[:1], line[1:-2]
-        match sign:
-            case b"+":
-                return rest
-            case b":":
-                return int(rest)
-            case b"$":
-                size = int(rest)
-                if size > MOST_BYTES:
-                    raise ValueError(f"an answer of {size} bytes is too large")
-                return None if size < 0 else self._stream.read(size + 2)[:size]
-            case b"*":
-                return None if int(rest) < 0 else [self._read() for _ in range(int(rest))]
-            case b"-":
-                raise _refusal(rest.decode(errors="replace"), self._said)
-        raise ValueError(f"it does not speak Redis' protocol: {excerpt(line, 40)!r}")
-
-    def close(self) -> None:
-        """End it."""
-        with contextlib.suppress(OSError):
-            self._stream.close()
-            self._connection.close()
-
-
-def _refusal(text: str, said: str) -> CallError:
-    word = text.partition(" ")[0]
-    if word in ("NOAUTH", "WRONGPASS", "NOPERM"):
-        return Denied(f"{said} refused the login ({text}); look at `databases` of the target")
-    return Invalid(f"{said}: {text}")
+    # An AUTH with one word is understood by servers without users, too.
+    user = login.user if login is not None and login.user != "default" else None
+    options: dict[str, Any] = {
+        "host": cache.host,
+        "port": cache.port,
+        "username": user,
+        "password": login.password if login is not None else None,
+        "ssl": cache.tls,
+        "socket_connect_timeout": CONNECT_S,
+        "socket_timeout": limit_s,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if cache.cluster:
+        with _told(cache), contextlib.closing(RedisCluster(**options)) as cluster:
+            return int(cluster.dbsize(target_nodes=RedisCluster.PRIMARIES))
+    with contextlib.closing(Redis(**options)) as server:
+        with _told(cache, connected=False):
+            pool = server.connection_pool
+            pool.release(pool.get_connection())
+        with _told(cache):
+            return int(server.dbsize())
 
 
 @contextlib.contextmanager
-def session(cache: Cache, login: Login | None, limit_s: float) -> Iterator[RedisSession]:
-    """A connection, logged in. Raises Unreachable, Denied, Unanswered."""
+def _told(cache: Cache, *, connected: bool = True) -> Iterator[None]:
+    """What the library raises, in drillkit's words."""
+    from redis import exceptions as they
+
     try:
-        connection = socket.create_connection((cache.host, cache.port), CONNECT_S)
-        connection.settimeout(limit_s)
-        if cache.tls:
-            connection = ssl.create_default_context().wrap_socket(
-                connection, server_hostname=cache.host
-            )
-    except OSError as error:
-        raise Unreachable(
-            f"{cache.said} cannot be reached ({error}); it answers only inside its network"
-        ) from error
-    opened = RedisSession(connection, cache.said)
-    try:
-        if login is not None:
-            words: list[Any] = [
-                "AUTH",
-                *([login.user] if login.user != "default" else []),
-                login.password,
-            ]
-            opened.ask(*words)
-        yield opened
-    finally:
-        opened.close()
+        yield
+    except (they.AuthenticationError, they.NoPermissionError) as error:
+        raise _denied(cache, error) from error
+    except they.ResponseError as error:
+        refused = str(error).startswith(("NOAUTH", "WRONGPASS", "NOPERM"))
+        raise _denied(cache, error) if refused else Invalid(f"{cache.said}: {error}") from error
+    except they.RedisClusterException as error:
+        if isinstance(error.__cause__, they.AuthenticationError):
+            raise _denied(cache, error.__cause__) from error
+        raise _away(cache, error) from error
+    except (they.RedisError, OSError, ValueError) as error:
+        if not connected:
+            raise _away(cache, error) from error
+        raise Unanswered(f"{cache.said} gave no answer ({_why(error)})") from error
+
+
+def _why(error: Exception) -> str:
+    return excerpt(str(error) or type(error).__name__, 200)
+
+
+def _away(cache: Cache, error: Exception) -> CallError:
+    return Unreachable(
+        f"{cache.said} cannot be reached ({_why(error)}); it answers only inside its network"
+    )
+
+
+def _denied(cache: Cache, error: Exception) -> CallError:
+    return Denied(f"{cache.said} refused the login ({error}); look at `databases` of the target")

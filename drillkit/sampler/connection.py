@@ -7,7 +7,8 @@ import socket
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 from typing import TYPE_CHECKING, Protocol, cast
 
-from drillkit.clients.probe import Aim, BadAnswer, ProbeAnswer, cause_of_status
+from drillkit.clients.http_answer import BadAnswer, ProbeAnswer
+from drillkit.clients.probe import Aim, cause_of_status
 from drillkit.sampler.resolver import Address, Lookup, Resolver
 from drillkit.sampler.tally import Second
 

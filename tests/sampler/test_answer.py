@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.clients.probe import BODY_CAP, HEAD_CAP, BadAnswer, ProbeAnswer, cause_of_status
+from drillkit.clients.http_answer import BODY_CAP, HEAD_CAP, BadAnswer, ProbeAnswer
+from drillkit.clients.probe import cause_of_status
 
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = (

@@ -136,6 +136,7 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
         run_hypothesis,
         run_rollbacks,
     )
+    from drillkit.clients.chaostoolkit.http_provider import cap_answers
     from drillkit.clients.chaostoolkit.session import WorkerSession, open_session
     from drillkit.clients.chaostoolkit.undo import rollbacks_undo
     from drillkit.clients.identity import Identity
@@ -150,6 +151,7 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     clients = Clients(target, clock, fence, expected)
     session = WorkerSession(book, clients, target, clock, fence, deadline, job.run, job.step)
     open_session(session)
+    cap_answers()
     has_rollbacks = bool(rollbacks_of(job.experiment))
 
     def before_first(configuration: Mapping[str, Any]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from jsonpatch import JsonPatch, JsonPatchException
+from jsonpointer import JsonPointerException
+
 from drillkit.sandbox.kube.errors import ApiError, bad_request
 from drillkit.sandbox.kube.objects import Object, clone
 
@@ -54,75 +57,12 @@ def operate(target: Object, operations: Any) -> Object:
     """``target`` changed by RFC 6902 operations, all or none. Raises 400 or 422."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    result = {"": clone(target)}
-    for number, operation in enumerate(operations):
-        try:
-            _operate(result, operation)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise _rejected(
-                f"operation {number} ({operation}) does not apply: {error!r}"
-            ) from error
-    changed: Object = result[""]
+    try:
+        changed: Object = JsonPatch(operations).apply(target)
+    except (JsonPatchException, JsonPointerException) as error:
+        why = f"the server rejected our request due to an error in our request: {error}"
+        raise ApiError(422, "Invalid", why) from error
     return changed
-
-
-def _rejected(why: str) -> ApiError:
-    return ApiError(
-        422, "Invalid", f"the server rejected our request due to an error in our request: {why}"
-    )
-
-
-def _operate(root: Object, operation: Object) -> None:
-    parent, last = _locate(root, operation["path"])
-    match operation["op"]:
-        case "add":
-            _add(parent, last, clone(operation["value"]))
-        case "remove":
-            _take(parent, last)
-        case "replace":
-            _take(parent, last)
-            _add(parent, last, clone(operation["value"]))
-        case "copy":
-            source, key = _locate(root, operation["from"])
-            _add(parent, last, clone(_look(source, key)))
-        case "move":
-            source, key = _locate(root, operation["from"])
-            _add(parent, last, _take(source, key))
-        case "test":
-            if _look(parent, last) != operation.get("value"):
-                raise ValueError(f"testing path {operation['path']} failed")
-        case unknown:
-            raise ValueError(f"unexpected kind of operation: {unknown}")
-
-
-def _locate(root: Object, pointer: str) -> tuple[Any, str]:
-    """The container a JSON pointer leads into and the last step."""
-    steps = ["", *(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])]
-    parent: Any = root
-    for step in steps[:-1]:
-        parent = _look(parent, step)
-    return parent, steps[-1]
-
-
-def _look(parent: Any, step: str) -> Any:
-    return parent[_index(step, len(parent) - 1)] if isinstance(parent, list) else parent[step]
-
-
-def _add(parent: Any, step: str, value: Any) -> None:
-    if isinstance(parent, list):
-        parent.insert(len(parent) if step == "-" else _index(step, len(parent)), value)
-    else:
-        parent[step] = value
-
-
-def _take(parent: Any, step: str) -> Any:
-    return parent.pop(_index(step, len(parent) - 1) if isinstance(parent, list) else step)
-
-
-def _index(step: str, last: int) -> int:
-    if not step.isdigit() or int(step) > last:
-        raise IndexError(f"no index {step}")
-    return int(step)
 
 
 def strategic(target: Any, patch: Any) -> Any:

@@ -66,7 +66,7 @@ class Upkeep:
         desk, status, spec = self._desk, schedule.get("status") or {}, schedule["spec"]
         if status.get("phase") in (None, "", "New"):
             try:
-                cron.parse(_standard(spec["schedule"]))
+                cron.next_after(_untimed(spec["schedule"]), desk.now())
             except ValueError as error:
                 complaint = f"invalid schedule: {error}"
                 desk.status(
@@ -81,9 +81,7 @@ class Upkeep:
         last = (schedule.get("status") or {}).get("lastBackup") or schedule["metadata"][
             "creationTimestamp"
         ]
-        following = cron.parse(_standard(spec["schedule"])).next_after(parse_time(last))
-        if following is None:
-            return
+        following = cron.next_after(_untimed(spec["schedule"]), parse_time(last))
         if desk.now() < following:
             desk.wake(following)
             return
@@ -176,16 +174,6 @@ class Upkeep:
         desk.status(BACKUPS, made, **found["status"])
 
 
-def _standard(text: str) -> str:
-    """Without the descriptors and time zone prefix that Velero's parser also takes."""
-    named = {
-        "@hourly": "0 * * * *",
-        "@daily": "0 0 * * *",
-        "@midnight": "0 0 * * *",
-        "@weekly": "0 0 * * 0",
-        "@monthly": "0 0 1 * *",
-        "@yearly": "0 0 1 1 *",
-    }
-    if text.startswith(("CRON_TZ=", "TZ=")):
-        text = text.partition(" ")[2]
-    return named.get(text.strip(), text)
+def _untimed(schedule: str) -> str:
+    """Without the time zone prefix that Velero's parser also takes."""
+    return schedule.partition(" ")[2] if schedule.startswith(("CRON_TZ=", "TZ=")) else schedule

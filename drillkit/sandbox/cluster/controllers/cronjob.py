@@ -60,18 +60,18 @@ class CronJobs:
         """
         spec, now = obj["spec"], view.now()
         zone = ZoneInfo(spec.get("timeZone") or "UTC")
-        schedule = cron.parse(spec["schedule"])
+        schedule = spec["schedule"]
         last = (obj.get("status") or {}).get("lastScheduleTime") or obj["metadata"][
             "creationTimestamp"
         ]
         since = parse_time(last)
         if spec.get("startingDeadlineSeconds") is not None:
             since = max(since, now - timedelta(seconds=spec["startingDeadlineSeconds"]))
-        following = schedule.next_after(now.astimezone(zone))
-        missed = schedule.next_after(since.astimezone(zone))
-        if missed is None or missed > now:
+        following = cron.next_after(schedule, now.astimezone(zone))
+        missed = cron.next_after(schedule, since.astimezone(zone))
+        if missed > now:
             return None, following
-        while (later := schedule.next_after(missed)) is not None and later <= now:
+        while (later := cron.next_after(schedule, missed)) <= now:
             missed = later
         policy = spec.get("concurrencyPolicy", "Allow")
         if running and policy == "Forbid":

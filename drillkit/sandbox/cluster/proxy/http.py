@@ -1,4 +1,8 @@
-"""The little of HTTP/1.1 that a proxy must understand: heads, and where bodies end."""
+"""The little of HTTP/1.1 that a proxy must understand: heads, and where bodies end.
+
+Not h11: the prober reads with it, and what measures must not share its mistakes with what is
+measured. And it takes each chunk apart and frames it anew, where a mesh passes on what a pod sent.
+"""
 
 from __future__ import annotations
 

@@ -136,7 +136,9 @@ def _participants(
 
 def _prerequisites(request: Request) -> tuple[str, ...]:
     """Look at what must be there, and tell; what is missing."""
+    from drillkit.clock import SystemClock
     from drillkit.model.units import format_duration
+    from drillkit.plan.target_check import expected_pages
     from drillkit.runner.dry_run import dry_run
 
     found = dry_run(request)
@@ -148,6 +150,10 @@ def _prerequisites(request: Request) -> tuple[str, ...]:
     click.echo(f"  {'plan':12} {len(found.plan.steps)} steps looked at", err=True)
     for decision in found.decisions:
         click.echo(f"  {'guard':12} {decision.guard}: {decision.holds}", err=True)
+    for look in expected_pages(drill, request.target, SystemClock()):
+        click.echo(
+            f"  {'pager':12} {look.said}" + (f": {look.mend}" if look.mend else ""), err=True
+        )
     for note in dict.fromkeys(note for item in found.plan.steps for note in item.prospect.notes):
         click.echo(f"  {'note':12} {note}", err=True)
     for why in found.plan.fails:

@@ -48,6 +48,7 @@ def must_be_gone(drillkit: CommandLine) -> None:
 def test_a_game_day_is_led_from_its_first_hold_to_its_debrief(
     console: Terminal, drillkit: CommandLine
 ) -> None:
+    console.shows("pager        ", 60)
     console.shows("next comes warm-up", 60)
     console.press("skip\n")
     console.shows("say why")

@@ -9,7 +9,7 @@ import pytest
 
 from drillkit.model.drill import Step
 from drillkit.model.evidence import Note
-from drillkit.model.records import PhaseStarted, StepStarted
+from drillkit.model.records import PhaseStarted, QuestionAsked, StepStarted
 from tests.browser import Browser, browser, program
 
 from .conftest import SURPRISE, Show
@@ -20,6 +20,20 @@ pytestmark = [
 ]
 AXE = """axe.run(document, {resultTypes: ['violations']}).then(
     found => { window.violations = found.violations.map(v => v.id + ': ' + v.nodes[0].html) })"""
+
+
+RUNBOOK = (
+    """# Shop down
+## Diagnosis
+1. How far? `kubectl get pods`
+   Look at <img src=x onerror='document.title=3'>
+- **all** of them
+```
+kubectl <b>scale</b>
+```
+"""
+    + "A long text.\n\n" * 60
+)
 
 
 def violations(page: Browser) -> list[str]:
@@ -63,6 +77,7 @@ def test_a_facilitator_decides_with_the_keyboard_while_an_observer_watches(
         lead.visit(show.links["facilitator"])
         watcher.visit(show.links["observer"])
         show.journal.append(PhaseStarted("steps"))
+        show.journal.append(QuestionAsked("manual", RUNBOOK), step="kill")
         markup = "<img src=x onerror='document.title=1'><script>document.title=2</script>"
         show.journal.append(Note("maria", markup, "observation"))
         held = show.hold(SURPRISE)
@@ -76,6 +91,12 @@ def test_a_facilitator_decides_with_the_keyboard_while_an_observer_watches(
             assert page.ask("document.querySelectorAll('.lines img, .lines script').length") == 0
             assert violations(page) == []
         assert watcher.ask("document.documentElement.scrollWidth") <= 390
+        told = watcher.ask("document.querySelector('.instructions').innerHTML")
+        assert told.startswith(
+            "<h4>Shop down</h4><h5>Diagnosis</h5><ol><li>How far? <code>kubectl get pods</code> "
+            "Look at &lt;img src=x onerror='document.title=3'&gt;</li></ol>"
+            "<ul><li><b>all</b> of them</li></ul><pre>kubectl &lt;b&gt;scale&lt;/b&gt;\n</pre>"
+        )
 
         lead.ask("document.getElementById('me').value = 'maria'")
         lead.ask("document.getElementById('hold-reason').focus()")

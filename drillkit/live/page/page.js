@@ -62,10 +62,58 @@ function showQuestions(questions) {
   place.replaceChildren(...questions.map((question) => {
     const card = element("div", undefined, "card");
     const what = question.about === "undo" ? "to be put back by hand" : "to be done by hand";
-    card.append(element("h3", `${question.step}: ${what}`), element("pre", question.text));
+    card.append(element("h3", `${question.step}: ${what}`), instructions(question.text, question.step));
     if (state.right === "facilitator") card.append(replyForm(question));
     return card;
   }));
+}
+
+// As much of Markdown as runbooks need; all of it is text in elements that are made here.
+function instructions(text, step) {
+  const place = element("div", undefined, "instructions");
+  place.tabIndex = 0; // it scrolls, with the keyboard, too
+  place.setAttribute("role", "group");
+  place.setAttribute("aria-label", `Instructions of ${step}`);
+  let list = null;
+  let code = null;
+  let before = ""; // the line before: paragraphs go on until an empty one
+  for (const line of text.split("\n")) {
+    if (line.trimStart().startsWith("```")) {
+      if (!code) place.append(code = element("pre"));
+      else code = null;
+      list = null;
+      continue;
+    }
+    if (code) {
+      code.append(`${line}\n`);
+      continue;
+    }
+    const [, marks, title] = line.match(/^(#{1,6})\s+(.*)$/) || [];
+    const [, sign, item] = line.match(/^\s*([-*+]|\d+[.)])\s+(.*)$/) || [];
+    if (sign) {
+      const kind = /\d/.test(sign) ? "OL" : "UL";
+      if (!list || list.tagName !== kind) place.append(list = element(kind));
+      list.append(inline("li", item));
+    } else if (list && line.startsWith(" ")) {
+      list.lastElementChild.append(" ", ...inline("span", line.trim()).childNodes);
+    } else {
+      list = null;
+      if (title) place.append(inline(marks.length === 1 ? "h4" : "h5", title));
+      else if (line.trim() && before.trim() && place.lastElementChild?.tagName === "P") place.lastElementChild.append(" ", ...inline("span", line.trim()).childNodes);
+      else if (line.trim()) place.append(inline("p", line));
+    }
+    before = line;
+  }
+  return place;
+}
+
+function inline(tag, text) {
+  const found = element(tag);
+  text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).forEach((part, number) => {
+    if (number % 2 === 0) found.append(part);
+    else found.append(part.startsWith("`") ? element("code", part.slice(1, -1)) : element("b", part.slice(2, -2)));
+  });
+  return found;
 }
 
 function replyForm(question) {

@@ -26,6 +26,8 @@ from drillkit.live.server import Page
 LINGER_S = 5.0
 """So long a page tells that its runner is gone."""
 CLOSE_S = 3.0
+NICENESS = 5
+"""Where processors are scarce, the run and its probes go first."""
 
 
 async def _serve(terms: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ async def _messages() -> Any:
 def main() -> None:
     """Until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: it is meant for the run
+    os.nice(NICENESS)
     terms = json.loads(_first_line())
     try:
         asyncio.run(_serve(terms))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from importlib import resources
 from pathlib import Path
 
@@ -115,6 +117,14 @@ def test_a_stop_is_confirmed_once_and_ends_a_hold_at_once(show: Show, tmp_path: 
         lead.visit(show.links["facilitator"])
         held = show.hold(Step(name="kill", uses="chaostoolkit"))
         lead.until("!document.getElementById('hold').hidden")
+        # The connection drops, because its server dies; the page comes back by itself.
+        os.kill(show.page._process.pid, signal.SIGKILL)
+        lead.until("document.getElementById('link').textContent.includes('connection is lost')")
+        show.journal.append(Note("maria", "meanwhile", "observation"))
+        lead.until("document.getElementById('link').hidden")
+        lead.until("document.querySelector('.lines').textContent.includes('meanwhile')")
+        numbers = "[...document.querySelectorAll('.lines li')].map(line => line.dataset.n)"
+        assert lead.ask(f"new Set({numbers}).size === {numbers}.length"), "nothing twice"
         lead.ask("document.getElementById('stop').click()")
         assert lead.ask("document.getElementById('sure').open")
         assert violations(lead) == []

@@ -25,6 +25,7 @@ from drillkit.clients.kube import Kube, Response
 from drillkit.clock import Fence
 from drillkit.journal.book import Book
 from drillkit.journal.file import Journal, parse
+from drillkit.journal.mirror import Mirror
 from drillkit.model.errors import Unanswered, Unreachable
 from drillkit.model.target import KubernetesTarget, Target
 from drillkit.sandbox.cluster.controllers.loop import Controllers
@@ -415,10 +416,11 @@ class Stage:
         syncs: bool = True,
         calm_at: datetime | None = None,
         book: Callable[[Journal], Book] = lambda journal: journal,
+        mirror: Callable[[WorldClock], Mirror | None] = lambda clock: None,
     ) -> Stage:
         clock = WorldClock(fate, cluster)
         disk = MemoryDisk(fate, content, syncs=syncs)
-        journal = Journal(disk, clock=clock)
+        journal = Journal(disk, clock=clock, mirror=mirror(clock))
         fence = journal.fence
         kube = Kube(Wire(fate, cluster, calm_at=calm_at), clock, fence, "the test")
         clients = Clients(Target(name="world", kubernetes=KubernetesTarget()), clock, Fence())

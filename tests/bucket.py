@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,8 +96,9 @@ class _Door:
         return answer
 
 
-@pytest.fixture(scope="session")
-def _bucket_server() -> Iterator[BucketServer]:
+@contextmanager
+def serving() -> Iterator[BucketServer]:
+    """The server, until the end of the block."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -109,10 +111,18 @@ def _bucket_server() -> Iterator[BucketServer]:
     door.server = BucketServer(f"http://127.0.0.1:{server.port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield door.server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield door.server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def _bucket_server() -> Iterator[BucketServer]:
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ the credentials, the region and the endpoint are those of the environment.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -206,8 +207,19 @@ def _age_s(modified: datetime, now: str | None) -> float:
     return max(0.0, (there - modified).total_seconds())
 
 
+def _moment(text: Any) -> datetime:
+    from botocore.utils import parse_timestamp
+
+    if isinstance(text, str) and text.endswith("Z"):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(text)
+    found: datetime = parse_timestamp(text)
+    return found
+
+
 def _client(url: BucketUrl) -> Any:
     import boto3
+    import botocore.session
     from botocore.config import Config
 
     checksums: Any = "when_supported" if url.retain is not None else "when_required"
@@ -222,7 +234,13 @@ def _client(url: BucketUrl) -> Any:
         # Of others than AWS most have no name for each bucket.
         s3={"addressing_style": "path"} if url.endpoint or _endpoint_set() else {},
     )
-    return boto3.client("s3", endpoint_url=url.endpoint, region_name=url.region, config=config)
+    session = botocore.session.get_session()
+    # Each of thousands of listed objects has a date; botocore's own parser takes most of the time.
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=_moment)
+    return boto3.Session(botocore_session=session).client(
+        "s3", endpoint_url=url.endpoint, region_name=url.region, config=config
+    )
 
 
 def _endpoint_set() -> bool:

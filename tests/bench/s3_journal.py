@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from drillkit.journal.claim import Note
+from drillkit.journal.claim import RunNote
 from tests.bench.archive import STORED
 from tests.bucket import BucketServer, serving
 
@@ -70,7 +70,9 @@ def fill(server: BucketServer, count: int) -> None:
     client = server.client()
 
     def put(number: int) -> None:
-        note = Note(f"20270101-{number:06d}-x7k2", f"drill-{number % 20}", "prod", "me", open=False)
+        note = RunNote(
+            f"20270101-{number:06d}-x7k2", f"drill-{number % 20}", "prod", "me", open=False
+        )
         for key, content in (
             (f"{note.folder}journal/0000000001.jsonl", sources[number % len(sources)]),
             (note.key, note.encoded()),

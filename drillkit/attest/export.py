@@ -32,7 +32,8 @@ from drillkit.journal.file import read
 from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.model.records import RunOpened
+from drillkit.model.evidence import Mark, Note
+from drillkit.model.records import History, ParticipantJoined, PeopleEntry, RunOpened
 from drillkit.model.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ REDACTION = "https://drillkit.dev/attestation/redaction/v0.1"
 STATEMENT_FILE = "redaction.intoto.json"
 _LABEL = re.compile(r"[a-z][a-z0-9]{0,19}")
 _ADDRESS = r"\b(?:\d{1,3}\.){3}\d{1,3}\b"
+_MACHINES = frozenset({"drillkit", "velero", "the drill"})
+"""Who notes things, too, and is nobody."""
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+"
 
 
@@ -58,6 +61,8 @@ class RedactionRule:
     label: str
     """Lower-case letters and digits: the words are `label-1`, `label-2`, …"""
     pattern: re.Pattern[str]
+    whole_words: bool = False
+    """What it replaces may stand inside a longer word, which is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +120,28 @@ def _rule(raw: Mapping[str, Any]) -> RedactionRule:
 def _literal(label: str, text: str) -> RedactionRule:
     if not text.strip():
         raise ValueError(f"`{label}`: an empty text")
-    forms = {text, html.escape(text), json.dumps(text, ensure_ascii=False)[1:-1]}
+    escaped = html.escape(text)
+    pages = escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # as our templates write
+    forms = {text, escaped, pages, json.dumps(text, ensure_ascii=False)[1:-1]}
     either = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     return RedactionRule(label, re.compile(either, re.IGNORECASE))
 
 
 def usual_rules(folder: Path) -> ExportRules:
-    """What a run's record 1 says of places and people: account, cluster, hosts, operator; and every
-    address and e-mail.
+    """What a run's journal says of places and people: account, cluster, hosts, operator, whoever
+    took part, was told or approved; and every address and e-mail.
     """
+    history = read(folder / JOURNAL)
+    opened = next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
     found: list[RedactionRule] = []
-    for label, text in _identifying(folder):
+    for label, text in _identifying(opened) if opened else ():
         if len(text) >= 3:
             found.append(_literal(label, text))
+    names = {*_in_roles(opened), *_taking_part(history)} if opened else set[str]()
+    # The longest first: a part of a name that goes must not leave the rest of it.
+    for name in sorted(names, key=lambda each: (-len(each), each)):
+        if len(name.strip()) >= 2 and name not in _MACHINES:
+            found.append(_name(name))
     found += [
         RedactionRule("email", re.compile(_EMAIL)),
         RedactionRule("address", re.compile(_ADDRESS)),
@@ -135,12 +149,37 @@ def usual_rules(folder: Path) -> ExportRules:
     return ExportRules(tuple(found))
 
 
-def _identifying(folder: Path) -> Iterator[tuple[str, str]]:
+def _name(text: str) -> RedactionRule:
+    """A person's name, where it stands as a word of its own: Jan, and not the begin of January."""
+    literal = _literal("person", text)
+    word = re.compile(rf"(?<!\w)(?:{literal.pattern.pattern})(?!\w)", re.IGNORECASE)
+    return RedactionRule(literal.label, word, whole_words=True)
+
+
+def _in_roles(opened: RunOpened) -> Iterator[str]:
+    """Whom drill and target name for auditors, and who approved the plan."""
+    for of in (opened.drill, opened.target):
+        if of is not None:
+            yield from of.audit.participants
+            yield from of.audit.informed
+    yield from opened.approved_by
+
+
+def _taking_part(history: History) -> Iterator[str]:
+    """Whoever joined, said, decided or has to do something."""
+    for record in history:
+        entry = record.entry
+        if isinstance(entry, ParticipantJoined):
+            yield entry.name
+        if isinstance(entry, Note):
+            yield entry.owner
+        if isinstance(entry, Note | Mark | PeopleEntry):
+            yield str(getattr(entry, "by", ""))
+
+
+def _identifying(opened: RunOpened) -> Iterator[tuple[str, str]]:
     from urllib.parse import urlsplit
 
-    opened = next((r.entry for r in read(folder / JOURNAL) if isinstance(r.entry, RunOpened)), None)
-    if opened is None:
-        return
     yield "cluster", opened.identities.cluster_uid
     yield "account", opened.identities.aws_account
     yield "person", opened.operator
@@ -207,6 +246,8 @@ class _Words:
 
     rules: Sequence[RedactionRule]
     known: dict[tuple[str, str], str] = field(default_factory=dict)
+    whole: set[tuple[str, str]] = field(default_factory=set)
+    """Of those known: what counts only as a word of its own."""
 
     @property
     def count(self) -> int:
@@ -219,14 +260,19 @@ class _Words:
 
     def _word(self, rule: RedactionRule, found: re.Match[str]) -> str:
         plain = html.unescape(found[0]).lower()
+        if rule.whole_words:
+            self.whole.add((rule.label, plain))
         mine = sum(label == rule.label for label, _ in self.known)
         return self.known.setdefault((rule.label, plain), f"{rule.label}-{mine + 1}")
 
     def check(self, name: str, text: str) -> None:
         """Nothing that was replaced may be left. Raises UsageError."""
-        lowered = text.lower()
+        lowered = f"{text}\n{html.unescape(text)}".lower()
         for label, plain in self.known:
-            if plain in lowered:
+            if plain not in lowered:
+                continue
+            word = rf"(?<!\w){re.escape(plain)}(?!\w)"
+            if (label, plain) not in self.whole or re.search(word, lowered):
                 raise UsageError(
                     f"{name}: what `{label}` replaces is still in it, in another spelling; add a "
                     "rule for that"

@@ -154,6 +154,7 @@ def admitted(file: Path | None, asked: Asked, request: Request) -> Request:
     for no approvals and no plan is given. Raises Refused, UsageError.
     """
     from drillkit.model.errors import Refused
+    from drillkit.model.records import APPROVAL_BY
 
     target = request.target
     if file is None:
@@ -171,7 +172,7 @@ def admitted(file: Path | None, asked: Asked, request: Request) -> Request:
         return request
     found = read_plan(file)
     approvals = _approvals(found, asked, target)
-    digests = {f"approval by {each.by}": each.line_sha256 for each in approvals}
+    digests = {f"{APPROVAL_BY}{each.by}": each.line_sha256 for each in approvals}
     return replace(
         request,
         digests={**request.digests, "plan": found.sha256, **digests},

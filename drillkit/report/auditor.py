@@ -124,11 +124,9 @@ def _declared(drill: Drill | None) -> Iterator[Step]:
 
 def _approvals(run: RunRead) -> Iterator[str]:
     """Who signed the plan that was run, and which plan that was."""
-    digests = run.opened.digests
-    for name in digests:
-        if name.startswith("approval by "):
-            who = name.removeprefix("approval by ")
-            yield f"{who}, who signed the plan with SHA-256 {digests.get('plan', '-')}"
+    plan = run.opened.digests.get("plan", "-")
+    for who in run.opened.approved_by:
+        yield f"{who}, who signed the plan with SHA-256 {plan}"
 
 
 def _boundary(run: RunRead) -> Iterator[str]:

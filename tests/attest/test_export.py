@@ -20,8 +20,15 @@ from drillkit.attest.export import (
     verify_export,
 )
 from drillkit.attest.keys import generate, public_key, signer_of
+from drillkit.journal.file import Journal
+from drillkit.model.codec import from_data
+from drillkit.model.drill import Drill
 from drillkit.model.errors import UsageError
-from tests.attest.conftest import Archive
+from drillkit.model.evidence import Note
+from drillkit.model.records import ParticipantJoined, RunClosed, RunOpened
+from drillkit.model.target import Target
+from drillkit.report import write_reports
+from tests.attest.conftest import DRILL, Archive, Ticks
 from tests.conftest import CommandLine
 
 
@@ -51,6 +58,32 @@ def test_who_and_where_are_gone_and_the_copy_verifies(sealed: Archive, tmp_path:
     assert "person-1" in text
     assert verify_export(tmp_path / "copy", keys(sealed)) == ()
     assert verify_export(tmp_path / "copy", keys(sealed), first(sealed)) == ()
+
+
+def test_whoever_took_part_is_gone_too(archive: Archive, tmp_path: Path) -> None:
+    folder = archive.reports / "pod-delete" / "20270118-080000-day1"
+    folder.mkdir()
+    told = {"participants": {"Zoë O'Neil": "operator"}, "informed": ["Support Desk"]}
+    journal = Journal(folder / "journal.jsonl", clock=Ticks(1_800_300_000.0))
+    opened = RunOpened(
+        run=folder.name,
+        drill=from_data(Drill, {**DRILL, "audit": told}),
+        target=Target(name="dev"),
+        digests={"approval by Ada": "0" * 64},
+    )
+    journal.append(opened)
+    journal.append(ParticipantJoined("Jan", "observer"))
+    journal.append(Note("maria", "in January Jan looks", "action-item", "ops-team"))
+    journal.append(RunClosed())
+    journal.close()
+    write_reports(folder)
+    archive.seal(folder, 1_800_300_100.0)
+    signer = signer_of(f"file:{archive.key}", lambda _: archive.key.read_text())
+    export(folder, tmp_path / "copy", usual_rules(folder), signer)
+    text = whole(tmp_path / "copy")
+    assert "in January person-" in text
+    for name in ("Zo", "Neil", "Support Desk", "Ada", "Jan ", "maria", "ops-team"):
+        assert name not in text
 
 
 def test_the_same_name_is_the_same_word_in_every_file(sealed: Archive, tmp_path: Path) -> None:

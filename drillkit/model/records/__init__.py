@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from drillkit.model.records.codec import decode, encode, kind_of
 from drillkit.model.records.entries import (
+    APPROVAL_BY,
     ActivityEnded,
     ActivityStarted,
     Debriefed,
@@ -63,6 +64,7 @@ from drillkit.model.records.entries import (
 from drillkit.model.records.line import History, Record
 
 __all__ = [
+    "APPROVAL_BY",
     "ActivityEnded",
     "ActivityStarted",
     "Debriefed",

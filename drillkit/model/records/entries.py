@@ -85,6 +85,10 @@ class Unread:
     why: str
 
 
+APPROVAL_BY = "approval by "
+"""Begins the name of the digest of an approval; the approver's name follows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
     """Record 1: everything that was resolved before the run began; no secrets.
@@ -115,6 +119,12 @@ class RunOpened:
     """Of the SLOs in use, by name."""
     unread: tuple[Unread, ...] = ()
     """Never written: what is in the line and does not fit."""
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who signed the plan that was run."""
+        names = (each for each in self.digests if each.startswith(APPROVAL_BY))
+        return tuple(each.removeprefix(APPROVAL_BY) for each in names)
 
     @property
     def drill_name(self) -> str:

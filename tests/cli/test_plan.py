@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import CommandLine, Ran
+from tests.drills.conftest import playing
 
 HEAD = "drill: d\nowner: me\nlimit: 2m\n"
 STEP = "steps: [{uses: wait, with: {for: 1s}}]\n"
@@ -26,6 +28,19 @@ SUMMARY:nobody changes
 END:VEVENT
 END:VCALENDAR
 """
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """A folder with a sandbox that stays up: nothing here takes effect."""
+    made = CommandLine(tmp_path_factory.mktemp("plans"))
+    with playing(made, "--prometheus"):
+        yield made
+
+
+@pytest.fixture
+def drillkit(home: CommandLine) -> CommandLine:
+    return home
 
 
 def plan(drillkit: CommandLine, text: str, *more: str) -> Ran:

@@ -151,26 +151,23 @@ def test_keep_with_a_kubeconfig_that_leads_elsewhere_takes_no_mark_off(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_every_command_is_refused_where_the_target_pins_another_cluster(
+    drillkit: CommandLine, two: Two
+) -> None:
+    target(drillkit, two, two.uid)
+    two.turn(two.second)
+    for command in (
         ("sweep", "-t", "dev", "--yes"),
         ("canary", "install", "-t", "dev", "-n", "shop", "--yes"),
         ("canary", "remove", "-t", "dev", "-n", "shop", "--yes"),
         ("canary", "status", "-t", "dev", "-n", "shop"),
         ("plan", "pod-delete", "-t", "dev"),
         ("run", "pod-delete", "-t", "dev", "--yes"),
-    ],
-)
-def test_every_command_is_refused_where_the_target_pins_another_cluster(
-    drillkit: CommandLine, two: Two, command: tuple[str, ...]
-) -> None:
-    target(drillkit, two, two.uid)
-    two.turn(two.second)
-    ran = drillkit(*command)
-    assert ran.code == 4, ran.said
-    assert f"pinned to cluster {two.uid}" in ran.said
-    assert f"leads to cluster {two.second.endpoints['cluster_uid']}" in ran.said
+    ):
+        ran = drillkit(*command)
+        assert ran.code == 4, (command, ran.said)
+        assert f"pinned to cluster {two.uid}" in ran.said, command
+        assert f"leads to cluster {two.second.endpoints['cluster_uid']}" in ran.said, command
 
 
 def two_contexts(two: Two, path: Path) -> None:
@@ -300,41 +297,33 @@ def test_a_commands_undo_stays_open_where_the_kubeconfig_leads_elsewhere(
     assert undone.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "place",
-    [
-        {"configuration": {"KUBERNETES_CONTEXT": "prod"}},
-        {"secrets": {"kubernetes": {"KUBERNETES_CONTEXT": "prod"}}},
-        {"secrets": {"k": {"KUBERNETES_CONTEXT": {"type": "env", "key": "CONTEXT_OF_PROD"}}}},
-        {"secrets": {"k": {"KUBERNETES_HOST": "https://prod.example.com"}}},
-        {"configuration": {"KUBECONFIG": "/home/me/.kube/prod"}},
-        {"configuration": {"aws_profile_name": "prod"}},
-        {"configuration": {"aws_region": "us-east-1"}},
-    ],
+PLACES: tuple[dict[str, Any], ...] = (
+    {"configuration": {"KUBERNETES_CONTEXT": "prod"}},
+    {"secrets": {"kubernetes": {"KUBERNETES_CONTEXT": "prod"}}},
+    {"secrets": {"k": {"KUBERNETES_CONTEXT": {"type": "env", "key": "CONTEXT_OF_PROD"}}}},
+    {"secrets": {"k": {"KUBERNETES_HOST": "https://prod.example.com"}}},
+    {"configuration": {"KUBECONFIG": "/home/me/.kube/prod"}},
+    {"configuration": {"aws_profile_name": "prod"}},
+    {"configuration": {"aws_region": "us-east-1"}},
 )
+
+
+@pytest.mark.slow
 def test_an_experiment_that_names_another_place_than_the_targets_is_refused(
-    drillkit: CommandLine, sandbox: Sandbox, place: dict[str, Any]
+    drillkit: CommandLine, sandbox: Sandbox
 ) -> None:
-    experiment = {
-        "title": "elsewhere",
-        "description": "elsewhere",
-        **place,
-        "method": [
-            {
-                "type": "action",
-                "name": "touch",
-                "provider": {"type": "process", "path": "touch", "arguments": "touched"},
-            }
-        ],
-    }
-    (drillkit.folder / "e.json").write_text(json.dumps(experiment))
+    touch = {"type": "process", "path": "touch", "arguments": "touched"}
+    method = [{"type": "action", "name": "touch", "provider": touch}]
     env = {"CONTEXT_OF_PROD": "prod"}
-    for command in (
-        ("plan", "./e.json", "-t", "sandbox"),
-        ("run", "./e.json", "-t", "sandbox", "--yes"),
-    ):
-        ran = drillkit(*command, env=env)
-        assert ran.code == 4, ran.said
-        assert "names a place of its own; expected that of target `sandbox`" in ran.said
-    assert not (drillkit.folder / "touched").exists()
+    for place in PLACES:
+        experiment = {"title": "elsewhere", "description": "elsewhere", **place, "method": method}
+        (drillkit.folder / "e.json").write_text(json.dumps(experiment))
+        for command in (
+            ("plan", "./e.json", "-t", "sandbox"),
+            ("run", "./e.json", "-t", "sandbox", "--yes"),
+        ):
+            ran = drillkit(*command, env=env)
+            assert ran.code == 4, (place, ran.said)
+            said = "names a place of its own; expected that of target `sandbox`"
+            assert said in ran.said, (place, ran.said)
+        assert not (drillkit.folder / "touched").exists(), place

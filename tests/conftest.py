@@ -164,18 +164,10 @@ class Sandbox:
         return Path(self.endpoints["kubeconfig"])
 
 
-@pytest.fixture
-def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
-    """A sandbox in the command line's home, as `drillkit sandbox up` makes it."""
-    with sandboxed(drillkit) as found:
-        yield found
-
-
 @contextlib.contextmanager
-def sandboxed(line: CommandLine) -> Iterator[Sandbox]:
-    """The same for as long as this lasts: for several tests that leave it as it was."""
-    state = line.home / "sandbox"
-    state.mkdir(parents=True)
+def sandboxed(state: Path) -> Iterator[Sandbox]:
+    """A sandbox whose folder this is."""
+    state.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
         stdin=subprocess.PIPE,
@@ -191,6 +183,13 @@ def sandboxed(line: CommandLine) -> Iterator[Sandbox]:
         process.wait(20)
         process.stdin.close()
         process.stdout.close()
+
+
+@pytest.fixture
+def sandbox(drillkit: CommandLine) -> Iterator[Sandbox]:
+    """A sandbox in the command line's home, as `drillkit sandbox up` makes it."""
+    with sandboxed(drillkit.home / "sandbox") as made:
+        yield made
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

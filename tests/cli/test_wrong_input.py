@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import CommandLine, Sandbox
+from tests.conftest import CommandLine, Sandbox, sandboxed
 
 DRILL = """\
 drill: mine
@@ -22,6 +22,22 @@ steps:
     uses: chaostoolkit
     with: {experiment: pod-delete, configuration: {namespace: %s, selector: %s}}
 """
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sandbox]]:
+    """A sandbox in which nothing that is tried here takes effect."""
+    state = tmp_path_factory.mktemp("sandbox")
+    with sandboxed(state) as made:
+        yield state, made
+
+
+@pytest.fixture
+def sandbox(drillkit: CommandLine, shared: tuple[Path, Sandbox]) -> Sandbox:
+    state, made = shared
+    drillkit.home.mkdir()
+    (drillkit.home / "sandbox").symlink_to(state)
+    return made
 
 
 def write(drillkit: CommandLine, text: str, name: str = "mine.yaml") -> str:

@@ -116,7 +116,7 @@ def gameday(line: CommandLine, *arguments: str) -> Iterator[Day]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CommandLine, Sandbox]]:
     line = CommandLine(tmp_path_factory.mktemp("shop"))
     (line.folder / "day.yaml").write_text(DAY)
-    with sandboxed(line) as sandbox:
+    with sandboxed(line.home / "sandbox") as sandbox:
         yield line, sandbox
 
 

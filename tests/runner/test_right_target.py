@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.records import Identities, RunOpened
 from drillkit.model.target import KubernetesTarget, Target
-from tests.conftest import CommandLine, Sandbox
+from tests.conftest import CommandLine, Sandbox, sandboxed
 
 
 @dataclass
@@ -48,27 +46,12 @@ def kube(sandbox: Sandbox) -> Kube:
 
 @pytest.fixture
 def two(drillkit: CommandLine, sandbox: Sandbox) -> Iterator[Two]:
-    state = drillkit.folder / "another"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    try:
-        second = Sandbox(json.loads(process.stdout.readline()), process.pid)
+    with sandboxed(drillkit.folder / "another") as second:
         made = Two(sandbox, second, drillkit.folder / "kubeconfig.yaml")
         made.turn(sandbox)
         (drillkit.folder / "drillkit.yaml").touch()
         (drillkit.folder / "drills").mkdir()
         yield made
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdin.close()
-        process.stdout.close()
 
 
 def target(drillkit: CommandLine, two: Two, uid: str | None = None, **more: Any) -> None:

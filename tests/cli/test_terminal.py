@@ -26,9 +26,9 @@ from tests.judge.histories import Tape
 
 PLAYED = """
 import sys, time
-from drillkit.cli.progress import Screen
+from drillkit.cli.progress import LiveScreen
 from tests.cli.test_terminal import records, short_drill
-screen = Screen(short_drill())
+screen = LiveScreen(short_drill())
 for record in records():
     screen(record)
     time.sleep(float(sys.argv[1]))

@@ -140,7 +140,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_is_in_use_is
 ) -> None:
     code = (
         "from drillkit.clients import Clients; from drillkit.clock import Fence, SystemClock\n"
-        "from drillkit.model.drill import Target; import time\n"
+        "from drillkit.model.target import Target; import time\n"
         "clients = Clients(Target(name='t'), SystemClock(), Fence())\n"
         "clients.access.environment(); print(flush=True); time.sleep(60)"
     )

@@ -109,7 +109,8 @@ class Acme:
         return {"PYTHONPATH": os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")])}
 
     def __call__(self, *words: str, **sets: str) -> Ran:
-        return self.line(*words, *self.sets(words, sets), env=self.env)
+        # A process of its own: only that finds the package.
+        return self.line.process(*words, *self.sets(words, sets), env=self.env)
 
     def start(self, *words: str, **sets: str) -> subprocess.Popen[str]:
         return self.line.start(*words, *self.sets(words, sets), env=self.env)

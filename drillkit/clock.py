@@ -51,6 +51,30 @@ SYSTEM_CLOCK = SystemClock()
 """For commands that a person types, and for processes that nobody hands a clock."""
 
 
+class Skipped(DrillError):
+    """Somebody asked to leave the rest alone."""
+
+
+class Hurried:
+    """A clock whose sleeps end in Skipped once the event is set."""
+
+    def __init__(self, clock: Clock, skip: threading.Event, why: str) -> None:
+        self._clock, self._skip, self._why = clock, skip, why
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def mono(self) -> float:
+        return self._clock.mono()
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> bool:
+        if wake is not None:
+            return self._clock.sleep(seconds, wake)
+        if self._skip.is_set() or self._clock.sleep(seconds, self._skip):
+            raise Skipped(self._why)
+        return False
+
+
 def utc(at: float) -> datetime:
     """A date of the journal as a datetime."""
     return datetime.fromtimestamp(at, UTC)

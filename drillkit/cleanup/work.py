@@ -12,7 +12,7 @@ from drillkit.cleanup.application import Application
 from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
 from drillkit.clients.undo import AskPeople, UndoContext
-from drillkit.clock import Clock, Deadline
+from drillkit.clock import Clock, Deadline, Hurried, Skipped
 from drillkit.model.effects import Undone
 from drillkit.model.errors import (
     DrillError,
@@ -100,10 +100,6 @@ class Haste:
         )
 
 
-class Skipped(DrillError):
-    """Somebody asked to leave the rest of *remove* alone."""
-
-
 class Work:
     """One clean-up in progress. Results are kept in memory too: the journal may be lost."""
 
@@ -148,7 +144,11 @@ class Work:
 
     def _application(self, undo: OpenUndo, skip: threading.Event | None) -> Application:
         """Raises UnknownUndo."""
-        clock = self._clock if skip is None else _Hurried(self._clock, skip)
+        clock = (
+            self._clock
+            if skip is None
+            else Hurried(self._clock, skip, "the rest of the removing was skipped")
+        )
         context = UndoContext(
             clock,
             self.deadline,
@@ -180,7 +180,7 @@ class Work:
     def _pause(self, clock: Clock, seconds: float) -> None:
         """Between two attempts."""
         if not self.haste.shorten.is_set():
-            clock.sleep(seconds, None if isinstance(clock, _Hurried) else self.haste.shorten)
+            clock.sleep(seconds, None if isinstance(clock, Hurried) else self.haste.shorten)
 
     def skipped(self, undo: OpenUndo) -> None:
         """It is left to somebody else."""
@@ -254,23 +254,3 @@ class _Reasons:
         reason = _VARIES.sub("#", why)
         self._reasons[reason] = self._reasons.get(reason, 0) + 1
         return self._reasons[reason]
-
-
-class _Hurried:
-    """A clock whose sleeps end in Skipped once the event is set."""
-
-    def __init__(self, clock: Clock, skip: threading.Event) -> None:
-        self._clock, self._skip = clock, skip
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def mono(self) -> float:
-        return self._clock.mono()
-
-    def sleep(self, seconds: float, wake: threading.Event | None = None) -> bool:
-        if wake is not None:
-            return self._clock.sleep(seconds, wake)
-        if self._skip.is_set() or self._clock.sleep(seconds, self._skip):
-            raise Skipped("the rest of the removing was skipped")
-        return False

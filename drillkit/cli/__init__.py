@@ -47,11 +47,10 @@ def answer(words: list[str]) -> int:
     try:
         code = cli.main(words, prog_name="drillkit", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo(
-            "drillkit: interrupted; what it had begun may be half done: `drillkit recover` and "
-            "`drillkit sweep` show what is left",
-            err=True,
-        )
+        # Whoever changes something at a target takes signals itself, and tells what came of it.
+        click.echo("drillkit: interrupted", err=True)
+        if _may_have_begun():
+            click.echo("if a run had begun: drillkit recover", err=True)
         return 3
     except click.ClickException as error:
         error.show()

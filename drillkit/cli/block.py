@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from drillkit.cli.stoppable import Stop
     from drillkit.clients import Clients
 
 LOOKS, LOOK_S = 60, 0.5
@@ -22,14 +23,17 @@ def block(target: str, why: str) -> int:
     With nothing but kubectl, while a drill runs: kubectl -n NAMESPACE annotate lease drillkit
     drillkit.dev/blocked=WHY
     """
+    from drillkit.cli.stoppable import stoppable
     from drillkit.runner.run_start import operator
 
     clients, namespace = _place(target)
     said = f"{why} ({operator()})"
-    held = clients.kube.set_block(namespace, said)
-    if held:
-        click.echo(f"{target}: a drill runs there; it stops now")
-        _stay(clients, namespace, said)
+    afterwards = f"the block may go with the drill that ends: drillkit block {target} WHY, again"
+    with stoppable("what was sent is waited for", afterwards) as stop:
+        held = clients.kube.set_block(namespace, said)
+        if held:
+            click.echo(f"{target}: a drill runs there; it stops now")
+            _stay(clients, namespace, said, stop)
     click.echo(f"{target} is blocked: {said}. To lift it: drillkit unblock {target}")
     return 0
 
@@ -59,12 +63,10 @@ def _place(target: str) -> tuple[Clients, str]:
     return connected(chosen), chosen.kubernetes.namespace
 
 
-def _stay(clients: Clients, namespace: str, why: str) -> None:
-    """See to it that the block outlives the Lease of the run that ends now."""
-    from drillkit.clock import SYSTEM_CLOCK
-
+def _stay(clients: Clients, namespace: str, why: str, stop: Stop) -> None:
+    """See to it that the block outlives the Lease of the run that ends now. Raises Skipped."""
     for _ in range(LOOKS):
-        SYSTEM_CLOCK.sleep(LOOK_S)
+        stop.clock.sleep(LOOK_S)
         if not clients.kube.set_block(namespace, why):
             return
     click.echo("the drill still cleans up; the block stays when it has ended", err=True)

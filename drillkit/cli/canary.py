@@ -10,6 +10,7 @@ import click
 from drillkit.cli.targets import OPTION, YES
 
 if TYPE_CHECKING:
+    from drillkit.cli.stoppable import Stop
     from drillkit.clients.sql import Database
     from drillkit.model.target import Target
 
@@ -59,9 +60,8 @@ def install(
     yes: bool,
 ) -> None:
     """Make the heartbeat, or bring it up to date. It stays until `drillkit canary remove`."""
-    from drillkit import secrets
-    from drillkit.cli.targets import chosen_target, confirm, connected
-    from drillkit.clients.canary import install as heartbeat
+    from drillkit.cli.stoppable import stoppable
+    from drillkit.cli.targets import chosen_target, confirm
 
     if instance is not None:
         _install_sql(target, instance, name, apply=apply, yes=yes)
@@ -71,14 +71,32 @@ def install(
     confirm(
         chosen, f"install the heartbeat `{name}` in namespace {where} of {chosen.name}", yes=yes
     )
-    clients = connected(chosen)
+    meaning = "what was sent is waited for, the rest is not begun"
+    again = f"drillkit canary install -n {where} --name {name} --target {chosen.name}"
+    afterwards = f"no more than what stands above was made. To go on: {again}"
+    with stoppable(meaning, afterwards) as stop:
+        _install(chosen, where, name, image, stop)
+    click.echo(f"it beats every minute; use it: checks: [{{canary: {name}}}]")
+
+
+def _install(chosen: Target, where: str, name: str, image: str | None, stop: Stop) -> None:
+    from drillkit import secrets
+    from drillkit.cli.targets import connected
+    from drillkit.clients.canary import install as heartbeat
+
+    clients = connected(chosen, stop.clock)
     key = None
     if chosen.canary_key:
         key = secrets.resolve(chosen.canary_key, "canary_key", lambda: clients.aws).strip().encode()
     heartbeat.install(
-        clients.kube, where, name, image=image or heartbeat.IMAGE, key=key, tell=click.echo
+        clients.kube,
+        where,
+        name,
+        image=image or heartbeat.IMAGE,
+        key=key,
+        tell=click.echo,
+        go_on=stop.check,
     )
-    click.echo(f"it beats every minute; use it: checks: [{{canary: {name}}}]")
 
 
 @canary.command()
@@ -116,6 +134,7 @@ def status(target: str | None, namespace: str | None, name: str) -> int:
 @YES
 def remove(target: str | None, namespace: str | None, name: str, yes: bool) -> None:
     """Remove the heartbeat: CronJob, ConfigMap, key and permissions."""
+    from drillkit.cli.stoppable import stoppable
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clients.canary import install as heartbeat
 
@@ -124,7 +143,13 @@ def remove(target: str | None, namespace: str | None, name: str, yes: bool) -> N
     confirm(
         chosen, f"remove the heartbeat `{name}` from namespace {where} of {chosen.name}", yes=yes
     )
-    if not heartbeat.remove(connected(chosen).kube, where, name, tell=click.echo):
+    meaning = "what was sent is waited for, the rest is not begun"
+    again = f"drillkit canary remove -n {where} --name {name} --target {chosen.name}"
+    afterwards = f"no more than what stands above was removed. To go on: {again}"
+    with stoppable(meaning, afterwards) as stop:
+        kube = connected(chosen, stop.clock).kube
+        removed = heartbeat.remove(kube, where, name, tell=click.echo, go_on=stop.check)
+    if not removed:
         click.echo(f"there is no heartbeat `{name}` in namespace {where}")
 
 

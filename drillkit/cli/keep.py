@@ -20,10 +20,14 @@ def keep(run: str, resource: str, out: Out) -> int:
     run cleans up.
     """
     from drillkit.cli.places import run_folder
-    from drillkit.clock import SystemClock
+    from drillkit.cli.stoppable import stoppable
     from drillkit.runner.keep import keep as keep_it
     from drillkit.runner.run_start import operator
 
-    kept = keep_it(run_folder(run, out), resource, operator(), SystemClock())
+    folder = run_folder(run, out)
+    meaning = "it is handed over to the end as long as the target answers"
+    afterwards = f"what is not kept yet is by the same command: drillkit keep {run} {resource}"
+    with stoppable(meaning, afterwards) as stop:
+        kept = keep_it(folder, resource, operator(), stop.clock)
     click.echo(f"{kept.resource}: {'kept' if kept.done else 'will be kept'}; {kept.detail}")
     return 0

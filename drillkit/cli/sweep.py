@@ -24,6 +24,7 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
     (`drillkit.dev/undo-...`) and that still hold its value are ever put back. Ends with 5 when
     something is still there, with 3 when something could not be looked at.
     """
+    from drillkit.cli.stoppable import stoppable
     from drillkit.cli.targets import chosen_target, confirm, connected
     from drillkit.clock import SystemClock, utc
     from drillkit.model.units import format_duration, parse_duration
@@ -54,7 +55,9 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
         )
         return 3 if unread else 0
     confirm(chosen, f"undo {len(found)} leftovers at {chosen.name}", yes=True)
-    done = sweep_it(found, clients, clock, limit_s, _tell)
+    meaning = "what was asked for is waited for no more, the rest is not begun"
+    with stoppable(meaning, "see above") as stop:
+        done = sweep_it(found, clients, clock, limit_s, _tell, stop.asked)
     left = [swept for swept in done if swept.undone is None]
     click.echo(f"{len(done) - len(left)} of {len(done)} are undone")
     return 5 if left else 3 if unread else 0

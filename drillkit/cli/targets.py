@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
+    from drillkit.clock import Clock
     from drillkit.model.target import Target
 
 OPTION = click.option("--target", "-t", metavar="NAME", help="Where; see targets.yaml.")
@@ -45,14 +46,14 @@ def how_to_start(target: Target) -> str:
     )
 
 
-def connected(target: Target) -> Clients:
+def connected(target: Target, clock: Clock | None = None) -> Clients:
     """Connections to a target. They refuse (WrongTarget) to speak to any other cluster or account
-    than the ones that it pins.
+    than the ones that it pins. `clock`: what their waits go by.
     """
     from drillkit.clients import Clients
     from drillkit.clock import Fence, SystemClock
 
-    return Clients(target, SystemClock(), Fence())
+    return Clients(target, clock or SystemClock(), Fence())
 
 
 def confirm(target: Target, what: str, *, yes: bool) -> None:

@@ -74,10 +74,13 @@ def chosen(opens: Iterable[OpenUndo], name: str, history: History) -> OpenUndo:
         ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
     )
     gone = [
-        r for r in history if isinstance(r.entry, UndoPlanned) and r.entry.resource.endswith(name)
+        r.n for r in history if isinstance(r.entry, UndoPlanned) and r.entry.resource.endswith(name)
     ]
+    ends = {r.entry.of: r.entry.outcome for r in history if isinstance(r.entry, UndoEnded)}
     why = (
-        "it was removed"
+        "it is kept already"
+        if gone and not found and ends.get(gone[-1]) == "kept"
+        else "it was removed"
         if gone and not found
         else "it is not among what this run made"
         if not found
@@ -122,12 +125,16 @@ def _keep_now(folder: Path, name: str, by: str, clock: Clock) -> Kept:
         clients = connected(history, clock)
         try:
             kept = companions(undo, opens)
-            details = [_hand_over(each, clients, writing.journal, by, strict=True) for each in kept]
+            # What belongs to it goes first: as long as it is not kept, asking again goes on.
+            details = [
+                _hand_over(each, clients, writing.journal, by, strict=True)
+                for each in reversed(kept)
+            ]
         finally:
             clients.close()
         writing.open = len(kept) < len(opens)
     more = f" (with {', '.join(each.resource for each in kept[1:])})" if len(kept) > 1 else ""
-    return Kept(undo.resource, f"{details[0]}{more}", True)
+    return Kept(undo.resource, f"{details[-1]}{more}", True)
 
 
 def companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:

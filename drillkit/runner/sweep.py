@@ -4,17 +4,21 @@ would have.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from drillkit.cleanup import Application
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, Sweepable, UndoContext
-from drillkit.clock import Clock, Deadline
+from drillkit.clock import Clock, Deadline, Hurried
 from drillkit.journal.runs import is_running, open_runs
 from drillkit.journal.undo_registry import undo_class, undo_kinds
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Denied, DrillError
+
+INTERRUPTED = "interrupted: it may be on its way out; another sweep finds it if it is not"
+NOT_BEGUN = "interrupted before its turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,20 @@ def sweep(
     clock: Clock,
     limit_s: float,
     tell: Callable[[Swept], None],
+    stop: threading.Event | None = None,
 ) -> list[Swept]:
     """Remove them one after the other, within `limit_s` seconds; one that cannot be removed holds
-    up nobody.
+    up nobody. Once `stop` is set nothing is waited for, and none is begun.
     """
+    stop = stop or threading.Event()
+    hurried = Hurried(clock, stop, INTERRUPTED)
     deadline = Deadline.after(limit_s, clock)
     done: list[Swept] = []
     for each in leftovers:
-        swept = _held_back(each, done) or _swept(each, clients, clock, deadline)
+        if stop.is_set():
+            swept = Swept(each, None, NOT_BEGUN)
+        else:
+            swept = _held_back(each, done) or _swept(each, clients, hurried, deadline)
         done.append(swept)
         tell(swept)
     return done

@@ -131,7 +131,11 @@ def start(
             # Ctrl-C in the terminal is ours to handle: clean-up needs the target
             start_new_session=True,
         )
-    line = _first_line(process)
+    try:
+        line = _first_line(process)
+    except BaseException:  # Ctrl-C: nobody will know of it
+        end(process)
+        raise
     if not line:
         end(process)
         words = log_path.read_text(errors="replace").strip().splitlines()[-5:]

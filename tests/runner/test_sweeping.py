@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,3 +80,24 @@ def test_what_passes_is_tried_again_and_what_fails_holds_up_nobody(
     assert why in first.why
     assert second.undone is not None
     assert told == [first, second]
+
+
+def test_ctrl_c_ends_the_waiting_and_begins_nothing_more() -> None:
+    clock, tried, stop = Ticks(), list[int](), threading.Event()
+
+    def in_trouble(attempt: int) -> Undone:
+        if attempt == 2:
+            stop.set()
+        raise Unavailable("503")
+
+    clients = Clients(Target(name="t"), clock, Fence())
+    at = datetime(2020, 1, 1, tzinfo=UTC)
+    left = [
+        Leftover(Removal(in_trouble, []), "run-1", at),
+        Leftover(Removal(denied, tried), "2", at),
+    ]
+    first, second = sweep(left, clients, clock, 600.0, lambda swept: None, stop)
+    assert (first.undone, second.undone) == (None, None)
+    assert first.why.startswith("interrupted: it may be on its way out")
+    assert second.why == "interrupted before its turn"
+    assert not tried

@@ -74,12 +74,13 @@ def install(
     image: str = IMAGE,
     key: bytes | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> None:
     """Make the heartbeat, or bring one that is there up to date; its key stays unless another one
     is given.
 
-    Raises TargetError without the namespace, NotOurs where something else has one of its
-    names, CallError.
+    `go_on` is asked before each part; what it raises ends it. Raises TargetError without the
+    namespace, NotOurs where something else has one of its names, CallError.
     """
     if kube.find(NAMESPACES, namespace) is None:
         raise TargetError(
@@ -91,6 +92,7 @@ def install(
     kept = _key_in(there) if there is not None and key is None else None
     secret = key or kept or secrets.token_hex(32).encode()
     for resource, body in _bodies(kube, namespace, name, image, secret).items():
+        go_on()
         tell(
             f"{resource.said(called, namespace)}: "
             f"{_put(kube, resource, called, namespace, name, body)}"
@@ -118,11 +120,19 @@ def standing(kube: Kube, namespace: str, name: str) -> HeartbeatStatus:
 
 
 def remove(
-    kube: Kube, namespace: str, name: str, *, tell: Callable[[str], None] = lambda text: None
+    kube: Kube,
+    namespace: str,
+    name: str,
+    *,
+    tell: Callable[[str], None] = lambda text: None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> int:
-    """Remove what belongs to it; how many objects those were. Raises CallError."""
+    """Remove what belongs to it; how many objects those were. `go_on` is asked before each; what it
+    raises ends it. Raises CallError.
+    """
     called, count = object_of(name), 0
     for resource in reversed(PARTS):
+        go_on()
         there = kube.find(resource, called, namespace)
         if there is None:
             continue

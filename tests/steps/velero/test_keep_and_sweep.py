@@ -83,6 +83,9 @@ def test_a_copy_of_a_run_that_was_killed_is_kept_and_the_rest_recovered(
     kept = town.drillkit("keep", run, f"namespace/{scratch}")
     assert kept.code == 0, kept.said
     assert f"namespace/{scratch}: kept" in kept.out
+    again = town.drillkit("keep", town.folder.name, scratch)
+    assert again.code == 2
+    assert "it is kept already" in again.said
     recovered = town.drillkit("recover")
     assert recovered.code in (0, 3), recovered.said
     assert scratch in scratches(town)

@@ -51,6 +51,19 @@ SYSTEM_CLOCK = SystemClock()
 """For commands that a person types, and for processes that nobody hands a clock."""
 
 
+CLOCKS_APART_S = 1.0
+"""The dates of HTTP tell whole seconds: clocks that are compared by them and are no further apart
+agree.
+"""
+
+
+def by_their_clock(ours: float, ahead_s: float | None) -> float:
+    """A date of ours as one has it whose clock was found to be `ahead_s` seconds ahead (None: that
+    was not found out).
+    """
+    return ours + ahead_s if ahead_s is not None and abs(ahead_s) > CLOCKS_APART_S else ours
+
+
 class Skipped(DrillError):
     """Somebody asked to leave the rest alone."""
 

@@ -87,7 +87,7 @@ def _cluster(
     clients.verify_cluster()
     cluster = read_cluster(clients.kube, namespace)
     claims = of_velero.claims_of([(each.namespace, each.claims) for each in cluster.workloads])
-    backups = of_velero.Backups(utc(clients.clock.now()), claims=claims)
+    backups = of_velero.Backups(utc(clients.kube.now()), claims=claims)
     of_velero.read_backups(clients.kube, backups, _locks(clients))
     found = [*_of_cluster(cluster, clients), *_of_backups(backups, namespace)]
     pods = sum(each.pods for each in cluster.placements.values())
@@ -110,7 +110,7 @@ def _of_cluster(cluster: Cluster, clients: Clients) -> Iterator[Advice]:
         yield from of_cluster.ALONE.judge((namespace, alone), said, cluster, knows)
     if not cluster.namespace:
         yield from of_cluster.NODES.judge(None, "nodes", cluster, knows)
-    facts = of_cluster.ClusterNow(cluster, utc(clients.clock.now()))
+    facts = of_cluster.ClusterNow(cluster, utc(clients.kube.now()))
     for each in cluster.certificates:
         meta = sub(each, "metadata")
         said = f"certificate/{text(meta.get('namespace'))}/{text(meta.get('name'))}"
@@ -154,7 +154,7 @@ def _account(
     if clients.target.aws is None or namespace:
         return [], [], []
     clients.verify_account()
-    account = of_aws.Account(utc(clients.clock.now()), proven=known.proven or {}, rpos=known.rpos)
+    account = of_aws.Account(utc(clients.aws.now()), proven=known.proven or {}, rpos=known.rpos)
     if known.proven is None:
         account.unread["proven"] = "reports could not be read, so nobody knows what is proven"
     of_aws.read_account(clients, account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from drillkit.checks import canary
@@ -15,6 +15,7 @@ from drillkit.checks.expectation import Expectation, as_number, scalar
 from drillkit.checks.reader import one_row, opened
 from drillkit.clients import command
 from drillkit.clients.http_get import fetch
+from drillkit.clock import by_their_clock, utc
 from drillkit.model.codec import from_data
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
@@ -199,9 +200,7 @@ def _by_its_clock(host: Context, at: datetime) -> datetime:
     """
     if host.target.aws is None:
         return at
-    offset_s = host.clients.aws.clock_offset_s or 0.0
-    # The dates of HTTP tell whole seconds: less than that is no offset.
-    return at + timedelta(seconds=offset_s) if abs(offset_s) > 1.0 else at
+    return utc(by_their_clock(at.timestamp(), host.clients.aws.clock_offset_s))
 
 
 def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:

@@ -173,7 +173,7 @@ def _schedules(velero: Velero) -> Iterator[TargetLook]:
         if at is None:
             yield TargetLook("Velero", "note", f"schedule {name} has no good backup yet")
             continue
-        age = utc(velero.kube.clock.now()) - at
+        age = utc(velero.kube.now()) - at
         said = f"the newest good backup of schedule {name} is {format_duration(age)} old"
         yield TargetLook("Velero", "note" if age > STALE else "ok", said)
 

@@ -25,7 +25,7 @@ from drillkit.model.drill import Drill, Guard
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
 from drillkit.model.evidence import Alert, Reading
-from drillkit.model.records import GuardDecided, SloTerms
+from drillkit.model.records import GuardDecided, Progress, SloTerms
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.target import Target
 from drillkit.model.units import format_duration
@@ -46,6 +46,9 @@ READY_INTERVALS = 6
 TICK_S = 0.1
 POLLED_S = 2.0
 """A gate that nobody looked at for so long is decided: it is asked no more."""
+
+TOLD_S = 15.0
+"""A wait that may last longer is announced."""
 
 Place = Literal["guard", "before", "during", "after", "watch"]
 
@@ -309,6 +312,10 @@ class Metrics:
             )
             wait_s = max(0.0, last - self._now()) + 3 * self.interval_s + QUERY_S
             ends = self._clock.mono() + wait_s
+            if not self._final.is_set() and wait_s > TOLD_S:
+                text = f"waiting for the last samples of {', '.join(self._slos)}"
+                text += f", {wait_s:.0f} s at most; Ctrl-C goes on without them"
+                self._journal.append(Progress(text), durable=False, step="")
             while not self._final.is_set() and self._clock.mono() < ends:
                 if self._clock.sleep(TICK_S, self._stopper.haste.skip_remove):
                     break

@@ -9,10 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from drillkit.clock import CLOCKS_APART_S
 from drillkit.model.drill import StepCheck
-from drillkit.model.errors import Absent, CallError
+from drillkit.model.errors import Absent, CallError, StepUnknown
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.units import format_duration
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act
 
 if TYPE_CHECKING:
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
 
 CHECKS = FROM_HERE | DATABASE_CHECKS - {"checksum"}
 """Without a copy there are no two sides to compare."""
+
+
+def not_of_the_future(what: str, age_s: float) -> None:
+    """Raises StepUnknown for what is dated later than now by more than clocks that agree differ."""
+    if age_s < -2 * CLOCKS_APART_S:
+        raise StepUnknown(
+            f"{what}: dated {format_duration(-age_s)} later than now, though the clocks were "
+            "compared: nobody knows how old it is. Set them by NTP"
+        )
 
 
 def measures_return(act: Act) -> bool:

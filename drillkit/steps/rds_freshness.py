@@ -14,6 +14,7 @@ from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind
+from drillkit.steps.proof import not_of_the_future
 from drillkit.steps.rds.restore import Outlook
 
 
@@ -110,7 +111,9 @@ def find(rds: Rds, source: str) -> tuple[Described, bool]:
 def _age(act: Act, name: str, most: timedelta, at: datetime | None) -> str:
     if at is None:
         return _check(act, name, most.total_seconds(), "<=", None)
-    age_s = max(0.0, act.clock.now() - at.timestamp())
+    age_s = act.clients.aws.now() - at.timestamp()
+    not_of_the_future(name, age_s)
+    age_s = max(0.0, age_s)
     act.observe(Measure(name, round(age_s, 1), "s"))
     return _check(act, name, most.total_seconds(), "<=", round(age_s, 1))
 

@@ -18,6 +18,7 @@ from drillkit.model.evidence import Check, Note
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind
+from drillkit.steps.proof import not_of_the_future
 
 SEEN_LIMIT = timedelta(minutes=10)
 """The server looks at a storage location every minute; one that it has not seen for so long has
@@ -67,7 +68,7 @@ class VeleroFreshness(Kind[VeleroFreshnessArguments]):
     def run(self, arguments: VeleroFreshnessArguments, act: Act) -> None:
         velero = Velero(act.clients.kube, arguments.velero)
         velero.require()
-        now = act.clock.now()
+        now = act.clients.kube.now()
         _locations(act, velero, now)
         schedules = _schedules(velero, arguments.schedules)
         for schedule in schedules:
@@ -134,6 +135,7 @@ def _backups(act: Act, schedule: str, found: Newest, max_age: timedelta, now: fl
         return
     assert found.good.started is not None
     age_s = round(now - found.good.started.timestamp(), 1)
+    not_of_the_future(found.good.name, age_s)
     why = f"{found.good.name} is {format_duration(max(0.0, age_s))} old"
     name = f"age of the last good backup of {schedule}"
     act.observe(Check(name, "step", max_age.total_seconds(), "<=", age_s, why))

@@ -152,7 +152,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             chosen = choose(velero, arguments.backup, arguments.schedule)
             drawn = arguments.choose == "random"
             count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
-            notes.append(f"{count if drawn else ''}{_said(chosen, act.clock.now())}")
+            notes.append(f"{count if drawn else ''}{_said(chosen, act.clients.kube.now())}")
             if (reached := _reach(chosen, arguments, act)) is not None:
                 said = f"backup {chosen.backup.name} is {reached.said}"
                 (fails if reached.too_old else notes).append(said)

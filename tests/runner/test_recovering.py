@@ -405,20 +405,25 @@ def test_ctrl_c_in_recover_says_what_was_done_and_what_is_still_open(tmp_path: P
     assert registered() == ["r1", "r2"]
 
 
-def test_ctrl_c_in_keep_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("typed", "recover"), [("run", True), ("slo", False)])
+def test_ctrl_c_where_nothing_is_changed_claims_nothing(
+    monkeypatch: pytest.MonkeyPatch, typed: str, recover: bool
+) -> None:
     from drillkit import cli as command_line
 
     def interrupt(*args: object, **kwargs: object) -> None:
         raise click.exceptions.Abort
 
     monkeypatch.setattr(cli, "main", interrupt)
+    monkeypatch.setattr(sys, "argv", ["drillkit", typed])
     runner = CliRunner()
     with runner.isolation() as (_, err, _):
         code = command_line.answer(["keep", "r1", "x"])
         said = err.getvalue().decode()
     assert code == 3
+    assert "interrupted" in said
     assert "nothing was touched" not in said
-    assert "drillkit sweep" in said
+    assert ("drillkit recover" in said) is recover
 
 
 # Targets that were started for a run

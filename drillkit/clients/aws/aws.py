@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, ServiceClient
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
-from drillkit.clock import Clock, Fence
+from drillkit.clock import Clock, Fence, by_their_clock
 from drillkit.model.errors import TargetError, UsageError
 from drillkit.model.target import AwsTarget
 
@@ -68,6 +68,13 @@ class Aws:
                 self._expected.check_account(found, str(answer.get("Arn", "unknown")))
                 self._account = found
             return self._account
+
+    def now(self) -> float:
+        """Seconds since the epoch by AWS' clock, which backups are dated by. Raises what
+        `check_account` does.
+        """
+        self.check_account()
+        return by_their_clock(self.clock.now(), self.clock_offset_s)
 
     def caller_arn(self) -> str:
         """Who we are, as policies name it: of a session, its role. Raises CallError."""

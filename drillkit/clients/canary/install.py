@@ -116,7 +116,7 @@ def standing(kube: Kube, namespace: str, name: str) -> HeartbeatStatus:
         return HeartbeatStatus(None, False, f"no beat: {error}", None)
     secret = kube.find(SECRETS, called, namespace)
     signed = secret is not None and beat.signed_with(_key_in(secret))
-    return HeartbeatStatus(beat, signed, state, kube.clock.now() - beat.at.timestamp())
+    return HeartbeatStatus(beat, signed, state, kube.now() - beat.at.timestamp())
 
 
 def remove(
@@ -202,7 +202,7 @@ def _bodies(
         ACCOUNTS: {"automountServiceAccountToken": False},
         ROLES: {"rules": rules},
         BINDINGS: {"roleRef": role, "subjects": [subject]},
-        CONFIGMAPS: {"data": _first_beat(key, utc(kube.clock.now()))},
+        CONFIGMAPS: {"data": _first_beat(key, utc(kube.now()))},
         CRONJOBS: {"spec": _cron_job(namespace, called, name, image)},
     }
 

@@ -17,7 +17,7 @@ from drillkit.clients.kube.lifetimes import lifetimes
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
 from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport
 from drillkit.clients.retry import patiently
-from drillkit.clock import Clock, Fence
+from drillkit.clock import Clock, Fence, by_their_clock
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
 from drillkit.model.lifetime import Lifetime
 from drillkit.model.permissions import Permission
@@ -76,6 +76,7 @@ class KubeClient:
         self.who = who or "this client"
         self._served: dict[str, frozenset[str]] = {}
         self._uid = ""
+        self._ahead_s: float | None = None
         self._emulated: tuple[str, ...] = ()
         self.kubeconfig = kubeconfig
 
@@ -297,6 +298,14 @@ class KubeClient:
                 "that answers?"
             )
         return parsedate_to_datetime(date).timestamp() + 0.5 - (before + self.clock.now()) / 2
+
+    def now(self) -> float:
+        """Seconds since the epoch by the API server's clock, which what stands in the cluster is
+        dated by. It is compared with ours once. Raises CallError, TargetError.
+        """
+        if self._ahead_s is None:
+            self._ahead_s = self.clock_offset_s()
+        return by_their_clock(self.clock.now(), self._ahead_s)
 
     def serves(self, resource: Resource) -> bool:
         """Whether the cluster knows the resource (is its CRD installed?). Raises CallError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import format_datetime
+
 import pytest
 
 from drillkit.clients.kube import NotServed
@@ -14,6 +16,7 @@ from drillkit.clients.kube.resources import (
     PODS,
     Resource,
 )
+from drillkit.clock import utc
 from drillkit.model.errors import Absent, Denied, Throttled, Unanswered, Unavailable, Unreachable
 from tests.clients.kube.conftest import refused, said, scripted
 from tests.crash.world import Stage
@@ -143,3 +146,17 @@ def test_something_else_than_an_api_server_is_told_apart() -> None:
     kube, _, _ = scripted(page, page, page, page)
     with pytest.raises(Unanswered, match="is a proxy in between"):
         kube.get(NODES, "n1")
+
+
+def test_what_the_cluster_dates_is_compared_with_the_clusters_clock() -> None:
+    an_hour_ahead = said(200, {}, date=format_datetime(utc(1_000_000.0 + 3600)))
+    kube, script, ticks = scripted(an_hour_ahead)
+    assert kube.now() == pytest.approx(1_003_600.5)
+    ticks.sleep(60)
+    assert kube.now() == pytest.approx(1_003_660.5)
+    assert [sent.path for sent in script.sent] == ["/version"], "compared once"
+
+
+def test_clocks_that_agree_within_what_a_date_tells_are_one_clock() -> None:
+    kube, _, ticks = scripted(said(200, {}, date=format_datetime(utc(1_000_000.0))))
+    assert kube.now() == ticks.now()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from drillkit.clients import redis
+from drillkit.clock import SystemClock
 from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.evidence import Backup, Check, Comparison
 from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
@@ -193,3 +194,16 @@ def _until(so: Any, limit_s: float = 30) -> None:
     while not so():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "most", "holds"),
+    [(3600, timedelta(minutes=30), "met"), (-3600, timedelta(milliseconds=1), "violated")],
+)
+def test_the_age_of_a_backup_goes_by_the_clock_that_dates_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, ahead_s: float, most: timedelta, holds: str
+) -> None:
+    now = SystemClock.now
+    monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + ahead_s)
+    fresh = lab.run("rds.freshness", source=SOURCE, checks=(), max_age=most)
+    assert fresh.holds == holds, fresh.verdict.headline

@@ -83,6 +83,7 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, change: str, o
     from drillkit.model.errors import UsageError
     from drillkit.model.slo import Probed
     from drillkit.model.units import Share, written_duration
+    from drillkit.runner.run_start import operator
 
     for each in found:
         if isinstance(each.slo.sli, Probed):
@@ -109,7 +110,11 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, change: str, o
             Step(
                 name="watch",
                 uses="wait",
-                with_={"for": written_duration(length), "change": change.replace("${", "$${")},
+                with_={
+                    "for": written_duration(length),
+                    "change": change.replace("${", "$${"),
+                    "by": operator().replace("${", "$${"),
+                },
             ),
         ),
     )

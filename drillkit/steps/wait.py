@@ -18,8 +18,11 @@ class WaitArguments:
     """How long."""
     change: str = ""
     """A change that people made just before, such as a rollout: what it does to users is what the
-    drill looks at. The report names it. Without one a wait tests nothing.
+    drill looks at. The report names it, and that nobody has looked whether it was made. Without one
+    a wait tests nothing.
     """
+    by: str = ""
+    """Who says that the change was made. Default: the drill."""
 
 
 class Wait(Kind[WaitArguments]):
@@ -39,7 +42,7 @@ class Wait(Kind[WaitArguments]):
         if arguments.change:
             act.mark("disrupted")
             said = f"a change that people made: {arguments.change}"
-            act.observe(Note("the drill", said, "observation"))
+            act.observe(Note(arguments.by or "the drill", said, "manual-step"))
         if act.clock.sleep(
             min(arguments.for_.total_seconds(), act.deadline.left()), act.fence.closed
         ):

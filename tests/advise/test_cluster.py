@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -107,6 +108,8 @@ class Shelf:
         timeout_s: float = 1.0,
     ) -> Response:
         assert method == "GET"
+        if path == "/version":
+            return said(200, {}, date=format_datetime(datetime.now(UTC)))
         if path.endswith("/namespaces/kube-system"):
             return said(200, {"metadata": {"uid": "u-1"}})
         plural = path.rsplit("/", 1)[-1]

@@ -30,7 +30,8 @@ class Cluster(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
-        self.objects: dict[str, Any] = {"/api/v1/namespaces/shop": {"metadata": {"name": "shop"}}}
+        shop = {"metadata": {"name": "shop"}}
+        self.objects: dict[str, Any] = {"/api/v1/namespaces/shop": shop, "/version": {}}
         self.changes: list[str] = []
         self.ctrl_c_at = 0
         self.heard = threading.Event()

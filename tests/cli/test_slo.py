@@ -215,6 +215,8 @@ def test_a_watch_ends_like_a_drill_and_early_when_the_budget_for_it_is_spent(her
     assert good.return_value == 0, good.output
     report = here / "reports" / "watch" / "latest" / "report.md"
     assert "a change that people made: web 1.4" in report.read_text()
+    assert "that step watch was done: there is only the word of" in report.read_text()
+    assert "watch on the word of" in good.output
 
     server.bad_share = 0.1
     began = time.monotonic()

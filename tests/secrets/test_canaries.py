@@ -318,13 +318,14 @@ def test_no_canary_for_a_prometheus_that_repeats_it_is_found_anywhere(
 def test_no_canary_of_a_kubeconfig_is_found_anywhere(
     drillkit: CommandLine, sandbox: Sandbox, way: str
 ) -> None:
-    plugin = drillkit.folder / "plugin"
+    plugin, exec_env = drillkit.folder / "plugin", "canary-exec-env-1"
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
     user: dict[str, object] = {
         "exec": {
             "apiVersion": "client.authentication.k8s.io/v1",
             "command": str(plugin),
             "interactiveMode": "Never",
+            "env": [{"name": "C_EXEC", "value": exec_env}],
         }
     }
     token = kubernetes(drillkit, sandbox, user)
@@ -338,7 +339,7 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
         token = "canary-token-4711" if way == "failing exec" else token
         said = json.dumps({**credential, "status": {"token": token}})
         plugin.write_text(
-            f"#!/bin/sh\necho 'the token {token} token={token}' >&2\n"
+            f"#!/bin/sh\necho 'the token {token} token={token}' \"$C_EXEC\" >&2\n"
             + ("exit 1\n" if way == "failing exec" else f"echo '{said}'\n")
         )
         plugin.chmod(0o755)
@@ -355,7 +356,8 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
     code, told, looked = run_watched(drillkit, *arguments, env={})
     refused = way in ("unfit token", "failing exec")
     assert code == (4 if refused else 0) or (code == 3 and not refused), told.decode()
-    assert leaks(drillkit, told, looked, {"token": token.strip()}) == []
+    canaries = {"token": token.strip(), "exec env": exec_env}
+    assert leaks(drillkit, told, looked, canaries) == []
     assert looked.holders(token.strip()) == {}
 
 

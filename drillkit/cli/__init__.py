@@ -49,7 +49,7 @@ def answer(words: list[str]) -> int:
     except click.exceptions.Abort:
         # Whoever changes something at a target takes signals itself, and tells what came of it.
         click.echo("drillkit: interrupted", err=True)
-        if _may_have_begun():
+        if _may_have_begun(words):
             click.echo("if a run had begun: drillkit recover", err=True)
         return 3
     except click.ClickException as error:

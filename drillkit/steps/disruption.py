@@ -30,15 +30,16 @@ class Reach:
     too_old: bool
 
 
-def reach(point: datetime, disrupted: datetime | None, act: Act) -> Reach:
+def reach(point: datetime, disrupted: datetime | None, act: Act, now: float) -> Reach:
     """How much would be lost with a recovery point, as things are now: nothing newer than it can be
     in what is restored.
 
     Args:
         disrupted: when the disaster was, where that is declared; one before the point itself stands
             for a moment that nobody knows yet.
+        now: seconds since the epoch by the clock that dated the point.
     """
-    end = act.clock.now() if disrupted is None or disrupted < point else disrupted.timestamp()
+    end = now if disrupted is None or disrupted < point else disrupted.timestamp()
     age = timedelta(seconds=round(max(0.0, end - point.timestamp()), 1))
     said, rpo = f"{format_duration(age)} old", act.objectives.rpo
     if rpo is None:

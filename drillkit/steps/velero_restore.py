@@ -433,7 +433,7 @@ def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach
     at = chosen.backup.started or chosen.backup.created
     if at is None or act.objectives.rpo is None:
         return None
-    return reach(at, arguments.disrupted, act)
+    return reach(at, arguments.disrupted, act, act.clients.kube.now())
 
 
 def _contents(

@@ -415,10 +415,9 @@ def test_ctrl_c_where_nothing_is_changed_claims_nothing(
         raise click.exceptions.Abort
 
     monkeypatch.setattr(cli, "main", interrupt)
-    monkeypatch.setattr(sys, "argv", ["drillkit", typed])
     runner = CliRunner()
     with runner.isolation() as (_, err, _):
-        code = command_line.answer(["keep", "r1", "x"])
+        code = command_line.answer([typed])
         said = err.getvalue().decode()
     assert code == 3
     assert "interrupted" in said

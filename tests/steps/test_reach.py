@@ -15,12 +15,12 @@ def test_a_point_that_is_older_than_the_rpo_cannot_meet_it(scene: Scene) -> None
     now = utc(scene.act.clock.now())
     day = replace(scene.act, objectives=Objectives(rpo=timedelta(hours=24)))
     old, young = now - timedelta(hours=26), now - timedelta(hours=3)
-    assert reach(old, None, day).said == "1 d 2 h old; RPO 1 d: cannot be met"
-    assert reach(old, None, day).too_old
-    assert reach(young, None, day).said == "3 h old; RPO 1 d: can be met"
-    assert not reach(young, None, day).too_old
+    assert reach(old, None, day, day.clock.now()).said == "1 d 2 h old; RPO 1 d: cannot be met"
+    assert reach(old, None, day, day.clock.now()).too_old
+    assert reach(young, None, day, day.clock.now()).said == "3 h old; RPO 1 d: can be met"
+    assert not reach(young, None, day, day.clock.now()).too_old
     # Of a disaster that was declared for yesterday, yesterday's data is what counts.
-    assert not reach(old, now - timedelta(hours=20), day).too_old
+    assert not reach(old, now - timedelta(hours=20), day, day.clock.now()).too_old
     # The stand-in of an earlier step's moment is no moment.
-    assert reach(young, old, day).said == "3 h old; RPO 1 d: can be met"
-    assert reach(old, None, scene.act).said == "1 d 2 h old"
+    assert reach(young, old, day, day.clock.now()).said == "3 h old; RPO 1 d: can be met"
+    assert reach(old, None, scene.act, scene.act.clock.now()).said == "1 d 2 h old"

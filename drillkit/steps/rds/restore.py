@@ -466,7 +466,7 @@ class Outlook:
 
     def reaches(self, what: str, point: datetime, disrupted: datetime | None) -> None:
         """Up to when `what` holds data; that this is too long ago fails the step."""
-        found = reach(point, disrupted, self.act)
+        found = reach(point, disrupted, self.act, self.act.clients.aws.now())
         said = f"{what} of {point:%Y-%m-%d %H:%M:%S} UTC is {found.said}"
         (self.fails if found.too_old else self.notes).append(said)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from drillkit.cli.stoppable import Stop
+    from drillkit.cli.stoppable import Interruption
     from drillkit.clients import Clients
 
 LOOKS, LOOK_S = 60, 0.5
@@ -63,7 +63,7 @@ def _place(target: str) -> tuple[Clients, str]:
     return connected(chosen), chosen.kubernetes.namespace
 
 
-def _stay(clients: Clients, namespace: str, why: str, stop: Stop) -> None:
+def _stay(clients: Clients, namespace: str, why: str, stop: Interruption) -> None:
     """See to it that the block outlives the Lease of the run that ends now. Raises Skipped."""
     for _ in range(LOOKS):
         stop.clock.sleep(LOOK_S)

@@ -10,7 +10,7 @@ import click
 from drillkit.cli.targets import OPTION, YES
 
 if TYPE_CHECKING:
-    from drillkit.cli.stoppable import Stop
+    from drillkit.cli.stoppable import Interruption
     from drillkit.clients.sql import Database
     from drillkit.model.target import Target
 
@@ -79,7 +79,7 @@ def install(
     click.echo(f"it beats every minute; use it: checks: [{{canary: {name}}}]")
 
 
-def _install(chosen: Target, where: str, name: str, image: str | None, stop: Stop) -> None:
+def _install(chosen: Target, where: str, name: str, image: str | None, stop: Interruption) -> None:
     from drillkit import secrets
     from drillkit.cli.targets import connected
     from drillkit.clients.canary import install as heartbeat

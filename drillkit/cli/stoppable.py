@@ -13,7 +13,7 @@ import click
 from drillkit.clock import Clock, Hurried, Skipped, SystemClock
 
 
-class Stop:
+class Interruption:
     """Whether somebody wants the command to end."""
 
     def __init__(self, meaning: str) -> None:
@@ -35,14 +35,14 @@ class Stop:
 
 
 @contextmanager
-def stoppable(meaning: str, afterwards: str) -> Iterator[Stop]:
+def stoppable(meaning: str, afterwards: str) -> Iterator[Interruption]:
     """Signals ask for the end of what is done inside; `meaning` tells at once what that does.
 
     Raises Skipped with `afterwards` when something was left for it. Main thread only.
     """
     from drillkit.runner.abort import signals_stop
 
-    stop = Stop(meaning)
+    stop = Interruption(meaning)
     try:
         with signals_stop(stop):
             yield stop

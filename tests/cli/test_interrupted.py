@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from drillkit.cli.group import cli
-from drillkit.cli.stoppable import Stop, stoppable
+from drillkit.cli.stoppable import Interruption, stoppable
 from drillkit.clock import Skipped
 
 KEY = "a2V5"
@@ -102,13 +102,13 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     (tmp_path / "drills").mkdir()
     (tmp_path / "drills" / "targets.yaml").write_text(json.dumps({"dev": target}))
     monkeypatch.chdir(tmp_path)
-    on_signal = Stop.on_signal
+    on_signal = Interruption.on_signal
 
-    def heard(stop: Stop, name: str) -> None:
+    def heard(stop: Interruption, name: str) -> None:
         on_signal(stop, name)
         server.heard.set()
 
-    monkeypatch.setattr(Stop, "on_signal", heard)
+    monkeypatch.setattr(Interruption, "on_signal", heard)
     yield server
     server.shutdown()
     server.server_close()

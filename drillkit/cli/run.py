@@ -92,6 +92,11 @@ class Terms:
     is_flag=True,
     help="As a step of GitHub Actions: its summary, annotations and outputs.",
 )
+@click.option(
+    "--metrics-push",
+    metavar="URL",
+    help="Push what came of it to this Pushgateway; no verdict depends on it.",
+)
 @with_serve
 def run(
     name: str,
@@ -111,6 +116,7 @@ def run(
     scheduled: bool,
     jitter: str | None,
     github: bool,
+    metrics_push: str | None,
     serve: str | None,
     serve_cert: Path | None,
     serve_key: Path | None,
@@ -128,9 +134,11 @@ def run(
 
     wait_s, jitter_s = _seconds(wait, "--wait"), _seconds(jitter, "--jitter")
     if scheduled:
-        from drillkit.cli.unattended import passed_over
+        from drillkit.cli.unattended import clean_up_all_the_same, passed_over
 
         if passed_over(name, target, sets, var_files, out, jitter_s):
+            if recover_first:
+                clean_up_all_the_same(name, target, sets, var_files, out)
             return 0
         trigger = "schedule" if trigger == "operator" else trigger
     serving = Serving(serve, serve_cert, serve_key)
@@ -152,7 +160,14 @@ def run(
         told(page, finished)
     from drillkit.cli.summary import tell
 
-    return tell(finished, as_json=as_json, quiet=quiet, scheduled=scheduled, github=github)
+    return tell(
+        finished,
+        as_json=as_json,
+        quiet=quiet,
+        scheduled=scheduled,
+        github=github,
+        metrics_push=metrics_push,
+    )
 
 
 def _silenced(on: bool) -> AbstractContextManager[object]:

@@ -104,7 +104,7 @@ def _job(
     program = shutil.which(sys.argv[0])
     words = (program,) if program else (sys.executable, "-m", "drillkit")
     return ScheduledDrill(
-        drill=name,
+        drill=_known_as(name, asked),
         target=asked.target.name,
         times=times_of_drill(drill),
         limit=drill.limit,
@@ -119,6 +119,20 @@ def _job(
         user=getpass.getuser(),
         home=Path.home(),
     )
+
+
+def _known_as(name: str, asked: Asked) -> str:
+    """The drill as it is found wherever its project is; a file that is in none, from anywhere."""
+    if "/" not in name and not name.endswith((".yaml", ".yml")):
+        return name
+    found, project = asked.parsed.source.found, asked.roots.project
+    if (
+        found is not None
+        and project is not None
+        and project.drills.resolve() in found.path.resolve().parents
+    ):
+        return asked.parsed.name
+    return str(Path(name).resolve())
 
 
 def _files(

@@ -52,10 +52,16 @@ def telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) ->
 
 
 def see_to_leftovers(
-    target: Target, recover_first: bool, reports: Path, wait_s: float = 0.0
+    target: Target,
+    recover_first: bool,
+    reports: Path,
+    wait_s: float = 0.0,
+    *,
+    starts: bool = True,
 ) -> None:
     """Clean up what earlier runs left on the target, if asked to: those of this machine, and those
-    in the bucket that `reports` is the copy of. One that is at work there is waited for.
+    in the bucket that `reports` is the copy of. One that is at work there is waited for, unless
+    nothing `starts` afterwards.
 
     Raises Refused when something of them is left, CallError.
     """
@@ -65,7 +71,7 @@ def see_to_leftovers(
 
     for doubt in in_doubt(target.name):
         click.secho(f"in doubt: {doubt}", err=True, fg="yellow")
-    elsewhere = _left_elsewhere(target, reports, wait_s)
+    elsewhere = _left_elsewhere(target, reports, wait_s, starts=starts)
     if not recover_first:
         for why in unfinished_runs(target.name):
             raise Refused(why)
@@ -84,7 +90,7 @@ def see_to_leftovers(
             )
 
 
-def _left_elsewhere(target: Target, reports: Path, wait_s: float) -> list[OpenRun]:
+def _left_elsewhere(target: Target, reports: Path, wait_s: float, *, starts: bool) -> list[OpenRun]:
     """Runs of other machines that left something on the target. Raises Refused when one of them
     may still be at work after `wait_s`.
     """
@@ -101,8 +107,8 @@ def _left_elsewhere(target: Target, reports: Path, wait_s: float) -> list[OpenRu
     while True:
         there = [each for each in open_in(reports, clock, target.name) if each[0].id not in here]
         at_work = [f"{run.id} ({writer})" for run, writer in there if writer]
-        if not at_work:
-            return [run for run, _ in there]
+        if not (at_work and starts):
+            return [run for run, writer in there if not writer]
         if deadline.over:
             raise Refused(
                 f"{at_work[0]} is at work on {target.name}, or was a minute ago; try again in a "

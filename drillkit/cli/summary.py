@@ -29,9 +29,11 @@ def tell(
     quiet: bool = False,
     scheduled: bool = False,
     github: bool = False,
+    metrics_push: str | None = None,
 ) -> int:
     """Write the reports and say what came of the run: `quiet`, in few lines; `scheduled`, only when
-    something is wrong; `github`, as a step of a workflow, too. The exit code.
+    something is wrong; `github`, as a step of a workflow, too; `metrics_push` names a Pushgateway.
+    The exit code.
     """
     from drillkit.cli.sealing import write_and_seal
 
@@ -56,6 +58,7 @@ def tell(
         _print_json(verdict, paths)
     if github:
         _tell_github(verdict, paths)
+    _send(finished.folder, metrics_push)
     if scheduled:
         if verdict.exit_code:
             _say(_paragraph(verdict, paths, finished.left))
@@ -64,6 +67,19 @@ def tell(
         for text, style in lines(verdict, paths, finished.left):
             _say(text, **style)
     return verdict.exit_code
+
+
+def _send(folder: Path, metrics_push: str | None) -> None:
+    from drillkit.spec import find_roots
+    from drillkit.spec.files import Telemetry
+
+    project = find_roots().project
+    telemetry = project.project.telemetry if project is not None else Telemetry()
+    if telemetry == Telemetry() and metrics_push is None:
+        return
+    from drillkit.cli.telemetry import send
+
+    send(folder, telemetry, metrics_push, lambda text: _say(f"warning: {text}", fg="yellow"))
 
 
 def _paragraph(verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]) -> str:

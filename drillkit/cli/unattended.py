@@ -66,6 +66,26 @@ def passed_over(
     return False
 
 
+def clean_up_all_the_same(
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    out: Out,
+) -> None:
+    """Clean up what a run that was killed has left on the target, at a start that is not made: the
+    next one that is may be a month away. Raises Refused when something of it is left, CallError.
+    """
+    from drillkit.cli import resolve
+    from drillkit.cli.places import reports_folder
+    from drillkit.cli.starting import see_to_leftovers
+
+    asked = resolve.ask(name, sets, var_files, target, need=True)
+    reports = reports_folder(out, found=asked.parsed.source.found)
+    with silenced():
+        see_to_leftovers(asked.target, True, reports, starts=False)
+
+
 @contextmanager
 def silenced() -> Iterator[None]:
     """While this holds, what is said to people goes nowhere; records on stdout go on."""

@@ -301,8 +301,10 @@ class Guard:
     bad: int | None = None
     """With `probe`, abort: more bad requests than this."""
     freeze: str | None = None
-    """iCalendar file beside the drill, or `YYYY-MM-DD..YYYY-MM-DD`: a drill that disturbs users is
-    refused inside it. Days are those of `window.timezone`.
+    """iCalendar file beside the drill, the URL of one (or `env:NAME`, `file:PATH` where the URL is
+    a secret), or `YYYY-MM-DD..YYYY-MM-DD`: a drill that disturbs users is refused inside it. One
+    that begins while a drill runs lets no further step begin that disturbs them. Days are those of
+    `window.timezone`.
     """
     blind: timedelta | None = None
     """Abort when the sampler or metrics give nothing for so long."""

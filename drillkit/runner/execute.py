@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clients.bucket import COPIED
-from drillkit.clock import Clock, Deadline, Fence, SystemClock
+from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.asking import RequestSocket
 from drillkit.journal.claim import RunNote
 from drillkit.journal.file import Journal, read
@@ -67,6 +67,7 @@ from drillkit.runner.run_start import (
 )
 from drillkit.runner.session import Ruling, Session
 from drillkit.runner.sli_sources import ProbedSource
+from drillkit.runner.start_guards import frozen
 from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
 from drillkit.runner.target_lock import TargetLock
@@ -518,6 +519,7 @@ class _Run:
             steady_before=lambda step: self.steady.hold(
                 "between", drill.hypothesis.before, default_within=drill.settle
             ),
+            frozen=lambda: frozen(drill, self.request.freezes, utc(self.clock.now())),
             relieve=self._relieve,
             bind=self.request.bind,
             overdue=lambda name: self.stopper.abort(

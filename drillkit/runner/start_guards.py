@@ -4,6 +4,7 @@ decision down and stops at the first that says no; a plan shows them all.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -58,17 +59,40 @@ def decisions(
 def _freeze(drill: Drill, freeze: Freeze | None, now: datetime) -> tuple[Holds, str]:
     if freeze is None:
         return Holds.UNKNOWN, "its calendar was not read"
-    zone = ZoneInfo(drill.window.timezone if drill.window is not None else "UTC")
+    harmless = all(kind_named(step.uses).disturbs == "none" for step, _ in each_step(drill))
     try:
-        why = freeze.active(now, zone)
+        why = freeze.active(now, _zone(drill))
     except ValueError as error:
         return Holds.UNKNOWN, str(error)
+    if freeze.unread:
+        return (
+            (Holds.MET, f"{freeze.unread}, but no step of the drill disturbs users")
+            if harmless
+            else (Holds.UNKNOWN, f"its calendar cannot be read: {freeze.unread}")
+        )
     if not why:
         ignored = freeze.ignored
-        return Holds.MET, f"{ignored} cancelled or free events do not count" if ignored else ""
-    if all(kind_named(step.uses).disturbs == "none" for step, _ in each_step(drill)):
+        said = f"{ignored} cancelled or free events do not count" if ignored else ""
+        return Holds.MET, "; ".join(filter(None, (said, freeze.stale)))
+    if harmless:
         return Holds.MET, f"{why}, but no step of the drill disturbs users"
-    return Holds.VIOLATED, why
+    return Holds.VIOLATED, "; ".join(filter(None, (why, freeze.stale)))
+
+
+def _zone(drill: Drill) -> ZoneInfo:
+    return ZoneInfo(drill.window.timezone if drill.window is not None else "UTC")
+
+
+def frozen(drill: Drill, freezes: Mapping[str, Freeze], now: datetime) -> str:
+    """Why nobody may be disturbed at `now` (aware), by the freezes as they were read when the run
+    began; or ''.
+    """
+    for freeze in freezes.values():
+        # One that cannot be followed kept the run from starting.
+        with contextlib.suppress(ValueError):
+            if why := freeze.active(now, _zone(drill)):
+                return f"a freeze has begun: {why}"
+    return ""
 
 
 def outside(window: StartWindow, now: datetime) -> str:

@@ -61,6 +61,7 @@ class StepRunner:
         fence: Fence,
         act_of: Callable[[Step, Deadline], Act],
         steady_before: Callable[[Step], str],
+        frozen: Callable[[], str],
         relieve: Callable[[str], None],
         bind: Callable[[Step, Mapping[str, Mapping[str, Scalar]]], object],
         overdue: Callable[[str], None],
@@ -70,11 +71,11 @@ class StepRunner:
         ),
     ) -> None:
         """`steady_before` gives '' when the hypothesis holds (again) before a disturbing step, else
-        why not; `relieve` applies the open *relieve* undos of a step; `bind` makes the kind's
-        arguments, with the outputs of earlier steps; `overdue` aborts the run because a step would
-        not end at its limit;
-        `look` keeps what is to be seen after a step that did not succeed; `hold` asks people about
-        what comes next (None: the end), given what they could repeat and what they should know.
+        why not; `frozen` says why nobody may be disturbed any more; `relieve` applies the open
+        *relieve* undos of a step; `bind` makes the kind's arguments, with the outputs of earlier
+        steps; `overdue` aborts the run because a step would not end at its limit; `look` keeps what
+        is to be seen after a step that did not succeed; `hold` asks people about what comes next
+        (None: the end), given what they could repeat and what they should know.
         """
         self._book, self._clock, self._fence = book, clock, fence
         self._act_of, self._steady_before, self._relieve, self._bind = (
@@ -83,6 +84,7 @@ class StepRunner:
             relieve,
             bind,
         )
+        self._frozen = frozen
         self._overdue, self._look, self._hold = overdue, look, hold
         self._first: dict[str, str] = {}
         """What the drill calls the step that another try is one of."""
@@ -228,6 +230,7 @@ class StepRunner:
     def _why_not(self, step: Step) -> str:
         if kind_named(step.uses).disturbs == "none":
             return ""
+        self._shaken = self._shaken or self._frozen()
         if not self._shaken and self._disturbed:
             self._shaken = self._steady_before(step)
         return self._shaken

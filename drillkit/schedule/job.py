@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from drillkit.schedule.times import Times
 
+NAME_MOST = 52
+"""A Job's name is its CronJob's with eleven characters more, and has 63 at most."""
 _SPARE = timedelta(minutes=10)
 """For what a run does besides its steps and its clean-up: opening, reports, another look."""
 
@@ -43,8 +46,16 @@ class ScheduledDrill:
 
     @property
     def name(self) -> str:
-        """Of units and objects: letters, digits and dashes."""
-        return f"drillkit-{self.drill}-{self.target}".replace("_", "-").replace(".", "-").lower()
+        """Of units and objects: lower-case letters, digits and dashes, no longer than a CronJob's
+        may be.
+        """
+        said = f"drillkit-{self.label}-{self.target}".lower()
+        return re.sub(r"[^a-z0-9]+", "-", said)[:NAME_MOST].strip("-")
+
+    @property
+    def label(self) -> str:
+        """The drill, without the folder of its file."""
+        return Path(self.drill).stem if "/" in self.drill else self.drill
 
     @property
     def words(self) -> tuple[str, ...]:

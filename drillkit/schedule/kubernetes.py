@@ -81,7 +81,7 @@ def _objects(
     job: ScheduledDrill, image: str, namespace: str, files: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     def made(version: str, kind: str, **rest: Any) -> dict[str, Any]:
-        labels = {"app.kubernetes.io/name": "drillkit", "drillkit/drill": job.drill}
+        labels = {"app.kubernetes.io/name": "drillkit", "drillkit/drill": job.label}
         meta = {"name": job.name, "namespace": namespace, "labels": labels}
         return {"apiVersion": version, "kind": kind, "metadata": meta, **rest}
 

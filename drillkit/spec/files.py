@@ -9,7 +9,7 @@ root first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +26,20 @@ _EXPERIMENT = (*_YAML, ".json")
 
 Origin: TypeAlias = Literal["path", "project", "user", "package"]
 Sort: TypeAlias = Literal["drill", "experiment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """Where it is sent what a run came to, when it is over."""
+
+    push: str | None = None
+    """Base URL of a Prometheus Pushgateway. `run --metrics-push` names another one."""
+    traces: str | None = None
+    """Base URL of an OTLP/HTTP endpoint, such as `http://collector:4318`: a trace whose spans are
+    the run, its steps and its effects.
+    """
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the requests to both; a value may be a reference (`env:NAME`, `file:PATH`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,8 @@ class Project:
     """Who is told what happens to drills; see `drillkit docs unattended`."""
     report_url: str | None = None
     """Where the folder of runs is served: messages link to DRILL/RUN/report.html below it."""
+    telemetry: Telemetry = Telemetry()
+    """Metrics and traces of runs; see `drillkit docs unattended`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Freezes: days on which nobody changes anything, as a range of dates or an iCalendar file.
+"""Freezes: days on which nobody changes anything, as a range of dates or an iCalendar file, beside
+the drill or at a URL.
 
 Calendars are read as Outlook and Google export them. An event counts while it lasts, in its own
 time zone; all-day events and those without a zone count in the zone of the drill's window.
@@ -10,19 +11,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drillkit.clock import Clock, SystemClock
 from drillkit.model.drill import Drill
-from drillkit.model.errors import SpecError
+from drillkit.model.errors import CallError, SpecError, UsageError
+from drillkit.secrets import is_reference, resolve
 from drillkit.spec.document import quoted, read_bytes
 
 if TYPE_CHECKING:
     from icalendar import Event
 
-EXPECTED = "YYYY-MM-DD..YYYY-MM-DD or an iCalendar file (.ics)"
+EXPECTED = "YYYY-MM-DD..YYYY-MM-DD, an iCalendar file (.ics) or the URL of one"
 MOST_OCCURRENCES = 100_000
 """Of one event before now: daily since the year 1750."""
 _TIMES = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
@@ -43,6 +46,10 @@ class Freeze:
     """Events that are cancelled or marked as free time."""
     sha256: str = ""
     """Digest of the calendar's file."""
+    stale: str = ""
+    """Why a copy of the calendar was read, and how old it is."""
+    unread: str = ""
+    """Why nobody knows when it is."""
 
     def active(self, now: datetime, zone: tzinfo) -> str:
         """Why `now` (aware) is frozen, or ''. `zone` is where days begin that name none.
@@ -127,13 +134,23 @@ def _until(end: date, here: tzinfo) -> datetime:
     return end if end.tzinfo is None else end.astimezone(here).replace(tzinfo=None)
 
 
+def is_url(text: str) -> bool:
+    """Whether a freeze is a calendar at a URL, or a reference to one, which may be a secret."""
+    return text.startswith(("https://", "http://", "webcal://", "env:", "file:"))
+
+
 def read_freeze(text: str, folder: Path | None) -> Freeze:
-    """The freeze that a guard names; a calendar's file is looked for in `folder`.
+    """The freeze that a guard names; a calendar's file is looked for in `folder`. Nothing is
+    fetched: a calendar at a URL is `unread`.
 
     Raises ValueError with what was expected and what was found.
     """
+    if is_url(text):
+        if "@" in text.partition("://")[2].partition("/")[0]:
+            raise ValueError("a password must not stand in a URL; write a reference to the URL")
+        return Freeze(text, unread="it was not fetched")
     if text.endswith(".ics"):
-        return _calendar(text, (folder or Path.cwd()) / text)
+        return _file(text, (folder or Path.cwd()) / text)
     days = re.fullmatch(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", text)
     try:
         first, last = (date.fromisoformat(day) for day in days.groups()) if days else (None, None)
@@ -146,10 +163,27 @@ def read_freeze(text: str, folder: Path | None) -> Freeze:
     return Freeze(text, first, last)
 
 
+def fetch_freeze(text: str, clock: Clock | None = None) -> Freeze:
+    """The freeze of a calendar at a URL; one that cannot be had is `unread`."""
+    from drillkit.clients.calendars import fetch_calendar
+
+    try:
+        url = resolve(text, "guards: freeze") if is_reference(text) else text
+        if not url.startswith(("https://", "http://", "webcal://")):
+            raise UsageError("guards: freeze: expected a URL behind the reference")
+        url = re.sub("^webcal:", "https:", url)
+        found = fetch_calendar(url, clock or SystemClock())
+        return replace(_calendar(text, found.raw), stale=found.stale)
+    except (CallError, UsageError, ValueError) as why:
+        return Freeze(text, unread=str(why))
+
+
 def freezes_of(drill: Drill, folder: Path | None) -> Mapping[str, Freeze]:
-    """The freezes of a drill's guards by their text. Raises ValueError."""
-    named = (guard.freeze for guard in drill.guards.start)
-    return {text: read_freeze(text, folder) for text in named if text is not None}
+    """The freezes of a drill's guards by their text, those at a URL fetched. Raises ValueError."""
+    named = {guard.freeze for guard in drill.guards.start if guard.freeze is not None}
+    return {
+        text: fetch_freeze(text) if is_url(text) else read_freeze(text, folder) for text in named
+    }
 
 
 def digests_of(freezes: Mapping[str, Freeze]) -> dict[str, str]:
@@ -157,16 +191,20 @@ def digests_of(freezes: Mapping[str, Freeze]) -> dict[str, str]:
     return {f"freeze {text}": each.sha256 for text, each in freezes.items() if each.sha256}
 
 
-def _calendar(text: str, path: Path) -> Freeze:
+def _file(text: str, path: Path) -> Freeze:
     if not path.is_file():
         raise ValueError(f"no iCalendar file {quoted(text)} beside the drill")
+    try:
+        return _calendar(text, read_bytes(path))
+    except SpecError as error:
+        raise ValueError(f"{quoted(text)}: {error}") from error
+
+
+def _calendar(text: str, raw: bytes) -> Freeze:
     from icalendar import Calendar
 
     try:
-        raw = read_bytes(path)
         calendars = Calendar.from_ical(raw.removeprefix(b"\xef\xbb\xbf"), multiple=True)
-    except SpecError as error:
-        raise ValueError(f"{quoted(text)}: {error}") from error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"{quoted(text)} is no iCalendar file: {error}") from error
     if not calendars:

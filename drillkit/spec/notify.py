@@ -113,7 +113,9 @@ def receivers_of(roots: Roots, drill: Drill | None = None) -> tuple[Receiver, ..
 
 
 def project_mistakes(roots: Roots) -> tuple[Mistake, ...]:
-    """What is wrong with `notify:` and `report_url:` of the project's drillkit.yaml."""
+    """What is wrong with `notify:`, `report_url:` and `telemetry:` of the project's
+    drillkit.yaml.
+    """
     from drillkit.spec.document import written
     from drillkit.spec.files import MARKER, shown
 
@@ -121,14 +123,28 @@ def project_mistakes(roots: Roots) -> tuple[Mistake, ...]:
         return ()
     file, project = shown(roots.project.folder / MARKER), roots.project.project
     found = [Mistake(file, written(path), what) for path, what in complaints(project.notify)]
-    url = project.report_url
-    if url is not None and (
-        not url.startswith(("http://", "https://")) or "@" in url.partition("://")[2].split("/")[0]
-    ):
-        found.append(
-            Mistake(file, "report_url", "expected a URL such as https://reports.example.com")
-        )
+    urls = {
+        "report_url": project.report_url,
+        "telemetry.push": project.telemetry.push,
+        "telemetry.traces": project.telemetry.traces,
+    }
+    found += [
+        Mistake(file, key, "expected a URL such as https://reports.example.com")
+        for key, url in urls.items()
+        if url is not None and not _is_url(url)
+    ]
+    found += [
+        Mistake(file, f"telemetry.headers.{name}", _EXPECTED)
+        for name, value in project.telemetry.headers.items()
+        if is_literal(name, value)
+    ]
     return tuple(found)
+
+
+def _is_url(text: str) -> bool:
+    """One without a password."""
+    host = text.partition("://")[2].split("/")[0]
+    return text.startswith(("http://", "https://")) and "@" not in host
 
 
 def _receivers(several: Iterable[Notify], where: str) -> Iterator[Receiver]:

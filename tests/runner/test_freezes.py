@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from drillkit.spec.freezes import Freeze, digests_of, read_freeze
+from drillkit.clock import SystemClock
+from drillkit.journal.file import read
+from drillkit.journal.runs import JOURNAL
+from drillkit.model.drill import Drill, Guard, Guards, Step
+from drillkit.model.records import StepEnded
+from drillkit.model.target import Target
+from drillkit.model.verdict import Holds
+from drillkit.runner.execute import Request, execute
+from drillkit.runner.run_start import new_names
+from drillkit.runner.start_guards import decisions
+from drillkit.spec.freezes import Freeze, digests_of, fetch_freeze, read_freeze
+from drillkit.steps.command import CommandArguments
+from drillkit.steps.wait import WaitArguments
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -199,3 +216,175 @@ def test_an_event_over_several_days_counts_on_each_of_them(tmp_path: Path) -> No
     assert all(found.active(first + timedelta(days=n), BERLIN) for n in range(14))
     assert not found.active(first + timedelta(days=14), BERLIN)
     assert not found.active(first - timedelta(seconds=1), BERLIN)
+
+
+CALENDAR = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nDTSTART:20261127T180000Z\r\n"
+    "DTEND:20261127T200000Z\r\nSUMMARY:Sale\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+
+@dataclass
+class Calendars:
+    """A server of calendars at a secret address."""
+
+    body: bytes = CALENDAR.encode()
+    status: int = 200
+    asked: list[str | None] = field(default_factory=list)
+    """`If-None-Match` of each request."""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calendars]:
+    found = Calendars()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.asked.append(self.headers.get("If-None-Match"))
+            status = 304 if found.status == 200 and found.asked[-1] == '"1"' else found.status
+            body = found.body if status != 304 else b""
+            self.send_response(status)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "home"))
+    url = f"http://127.0.0.1:{server.server_address[1]}/calendar/private-4711/basic.ics"
+    monkeypatch.setenv("FREEZE", url)
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Later(SystemClock):
+    """The system's clock, some time ahead."""
+
+    def __init__(self, ahead: timedelta = timedelta()) -> None:
+        self.ahead = ahead
+
+    def now(self) -> float:
+        return super().now() + self.ahead.total_seconds()
+
+
+def test_a_calendar_at_a_url_is_fetched_once_and_kept_for_when_its_server_is_away(
+    served: Calendars, tmp_path: Path
+) -> None:
+    assert read_freeze("env:FREEZE", None).unread == "it was not fetched", "validate asks nobody"
+    found = fetch_freeze("env:FREEZE")
+    assert active(found, "2026-11-27T19:00")
+    assert (found.unread, found.stale) == ("", "")
+    assert len(digests_of({"env:FREEZE": found})["freeze env:FREEZE"]) == 64
+    assert fetch_freeze("env:FREEZE") == found
+    assert served.asked == [None, '"1"'], "what has not changed is not sent again"
+    (kept,) = (tmp_path / "home" / "calendars").iterdir()
+    assert "4711" not in kept.name + kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+
+    for status, body, why in (
+        (503, b"", "the answer is 503"),
+        (302, b"", "redirects are not followed"),
+        (200, b"<html>", "found something else"),
+        (200, b"BEGIN:VCALENDAR" + b" " * (4 << 20), "sent more than 4,194,304 bytes"),
+    ):
+        served.status, served.body, served.asked = status, body, []
+        # Another address has no copy; nor has it an ETag.
+        if status == 200:
+            (tmp_path / "home" / "calendars" / kept.name).write_text(
+                kept.read_text().replace('\\"1\\"', '\\"2\\"')
+            )
+        old = fetch_freeze("env:FREEZE", Later(timedelta(days=2)))
+        assert active(old, "2026-11-27T19:00")
+        assert old.stale.startswith("a copy of 2 d ago")
+        assert why in old.stale
+        gone = fetch_freeze("env:FREEZE", Later(timedelta(days=8)))
+        assert why in gone.unread
+        assert "8 d old, which is more than 7 d" in gone.unread
+        assert "4711" not in old.stale + gone.unread
+    (tmp_path / "home" / "calendars" / kept.name).write_text("{")
+    served.status, served.body = 503, b""
+    assert "503" in fetch_freeze("env:FREEZE").unread, "a copy that is damaged is none"
+
+
+def test_a_calendar_that_cannot_be_read_keeps_whoever_disturbs_users_from_starting() -> None:
+    def decided(uses: str, freeze: Freeze) -> tuple[Holds, str]:
+        drill = Drill(
+            drill="d",
+            steps=(Step(name="s", uses=uses),),
+            guards=Guards(start=(Guard(freeze="env:FREEZE"),)),
+        )
+        at_noon = at("2026-11-27T12:00")
+        (found,) = decisions(
+            drill, at_noon, {"env:FREEZE": freeze}, lambda guard: pytest.fail("asked")
+        )
+        return found.holds, found.why
+
+    unread = Freeze("env:FREEZE", unread="it hangs")
+    assert decided("command", unread) == (Holds.UNKNOWN, "its calendar cannot be read: it hangs")
+    assert decided("wait", unread)[0] is Holds.MET
+    stale = Freeze("env:FREEZE", stale="a copy of 2d ago")
+    assert decided("command", stale) == (Holds.MET, "a copy of 2d ago")
+
+
+def test_a_freeze_that_begins_in_the_middle_lets_nobody_be_disturbed_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "home"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    undone = tmp_path / "undone"
+
+    class Jumps(SystemClock):
+        """Ten days pass while the first step runs."""
+
+        def now(self) -> float:
+            return super().now() + (864_000 if first.exists() else 0)
+
+    day = (datetime.now(UTC) + timedelta(days=10)).date()
+    text = f"{day - timedelta(days=1)}..{day + timedelta(days=1)}"
+    touch = {
+        "one": CommandArguments(run=("touch", str(first)), undo=("touch", str(undone))),
+        "restore": WaitArguments(for_=timedelta(seconds=0.01)),
+        "two": CommandArguments(run=("touch", str(second))),
+    }
+    kinds = {"one": "command", "restore": "wait", "two": "command"}
+    drill = Drill(
+        drill="lab",
+        steps=tuple(Step(name=name, uses=uses) for name, uses in kinds.items()),
+        guards=Guards(start=(Guard(freeze=text),)),
+    )
+    finished = execute(
+        Request(
+            drill=drill,
+            source=b"",
+            target=Target(name="lab"),
+            names=new_names("lab"),
+            reports=tmp_path / "reports",
+            bind=lambda step, outputs: touch[step.name],
+            find_experiment=lambda name: pytest.fail(name),
+            digests={},
+            freezes={text: read_freeze(text, None)},
+        ),
+        Jumps(),
+    )
+    ended = {
+        record.step: record.entry
+        for record in read(finished.folder / JOURNAL)
+        if isinstance(record.entry, StepEnded)
+    }
+    assert {name: entry.outcome for name, entry in ended.items()} == {
+        "one": "ok",
+        "restore": "ok",
+        "two": "skipped",
+    }
+    assert ended["two"].why.startswith("a freeze has begun: frozen from")
+    assert undone.exists()
+    assert not second.exists()
+    assert finished.verdict.exit_code == 3

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
 
 import pytest
 import yaml
 
+from drillkit.journal.runs import holder
 from tests.conftest import CommandLine
 
 DRILL = """
@@ -131,3 +136,54 @@ def test_units_are_written_into_a_folder(drillkit: CommandLine) -> None:
         "drillkit-once-sandbox.service",
         "drillkit-once-sandbox.timer",
     ]
+
+
+@pytest.mark.slow
+def test_the_crontab_line_runs_once_without_environment_terminal_or_anybody_who_reads(
+    drillkit: CommandLine,
+) -> None:
+    project(drillkit, DAILY)
+    drill = drillkit.folder / "drills" / "once.yaml"
+    begin = drill.read_text().partition("probes:")[0]
+    drill.write_text(f"{begin}steps: [{{uses: wait, with: {{for: 60s}}}}]\n")
+    printed = drillkit("schedule", "once", "--cron").out.rstrip().splitlines()[-1]
+    command = printed.split(" ", 5)[5].replace(r"\%", "%")
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", f"exec </dev/null >&-; {command}"],
+            env={"LANG": "C", "SHELL": "/bin/sh"},
+            cwd="/",
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    first = start()
+    try:
+        reports = drillkit.folder / "reports"
+        log = reports / "drillkit-once-sandbox.log"
+        deadline = time.monotonic() + 60
+        while not (log.exists() and '"step.started"' in log.read_text()):
+            assert first.poll() is None, first.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = start()
+        assert second.communicate(timeout=60) == (None, ""), "passed over, and nobody is mailed"
+        assert second.returncode == 0
+        (run,) = (each for each in (reports / "once").iterdir() if not each.is_symlink())
+        runner = holder(run)
+        assert runner is not None
+        os.kill(runner, signal.SIGTERM)
+        _, mailed = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.wait()
+    assert len([*(reports / "once").iterdir()]) == 2, "one run and `latest`"
+    assert first.returncode == 3
+    assert len(mailed.strip().splitlines()) == 1, mailed
+    assert f"{run.resolve()}/report.md" in mailed
+    last = json.loads((run / "journal.jsonl").read_text().splitlines()[-1])
+    assert (last["kind"], last["data"]["left"]) == ("run.closed", []), (
+        "stopped, it undid everything"
+    )

@@ -15,13 +15,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from drillkit.journal.files import FILE_MODE, make_folder
+from drillkit.clients.bucket import bucket_of
+from drillkit.clock import SYSTEM_CLOCK
+from drillkit.journal.files import FILE_MODE, make_folder, write_file
+from drillkit.journal.objects import append_line, persistent
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import UsageError
 from drillkit.model.evidence import Note
 from drillkit.model.records import RunOpened, decode
 
 LEDGER = "actions.jsonl"
+READ_S = 10.0
+"""So long a bucket is asked for it."""
 _MARK = b'"action-item"'
 
 
@@ -115,16 +120,26 @@ def _changed(item: ActionItem, entry: Any) -> ActionItem:
 
 
 def _note(reports: Path, entry: Mapping[str, Any]) -> None:
+    """In the copy of a bucket the ledger is the bucket's. Raises OSError, CallError."""
     make_folder(reports)
-    line = json.dumps(entry, ensure_ascii=False)
+    line = json.dumps(entry, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    store = bucket_of(reports)
+    if store is not None:
+        write_file(reports / LEDGER, append_line(store, LEDGER, line, SYSTEM_CLOCK), durable=True)
+        return
     fd = os.open(reports / LEDGER, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
     with open(fd, "wb") as file:
-        file.write(line.encode(errors="backslashreplace") + b"\n")
+        file.write(line)
         file.flush()
         os.fsync(fd)
 
 
 def _ledger(reports: Path) -> list[str]:
+    store = bucket_of(reports)
+    if store is not None:
+        there = persistent(lambda: store.get(LEDGER), SYSTEM_CLOCK, READ_S)
+        content = there.content if there is not None else b""
+        return content.decode(errors="replace").splitlines()
     try:
         return (reports / LEDGER).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -53,7 +53,8 @@ def running(run: str | None, out: Out) -> Path:
         folder = find_run(run, reports_folder(out))
         if not is_running(folder):
             raise UsageError(
-                f"run {folder.name} is not running; to clean up after it: drillkit "
-                f"recover {folder.name}"
+                f"run {folder.name} does not run on this machine: where its runner is, stop it "
+                "there (SIGTERM, or `kubectl delete job`). When it is gone, to clean up after it: "
+                f"drillkit recover {folder.name}"
             )
     return folder

@@ -75,3 +75,21 @@ def persistent(call: Callable[[], T], clock: Clock, patience_s: float) -> T:
                 raise
             clock.sleep(min(pause_s, deadline.left()))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def append_line(
+    store: ObjectStore, key: str, line: bytes, clock: Clock, patience_s: float = 20.0
+) -> bytes:
+    """Add a line to an object that others add lines to as well, so that none is lost; what it holds
+    then. `line` is like no other, and ends with its line feed. Raises CallError.
+    """
+
+    def once() -> bytes:
+        before = store.get(key)
+        content = before.content if before is not None else b""
+        if line in content.splitlines(keepends=True):
+            return content  # an attempt that was not answered has arrived
+        store.put(key, content + line, over=before.etag if before is not None else None)
+        return content + line
+
+    return persistent(once, clock, patience_s)

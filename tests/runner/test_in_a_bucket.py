@@ -23,6 +23,7 @@ from drillkit.journal.file import Journal, read
 from drillkit.journal.mirror import read_parts
 from drillkit.journal.runs import JOURNAL, OpenRun, open_runs, register
 from drillkit.model.errors import Refused
+from drillkit.model.evidence import Note
 from drillkit.model.records import RunAborted, RunOpened
 from drillkit.model.target import Target
 from drillkit.runner.bucket_run import begin, take_over
@@ -159,6 +160,28 @@ def test_a_machine_whose_journal_was_overruled_believes_the_bucket_and_keeps_its
     assert (folder / JOURNAL).read_bytes() == there(bucket)
     kept = next((folder.parent.parent / ".aside" / "kept").iterdir())
     assert kept.read_bytes() == mine
+
+
+def test_what_is_closed_on_one_machine_is_closed_on_all(
+    bucket: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / JOURNAL)
+    journal.append(RunOpened(run=RUN, target=Target(name="prod"), versions={"drillkit": "0.1"}))
+    for text in ("raise the limit", "page the right team"):
+        journal.append(Note("ann", text, "action-item"))
+    journal.close()
+    put = bucket.client().put_object
+    parts = (tmp_path / JOURNAL).read_bytes()
+    put(Bucket=bucket.bucket, Key=f"drills/d/{RUN}/journal/0000000001.jsonl", Body=parts)
+    note = RunNote(RUN, "d", "prod", "me", open=False)
+    put(Bucket=bucket.bucket, Key=f"drills/{note.key}", Body=note.encoded())
+    for machine, item in (("one", 2), ("two", 3)):
+        monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / machine))
+        ran = drillkit_("actions", "--close", f"{RUN}#{item}", "--why", "w", "--out", bucket.url)
+        assert ran.return_value == 0, ran.output
+    monkeypatch.setenv("DRILLKIT_HOME", str(tmp_path / "three"))
+    assert "#" not in drillkit_("actions", "--out", bucket.url).output
+    assert drillkit_("actions", "--all", "--csv", "--out", bucket.url).output.count("closed") >= 2
 
 
 def until(look: Callable[[], object], what: str, limit_s: float = 30.0) -> None:

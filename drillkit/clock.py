@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -133,6 +134,8 @@ class Fence:
         self.closed = threading.Event()
         self._why = ""
         self._lock = threading.Lock()
+        self.vouch: Callable[[], None] = lambda: None
+        """Asked before each effect whether it may still begin. Raises Refused."""
 
     def close(self, why: str) -> None:
         """No effect begins after this returns. The first reason stays."""
@@ -145,6 +148,12 @@ class Fence:
         return self._why
 
     def check(self) -> None:
-        """Raises Refused when closed."""
+        """Raises Refused when closed, or when nobody vouches for it."""
+        self.must_be_open()
+        self.vouch()
+        self.must_be_open()
+
+    def must_be_open(self) -> None:
+        """Raises Refused when closed. Asks nobody else."""
         if self.closed.is_set():
             raise Refused(f"no new effect: {self._why}")

@@ -135,10 +135,12 @@ class Journal:
         """`plan` for an effect of another process."""
         kind, data = encode(entry)
         data = cleaned_undo(kind, data)
+        if not self.fence.closed.is_set():
+            self.fence.vouch()  # not in order: who vouches may have something to write
         with self._order:
             if self._mirror is not None and self._mirror.lost:
                 raise JournalLost(self._mirror.lost)
-            self.fence.check()
+            self.fence.must_be_open()
             self._limits(entry)
             if self._why_lost or self._full:
                 raise JournalLost(

@@ -13,6 +13,7 @@ from drillkit.clients.kube.lease import LOCK
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book, Planned
 from drillkit.model.errors import CallError, NotOurs, Refused
+from drillkit.model.units import format_duration
 from drillkit.runner.abort import Stopper
 
 TTL_S = 60
@@ -22,6 +23,8 @@ FLAG_EVERY_S = 1.0
 two seconds.
 """
 RETRY_S = 2.0
+SURE_S = TTL_S / 2
+"""So long after a renewal nobody else can have taken the lock, and the clocks may differ."""
 
 
 class TargetLock:
@@ -34,6 +37,9 @@ class TargetLock:
         self._clock, self._stopper = clock, stopper
         self._plan: Planned[ReleaseLease] | None = None
         self._over = threading.Event()
+        self._renewing = threading.Lock()
+        self._renewed = (0.0, 0.0)
+        """Date and monotonic time when the last renewal began that was answered."""
         self._thread = threading.Thread(target=self._keep, name="target-lock", daemon=True)
 
     def take(
@@ -54,6 +60,7 @@ class TargetLock:
         plan = book.plan(ReleaseLease(LOCK, kubernetes.namespace, run))
         told = False
         while True:
+            began = self._clock.now(), self._clock.mono()
             try:
                 self._clients.kube.acquire_lease(plan, holder=holder, ttl_s=TTL_S)
                 break
@@ -66,7 +73,8 @@ class TargetLock:
                     waits(str(why))
                 if self._clock.sleep(min(RETRY_S, deadline.left()), fence.closed):
                     raise Refused(f"stopped while waiting for the lock: {fence.why}") from why
-        self._plan = plan
+        self._plan, self._renewed = plan, began
+        fence.vouch = self._vouch
         self._thread.start()
 
     def stop(self) -> None:
@@ -75,13 +83,52 @@ class TargetLock:
         if self._thread.is_alive():
             self._thread.join(5)
 
-    def _keep(self) -> None:
+    def _vouch(self) -> None:
+        """Before each effect: a machine that was paused, or that the cluster has not answered for
+        long, does not know whether another run has taken the lock meanwhile. Raises Refused.
+        """
+        if self._unsure_s() < SURE_S:
+            return
+        with self._renewing:
+            if (unsure_s := self._unsure_s()) < SURE_S:
+                return
+            try:
+                self._renew()
+            except NotOurs as why:
+                self._lost(why)
+                raise Refused(f"no new effect: the lock on the target was lost: {why}") from why
+            except CallError as why:
+                if unsure_s >= TTL_S:
+                    raise Refused(
+                        f"no new effect: the lock on the target was not renewed for "
+                        f"{format_duration(round(unsure_s))}, so that another run may have taken "
+                        f"it: {why}"
+                    ) from why
+
+    def _unsure_s(self) -> float:
+        """Since the last renewal, by whichever clock says more: one of them stands still while a
+        machine sleeps.
+        """
+        now, mono = self._renewed
+        return max(self._clock.now() - now, self._clock.mono() - mono)
+
+    def _renew(self) -> str:
+        """The stop flag, if there is one. Raises NotOurs, CallError."""
         assert self._plan is not None
+        began = self._clock.now(), self._clock.mono()
+        flag = self._clients.kube.renew_lease(self._plan)
+        self._renewed = began
+        return flag
+
+    def _lost(self, why: NotOurs) -> None:
+        self._stopper.abort("guard", f"the lock on the target was lost: {why}")
+
+    def _keep(self) -> None:
         while not self._clock.sleep(FLAG_EVERY_S, self._over):
             try:
-                flag = self._clients.kube.renew_lease(self._plan)
+                flag = self._renew()
             except NotOurs as why:
-                self._stopper.abort("guard", f"the lock on the target was lost: {why}")
+                self._lost(why)
                 return
             except (
                 CallError

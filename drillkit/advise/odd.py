@@ -10,14 +10,14 @@ from typing import Any
 def sub(obj: Any, *keys: str) -> Mapping[str, Any]:
     """The mapping at the end of a path, or an empty one where something else stands."""
     for key in keys:
-        obj = obj.get(key) if isinstance(obj, Mapping) else None
-    return obj if isinstance(obj, Mapping) else {}
+        obj = obj.get(key) if isinstance(obj, dict) else None
+    return obj if isinstance(obj, dict) else {}
 
 
 def rows(obj: Any, *keys: str) -> list[Mapping[str, Any]]:
     """The mappings of the list at the end of a path."""
     found = sub(obj, *keys[:-1]).get(keys[-1])
-    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def text(value: Any) -> str:
@@ -32,7 +32,7 @@ def whole(value: Any, default: int = 0) -> int:
 
 def labels(value: Any) -> dict[str, str]:
     """Labels that are texts."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return {}
     return {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, str)}
 

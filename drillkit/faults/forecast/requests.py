@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from drillkit.clients.kube.resources import Object
@@ -28,13 +29,18 @@ _FACTORS = {
 }
 
 
-def quantity(text: object, rounding: str = ROUND_CEILING) -> int:
-    """A quantity such as `250m` or `1.5Gi` in thousandths. Raises ValueError for anything else."""
-    found = _QUANTITY.match(str(text))
+@lru_cache(maxsize=4096)
+def _thousandths(text: str, rounding: str) -> int:
+    found = _QUANTITY.match(text)
     if found is None:
         raise ValueError(f"expected a quantity such as 250m or 1Gi, found {text!r}")
     factor = Decimal(10) ** int(found[2]) if found[2] else _FACTORS[found[3] or ""]
     return int((Decimal(found[1]) * factor * 1000).to_integral_value(rounding))
+
+
+def quantity(text: object, rounding: str = ROUND_CEILING) -> int:
+    """A quantity such as `250m` or `1.5Gi` in thousandths. Raises ValueError for anything else."""
+    return _thousandths(str(text), rounding)
 
 
 def requests_of(pod: Object) -> Amounts:

@@ -111,6 +111,7 @@ class Room:
     """What may add nodes, or ''."""
 
     def __post_init__(self) -> None:
+        self._have = {name: allocatable(node) for name, node in self.nodes.items()}
         self._uids = {each.pod["metadata"].get("uid") for each in self.displaced}
         self._terms = list(dict.fromkeys(t for each in self.displaced for t in each.terms))
         self._floor = max((_priority(each.pod) for each in self.displaced), default=0)
@@ -168,7 +169,7 @@ class Room:
     def free(self, node: str, used: Mapping[str, Amounts]) -> Amounts:
         """What a node has left."""
         taken = used.get(node) or {}
-        return {k: v - taken.get(k, 0) for k, v in allocatable(self.nodes[node]).items()}
+        return {k: v - taken.get(k, 0) for k, v in self._have[node].items()}
 
 
 def named(pods: Iterable[Displaced]) -> str:

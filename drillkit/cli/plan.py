@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 @with_shared
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan as a page, for whoever decides on changes.",
+)
+@click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the plan and its hash, to be approved and run as it is.",
@@ -39,6 +45,7 @@ def plan(
     sets: tuple[str, ...],
     var_files: tuple[Path, ...],
     as_json: bool,
+    html: Path | None,
     save: Path | None,
     allow_unsafe: bool,
 ) -> int:
@@ -47,7 +54,9 @@ def plan(
     Exit codes: 0 it would start, 1 it would start and a step would fail as things are now, 4 it
     would refuse to start.
     """
-    return look_ahead(name, target, sets, var_files, as_json, save, allow_unsafe=allow_unsafe)
+    return look_ahead(
+        name, target, sets, var_files, as_json, save, html=html, allow_unsafe=allow_unsafe
+    )
 
 
 def look_ahead(
@@ -58,6 +67,7 @@ def look_ahead(
     as_json: bool,
     save: Path | None = None,
     *,
+    html: Path | None = None,
     allow_unsafe: bool = False,
 ) -> int:
     """Look, tell, and give the exit code."""
@@ -77,6 +87,8 @@ def look_ahead(
 
             save_plan(save, asked, request, found.plan)
     before = _before(asked, found)
+    if html is not None:
+        _write_page(html, found, before)
     if as_json:
         click.echo(json.dumps(_data(found, before), indent=2))
     else:
@@ -103,7 +115,22 @@ def _before(asked: Asked, found: DryRun) -> Took | None:
     return took(archive.runs, found.plan.drill.drill, found.plan.target.name)
 
 
+def _write_page(file: Path, found: DryRun, before: Took | None) -> None:
+    """Raises UsageError where it cannot be written."""
+    from drillkit.model.errors import UsageError
+    from drillkit.report.plan_page import plan_page
+
+    drill = found.plan.drill
+    page = plan_page(_data(found, before), _takes(drill, before), _terms(drill))
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {file}", err=True)
+
+
 def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
+    from drillkit.judge.abort_guards import guard_text
     from drillkit.model.codec import to_data
     from drillkit.spec.writing import as_written
 
@@ -113,6 +140,8 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
         {
             "step": p.step.name,
             "uses": p.step.uses,
+            **({"group": p.group} if p.group else {}),
+            "must": list(_demands(p)),
             **to_data(p.prospect),
             "wishes": to_data(p.wishes),
         }
@@ -120,7 +149,12 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
     ]
     return {
         "drill": made.drill.drill,
+        "owner": made.drill.owner,
+        "description": made.drill.description,
         "target": made.target.name,
+        "protected": made.target.protected,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "would": "refuse" if found.problems else "fail" if made.fails else "start",
         "takes": {
             "limit_s": made.drill.limit.total_seconds(),
             "cleanup_limit_s": made.drill.cleanup_limit.total_seconds(),
@@ -128,6 +162,7 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
         },
         "probes": written.get("probes", {}),
         "hypothesis": written.get("hypothesis", {}),
+        "aborts": [guard_text(guard) for guard in made.drill.guards.abort],
         "guards": [
             {"guard": d.guard, "holds": str(d.holds), "why": d.why} for d in found.decisions
         ],

@@ -8,12 +8,18 @@ import click
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["drill", "targets", "project"]), default="drill")
+@click.argument("what", type=click.Choice(["drill", "targets", "project", "plan"]), default="drill")
 def schema(what: str) -> None:
     """JSON Schema of a drill (or of targets.yaml, drillkit.yaml), so that editors complete and
-    check it.
+    check it; or of what `plan --json` prints.
     """
+    from drillkit.cli.plan_schema import plan_schema
     from drillkit.spec.schema import drill_schema, project_schema, targets_schema
 
-    made = {"drill": drill_schema, "targets": targets_schema, "project": project_schema}[what]()
-    click.echo(json.dumps(made, indent=2))
+    known = {
+        "drill": drill_schema,
+        "targets": targets_schema,
+        "project": project_schema,
+        "plan": plan_schema,
+    }
+    click.echo(json.dumps(known[what](), indent=2))

@@ -32,7 +32,7 @@ _REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "A reference 
 def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     """Schema of a drill; `with` of a step by its `uses`."""
     table = kinds or InstalledKinds()
-    writer = _Definitions(references=True)
+    writer = Definitions(references=True)
     root = writer.of(Drill)
     step = writer.defs["Step"]
     names = table.names()
@@ -42,7 +42,7 @@ def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     return writer.document(root, "drillkit drill")
 
 
-def _when(name: str, writer: _Definitions, arguments: type) -> dict[str, Any]:
+def _when(name: str, writer: Definitions, arguments: type) -> dict[str, Any]:
     with_: dict[str, Any] = {"properties": {"with": writer.of(arguments)}}
     if any(k.required for k in keys_of(arguments)):
         with_["required"] = ["with"]
@@ -51,7 +51,7 @@ def _when(name: str, writer: _Definitions, arguments: type) -> dict[str, Any]:
 
 def targets_schema() -> dict[str, Any]:
     """Schema of targets.yaml."""
-    writer = _Definitions(references=False)
+    writer = Definitions(references=False)
     return writer.document(
         {"type": "object", "additionalProperties": writer.of(Target)}, "drillkit targets"
     )
@@ -59,13 +59,13 @@ def targets_schema() -> dict[str, Any]:
 
 def project_schema() -> dict[str, Any]:
     """Schema of drillkit.yaml."""
-    writer = _Definitions(references=False)
+    writer = Definitions(references=False)
     root = writer.of(Project)
     _notifiers(writer)
     return writer.document(root, "drillkit project")
 
 
-def _notifiers(writer: _Definitions) -> None:
+def _notifiers(writer: Definitions) -> None:
     """`with` of an entry of `notify` by its `uses`."""
     from drillkit.notify import notifier_named, notifier_names
 
@@ -75,7 +75,7 @@ def _notifiers(writer: _Definitions) -> None:
     notify["allOf"] = [_when(name, writer, notifier_named(name).Arguments) for name in names]
 
 
-class _Definitions:
+class Definitions:
     """Collects the definitions that a schema refers to."""
 
     def __init__(self, *, references: bool) -> None:

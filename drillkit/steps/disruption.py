@@ -25,9 +25,16 @@ def times_people(objectives: Objectives) -> bool:
 class Reach:
     """How old a recovery point is, against what the step promises."""
 
-    said: str
-    """Such as `1 d 2 h old; RPO 1 d: cannot be met`."""
-    too_old: bool
+    age: str = ""
+    """Such as `1 d 2 h old`."""
+    verdict: str = ""
+    """Such as `; RPO 1 d: cannot be met`, or '' without an RPO."""
+    too_old: bool = False
+
+    @property
+    def said(self) -> str:
+        """Both."""
+        return f"{self.age}{self.verdict}"
 
 
 def reach(point: datetime, disrupted: datetime | None, act: Act, now: float) -> Reach:
@@ -43,10 +50,10 @@ def reach(point: datetime, disrupted: datetime | None, act: Act, now: float) -> 
     age = timedelta(seconds=round(max(0.0, end - point.timestamp()), 1))
     said, rpo = f"{format_duration(age)} old", act.objectives.rpo
     if rpo is None:
-        return Reach(said, False)
+        return Reach(said)
     too_old = age > rpo
     verdict = "cannot be met" if too_old else "can be met"
-    return Reach(f"{said}; RPO {format_duration(rpo)}: {verdict}", too_old)
+    return Reach(said, f"; RPO {format_duration(rpo)}: {verdict}", too_old)
 
 
 def begin(act: Act, disrupted: datetime | None) -> datetime:

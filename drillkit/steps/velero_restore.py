@@ -152,10 +152,9 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             chosen = choose(velero, arguments.backup, arguments.schedule)
             drawn = arguments.choose == "random"
             count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
-            notes.append(f"{count if drawn else ''}{_said(chosen, act.clients.kube.now())}")
-            if (reached := _reach(chosen, arguments, act)) is not None:
-                said = f"backup {chosen.backup.name} is {reached.said}"
-                (fails if reached.too_old else notes).append(said)
+            said = f"{count if drawn else ''}{_said(chosen, act.clients.kube.now())}"
+            reached = _reach(chosen, arguments, act)
+            (fails if reached.too_old else notes).append(f"{said}{reached.verdict}")
             kept = within_reach(velero, chosen)
             bucket = tuple(bucket_permissions(act.target, kept))
         except StepFailed as why:
@@ -428,11 +427,11 @@ def _said(chosen: Chosen, now: float) -> str:
     return f"backup {chosen.backup.name}{age}{passed}"
 
 
-def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach | None:
-    """Whether the RPO can be met with the newest backup; None without an RPO or a date."""
+def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach:
+    """Whether the RPO can be met with the newest backup."""
     at = chosen.backup.started or chosen.backup.created
-    if at is None or act.objectives.rpo is None:
-        return None
+    if at is None:
+        return Reach()
     return reach(at, arguments.disrupted, act, act.clients.kube.now())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 
 from tests.conftest import CommandLine, Ran
@@ -155,3 +156,22 @@ def test_an_slo_without_data_is_a_problem(drillkit: CommandLine) -> None:
     assert ran.code == 4, ran.said
     assert "problem: budget: api, left: 25%: " in ran.out
     assert "problem: SLO api: nothing_counts_this_total matches nothing" in ran.out
+
+
+def test_a_plan_is_a_page_and_data_of_a_known_shape(drillkit: CommandLine) -> None:
+    text = f"{HEAD}description: Nobody <b>waits</b>.\n{STEP}"
+    ran = plan(drillkit, text, "--json", "--html", "plan.html")
+    assert ran.code == 0, ran.said
+    assert "wrote plan.html" in ran.err
+    page = (drillkit.folder / "plan.html").read_text()
+    assert "would start</span>" in page
+    assert "Nobody &lt;b&gt;waits&lt;/b&gt;." in page
+    assert "get, patch, delete leases.coordination.k8s.io drillkit in namespace drillkit" in page
+    assert "http://" not in page, "it needs nothing from elsewhere"
+    schema = json.loads(drillkit("schema", "plan").out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(ran.out), schema)
+    frozen = f"guards: {{start: [{{freeze: {LONG_AGO_TO_LATER}}}]}}\n"
+    data = json.loads(plan(drillkit, f"{HEAD}{frozen}{KILL}", "--json").out)
+    assert data["would"] == "refuse"
+    jsonschema.validate(data, schema)

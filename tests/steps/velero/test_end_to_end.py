@@ -324,12 +324,12 @@ def test_a_backup_that_is_too_old_for_the_rpo_is_what_plan_says_a_run_would_find
     file.write_text(json.dumps(made))
     ran = town.drillkit("plan", str(file), "-t", "sandbox")
     assert ran.code == 1, ran.said
-    assert re.search(r"it fails: step `shop`: backup \S+ is .* old; RPO 0.1 s: cannot be", ran.out)
+    assert re.search(r"it fails: step `shop`: backup \S+, .* old; RPO 0.1 s: cannot be", ran.out)
     made["steps"][0]["objectives"] = {"rpo": "48h"}
     file.write_text(json.dumps(made))
     ran = town.drillkit("plan", str(file), "-t", "sandbox")
     assert ran.code == 0, ran.said
-    assert re.search(r"note +backup \S+ is .* old; RPO 2 d: can be met", ran.out)
+    assert re.search(r"note +backup \S+, .* old; RPO 2 d: can be met", ran.out)
 
 
 def test_a_schedule_without_a_good_backup_is_what_plan_says_a_run_would_find(town: Town) -> None:

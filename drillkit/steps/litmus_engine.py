@@ -21,6 +21,7 @@ from drillkit.clients.kube.resources import (
     PODS,
     Object,
 )
+from drillkit.clock import utc
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Injection
 from drillkit.model.prospect import Prospect
@@ -99,9 +100,9 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         if problems := list(_problems(kube, engine)):
             raise StepFailed("; ".join(problems))
         namespace = engine["metadata"]["namespace"]
-        undo = DeleteFault(
-            CHAOS_ENGINES, f"{engine['metadata']['name']}-{act.run.id[-4:]}", act.run.id, namespace
-        )
+        until = utc(act.clock.now() + act.deadline.left()).isoformat(timespec="seconds")
+        name = f"{engine['metadata']['name']}-{act.run.id[-4:]}"
+        undo = DeleteFault(CHAOS_ENGINES, name, act.run.id, namespace, until)
         planned = act.book.plan(undo)
         began = act.clock.mono()
         kube.create(planned, _active(engine))

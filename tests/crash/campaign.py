@@ -11,6 +11,7 @@ from datetime import timedelta
 from drillkit.journal.book import Book
 from drillkit.journal.file import Journal
 from drillkit.model.errors import DrillError
+from drillkit.runner.sweep import Swept, expired, sweep
 from tests.crash.scenarios import Scenario
 from tests.crash.world import (
     CALM_AFTER_S,
@@ -34,9 +35,13 @@ class Rules:
     syncs: bool = True
     book: Callable[[Journal], Book] = lambda journal: journal
     recovers: bool = True
+    journal_is_gone: bool = False
+    """Nobody recovers: what is left is swept by its marks when its time is over."""
 
 
 LAWFUL = Rules()
+OUTLIVED_S = 7200.0
+"""What a fault makes or changes says that it ends before that."""
 
 
 @dataclass
@@ -168,7 +173,10 @@ def _trial(
     _act(scenario, stage)
     content = _found(stage, keep)
     trial = Trial(fate.where, [], unsynced=stage.disk.unsynced)
-    for end_at in [*(deaths or []), 0] if rules.recovers else []:
+    if rules.journal_is_gone:
+        _sweep(cluster, trial)
+    recovering = rules.recovers and not rules.journal_is_gone
+    for end_at in [*(deaths or []), 0] if recovering else []:
         # Whoever recovers comes at some time, often at once: calls of the dead process may still be
         # on their way.
         cluster.advance(0.0 if soon else fate.rng.choice((0.0, 0.0, 3.0, 100.0)))
@@ -178,6 +186,20 @@ def _trial(
     scenario.forgive(after)
     trial.differs = list(_differences(before, after))
     return trial
+
+
+def _sweep(cluster: Cluster, trial: Trial) -> None:
+    """What `drillkit sweep --yes` does, on another machine."""
+    cluster.advance(OUTLIVED_S)
+    stage = Stage.open(cluster, Fate(random.Random(0)))
+    left, unread = expired(stage.clients, stage.clock)
+    trial.recoveries += [f"{why}: open" for why in unread]
+
+    def tell(swept: Swept) -> None:
+        outcome = f"open: {swept.why}" if swept.undone is None else swept.undone.outcome
+        trial.recoveries.append(f"{swept.leftover.resource}: {outcome}")
+
+    sweep(left, stage.clients, stage.clock, 900.0, tell)
 
 
 def _act(scenario: Scenario, stage: Stage) -> None:

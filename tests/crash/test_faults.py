@@ -100,6 +100,21 @@ def test_any_two_faults_at_once_leave_the_world_as_it_was(pair: tuple[object, ob
         assert not trial.differs, f"seed {seed}: {told(trial)}"
 
 
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS.values() if s.lands], ids=lambda s: s.name
+)
+def test_what_a_crash_of_a_fault_leaves_is_swept_though_its_journal_is_gone(
+    scenario: Scenario,
+) -> None:
+    doors = rehearsed(scenario).doors
+    changing = ("after PATCH", "after POST")
+    changed = [number for number, name in enumerate(doors, 1) if name.startswith(changing)]
+    swept = list(exhaustive(scenario, Rules(journal_is_gone=True), changed))
+    for trial in swept:
+        assert not trial.differs, told(trial)
+    assert any(": undone" in each for trial in swept for each in trial.recoveries)
+
+
 def test_every_action_of_every_shipped_experiment_is_one_whose_undo_the_journal_keeps() -> None:
     foreign = {
         path.stem: action["provider"].get("module")

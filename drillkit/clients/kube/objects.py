@@ -82,6 +82,10 @@ class _DeleteOwn(UndoAction):
     def resource(self) -> str:
         return self.of.said(self.name, self.namespace)
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        return (deletion_by_hand(self.of, self.name, self.namespace),)
+
     @classmethod
     def lookups(cls, clients: Clients) -> Iterable[Lookup]:
         """Everything of its kinds that bears a run's marks."""
@@ -96,11 +100,13 @@ class DeleteFault(_DeleteOwn):
 
     kind: ClassVar[str] = "kube.delete-fault"
     phase: ClassVar[Phase] = "relieve"
-    swept: ClassVar[tuple[Resource, ...]] = (NETWORK_CHAOS, STRESS_CHAOS, DNS_CHAOS, POD_CHAOS)
-
-    @property
-    def by_hand(self) -> tuple[str, ...]:
-        return (deletion_by_hand(self.of, self.name, self.namespace),)
+    swept: ClassVar[tuple[Resource, ...]] = (
+        NETWORK_CHAOS,
+        STRESS_CHAOS,
+        DNS_CHAOS,
+        POD_CHAOS,
+        CHAOS_ENGINES,
+    )
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""
@@ -121,13 +127,8 @@ class DeleteObject(_DeleteOwn):
         CONFIGMAPS,
         SECRETS,
         SERVICES,
-        CHAOS_ENGINES,
     )
     """Those with an undo of their own stand there."""
-
-    @property
-    def by_hand(self) -> tuple[str, ...]:
-        return (deletion_by_hand(self.of, self.name, self.namespace),)
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""

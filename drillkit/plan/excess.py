@@ -134,7 +134,12 @@ def _account(least: LeastPrivilege, clients: Clients) -> Iterator[tuple[str, str
     yield "who", f"in AWS: {who}"
     try:
         for statement in statements(least.actions, target):
-            names = [name for each in statement.actions for name in MEANT.get(each.action, (each.action,))]
+            meant = [
+                n for each in statement.actions for n in MEANT.get(each.action, (each.action,))
+            ]
+            names = [name for name in meant if "*" not in name]
+            for wild in set(meant) - set(names):
+                yield "unread", f"AWS is asked about actions by name only, which {wild} is not"
             context = {MARKED: "a-run", MARKS: "a-run"}
             context |= _told(statement.conditions)
             for denied in clients.aws.denied(names, statement.resources, context):

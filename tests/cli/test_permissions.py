@@ -313,6 +313,23 @@ def test_what_an_identity_lacks_in_aws_is_named() -> None:
     assert [each.split(" ")[0] for each in told.lacks] == ["rds:DeleteDBInstance"]
 
 
+def test_a_wildcard_is_asked_about_by_the_names_that_it_stands_for() -> None:
+    keys = [AwsAction("kms:GenerateDataKey*"), AwsAction("kms:ReEncrypt*")]
+    names = {
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    }
+    told = compared(of_aws(*keys), Simulated(names, set()))  # type: ignore[arg-type]
+    assert (told.lacks, told.exceeds, told.unread) == ((), (), ())
+    few = Simulated(names - {"kms:ReEncryptTo"}, set())
+    (lacks,) = compared(of_aws(*keys), few).lacks  # type: ignore[arg-type]
+    assert lacks.startswith("kms:ReEncryptTo (")
+    (unread,) = compared(of_aws(AwsAction("ec2:Copy*")), few).unread  # type: ignore[arg-type]
+    assert unread == "AWS is asked about actions by name only, which ec2:Copy* is not"
+
+
 def test_what_may_be_done_to_the_originals_is_too_much() -> None:
     account = Simulated({DELETE.action, COPY.action}, {DELETE.action})
     told = compared(of_aws(DELETE, COPY), account)  # type: ignore[arg-type]

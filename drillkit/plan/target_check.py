@@ -23,6 +23,7 @@ from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.target import KubernetesTarget, Target
 from drillkit.model.units import format_duration
+from drillkit.plan.clocks import clock_apart
 from drillkit.plan.credentials import lifetimes, when_it_ends
 from drillkit.secrets import is_reference, resolve
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Names that a line gives of many."""
-CLOCKS_APART_S = 2.0
-"""Clocks that are further apart make RPOs uncertain by as much."""
 ANSWER_S = 5.0
 STALE = timedelta(days=2)
 """A newest good backup that is older than this is worth a word."""
@@ -101,14 +100,15 @@ def _cluster(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[TargetL
 
 
 def _clock(whose: str, offset_s: float) -> Iterator[TargetLook]:
-    apart = format_duration(round(abs(offset_s), 1))
-    if abs(offset_s) <= CLOCKS_APART_S:
+    said = clock_apart(whose, offset_s)
+    if not said:
+        apart = format_duration(round(abs(offset_s), 1))
         yield TargetLook("clock", "ok", f"{whose} clock is {apart} from this machine's")
         return
     yield TargetLook(
         "clock",
         "note",
-        f"{whose} clock is {apart} {'ahead of' if offset_s > 0 else 'behind'} this machine's",
+        said,
         "synchronise both (NTP): an RPO is uncertain by what the clocks are apart",
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ from drillkit.model.requests import Answer
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
 from drillkit.plan import Plan, survey
+from drillkit.plan.clocks import clock_apart
 from drillkit.runner.abort import Stopper
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.recover import leftovers, nothing_left
@@ -70,6 +71,7 @@ def dry_run(request: Request) -> DryRun:
     decided, problems = _start(request, clock)
     plan = _plan(request, clock)
     lock = _no_lock(request.target, clock)
+    plan = replace(plan, notes=(*plan.notes, *clock_notes(request.target, clock)))
     return DryRun(plan, decided, (*problems, *plan.problems, *lock))
 
 
@@ -131,6 +133,18 @@ def _no_lock(target: Target, clock: Clock) -> tuple[str, ...]:
     except DrillError as why:
         return (str(why),)
     return ()
+
+
+def clock_notes(target: Target, clock: Clock) -> Iterator[str]:
+    """Clocks that are too far apart for what is measured between them."""
+    if target.kubernetes is None:
+        return
+    try:
+        offset_s = looking(target, clock).kube.clock_offset_s()
+    except DrillError:
+        return  # told already: a cluster that does not answer keeps the run from starting
+    if said := clock_apart("the cluster's", offset_s):
+        yield f"{said}: an RPO is uncertain by as much"
 
 
 def _plan(request: Request, clock: Clock) -> Plan:

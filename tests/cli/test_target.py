@@ -19,8 +19,9 @@ import yaml
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clock import SystemClock
 from drillkit.model.drill import Drill, Guards
-from drillkit.model.target import PrometheusTarget, Target
+from drillkit.model.target import KubernetesTarget, PrometheusTarget, Target
 from drillkit.plan.target_check import expected_pages, paging
+from drillkit.runner.dry_run import clock_notes
 from drillkit.spec.target_text import NewTarget, added, written_target
 from drillkit.spec.targets import read_targets
 from tests.cli.terminal import Terminal
@@ -48,6 +49,13 @@ def looks(drillkit: CommandLine, *arguments: str) -> tuple[int, dict[tuple[str, 
     return ran.code, found
 
 
+class Behind(SystemClock):
+    """A machine whose clock is wrong."""
+
+    def now(self) -> float:
+        return super().now() - 10
+
+
 @pytest.mark.slow
 def test_a_target_that_is_fit_is_told_so_point_by_point(
     drillkit: CommandLine, sandbox: Sandbox
@@ -60,6 +68,11 @@ def test_a_target_that_is_fit_is_told_so_point_by_point(
     assert ("clock", "ok") in found
     assert "answers with 200" in found["URL web", "ok"]
     assert "it would start now" in found["drill pod-delete", "ok"]
+    kubernetes = KubernetesTarget(kubeconfig=str(sandbox.kubeconfig))
+    here = Target(name="here", kubernetes=kubernetes)
+    assert list(clock_notes(here, SystemClock())) == []
+    (note,) = clock_notes(here, Behind())
+    assert re.fullmatch(r"the cluster's clock is (9|10)\S* s ahead of this machine's: .*", note)
     ran = drillkit("target", "check", "sandbox")
     assert ran.code == 0
     assert ran.out.endswith("`sandbox` is fit for drills\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +129,7 @@ def _write_page(file: Path, found: DryRun, before: Took | None) -> None:
 
 
 def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
+    from drillkit.clock import SystemClock, utc
     from drillkit.judge.abort_guards import guard_text
     from drillkit.model.codec import to_data
     from drillkit.spec.writing import as_written
@@ -153,7 +153,7 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
         "description": made.drill.description,
         "target": made.target.name,
         "protected": made.target.protected,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": utc(SystemClock().now()).isoformat(timespec="seconds"),
         "would": "refuse" if found.problems else "fail" if made.fails else "start",
         "takes": {
             "limit_s": made.drill.limit.total_seconds(),

@@ -134,8 +134,7 @@ class Fence:
         self.closed = threading.Event()
         self._why = ""
         self._lock = threading.Lock()
-        self.vouch: Callable[[], None] = lambda: None
-        """Asked before each effect whether it may still begin. Raises Refused."""
+        self._vouch: Callable[[], None] = lambda: None
 
     def close(self, why: str) -> None:
         """No effect begins after this returns. The first reason stays."""
@@ -152,6 +151,14 @@ class Fence:
         self.must_be_open()
         self.vouch()
         self.must_be_open()
+
+    def ask(self, vouch: Callable[[], None]) -> None:
+        """From now on ask it before each effect; it raises Refused where none may begin."""
+        self._vouch = vouch
+
+    def vouch(self) -> None:
+        """Ask whoever vouches for it. Raises Refused."""
+        self._vouch()
 
     def must_be_open(self) -> None:
         """Raises Refused when closed. Asks nobody else."""

@@ -74,7 +74,7 @@ class TargetLock:
                 if self._clock.sleep(min(RETRY_S, deadline.left()), fence.closed):
                     raise Refused(f"stopped while waiting for the lock: {fence.why}") from why
         self._plan, self._renewed = plan, began
-        fence.vouch = self._vouch
+        fence.ask(self._vouch)
         self._thread.start()
 
     def stop(self) -> None:

@@ -16,6 +16,8 @@ from tests.drills.shipped import sets_of
 
 RBAC = "rbac.authorization.k8s.io"
 NAMESPACE = "drillkit"
+TOKEN_S = 24 * 60 * 60
+"""Longer than any drill and its clean-up may take: one that ends before is refused."""
 
 
 class Account:
@@ -39,7 +41,8 @@ class Account:
     def enter(self) -> None:
         """From now on drills have this account's token."""
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{self.name}/token"
-        token = self._send("POST", path, {"spec": {}})["status"]["token"]
+        spec = {"expirationSeconds": TOKEN_S}
+        token = self._send("POST", path, {"spec": spec})["status"]["token"]
         config = json.loads(self.admin.read_text())
         config["users"][0]["user"] = {"token": token}
         self.kubeconfig.write_text(json.dumps(config))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -87,10 +88,11 @@ class GitHub:
         found: dict[str, str] = {}
         for page in range(1, PAGES + 1):
             query = f"labels={LABEL}&state=all&per_page={PAGE}&page={page}"
-            issues = _get(f"{self._issues}?{query}", self._headers)
-            for issue in issues:
-                for item in _MARKER.findall(str(issue.get("body") or "")):
-                    found.setdefault(item, str(issue["html_url"]))
+            with _understood(self.name):
+                issues = _get(f"{self._issues}?{query}", self._headers)
+                for issue in issues:
+                    for item in _MARKER.findall(str(issue["body"] or "")):
+                        found.setdefault(item, str(issue["html_url"]))
             if len(issues) < PAGE:
                 return found
         raise CallError(f"more than {PAGE * PAGES} issues have the label {LABEL}")
@@ -100,7 +102,8 @@ class GitHub:
         lines += [f"- {name}: {_markdown(text)}" for name, text in ticket.facts]
         lines += ["", f"<!-- drillkit-action: {ticket.id} -->"]
         data = {"title": _title(ticket.title), "body": "\n".join(lines), "labels": [LABEL]}
-        return str(_post(self._issues, data, self._headers)["html_url"])
+        with _understood(self.name):
+            return str(_post(self._issues, data, self._headers)["html_url"])
 
 
 class Jira:
@@ -125,8 +128,9 @@ class Jira:
         jql = f'project = "{self._project}" AND labels = "{_label(ticket.id)}"'
         place = "3/search/jql" if self._cloud else "2/search"
         query = f"jql={quote(jql, safe='')}&fields=key&maxResults=1"
-        found = _get(f"{self._url}/rest/api/{place}?{query}", self._headers)["issues"]
-        return self._address(found[0]) if found else ""
+        with _understood(self.name):
+            found = _get(f"{self._url}/rest/api/{place}?{query}", self._headers)["issues"]
+            return self._address(found[0]) if found else ""
 
     def create(self, ticket: Ticket) -> str:
         lines = [ticket.title, *(f"{name}: {text}" for name, text in ticket.facts), ticket.id]
@@ -150,10 +154,20 @@ class Jira:
                 raise
             del fields["duedate"]
             made = _post(place, {"fields": fields}, self._headers)
-        return self._address(made)
+        with _understood(self.name):
+            return self._address(made)
 
     def _address(self, issue: Mapping[str, Any]) -> str:
         return f"{self._url}/browse/{issue['key']}"
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """Raises CallError for an answer of another form than the tracker's."""
+    try:
+        yield
+    except (KeyError, TypeError, IndexError) as error:
+        raise CallError(f"{name} answered with what no tracker answers: {error!r}"[:300]) from error
 
 
 def _server(url: str) -> str:

@@ -33,6 +33,8 @@ class Tracker:
         """Whether issues may have a due date."""
         self.fails = 0
         """What the next request is answered."""
+        self.odd: Any = None
+        """What the next request is answered with."""
 
     def get(self, path: str, query: dict[str, list[str]]) -> Any:
         if path == "/repos/acme/shop/issues":
@@ -70,7 +72,7 @@ def served() -> Iterator[tuple[Tracker, str]]:
             self.send_response(tracker.fails or status)
             tracker.fails = 0
             self.end_headers()
-            self.wfile.write(json.dumps(data).encode())
+            self.wfile.write(json.dumps(tracker.odd or data).encode())
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -110,6 +112,9 @@ def test_each_open_item_becomes_one_issue_however_often_it_is_exported(
     code, said = exported(drillkit, *github)
     assert code == 3
     assert "export again, nothing is made twice" in said
+    tracker.odd = {"message": "no list"}
+    assert exported(drillkit, *github)[0] == 3
+    tracker.odd = None
     assert exported(drillkit, *github) == (0, f"{ITEM}  made: https://gh/50\n")
     assert exported(drillkit, *github) == (0, f"{ITEM}  is there already: https://gh/50\n")
     listed = drillkit("actions")

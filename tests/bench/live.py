@@ -1,6 +1,6 @@
 """What a page costs a run, and how fast it is: python tests/bench/live.py [runs]
 
-A run of a few seconds with a probe of 50 requests a second, in pairs: without a page, and with one
+A run of some seconds with a probe of 50 requests a second, in pairs: without a page, and with one
 that 20 observers follow. Prints processor time of the runner and its prober (the page is a process
 of its own), how late the prober sent, and the ratios. Then, in a real browser, how long it takes
 from a record that is written to the pixel that shows it.
@@ -34,7 +34,7 @@ drill: watched
 owner: bench@example.com
 probes: {web: {http: "${target.urls.web}/health", rate: 50/s}}
 hypothesis: {before: {web: {bad: 5 of 50}}}
-steps: [{uses: wait, with: {for: 15s}}]
+steps: [{uses: wait, with: {for: 40s}}]
 """
 
 

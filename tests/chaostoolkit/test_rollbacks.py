@@ -107,7 +107,7 @@ def test_one_rollback_that_fails_or_does_not_exist_keeps_no_other_from_running(
     assert "exiting: the command ended with 4" in failed.why
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 def test_a_rollback_that_hangs_gets_its_share_and_the_next_one_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,10 +151,10 @@ def _account(target: AwsTarget, base: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in base.items()
         if name.startswith(ACCOUNT)
-        and (name in FILES if target.profile else not any(place in name for place in PLACES))
+        and (name in FILES if target.read_profile else not any(place in name for place in PLACES))
     }
-    if target.profile:
-        found["AWS_PROFILE"] = target.profile
+    if target.read_profile:
+        found["AWS_PROFILE"] = target.read_profile
     elif named := base.get("AWS_DEFAULT_PROFILE") or base.get("AWS_PROFILE"):
         found["AWS_PROFILE"] = named
     if target.credentials_file:

@@ -74,7 +74,7 @@ def own_settings(target: Target) -> dict[str, tuple[str, ...]]:
     found |= dict.fromkeys(_KUBECONFIG, _known(cluster.kubeconfig if cluster else None))
     found |= dict.fromkeys(_CONTEXT, _known(cluster.context if cluster else None))
     found |= dict.fromkeys(_CLUSTER + _ACCOUNT, ())
-    found |= dict.fromkeys(_PROFILE, _known(account.profile if account else None))
+    found |= dict.fromkeys(_PROFILE, _known(account.read_profile if account else None))
     found |= dict.fromkeys(_REGION, _known(account.region, account.dr_region) if account else ())
     found |= dict.fromkeys(_ENDPOINT, _known(account.endpoint_url if account else None))
     found |= dict.fromkeys(_CREDENTIALS, _known(account.credentials_file if account else None))

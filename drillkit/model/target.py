@@ -40,7 +40,9 @@ class AwsTarget:
     profile: str | None = None
     """Profile of the AWS configuration."""
     credentials_file: str | None = None
-    """Shared credentials file. Default: the AWS configuration's own."""
+    """Shared credentials file, of which `profile` is taken, or `default`. Default: the AWS
+    configuration's own.
+    """
     endpoint_url: str | None = None
     """Another endpoint than AWS' own."""
     subnet_group: str | None = None
@@ -55,6 +57,13 @@ class AwsTarget:
     """Security groups in the DR region."""
     dr_kms_key: str | None = None
     """Key for encrypted copies in the DR region."""
+
+    @property
+    def read_profile(self) -> str | None:
+        """The profile that the target says; None leaves it to the environment. Whoever names a file
+        means what is in it, not keys that happen to stand in the environment.
+        """
+        return self.profile or ("default" if self.credentials_file else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

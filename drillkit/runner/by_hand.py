@@ -58,7 +58,10 @@ def _at(target: Target, line: str) -> str:
     program, _, rest = line.partition(" ")
     given = {name: value for name, value in _options(target, program) if value}
     options = "".join(f"--{name} {shlex.quote(value)} " for name, value in given.items())
-    return f"{program} {options}{rest}" if options else line
+    led = f"{program} {options}{rest}" if options else line
+    if program == "aws" and target.aws is not None and target.aws.credentials_file:
+        return f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(target.aws.credentials_file)} {led}"
+    return led
 
 
 def _options(target: Target, program: str) -> Iterator[tuple[str, str | None]]:
@@ -66,5 +69,5 @@ def _options(target: Target, program: str) -> Iterator[tuple[str, str | None]]:
         yield "kubeconfig", target.kubernetes.kubeconfig
         yield "context" if program == "kubectl" else "kubecontext", target.kubernetes.context
     if program == "aws" and target.aws is not None:
-        yield "profile", target.aws.profile
+        yield "profile", target.aws.read_profile
         yield "endpoint-url", target.aws.endpoint_url

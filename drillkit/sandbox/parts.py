@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _AWS_STOP_S = 1.5
 _LOGIN = ".login"
+_PROFILE = "drillkit-sandbox"
+"""Of the credentials file: no profile of anybody's configuration is called so."""
 
 
 async def start_cluster(
@@ -123,6 +125,7 @@ def described(handle: AwsHandle, folder: Path) -> dict[str, Any]:
         "dr_security_groups": [handle.security_group],
         "bucket": handle.bucket,
         "credentials_file": str(_credentials(handle, folder)),
+        "profile": _PROFILE,
         "canary_key": f"file:{handle.canary_key_file}",
         "environment": handle.environment(),
         "databases": {
@@ -136,7 +139,7 @@ def _credentials(handle: AwsHandle, folder: Path) -> Path:
     """The keys as a shared credentials file, as SDKs and the CLI read it."""
     path = folder / f"credentials{_LOGIN}"
     keys = f"aws_access_key_id = {handle.access_key}\naws_secret_access_key = {handle.secret_key}\n"
-    write_private(path, f"[default]\n{keys}".encode())
+    write_private(path, f"[{_PROFILE}]\n{keys}".encode())
     return path
 
 

@@ -103,18 +103,30 @@ def test_a_profile_of_the_target_puts_the_operators_keys_out(opened: list[Client
     }
 
 
+def test_a_credentials_file_of_the_target_puts_the_operators_keys_out(
+    opened: list[Clients],
+) -> None:
+    account = AwsTarget(account="123456789012", region="eu-central-1", credentials_file="/etc/aws")
+    assert places(environment(opened, aws=account)) == {
+        "AWS_CONFIG_FILE": "/home/me/.aws/config",
+        "AWS_SHARED_CREDENTIALS_FILE": "/etc/aws",
+        "AWS_PROFILE": "default",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    }
+
+
 def test_without_a_profile_it_is_the_credentials_that_our_own_connection_has_verified(
     opened: list[Clients],
 ) -> None:
     account = AwsTarget(
         account="123456789012",
         region="eu-central-1",
-        credentials_file="/etc/aws",
         endpoint_url="http://127.0.0.1:9",
     )
     assert places(environment(opened, aws=account)) == {
         "AWS_CONFIG_FILE": "/home/me/.aws/config",
-        "AWS_SHARED_CREDENTIALS_FILE": "/etc/aws",
         "AWS_PROFILE": "prod",
         "AWS_ACCESS_KEY_ID": "AKIAPROD",
         "AWS_SECRET_ACCESS_KEY": "of prod",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, ServiceClient
+from drillkit.clients.aws.session import open_session
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence, by_their_clock
@@ -169,12 +170,7 @@ class Aws:
 
     def _opened_session(self) -> Any:
         if self._session is None:
-            from botocore.session import Session
-
-            session = Session(profile=self.target.profile)
-            if self.target.credentials_file:
-                session.set_config_variable("credentials_file", self.target.credentials_file)
-            self._session = session
+            self._session = open_session(self.target)
         return self._session
 
 

@@ -239,11 +239,10 @@ def _signer(region: str, aws: AwsTarget | None) -> Any:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
 
-    session = Session(profile=aws.profile if aws is not None else None)
-    if aws is not None and aws.credentials_file:
-        session.set_config_variable("credentials_file", aws.credentials_file)
+    from drillkit.clients.aws.session import open_session
+
+    session = open_session(aws)
     try:
         source = session.get_credentials()
     except BotoCoreError as error:  # no such profile

@@ -48,7 +48,7 @@ from drillkit.model.errors import Absent, Blocked, Conflict, NotOurs, Refused, U
 from drillkit.model.records import encode
 from drillkit.model.target import KubernetesTarget
 from drillkit.runner.sweep import expired
-from tests.clients.kube.conftest import Ticks, context, refused, said, scripted
+from tests.clients.kube.conftest import context, refused, said, scripted
 from tests.crash.scenarios import latency
 from tests.crash.world import Stage
 
@@ -584,9 +584,9 @@ def cordoned(stage: Stage) -> Uncordon:
 
 def found_at(stage: Stage, date: str) -> list[Leftover]:
     stage.clients.target = replace(stage.clients.target, kubernetes=KubernetesTarget(), aws=None)
-    clock = Ticks()
-    clock.at = datetime.fromisoformat(date).timestamp()
-    found, unread = expired(stage.clients, clock)
+    left = datetime.fromisoformat(date) - stage.cluster.now()
+    stage.cluster.advance(left.total_seconds())
+    found, unread = expired(stage.clients, stage.clock)
     assert unread == []
     return found
 

@@ -27,6 +27,8 @@ from drillkit.spec.standing import filled, standing
 
 READY_S = 60.0
 """A target that is not up by then is reported with what it printed."""
+ENDING_S = 1.0
+"""Whoever has closed its output without a word ends within so long, or hangs."""
 END_S = 5.0
 LAUNCHED = "launched"
 """In drillkit's state: a folder for each target that runs of this machine started."""
@@ -137,11 +139,13 @@ def start(
         end(process)
         raise
     if not line:
+        how = f"did not come up within {READY_S:.0f} s"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            how = f"ended with {process.wait(ENDING_S)} before it had come up"
         end(process)
         words = log_path.read_text(errors="replace").strip().splitlines()[-5:]
         raise TargetError(
-            f"target `{target.name}` did not come up within {READY_S:.0f} s; it "
-            f"said: {' / '.join(words) or 'nothing'}"
+            f"target `{target.name}` {how}; it said: {' / '.join(words) or 'nothing'}"
         )
     return process, json.loads(line)
 

@@ -49,6 +49,19 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _forget_the_operator() -> None:
+    """What somebody has set for an AWS of their own is not for the one here: moto would look for
+    their profile, too.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 def _die_with_parent(stop: threading.Event) -> None:
     """SIGTERM from the kernel on Linux; elsewhere, or if the parent was quicker, the end of
     standard input tells.
@@ -67,6 +80,7 @@ def _die_with_parent(stop: threading.Event) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Serves until SIGTERM, SIGINT or the parent's end; 2 when PostgreSQL is missing."""
     arguments = _arguments(sys.argv[1:] if argv is None else argv)
+    _forget_the_operator()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *ignored: stop.set())

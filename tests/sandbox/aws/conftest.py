@@ -20,7 +20,13 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsHandle]:
     except PostgresMissing as error:
         pytest.skip(str(error))
     state = tmp_path_factory.mktemp("aws")
-    handle = start_aws(state, demo=True, aurora=True, ship_interval_s=0.3, cache=state / "cache")
+    with pytest.MonkeyPatch.context() as operator:
+        # Whoever works with an AWS of their own has such settings; they are not for this one.
+        operator.setenv("AWS_PROFILE", "of-nobody-here")
+        operator.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        handle = start_aws(
+            state, demo=True, aurora=True, ship_interval_s=0.3, cache=state / "cache"
+        )
     yield handle
     handle.stop()
 

@@ -318,7 +318,8 @@ class Shipper:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(15.0)
+        if self._thread.ident is not None:  # a start that failed did not get so far
+            self._thread.join(15.0)
 
     def _loop(self) -> None:
         while not self._stop.wait(max(0.2, self._rds.knobs.settings.ship_interval_s)):

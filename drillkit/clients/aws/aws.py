@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, ServiceClient
-from drillkit.clients.aws.session import open_session
+from drillkit.clients.aws_session import open_session
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence, by_their_clock

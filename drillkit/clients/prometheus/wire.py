@@ -240,7 +240,7 @@ def _signer(region: str, aws: AwsTarget | None) -> Any:
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError
 
-    from drillkit.clients.aws.session import open_session
+    from drillkit.clients.aws_session import open_session
 
     session = open_session(aws)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.clients.aws.session import open_session
+from drillkit.clients.aws_session import open_session
 from drillkit.model.target import AwsTarget
 
 

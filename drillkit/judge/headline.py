@@ -82,7 +82,7 @@ def _because(holds: Holds, judged: list[Judged], ending: list[Judged], several: 
     worst = [j for j in judged if j.holds is holds and not _is_open(j)]
     # A skipped step follows from something else; so does everything that an end before its time
     # left undecided.
-    causes = [j for j in worst if not j.observed.startswith("skipped")] or worst
+    causes = [j for j in worst if not j.observed.startswith(("skipped", "not reached"))] or worst
     if holds is Holds.UNKNOWN:
         causes.sort(key=_consequence)
     if ending and holds is Holds.UNKNOWN:

@@ -23,7 +23,7 @@ from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
 from drillkit.model.evidence import Activity, Check, Note
 from drillkit.model.subjects import ActivityOf, ObjectiveOf, StepEnd, StepLack, step_of
-from drillkit.model.verdict import Holds, Judged, StepVerdict
+from drillkit.model.verdict import Holds, Judged, StepVerdict, never_begun
 
 Outcome = Literal["ok", "failed", "unknown", "skipped", "cut"]
 
@@ -49,6 +49,7 @@ def judge_steps(run: RunRead, samples: Samples, bounds: list[Judged]) -> list[St
 def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) -> StepJudged:
     if not step.touched:
         why = step.why or "the run ended before it"
+        said = f"skipped: {why}" if step.refused else never_begun(why)
         verdict = StepVerdict(
             name=step.name,
             uses=step.uses,
@@ -58,9 +59,9 @@ def _judge(run: RunRead, samples: Samples, step: StepRun, bounds: list[Judged]) 
             started=step.started,
             ended=step.ended,
             group=step.group,
-            judged=(_outcome_judged(step, "skipped", why, Holds.UNKNOWN),),
+            judged=(_ended(step, said, Holds.UNKNOWN),),
         )
-        return StepJudged(verdict, not_proven=(f"step {step.name} was skipped: {why}",))
+        return StepJudged(verdict, not_proven=(f"step {step.name} was {said}",))
     proofs, conditions = judge_evidence(step.name, step.evidence)
     times = measure(run, step, samples)
     proofs += times.judged
@@ -88,7 +89,10 @@ def _outcome(step: StepRun) -> Outcome:
 
 
 def _outcome_judged(step: StepRun, outcome: Outcome, why: str, holds: Holds) -> Judged:
-    observed = f"{outcome}: {why}" if why else outcome
+    return _ended(step, f"{outcome}: {why}" if why else outcome, holds)
+
+
+def _ended(step: StepRun, observed: str, holds: Holds) -> Judged:
     return Judged(
         about=StepEnd(step.name),
         holds=holds,

@@ -39,7 +39,7 @@ from drillkit.model.records import (
     UnknownRecord,
 )
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds
+from drillkit.model.verdict import Holds, never_begun
 
 STOPPING = "undoing everything; Ctrl-C again leaves what is slow to remove to `drillkit recover`"
 
@@ -113,6 +113,8 @@ def _of_step(entry: StepEntry, step: str) -> str:
     match entry:
         case StepStarted():
             return f"step {step} started ({entry.uses})"
+        case StepEnded(outcome="skipped"):
+            return f"step {step} {never_begun(entry.why)}"
         case StepEnded():
             return f"step {step} {entry.outcome}" + (f": {entry.why}" if entry.why else "")
         case other:

@@ -1,7 +1,7 @@
 """What a page shows of a run at one moment: a fold over its records, as plain data.
 
 Observers are not told what a surprise is before it begins: neither the hold before it nor the list
-of steps names it.
+of steps names it. One that never begins is named to them by the report alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from drillkit.model.records import (
     UndoEnded,
     UndoPlanned,
 )
-from drillkit.model.verdict import Holds
+from drillkit.model.verdict import BY_CHOICE, Holds
 
 MOST = 100
 """So many of a kind are sent; the number of all of them stands beside them."""
@@ -40,8 +40,15 @@ class _StepState:
     uses: str
     state: str = "waiting"
     """`waiting`, `running`, or how it ended."""
+    begun: bool = False
     since: float | None = None
     limit_s: float | None = None
+
+
+def _state(end: StepEnded) -> str:
+    if end.outcome != "skipped" or end.why.startswith(BY_CHOICE):
+        return end.outcome
+    return "not reached"
 
 
 @dataclass(slots=True)
@@ -79,9 +86,9 @@ class RunView:
                 self._phase = "between phases"
             case StepStarted(uses=uses):
                 step = self._steps.setdefault(record.step, _StepState(uses))
-                step.state, step.since = "running", record.at
-            case StepEnded(outcome=outcome) if record.step in self._steps:
-                self._steps[record.step].state = outcome
+                step.state, step.since, step.begun = "running", record.at, True
+            case StepEnded() as end if record.step in self._steps:
+                self._steps[record.step].state = _state(end)
             case RunAborted(by=by, why=why):
                 self._stopping = self._stopping or {"by": by, "why": why[:TEXT_SENT]}
             case GuardDecided(guard=guard, holds=holds, why=why) if holds is not Holds.MET:
@@ -132,7 +139,7 @@ class RunView:
     def hides(self, name: str) -> bool:
         """Whether observers do not know this step or group yet."""
         steps = (self._steps.get(step) for step in self._surprises.get(name, ()))
-        return name in self._surprises and all(s is None or s.state == "waiting" for s in steps)
+        return name in self._surprises and all(s is None or not s.begun for s in steps)
 
     def snapshot(self, *, everything: bool) -> dict[str, Any]:
         """All of it; `everything`: what observers are not told, too."""

@@ -111,6 +111,17 @@ class Judged:
     records: tuple[int, ...] = ()
 
 
+def never_begun(why: str) -> str:
+    """How a step that never began is told, from why it did not."""
+    if why.startswith(("not reached", BY_CHOICE)):
+        return why
+    return f"not reached: {why}" if why else "not reached"
+
+
+BY_CHOICE = "skipped by "
+"""How the reason begins where people chose to go on without a step."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepVerdict:
     name: str
@@ -131,6 +142,13 @@ class StepVerdict:
     rpo_s: float | None = None
     split_s: Mapping[str, float] = field(default_factory=dict)
     """RTO's parts: decide, queue, restore, ready, warm, verify."""
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words: of one that never began, that it was not reached."""
+        if self.outcome != "skipped" or self.why.startswith(BY_CHOICE):
+            return self.outcome
+        return "not reached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

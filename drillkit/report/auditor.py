@@ -319,8 +319,9 @@ def _deviations(verdict: Verdict) -> Iterator[str]:
         yield f"aborted by {verdict.aborted}"
     if verdict.crashed:
         yield "it ended without closing its journal"
-    if skipped := [step.name for step in verdict.steps if step.outcome == "skipped"]:
-        yield f"skipped: {', '.join(skipped)}"
+    for end in ("not reached", "skipped"):
+        if names := [step.name for step in verdict.steps if step.end == end]:
+            yield f"{end}: {', '.join(names)}"
     if unknown := sum(finding.holds is Holds.UNKNOWN for finding in verdict.findings):
         yield f"{unknown} not proven"
 

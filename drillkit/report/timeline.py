@@ -61,7 +61,7 @@ from drillkit.model.records import (
     UnknownRecord,
 )
 from drillkit.model.units import format_duration
-from drillkit.model.verdict import Holds, Outage, Verdict
+from drillkit.model.verdict import Holds, Outage, Verdict, never_begun
 
 TOGETHER_S = 2.0
 """The same thing done to several objects within this is one moment."""
@@ -221,6 +221,8 @@ def _of_step(entry: StepEntry, step: str) -> _Said:
     match entry:
         case StepStarted():
             return _Said(f"{step}: started", tone="step")
+        case StepEnded(outcome="skipped"):
+            return _Said(f"{step}: {never_begun(entry.why)}", tone="bad")
         case StepEnded(outcome=outcome):
             why = f": {entry.why}" if entry.why else ""
             return _Said(

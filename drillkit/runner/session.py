@@ -316,6 +316,8 @@ class Session:
         decision, why = opened.otherwise, "nobody decided in time"
         if decision == "go" and opened.changed:
             decision, why = "abort", "nobody looked at what has changed"
+        if decision == "skip":
+            why = f"the hold's limit: {why}"
         return self._nobody(n, step, Ruling(decision, why))  # type: ignore[arg-type]
 
     def _nobody(self, n: int, step: str, ruling: Ruling) -> Ruling:

@@ -20,6 +20,7 @@ from drillkit.model.drill import Group, Step
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
 from drillkit.model.evidence import Scalar
 from drillkit.model.records import Progress, StepEnded, StepRepeated, StepStarted
+from drillkit.model.verdict import BY_CHOICE
 from drillkit.runner.session import Ruling
 from drillkit.steps.base import Act, kind_named
 
@@ -103,7 +104,7 @@ class StepRunner:
         track = _Track()
         for entry in entries:
             ruling = self._ruling(entry, track, deadline)
-            skipped = f"skipped by {ruling.why}" if ruling.decision == "skip" else ""
+            skipped = f"{BY_CHOICE}{ruling.why}" if ruling.decision == "skip" else ""
             self._run_entry(entry, deadline(), track, skipped)
         self._ruling(None, track, deadline)
 
@@ -177,10 +178,11 @@ class StepRunner:
         running: list[tuple[Step, Deadline, threading.Thread]] = []
         for step in steps:
             why = stopped or self._why_not(step)
-            self._started(step, group)
             if why:
+                # It never began, and nothing may say that it did.
                 self._finish(step, StepResult("skipped", why))
                 continue
+            self._started(step, group)
             end = deadline.sooner(_seconds(step))
             thread = threading.Thread(
                 target=contextvars.copy_context().run,

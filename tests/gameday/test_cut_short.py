@@ -263,3 +263,5 @@ def lead_by_lines(drillkit: CommandLine, hook: str) -> None:
     steps = {step["name"]: step["outcome"] for step in verdict["steps"]}
     assert steps == {"one": "ok", "one-2": "ok", "two": "skipped"}
     assert process.returncode == verdict["exit_code"]
+    assert "step two skipped by ann: the rack is locked" in text
+    assert "step two started" not in text

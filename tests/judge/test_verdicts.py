@@ -452,7 +452,7 @@ def test_a_steady_state_that_does_not_return_between_steps_is_violated_and_the_r
     )
     assert verdict.exit_code == 1
     assert "not proven: drain" in verdict.headline
-    assert verdict.not_proven[0] == "step drain was skipped: web between: 60 bad of 200"
+    assert verdict.not_proven[0] == "step drain was not reached: web between: 60 bad of 200"
 
 
 # Steps
@@ -600,7 +600,7 @@ def test_a_step_that_was_never_reached_is_not_proven() -> None:
     verdict = judge(pod_delete(of).history())
     assert verdict.exit_code == 3
     assert [s.outcome for s in verdict.steps] == ["ok", "skipped"]
-    assert "step drain was skipped: the run ended before it" in verdict.not_proven
+    assert "step drain was not reached: the run ended before it" in verdict.not_proven
 
 
 def test_siblings_of_a_group_carry_its_name_and_the_worst_decides() -> None:

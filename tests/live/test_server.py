@@ -14,9 +14,18 @@ from drillkit.live.feed import Feed
 from drillkit.live.launch import PageProcess, parse_address
 from drillkit.model.errors import UsageError
 from drillkit.model.evidence import Note
-from drillkit.model.records import Record, RunClosed, StepEnded, StepStarted, encode
+from drillkit.model.records import (
+    Entry,
+    ListedStep,
+    Record,
+    RunClosed,
+    RunOpened,
+    StepEnded,
+    StepStarted,
+    encode,
+)
 
-from .conftest import SURPRISE, Show, until
+from .conftest import DRILL, SURPRISE, Show, until
 
 
 def is_state(events: list[dict[str, Any]]) -> bool:
@@ -125,6 +134,35 @@ def test_observers_are_not_told_of_a_surprise_until_it_begins(show: Show) -> Non
     show.journal.append(StepStarted("chaostoolkit"), step=SURPRISE.name)
     told = show.events("observer", lambda events: "running" in str(events), after=number)
     assert "step black-friday started" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("why", "said", "state"),
+    [
+        ("not reached: jan asked for it", "not reached: jan asked for it", "not reached"),
+        ("a freeze has begun", "not reached: a freeze has begun", "not reached"),
+        ("skipped by maria: too late", "skipped by maria: too late", "skipped"),
+    ],
+)
+def test_a_surprise_that_never_begins_is_named_to_the_facilitator_alone(
+    why: str, said: str, state: str
+) -> None:
+    feed, name = Feed(), SURPRISE.name
+    listed = (ListedStep("kill", "chaostoolkit"), ListedStep(name, "chaostoolkit"))
+    entries: list[tuple[str, Entry]] = [
+        ("", RunOpened(run="r1", drill=DRILL, steps=listed)),
+        ("kill", StepEnded("skipped", why)),
+        (name, StepEnded("skipped", why)),
+        ("", RunClosed()),
+    ]
+    for n, (step, entry) in enumerate(entries, 1):
+        kind, data = encode(entry)
+        feed.take([Record(n, float(n), float(n), "runner", kind, step, data)])
+    told, all_ = (feed.reader(sight, 0).more().decode() for sight in ("observed", "everything"))
+    assert f"step kill {said}" in told
+    assert name not in told
+    assert f"step {name} {said}" in all_
+    assert [step["state"] for step in feed.view.snapshot(everything=True)["steps"]] == [state] * 2
 
 
 def test_the_page_comes_back_when_its_process_is_killed_and_lets_the_same_browsers_in(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drillkit.clock import Clock, Deadline
 from drillkit.journal.files import FILE_MODE, make_folder, write_file
 from drillkit.model.errors import UsageError
 
@@ -23,6 +24,8 @@ LOCK = "run.lock"
 LATEST = "latest"
 CHAINS = "chain"
 """In a folder of reports: the chains of runs."""
+ENDING_S = 5.0
+"""Programs of a runner that was killed are given so long to be gone."""
 
 
 def home() -> Path:
@@ -48,6 +51,20 @@ class RunLock:
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
         return cls(fd)
+
+    @classmethod
+    def take_after(cls, folder: Path, clock: Clock) -> RunLock | None:
+        """The lock of a run that should be over. What a killed runner started ends with it, but
+        not in the same moment: that is waited for. None while the runner itself is alive, or
+        something of it outlives it. Raises OSError.
+        """
+        deadline = Deadline.after(ENDING_S, clock)
+        while (lock := cls.take(folder)) is None:
+            runner = holder(folder)
+            if deadline.over or runner is None or _alive(runner):
+                return None
+            clock.sleep(0.05)
+        return lock
 
     def release(self) -> None:
         """Let go in this process; the lock itself lasts as long as a child holds it."""
@@ -83,6 +100,16 @@ def holder(folder: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         return int((folder / LOCK).read_text().strip())
     return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @dataclass(frozen=True, slots=True)

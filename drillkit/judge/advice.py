@@ -23,6 +23,8 @@ from drillkit.model.subjects import (
 )
 from drillkit.model.verdict import Holds, Judged
 
+HIT_NOTHING = "it hit nothing"
+"""What was observed of an action that found no victim."""
 _LATENCY = "look at the latency chart: time-outs, queues, what the service calls"
 _RECOVERY = "compare with readiness probes, replica counts and start-up times"
 _BOUNDS: dict[BoundName, str] = {
@@ -73,7 +75,7 @@ _RUNNER = {
     "enough",
     "target": "make the target reachable, or correct it in targets.yaml; `drillkit plan` looks at "
     "it without touching anything",
-    "lock": "wait for the run that holds it, or let `--wait 30m` do that",
+    "lock": "wait until the target is free; `drillkit plan` looks again without touching anything",
     "start": "correct what it names, or wait until it is over; `drillkit plan` looks again without "
     "touching anything",
 }
@@ -100,8 +102,8 @@ def advice(judged: Judged) -> str:
             return "run `drillkit recover`, or undo it by hand and look at the resource"
         case WholeRun(part=part):
             return _WHOLE[part]
-        case ActivityOf():
-            return "see the attached log of the experiment; `drillkit plan` shows what it would hit"
+        case ActivityOf() if judged.observed == HIT_NOTHING:
+            return "`drillkit plan` shows what it would hit"
         case FaultInEffect():
             return (
                 "something healed or never applied the fault; look for controllers that own the "
@@ -117,7 +119,7 @@ def advice(judged: Judged) -> str:
             return _of_measured(about, violated=violated)
         case ComparisonOf():
             return 'see under "What else was observed" what differs, and which of it is meant'
-        case StepEnd():
+        case ActivityOf() | StepEnd():
             return "see under Steps why it ended like this, and what is attached"
         case other:
             assert_never(other)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
+from drillkit.judge.advice import HIT_NOTHING
 from drillkit.judge.run_history import EvidenceAt, StepRun
 from drillkit.model.evidence import (
     Activity,
@@ -98,7 +99,7 @@ def _activity(step: str, activity: Activity, n: int, unproven: bool) -> Judged:
         holds = Holds.UNKNOWN
         observed = f"{activity.outcome}: {activity.error}" if activity.error else activity.outcome
     elif activity.kind == "action" and activity.hit == 0 and activity.place != "rollback":
-        holds, observed = Holds.UNKNOWN, "it hit nothing"
+        holds, observed = Holds.UNKNOWN, HIT_NOTHING
     elif activity.hit:
         observed = f"hit {activity.hit}"
     if activity.tolerated is False:

@@ -47,7 +47,7 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
     """
     history = read(folder / JOURNAL)
     undo = chosen(open_undos(history), name, history)
-    lock = RunLock.take(folder)
+    lock = RunLock.take_after(folder, clock)
     if lock is None:
         if _cleaning(history):
             raise UsageError(

@@ -19,7 +19,7 @@ from drillkit.cleanup import Cleaned, Haste, OpenUndo, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.access import remove_stale
 from drillkit.clients.bucket import Bucket
-from drillkit.clock import Clock, Deadline, Fence, SystemClock
+from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.file import Journal, Salvaged, salvage
 from drillkit.journal.mirror import Mirror
 from drillkit.journal.runs import (
@@ -56,9 +56,6 @@ UNKNOWN_CLUSTER = (
     "record 1 does not say which cluster this run was on (an older drillkit wrote it): whether the "
     "kubeconfig still leads there could not be compared"
 )
-
-ENDING_S = 5.0
-"""Programs of a runner that was killed are given so long to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ def recover(
         return _without_journal(run)
     try:
         remove_stale()
-        lock = _lock(run, clock)
+        lock = RunLock.take_after(run.folder, clock)
     except OSError as error:
         return Recovered(run, "unreadable", _cannot_write(run, error))
     busy = run.folder if lock is None else _running_elsewhere(run)
@@ -230,29 +227,6 @@ def _owed(done: Recovered, why: str) -> Recovered:
         return done
     detail = f"{done.detail}, but its bucket could not be told: {why}. Try again: drillkit recover"
     return replace(done, state="dirty", detail=detail)
-
-
-def _lock(run: OpenRun, clock: Clock) -> RunLock | None:
-    """The run's lock. What a killed runner started ends with it, but not in the same moment.
-    Raises OSError.
-    """
-    deadline = Deadline.after(ENDING_S, clock)
-    while (lock := RunLock.take(run.folder)) is None:
-        runner = holder(run.folder)
-        if deadline.over or runner is None or _alive(runner):
-            return None
-        clock.sleep(0.05)
-    return lock
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def _away(run: OpenRun) -> str:

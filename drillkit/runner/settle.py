@@ -45,7 +45,7 @@ def settle(run: OpenRun, name: str, by: str, why: str, clock: Clock) -> SettledB
         raise UsageError("say what was done, for whoever reads the report: --why TEXT")
     if not run.journal.is_file():
         return _without_journal(run, name, by, why, clock)
-    lock = RunLock.take(run.folder)
+    lock = RunLock.take_after(run.folder, clock)
     if lock is None:
         raise UsageError(
             f"run {run.id} is at work (process {holder(run.folder)}); it cleans up itself. To stop "

@@ -66,8 +66,7 @@ class TargetLock:
                 break
             except Refused as why:
                 if deadline.over:
-                    hint = "" if wait_s else "; --wait 30m waits for it"
-                    raise Refused(f"{why}{hint}") from why
+                    raise
                 if not told:
                     told = True
                     waits(str(why))

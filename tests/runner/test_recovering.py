@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,17 @@ from drillkit.cleanup import open_undos
 from drillkit.cli.group import cli
 from drillkit.clients.command import UndoCommand
 from drillkit.clients.kube import uncordon_of
+from drillkit.clock import SystemClock
 from drillkit.journal.file import Journal, read, salvage
 from drillkit.journal.runs import JOURNAL, LOCK, RunLock, open_runs, register
 from drillkit.judge import judge
+from drillkit.model.errors import UsageError
 from drillkit.model.records import Progress, RunAborted, RunOpened
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
-from drillkit.runner.recover import in_doubt, leftovers, nothing_left
+from drillkit.runner.keep import keep
+from drillkit.runner.recover import in_doubt, leftovers, nothing_left, recover
+from drillkit.runner.settle import settle
 
 
 @pytest.fixture(autouse=True)
@@ -357,6 +362,38 @@ def test_a_run_at_work_cannot_be_settled(tmp_path: Path) -> None:
     ran = CliRunner().invoke(cli, ["settle", "r1", "make", "--why", "x"], standalone_mode=False)
     lock.release()
     assert "drillkit abort r1" in str(ran.exception)
+
+
+@pytest.mark.parametrize("what", ["recover", "settle", "keep"])
+def test_what_a_killed_runner_started_is_given_a_moment_to_be_gone(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner is dead, and a program of it still holds the lock when it is first asked for."""
+    run = killed(tmp_path, "r1")
+    holding = RunLock.take(run.folder)
+    assert holding is not None
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (run.folder / LOCK).write_text(f"{dead.pid}\n")
+    slept = []
+
+    class ItEnds(SystemClock):
+        def sleep(self, seconds: float, wake: threading.Event | None = None) -> bool:
+            if not slept:
+                holding.release()
+            slept.append(seconds)
+            return super().sleep(seconds, wake)
+
+    (found,) = open_runs()
+    clock = ItEnds()
+    if what == "recover":
+        assert recover(found, 60, print, clock).state == "clean"
+    elif what == "settle":
+        assert settle(found, "make", "ann", "by hand", clock).closed
+    else:
+        with pytest.raises(UsageError, match="only what a run made can be kept"):
+            keep(run.folder, "make", "ann", clock)
+    assert slept
 
 
 # In a hurry

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import trustme
 import yaml
 
 from tests.conftest import CommandLine, Sandbox
@@ -183,6 +184,13 @@ method:
     name: raise
     provider: {type: python, module: beside, func: fail, secrets: [shop]}
 """  # noqa: E501
+METRICS = """\
+drill: metrics
+owner: me@example.com
+limit: 30s
+guards: {start: [{alerts: 'severity="critical"'}]}
+steps: [{name: w, uses: wait, with: {for: 1s}}]
+"""
 BESIDE = "def fail(secrets=None): raise RuntimeError(f'no login with {secrets}')\n"
 
 
@@ -201,6 +209,14 @@ def kubernetes(drillkit: CommandLine, sandbox: Sandbox, user: Mapping[str, objec
     config["users"][0]["user"] = dict(user)
     (drillkit.folder / "kubeconfig").write_text(yaml.safe_dump(config))
     return token
+
+
+def key_pair(fit: bool) -> tuple[str, str, str]:
+    """A certificate, its key, and a line of the key: the canary."""
+    pair = trustme.CA().issue_cert("me@example.com")
+    certificate, key = pair.cert_chain_pems[0].bytes(), pair.private_key_pem.bytes().decode()
+    canary = key.splitlines()[1] if fit else "canary-client-key-1-canary-client-key-1"
+    return certificate.decode(), key if fit else f"{canary}\n", canary
 
 
 def test_no_canary_of_a_run_is_found_anywhere(
@@ -297,11 +313,7 @@ def test_no_canary_for_a_prometheus_that_repeats_it_is_found_anywhere(
             "prometheus": {"url": echo, **access},
         },
         {
-            "drills/metrics.yaml": (
-                "drill: metrics\nowner: me@example.com\nlimit: 30s\n"
-                "guards: {start: [{alerts: 'severity=\"critical\"'}]}\n"
-                "steps: [{name: w, uses: wait, with: {for: 1s}}]\n"
-            ),
+            "drills/metrics.yaml": METRICS,
             "metrics.secret": "canary-metrics-1\n",
         },
     )
@@ -314,7 +326,34 @@ def test_no_canary_for_a_prometheus_that_repeats_it_is_found_anywhere(
     assert looked.holders("canary-metrics-1") == {}
 
 
-@pytest.mark.parametrize("way", ["token", "exec", "unfit token", "failing exec"])
+@pytest.mark.parametrize("fit", [True, False], ids=["fit", "unfit"])
+def test_no_line_of_a_client_key_for_a_prometheus_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox, fit: bool
+) -> None:
+    certificate, key, canary = key_pair(fit)
+    config = yaml.safe_load(sandbox.kubeconfig.read_text())
+    prepared(
+        drillkit,
+        {
+            "kubernetes": {"kubeconfig": str(sandbox.kubeconfig)},
+            "prometheus": {
+                "url": config["clusters"][0]["cluster"]["server"],
+                "client_cert": str(drillkit.folder / "me.crt"),
+                "client_key": str(drillkit.folder / "me.key"),
+            },
+        },
+        {"drills/metrics.yaml": METRICS, "me.crt": certificate, "me.key": key},
+    )
+    code, said, looked = run_watched(drillkit, "run", "metrics", "-t", "it", "-y", env={})
+    assert code == 4, said.decode()
+    assert leaks(drillkit, said, looked, {"client key": canary}) == []
+    assert looked.holders(canary) == {}
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["token", "exec", "client key", "unfit token", "failing exec", "unfit client key"],
+)
 def test_no_canary_of_a_kubeconfig_is_found_anywhere(
     drillkit: CommandLine, sandbox: Sandbox, way: str
 ) -> None:
@@ -329,7 +368,15 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
         }
     }
     token = kubernetes(drillkit, sandbox, user)
-    if way == "token":
+    canaries = {"exec env": exec_env}
+    if way.endswith("client key"):
+        certificate, key, canaries["client key"] = key_pair(fit=way == "client key")
+        kubernetes_user = {
+            "token": token,
+            "client-certificate-data": base64.b64encode(certificate.encode()).decode(),
+            "client-key-data": base64.b64encode(key.encode()).decode(),
+        }
+    elif way == "token":
         kubernetes_user = {"token": token}
     elif way == "unfit token":
         token = "canary-token-4711\n"
@@ -354,11 +401,12 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
     prepared(drillkit, target, {})
     arguments = ("run", "pod-delete", "-t", "it", "-y")
     code, told, looked = run_watched(drillkit, *arguments, env={})
-    refused = way in ("unfit token", "failing exec")
+    refused = way in ("unfit token", "failing exec", "unfit client key")
     assert code == (4 if refused else 0) or (code == 3 and not refused), told.decode()
-    canaries = {"token": token.strip(), "exec env": exec_env}
+    canaries["token"] = token.strip()
     assert leaks(drillkit, told, looked, canaries) == []
-    assert looked.holders(token.strip()) == {}
+    for name in canaries.keys() - {"exec env"}:
+        assert looked.holders(canaries[name]) == {}, name
 
 
 def test_a_target_that_is_launched_inherits_no_secret(drillkit: CommandLine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from drillkit.clients.kube.resources import (
     PODS,
     Object,
 )
-from drillkit.clock import utc
+from drillkit.clock import DeadlineOver, utc
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Injection
 from drillkit.model.prospect import Prospect
@@ -37,6 +37,7 @@ BEFORE = "pre-chaos"
 LASTS = "TOTAL_CHAOS_DURATION"
 """Variable of an experiment: seconds that its chaos lasts."""
 OVER = ("completed", "stopped")
+NOBODY = "no operator picked it up in time (is chaos-operator running, and does it watch there?)"
 UNNAMED = (
     "its ChaosResult names no target (`status.history.targets`): nothing shows that it hit any"
 )
@@ -106,14 +107,10 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
         planned = act.book.plan(undo)
         began = act.clock.mono()
         kube.create(planned, _active(engine))
-        act.mark("disrupted")
         act.say(f"{undo.resource} applied")
-        ended = act.wait(
-            lambda: _ended(act, kube, undo),
-            every_s=POLL_S,
-            limit_s=None,
-            what=f"{undo.resource} to be completed",
-        )
+        _until(act, kube, undo, _picked_up, NOBODY)
+        act.mark("disrupted", at=began)
+        ended = _until(act, kube, undo, _is_over, "Litmus did not complete it in time")
         results = _results(kube, namespace, undo.name)
         act.attach(f"litmus-{act.name}.json", "application/json", _plain([ended, *results]))
         # What Litmus was asked to last is no time that anything could have recovered in.
@@ -201,11 +198,33 @@ def _active(engine: Object) -> Object:
     return body
 
 
-def _ended(act: Act, kube: Kube, undo: DeleteFault) -> Object | None:
-    engine = kube.find(CHAOS_ENGINES, undo.name, undo.namespace)
-    if engine is None:
-        raise StepUnknown(f"somebody deleted {undo.resource} while it ran; nothing is proven")
-    return engine if (engine.get("status") or {}).get("engineStatus") in OVER else None
+def _until(
+    act: Act, kube: Kube, undo: DeleteFault, holds: Callable[[Object], bool], otherwise: str
+) -> Object:
+    """The engine as soon as that holds of it. Raises StepUnknown: what Litmus did not do says
+    nothing about the system.
+    """
+
+    def look() -> Object | None:
+        engine = kube.find(CHAOS_ENGINES, undo.name, undo.namespace)
+        if engine is None:
+            raise StepUnknown(f"somebody deleted {undo.resource} while it ran; nothing is proven")
+        return engine if holds(engine) else None
+
+    try:
+        return act.wait(look, every_s=POLL_S, limit_s=None, what=f"{undo.resource} to go on")
+    except DeadlineOver as over:
+        raise StepUnknown(f"{undo.resource}: {otherwise}; nothing is proven") from over
+
+
+def _picked_up(engine: Object) -> bool:
+    """Whether its operator has said anything about it."""
+    status = engine.get("status") or {}
+    return bool(status.get("engineStatus") or status.get("experiments"))
+
+
+def _is_over(engine: Object) -> bool:
+    return (engine.get("status") or {}).get("engineStatus") in OVER
 
 
 def _asked_s(kube: Kube, engine: Object) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from drillkit.cleanup import clean, open_undos
-from drillkit.clock import DeadlineOver
 from drillkit.model.errors import SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Attachment, Check, Mark
+from drillkit.sandbox.cluster.faults.litmus import Litmus
 from drillkit.sandbox.kube.objects import NODES, Gvr
 from drillkit.steps.base import kind_named
 from drillkit.steps.litmus_engine import LitmusEngineArguments
@@ -155,8 +155,19 @@ def test_its_prospect_names_the_pods_and_a_protected_target_refuses(scene: Scene
     assert "target `world` is protected" in KIND.prospect(arguments, scene.act).problems[0]
 
 
-def test_one_that_does_not_end_in_time_is_removed(scene: Scene) -> None:
+def test_one_that_does_not_end_in_time_is_removed_and_proves_nothing(scene: Scene) -> None:
     scene.act.deadline = scene.act.deadline.sooner(20)
-    with pytest.raises(DeadlineOver, match="chaosengine/shop/mine-x7k2 to be completed"):
+    with pytest.raises(StepUnknown, match="chaosengine/shop/mine-x7k2: Litmus did not complete it"):
         KIND.run(LitmusEngineArguments(engine=engine(TOTAL_CHAOS_DURATION="300")), scene.act)
+    tidy(scene)
+
+
+def test_one_that_no_operator_picks_up_has_disrupted_nobody_and_proves_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Litmus, "reconcile", lambda operator, view, obj: None)
+    scene.act.deadline = scene.act.deadline.sooner(20)
+    with pytest.raises(StepUnknown, match="chaosengine/shop/mine-x7k2: no operator picked it up"):
+        KIND.run(LitmusEngineArguments(engine=engine()), scene.act)
+    assert not scene.evidence(Mark)
     tidy(scene)

@@ -45,7 +45,7 @@ from drillkit.faults.context import (
 from drillkit.faults.pod_selection import Victims, choose_pods
 from drillkit.journal.book import Book, Planned
 from drillkit.model.drill import Objectives, StepCheck
-from drillkit.model.effects import Irreversible, Undo, Undone
+from drillkit.model.effects import Counted, Irreversible, Undo, Undone
 from drillkit.model.errors import (
     Absent,
     Blocked,
@@ -109,6 +109,7 @@ __all__ = [
     "Context",
     "Copied",
     "Copy",
+    "Counted",
     "Deadline",
     "DeadlineOver",
     "Denied",

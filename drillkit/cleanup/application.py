@@ -4,8 +4,9 @@ one does it here: the clean-up of a run, a sweep, a fault whose time is over.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from drillkit.clients import Clients
 from drillkit.clients.retry import LASTING
@@ -20,6 +21,21 @@ PAUSE_CAP_S = 10.0
 
 class BrokenUndo(DrillError):
     """A bug in an undo. Its effect stays, and the others' are taken back all the same."""
+
+
+@contextlib.contextmanager
+def bugs_told(kind: str) -> Iterator[None]:
+    """The last resort: a bug in one undo must not keep the others from users who suffer. It is told
+    as one. Raises BrokenUndo for whatever is raised inside and is no DrillError.
+    """
+    try:
+        yield
+    except DrillError:
+        raise
+    except Exception as bug:
+        where = traceback.format_exc(limit=-3)
+        said = f"a bug in the undo `{kind}`: {type(bug).__name__}: {bug}\n{where}"
+        raise BrokenUndo(said) from bug
 
 
 class Application:
@@ -76,17 +92,8 @@ class Application:
 
     def _once(self) -> Undone:
         self.attempts += 1
-        try:
+        with bugs_told(self._undo.kind):
             return self._undo.apply(self._clients, self._context)
-        except DrillError:
-            raise
-        except Exception as bug:
-            # The last resort: a bug in one undo must not keep the others from users who suffer. It
-            # is told as one.
-            where = traceback.format_exc(limit=-3)
-            raise BrokenUndo(
-                f"a bug in the undo `{self._undo.kind}`: {type(bug).__name__}: {bug}\n{where}"
-            ) from bug
 
     def _final(self, error: BaseException | None) -> bool:
         """Whether an undo that failed is not tried again."""

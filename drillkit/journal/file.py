@@ -23,6 +23,7 @@ from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.disk import Disk, FileDisk
 from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.journal.mirror import Mirror, OtherWriter
+from drillkit.model.effects import Counted
 from drillkit.model.errors import CallError, DrillError, JournalLost
 from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, Record, encode
 
@@ -50,14 +51,14 @@ class Journal:
         fence: Fence | None = None,
         mirror: Mirror | None = None,
         on_lost: Callable[[str], None] = lambda why: None,
-        limits: Callable[[PlannedEffect], None] = lambda effect: None,
+        limits: Callable[[str, Counted], None] = lambda resource, counts: None,
     ) -> None:
         """Opens (or continues) a journal. A torn last line is cut and kept in a
         `journal.torn` record. With a `mirror` an undo is planned when that has it, too.
 
         `on_lost`: called once, from whichever thread notices, when no new undo can be kept any
-        more. `limits`: asked before an effect is planned, by whichever process; raises Refused for
-        one that the target does not allow.
+        more. `limits`: asked before an effect is planned, by whichever process, with its resource
+        and what counts of it; raises Refused for one that the target does not allow.
 
         Raises OSError when the file cannot be made, JournalDamaged when what is there is
         no journal.
@@ -127,12 +128,17 @@ class Journal:
 
     def plan(self, effect: E) -> Planned[E]:
         """See `Book.plan`."""
-        return Planned(self.plan_entry(planned_entry(effect)), effect, self)
+        return Planned(self.plan_entry(planned_entry(effect), effect.counts), effect, self)
 
     def plan_entry(
-        self, entry: PlannedEffect, *, by: str = "runner", step: str | None = None
+        self,
+        entry: PlannedEffect,
+        counts: Counted,
+        *,
+        by: str = "runner",
+        step: str | None = None,
     ) -> int:
-        """`plan` for an effect of another process."""
+        """`plan` for an effect of another process. `counts`: what the target's caps count of it."""
         kind, data = encode(entry)
         data = cleaned_undo(kind, data)
         if not self.fence.closed.is_set():
@@ -141,7 +147,7 @@ class Journal:
             if self._mirror is not None and self._mirror.lost:
                 raise JournalLost(self._mirror.lost)
             self.fence.must_be_open()
-            self._limits(entry)
+            self._limits(entry.resource, counts)
             if self._why_lost or self._full:
                 raise JournalLost(
                     self._why_lost

@@ -54,13 +54,19 @@ def undo_kinds() -> tuple[str, ...]:
     return tuple(sorted({*ours, *_entry_points()}))
 
 
+def from_another_package(undo: type[Undo]) -> bool:
+    """Whether somebody else wrote it."""
+    return undo.__module__.partition(".")[0] != __name__.partition(".")[0]
+
+
 def _plugged_in(kind: str) -> type[Undo]:
     point = _entry_points().get(kind)
     if point is None:
         raise KeyError(kind)
     try:
         found: Any = point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
+        # Whatever another package raises as it is imported: it is not there, and the others are.
         raise KeyError(kind) from error
     if not (isinstance(found, type) and issubclass(found, Undo)):
         raise KeyError(kind)

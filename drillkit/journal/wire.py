@@ -18,6 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.door import cleaned, cleaned_undo
+from drillkit.model.codec import from_data, to_data
+from drillkit.model.effects import Counted
 from drillkit.model.errors import JournalLost, Refused
 from drillkit.model.records import Entry, PlannedEffect, decode, encode, kind_of
 from drillkit.secrets import KNOWN
@@ -56,7 +58,7 @@ class RemoteJournal:
         kind, data = encode(planned_entry(effect))
         n = self._ask(
             {
-                "plan": True,
+                "plan": to_data(effect.counts),
                 "kind": kind,
                 "data": cleaned_undo(kind, data),
                 "durable": True,
@@ -124,7 +126,9 @@ class JournalSink(Protocol):
     ) -> int:
         """See `Journal.append`."""
 
-    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
+    def plan_entry(
+        self, entry: PlannedEffect, counts: Counted, *, by: str = "", step: str | None = None
+    ) -> int:
         """See `Journal.plan_entry`."""
 
 
@@ -149,10 +153,11 @@ def serve(journal: JournalSink, sock: socket.socket, by: str) -> None:
 def _answer(journal: JournalSink, message: Mapping[str, Any], by: str) -> dict[str, Any]:
     entry, step = decode(message["kind"], message["data"]), message["step"]
     try:
-        if not message.get("plan"):
+        if "plan" not in message:
             return {"n": journal.append(entry, durable=message["durable"], step=step, by=by)}
         if isinstance(entry, PlannedEffect):
-            return {"n": journal.plan_entry(entry, by=by, step=step)}
+            counts = from_data(Counted, message["plan"])
+            return {"n": journal.plan_entry(entry, counts, by=by, step=step)}
         return {"refused": f"expected an effect that is planned, found {kind_of(entry)}"}
     except Refused as why:
         return {"refused": str(why)}

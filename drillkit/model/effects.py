@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from drillkit.model.prospect import Copied
+
 Phase: TypeAlias = Literal["relieve", "remove"]
 UndoOutcome: TypeAlias = Literal[
     "undone", "already-undone", "never-happened", "not-ours", "kept", "by-hand"
@@ -17,6 +19,26 @@ Lives: TypeAlias = Literal["target", "here"]
 """Where an effect lives: in the target, so that it ends with a target that was started for the run;
 or on this machine (or anywhere else that a program reached from it), so that it does not.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a target's caps count of an effect. Nothing, where it only makes something of the run's
+    own beside what is there: a lock, a notice, an object that nobody else uses.
+    """
+
+    namespace: str = ""
+    """The Kubernetes namespace in which it changes what is there."""
+    pod: str = ""
+    """The pod that goes, such as `shop/web-1/UID`: one that is named twice counts once."""
+    copy: Copied | None = None
+    """What is paid for by the hour from now until it is undone; a resource counts once."""
+
+    @classmethod
+    def of(cls, effect: object) -> Counted:
+        """Unless an effect says otherwise it changes what is in its field `namespace`."""
+        namespace = getattr(effect, "namespace", "")
+        return cls(namespace if isinstance(namespace, str) else "")
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,11 @@ class Undo:
         """Where the effect lives."""
         return "target"
 
+    @property
+    def counts(self) -> Counted:
+        """What the target's caps count of the effect, asked right before it happens."""
+        return Counted.of(self)
+
 
 @dataclass(frozen=True)
 class Irreversible:
@@ -64,6 +91,11 @@ class Irreversible:
     def wait_for(self) -> str:
         """What makes the world whole again by itself: `a replacement that is ready`."""
         raise NotImplementedError
+
+    @property
+    def counts(self) -> Counted:
+        """What the target's caps count of it, asked right before it happens."""
+        return Counted.of(self)
 
 
 Effect: TypeAlias = Undo | Irreversible

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.cleanup import CleanupBook, OpenUndo, UnknownUndo, open_undos
+from drillkit.cleanup.application import bugs_told
 from drillkit.clients import Clients
 from drillkit.clients.undo import Accompanied, Keepable
 from drillkit.clock import Clock
@@ -181,7 +182,7 @@ def _hand_over(
 
 def _unmarked(undo: OpenUndo, clients: Clients) -> str:
     """Have its marks taken off; what to know about it. Raises UsageError for what cannot be kept,
-    Absent, NotOurs, CallError.
+    Absent, NotOurs, CallError, BrokenUndo.
     """
     action = undo.load()
     if not isinstance(action, Keepable):
@@ -189,7 +190,8 @@ def _unmarked(undo: OpenUndo, clients: Clients) -> str:
             f"{undo.resource}: only what a run made can be kept; `{undo.kind}` takes back a change "
             "of something else, or cannot hand over what it removes"
         )
-    return action.hand_over(clients, undo.identity.get("uid", ""))
+    with bugs_told(undo.kind):
+        return action.hand_over(clients, undo.identity.get("uid", ""))
 
 
 def _cleaning(history: History) -> bool:

@@ -4,18 +4,22 @@ would have.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from drillkit.cleanup import Application
+from drillkit.cleanup.work import DEAD
 from drillkit.clients import Clients
-from drillkit.clients.undo import Leftover, Sweepable, UndoContext
+from drillkit.clients.undo import Leftover, Lookup, Sweepable, UndoContext
 from drillkit.clock import Clock, Deadline, Hurried
 from drillkit.journal.runs import is_running, open_runs
-from drillkit.journal.undo_registry import undo_class, undo_kinds
-from drillkit.model.effects import Undone
-from drillkit.model.errors import Denied, DrillError
+from drillkit.journal.undo_registry import from_another_package, undo_class, undo_kinds
+from drillkit.model.effects import Undo, Undone
+from drillkit.model.errors import Denied, DrillError, TargetError, WrongTarget
+from drillkit.secrets import excerpt
 
 INTERRUPTED = "interrupted: it may be on its way out; another sweep finds it if it is not"
 NOT_BEGUN = "interrupted before its turn"
@@ -63,12 +67,39 @@ def _found(clients: Clients) -> tuple[list[Leftover], list[str]]:
             continue
         if not issubclass(undo, Sweepable):
             continue
-        for look in undo.lookups(clients):
-            try:
-                found += look()
-            except Denied as error:
-                unread.append(str(error))
+        looks: list[Lookup] = []
+        with _told(kind, undo, unread):
+            looks += undo.lookups(clients)
+        for look in looks:
+            with _told(kind, undo, unread):
+                found += map(_leftover, look())
     return found, list(dict.fromkeys(unread))
+
+
+@contextlib.contextmanager
+def _told(kind: str, undo: type[Undo], unread: list[str]) -> Iterator[None]:
+    """What keeps one undo from looking hides nothing that the others see. Raises what says that
+    the target is another one, or is not there at all: that is the same for all.
+
+    What another package cannot reach is its own affair: the target is asked by ours as well.
+    """
+    try:
+        yield
+    except Denied as error:
+        unread.append(str(error))
+    except Exception as error:
+        of_the_target = isinstance(error, (*DEAD, TargetError)) and not from_another_package(undo)
+        if of_the_target or isinstance(error, WrongTarget):
+            raise
+        said = str(error) if isinstance(error, DrillError) else f"{type(error).__name__}: {error}"
+        unread.append(f"what `{kind}` undoes: {said}")
+
+
+def _leftover(found: object) -> Leftover:
+    if not (isinstance(found, Leftover) and isinstance(found.expires, datetime)):
+        said = excerpt(repr(found), 200)
+        raise TypeError(f"expected a Leftover that says when it expires, found {said}")
+    return found
 
 
 def _now(clients: Clients, clock: Clock) -> float:

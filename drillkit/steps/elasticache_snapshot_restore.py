@@ -125,9 +125,15 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
         name = resource_name(act, limit=NAME_LIMIT)
         act.mark("decided")
         wanted = settings(cache, arguments.source, found, there)
-        size = str(wanted.get("CacheNodeType") or "")
         plan = act.book.plan(
-            DeleteReplicationGroup(name, act.run.id, cache.region, expires(act), size)
+            DeleteReplicationGroup(
+                name,
+                act.run.id,
+                cache.region,
+                expires(act),
+                instance_class=str(wanted.get("CacheNodeType") or ""),
+                nodes=int(wanted.get("NumNodeGroups") or 1),
+            )
         )
         with refusals_fail():
             cache.restore_from_snapshot(plan, snapshot=str(found["SnapshotName"]), settings=wanted)

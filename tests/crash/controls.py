@@ -25,7 +25,7 @@ class EffectFirst:
 
     def append(self, entry: Entry, *, durable: bool = True, step: str | None = None) -> int:
         for promised, undo in self._late.items():
-            self._numbers[promised] = self._journal.plan_entry(planned_entry(undo))
+            self._numbers[promised] = self._journal.plan_entry(planned_entry(undo), undo.counts)
         self._late.clear()
         if isinstance(entry, EffectConfirmed | UndoEnded) and entry.of in self._numbers:
             entry = replace(entry, of=self._numbers[entry.of])

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from drillkit.journal import undo_registry
 from tests.conftest import CommandLine, Ran
 
 HERE = Path(__file__).parent
@@ -37,6 +38,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     return folder / "site"
+
+
+@pytest.fixture
+def plugged_in(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Acme's package in this process."""
+    monkeypatch.syspath_prepend(str(installed))
+    undo_registry._entry_points.cache_clear()
+    yield
+    undo_registry._entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "acme_drills"]:
+        del sys.modules[name]
 
 
 @dataclass

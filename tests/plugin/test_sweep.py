@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from drillkit.clients import Clients
 from drillkit.clock import Fence, SystemClock
-from drillkit.journal import undo_registry
 from drillkit.model.target import Target
+from drillkit.plugin import Denied, Unreachable
 from drillkit.runner.sweep import Swept, expired, sweep
 from tests.plugin.conftest import Board
 
-
-@pytest.fixture(autouse=True)
-def _plugged_in(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(installed))
-    undo_registry._entry_points.cache_clear()
-    yield
-    undo_registry._entry_points.cache_clear()
-    for name in [name for name in sys.modules if name.split(".")[0] == "acme_drills"]:
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("plugged_in")
 
 
 @pytest.fixture
@@ -69,3 +62,36 @@ def test_an_undo_that_does_not_load_is_said_to_have_seen_nothing(
         "what `acme.thaw` undoes",
     ]
     assert "mend or remove the package" in unread[0]
+
+
+def test_an_undo_that_cannot_look_hides_nothing_that_others_see(
+    board: Board, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TakeDown = importlib.import_module("acme_drills.board").TakeDown
+    board.entries |= {"frozen": entry()}
+
+    def raising(error: BaseException) -> Callable[..., Any]:
+        def raises(*given: Any) -> Any:
+            raise error
+
+        return raises
+
+    def looks(look: Callable[[], Any]) -> Callable[..., Any]:
+        return lambda clients: [look]
+
+    for lookups, said in (
+        (raising(KeyError("board")), "what `acme.take-down` undoes: KeyError: 'board'"),
+        (lambda clients: None, "what `acme.take-down` undoes: TypeError: "),
+        (looks(raising(KeyError("board"))), "what `acme.take-down` undoes: KeyError: 'board'"),
+        (looks(raising(Unreachable("it is down"))), "what `acme.take-down` undoes: it is down"),
+        (looks(raising(Denied("the board: 403"))), "the board: 403"),
+        (looks(lambda: ["drill"]), "undoes: TypeError: expected a Leftover that says when it"),
+    ):
+        monkeypatch.setattr(TakeDown, "lookups", lookups)
+        found, unread = expired(clients, SystemClock())
+        assert [each.resource for each in found] == ["board/frozen"]
+        (why,) = unread
+        assert said in why
+    monkeypatch.setattr(TakeDown, "lookups", looks(raising(KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        expired(clients, SystemClock())

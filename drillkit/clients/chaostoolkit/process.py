@@ -26,6 +26,7 @@ from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_accoun
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.wire import JournalSink, serve
+from drillkit.model.effects import Counted
 from drillkit.model.errors import JournalLost
 from drillkit.model.evidence import Activity
 from drillkit.model.records import (
@@ -89,8 +90,10 @@ class _Ledger:
             self._note(entry.about)
         return n
 
-    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
-        return self._desk.plan_entry(entry, by=by, step=step)
+    def plan_entry(
+        self, entry: PlannedEffect, counts: Counted, *, by: str = "", step: str | None = None
+    ) -> int:
+        return self._desk.plan_entry(entry, counts, by=by, step=step)
 
     def _note(self, about: ProgressAbout | None) -> None:
         match about:

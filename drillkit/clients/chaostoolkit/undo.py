@@ -16,7 +16,7 @@ from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld
 from drillkit.clients.chaostoolkit.protocol import Job, plain_data, rollbacks_of
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
-from drillkit.model.effects import Lives, Undone
+from drillkit.model.effects import Counted, Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
 from drillkit.model.evidence import Evidence
 from drillkit.model.records import Entry, PlannedEffect
@@ -156,7 +156,9 @@ class _Listener:
                 self._patience.observe(entry)
         return 0
 
-    def plan_entry(self, entry: PlannedEffect, *, by: str = "", step: str | None = None) -> int:
+    def plan_entry(
+        self, entry: PlannedEffect, counts: Counted, *, by: str = "", step: str | None = None
+    ) -> int:
         raise Refused("a rollback makes nothing that would have to be undone in its turn")
 
 

@@ -17,6 +17,8 @@ from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
+from drillkit.model.effects import Counted
+from drillkit.model.prospect import Copied
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -33,10 +35,18 @@ class DeleteReplicationGroup(DeleteResource):
     """What it will cost by the hour: asked by the target's caps before it is made."""
     storage_gib: int = 0
     """Its size; 0 where that grows by itself."""
+    nodes: int = 1
+    """Each of which is paid for."""
 
     @property
     def resource(self) -> str:
         return f"elasticache replication-group/{self.region}/{self.name}"
+
+    @property
+    def counts(self) -> Counted:
+        return Counted(
+            copy=Copied(self.resource, self.instance_class, self.storage_gib, self.nodes)
+        )
 
     @property
     def by_hand(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from drillkit.clients.kube.ownership import RUN, labels
 from drillkit.clients.kube.resources import EVENTS, NAMESPACES, PODS, Object, Resource
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Irreversible
+from drillkit.model.effects import Counted, Irreversible
 from drillkit.model.errors import Absent, Conflict
 from drillkit.secrets import excerpt
 
@@ -38,6 +38,10 @@ class _PodGone(Irreversible):
     @property
     def wait_for(self) -> str:
         return "a replacement that is ready"
+
+    @property
+    def counts(self) -> Counted:
+        return Counted(self.namespace, pod=f"{self.namespace}/{self.name}/{self.uid}")
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ class PostEvent(Irreversible):
     @property
     def wait_for(self) -> str:
         return "the cluster to drop it, as it drops all Events (after an hour, by default)"
+
+    @property
+    def counts(self) -> Counted:
+        return Counted()
 
 
 def delete_pod(kube: KubeClient, plan: Planned[DeletePod]) -> bool:

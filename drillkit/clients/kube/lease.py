@@ -15,7 +15,7 @@ from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
+from drillkit.model.effects import Counted, Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs, Refused, TargetError
 from drillkit.model.units import format_duration
 
@@ -51,6 +51,10 @@ class ReleaseLease(UndoAction):
     @property
     def by_hand(self) -> tuple[str, ...]:
         return (deletion_by_hand(LEASES, self.name, self.namespace),)
+
+    @property
+    def counts(self) -> Counted:
+        return Counted()
 
     @property
     def of(self) -> Resource:

@@ -34,7 +34,7 @@ from drillkit.clients.removal import Removal, Whose, remove
 from drillkit.clients.retry import patiently
 from drillkit.clients.undo import Lookup, UndoAction, UndoContext
 from drillkit.journal.book import Planned
-from drillkit.model.effects import Phase, Undone
+from drillkit.model.effects import Counted, Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs
 
 if TYPE_CHECKING:
@@ -129,6 +129,10 @@ class DeleteObject(_DeleteOwn):
         SERVICES,
     )
     """Those with an undo of their own stand there."""
+
+    @property
+    def counts(self) -> Counted:
+        return Counted()
 
     def apply(self, clients: Clients, context: UndoContext) -> Undone:
         """Raises CallError, DeadlineOver."""

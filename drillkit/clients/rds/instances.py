@@ -20,6 +20,8 @@ from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
+from drillkit.model.effects import Counted
+from drillkit.model.prospect import Copied
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -46,6 +48,10 @@ class DeleteInstance(DeleteResource):
     @property
     def resource(self) -> str:
         return f"rds instance/{self.region}/{self.name}"
+
+    @property
+    def counts(self) -> Counted:
+        return Counted(copy=Copied(self.resource, self.instance_class, self.storage_gib))
 
     @property
     def by_hand(self) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from drillkit.plugin import (
     Absent,
     CallError,
     Clients,
+    Copied,
+    Counted,
     Leftover,
     Lookup,
     NotOurs,
@@ -87,6 +89,13 @@ class TakeDown(_Entry):
     phase: ClassVar[Literal["remove"]] = "remove"
     companions: ClassVar[frozenset[str]] = frozenset({"acme.take-down"})
     """All notices of a step stay together."""
+
+    size: str = ""
+    """What the board charges for by the hour, such as `board.large`; '' for what is free."""
+
+    @property
+    def counts(self) -> Counted:
+        return Counted(copy=Copied(self.resource, self.size)) if self.size else Counted()
 
     def hand_over(self, clients: Clients, uid: str) -> str:
         board = Board(clients, self.board)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from acme_drills.board import Board, TakeDown
-from drillkit.plugin import FROM_HERE, Act, Check, Copy, Kind, Prospect, Refused, verify
+from drillkit.plugin import FROM_HERE, Act, Check, Copied, Copy, Kind, Prospect, Refused, verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class NoticeArguments:
     """Name of the notice."""
     text: str = "A drill is running."
     """What users read."""
+    size: str = ""
+    """What is paid for it by the hour; '' for a small one, which is free."""
     stays: timedelta = timedelta(0)
     """How long it stands before the checks are run."""
 
@@ -39,12 +41,14 @@ class Notice(Kind[NoticeArguments]):
         return Prospect(
             targets=(name,),
             effects=(f"puts up {name}; taken down when the drill ends",),
+            copies=(Copied(name, arguments.size),) if arguments.size else (),
             problems=(f"{name} is there already",) if there else (),
         )
 
     def run(self, arguments: NoticeArguments, act: Act) -> None:
         board = Board(act.clients, arguments.board)
-        plan = act.book.plan(TakeDown(arguments.board, arguments.name, act.run.id))
+        undo = TakeDown(arguments.board, arguments.name, act.run.id, size=arguments.size)
+        plan = act.book.plan(undo)
         board.put(plan, arguments.text)
         act.outputs["notice"] = arguments.name
         if act.clock.sleep(arguments.stays.total_seconds(), act.fence.closed):

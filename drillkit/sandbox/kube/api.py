@@ -13,6 +13,7 @@ from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
 from drillkit.sandbox.kube.discovery import discover
 from drillkit.sandbox.kube.errors import ApiError, PageNotFound, bad_request, invalid
+from drillkit.sandbox.kube.fields import check_fields
 from drillkit.sandbox.kube.objects import JOBS, PODS, Object, clone, is_terminating, rfc3339
 from drillkit.sandbox.kube.patching import changed_by_patch
 from drillkit.sandbox.kube.reading import listing, one, watching
@@ -157,10 +158,11 @@ def _claimed(store: Store, call: Call, old: Object | None, new: Object) -> Objec
 def _create(store: Store, call: Call) -> Response:
     body = call.body()
     check_shape(call.resource, call.version, body)
+    told = check_fields(call, body)
     obj = absorb(call.resource, {**body, "metadata": body.get("metadata") or {}})
     obj = _claimed(store, call, None, obj)
     made = store.create(call.resource.gvr, obj, call.namespace, dry_run=call.dry_run)
-    return Response(201, _shown(call, made))
+    return Response(201, _shown(call, made), told)
 
 
 def _replace(store: Store, call: Call) -> Response:
@@ -179,10 +181,9 @@ def _replace(store: Store, call: Call) -> Response:
             "field": "metadata.resourceVersion",
         }
         raise invalid(call.resource.kind, call.resource.group, call.name, [cause])
-    return Response(
-        200,
-        _shown(call, _write(store, call, old, absorb(call.resource, {**body, "metadata": meta}))),
-    )
+    told = check_fields(call, body)
+    made = _write(store, call, old, absorb(call.resource, {**body, "metadata": meta}))
+    return Response(200, _shown(call, made), told)
 
 
 def _check_address(call: Call, meta: Object) -> None:
@@ -233,11 +234,12 @@ def _patch(store: Store, call: Call) -> Response:
     resource = call.resource
     old = store.get(resource.gvr, call.namespace, call.name)
     changed, applied = changed_by_patch(store, call, old)
+    told = check_fields(call, changed, old and present(resource, call.version, old))
     if old is None:
         made = store.create(
             resource.gvr, absorb(resource, changed), call.namespace, dry_run=call.dry_run
         )
-        return Response(201, _shown(call, made))
+        return Response(201, _shown(call, made), told)
     check_shape(resource, call.version, changed)
     _check_address(call, changed.get("metadata") or {})
     internal = absorb(resource, changed)
@@ -247,7 +249,7 @@ def _patch(store: Store, call: Call) -> Response:
         )
     else:
         made = _write(store, call, old, internal)
-    return Response(200, _shown(call, made))
+    return Response(200, _shown(call, made), told)
 
 
 def _options(call: Call) -> DeleteOptions:

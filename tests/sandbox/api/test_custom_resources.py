@@ -170,3 +170,12 @@ def test_veleros_definitions_are_accepted(api):
     storage = {"metadata": {"name": "default"}, "spec": {"provider": "aws"}}
     response = api.post("/apis/velero.io/v1/namespaces/shop/backupstoragelocations", storage)
     assert response.status == 422
+
+
+def test_what_would_be_pruned_is_refused_under_strict_validation(faults):
+    body = {"metadata": {"name": "a"}, "spec": {"mode": "one", "targets": [{"nmae": "x"}]}}
+    response = faults.post(PATH, body, fieldValidation="Strict")
+    assert response.status == 400
+    assert 'unknown field "spec.targets[0].nmae"' in response.body["message"]
+    body["spec"]["targets"] = [{"name": "x"}]
+    faults.made(PATH, body, fieldValidation="Strict")

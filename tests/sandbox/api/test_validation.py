@@ -174,3 +174,51 @@ def test_an_immutable_configmap_stays_as_it_is(api):
     api.made(MAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}, "immutable": True})
     refused(api.patch(f"{MAPS}/a", {"data": {"x": "2"}}), "data")
     assert api.patch(f"{MAPS}/a", {"metadata": {"labels": {"l": "1"}}}).status == 200
+
+
+TYPING_MISTAKES = [
+    ("POST", MAPS, {"metadata": {"name": "a"}, "daata": {}}, "daata"),
+    ("POST", MAPS, {"metadata": {"name": "a", "label": {}}}, "metadata.label"),
+    ("PUT", f"{MAPS}/there", {"metadata": {"name": "there"}, "datum": 1}, "datum"),
+    ("PATCH", f"{MAPS}/there", {"metadata": {"nam": "b"}}, "metadata.nam"),
+    (
+        "POST",
+        PODS_PATH,
+        {
+            "metadata": {"name": "p", "labels": {"any": "label"}},
+            "spec": {"containers": [{"name": "c", "image": "i", "prots": []}]},
+        },
+        "spec.containers[0].prots",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), TYPING_MISTAKES)
+def test_a_field_that_its_kind_has_not_is_refused_under_strict_validation(
+    api, method, path, body, field
+):
+    api.made(MAPS, {"metadata": {"name": "there"}, "data": {"any": "key"}})
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    asked = {"content_type": kind, "dryRun": "All"}
+    response = api.call(method, path, body, fieldValidation="Strict", **asked)
+    assert response.status == (422 if method == "PATCH" else 400), response.body
+    assert f'strict decoding error: unknown field "{field}"' in response.body["message"]
+    warned = api.call(method, path, body, fieldValidation="Warn", **asked)
+    assert warned.status in (200, 201)
+    assert field in warned.headers["Warning"]
+    ignored = api.call(method, path, body, fieldValidation="Ignore", **asked)
+    assert "Warning" not in ignored.headers
+    assert api.call(method, path, body, fieldValidation="Sometimes", **asked).status == 422
+
+
+def test_what_is_there_and_known_passes_strict_validation(api, pod):
+    api.made(PODS_PATH, pod(), fieldValidation="Strict")
+    labels = {"metadata": {"labels": {"app": "other"}}}
+    patched = api.patch(f"{PODS_PATH}/web", labels, fieldValidation="Strict")
+    assert patched.status == 200, patched.body
+    event = {
+        "metadata": {"name": "e"},
+        "involvedObject": {"kind": "Pod", "name": "web", "namespace": "shop"},
+        "reason": "Seen",
+    }
+    api.made("/api/v1/namespaces/shop/events", event, fieldValidation="Strict")

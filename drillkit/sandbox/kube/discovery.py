@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drillkit.sandbox.kube.errors import PageNotFound
 from drillkit.sandbox.kube.objects import Object
+from drillkit.sandbox.kube.openapi import openapi
 from drillkit.sandbox.kube.resources import Registry, Resource
 from drillkit.sandbox.kube.wire import Request, Response
 
@@ -18,8 +19,16 @@ VERSION = {
     "compiler": "none",
     "platform": "linux/amd64",
 }
-_OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-_PATHS = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"]
+_PATHS = [
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+]
 _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "status": ("", "", "", ("get", "patch", "update")),
     "scale": ("autoscaling", "v1", "Scale", ("get", "patch", "update")),
@@ -39,12 +48,8 @@ def discover(registry: Registry, request: Request, parts: list[str]) -> Response
             return Response(200, "ok", {"Content-Type": "text/plain; charset=utf-8"})
         case ["version"]:
             return Response(200, VERSION)
-        case ["openapi", "v2"]:
-            return Response(200, b"", {"Content-Type": _OPENAPI_V2})
-        case ["openapi", "v3"]:
-            return Response(200, {"paths": {}})
-        case ["openapi", *_]:
-            raise PageNotFound()
+        case ["openapi", *rest]:
+            return openapi(registry, request, rest)
         case []:
             return Response(200, {"paths": _PATHS})
         case ["api"]:

@@ -59,10 +59,25 @@ def _unknown(resource: Resource, version: str, obj: Object) -> Iterator[str]:
         yield from _missing(obj, kept, "")
         yield from _beside(obj.get("metadata"), "V1ObjectMeta", "metadata")
         return
-    name = f"{version[0].upper()}{version[1:]}{resource.kind}"
+    yield from _beside(obj, model_name(resource, version), "")
+
+
+def model_name(resource: Resource, version: str) -> str:
+    """What the official client calls the model of a built-in kind, if it has one."""
     if resource.kind == "Event":
-        name = _EVENTS[resource.group]
-    yield from _beside(obj, name, "")
+        return _EVENTS[resource.group]
+    return f"{version[0].upper()}{version[1:]}{resource.kind}"
+
+
+def inside(type_: str) -> tuple[str, str]:
+    """(`list`, `dict` or nothing, the type of what is in it, or the type itself) of a type as the
+    models spell it.
+    """
+    if item := _ITEM.fullmatch(type_):
+        return "list", item[1]
+    if mapped := _VALUE.fullmatch(type_):
+        return "dict", mapped[1]
+    return "", type_
 
 
 def _missing(given: Any, kept: Any, path: str) -> Iterator[str]:
@@ -83,12 +98,13 @@ def _beside(value: Any, type_: str, path: str) -> Iterator[str]:
     """Fields that the model `type_` does not have. A type that is no model has any."""
     import kubernetes.client.models as models
 
-    if (item := _ITEM.fullmatch(type_)) and isinstance(value, list):
+    outer, inner = inside(type_)
+    if outer == "list" and isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _beside(each, item[1], f"{path}[{index}]")
-    elif (mapped := _VALUE.fullmatch(type_)) and isinstance(value, dict):
+            yield from _beside(each, inner, f"{path}[{index}]")
+    elif outer == "dict" and isinstance(value, dict):
         for key, each in value.items():
-            yield from _beside(each, mapped[1], f"{path}.{key}")
+            yield from _beside(each, inner, f"{path}.{key}")
     elif isinstance(value, dict) and (model := getattr(models, type_, None)) is not None:
         fields = {model.attribute_map[name]: kind for name, kind in model.openapi_types.items()}
         for key, each in value.items():

@@ -33,6 +33,9 @@ needs_websockets = pytest.mark.skipif(
 needs_no_openapi = pytest.mark.skipif(
     minor_version() < 27, reason="older kubectl asks OpenAPI about dry runs"
 )
+needs_openapi_3 = pytest.mark.skipif(
+    minor_version() < 27, reason="older kubectl explains version 2 only"
+)
 
 WEB = """
 apiVersion: apps/v1
@@ -132,6 +135,15 @@ def test_apply_creates_then_changes_then_finds_nothing_to_do(front):
     assert "serverside-applied" in front(
         "apply", "--server-side", "--force-conflicts", "-f", "-", given=WEB
     )
+
+
+@needs_openapi_3
+def test_kinds_are_explained_and_a_field_that_one_has_not_is_refused(space):
+    said = space("explain", "deployments.spec.strategy")
+    assert "DeploymentStrategy describes how to replace existing pods" in said
+    assert "FIELD: strategy" in said
+    wrong = WEB.replace("replicas: 2", "replicsa: 2")
+    assert 'unknown field "spec.replicsa"' in space("apply", "-f", "-", given=wrong, fails=True)
 
 
 def test_a_rollout_is_followed_and_undone(front):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import OUT, Out, with_shared
+from drillkit.cli.options import OUT, RECOVER, YES, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
 from drillkit.cli.starting import (
     announce,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @with_shared
 @OUT
-@click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
+@YES
 @click.option(
     "--role",
     "roles",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     help="Who takes part: facilitator, operator, scribe, safety, observer.",
 )
 @click.option("--as", "me", metavar="NAME", help="Who types here. Default: the facilitator.")
-@click.option("--recover", "recover_first", is_flag=True, help="First clean up earlier runs.")
+@RECOVER
 @with_serve
 def gameday(
     name: str,

@@ -34,6 +34,14 @@ OUT = click.option(
     "--out", type=_Place(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
 )
 
+YES = click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
+RECOVER = click.option(
+    "--recover",
+    "recover_first",
+    is_flag=True,
+    help="First clean up what earlier runs left on this target.",
+)
+
 SHARED = [
     click.argument("name"),
     click.option("--target", "-t", metavar="NAME", help="Where to run it; see targets.yaml."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import OUT, Out, with_shared
+from drillkit.cli.options import OUT, RECOVER, YES, Out, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
 from drillkit.cli.starting import (
     announce,
@@ -50,18 +50,13 @@ class Terms:
 @click.command()
 @with_shared
 @OUT
-@click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")
+@YES
 @click.option(
     "--json", "as_json", is_flag=True, help="Print every record as one JSON object a line."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what came of it.")
 @click.option("--dry-run", is_flag=True, help="Resolve and show; touch nothing.")
-@click.option(
-    "--recover",
-    "recover_first",
-    is_flag=True,
-    help="First clean up what earlier runs left on this target.",
-)
+@RECOVER
 @click.option(
     "--wait", metavar="DURATION", help="Wait so long for another run on this target to end."
 )

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from drillkit.advise.odd import labels, rows, sub, text, whole
 from drillkit.clients.kube.resources import (
@@ -42,6 +42,17 @@ _GROUPS = (
     "kubernetes.azure.com/agentpool",
 )
 _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+_MAKERS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_OF_ONE_POD = frozenset(
+    {
+        "pod-template-hash",
+        "pod-template-generation",
+        "controller-revision-hash",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+    }
+)
+"""Labels that Kubernetes adds to a pod: its workload has none of them."""
 NAMED = 3
 """So many pods that stand alone are named."""
 
@@ -200,12 +211,84 @@ def read_cluster(kube: KubeClient, namespace: str = "") -> Cluster:
     return reader.cluster
 
 
+Refusal: TypeAlias = Callable[[Resource, str], str]
+"""Why a resource is not to be listed in a namespace ('': in all), or ''."""
+
+
+def read_touched(
+    kube: KubeClient, namespace: str, touched: Set[tuple[str, str]], refusal: Refusal
+) -> Cluster:
+    """Look at the workloads of a namespace that are `touched`: (kind in lower case, name) of pods
+    and workloads. Reads only, and nothing that there is a `refusal` for; what is refused is noted.
+
+    What a workload is, is read off its pods: whoever may break these may list them, and need not be
+    allowed to list what made them.
+    """
+    reader = _Reader(kube, Cluster(namespace), refusal)
+    cluster = reader.cluster
+    reader.take("nodes", NODES, _node)
+    pods = _TouchedPods(cluster.nodes, touched)
+    reader.take("placements", PODS, pods.take)
+    if "placements" in cluster.unread:
+        cluster.unread["workloads"] = cluster.unread["placements"]
+    cluster.workloads = pods.workloads(cluster)
+    reader.take("budgets", PDBS, lambda part, obj: part.budgets.append(_slim(obj)))
+    reader.take("scalers", HPAS, lambda part, obj: part.scalers.append(_slim(obj)))
+    reader.take("services", SERVICES, lambda part, obj: part.services.append(_slim(obj)))
+    reader.take("policies", NETWORK_POLICIES, _policy)
+    return cluster
+
+
+class _TouchedPods:
+    """Pods as they pass: one of each workload is kept, and which workloads are touched."""
+
+    def __init__(self, nodes: Mapping[str, Node], touched: Set[tuple[str, str]]) -> None:
+        self._nodes = nodes
+        self._touched = touched
+        self._one: dict[tuple[str, str, str], Object] = {}
+        self._chosen: set[tuple[str, str, str]] = set()
+
+    def take(self, part: Cluster, pod: Object) -> None:
+        touched = ("pod", text(sub(pod, "metadata").get("name"))) in self._touched
+        key = _maker(pod)
+        if key is None:
+            if touched:
+                _pod(self._nodes, part, pod)
+            return
+        _pod(self._nodes, part, pod)
+        if key[0] not in _MAKERS:
+            return
+        self._one[key] = pod
+        if touched or (key[0].lower(), key[2]) in self._touched:
+            self._chosen.add(key)
+
+    def workloads(self, cluster: Cluster) -> list[Workload]:
+        """Those that are touched, by name."""
+        found = []
+        for key in sorted(self._chosen):
+            pod = self._one[key]
+            marks = labels(sub(pod, "metadata").get("labels"))
+            marks = {name: mark for name, mark in marks.items() if name not in _OF_ONE_POD}
+            claims = any(each.get("persistentVolumeClaim") for each in rows(pod, "spec", "volumes"))
+            running = cluster.placements.get(key, Placement()).pods
+            found.append(
+                Workload(*key, running, marks, {"matchLabels": marks}, sub(pod, "spec"), claims)
+            )
+        return found
+
+
 class _Reader:
     """Takes lists in, one after the other."""
 
-    def __init__(self, kube: KubeClient, cluster: Cluster) -> None:
+    def __init__(
+        self,
+        kube: KubeClient,
+        cluster: Cluster,
+        refusal: Refusal = lambda resource, namespace: "",
+    ) -> None:
         self._kube = kube
         self.cluster = cluster
+        self._refusal = refusal
 
     def take(
         self,
@@ -220,6 +303,9 @@ class _Reader:
         A list that must be begun anew begins with nothing, so that no object counts twice.
         """
         namespace = self.cluster.namespace if resource.namespaced else ""
+        if why := self._refusal(resource, namespace):
+            self.cluster.unread[name] = why
+            return
 
         def take_one(part: Cluster, obj: Object) -> None:
             if not isinstance(obj, dict):
@@ -273,22 +359,30 @@ def _pod(nodes: Mapping[str, Node], part: Cluster, obj: Object) -> None:
     node = text(sub(obj, "spec").get("nodeName"))
     if not node or status.get("phase") != "Running" or meta.get("deletionTimestamp"):
         return
-    owners = rows(obj, "metadata", "ownerReferences")
-    owner = next((each for each in owners if each.get("controller")), None)
-    namespace, name = text(meta.get("namespace")), text(meta.get("name"))
-    if owner is None:
-        alone = part.alone.setdefault(namespace, Alone())
+    key = _maker(obj)
+    if key is None:
+        alone = part.alone.setdefault(text(meta.get("namespace")), Alone())
         alone.count += 1
         if len(alone.names) < NAMED:
-            alone.names.append(name)
+            alone.names.append(text(meta.get("name")))
         return
+    zone = nodes[node].zone if node in nodes else ""
+    part.placements.setdefault(key, Placement()).add(node, zone)
+
+
+def _maker(pod: Object) -> tuple[str, str, str] | None:
+    """The workload that a pod is of; None: it stands alone."""
+    meta = sub(pod, "metadata")
+    owners = rows(meta, "ownerReferences")
+    owner = next((each for each in owners if each.get("controller")), None)
+    if owner is None:
+        return None
     kind, of = text(owner.get("kind")), text(owner.get("name"))
     made = labels(meta.get("labels")).get("pod-template-hash")
     if kind == "ReplicaSet" and made:
         # A Deployment names its ReplicaSets after itself and this label.
         kind, of = "Deployment", of.removesuffix(f"-{made}")
-    zone = nodes[node].zone if node in nodes else ""
-    part.placements.setdefault((kind, namespace, of), Placement()).add(node, zone)
+    return kind, text(meta.get("namespace")), of
 
 
 def _policy(part: Cluster, obj: Object) -> None:

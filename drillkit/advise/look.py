@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from drillkit.advise import of_alerts, of_aws, of_cluster, of_velero, of_workloads
-from drillkit.advise.cluster import Cluster, read_cluster
+from drillkit.advise.cluster import Cluster, Refusal, read_cluster, read_touched
 from drillkit.advise.odd import sub, text
 from drillkit.advise.rule import Advice, Table
 from drillkit.clock import utc
@@ -17,6 +17,7 @@ from drillkit.model.slo import Slo
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
+    from drillkit.clients.kube.client import KubeClient
 
 TABLES: tuple[Table[Any, Any], ...] = (
     of_workloads.WORKLOADS,
@@ -35,6 +36,18 @@ TABLES: tuple[Table[Any, Any], ...] = (
     of_alerts.ALERTS,
 )
 """All rules there are."""
+Places: TypeAlias = Mapping[str, Set[tuple[str, str]]]
+"""(kind in lower case, name) of pods and workloads, by their namespace."""
+_NOUNS = {
+    "nodes": "nodes under workloads",
+    "placements": "pods",
+    "workloads": "workloads",
+    "budgets": "disruption budgets",
+    "scalers": "autoscalers",
+    "services": "services",
+    "policies": "network policies",
+}
+"""What people call what could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +102,8 @@ def _cluster(
     claims = of_velero.claims_of([(each.namespace, each.claims) for each in cluster.workloads])
     backups = of_velero.Backups(utc(clients.kube.now()), claims=claims)
     of_velero.read_backups(clients.kube, backups, _locks(clients))
-    found = [*_of_cluster(cluster, clients), *_of_backups(backups, namespace)]
+    found = [*_of_cluster(cluster), *_of_certificates(cluster, utc(clients.kube.now()))]
+    found += _of_backups(backups, namespace)
     pods = sum(each.pods for each in cluster.placements.values())
     said = f"{len(cluster.workloads)} workloads in {len(cluster.namespaces)} namespaces"
     left = "" if namespace else "; the cluster's own (kube-system, ...) are left out"
@@ -99,7 +113,24 @@ def _cluster(
     return found, looked, [*_told(cluster.unread), *_told(backups.unread)]
 
 
-def _of_cluster(cluster: Cluster, clients: Clients) -> Iterator[Advice]:
+def survey_touched(kube: KubeClient, places: Places, refusal: Refusal) -> Survey:
+    """Look at the workloads that a drill is about to touch. Reads only, and nothing that there is
+    a `refusal` for.
+    """
+    found: list[Advice] = []
+    looked: list[str] = []
+    unread: list[str] = []
+    for namespace, touched in sorted(places.items()):
+        cluster = read_touched(kube, namespace, touched, refusal)
+        found += _of_cluster(cluster)
+        if names := [each.said for each in cluster.workloads]:
+            looked.append(", ".join(names))
+        unread += [f"{_NOUNS[name]} of {namespace}: {why}" for name, why in cluster.unread.items()]
+    ordered = sorted(dict.fromkeys(found), key=lambda each: each.rank)
+    return Survey(tuple(ordered), tuple(looked), tuple(dict.fromkeys(unread)))
+
+
+def _of_cluster(cluster: Cluster) -> Iterator[Advice]:
     knows = cluster.knows
     for workload in cluster.workloads:
         yield from of_workloads.WORKLOADS.judge(workload, workload.said, cluster, knows)
@@ -110,7 +141,10 @@ def _of_cluster(cluster: Cluster, clients: Clients) -> Iterator[Advice]:
         yield from of_cluster.ALONE.judge((namespace, alone), said, cluster, knows)
     if not cluster.namespace:
         yield from of_cluster.NODES.judge(None, "nodes", cluster, knows)
-    facts = of_cluster.ClusterNow(cluster, utc(clients.kube.now()))
+
+
+def _of_certificates(cluster: Cluster, now: datetime) -> Iterator[Advice]:
+    facts = of_cluster.ClusterNow(cluster, now)
     for each in cluster.certificates:
         meta = sub(each, "metadata")
         said = f"certificate/{text(meta.get('namespace'))}/{text(meta.get('name'))}"

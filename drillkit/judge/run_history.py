@@ -41,6 +41,7 @@ from drillkit.model.records import (
     UndoEnded,
     UndoPlanned,
     UnknownRecord,
+    WeaknessesFound,
 )
 
 T = TypeVar("T")
@@ -241,8 +242,8 @@ def _of_run(run: RunRead, axis: _Axis, record: Record, entry: RunEntry, mono: fl
             run.phases[phase] = (mono, math.inf)
         case PhaseEnded(phase=phase):
             run.phases[phase] = (run.phases.get(phase, (mono, mono))[0], mono)
-        case Progress():
-            return  # for who watches
+        case Progress() | WeaknessesFound():
+            return  # for who watches or reads
         case other:
             assert_never(other)
 

@@ -37,6 +37,7 @@ from drillkit.model.records import (
     UndoFailed,
     UndoPlanned,
     UnknownRecord,
+    WeaknessesFound,
 )
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, never_begun
@@ -103,6 +104,8 @@ def _of_run(entry: RunEntry, step: str) -> str:
             return ""  # the evidence says it
         case Progress(text=text):
             return f"{step}: {text}" if step else text
+        case WeaknessesFound():
+            return ""  # for the report
         case RunClosed() | RunRecovered() | RunSettled() | PhaseEnded() | JournalTorn():
             return ""
         case other:

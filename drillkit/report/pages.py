@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from drillkit.model.evidence import (
     Reading,
     RecoveryPoint,
 )
+from drillkit.model.records import Weakness, WeaknessesFound
 from drillkit.model.subjects import GateOf, GuardOf, Subject, WholeRun
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, SliSummary, StepVerdict, Verdict
@@ -43,6 +45,8 @@ MOMENTS = {"html": 80, "md": 40}
 """Moments of a page at most; the journal has them all."""
 OUTAGES = 20
 """Outages of one probe in a table, the longest ones."""
+WEAKNESSES = 8
+"""Weaknesses of a page at most, the gravest; the journal has the others."""
 FOREVER_S = 1e10
 """No run lasts three hundred years; a journal that says so is damaged."""
 SECTIONS = {
@@ -67,6 +71,7 @@ _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 """Literal in code of Markdown; not everything that shows Markdown knows that."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """What moves a terminal's cursor, turns text round, or cannot be written at all."""
+_COMMANDS = ("kubectl ", "cmctl ", "aws ")
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min|h|d|%)\b|%)")
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -158,6 +163,21 @@ def _fenced(value: object) -> MarkdownText:
     return MarkdownText(_TAG.sub("&lt;", str(value)).replace("```", "'''"))
 
 
+def _pasted(value: object) -> MarkdownText:
+    """What to do, in an item of a list: commands as code that can be pasted, sentences as text."""
+    text = str(value)
+    if "\n" in text:
+        lines = "".join(f"\n   {line}" for line in _fenced(text).splitlines())
+        return MarkdownText(f"\n\n   ```sh{lines}\n   ```\n")
+    return _code(text) if text.startswith(_COMMANDS) else MarkdownText(_markdown_text(text))
+
+
+def _proof(weakness: Weakness, target: str) -> str:
+    """The command whose drill would prove it."""
+    name, _, rest = weakness.proves.partition(" ")
+    return f"drillkit run {name} --target {shlex.quote(target)} {rest}".strip()
+
+
 def _table(columns: Iterable[str]) -> MarkdownText:
     """The head of a table in Markdown."""
     names = list(columns)
@@ -227,6 +247,8 @@ def _environment(*, html: bool) -> Environment:
         thousands=lambda n: f"{n:,}",
         code=_code,
         fenced=_fenced,
+        pasted=_pasted,
+        proof=_proof,
         bracket=bracket,
         number=number,
         moment=_moment,
@@ -252,10 +274,14 @@ def _names(
     story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str
 ) -> dict[str, Any]:
     shown, more = shortened(story.moments, MOMENTS[kind])
+    weak = story.weak or WeaknessesFound()
     names = {
         "v": verdict,
         "s": story,
         "f": story.facts,
+        "weak": weak.found[:WEAKNESSES],
+        "more_weak": len(weak.found[WEAKNESSES:]) + weak.more,
+        "not_looked_at": weak.unread,
         "last_hash": last_hash,
         "exit_text": exit_text,
         "moments": shown,

@@ -18,7 +18,7 @@ from drillkit.judge.people import PeopleView, people_of
 from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
 from drillkit.model.codec import to_data
 from drillkit.model.evidence import Evidence, Mark
-from drillkit.model.records import History, RunOpened, RunRecovered
+from drillkit.model.records import History, RunOpened, RunRecovered, WeaknessesFound
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
 from drillkit.report.auditor import AuditAnswer, answers, supported
@@ -112,6 +112,8 @@ class Story:
     """The first page's table."""
     audit: tuple[AuditAnswer, ...]
     """What auditors ask of a recovery test, answered."""
+    weak: WeaknessesFound | None
+    """What was fragile before anything was broken; None: nobody looked."""
     moments: tuple[Moment, ...]
     series: tuple[ProbeSeries, ...]
     evidence: tuple[tuple[str, EvidenceAt], ...]
@@ -149,6 +151,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         events=_events(run, verdict, first.mono),
         board=scoreboard(history, run, verdict),
         audit=(*answers(run, verdict, people.participants), supported(history, verdict)),
+        weak=next((r.entry for r in history if isinstance(r.entry, WeaknessesFound)), None),
         moments=moments(history, run, verdict, zone),
         series=series_of(history, run, verdict, first.mono, length_s),
         evidence=tuple(sorted(evidence, key=lambda pair: pair[1].n)),

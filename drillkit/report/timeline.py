@@ -59,6 +59,7 @@ from drillkit.model.records import (
     UndoFailed,
     UndoPlanned,
     UnknownRecord,
+    WeaknessesFound,
 )
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, Verdict, never_begun
@@ -211,7 +212,7 @@ def _of_run(entry: RunEntry) -> _Said | None:
             return _Said("clean-up begins")
         case RunClosed():
             return _Said("run closed")
-        case RunOpened() | PhaseStarted() | PhaseEnded() | Progress():
+        case RunOpened() | PhaseStarted() | PhaseEnded() | Progress() | WeaknessesFound():
             return None
         case other:
             assert_never(other)

@@ -72,6 +72,7 @@ from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
 from drillkit.runner.target_lock import TargetLock
 from drillkit.runner.telling import RunMessages
+from drillkit.runner.weaknesses import WeaknessLook
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 
 if TYPE_CHECKING:
@@ -389,6 +390,8 @@ class _Run:
             self._check_target()
             self.fence.check()
             self._check_plan()
+            fragile = WeaknessLook(self.plan, self.clients, self.clock)
+            fragile.start()
             check_start(
                 drill,
                 self.journal,
@@ -412,6 +415,8 @@ class _Run:
         # Whoever waits for a step can as well import what the end needs.
         threading.Thread(target=self.request.ahead, name="ahead", daemon=True).start()
         self._began = True
+        if (weaknesses := fragile.end()) is not None:
+            self.journal.append(weaknesses, durable=False)
         with self._phase("steps"):
             self._stepping().run(drill.steps, lambda: self.deadline)
         self.metrics.ended()

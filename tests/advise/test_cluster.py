@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from drillkit.advise.cluster import Cluster, read_cluster
-from drillkit.advise.look import TABLES, Known, survey
+from drillkit.advise.look import TABLES, Known, survey, survey_touched
 from drillkit.advise.of_cluster import ClusterNow
 from drillkit.advise.rule import Advice
 from drillkit.clients import Clients
@@ -327,6 +327,59 @@ def test_what_may_not_be_read_is_said_and_nothing_is_concluded_from_it() -> None
     found = looked(shelf)
     assert {each.rule for each in found.advice} == {"no-velero"}
     assert [text.partition(":")[0] for text in found.unread] == ["budgets", "policies"]
+
+
+def of_owner(pod: Any, spec: Any, **labels: str) -> Any:
+    """A running pod of a workload, with what is to be seen of it."""
+    meta = {**pod["metadata"], "labels": {**pod["metadata"]["labels"], **labels}}
+    return {**pod, "metadata": meta, "spec": {**spec, **pod["spec"]}}
+
+
+LOOSE = {"containers": [{"name": "web", "image": "web:latest"}]}
+
+
+def test_what_a_drill_touches_is_read_off_its_pods_and_nothing_else_is_asked() -> None:
+    shelf = hardened()
+    shelf.objects["pods"] = [
+        *(of_owner(pod_of("web", n, "n1"), LOOSE) for n in range(2)),
+        *(of_owner(pod_of("beside", n, "n1"), LOOSE) for n in range(2)),
+        {
+            **of_owner(pod_of("bare", 0, "n1"), LOOSE),
+            "metadata": {"name": "b", "namespace": "shop"},
+        },
+    ]
+    allowed = {"pods", "nodes", "services"}
+    shelf.denied = {*_BUILTIN} - allowed
+
+    def refusal(resource: Any, namespace: str) -> str:
+        assert namespace == ("" if resource.plural == "nodes" else "shop")
+        return "" if resource.plural in allowed else "not allowed"
+
+    kube = Kube(shelf, SystemClock(), Fence())
+    found = survey_touched(kube, {"shop": {("pod", "web-5d9c-1")}}, refusal)
+    assert {each.subject for each in found.advice} == {"deployment/shop/web"}
+    assert rules(found.advice, "deployment/shop/web") == {
+        *("one-node", "no-spread", "no-readiness", "no-liveness", "root-user"),
+        *("writable-root", "no-requests", "floating-tag"),
+    }
+    assert found.unread == tuple(
+        f"{what} of shop: not allowed"
+        for what in ("disruption budgets", "autoscalers", "network policies")
+    )
+    (mend,) = (each.mend for each in found.advice if each.rule == "no-spread")
+    assert '"matchLabels": {"app": "web"}' in mend
+    named = survey_touched(kube, {"shop": {("deployment", "beside")}}, refusal)
+    assert {each.subject for each in named.advice} == {"deployment/shop/beside"}
+    alone = survey_touched(kube, {"shop": {("pod", "b")}}, refusal)
+    assert [(each.rule, each.subject) for each in alone.advice] == [("bare-pod", "pods/shop")]
+
+
+def test_a_drill_that_may_list_no_pods_learns_nothing_and_says_so() -> None:
+    kube = Kube(hardened(), SystemClock(), Fence())
+    touched = {"shop": {("deployment", "web")}}
+    found = survey_touched(kube, touched, lambda resource, namespace: "no")
+    assert found.advice == ()
+    assert "workloads of shop: no" in found.unread
 
 
 def test_the_clusters_own_namespaces_are_looked_at_only_when_asked_for() -> None:

@@ -71,6 +71,8 @@ def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
         assert ran.code == 0, ran.err
         verdict = drillkit.verdict(found.name)
         assert verdict["holds"] == "met"
+        report = (drillkit.run_folder(found.name) / "report.md").read_text()
+        assert "Fragile before anything" in report or "pod/shop/" not in foreseen.out
         assert verdict["undos"], "what it did is in the report"
         assert [u["resource"] for u in verdict["undos"] if u["outcome"] not in ENDED] == []
         assert all(step["hit"] for step in verdict["steps"] if step["uses"] == "chaostoolkit")

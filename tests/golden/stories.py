@@ -60,6 +60,36 @@ PROD = {
 }
 
 
+WEAK = [
+    {
+        "rule": "no-budget",
+        "severity": "medium",
+        "subject": "deployment/shop/web",
+        "what": "no disruption budget covers its 3 pods",
+        "why": "A drain may evict all its pods at once: nothing tells it that some must stay.",
+        "mend": "kubectl apply -f - <<'EOF'\nkind: PodDisruptionBudget\n# ...\nEOF",
+        "proves": "node-drain --set namespace=shop --set selector=app=web",
+    },
+    {
+        "rule": "floating-tag",
+        "severity": "medium",
+        "subject": "deployment/shop/web",
+        "what": "its images float: web:latest",
+        "why": "Two pods of one workload may run different programs.",
+        "mend": "name the version and its digest: IMAGE:VERSION@sha256:...",
+    },
+    {
+        "rule": "root-user",
+        "severity": "medium",
+        "subject": "deployment/shop/web",
+        "what": "may run as root: web",
+        "why": "Who breaks out of a process that runs as root is root on the node.",
+        "mend": "kubectl -n shop patch deployment web -p '{\"spec\": {}}'",
+    },
+]
+UNREAD = ["autoscalers of shop: the drill itself needs no permission to list them"]
+
+
 def opened(of: Drill, target: Mapping[str, Any] = SANDBOX, **more: Any) -> Tape:
     """A run that has begun: record 1, and the lock on the target."""
     told = {"operator": "ada@runner-1", "trigger": "operator", **OPENED, **more}
@@ -130,7 +160,9 @@ def met() -> Tape:
         steps=[KILL],
     )
     tape = opened(of).phase("before", 0.5, 8).probe("web", 0, 30, rate=10, bad=[(10.1, 10.35)])
-    tape.gate(7.9, "before", "web", total=50).phase("steps", 8, 14).step("kill", 8, 14)
+    tape.gate(7.9, "before", "web", total=50)
+    tape.add(7.95, "weaknesses.found", found=WEAK, more=2, unread=UNREAD)
+    tape.phase("steps", 8, 14).step("kill", 8, 14)
     tape.see(8.2, tolerated("all pods are ready", "before"), step="kill")
     kill_pod(tape, 10.0, "web-5d9c-x7k2p").mark("kill", disrupted=10.0, recovered=12.4)
     tape.see(12.4, Check("ready pods of app=web in shop", "step", 3, ">=", 3), step="kill")
@@ -536,6 +568,9 @@ def evil() -> Tape:
     )
     target = {"name": f"{script}", "emulated": [script, table]}
     tape = opened(of, target, operator=script, versions={script: script}, digests={script: script})
+    odd = dict.fromkeys(("rule", "severity", "subject", "what", "why", "mend", "proves"), script)
+    found = [odd, {**odd, "mend": f"{table}\n```\n{script}", "subject": table}]
+    tape.add(2.9, "weaknesses.found", found=[*found, *([odd] * 10)], more=1, unread=[table])
     tape.phase(script, 0.5, 3).phase("steps", 3, 8).probe(
         script, 0, 10, rate=10, bad=[(4, 6)], cause=script
     )

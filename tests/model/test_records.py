@@ -37,6 +37,8 @@ from drillkit.model.records import (
     UndoFailed,
     UndoPlanned,
     UnknownRecord,
+    Weakness,
+    WeaknessesFound,
     decode,
     encode,
 )
@@ -77,6 +79,11 @@ SAID: tuple[Entry, ...] = (
     GuardDecided("start", "target", Holds.UNKNOWN, "no answer"),
     RunAborted("operator", "SIGINT"),
     JournalTorn(12, '{"n":'),
+    WeaknessesFound(
+        (Weakness("one-replica", "high", "deployment/shop/web", "one", "it goes", "two", "drill"),),
+        3,
+        ("nodes: not allowed",),
+    ),
     Progress("so far"),
     Progress("begins", ActivityStarted(1, "delete", "method", "action", True)),
     Progress("ends", ActivityEnded(1, "StepUnknown", "out")),

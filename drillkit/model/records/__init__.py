@@ -60,6 +60,8 @@ from drillkit.model.records.entries import (
     UndoPlanned,
     UnknownRecord,
     Unread,
+    Weakness,
+    WeaknessesFound,
 )
 from drillkit.model.records.line import History, Record
 
@@ -114,6 +116,8 @@ __all__ = [
     "UndoPlanned",
     "UnknownRecord",
     "Unread",
+    "Weakness",
+    "WeaknessesFound",
     "decode",
     "encode",
     "kind_of",

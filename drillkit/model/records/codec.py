@@ -49,6 +49,7 @@ from drillkit.model.records.entries import (
     UndoPlanned,
     UnknownRecord,
     Unread,
+    WeaknessesFound,
 )
 
 EVIDENCE_KIND = "evidence"
@@ -70,6 +71,7 @@ _PLAIN: Mapping[str, type[Any]] = {
         GuardDecided,
         RunAborted,
         JournalTorn,
+        WeaknessesFound,
         ParticipantJoined,
         ExpectationStated,
         ExpectationAnswered,

@@ -365,6 +365,39 @@ class Progress:
     """What the runner makes of it. In the journal its fields stand beside `text`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """What was fragile in something that the drill was to touch, as a rule of `advise` says it."""
+
+    rule: str
+    severity: str
+    """`critical`, `high`, `medium` or `low`."""
+    subject: str
+    """`deployment/shop/web`."""
+    what: str
+    """What is so."""
+    why: str
+    """Why it matters."""
+    mend: str
+    """What to do: a command or manifest to paste, or a sentence."""
+    proves: str = ""
+    """Arguments of `drillkit run` for the drill that would prove it, or ''."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeaknessesFound:
+    """What was fragile before anything was broken. Told beside the findings, and never judged."""
+
+    kind: ClassVar[str] = "weaknesses.found"
+
+    found: tuple[Weakness, ...] = ()
+    """Gravest first."""
+    more: int = 0
+    """So many were found that are not in `found`."""
+    unread: tuple[str, ...] = ()
+    """What was not looked at and why, so that nothing is said of it."""
+
+
 Decision: TypeAlias = Literal["go", "skip", "repeat", "abort"]
 
 
@@ -515,6 +548,7 @@ RunEntry: TypeAlias = (
     | PhaseEnded
     | JournalTorn
     | Progress
+    | WeaknessesFound
 )
 StepEntry: TypeAlias = StepStarted | StepEnded
 PlannedEffect: TypeAlias = UndoPlanned | EffectIrreversible

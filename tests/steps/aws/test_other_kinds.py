@@ -196,14 +196,12 @@ def _until(so: Any, limit_s: float = 30) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(
-    ("ahead_s", "most", "holds"),
-    [(3600, timedelta(minutes=30), "met"), (-3600, timedelta(milliseconds=1), "violated")],
-)
+@pytest.mark.parametrize("ahead_s", [3600, -3600])
 def test_the_age_of_a_backup_goes_by_the_clock_that_dates_it(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, ahead_s: float, most: timedelta, holds: str
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, ahead_s: float
 ) -> None:
+    """By ours it would be an hour old, or of the future, of which nobody knows the age."""
     now = SystemClock.now
     monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + ahead_s)
-    fresh = lab.run("rds.freshness", source=SOURCE, checks=(), max_age=most)
-    assert fresh.holds == holds, fresh.verdict.headline
+    fresh = lab.run("rds.freshness", source=SOURCE, checks=(), max_age=timedelta(minutes=30))
+    assert fresh.holds == "met", fresh.verdict.headline

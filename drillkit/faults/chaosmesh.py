@@ -265,4 +265,5 @@ def preview(clients: Clients, fault: Fault) -> Prospect:
             *needs("list", SERVICES, namespace),
             *needs("create get delete", fault.of, namespace),
         ),
+        seen=victims.others,
     )

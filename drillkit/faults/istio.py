@@ -132,6 +132,10 @@ def preview_delay(
         ),
         permissions=needs("get patch", VIRTUAL_SERVICES, namespace, name=name),
         notes=(f"while the delay is there, Istio sets aside {spared}",) if spared else (),
+        seen=(
+            f"{VIRTUAL_SERVICES.said(name, namespace)}: generation "
+            f"{service['metadata'].get('generation')}",
+        ),
     )
 
 

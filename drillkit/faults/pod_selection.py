@@ -48,6 +48,15 @@ class Victims:
     """How many of the selector were ready."""
     known: frozenset[str]
     """UIDs of all pods that matched."""
+    seen: tuple[str, ...] = ()
+    """All pods that matched: of a rollout that begins, the new ones are there before any is
+    ready.
+    """
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Those that matched and are not chosen, as they are called."""
+        return tuple(name for name in self.seen if name not in self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,6 +143,7 @@ def choose_pods(
         tuple(ordered(able, order, seed)[:number]),
         len(able),
         frozenset(p["metadata"]["uid"] for p in pods),
+        tuple(sorted(map(said, pods))),
     )
 
 

@@ -69,6 +69,7 @@ def preview_delete(
             *needs("list", SERVICES, namespace),
         ),
         notes=tuple(f"{name} has no controller: nothing will replace it" for name in alone),
+        seen=victims.others,
     )
 
 

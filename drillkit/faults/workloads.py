@@ -53,6 +53,7 @@ KINDS: Mapping[str, Resource] = {
     "DaemonSet": DAEMONSETS,
 }
 REPLICAS = "/spec/replicas"
+REVISION = "deployment.kubernetes.io/revision"
 UNDO_LIMIT_S = 60.0
 
 
@@ -73,7 +74,12 @@ def _preview_restart(
         ),
         permissions=(
             *needs("get patch", of, namespace, name=name),
+            *needs("list", PODS, namespace),
             *needs("list", SERVICES, namespace),
+        ),
+        seen=(
+            _stands(of, workload),
+            *map(said, clients.kube.list(PODS, namespace, selector=selector_of(workload))),
         ),
     )
 
@@ -96,6 +102,7 @@ def _preview_scale(
             *needs("list", PODS, namespace),
             *needs("list", SERVICES, namespace),
         ),
+        seen=(_stands(of, workload),),
     )
 
 
@@ -231,6 +238,18 @@ def is_rolled_out(workload: Object) -> bool:
         )
     updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     return updated >= wanted and total == updated and _ready(workload) >= wanted
+
+
+def _stands(of: Resource, workload: Object) -> str:
+    """How a workload stands: what a change of it, or a rollout, would show in."""
+    meta = workload["metadata"]
+    told = [f"generation {meta.get('generation')}"]
+    status = workload.get("status") or {}
+    revision = (meta.get("annotations") or {}).get(REVISION) or status.get("updateRevision")
+    if revision:
+        told.append(f"revision {revision}")
+    told.append("rolled out" if is_rolled_out(workload) else "a rollout is under way")
+    return f"{of.said(meta['name'], meta['namespace'])}: {', '.join(told)}"
 
 
 def _await_rollout(

@@ -43,6 +43,10 @@ class Prospect:
     """Whether it depends on what earlier steps give, so that nothing of it is known yet."""
     copies: tuple[Copied, ...] = ()
     """What it makes that is paid for by the hour."""
+    seen: tuple[str, ...] = ()
+    """What it has looked at besides its targets, one thing and how it stands a line, such as
+    `deployment/shop/web: generation 3, rolled out`: at a hold people are told what is no more so.
+    """
 
     def __add__(self, other: Prospect) -> Prospect:
         """Both, one after the other."""
@@ -56,4 +60,5 @@ class Prospect:
             self.programs + other.programs,
             self.unknown or other.unknown,
             self.copies + other.copies,
+            self.seen + other.seen,
         )

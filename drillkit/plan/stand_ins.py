@@ -52,6 +52,7 @@ def without_stand_ins(found: Prospect) -> Prospect:
         permissions=tuple(map(_any_name, found.permissions)),
         problems=(),
         fails=(),
+        seen=(),
         notes=(
             "depends on what earlier steps give, and is looked at again when it is reached",
             *(note for note in found.notes if not _made_up(note)),

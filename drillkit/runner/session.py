@@ -366,6 +366,9 @@ def differences(before: Prospect, now: Prospect) -> tuple[str, ...]:
     """What is no more as it was, a line each."""
     found = [f"{each} is gone" for each in before.targets if each not in now.targets]
     found += [f"{each} is new" for each in now.targets if each not in before.targets]
+    was, is_ = {*before.targets, *before.seen}, {*now.targets, *now.seen}
+    found += [f"no more: {each}" for each in before.seen if each not in is_]
+    found += [f"now: {each}" for each in now.seen if each not in was]
     found += [f"problem: {each}" for each in now.problems if each not in before.problems]
     found += [f"would fail: {each}" for each in now.fails if each not in before.fails]
     if not found and before.effects and before.effects != now.effects:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 
+from drillkit.faults.pods import preview_delete
 from drillkit.faults.probes import (
     all_pods_ready,
     count_ready_pods,
     count_schedulable_nodes,
     workload_ready,
 )
-from drillkit.faults.workloads import restart, scale_to_zero
+from drillkit.faults.workloads import (
+    _preview_restart,
+    _preview_scale,
+    restart,
+    scale_to_zero,
+)
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Mark
 from drillkit.model.units import format_duration
+from drillkit.runner.session import differences
 from drillkit.sandbox.kube.objects import DEPLOYMENTS, NODES, PODS
 from tests.faults.conftest import Scene
 
@@ -45,6 +54,49 @@ def test_a_restart_replaces_every_pod_and_waits_for_them(scene: Scene) -> None:
         for k in scene.cluster.inventory()
         if "/shop/web" in k and k.startswith(("depl", "replicasets"))
     }
+
+
+def _begin_rollout(scene: Scene) -> None:
+    found = scene.cluster.store.get(DEPLOYMENTS, "shop", "web")
+    assert found is not None
+    template = dict(found["spec"]["template"])
+    template["metadata"] = {**template["metadata"], "annotations": {"release": "2"}}
+    scene.cluster.store.update(
+        DEPLOYMENTS, {**found, "spec": {**found["spec"], "template": template}}
+    )
+
+
+@pytest.mark.parametrize("fault", ["restart", "scale", "delete"])
+def test_a_rollout_that_begins_after_the_plan_is_told_at_the_hold(scene: Scene, fault: str) -> None:
+    clients, what = copy(scene.session.clients), {"namespace": "shop", "name": "web"}
+    clients.target = scene.session.target
+    preview = {
+        "restart": lambda: _preview_restart(clients, **what, kind="Deployment"),
+        "scale": lambda: _preview_scale(clients, **what, kind="Deployment", duration="10s"),
+        "delete": lambda: preview_delete(
+            clients,
+            namespace="shop",
+            selector="app=web",
+            count=1,
+            order="alphabetic",
+            seed=None,
+            include_daemonsets=False,
+        ),
+    }[fault]
+    planned = preview()
+    assert differences(planned, preview()) == ()
+    before = scene.cluster.inventory()
+    _begin_rollout(scene)
+    scene.stage.clock.sleep(0.2)
+    told = differences(planned, preview())
+    if fault == "delete":
+        assert any(line.startswith("now: pod/shop/web-") for line in told), told
+    else:
+        assert "no more: deployment/shop/web: generation 1, revision 1, rolled out" in told
+        assert any("generation 2" in line and "under way" in line for line in told), told
+    scene.stage.clock.sleep(300)
+    after = scene.cluster.inventory()
+    scene.changed = {k for k in {*after, *before} if before.get(k) != after.get(k)}
 
 
 def test_a_restart_that_does_not_get_on_fails(scene: Scene) -> None:

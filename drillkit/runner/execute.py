@@ -176,22 +176,7 @@ class _Run:
         self.fence = Fence()
         self.in_bucket: BucketRun | None = None
         self.unsent = ""
-        try:
-            self.in_bucket = self._begin_in_bucket()
-            self.journal = Journal(
-                self.place.journal,
-                clock=clock,
-                fence=self.fence,
-                on_lost=self._journal_lost,
-                limits=effect_limits(request.target, longest_of(drill, attended=request.attended)),
-                mirror=self.in_bucket.mirror if self.in_bucket else None,
-            )
-        except OSError as error:
-            self._never_began()
-            raise cannot_be_written(self.place.journal, error) from error
-        except UsageError:
-            self._never_began()
-            raise
+        self.journal = self._open_journal()
         self.stopper = Stopper(self.journal, self.fence)
         self.clients = Clients(
             request.target,
@@ -240,6 +225,29 @@ class _Run:
         self.door: RequestSocket | None = None
         self._began = False
         """Whether it came to the steps: else there is nothing to talk about."""
+
+    def _open_journal(self) -> Journal:
+        """In the run's folder, and in the bucket that it is a copy of. Raises UsageError when it
+        cannot be written: then the run never began.
+        """
+        request = self.request
+        longest = longest_of(request.drill, attended=request.attended)
+        try:
+            self.in_bucket = self._begin_in_bucket()
+            return Journal(
+                self.place.journal,
+                clock=self.clock,
+                fence=self.fence,
+                on_lost=self._journal_lost,
+                limits=effect_limits(request.target, longest),
+                mirror=self.in_bucket.mirror if self.in_bucket else None,
+            )
+        except OSError as error:
+            self._never_began()
+            raise cannot_be_written(self.place.journal, error) from error
+        except UsageError:
+            self._never_began()
+            raise
 
     def _begin_in_bucket(self) -> BucketRun | None:
         """Where the reports are the copy of a bucket: note the run there. Raises UsageError."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from drillkit.clients.effect import Attempts, make
-from drillkit.clients.prometheus.errors import NotPrometheus, api_refusal
+from drillkit.clients.prometheus.errors import api_json, api_refusal
 from drillkit.clients.prometheus.promql import alert_named, named_alert
 from drillkit.clients.prometheus.wire import Wire, credentials
 from drillkit.clients.removal import Patience, Removal, Whose, remove
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
     from drillkit.model.target import Target
 
+_API = "an Alertmanager (API v2)"
 TOTAL_S = 10.0
 PATIENCE = Patience(settle_s=15.0, lags=True)
 """Its peers tell each other of a silence within seconds, and any of them may answer."""
@@ -135,7 +136,9 @@ class Alertmanager:
                 asked = f"silence {undo.resource}"
                 return self._wire._change("POST", "/api/v2/silences", body, asked)
 
-            return str(_parsed(attempts.remembered(send), self._wire.where, dict)["silenceID"])
+            return str(
+                api_json(attempts.remembered(send), self._wire.where, dict, _API)["silenceID"]
+            )
 
         make(_AlertmanagerAttempts(plan, self._clock), once, lambda made: {"uid": made})
 
@@ -146,7 +149,7 @@ class Alertmanager:
         query = {"filter": f"alertname={json.dumps(name)}"}
         content = self._wire.get("/api/v2/silences", query, f"look for {undo.resource}")
         wanted = {(m.label, m.value, m.op) for m in named_alert(undo.alert)}
-        for each in _parsed(content, self._wire.where, list):
+        for each in api_json(content, self._wire.where, list, _API):
             ours = each.get("createdBy") == undo.maker and _matchers(each) == wanted
             if ours and each["status"]["state"] != "expired":
                 silence: Silence = each
@@ -182,16 +185,6 @@ def _matchers(silence: Silence) -> set[tuple[str, str, str]]:
         (each["name"], each["value"], _OPERATORS[each.get("isEqual", True), each["isRegex"]])
         for each in silence["matchers"]
     }
-
-
-def _parsed(content: bytes, where: str, shape: type) -> Any:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        found = None
-    if not isinstance(found, shape):
-        raise NotPrometheus(f"{where}: expected an Alertmanager (API v2), found no such JSON")
-    return found
 
 
 def _stamp(at: datetime) -> str:

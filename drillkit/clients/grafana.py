@@ -7,12 +7,11 @@ found again by its tags.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.effect import Attempts, make
-from drillkit.clients.prometheus.errors import NotPrometheus, api_refusal
+from drillkit.clients.prometheus.errors import api_json, api_refusal
 from drillkit.clients.prometheus.wire import Wire, credentials
 from drillkit.clients.removal import Certain, Nothing, Observation, Patience, take_back
 from drillkit.clients.retry import patiently
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 TAG = "drillkit"
 """Of every annotation."""
+_API = "the API of Grafana"
 TOTAL_S = 5.0
 PATIENCE = Patience(settle_s=10.0)
 ATTEMPTS = 3
@@ -120,7 +120,7 @@ class Grafana:
                 self._fence.check()
                 return self._wire._change("POST", "/api/annotations", body, f"make {undo.resource}")
 
-            return str(_parsed(attempts.remembered(send), self._wire.where, dict)["id"])
+            return str(api_json(attempts.remembered(send), self._wire.where, dict, _API)["id"])
 
         make(_GrafanaAttempts(plan, self._clock), once, lambda made: {"uid": made})
 
@@ -128,7 +128,7 @@ class Grafana:
         """Id of a run's annotation, or ''. Raises CallError."""
         query = {"tags": [TAG, undo.run], "type": "annotation", "limit": "10"}
         content = self._wire.get("/api/annotations", query, f"look for {undo.resource}")
-        for each in _parsed(content, self._wire.where, list):
+        for each in api_json(content, self._wire.where, list, _API):
             if {TAG, undo.run} <= set(each.get("tags") or ()):
                 return str(each["id"])
         return ""
@@ -153,16 +153,6 @@ def open_grafana(target: Target, clock: Clock, fence: Fence) -> Grafana:
 
 def _ms(at: float) -> int:
     return round(at * 1000)
-
-
-def _parsed(content: bytes, where: str, shape: type) -> Any:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        found = None
-    if not isinstance(found, shape):
-        raise NotPrometheus(f"{where}: expected the API of Grafana, found no such JSON")
-    return found
 
 
 UNDOS: dict[str, type[UndoAction]] = {CloseRegion.kind: CloseRegion}

@@ -5,6 +5,7 @@ drillkit's errors.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from drillkit.model.errors import (
     Absent,
@@ -84,6 +85,19 @@ def refusal(
 def _seconds(retry_after: str | None) -> float | None:
     """What a `Retry-After` wishes, where it is a number."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def api_json(content: bytes, where: str, shape: type, expected: str) -> Any:
+    """The JSON that an API beside Prometheus answered with. Raises NotPrometheus for anything that
+    is no `shape`: `expected` is not what answers there.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, shape):
+        raise NotPrometheus(f"{where}: expected {expected}, found no such JSON")
+    return found
 
 
 def api_refusal(

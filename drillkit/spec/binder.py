@@ -193,9 +193,7 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
         elif extra is not None:
             more.append((key, value))
         else:
-            mistakes.add(
-                key.where, path, f"unknown key {quoted(key.text)}{nearest(key.text, suggested)}"
-            )
+            mistakes.add_unknown(key, node, path, suggested)
     if extra is not None and more:
         got[extra.field] = _mapping(item_of(extra.want), tuple(more), mistakes, path)
     for k in known.values():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -83,10 +83,14 @@ def quoted(text: str) -> str:
 
 
 class Mistakes:
-    """Collects mistakes; a file with hundreds of them shows the first ones."""
+    """Collects mistakes; a file with hundreds of them shows the first ones.
 
-    def __init__(self) -> None:
+    `places` says of a key that a mapping cannot have where it belongs, or ''.
+    """
+
+    def __init__(self, places: Callable[[str, Map], str] = lambda key, node: "") -> None:
         self._found: dict[Mistake, Where] = {}
+        self._places = places
 
     def __len__(self) -> int:
         return len(self._found)
@@ -94,6 +98,15 @@ class Mistakes:
     def add(self, where: Where, path: Trail, what: str) -> None:
         """Note one."""
         self._found[Mistake(str(where), written(path), what)] = where
+
+    def add_unknown(self, key: Text, node: Map, path: Trail, known: Iterable[str]) -> None:
+        """Note a key of `node` that is none of the known ones: what it may have meant, else where
+        it belongs, else what there is.
+        """
+        hint = nearest(key.text, known)
+        if "did you mean" not in hint:
+            hint = self._places(key.text, node) or hint
+        self.add(key.where, path, f"unknown key {quoted(key.text)}{hint}")
 
     @property
     def found(self) -> tuple[Mistake, ...]:

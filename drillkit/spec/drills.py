@@ -52,6 +52,7 @@ from drillkit.spec.interpolation import (
     target_values,
 )
 from drillkit.spec.overrides import Sets, as_text
+from drillkit.spec.places import Places
 from drillkit.spec.source import DrillSource, InstalledKinds, Kinds, Written
 
 if TYPE_CHECKING:
@@ -68,9 +69,10 @@ def parse(source: DrillSource | str | bytes, *, kinds: Kinds | None = None) -> P
     """
     if not isinstance(source, DrillSource):
         source = DrillSource("drill", source, find_roots())
-    mistakes = Mistakes()
+    table = kinds or InstalledKinds()
+    mistakes = _mistakes(table)
     tree = source.tree or _tree(source, mistakes)
-    parsed = Parsed(source, tree, kinds or InstalledKinds())
+    parsed = Parsed(source, tree, table)
     given = _vars_of(tree, mistakes)
     drill = _bind(tree, parsed, _scope(dict.fromkeys(given), None, None), mistakes)
     _fixed(tree, mistakes)
@@ -78,6 +80,15 @@ def parse(source: DrillSource | str | bytes, *, kinds: Kinds | None = None) -> P
         _check(drill, parsed, mistakes)
     mistakes.settle()
     return parsed
+
+
+def _mistakes(kinds: Kinds) -> Mistakes:
+    """A collection that knows where the keys of a drill belong."""
+
+    def arguments(uses: str) -> Any:
+        return kinds.named(uses).Arguments if uses in kinds.names() else None
+
+    return Mistakes(Places(Drill, "the drill itself", arguments).hint)
 
 
 def _tree(source: DrillSource, mistakes: Mistakes) -> Node:
@@ -147,7 +158,7 @@ class Parsed(Written):
         Without a target (or run) its references stay as they are and only what needs none is
         checked: good for validating and showing, not for running.
         """
-        mistakes = Mistakes()
+        mistakes = _mistakes(self.kinds)
         scope = _scope({}, target, run)
         values = self._vars(sets or {}, scope, mistakes)
         values_scope = _scope(values, target, run)

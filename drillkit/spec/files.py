@@ -18,6 +18,7 @@ from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.notice import Notify
 from drillkit.spec.binder import bind
 from drillkit.spec.document import Map, Mistakes, Text, nearest, read_all, read_bytes, read_one
+from drillkit.spec.places import Places
 
 MARKER = "drillkit.yaml"
 MAX_FILES = 1000
@@ -151,7 +152,7 @@ def shown(path: Path) -> str:
 
 def read_project(file: Path) -> Project:
     """The content of a `drillkit.yaml`. Raises SpecError."""
-    mistakes = Mistakes()
+    mistakes = Mistakes(Places(Project, "the top of the file").hint)
     node = read_one(shown(file), read_bytes(file))
     if isinstance(node, Text) and node.plain and not node.text:
         return Project()

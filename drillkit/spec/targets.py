@@ -31,6 +31,7 @@ from drillkit.spec.document import (
 from drillkit.spec.files import Root, Roots, shown
 from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import parts
+from drillkit.spec.places import Places
 
 VARIABLE = "DRILLKIT_TARGET"
 
@@ -63,7 +64,7 @@ def bind_targets(tree: Node) -> dict[str, Target]:
     """The targets of a tree. Raises SpecError with every mistake."""
     if is_null(tree):
         return {}
-    mistakes = Mistakes()
+    mistakes = Mistakes(Places(Target, "the target itself").hint)
     _no_references(tree, mistakes)
     found = _sound(tree, mistakes)
     for name, target in found.items():

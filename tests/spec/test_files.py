@@ -187,6 +187,7 @@ def test_only_the_sandbox_ships() -> None:
     [
         ("a: {}", "a: expected `kubernetes`, `aws` or `launch`"),
         ("a: {kubernets: {}}", "a: unknown key 'kubernets'; did you mean `kubernetes`?"),
+        ("a: {account: '1'}", "a: unknown key 'account'; it belongs to `aws`"),
         (
             "a: {protected: true, kubernetes: {}}",
             "a.kubernetes: a protected target needs `cluster_uid`",

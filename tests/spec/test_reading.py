@@ -79,6 +79,9 @@ def test_a_mapping_is_a_group_when_it_has_parallel(spec: Spec) -> None:
     ("text", "where", "what"),
     [
         ("limt: 3m", "d.yaml:5:1", "unknown key 'limt'; did you mean `limit`?"),
+        ("timezone: UTC", "d.yaml:5:1", "unknown key 'timezone'; it belongs to `window`"),
+        ("checks: []", "d.yaml:5:1", "unknown key 'checks'; it belongs to `steps[]`"),
+        ("name: x", "d.yaml:5:1", "unknown key 'name'; it belongs to `steps[]` or "),
         ("limit: 10", "d.yaml:5:8: limit", "expected a duration with its unit, such as 10s or 10m"),
         ("limit: 99999999999999d", "d.yaml:5:8: limit", "expected a duration of at most"),
         (
@@ -129,6 +132,7 @@ def test_a_mistake_has_its_place_and_says_what_was_expected(
     ("arguments", "path", "what"),
     [
         ("sorce: s", "steps[0].with", "unknown key 'sorce'; did you mean `source`?"),
+        ("objectives: {}", "steps[0].with", "unknown key 'objectives'; it belongs to `steps[]`"),
         ("tag: x", "steps[0].with", "`source` is missing"),
         ("source: s, amount: 0", "steps[0].with.amount", "a number above zero or a percentage"),
         (

@@ -9,6 +9,7 @@ ends every wait at once.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ NAME_KEPT = 100
 LOOK_S = 0.2
 """How often a wait looks whether it is over by itself."""
 Entry: TypeAlias = Step | Group
+_NUMBER = re.compile(r"(?<![\w/-])\d[\d.,:-]*(?: (?:d|h|min|s)\b)? ?")
+"""A number, a time or a length of time; digits of a name are part of the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,11 +372,19 @@ def differences(before: Prospect, now: Prospect) -> tuple[str, ...]:
     was, is_ = {*before.targets, *before.seen}, {*now.targets, *now.seen}
     found += [f"no more: {each}" for each in before.seen if each not in is_]
     found += [f"now: {each}" for each in now.seen if each not in was]
-    found += [f"problem: {each}" for each in now.problems if each not in before.problems]
-    found += [f"would fail: {each}" for each in now.fails if each not in before.fails]
+    found += [f"problem: {each}" for each in _news(before.problems, now.problems)]
+    found += [f"would fail: {each}" for each in _news(before.fails, now.fails)]
     if not found and before.effects and before.effects != now.effects:
         found += [f"now: {each}" for each in now.effects if each not in before.effects]
     return tuple(found)
+
+
+def _news(before: tuple[str, ...], now: tuple[str, ...]) -> list[str]:
+    """Sentences that were not there, whatever their numbers: an age grows while people think, and
+    the same trouble a second older is no reason to ask them once more.
+    """
+    was = {_NUMBER.sub("", each) for each in before}
+    return [each for each in now if _NUMBER.sub("", each) not in was]
 
 
 def _looked(look: Callable[[Entry], Prospect], entry: Entry | None) -> Prospect:

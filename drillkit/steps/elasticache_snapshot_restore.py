@@ -98,15 +98,11 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
             else:
                 found = usable(cache, arguments)
                 drawn = arguments.choose == "random"
-                for each in found if drawn else found[-1:]:
-                    name = each["SnapshotName"]
-                    outlook.targets.append(
-                        f"elasticache snapshot/{cache.region}/{name} (not touched)"
-                    )
-                if drawn:
-                    outlook.notes.append(
-                        f"one of {len(found)} usable snapshots is drawn when the run has begun"
-                    )
+                outlook.restores(
+                    f"elasticache replication-group/{cache.region}/{arguments.source}",
+                    [f"elasticache snapshot/{cache.region}/{s['SnapshotName']}" for s in found],
+                    drawn=drawn,
+                )
                 newest = "the data of the newest" if drawn else "its data"
                 outlook.reaches(newest, taken_at(found[-1]), arguments.disrupted)
             outlook.makes(f"a copy of {arguments.source}", cache.region)

@@ -237,13 +237,12 @@ def foretell(
     else:
         found = usable(rds, wanted.source, wanted.from_, cluster=wanted.cluster)
     drawn = wanted.choose == "random" and not wanted.snapshot
-    what = "rds cluster-snapshot" if wanted.cluster else "rds snapshot"
-    for each in found if drawn else found[-1:]:
-        outlook.targets.append(f"{what}/{rds.region}/{name_of(each)} (it is not touched)")
-    if drawn:
-        outlook.notes.append(
-            f"one of {len(found)} usable snapshots is drawn when the run has begun"
-        )
+    of, what = ("cluster", "cluster-snapshot") if wanted.cluster else ("instance", "snapshot")
+    outlook.restores(
+        f"rds {of}/{rds.region}/{wanted.source}",
+        [f"rds {what}/{rds.region}/{name_of(each)}" for each in found],
+        drawn=drawn,
+    )
     at = database_time(found[-1])
     if at is not None:
         outlook.reaches("the data of the newest" if drawn else "its data", at, disrupted)

@@ -148,6 +148,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         notes: list[str] = []
         fails: list[str] = []
         bucket: tuple[AwsAction, ...] = ()
+        seen: list[str] = []
         try:
             chosen = choose(velero, arguments.backup, arguments.schedule)
             drawn = arguments.choose == "random"
@@ -155,12 +156,14 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             said = f"{count if drawn else ''}{_said(chosen, act.clients.kube.now())}"
             reached = _reach(chosen, arguments, act)
             (fails if reached.too_old else notes).append(f"{said}{reached.verdict}")
+            seen += _stands(chosen, drawn=drawn)
             kept = within_reach(velero, chosen)
             bucket = tuple(bucket_permissions(act.target, kept))
         except StepFailed as why:
             # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
             (problems if isinstance(why.__cause__, Absent) else fails).append(str(why))
         if busy := velero.busy():
+            seen += [f"restore {each}: at work" for each in busy]
             notes.append(
                 f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})"
             )
@@ -183,6 +186,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             tuple(problems),
             tuple(notes),
             tuple(fails),
+            seen=tuple(seen),
         )
 
     def run(self, arguments: VeleroRestoreArguments, act: Act) -> None:
@@ -425,6 +429,15 @@ def _said(chosen: Chosen, now: float) -> str:
         else ""
     )
     return f"backup {chosen.backup.name}{age}{passed}"
+
+
+def _stands(chosen: Chosen, *, drawn: bool) -> Iterator[str]:
+    """What would be restored, and what keeps newer ones from it."""
+    if drawn:
+        yield from (f"backup {each}: it could be drawn" for each in chosen.among)
+    else:
+        yield f"backup {chosen.backup.name}: it would be restored"
+    yield from (f"backup {each.name}: {each.phase}, passed over" for each in chosen.passed_over)
 
 
 def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach:

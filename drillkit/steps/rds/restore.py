@@ -412,6 +412,7 @@ class Outlook:
     notes: list[str] = field(default_factory=list)
     fails: list[str] = field(default_factory=list)
     copies: list[Copied] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -470,6 +471,18 @@ class Outlook:
         said = f"{what} of {point:%Y-%m-%d %H:%M:%S} UTC is {found.said}"
         (self.fails if found.too_old else self.notes).append(said)
 
+    def restores(self, source: str, snapshots: Sequence[str], *, drawn: bool) -> None:
+        """Which of the snapshots of a source it would be: the newest, or one that is drawn."""
+        self.targets.append(f"{source} (its snapshots; it is not touched)")
+        if drawn:
+            self.seen += [f"{each}: it could be drawn" for each in snapshots]
+            self.notes.append(
+                f"one of {len(snapshots)} usable snapshots is drawn when the run has begun"
+            )
+        else:
+            self.seen.append(f"{snapshots[-1]}: it would be restored")
+            self.notes.append(f"as things are it would restore {snapshots[-1]}")
+
     def makes(self, what: str, region: str) -> None:
         """It makes something that its undo deletes."""
         self.effects.append(
@@ -486,6 +499,7 @@ class Outlook:
             tuple(self.notes),
             tuple(self.fails),
             copies=tuple(self.copies),
+            seen=tuple(self.seen),
         )
 
 

@@ -16,8 +16,10 @@ from drillkit.clock import Fence, SystemClock
 from drillkit.model.codec import decode_evidence
 from drillkit.model.drill import Drill, Objectives, Step, StepCheck
 from drillkit.model.evidence import Evidence
+from drillkit.model.prospect import Prospect
 from drillkit.model.target import AwsTarget, Target
 from drillkit.model.verdict import Verdict
+from drillkit.runner.dry_run import dry_run
 from drillkit.runner.execute import Request, execute
 from drillkit.runner.run_start import new_names
 from drillkit.sandbox.aws import AwsHandle, start_aws
@@ -113,6 +115,31 @@ class Lab:
         name: str = "db",
         **arguments: Any,
     ) -> Ran:
+        before = max((call["number"] for call in self.aws.calls()), default=0)
+        finished = execute(
+            self._request(uses, name, checks, objectives, limit_s, target, arguments)
+        )
+        records = [
+            json.loads(line)
+            for line in (finished.folder / "journal.jsonl").read_text().splitlines()
+        ]
+        return Ran(finished.verdict, records, finished.left, self.aws.calls(before))
+
+    def prospect(self, uses: str, *, rpo: timedelta | None = None, **arguments: Any) -> Prospect:
+        """What a step of this kind would do, found by looking."""
+        request = self._request(uses, "db", (), Objectives(rpo=rpo), 60, None, arguments)
+        return dry_run(request).plan.steps[0].prospect
+
+    def _request(
+        self,
+        uses: str,
+        name: str,
+        checks: tuple[StepCheck, ...],
+        objectives: Objectives | None,
+        limit_s: float,
+        target: Target | None,
+        arguments: Mapping[str, Any],
+    ) -> Request:
         step = Step(name=name, uses=uses, objectives=objectives or Objectives(), checks=checks)
         drill = Drill(
             drill="lab",
@@ -123,24 +150,16 @@ class Lab:
         )
         bound = kind_named(uses).Arguments(**arguments)
         names = new_names("lab")
-        before = max((call["number"] for call in self.aws.calls()), default=0)
-        finished = execute(
-            Request(
-                drill=drill,
-                source=b"",
-                target=target or self.target,
-                names=names,
-                reports=self.folder / "reports",
-                bind=lambda step, outputs: bound,
-                find_experiment=lambda name: pytest.fail(name),
-                digests={},
-            )
+        return Request(
+            drill=drill,
+            source=b"",
+            target=target or self.target,
+            names=names,
+            reports=self.folder / "reports",
+            bind=lambda step, outputs: bound,
+            find_experiment=lambda name: pytest.fail(name),
+            digests={},
         )
-        records = [
-            json.loads(line)
-            for line in (finished.folder / "journal.jsonl").read_text().splitlines()
-        ]
-        return Ran(finished.verdict, records, finished.left, self.aws.calls(before))
 
     def clients(self) -> Clients:
         """Connections for looking."""

@@ -15,10 +15,13 @@ from drillkit.clients import redis
 from drillkit.clock import SystemClock
 from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.evidence import Backup, Check, Comparison
+from drillkit.model.prospect import Prospect
+from drillkit.runner.session import differences
 from tests.steps.aws.conftest import CHECKS, CLUSTER, SOURCE, Lab
 
 pytestmark = pytest.mark.slow
 ALIVE = (StepCheck(table="orders", rows=True, expect=">= 5000"),)
+CACHE = "microservices-dev-cache"
 SOON = Objectives(rto=timedelta(minutes=2))
 
 
@@ -105,7 +108,7 @@ def test_what_has_no_standby_is_refused_before_anything_happens(lab: Lab) -> Non
 
 
 def test_a_cache_fails_over_and_restores_from_a_fresh_snapshot(lab: Lab) -> None:
-    source = "microservices-dev-cache"
+    source = CACHE
     whole = Objectives(recovery=timedelta(minutes=1))
     ran = lab.run("elasticache.failover", source=source, checks=(), objectives=whole)
     assert ran.holds == "met", ran.verdict.headline
@@ -140,6 +143,54 @@ def test_fresh_backups_are_met_and_old_ones_violated(lab: Lab) -> None:
     assert "latest restorable time (age, s): expected <= 0.001" in old.why
     kept = lab.run("rds.freshness", source=SOURCE, checks=(), retention=timedelta(days=30))
     assert "backup retention (days): expected >= 30, found 7" in kept.why
+
+
+@pytest.mark.parametrize(
+    ("uses", "source", "named", "snapshot", "of"),
+    [
+        ("rds.snapshot-restore", SOURCE, "DBSnapshotIdentifier", "DBSnapshot", "DBInstance"),
+        (
+            "aurora.snapshot-restore",
+            CLUSTER,
+            "DBClusterSnapshotIdentifier",
+            "DBClusterSnapshot",
+            "DBCluster",
+        ),
+        ("elasticache.snapshot-restore", CACHE, "SnapshotName", "Snapshot", "ReplicationGroup"),
+    ],
+)
+def test_a_newer_snapshot_is_told_at_the_hold_and_one_that_is_only_older_by_now_is_not(
+    lab: Lab, uses: str, source: str, named: str, snapshot: str, of: str
+) -> None:
+    clients = lab.clients()
+    door = clients.elasticache.door if of == "ReplicationGroup" else clients.rds.door
+    taken: list[str] = []
+
+    def look() -> Prospect:
+        tiny = timedelta(milliseconds=1)
+        return lab.prospect(uses, source=source, from_="manual", rpo=tiny)
+
+    def take(name: str) -> Prospect:
+        whose = {f"{of}Id" if of == "ReplicationGroup" else f"{of}Identifier": source}
+        door._send(f"Create{snapshot}", "prepare", **{named: name}, **whose)
+        taken.append(name)
+        _until(lambda: name in str(look().seen))
+        return look()
+
+    try:
+        planned, older, newer = take("first"), look(), take("second")
+        assert planned.fails
+        assert planned.fails != older.fails, "it says how old it is"
+        assert differences(planned, older) == ()
+        gone, now = differences(older, newer)
+        assert gone.startswith("no more: ")
+        assert gone.endswith("/first: it would be restored")
+        assert now.startswith("now: ")
+        assert now.endswith("/second: it would be restored")
+        assert planned.targets == newer.targets
+    finally:
+        for name in taken:
+            door._send(f"Delete{snapshot}", "tidy up", **{named: name})
 
 
 def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> None:

@@ -43,6 +43,7 @@ class Api:
     """The sandbox's API, without drillkit's client."""
 
     def __init__(self, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
         config = yaml.safe_load(kubeconfig.read_text())
         self._base = config["clusters"][0]["cluster"]["server"]
         self._token = config["users"][0]["user"]["token"]

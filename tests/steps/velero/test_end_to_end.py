@@ -8,10 +8,19 @@ import copy
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drillkit.model.drill import Drill, Objectives, Step
+from drillkit.model.prospect import Prospect
+from drillkit.model.target import KubernetesTarget, Target
+from drillkit.runner.dry_run import dry_run
+from drillkit.runner.execute import Request
+from drillkit.runner.run_start import new_names
+from drillkit.runner.session import differences
+from drillkit.steps.velero_restore import VeleroRestoreArguments
 from tests.steps.velero.conftest import DRILL, VELERO, Town
 
 pytestmark = pytest.mark.slow
@@ -291,6 +300,37 @@ def test_a_newer_backup_that_failed_in_part_is_not_passed_over_in_silence(town: 
     assert town.judged("last backup of shop-daily")["observed"] == "PartiallyFailed"
     assert town.run(drill()).code == 0
     assert "passed over: broken" in (town.folder / "journal.jsonl").read_text()
+
+
+def test_a_newer_backup_is_told_at_the_hold_good_or_not(town: Town, tmp_path: Path) -> None:
+    arguments = VeleroRestoreArguments(namespaces={"shop": "dr-1"}, schedule="shop-daily")
+    kubernetes = KubernetesTarget(kubeconfig=str(town.api.kubeconfig))
+    step = Step(name="shop", uses="velero.restore", objectives=Objectives(rpo=timedelta(0)))
+    request = Request(
+        drill=Drill(drill="dr", owner="me", steps=(step,)),
+        source=b"",
+        target=Target(name="town", kubernetes=kubernetes),
+        names=new_names("dr"),
+        reports=tmp_path,
+        bind=lambda step, outputs: arguments,
+        find_experiment=lambda name: pytest.fail(name),
+        digests={},
+    )
+
+    def look() -> Prospect:
+        return dry_run(request).plan.steps[0].prospect
+
+    planned = look()
+    assert planned.fails != (again := look()).fails, "it says how old the backup is"
+    assert differences(planned, again) == ()
+    town.knobs(end=[{"kind": "Backup", "match": "broken", "phase": "Failed", "reason": "disk"}])
+    town.backup("broken", schedule="shop-daily")
+    assert "now: backup broken: Failed, passed over" in differences(planned, failed := look())
+    town.backup("newer", schedule="shop-daily")
+    assert set(differences(failed, look())) >= {
+        f"no more: {planned.seen[0]}",
+        "now: backup newer: it would be restored",
+    }
 
 
 def test_a_paused_schedule_and_an_old_backup_are_violated(town: Town) -> None:

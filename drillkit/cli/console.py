@@ -315,7 +315,7 @@ class Console:
 
     def _tell(self, word: str) -> None:
         if word == "who":
-            lines = [f"{role:12} {name}" for name, role in self._view.participants.items()]
+            lines = [f"{name}, {role}" for name, role in self._view.participants.items()]
         elif word == "status":
             self._status()
             return

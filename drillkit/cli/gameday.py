@@ -76,7 +76,7 @@ def gameday(
             process = None
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        present = _participants(drill, given, me)
+        present = _participants(drill, given, me, may_ask=sys.stdin.isatty() and not yes)
         resolve.confirm(drill, standing, yes=yes)
         request = resolve.request_of(asked, drill, standing, names, out)
         with telling_who_must_act(asked, drill, names):
@@ -113,25 +113,71 @@ def _given(roles: tuple[str, ...]) -> list[tuple[str, str]]:
             raise UsageError(
                 f"expected --role ROLE=NAME with one of {', '.join(ROLES)}, found `{text}`"
             )
-        found.append((name.strip(), role))
+        found.append((_a_name(name), role))
     return found
 
 
 def _participants(
-    drill: Drill, given: list[tuple[str, str]], me: str | None
+    drill: Drill, given: list[tuple[str, str]], me: str | None, *, may_ask: bool
 ) -> tuple[tuple[str, str], ...]:
-    """(name, role) of everybody, the facilitator first: from the drill, `--role`, or asked."""
+    """(name, role) of everybody, the facilitator first: from the drill and `--role`; where neither
+    says who is there, those are asked who can be.
+    """
     from drillkit.runner.run_start import operator
 
     roles = drill.gameday.roles if drill.gameday is not None else {}
     found = [(name, role) for role, names in roles.items() for name in names] + given
+    lead = me or operator()
+    if not found and may_ask:
+        found = _asked(lead)
+    elif not any(role == "facilitator" for _, role in found) and may_ask and me is None:
+        lead = click.prompt("Who is the facilitator?", default=lead, err=True, value_proc=_a_name)
     if not any(role == "facilitator" for _, role in found):
-        facilitator = me or operator()
-        if me is None and sys.stdin.isatty():
-            facilitator = click.prompt("Who is the facilitator?", default=facilitator, err=True)
-        found.insert(0, (facilitator, "facilitator"))
+        found.insert(0, (lead, "facilitator"))
     found.sort(key=lambda pair: pair[1] != "facilitator")
     return tuple(dict.fromkeys(found))
+
+
+_DOES = {
+    "facilitator": "says go, leads the debrief",
+    "operator": "does what is done by hand",
+    "scribe": "writes down what is said and done",
+    "safety": "watches the real users, may stop it",
+    "observer": "watches",
+}
+
+
+def _asked(lead: str) -> list[tuple[str, str]]:
+    """(name, role) of everybody who is there, as somebody types it."""
+    click.echo("Who is there? Names with commas between them; an empty line: nobody.", err=True)
+    found = []
+    for role, does in _DOES.items():
+        first = role == "facilitator"
+        names = click.prompt(
+            f"  {role:12} ({does})",
+            default=lead if first else "",
+            show_default=first,
+            err=True,
+            value_proc=_names,
+        )
+        found += [(name, role) for name in names]
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return [_a_name(each) for each in text.split(",") if each.strip()]
+
+
+def _a_name(text: str) -> str:
+    """Raises click.UsageError, upon which it is asked again."""
+    from drillkit.model.errors import Refused
+    from drillkit.runner.session import must_be_name
+
+    try:
+        must_be_name(text.strip())
+    except Refused as why:
+        raise click.UsageError(str(why)) from why
+    return text.strip()
 
 
 def _prerequisites(request: Request) -> tuple[str, ...]:

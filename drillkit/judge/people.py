@@ -99,7 +99,7 @@ class PeopleView:
     """
 
     participants: dict[str, str] = field(default_factory=dict)
-    """Role by name; the last role counts."""
+    """Role by name, or roles: `facilitator, scribe`."""
     expectations: dict[int, TeamExpectation] = field(default_factory=dict)
     marks: list[tuple[Mark, Record]] = field(default_factory=list)
     notes: list[tuple[Note, Record]] = field(default_factory=list)
@@ -114,7 +114,8 @@ class PeopleView:
         """One more record."""
         match record.entry:
             case ParticipantJoined(name=name, role=role):
-                self.participants[name] = role
+                had = filter(None, self.participants.get(name, "").split(", "))
+                self.participants[name] = ", ".join(dict.fromkeys([*had, role]))
             case ExpectationStated(text=text, by=by):
                 self.expectations[record.n] = TeamExpectation(record.n, text, by)
             case ExpectationAnswered(of=of) as said if of in self.expectations:

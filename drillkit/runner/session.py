@@ -125,7 +125,7 @@ class Session:
         """Do what somebody asks; the number of its record. From any thread. Raises Refused saying
         why not, JournalLost.
         """
-        _must_be_named(request.by)
+        must_be_name(request.by)
         match request:
             case Stop():
                 return self._stop(request)
@@ -396,9 +396,10 @@ def _looked(look: Callable[[Entry], Prospect], entry: Entry | None) -> Prospect:
         return Prospect(problems=(f"it cannot be resolved: {why}",))
 
 
-def _must_be_named(by: str) -> None:
-    if not by.strip() or len(by) > NAME_KEPT or not by.isprintable():
-        raise Refused(f"expected a name of at most {NAME_KEPT} characters, found `{by[:50]!r}`")
+def must_be_name(text: str) -> None:
+    """Raises Refused for what nobody can be called."""
+    if not text.strip() or len(text) > NAME_KEPT or not text.isprintable():
+        raise Refused(f"expected a name of at most {NAME_KEPT} characters, found {text[:50]!r}")
 
 
 def _text(text: str) -> str:

@@ -16,6 +16,12 @@ from tests.cli.terminal import Terminal
 from tests.conftest import CommandLine, Sandbox
 
 WIDTH, HEIGHT = 80, 24
+QUIET = """
+drill: quiet
+owner: sre@example.com
+steps: [{name: one, uses: wait, with: {for: 10ms}}]
+"""
+ROOM = "room: {aws: {account: '123456789012', region: eu-central-1}}"
 
 
 @pytest.fixture
@@ -108,3 +114,46 @@ def test_stop_is_confirmed_once_and_ends_the_game_day_at_a_hold(
     assert console.end() == 3
     history = read(drillkit.run_folder("shop-gameday") / "journal.jsonl")
     assert [r.entry.by for r in history if isinstance(r.entry, RunAborted)] == ["operator"]
+
+
+def test_who_is_there_is_asked_where_neither_drill_nor_command_line_says_so(
+    drillkit: CommandLine,
+) -> None:
+    (drillkit.folder / "drillkit.yaml").write_text("")
+    (drillkit.folder / "drills").mkdir()
+    (drillkit.folder / "drills" / "quiet.yaml").write_text(QUIET)
+    (drillkit.folder / "drills" / "targets.yaml").write_text(ROOM)
+    command = [sys.executable, "-m", "drillkit", "gameday", "quiet", "-t", "room"]
+    terminal = Terminal(
+        [*command, "--as", "maria"],
+        drillkit.folder,
+        {**drillkit.environment(), "NO_COLOR": "1"},
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    try:
+        terminal.shows("facilitator  (says go, leads the debrief) [maria]:")
+        terminal.press("\n")
+        terminal.shows("operator")
+        terminal.press(f"jan, {'x' * 101}\n")
+        terminal.shows("expected a name of at most 100 characters")
+        terminal.press("jan, lee\n")
+        for role, names in (("scribe", "maria"), ("safety", ""), ("observer", "ann")):
+            terminal.shows(f"  {role}")
+            terminal.press(f"{names}\n")
+        terminal.shows("Run quiet against `room`?")
+        terminal.press("y\n")
+        terminal.shows("next comes one")
+        terminal.press("stop\nstop\n")
+        terminal.shows("DEBRIEF")
+        terminal.press("stop\n")
+        assert terminal.end() == 3
+    finally:
+        terminal.close()
+    view = people_of(read(drillkit.run_folder("quiet") / "journal.jsonl"))
+    assert view.participants == {
+        "maria": "facilitator, scribe",
+        "jan": "operator",
+        "lee": "operator",
+        "ann": "observer",
+    }

@@ -49,6 +49,10 @@ LOOKING = frozenset(
 )
 """Commands that neither start a run nor catch signals: what they do is the same in any process."""
 
+# Thousands of processes are started here: each would compile the same modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # How long an example takes says how busy the machine is, and nothing about the law it tests.
 settings.register_profile("drillkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("drillkit")

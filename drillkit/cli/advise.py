@@ -112,9 +112,9 @@ def _proven(roots: Roots, target: str) -> Mapping[str, str] | None:
 
     from drillkit.archive.coverage import coverage
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.places import read_reports
 
-    archive = scan(reports_folder(None, roots)).chosen(target=target)
+    archive = scan(read_reports(None, roots)).chosen(target=target)
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
     if archive.unread and not archive.runs:

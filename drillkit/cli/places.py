@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drillkit.cli.options import Out
+    from drillkit.clients.bucket import BucketUrl
     from drillkit.journal.copy import LocalCopy
     from drillkit.spec.files import FoundFile, Roots
 
@@ -17,29 +18,40 @@ _RUN = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}|latest")
 
 
 def reports_folder(out: Out, roots: Roots | None = None, found: FoundFile | None = None) -> Path:
-    """`--out`, else the reports folder of the project that the drill `found` belongs to or else
-    that is found from here, else `reports/` here. Of a bucket: the folder of its copy, as it is.
+    """The folder of `place_of`. Of a bucket: the one of its copy, as it is."""
+    place = place_of(out, roots, found)
+    if isinstance(place, Path):
+        return place
+    from drillkit.clients.bucket import copy_of
+
+    return copy_of(place)
+
+
+def place_of(
+    out: Out, roots: Roots | None = None, found: FoundFile | None = None
+) -> Path | BucketUrl:
+    """`--out`, else what the project that the drill `found` belongs to, or else the one that is
+    found from here, says (`reports:`), else `reports/` here.
     """
-    if isinstance(out, Path):
-        return out
+    from drillkit.spec.files import find_roots, reports_bucket
+
     if out is not None:
-        from drillkit.clients.bucket import copy_of
-
-        return copy_of(out)
-    if found is not None and found.root.origin == "project":
-        return found.root.reports
-    if roots is None:
-        from drillkit.spec.files import find_roots
-
-        roots = find_roots()
-    return roots.project.reports if roots.project is not None else Path("reports")
+        return out
+    root = found.root if found is not None and found.root.origin == "project" else None
+    if root is None:
+        root = (roots or find_roots()).project
+    if root is None:
+        return Path("reports")
+    return reports_bucket(root.project) or root.folder / root.project.reports
 
 
-def read_reports(out: Out, roots: Roots | None = None, *, drill: str = "") -> Path:
+def read_reports(
+    out: Out, roots: Roots | None = None, found: FoundFile | None = None, *, drill: str = ""
+) -> Path:
     """`reports_folder`, with all journals that are in the bucket now, or those of one drill. Raises
     CallError, OSError.
     """
-    reports = reports_folder(out, roots)
+    reports = reports_folder(out, roots, found)
     if (copy := copy_at(reports)) is not None:
         copy.fetch_runs(drill)
     return reports

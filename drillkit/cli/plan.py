@@ -106,12 +106,18 @@ def _before(asked: Asked, found: DryRun) -> Took | None:
     """How long earlier runs took, by the reports of the project."""
     from drillkit.archive.duration import took
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.places import read_reports
+    from drillkit.model.errors import CallError
 
-    archive = scan(reports_folder(None, found=asked.parsed.source.found))
+    drill = found.plan.drill.drill
+    try:
+        archive = scan(read_reports(None, found=asked.parsed.source.found, drill=drill))
+    except (CallError, OSError) as error:  # a bucket that is away
+        click.secho(f"earlier runs cannot be read: {error}", err=True, fg="red")
+        return None
     for text in archive.unread:
         click.secho(f"cannot be read: {text}", err=True, fg="red")
-    return took(archive.runs, found.plan.drill.drill, found.plan.target.name)
+    return took(archive.runs, drill, found.plan.target.name)
 
 
 def _write_page(file: Path, found: DryRun, before: Took | None) -> None:

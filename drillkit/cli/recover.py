@@ -75,19 +75,34 @@ def _asked(name: str | None, out: Out) -> list[OpenRun]:
     """The runs that are to be recovered. Raises UsageError, CallError, OSError."""
     from drillkit.cli.places import in_bucket, reports_folder
     from drillkit.journal.runs import open_runs
+    from drillkit.model.errors import DrillError
 
     named, place = in_bucket(name or "", out)
     if named:
         return [asked_run(name or "", out)]
-    if place is None or isinstance(place, Path):
-        return list(open_runs())
+    if place is not None and not isinstance(place, Path):
+        reports = reports_folder(place)
+        here = [run for run in open_runs() if run.folder.parent.parent == reports.resolve()]
+        return _with_those_in(reports, here)
+    everything = list(open_runs())
+    if place is not None:
+        return everything
+    try:  # the project may keep its runs in a bucket
+        return _with_those_in(reports_folder(None), everything)
+    except (DrillError, OSError) as error:
+        click.secho(f"{error}. Only what this machine knows of is recovered", err=True, fg="yellow")
+        return everything
+
+
+def _with_those_in(reports: Path, here: list[OpenRun]) -> list[OpenRun]:
+    """Runs that are known here, and those that are open in the bucket that `reports` is the copy
+    of. Raises UsageError, CallError.
+    """
     from drillkit.clock import SystemClock
     from drillkit.runner.bucket_run import open_in
 
-    reports = reports_folder(place)
     there = {run.id: run for run, _ in open_in(reports, SystemClock())}
-    here = {run.id: run for run in open_runs() if run.folder.parent.parent == reports.resolve()}
-    return [run for _, run in sorted({**there, **here}.items())]
+    return [run for _, run in sorted({**there, **{run.id: run for run in here}}.items())]
 
 
 def asked_run(name: str, out: Out) -> OpenRun:

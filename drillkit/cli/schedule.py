@@ -95,12 +95,13 @@ def _job(
 ) -> ScheduledDrill:
     import getpass
 
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.places import place_of, reports_folder
     from drillkit.cli.unattended import times_of_drill
     from drillkit.journal.runs import home
     from drillkit.schedule import ScheduledDrill
 
     project = asked.roots.project
+    place = place_of(out, asked.roots)
     program = shutil.which(sys.argv[0])
     words = (program,) if program else (sys.executable, "-m", "drillkit")
     return ScheduledDrill(
@@ -114,7 +115,7 @@ def _job(
         program=tuple(os.path.abspath(word) if word == program else word for word in words),
         project=project.folder.resolve() if project is not None else Path.cwd(),
         reports=reports_folder(out, asked.roots).resolve(),
-        bucket=out.text if out is not None and not isinstance(out, Path) else "",
+        bucket="" if isinstance(place, Path) else place.text,
         state=home().resolve(),
         user=getpass.getuser(),
         home=Path.home(),
@@ -206,7 +207,7 @@ def _project_files(asked: Asked) -> Mapping[str, str]:
     for path in sorted(project.folder.rglob("*.y*ml")):
         if any(part.startswith(".") for part in path.relative_to(project.folder).parts):
             continue
-        if project.reports in path.parents:
+        if project.folder / project.project.reports in path.parents:
             continue
         found[path.relative_to(project.folder).as_posix()] = path.read_text(encoding="utf-8")
     return found

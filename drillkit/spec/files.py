@@ -12,16 +12,28 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.notice import Notify
 from drillkit.spec.binder import bind
-from drillkit.spec.document import Map, Mistakes, Text, nearest, read_all, read_bytes, read_one
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Text,
+    lookup,
+    nearest,
+    read_all,
+    read_bytes,
+    read_one,
+)
 from drillkit.spec.places import Places
 
 MARKER = "drillkit.yaml"
 MAX_FILES = 1000
+if TYPE_CHECKING:
+    from drillkit.clients.bucket import BucketUrl
+
 _YAML = (".yaml", ".yml")
 _EXPERIMENT = (*_YAML, ".json")
 
@@ -60,7 +72,7 @@ class Project:
     targets: str = "drills/targets.yaml"
     """File of targets."""
     reports: str = "reports"
-    """Folder that runs are written to."""
+    """Folder that runs are written to, or a bucket: `s3://BUCKET/PREFIX`, as `--out` takes it."""
     notify: tuple[Notify, ...] = ()
     """Who is told what happens to drills; see `drillkit docs unattended`."""
     report_url: str | None = None
@@ -92,10 +104,6 @@ class Root:
     @property
     def targets(self) -> Path:
         return self.folder / self.project.targets
-
-    @property
-    def reports(self) -> Path:
-        return self.folder / self.project.reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +165,23 @@ def read_project(file: Path) -> Project:
     if isinstance(node, Text) and node.plain and not node.text:
         return Project()
     project = bind(Project, node, mistakes)
+    if isinstance(project, Project) and "://" in project.reports:
+        try:
+            reports_bucket(project)
+        except UsageError as error:
+            mistakes.add(lookup(node, ("reports",)), ("reports",), str(error))
     mistakes.settle()
     assert isinstance(project, Project)
     return project
+
+
+def reports_bucket(project: Project) -> BucketUrl | None:
+    """The bucket that `reports` names; None: it is a folder. Raises UsageError."""
+    if "://" not in project.reports:
+        return None
+    from drillkit.clients.bucket import BucketUrl
+
+    return BucketUrl.parse(project.reports)
 
 
 def _above(folder: Path) -> Root | None:

@@ -225,9 +225,10 @@ def test_a_run_is_in_the_bucket_as_it_is_here_and_others_read_it(
     bucket: BucketServer, tmp_path: Path
 ) -> None:
     first = project(bucket, tmp_path / "first", making("EFFECT"))
-    ran = first("run", "./d.yaml", "--yes", "--out", bucket.url)
+    (first.folder / "drillkit.yaml").write_text(f"target: bare\nreports: {bucket.url}\n")
+    ran = first("run", "./d.yaml", "--yes")
     assert ran.code == 3, ran.said
-    other = project(bucket, tmp_path / "other")
+    other = project(bucket, tmp_path / "other", making("EFFECT"))
     told = other("report", f"{bucket.url}/d/latest", "--json")
     assert told.code == ran.code, told.said
     here = next((first.home / "s3").glob("*/d/*-*/journal.jsonl"))
@@ -242,8 +243,14 @@ def test_a_run_is_in_the_bucket_as_it_is_here_and_others_read_it(
     checked = other("verify", "--out", bucket.url)
     assert checked.code == 0, checked.said
     assert "1 run: unchanged and complete" in checked.out
-    told = other("history", "--json", "--out", bucket.url)
+    (other.folder / "drillkit.yaml").write_text(f"target: bare\nreports: {bucket.url}\n")
+    told = other("history", "--json")
     assert [each["run"] for each in json.loads(told.out)["runs"]] == [run]
+    assert "earlier runs" not in other("plan", "./d.yaml").err
+    bucket.trouble = lambda method, key: "deleted"
+    planned = other("plan", "./d.yaml")
+    assert f"earlier runs cannot be read: cannot list {bucket.url}" in planned.err
+    bucket.trouble = lambda method, key: ""
     changed_objects_are_found(bucket)
     bucket.client().delete_object(Bucket=bucket.bucket, Key=f"drills/d/{run}/report.html")
     checked = other("verify", "--out", bucket.url)

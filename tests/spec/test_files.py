@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drillkit.cli.places import reports_folder
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.spec import (
     choose_target,
@@ -133,11 +134,14 @@ def test_a_project_names_its_folders_and_a_broken_one_is_told(home: Path) -> Non
     roots = find_roots()
     assert find("a", roots).path == home / "project" / "chaos" / "a.yaml"
     assert roots.project is not None
-    assert roots.project.reports == home / "project" / "out"
+    assert reports_folder(None) == home / "project" / "out"
     write(home / "project", drillkit="drils: chaos\n")
     with pytest.raises(
         SpecError, match=r"drillkit.yaml:1:1: unknown key 'drils'; did you mean `drills`\?"
     ):
+        find_roots()
+    write(home / "project", drillkit="reports: gs://runs/here\n")
+    with pytest.raises(SpecError, match=r"drillkit.yaml:1:10: reports: .* expected s3://BUCKET"):
         find_roots()
 
 

@@ -83,6 +83,7 @@ from drillkit.model.evidence import (
 )
 from drillkit.model.notice import Notice, Number
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.target import Target
 from drillkit.notify import Notifier
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
@@ -138,6 +139,7 @@ __all__ = [
     "Reading",
     "RecoveryPoint",
     "Refused",
+    "Rehearsal",
     "RunNames",
     "Scalar",
     "StepCheck",

@@ -19,7 +19,7 @@ from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.verdict import Holds
 
-FORMAT = 4
+FORMAT = 5
 
 Stamp: TypeAlias = tuple[int, int]
 """Size in bytes and time of change in nanoseconds of a journal."""
@@ -73,6 +73,8 @@ def _encoded(summary: RunSummary) -> list[Any]:
             step.system,
             {name: [m.value_s, m.bound_s] for name, m in step.measured.items()},
             step.region,
+            step.way,
+            step.apart,
         ]
         for step in summary.steps
     ]
@@ -98,9 +100,9 @@ def _decoded(data: list[Any]) -> RunSummary:
                 outcome,
                 system,
                 {key: StepMeasure(*numbers) for key, numbers in measured.items()},
-                region,
+                *apart,
             )
-            for name, uses, step_holds, outcome, system, measured, region in steps
+            for name, uses, step_holds, outcome, system, measured, *apart in steps
         ),
         **plain,
     )

@@ -10,7 +10,9 @@ from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.model.drill import Drill, Group, Step
-from drillkit.model.records import History, RunOpened
+from drillkit.model.former_kinds import rehearsed
+from drillkit.model.records import History, RunOpened, StepRepeated
+from drillkit.model.rehearsal import Apart, Way
 from drillkit.model.subjects import WholeRun
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
@@ -51,6 +53,10 @@ class StepSummary:
     """By the keys of `MEASURES`."""
     region: str = ""
     """Where it restored to; '' where it restores nothing, or nothing names a region."""
+    way: Way = ""
+    """How its kind rehearses something."""
+    apart: Apart = ""
+    """How far what it restored stood from its source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +135,7 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
         outage_s=_outage_s(verdict),
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
-        steps=tuple(_steps(verdict, entry.drill, entry.target)),
+        steps=tuple(_steps(verdict, entry, _tries(history))),
         findings=tuple(dict.fromkeys(title(f.about) for f in verdict.findings if f.about != TO_DO)),
     )
 
@@ -143,26 +149,37 @@ def _outage_s(verdict: Verdict) -> float:
     return round(sum(outage.most_s for sli in during for outage in sli.outages), 3)
 
 
-def _steps(verdict: Verdict, drill: Drill | None, target: Target | None) -> Iterator[StepSummary]:
-    declared = {step.name: step for step in _declared(drill)}
+def _tries(history: History) -> Mapping[str, str]:
+    """Names of later tries of a step, and the step's own."""
+    again = ((record.step, record.entry) for record in history)
+    return {name: entry.of for name, entry in again if isinstance(entry, StepRepeated)}
+
+
+def _steps(verdict: Verdict, opened: RunOpened, tries: Mapping[str, str]) -> Iterator[StepSummary]:
+    declared = {step.name: step for step in _declared(opened.drill)}
+    recorded = {listed.name: listed.rehearses for listed in opened.steps}
     for judged in verdict.steps:
-        step = declared.get(judged.name)
+        name = tries.get(judged.name, judged.name)
+        step = declared.get(name)
+        rehearsal = rehearsed(judged.uses, recorded.get(name))
+        system = restored_system(rehearsal, step) if step else ""
         yield StepSummary(
             judged.name,
             judged.uses,
             judged.holds,
             judged.outcome,
-            restored_system(step) if step else "",
+            system,
             dict(_measured(judged, step)),
-            _region(step, target) if step and restored_system(step) else "",
+            _region(rehearsal.apart, opened.target) if system else "",
+            rehearsal.way,
+            rehearsal.apart,
         )
 
 
-def _region(step: Step, target: Target | None) -> str:
+def _region(apart: Apart, target: Target | None) -> str:
     if target is None or target.aws is None:
         return ""
-    elsewhere = step.uses == "rds.cross-region-restore"
-    return (target.aws.dr_region or "") if elsewhere else target.aws.region
+    return (target.aws.dr_region or "") if apart == "region" else target.aws.region
 
 
 def _declared(drill: Drill | None) -> Iterator[Step]:

@@ -146,9 +146,10 @@ def _objectives(runs: Sequence[RunSummary]) -> Met:
 
 
 def _disruption(runs: Sequence[RunSummary]) -> Met:
-    kinds = ("chaostoolkit", "litmus.engine")
     return _those(
-        "disruption", runs, lambda step: step.uses in kinds and step.holds is not Holds.UNKNOWN
+        "disruption",
+        runs,
+        lambda step: step.way == "disruption" and step.holds is not Holds.UNKNOWN,
     )
 
 
@@ -156,7 +157,7 @@ def _switchover(runs: Sequence[RunSummary]) -> Met:
     return _those(
         "switchover",
         runs,
-        lambda step: step.uses.endswith(".failover") and step.holds is Holds.MET,
+        lambda step: step.way == "switchover" and step.holds is Holds.MET,
     )
 
 
@@ -164,12 +165,16 @@ def _segregated(runs: Sequence[RunSummary]) -> Met:
     apart = _those(
         "segregated",
         runs,
-        lambda step: step.uses == "rds.cross-region-restore" and step.holds is Holds.MET,
+        lambda step: bool(step.system) and step.apart == "region" and step.holds is Holds.MET,
     )
     if apart.runs:
         why = "restored in another region, in the same account: apart in place, not in control"
         return Met("segregated", "partly", why, apart.runs)
-    beside = _restore(runs)
+    beside = _those(
+        "segregated",
+        runs,
+        lambda step: bool(step.system) and bool(step.apart) and step.holds is Holds.MET,
+    )
     if beside.runs:
         why = "restored beside the original, in the same cluster or account, behind a seal"
         return Met("segregated", "partly", why, beside.runs)

@@ -13,6 +13,7 @@ from typing import Generic, TypeAlias, TypeVar, assert_never
 
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Activity, Evidence, Mark, Sample
+from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import (
     DecisionEntry,
     EffectEntry,
@@ -43,6 +44,7 @@ from drillkit.model.records import (
     UnknownRecord,
     WeaknessesFound,
 )
+from drillkit.model.rehearsal import Rehearsal
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,6 +72,8 @@ class StepRun:
     uses: str = ""
     disturbs: str = "users"
     group: str = ""
+    recorded: Rehearsal | None = None
+    """What it rehearses, as record 1 says; None: it does not."""
     declared: Step | None = None
     started: float | None = None
     ended: float | None = None
@@ -81,6 +85,11 @@ class StepRun:
     effects: int = 0
     fault_ends: list[float] = field(default_factory=list)
     """When its faults ended: reliefs, and effects that are over at once."""
+
+    @property
+    def rehearses(self) -> Rehearsal:
+        """What it rehearses, of whatever age its journal is."""
+        return rehearsed(self.uses, self.recorded)
 
     @property
     def acted(self) -> bool:
@@ -260,7 +269,9 @@ def _open(run: RunRead, n: int, opened: RunOpened) -> None:
         if part.key in _NEEDED
     ]
     for entry in opened.steps:
-        run.steps[entry.name] = StepRun(entry.name, entry.uses, entry.disturbs, entry.group)
+        run.steps[entry.name] = StepRun(
+            entry.name, entry.uses, entry.disturbs, entry.group, entry.rehearses
+        )
     for given in opened.drill.steps if opened.drill else ():
         group = given.name if isinstance(given, Group) else ""
         for step in given.parallel if isinstance(given, Group) else (given,):
@@ -292,7 +303,7 @@ def _repeat(run: RunRead, name: str, of: str) -> None:
     shown stays shown.
     """
     first, again = _step_run(run, of), _step_run(run, name)
-    again.uses, again.disturbs = first.uses, first.disturbs
+    again.uses, again.disturbs, again.recorded = first.uses, first.disturbs, first.recorded
     if first.declared is not None:
         again.declared = replace(first.declared, name=name)
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from drillkit.archive.summary import summarize
-from drillkit.archive.systems import restored_system
 from drillkit.controls.assess import shown_by
 from drillkit.controls.framework import framework, shipped
 from drillkit.judge.findings import audit_of
-from drillkit.judge.run_history import RunRead
+from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.model.audit import Audit
 from drillkit.model.draw import moment, position
 from drillkit.model.drill import Drill, Group, Objectives, Step
 from drillkit.model.evidence import Backup, Check, Note, RecoveryPoint
 from drillkit.model.records import History
+from drillkit.model.rehearsal import Apart
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.report.scoreboard import made_and_gone
@@ -52,7 +52,9 @@ def answers(
     """
     said = audit_of(run)
     people = {**said.participants, **(joined or {})}
-    restores = [step for step in _declared(run.drill) if restored_system(step)]
+    restores = [
+        step for step in _declared(run.drill) if _seen(run, step).rehearses.way == "restore"
+    ]
     return (
         AuditAnswer("Scope", tuple(said.scope.in_)),
         AuditAnswer("Not in scope", tuple(said.scope.out)),
@@ -72,7 +74,7 @@ def answers(
         AuditAnswer("Backups restored", tuple(_backups(run)), NOTHING_RESTORED),
         AuditAnswer("How they were chosen", tuple(_sample(run, restores)), NOTHING_RESTORED),
         AuditAnswer(
-            "Restored apart from the source", tuple(map(_apart, restores)), NOTHING_RESTORED
+            "Restored apart from the source", tuple(_apart(run, restores)), NOTHING_RESTORED
         ),
         AuditAnswer("Checks of restored data", _one(_checks(run)), "none was read"),
         AuditAnswer("Deviations", tuple(_deviations(verdict)), "none"),
@@ -231,8 +233,8 @@ def _stamp(at: datetime) -> float:
 def _sample(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
     """Which of how many backups was tested, and how it was chosen."""
     for step in restores:
-        seen = run.steps.get(step.name)
-        what = [s.what for s in seen.evidence] if seen else []
+        seen = _seen(run, step)
+        what = [s.what for s in seen.evidence]
         passed = [
             n.text for n in what if isinstance(n, Note) and n.text.startswith("newer backups")
         ]
@@ -241,15 +243,17 @@ def _sample(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
             yield "; ".join([f"{step.name}: {_choice(backup)}", *passed])
         if not recorded:
             many = "how many others there are: not recorded"
-            yield "; ".join([f"{step.name}: {_declared_choice(step)}", *passed, many])
+            yield "; ".join([f"{step.name}: {_declared_choice(seen, step)}", *passed, many])
 
 
-def _declared_choice(step: Step) -> str:
-    """As far as the drill says; older journals say no more."""
+def _declared_choice(seen: StepRun, step: Step) -> str:
+    """As far as the drill says; older journals say no more, and kinds of other packages may not."""
     given = step.with_
     named = given.get("backup") or given.get("snapshot")
     if named:
         return f"{named}, by its name"
+    if seen.recorded is not None:
+        return "how it was chosen: not recorded"
     if given.get("from") == "fresh":
         return TAKEN
     if "point-in-time" in step.uses:
@@ -294,13 +298,22 @@ def _drawn(backup: Backup) -> str:
     return f"drawn at random with the seed {backup.seed}; {again}"
 
 
-def _apart(step: Step) -> str:
-    """How far the copy was from its source: never more than is known."""
-    if step.uses == "rds.cross-region-restore":
-        return f"{step.name}: partly, in another region of the same account"
-    if step.uses.startswith("velero."):
-        return f"{step.name}: partly, in sealed namespaces of the cluster that Velero restores into"
-    return f"{step.name}: partly, beside the source in the same account and region"
+_APART: Mapping[Apart, str] = {
+    "": "not recorded",
+    "beside": "partly, beside the source in the same account and region",
+    "sealed": "partly, in sealed namespaces of the cluster that it was restored into",
+    "region": "partly, in another region of the same account",
+}
+
+
+def _apart(run: RunRead, restores: Iterable[Step]) -> Iterator[str]:
+    """How far each copy was from its source: never more than is known."""
+    for step in restores:
+        yield f"{step.name}: {_APART[_seen(run, step).rehearses.apart]}"
+
+
+def _seen(run: RunRead, step: Step) -> StepRun:
+    return run.steps[step.name or step.uses]
 
 
 def _checks(run: RunRead) -> str:

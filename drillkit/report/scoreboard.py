@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from drillkit.archive.systems import System, SystemKind, system_of
+from drillkit.archive.systems import System, system_of
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import sli_of
 from drillkit.judge.wording import bare_title, lost
 from drillkit.model.drill import Objectives
 from drillkit.model.evidence import Mark, RecoveryPoint
 from drillkit.model.records import History
+from drillkit.model.rehearsal import SERVICE, Rehearsal
 from drillkit.model.subjects import BoundOf, ObjectiveName, ObjectiveOf
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, SliSummary, StepVerdict, UndoState, Verdict
@@ -46,7 +47,7 @@ class Figure:
 class SystemRow:
     """One system."""
 
-    kind: SystemKind
+    kind: str
     name: str
     steps: tuple[str, ...]
     rto: tuple[Figure, ...]
@@ -66,15 +67,14 @@ def scoreboard(history: History, run: RunRead, verdict: Verdict) -> tuple[System
     for step in verdict.steps:
         seen = run.steps.get(step.name)
         declared = seen.declared if seen else None
-        systems.setdefault(system_of(step.uses, declared), []).append(step)
-    others = [
-        step for system, steps in systems.items() if system.kind == "service" for step in steps
-    ]
+        rehearsal = seen.rehearses if seen else Rehearsal()
+        systems.setdefault(system_of(rehearsal, declared), []).append(step)
+    others = [step for system, steps in systems.items() if system.kind == SERVICE for step in steps]
     rows = _services(run, verdict, others, effects)
     rows += [
         _row(run, system, system.name or steps[0].name, steps, effects, ())
         for system, steps in systems.items()
-        if system.kind != "service"
+        if system.kind != SERVICE
     ]
     return tuple(rows)
 
@@ -82,7 +82,7 @@ def scoreboard(history: History, run: RunRead, verdict: Verdict) -> tuple[System
 def _services(
     run: RunRead, verdict: Verdict, steps: list[StepVerdict], effects: Mapping[str, list[UndoState]]
 ) -> list[SystemRow]:
-    service = System("service", "")
+    service = System(SERVICE, "")
     watched = {s.sli: s for s in verdict.slis if not s.control and s.phase == "during"}
     bounds = _bounds(verdict)
     names = dict.fromkeys((*watched, *(_probe_of(run, j, watched) for j in bounds)))

@@ -156,11 +156,13 @@ def opening_record(
             "python": sys.version.split()[0],
         },
         boot=boot_id(),
-        steps=tuple(
-            ListedStep(step.name, step.uses, kind_named(step.uses).disturbs, group)
-            for step, group in each_step(drill)
-        ),
+        steps=tuple(_listed(step, group) for step, group in each_step(drill)),
     )
+
+
+def _listed(step: Step, group: str) -> ListedStep:
+    kind = kind_named(step.uses)
+    return ListedStep(step.name, step.uses, kind.disturbs, group, kind.rehearses)
 
 
 def _platform() -> str:

@@ -19,7 +19,7 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, OUTPUTS, Original, Outlook
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, RESTORED_DATABASE, Original, Outlook
 from drillkit.steps.snapshots import seed_of
 from drillkit.steps.windows import RestorableWindow, To, chosen, foretell, identity
 
@@ -42,6 +42,7 @@ class AuroraPointInTimeRestore(Kind[AuroraPointInTimeArguments]):
 
     name = "aurora.point-in-time-restore"
     disturbs = "none"
+    rehearses = RESTORED_DATABASE
     Arguments = AuroraPointInTimeArguments
     needs = frozenset({"aws", "aurora"})
     objectives = frozenset({"rto", "rpo", "detect"})

@@ -16,7 +16,7 @@ from drillkit.steps.rds.aurora_restore import (
     AuroraRestore,
     original_cluster,
 )
-from drillkit.steps.rds.restore import KEYS, OUTPUTS, Outlook
+from drillkit.steps.rds.restore import KEYS, OUTPUTS, RESTORED_DATABASE, Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
 
     name = "aurora.snapshot-restore"
     disturbs = "none"
+    rehearses = RESTORED_DATABASE
     Arguments = AuroraSnapshotArguments
     needs = frozenset({"aws", "aurora"})
     objectives = frozenset({"rto", "rpo", "detect"})

@@ -26,6 +26,7 @@ from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import Progress
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.target import Target
 from drillkit.secrets import KNOWN
 
@@ -151,6 +152,8 @@ class Kind(Generic[A]):
     disturbs: ClassVar[Literal["users", "none"]]
     """`users`: needs the hypothesis to hold before it, and respects freezes and spent budgets."""
     Arguments: ClassVar[type]
+    rehearses: ClassVar[Rehearsal] = Rehearsal()
+    """What it counts as in coverage, controls and the table of systems. Record 1 keeps it."""
     needs: ClassVar[frozenset[str]] = frozenset({"kubernetes"})
     """What a target must have: `kubernetes`, `aws`."""
     objectives: ClassVar[frozenset[Objective]] = frozenset()

@@ -35,6 +35,7 @@ from drillkit.journal.wire import JournalSink
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.target import Target
 from drillkit.steps.base import Act, Experiment, Kind
 from drillkit.steps.disruption import DISRUPTED, begin, times_people
@@ -81,6 +82,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
 
     name = "chaostoolkit"
     disturbs = "users"
+    rehearses = Rehearsal(way="disruption")
     Arguments = ChaosToolkitArguments
     needs = frozenset()
     objectives = frozenset({"rto", "rpo", "recovery", "detect"})

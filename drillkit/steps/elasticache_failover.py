@@ -9,6 +9,7 @@ from drillkit.clients.elasticache import ElastiCache, FailOverGroup
 from drillkit.model.errors import StepFailed
 from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, settled
 from drillkit.steps.rds.restore import Outlook
@@ -32,6 +33,7 @@ class ElastiCacheFailover(Kind[CacheFailoverArguments]):
 
     name = "elasticache.failover"
     disturbs = "users"
+    rehearses = Rehearsal(way="switchover", system="cache", named_by=("source",))
     Arguments = CacheFailoverArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"recovery", "detect"})

@@ -17,6 +17,7 @@ from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationG
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Backup, Check, RecoveryPoint
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
 from drillkit.steps.rds.restore import (
@@ -63,6 +64,7 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
 
     name = "elasticache.snapshot-restore"
     disturbs = "none"
+    rehearses = Rehearsal(way="restore", system="cache", named_by=("source",), apart="beside")
     Arguments = CacheRestoreArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"rto", "rpo", "detect"})

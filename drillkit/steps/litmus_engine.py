@@ -25,6 +25,7 @@ from drillkit.clock import DeadlineOver, utc
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Injection
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.yaml_text import load_yaml
 from drillkit.steps.base import Act, Kind
 
@@ -62,6 +63,7 @@ class LitmusEngine(Kind[LitmusEngineArguments]):
 
     name = "litmus.engine"
     disturbs = "users"
+    rehearses = Rehearsal(way="disruption")
     Arguments = LitmusEngineArguments
     objectives = frozenset({"recovery", "detect"})
 

@@ -6,6 +6,7 @@ from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed, UsageError
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps import snapshots
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.rds.restore import COPIES, KEYS, OUTPUTS, PASSES, Outlook, Restore, aws_of
@@ -23,6 +24,7 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
 
     name = "rds.cross-region-restore"
     disturbs = "none"
+    rehearses = Rehearsal(way="restore", system="database", named_by=("source",), apart="region")
     Arguments = SnapshotArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"rto", "rpo", "detect"})

@@ -10,6 +10,7 @@ from drillkit.clients.rds.states import is_usable
 from drillkit.model.errors import StepFailed
 from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
 from drillkit.steps.rds.restore import Outlook
@@ -30,6 +31,7 @@ class RdsFailover(Kind[FailoverArguments]):
 
     name = "rds.failover"
     disturbs = "users"
+    rehearses = Rehearsal(way="switchover", system="database", named_by=("source",))
     Arguments = FailoverArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"recovery", "detect"})

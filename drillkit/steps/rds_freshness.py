@@ -12,6 +12,7 @@ from drillkit.clients.rds import Rds
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind
 from drillkit.steps.proof import not_of_the_future
@@ -40,6 +41,7 @@ class RdsFreshness(Kind[FreshnessArguments]):
 
     name = "rds.freshness"
     disturbs = "none"
+    rehearses = Rehearsal(system="database", named_by=("source",))
     Arguments = FreshnessArguments
     needs = frozenset({"aws"})
 

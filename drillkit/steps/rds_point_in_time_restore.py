@@ -16,6 +16,7 @@ from drillkit.steps.rds.restore import (
     KEYS,
     OUTPUTS,
     PASSES,
+    RESTORED_DATABASE,
     Original,
     Outlook,
     Restore,
@@ -45,6 +46,7 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
 
     name = "rds.point-in-time-restore"
     disturbs = "none"
+    rehearses = RESTORED_DATABASE
     Arguments = PointInTimeArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"rto", "rpo", "detect"})

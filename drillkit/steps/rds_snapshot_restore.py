@@ -15,6 +15,7 @@ from drillkit.steps.rds.restore import (
     KEYS,
     OUTPUTS,
     PASSES,
+    RESTORED_DATABASE,
     Original,
     Outlook,
     Restore,
@@ -50,6 +51,7 @@ class RdsSnapshotRestore(Kind[SnapshotArguments]):
 
     name = "rds.snapshot-restore"
     disturbs = "none"
+    rehearses = RESTORED_DATABASE
     Arguments = SnapshotArguments
     needs = frozenset({"aws"})
     objectives = frozenset({"rto", "rpo", "detect"})

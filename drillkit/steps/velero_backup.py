@@ -18,6 +18,7 @@ from drillkit.clock import utc
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import Act, Kind
 from drillkit.steps.velero.names import named
 from drillkit.steps.velero.results import BACKUP_FILES, gather
@@ -56,6 +57,7 @@ class VeleroBackup(Kind[VeleroBackupArguments]):
 
     name = "velero.backup"
     disturbs = "none"
+    rehearses = Rehearsal(system="cluster", named_by=("namespaces",))
     Arguments = VeleroBackupArguments
     needs = frozenset({"kubernetes", "velero"})
     outputs = OUTPUTS

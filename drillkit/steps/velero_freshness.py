@@ -16,6 +16,7 @@ from drillkit.clients.velero.state import Newest, phase_of
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Note
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.units import format_duration
 from drillkit.steps.base import Act, Kind
 from drillkit.steps.proof import not_of_the_future
@@ -48,6 +49,7 @@ class VeleroFreshness(Kind[VeleroFreshnessArguments]):
 
     name = "velero.freshness"
     disturbs = "none"
+    rehearses = Rehearsal(system="cluster", named_by=("schedules",))
     Arguments = VeleroFreshnessArguments
     needs = frozenset({"kubernetes", "velero"})
 

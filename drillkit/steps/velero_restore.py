@@ -41,6 +41,7 @@ from drillkit.model.errors import Absent, CallError, DrillError, Refused, StepFa
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.units import format_duration
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, Reach, begin, reach
@@ -132,6 +133,7 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
 
     name = "velero.restore"
     disturbs = "none"
+    rehearses = Rehearsal(way="restore", system="cluster", named_by=("namespaces",), apart="sealed")
     Arguments = VeleroRestoreArguments
     needs = frozenset({"kubernetes", "velero"})
     objectives = frozenset({"rto", "rpo", "detect"})

@@ -20,6 +20,7 @@ from drillkit.controls.assess import Matrix, Period, assess
 from drillkit.controls.framework import NEEDS, framework, parse, shipped
 from drillkit.controls.oscal import assessment_results
 from drillkit.model.errors import UsageError
+from drillkit.model.former_kinds import rehearsed
 from drillkit.model.verdict import Holds
 from drillkit.report.controls_page import controls_page
 from tests.archive.conftest import DAY_S, summary
@@ -31,7 +32,17 @@ YEAR = Period(BEGIN, BEGIN + 365 * DAY_S)
 
 
 def step(uses: str, holds: Holds = Holds.MET, system: str = "") -> StepSummary:
-    return StepSummary("it", uses, holds, "ok", system, {"rto": StepMeasure(60, 600)})
+    rehearsal = rehearsed(uses, None)
+    return StepSummary(
+        "it",
+        uses,
+        holds,
+        "ok",
+        system,
+        {"rto": StepMeasure(60, 600)},
+        way=rehearsal.way,
+        apart=rehearsal.apart,
+    )
 
 
 def whole_year(**changed: Any) -> list[RunSummary]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from drillkit.model.drill import Drill
 from drillkit.model.effects import Phase, UndoOutcome
 from drillkit.model.evidence import Evidence
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.subjects import GatePlace, GuardPlace
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
@@ -74,6 +75,8 @@ class ListedStep:
     uses: str = ""
     disturbs: Disturbs = "users"
     group: str = ""
+    rehearses: Rehearsal | None = None
+    """As its kind declared it. None: the journal is of a version that did not say so."""
 
 
 @dataclass(frozen=True, slots=True)

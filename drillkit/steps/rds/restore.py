@@ -26,11 +26,15 @@ from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFa
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Copied, Prospect
+from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.target import AwsTarget
 from drillkit.steps.base import Act
 from drillkit.steps.disruption import DISRUPTED, reach
 
 NAME_LIMIT = 63
+RESTORED_DATABASE = Rehearsal(
+    way="restore", system="database", named_by=("source",), apart="beside"
+)
 OUTPUTS = {
     **DISRUPTED,
     "host": "where the copy listens",

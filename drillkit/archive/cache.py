@@ -19,7 +19,7 @@ from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.verdict import Holds
 
-FORMAT = 5
+FORMAT = 6
 
 Stamp: TypeAlias = tuple[int, int]
 """Size in bytes and time of change in nanoseconds of a journal."""

@@ -11,7 +11,7 @@ from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.former_kinds import rehearsed
-from drillkit.model.records import History, RunOpened, StepRepeated
+from drillkit.model.records import History, MessageSent, RunOpened, StepRepeated
 from drillkit.model.rehearsal import Apart, Way
 from drillkit.model.subjects import WholeRun
 from drillkit.model.target import Target
@@ -82,6 +82,10 @@ class RunSummary:
     lost: int
     """Requests."""
     steps: tuple[StepSummary, ...]
+    told: int
+    """Messages of it that were accepted."""
+    untold: int
+    """Messages of it that were not."""
     findings: tuple[str, ...]
     """What they are about, for people. What people noted to be done is none of them: no later run
     closes it, `drillkit actions` does.
@@ -119,12 +123,13 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
     if opened is None or not isinstance(opened.entry, RunOpened):
         return None
     entry, verdict = opened.entry, verdict or judge(history)
+    messages = [record.entry for record in history if isinstance(record.entry, MessageSent)]
     return RunSummary(
         run=entry.run,
         drill=entry.drill_name,
         target=entry.target_name,
         started=opened.at,
-        ended=max(record.at for record in history),
+        ended=max(r.at for r in history if not isinstance(r.entry, MessageSent)),
         holds=verdict.holds,
         exit_code=verdict.exit_code,
         headline=verdict.headline,
@@ -136,6 +141,8 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
         steps=tuple(_steps(verdict, entry, _tries(history))),
+        told=sum(not message.why for message in messages),
+        untold=sum(bool(message.why) for message in messages),
         findings=tuple(dict.fromkeys(title(f.about) for f in verdict.findings if f.about != TO_DO)),
     )
 

@@ -15,7 +15,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,9 +31,16 @@ from drillkit.attest.statement import STATEMENT
 from drillkit.journal.file import read
 from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
+from drillkit.model.codec import to_data
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.evidence import Mark, Note
-from drillkit.model.records import History, ParticipantJoined, PeopleEntry, RunOpened
+from drillkit.model.records import (
+    History,
+    MessageSent,
+    ParticipantJoined,
+    PeopleEntry,
+    RunOpened,
+)
 from drillkit.model.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -129,7 +136,7 @@ def _literal(label: str, text: str) -> RedactionRule:
 
 def usual_rules(folder: Path) -> ExportRules:
     """What a run's journal says of places and people: account, cluster, hosts, operator, whoever
-    took part, was told or approved; and every address and e-mail.
+    took part, was told or approved, where messages went; and every address and e-mail.
     """
     history = read(folder / JOURNAL)
     opened = next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
@@ -138,10 +145,9 @@ def usual_rules(folder: Path) -> ExportRules:
         if len(text) >= 3:
             found.append(_literal(label, text))
     names = {*_in_roles(opened), *_taking_part(history)} if opened else set[str]()
-    # The longest first: a part of a name that goes must not leave the rest of it.
-    for name in sorted(names, key=lambda each: (-len(each), each)):
-        if len(name.strip()) >= 2 and name not in _MACHINES:
-            found.append(_name(name))
+    found += _words("person", names - _MACHINES)
+    found += _words("host", {*_hosts(opened)} if opened else set())
+    found += _words("receiver", {*_told(history)})
     found += [
         RedactionRule("email", re.compile(_EMAIL)),
         RedactionRule("address", re.compile(_ADDRESS)),
@@ -149,9 +155,16 @@ def usual_rules(folder: Path) -> ExportRules:
     return ExportRules(tuple(found))
 
 
-def _name(text: str) -> RedactionRule:
-    """A person's name, where it stands as a word of its own: Jan, and not the begin of January."""
-    literal = _literal("person", text)
+def _words(label: str, names: Set[str]) -> Iterator[RedactionRule]:
+    """The longest first: a part of a name that goes must not leave the rest of it."""
+    for name in sorted(names, key=lambda each: (-len(each), each)):
+        if len(name.strip()) >= 2:
+            yield _name(label, name)
+
+
+def _name(label: str, text: str) -> RedactionRule:
+    """A name, where it stands as a word of its own: Jan, and not the begin of January."""
+    literal = _literal(label, text)
     word = re.compile(rf"(?<!\w)(?:{literal.pattern.pattern})(?!\w)", re.IGNORECASE)
     return RedactionRule(literal.label, word, whole_words=True)
 
@@ -177,9 +190,31 @@ def _taking_part(history: History) -> Iterator[str]:
             yield str(getattr(entry, "by", ""))
 
 
-def _identifying(opened: RunOpened) -> Iterator[tuple[str, str]]:
-    from urllib.parse import urlsplit
+def _told(history: History) -> Iterator[str]:
+    """Channels, addresses and hosts that messages went to."""
+    for record in history:
+        if isinstance(record.entry, MessageSent):
+            yield from record.entry.to.split(", ")
 
+
+def _hosts(opened: RunOpened) -> Iterator[str]:
+    """Hosts of every URL that drill and target name. What has no dot is a name like any other."""
+    for text in _texts_in([to_data(of) for of in (opened.drill, opened.target) if of is not None]):
+        for host in re.findall(r"://(?:[^/@\s]*@)?([A-Za-z0-9.-]+)", text):
+            if "." in host and not re.fullmatch(_ADDRESS, host):
+                yield host
+
+
+def _texts_in(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        yield from (text for each in data.values() for text in _texts_in(each))
+    elif isinstance(data, Sequence):
+        yield from (text for each in data for text in _texts_in(each))
+
+
+def _identifying(opened: RunOpened) -> Iterator[tuple[str, str]]:
     yield "cluster", opened.identities.cluster_uid
     yield "account", opened.identities.aws_account
     yield "person", opened.operator
@@ -191,10 +226,6 @@ def _identifying(opened: RunOpened) -> Iterator[tuple[str, str]]:
         return
     if target.aws:
         yield "account", target.aws.account
-    for url in target.urls.values():
-        host = urlsplit(url).hostname or ""
-        if not re.fullmatch(_ADDRESS, host):
-            yield "host", host
 
 
 def export(folder: Path, to: Path, rules: ExportRules, signer: Signer) -> Exported:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
     from drillkit.model.drill import Drill
     from drillkit.model.notice import Notice
+    from drillkit.model.records import MessageSent
     from drillkit.model.units import Cadence
     from drillkit.spec.files import Roots
 
@@ -112,13 +113,15 @@ def _notify(rows: Sequence[Due], roots: Roots, ahead: str) -> None:
     drills = {drill.drill: drill for drill in _with_cadence(roots)[0]}
     for row in rows:
         drill = drills[row.drill]
-        messenger = Messenger(
-            resolve.receivers_of(roots, drill),
-            lambda text: click.secho(f"warning: {text}", err=True, fg="yellow"),
-        )
+        messenger = Messenger(resolve.receivers_of(roots, drill), _warn)
         for notice in _notices(row, drill, span):
             messenger.tell(notice)
         messenger.finish()
+
+
+def _warn(message: MessageSent) -> None:
+    if message.failure:
+        click.secho(f"warning: {message.failure}", err=True, fg="yellow")
 
 
 def _notices(row: Due, drill: Drill, span: timedelta) -> Iterator[Notice]:

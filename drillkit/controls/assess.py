@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from drillkit.archive.summary import RunSummary, StepSummary
 from drillkit.controls.framework import NEEDS, Control, Framework, Need
+from drillkit.model.units import how_many
 from drillkit.model.verdict import Holds
 
 Shown: TypeAlias = Literal["supported", "partly", "not"]
@@ -95,7 +96,8 @@ def assess(
 
 def shown_by(framework: Framework, run: RunSummary) -> tuple[tuple[Control, tuple[Need, ...]], ...]:
     """What one run by itself shows of each control, controls without any left out; nothing where
-    the run does not count. What needs several runs (cadence, following up) is not told.
+    the run does not count. What needs several runs (cadence, following up) is not told, nor is a
+    control of which nothing was rehearsed, however many were told.
     """
     if _why_not(run):
         return ()
@@ -103,7 +105,7 @@ def shown_by(framework: Framework, run: RunSummary) -> tuple[tuple[Control, tupl
     for control in framework.controls:
         needs = (need for need in control.needs if need not in ("cadence", "followed-up"))
         shown = tuple(need for need in needs if _LOOKS[need]((run,)).shown != "not")
-        if shown:
+        if set(shown) - {"told"}:
             found.append((control, shown))
     return tuple(found)
 
@@ -181,6 +183,21 @@ def _segregated(runs: Sequence[RunSummary]) -> Met:
     return apart
 
 
+def _told(runs: Sequence[RunSummary]) -> Met:
+    """Was somebody told, and did every message arrive?"""
+    reached = [run for run in runs if run.told]
+    names = tuple(run.run for run in reached)
+    if not reached:
+        return Met("told", "not", f"no run shows {NEEDS['told']}")
+    if lost := sum(run.untold for run in runs):
+        sent = how_many(sum(run.told for run in reached), "message was", "messages were")
+        return Met("told", "partly", f"{sent} accepted, {how_many(lost, 'was', 'were')} not", names)
+    silent = len(runs) - len(reached)
+    if silent:
+        return Met("told", "partly", f"{len(names)} of {len(runs)} runs told anybody", names)
+    return Met("told", "supported", f"{how_many(len(names), 'run')} told people", names)
+
+
 def _followed_up(runs: Sequence[RunSummary]) -> Met:
     """Of each weakness: is there a later run of the same drill and target without it?"""
     open_: list[str] = []
@@ -196,10 +213,13 @@ def _followed_up(runs: Sequence[RunSummary]) -> Met:
         ]
         good = [other for other in later if not set(run.findings) & set(other.findings)]
         (closed if good else open_).append(good[0].run if good else run.run)
+    if not any(run.exit_code in (0, 1) for run in runs):
+        return Met("followed-up", "not", "nothing was rehearsed to a verdict")
     if not open_ and not closed:
         return Met("followed-up", "supported", "no weakness was found", ())
     if not open_:
-        why = f"each of {len(closed)} weaknesses is gone in a later run"
+        which = how_many(len(closed), "run with weaknesses has", "runs with weaknesses have")
+        why = f"{which} a later one without them"
         return Met("followed-up", "supported", why, tuple(dict.fromkeys(closed)))
     why = f"still open since {', '.join(open_[:5])}"
     return Met("followed-up", "partly" if closed else "not", why, tuple(dict.fromkeys(closed)))
@@ -208,7 +228,7 @@ def _followed_up(runs: Sequence[RunSummary]) -> Met:
 def _those(need: Need, runs: Sequence[RunSummary], fits: Callable[[StepSummary], bool]) -> Met:
     found = tuple(run.run for run in runs if any(fits(step) for step in run.steps))
     if found:
-        return Met(need, "supported", f"{len(found)} runs show it", found)
+        return Met(need, "supported", how_many(len(found), "run shows it", "runs show it"), found)
     return Met(need, "not", f"no run shows {NEEDS[need]}")
 
 
@@ -222,10 +242,16 @@ def _cadence(control: Control, runs: Sequence[RunSummary], period: Period) -> Me
     gaps = [(later - earlier, earlier) for earlier, later in itertools.pairwise(times)]
     longest_s, since = max(gaps)
     names = tuple(run.run for run in known)
-    text = f"{longest_s / DAY_S:.0f} days from {datetime.fromtimestamp(since, UTC):%Y-%m-%d}"
+    days = how_many(round(longest_s / DAY_S), "day")
+    text = f"{days} from {datetime.fromtimestamp(since, UTC):%Y-%m-%d}"
     if longest_s <= every_days * DAY_S:
         return Met("cadence", "supported", f"the longest gap is {text}", names)
-    return Met("cadence", "partly", f"a gap of {text}; promised are {every_days} days", names)
+    return Met(
+        "cadence",
+        "partly",
+        f"a gap of {text}; promised: every {how_many(every_days, 'day')}",
+        names,
+    )
 
 
 _LOOKS: Mapping[Need, Callable[[Sequence[RunSummary]], Met]] = {
@@ -234,5 +260,6 @@ _LOOKS: Mapping[Need, Callable[[Sequence[RunSummary]], Met]] = {
     "disruption": _disruption,
     "switchover": _switchover,
     "segregated": _segregated,
+    "told": _told,
     "followed-up": _followed_up,
 }

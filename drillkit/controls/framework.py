@@ -14,7 +14,14 @@ from drillkit.model.errors import UsageError
 from drillkit.model.yaml_text import load_yaml
 
 Need: TypeAlias = Literal[
-    "restore", "objectives", "disruption", "switchover", "segregated", "cadence", "followed-up"
+    "restore",
+    "objectives",
+    "disruption",
+    "switchover",
+    "segregated",
+    "told",
+    "cadence",
+    "followed-up",
 ]
 NEEDS: Mapping[Need, str] = {
     "restore": "a restore whose data was read and held",
@@ -22,6 +29,7 @@ NEEDS: Mapping[Need, str] = {
     "disruption": "a disruption that was rehearsed to a verdict",
     "switchover": "a failover to redundant capacity that held",
     "segregated": "a restore on systems apart from the source",
+    "told": "people who were told of it, by messages that were accepted",
     "cadence": "no gap between rehearsals longer than promised",
     "followed-up": "weaknesses that a later run no longer showed",
 }

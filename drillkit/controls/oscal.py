@@ -15,6 +15,7 @@ from typing import Any
 from drillkit import __version__
 from drillkit.archive.summary import RunSummary
 from drillkit.controls.assess import Assessed, Matrix
+from drillkit.model.units import how_many
 
 VERSION = "1.2.2"
 _SPACE = uuid.UUID("6e0f1a5e-8d1c-5a3b-9d53-3c1f0a7b2c44")
@@ -57,7 +58,8 @@ def _result(matrix: Matrix, key: str) -> dict[str, Any]:
     result: dict[str, Any] = {
         "uuid": _id("result", key),
         "title": matrix.framework.title,
-        "description": f"{len(matrix.counted)} rehearsals count, {len(matrix.excluded)} do not.",
+        "description": f"{how_many(len(matrix.counted), 'rehearsal counts', 'rehearsals count')}, "
+        f"{how_many(len(matrix.excluded), 'does', 'do')} not.",
         "start": _date(matrix.period.begin),
         "end": _date(matrix.period.end),
         "reviewed-controls": {
@@ -86,7 +88,17 @@ def _observations(matrix: Matrix) -> Iterator[dict[str, Any]]:
             "types": ["control-objective"],
             "collected": _date(run.started),
             "relevant-evidence": [{"href": _href(run), "description": f"journal of run {run.run}"}],
+            "remarks": _told(run),
         }
+
+
+def _told(run: RunSummary) -> str:
+    """Who was told of it; the journal says who, when and by what."""
+    if not run.told and not run.untold:
+        return "No message was sent of it."
+    sent = how_many(run.told, "message of it was", "messages of it were")
+    lost = f", {how_many(run.untold, 'was', 'were')} not" if run.untold else ""
+    return f"{sent} accepted{lost}."
 
 
 def _finding(matrix: Matrix, assessed: Assessed, key: str) -> dict[str, Any]:

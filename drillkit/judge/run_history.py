@@ -22,6 +22,7 @@ from drillkit.model.records import (
     GuardDecided,
     History,
     JournalTorn,
+    MessageSent,
     PeopleEntry,
     PhaseEnded,
     PhaseStarted,
@@ -180,7 +181,7 @@ def read_run(history: History) -> RunRead:
     run, axis = RunRead(), _Axis()
     least = most = history[0].at - history[0].mono if history else 0.0
     for record in history:
-        told_after = run.closed and isinstance(record.entry, Progress)
+        told_after = run.closed and isinstance(record.entry, Progress | MessageSent)
         _take(run, axis, record)
         if not axis.moved and not told_after:
             run.end = max(run.end, record.mono)
@@ -251,7 +252,7 @@ def _of_run(run: RunRead, axis: _Axis, record: Record, entry: RunEntry, mono: fl
             run.phases[phase] = (mono, math.inf)
         case PhaseEnded(phase=phase):
             run.phases[phase] = (run.phases.get(phase, (mono, mono))[0], mono)
-        case Progress() | WeaknessesFound():
+        case Progress() | MessageSent() | WeaknessesFound():
             return  # for who watches or reads
         case other:
             assert_never(other)

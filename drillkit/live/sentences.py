@@ -18,6 +18,7 @@ from drillkit.model.records import (
     GateDecided,
     GuardDecided,
     JournalTorn,
+    MessageSent,
     PeopleEntry,
     PhaseEnded,
     PhaseStarted,
@@ -104,6 +105,8 @@ def _of_run(entry: RunEntry, step: str) -> str:
             return ""  # the evidence says it
         case Progress(text=text):
             return f"{step}: {text}" if step else text
+        case MessageSent():
+            return f"warning: {entry.failure}" if entry.failure else ""
         case WeaknessesFound():
             return ""  # for the report
         case RunClosed() | RunRecovered() | RunSettled() | PhaseEnded() | JournalTorn():

@@ -37,6 +37,10 @@ class Notify:
     """
     with_: Mapping[str, Any] = field(default_factory=dict)
     """Its arguments. Secrets are references (`env:NAME`, `file:PATH`)."""
+    who: str = ""
+    """Who hears it, for reports: `#payments-oncall`. Its address may be a secret, which no report
+    tells; without this they tell a host.
+    """
     events: tuple[Literal[Event, "ended"], ...] = ()
     """What it is told of; `ended` is each of `met`, `violated`, `unknown`, `refused`, `dirty`.
     Default: all that the notifier is meant for.

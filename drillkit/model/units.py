@@ -47,6 +47,11 @@ def format_duration(length: timedelta | float) -> str:
     return " ".join(parts[:2])
 
 
+def how_many(count: int, one: str, several: str = "") -> str:
+    """`1 run`, `5,000 runs`. `several`: where it is not `one` with an `s`."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def written_duration(length: timedelta) -> str:
     """A timedelta as a drill writes it: the inverse of `parse_duration`."""
     millis = round(length.total_seconds() * 1000)

@@ -45,5 +45,9 @@ class Apprise(Notifier[AppriseArguments]):
         if not door.notify(title=notice.title, body=plain(notice), notify_type=kind):
             raise CallError("Apprise could not deliver the message")
 
+    def place(self, arguments: AppriseArguments) -> str:
+        # Of such a URL everything may be a secret but the service that it begins with.
+        return secret(arguments.url, "apprise.url").partition("://")[0]
+
 
 NOTIFIER = Apprise()

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from drillkit.model.notice import EVENTS, Event, Notice
 from drillkit.secrets import is_reference, resolve
@@ -45,6 +46,12 @@ class Notifier(Generic[A]):
         """
         raise NotImplementedError
 
+    def place(self, arguments: A) -> str:
+        """Where messages go, as reports may tell it: a host, people's addresses; no path, no token.
+        '' where nothing can be told. Raises UsageError for a reference that leads nowhere.
+        """
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
@@ -55,6 +62,22 @@ class Receiver:
     notifier: Notifier[Any]
     arguments: Any
     events: frozenset[Event]
+    who: str = ""
+    """Who hears it, as its `who` says."""
+
+    def told(self) -> str:
+        """Who or what is told, without what is secret."""
+        try:
+            return self.who or self.notifier.place(self.arguments)
+        except Exception:  # whatever it is, sending says why, and a plug-in's text may be a secret
+            return ""
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, which may be told where its path and its user may not; '' where it has
+    none.
+    """
+    return urlsplit(url).hostname or ""
 
 
 def secret(value: str, what: str) -> str:

@@ -56,6 +56,9 @@ class Email(Notifier[EmailArguments]):
         if refused:
             raise CallError(f"{host} did not take the mail for {', '.join(sorted(refused))}")
 
+    def place(self, arguments: EmailArguments) -> str:
+        return ", ".join(arguments.to)
+
 
 def _server(arguments: EmailArguments) -> tuple[str, int]:
     host, _, port = arguments.server.rpartition(":")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from drillkit.clients.http_post import post
 from drillkit.model.notice import ENDINGS, Notice
-from drillkit.notify.base import Notifier, secret
+from drillkit.notify.base import Notifier, host_of, secret
 from drillkit.notify.words import plain
 
 
@@ -35,6 +35,9 @@ class Heartbeat(Notifier[HeartbeatArguments]):
 
     def send(self, arguments: HeartbeatArguments, notice: Notice) -> None:
         post(where(arguments, notice), plain(notice).encode())
+
+    def place(self, arguments: HeartbeatArguments) -> str:
+        return host_of(secret(arguments.success, "heartbeat.success"))
 
 
 def where(arguments: HeartbeatArguments, notice: Notice) -> str:

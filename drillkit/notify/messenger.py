@@ -1,4 +1,4 @@
-"""Sends messages beside a run: nothing of the run waits for them, and what fails is a warning.
+"""Sends messages beside a run: nothing of the run waits for them, and what fails is no verdict.
 
 Each receiver has a thread of its own, so that one that hangs keeps no other from being told.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
 from drillkit.model.errors import DrillError
 from drillkit.model.notice import Notice
+from drillkit.model.records import MessageSent
 from drillkit.notify.base import Receiver
 from drillkit.secrets import KNOWN
 
@@ -48,14 +50,14 @@ class Messenger:
     def __init__(
         self,
         receivers: Iterable[Receiver],
-        warn: Callable[[str], None],
+        done: Callable[[MessageSent], None],
         limit_s: float = LIMIT_S,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`warn` is told, from a thread of the messenger, what did not arrive; it must not
-        raise.
+        """`done` is told, from a thread of the messenger, of each message what became of it; it
+        must not raise.
         """
-        self._warn, self.limit_s, self._clock = warn, limit_s, clock
+        self._done, self.limit_s, self._clock = done, limit_s, clock
         self._lock = threading.Lock()
         self._over = False
         self._lines = [_ReceiverQueue(receiver, self) for receiver in receivers]
@@ -67,8 +69,8 @@ class Messenger:
                 line.put(notice)
 
     def finish(self) -> None:
-        """Wait until all is sent, at most `limit_s` seconds; what is not, is told. Nothing is told
-        after this.
+        """Wait until all is sent, at most `limit_s` seconds; what is not did not arrive, as far as
+        is known. Nothing is told after this.
         """
         deadline = Deadline.after(self.limit_s, self._clock)
         for line in self._lines:
@@ -76,14 +78,21 @@ class Messenger:
         waiting = [line for line in self._lines if not line.wait(deadline)]
         with self._lock:
             self._over = True
+        why = f"no answer within {self.limit_s:g} s"
         for line in waiting:
-            self._warn(f"{line.receiver.label} was not told: no answer within {self.limit_s:g} s")
+            for notice in line.unsent():
+                self._done(_told(line.receiver, notice, why))
 
-    def failed(self, text: str) -> None:
-        """Something did not arrive."""
+    def attempted(self, receiver: Receiver, notice: Notice, why: str) -> bool:
+        """What became of a message; False when nobody waits for it any more."""
         with self._lock:
             if not self._over:
-                self._warn(text)
+                self._done(_told(receiver, notice, why))
+            return not self._over
+
+
+def _told(receiver: Receiver, notice: Notice, why: str) -> MessageSent:
+    return MessageSent(notice.event, receiver.label, receiver.told(), why)
 
 
 class _ReceiverQueue:
@@ -91,17 +100,20 @@ class _ReceiverQueue:
 
     def __init__(self, receiver: Receiver, messenger: Messenger) -> None:
         self.receiver, self._messenger = receiver, messenger
-        self._queue: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
+        self._left: deque[Notice] = deque()
+        """What is not sent yet, or being sent."""
+        self._waiting: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def put(self, notice: Notice) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="messages", daemon=True)
             self._thread.start()
-        self._queue.put(notice)
+        self._left.append(notice)
+        self._waiting.put(notice)
 
     def end(self) -> None:
-        self._queue.put(None)
+        self._waiting.put(None)
 
     def wait(self, deadline: Deadline) -> bool:
         """Whether all was sent by then."""
@@ -110,9 +122,13 @@ class _ReceiverQueue:
         self._thread.join(deadline.left())
         return not self._thread.is_alive()
 
+    def unsent(self) -> tuple[Notice, ...]:
+        """What nobody has answered for."""
+        return tuple(self._left)
+
     def _work(self) -> None:
-        while (notice := self._queue.get()) is not None:
-            if why := deliver(self.receiver, notice, self._messenger.limit_s):
-                self._messenger.failed(
-                    f"{self.receiver.label} was not told `{notice.event}`: {why}"
-                )
+        while (notice := self._waiting.get()) is not None:
+            why = deliver(self.receiver, notice, self._messenger.limit_s)
+            if not self._messenger.attempted(self.receiver, notice, why):
+                return
+            self._left.popleft()

@@ -7,7 +7,7 @@ from typing import Any
 
 from drillkit.clients.http_post import post_json
 from drillkit.model.notice import ENDINGS, Notice
-from drillkit.notify.base import Notifier, secret
+from drillkit.notify.base import Notifier, host_of, secret
 from drillkit.notify.words import NUMBERS, cut, facts, number
 
 INCIDENTS = frozenset({"dirty", "overdue"})
@@ -38,6 +38,9 @@ class PagerDuty(Notifier[PagerDutyArguments]):
         key = secret(arguments.routing_key, "pagerduty.routing_key")
         path, data = request(notice)
         post_json(f"{arguments.url.rstrip('/')}{path}", {"routing_key": key, **data})
+
+    def place(self, arguments: PagerDutyArguments) -> str:
+        return host_of(arguments.url)
 
 
 def request(notice: Notice) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from drillkit.clients.http_post import post_json
 from drillkit.model.notice import Notice
-from drillkit.notify.base import Notifier, secret
+from drillkit.notify.base import Notifier, host_of, secret
 from drillkit.notify.words import NUMBERS, cut, facts, number
 
 MOST_TEXT = 3000
@@ -29,6 +29,9 @@ class Slack(Notifier[SlackArguments]):
 
     def send(self, arguments: SlackArguments, notice: Notice) -> None:
         post_json(secret(arguments.url, "slack.url"), payload(notice))
+
+    def place(self, arguments: SlackArguments) -> str:
+        return host_of(secret(arguments.url, "slack.url"))
 
 
 def payload(notice: Notice) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from drillkit.clients.http_post import post_json
 from drillkit.model.notice import Notice
 from drillkit.model.verdict import Holds
-from drillkit.notify.base import Notifier, secret
+from drillkit.notify.base import Notifier, host_of, secret
 from drillkit.notify.words import NUMBERS, cut, facts, number
 
 _COLORS = {"met": "good", "violated": "attention", "dirty": "attention", "overdue": "attention"}
@@ -33,6 +33,9 @@ class Teams(Notifier[TeamsArguments]):
 
     def send(self, arguments: TeamsArguments, notice: Notice) -> None:
         post_json(secret(arguments.url, "teams.url"), payload(notice))
+
+    def place(self, arguments: TeamsArguments) -> str:
+        return host_of(secret(arguments.url, "teams.url"))
 
 
 def payload(notice: Notice) -> dict[str, Any]:

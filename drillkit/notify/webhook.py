@@ -10,7 +10,7 @@ from urllib.parse import quote
 from drillkit.clients.http_post import post_json
 from drillkit.model.codec import to_data
 from drillkit.model.notice import Notice
-from drillkit.notify.base import Notifier, secret
+from drillkit.notify.base import Notifier, host_of, secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,9 @@ class Webhook(Notifier[WebhookArguments]):
             headers=headers,
             media_type="application/cloudevents+json",
         )
+
+    def place(self, arguments: WebhookArguments) -> str:
+        return host_of(secret(arguments.url, "webhook.url"))
 
 
 def cloud_event(notice: Notice) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from drillkit.model.rehearsal import Apart
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.report.scoreboard import made_and_gone
+from drillkit.report.told import Told, by_receiver
 
 NOT_STATED = "not stated: the drill's or the target's `audit` may say it"
 NOT_RECORDED = "not recorded"
@@ -45,10 +46,13 @@ class AuditAnswer:
 
 
 def answers(
-    run: RunRead, verdict: Verdict, joined: Mapping[str, str] | None = None
+    run: RunRead,
+    verdict: Verdict,
+    joined: Mapping[str, str] | None = None,
+    told: tuple[Told, ...] = (),
 ) -> tuple[AuditAnswer, ...]:
     """All of them, in the order of a test's life. `joined`: who took part, with their role, as the
-    run has seen it; the drill may name others.
+    run has seen it; the drill may name others. `told`: messages that were sent.
     """
     said = audit_of(run)
     people = {**said.participants, **(joined or {})}
@@ -67,7 +71,8 @@ def answers(
         AuditAnswer("Objectives set by", _one(said.objectives_from)),
         AuditAnswer("Approved before by", (*_one(said.approved), *_approvals(run))),
         AuditAnswer("Participants", tuple(f"{who}: {role}" for who, role in people.items())),
-        AuditAnswer("Told before", tuple(said.informed)),
+        AuditAnswer("To be told before", tuple(said.informed)),
+        AuditAnswer("Who was told", tuple(by_receiver(told)), "no message was sent"),
         AuditAnswer(
             "Changed and undone", _one(made_and_gone(verdict.undos)), "nothing was changed"
         ),

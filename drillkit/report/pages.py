@@ -55,6 +55,7 @@ SECTIONS = {
     "steps": "Steps",
     "users": "What users felt",
     "people": "Who took part, and what they decided",
+    "told": "Who was told",
     "effects": "What was done and undone",
     "observed": "What else was observed",
     "audit": "What auditors ask",
@@ -308,6 +309,7 @@ def _contents(names: Mapping[str, Any]) -> list[tuple[str, str]]:
     there = {
         "steady": bool(names["steady"]),
         "people": names["s"].people.any,
+        "told": bool(names["s"].told),
         "observed": any(names[each] for each in observed),
         "attachments": bool(names["attachments"]),
     }

@@ -25,6 +25,7 @@ from drillkit.report.auditor import AuditAnswer, answers, supported
 from drillkit.report.scoreboard import SystemRow, scoreboard
 from drillkit.report.series import ProbeSeries, series_of
 from drillkit.report.timeline import Moment, moments
+from drillkit.report.told import Told, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Story:
     length_s: float
     people: PeopleView
     """Who took part, and what they said and decided."""
+    told: tuple[Told, ...]
+    """Who was told of it."""
     begin: float
     """Where the run's monotonic axis begins."""
     begin_at: float
@@ -130,7 +133,7 @@ def tell(history: History, verdict: Verdict) -> Story:
     length_s = max(run.end - first.mono, 1.0) if math.isfinite(run.end - first.mono) else 1.0
     evidence = [("", seen) for seen in run.evidence]
     evidence += [(step.name, seen) for step in run.steps.values() for seen in step.evidence]
-    people = people_of(history)
+    people, told = people_of(history), told_of(history)
     zone, end_at = _zone(run), first.at + run.end - first.mono
     return Story(
         facts=_facts(run.opened),
@@ -142,6 +145,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         ended_there=_there(end_at, zone),
         length_s=length_s,
         people=people,
+        told=told,
         begin=first.mono,
         begin_at=first.at,
         records=len(history),
@@ -150,7 +154,7 @@ def tell(history: History, verdict: Verdict) -> Story:
         lanes=_lanes(run, verdict, first.mono),
         events=_events(run, verdict, first.mono),
         board=scoreboard(history, run, verdict),
-        audit=(*answers(run, verdict, people.participants), supported(history, verdict)),
+        audit=(*answers(run, verdict, people.participants, told), supported(history, verdict)),
         weak=next((r.entry for r in history if isinstance(r.entry, WeaknessesFound)), None),
         moments=moments(history, run, verdict, zone),
         series=series_of(history, run, verdict, first.mono, length_s),

@@ -40,6 +40,7 @@ from drillkit.model.records import (
     GuardDecided,
     History,
     JournalTorn,
+    MessageSent,
     PeopleEntry,
     PhaseEnded,
     PhaseStarted,
@@ -212,6 +213,8 @@ def _of_run(entry: RunEntry) -> _Said | None:
             return _Said("clean-up begins")
         case RunClosed():
             return _Said("run closed")
+        case MessageSent():
+            return None  # told in a table of its own
         case RunOpened() | PhaseStarted() | PhaseEnded() | Progress() | WeaknessesFound():
             return None
         case other:

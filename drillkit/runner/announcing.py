@@ -19,7 +19,7 @@ from drillkit.clock import Clock, utc
 from drillkit.journal.book import Book
 from drillkit.model.drill import Drill
 from drillkit.model.errors import CallError, Refused, TargetError, UsageError
-from drillkit.model.records import Progress
+from drillkit.model.records import ANNOUNCED, MessageSent
 from drillkit.model.target import Target
 from drillkit.runner.telling import how_to_stop
 from drillkit.steps.base import RunNames
@@ -47,18 +47,27 @@ class Announcer:
         for alert in asked.silence:
             self._silence(alert, ends)
         if asked.event:
-            with self._news("the Kubernetes Event"):
-                self._event(ends)
+            assert self.target.kubernetes is not None
+            namespace = self.target.kubernetes.namespace
+            with self._news("Kubernetes Event", f"lease {namespace}/{LOCK}"):
+                self._event(ends, namespace)
         if asked.grafana:
-            with self._news("the annotation in Grafana"):
+            with self._news("annotation in Grafana", f"tags {', '.join(self._tags)}"):
                 self._region(ends)
 
     @contextlib.contextmanager
-    def _news(self, what: str) -> Iterator[None]:
+    def _news(self, what: str, where: str) -> Iterator[None]:
+        failed = ""
         try:
             yield
         except (CallError, TargetError, UsageError) as why:
-            self.book.append(Progress(f"warning: {what} was not made: {why}"), durable=False)
+            failed = str(why) or type(why).__name__
+        self.book.append(MessageSent(ANNOUNCED, what, where, failed), durable=False)
+
+    @property
+    def _tags(self) -> tuple[str, str]:
+        """By which Grafana shows it."""
+        return self.names.drill, self.target.name
 
     def _text(self, ends: float) -> str:
         owner = f" of {self.drill.owner}" if self.drill.owner else ""
@@ -78,9 +87,7 @@ class Announcer:
             what = f"alert `{alert}` cannot be silenced, so it might page somebody: {why}"
             raise Refused(what) from why
 
-    def _event(self, ends: float) -> None:
-        assert self.target.kubernetes is not None
-        namespace = self.target.kubernetes.namespace
+    def _event(self, ends: float, namespace: str) -> None:
         lock = self.clients.kube.get(LEASES, LOCK, namespace)
         plan = self.book.plan(PostEvent(f"{LOCK}.{self.names.id}", namespace, self.names.id))
         self.clients.kube.create_event(plan, reason=REASON, message=self._text(ends), about=lock)
@@ -89,5 +96,4 @@ class Announcer:
         from drillkit.clients.grafana import CloseRegion
 
         plan = self.book.plan(CloseRegion(self.names.id, ends))
-        tags = (self.names.drill, self.target.name)
-        self.clients.grafana.open_region(plan, text=self._text(ends), tags=tags)
+        self.clients.grafana.open_region(plan, text=self._text(ends), tags=self._tags)

@@ -14,7 +14,13 @@ from drillkit.journal.file import Journal
 from drillkit.judge.wording import title
 from drillkit.model.errors import JournalLost
 from drillkit.model.notice import Event, Notice, Number
-from drillkit.model.records import HoldOpened, PhaseStarted, Progress, Record, RunAborted
+from drillkit.model.records import (
+    HoldOpened,
+    MessageSent,
+    PhaseStarted,
+    Record,
+    RunAborted,
+)
 from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, Verdict
@@ -44,7 +50,7 @@ class RunMessages:
         self._journal, self._clock = journal, clock
         self._names, self._drill, self._target = names, drill, target
         self._link = report_link(report_url, names.drill, names.id)
-        self._messenger = _messenger(tuple(receivers), self._warn)
+        self._messenger = _messenger(tuple(receivers), self._note)
 
     def read(self, record: Record) -> None:
         """Any record, as it is written."""
@@ -111,10 +117,10 @@ class RunMessages:
             exit_code=exit_code,
         )
 
-    def _warn(self, text: str) -> None:
+    def _note(self, message: MessageSent) -> None:
         # Where the journal is lost, that is told already and matters more.
         with contextlib.suppress(JournalLost):
-            self._journal.append(Progress(f"warning: {text}"), durable=False, step="")
+            self._journal.append(message, durable=False, step="")
 
 
 def needs_person(
@@ -122,9 +128,9 @@ def needs_person(
 ) -> list[str]:
     """Tell that a run did not begin and will not until somebody acts. What did not arrive."""
     receivers = tuple(receivers)
-    failed: list[str] = []
-    if (messenger := _messenger(receivers, failed.append)) is None:
-        return failed
+    sent: list[MessageSent] = []
+    if (messenger := _messenger(receivers, sent.append)) is None:
+        return []
     notice = Notice(
         event="needs-person",
         drill=names.drill,
@@ -136,15 +142,17 @@ def needs_person(
     )
     messenger.tell(notice)
     messenger.finish()
-    return failed
+    return [message.failure for message in sent if message.failure]
 
 
-def _messenger(receivers: tuple[Receiver, ...], warn: Callable[[str], None]) -> Messenger | None:
+def _messenger(
+    receivers: tuple[Receiver, ...], done: Callable[[MessageSent], None]
+) -> Messenger | None:
     if not receivers:
         return None
     from drillkit.notify import Messenger
 
-    return Messenger(receivers, warn)
+    return Messenger(receivers, done)
 
 
 def report_link(base: str | None, drill: str, run: str) -> str:

@@ -154,4 +154,4 @@ def _receivers(several: Iterable[Notify], where: str) -> Iterator[Receiver]:
         notifier = notifier_named(given.uses)
         bound = bind(notifier.Arguments, of_data(given.with_, Where(where)), Mistakes())
         events = frozenset(_events(given)) or notifier.default
-        yield Receiver(f"{given.uses} ({where})", notifier, bound, events)
+        yield Receiver(f"{given.uses} ({where})", notifier, bound, events, given.who)

@@ -48,6 +48,8 @@ def summary(number: int = 0, **changed: Any) -> RunSummary:
         "outage_s": 0.0,
         "longest_gap_s": 0.0,
         "lost": 0,
+        "told": 2,
+        "untold": 0,
         "steps": (step,),
         "findings": (),
         **changed,

@@ -25,8 +25,8 @@ from drillkit.model.codec import from_data
 from drillkit.model.drill import Drill
 from drillkit.model.errors import UsageError
 from drillkit.model.evidence import Note
-from drillkit.model.records import ParticipantJoined, RunClosed, RunOpened
-from drillkit.model.target import Target
+from drillkit.model.records import MessageSent, ParticipantJoined, RunClosed, RunOpened
+from drillkit.model.target import PrometheusTarget, Target
 from drillkit.report import write_reports
 from tests.attest.conftest import DRILL, Archive, Ticks
 from tests.conftest import CommandLine
@@ -68,13 +68,17 @@ def test_whoever_took_part_is_gone_too(archive: Archive, tmp_path: Path) -> None
     opened = RunOpened(
         run=folder.name,
         drill=from_data(Drill, {**DRILL, "audit": told}),
-        target=Target(name="dev"),
+        target=Target(name="dev", prometheus=PrometheusTarget(url="https://metrics.acme.example")),
         digests={"approval by Ada": "0" * 64},
     )
     journal.append(opened)
     journal.append(ParticipantJoined("Jan", "observer"))
     journal.append(Note("maria", "in January Jan looks", "action-item", "ops-team"))
+    journal.append(MessageSent("started", "slack (drillkit.yaml)", "#acme-drills"))
     journal.append(RunClosed())
+    journal.append(
+        MessageSent("met", "email (drillkit.yaml)", "zora@x.test, bob@x.test", "no answer")
+    )
     journal.close()
     write_reports(folder)
     archive.seal(folder, 1_800_300_100.0)
@@ -82,7 +86,8 @@ def test_whoever_took_part_is_gone_too(archive: Archive, tmp_path: Path) -> None
     export(folder, tmp_path / "copy", usual_rules(folder), signer)
     text = whole(tmp_path / "copy")
     assert "in January person-" in text
-    for name in ("Zo", "Neil", "Support Desk", "Ada", "Jan ", "maria", "ops-team"):
+    people = ("Zo", "Neil", "Support Desk", "Ada", "Jan ", "maria", "ops-team", "zora", "bob")
+    for name in (*people, "acme", "x.test"):
         assert name not in text
 
 

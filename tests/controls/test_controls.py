@@ -68,7 +68,7 @@ def shown(found: Matrix) -> dict[str, str]:
 def test_of_no_runs_nothing_is_supported(name: str) -> None:
     found = matrix(name, [])
     for each in found.controls:
-        assert each.shown == ("partly" if "followed-up" in each.control.needs else "not")
+        assert each.shown == "not"
         assert all(need.why for need in each.needs)
 
 
@@ -114,6 +114,34 @@ def test_what_was_not_proven_supports_nothing() -> None:
     assert set(shown(matrix("iso27001", runs)).values()) == {"not"}
 
 
+@pytest.mark.parametrize(
+    ("runs", "how", "why"),
+    [
+        ([summary(1), summary(2)], "supported", "2 runs told people"),
+        ([summary(1), summary(2, untold=1)], "partly", "4 messages were accepted, 1 was not"),
+        ([summary(1), summary(2, told=0)], "partly", "1 of 2 runs told anybody"),
+        ([summary(1, told=0, untold=3)], "not", "no run shows people who were told"),
+    ],
+)
+def test_who_was_told_counts_by_what_was_accepted(
+    runs: list[RunSummary], how: str, why: str
+) -> None:
+    found = matrix("pci", runs)
+    (told,) = [need for need in found.controls[0].needs if need.need == "told"]
+    assert (told.shown, why in told.why) == (how, True), told.why
+    oscal = json.loads(assessment_results(found, datetime(2028, 1, 1, tzinfo=UTC)))
+    (result,) = oscal["assessment-results"]["results"]
+    sent = [
+        f"{run.told} messages of it were accepted"
+        if run.told or run.untold
+        else "No message was sent of it"
+        for run in runs
+    ]
+    assert [
+        each["remarks"].partition(",")[0].rstrip(".") for each in result["observations"]
+    ] == sent
+
+
 def test_runs_outside_the_period_are_not_looked_at() -> None:
     assert matrix("soc2", [summary(-1), summary(365)]).counted == ()
 
@@ -124,7 +152,7 @@ def test_a_gap_longer_than_promised_is_told_with_its_begin() -> None:
     (backups,) = [each for each in found.controls if each.control.id == "A.8.13"]
     assert backups.shown == "partly"
     (cadence,) = [need for need in backups.needs if need.need == "cadence"]
-    assert "120 days from 2027-04-01; promised are 92 days" in cadence.why
+    assert "120 days from 2027-04-01; promised: every 92 days" in cadence.why
 
 
 def test_the_time_before_the_first_and_after_the_last_run_counts_as_a_gap() -> None:
@@ -268,7 +296,7 @@ def test_the_command_counts_only_what_is_signed(
             io.StringIO(drillkit("controls", "--framework", "pci", *reports, *key, "--csv").out)
         )
     )
-    assert [row["need"] for row in rows] == ["disruption", "cadence"]
+    assert [row["need"] for row in rows] == ["disruption", "told", "cadence"]
     stranger = drillkit("controls", "--framework", "soc2", *reports)
     assert stranger.code == 2
     assert "whose signature counts?" in stranger.err

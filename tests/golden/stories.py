@@ -502,7 +502,12 @@ def restore() -> Tape:
     tape.add(1400, "step.ended", on="database", outcome="ok", why="").phase("after", 1400, 1410)
     gone: dict[str, Any] = {"detail": "rds/monthly-dr-x7k2 is gone", "attempts": 12}
     tape.add(1500, "undo.ended", on="database", of="rds/monthly-dr-x7k2", outcome="undone", **gone)
-    return ended(tape, 1410)
+    slack = {"by": "slack (drillkit.yaml)", "to": "#drills"}
+    tape.add(8.3, "message.sent", event="started", **slack)
+    tape.add(8.4, "message.sent", event="announced", by="Kubernetes Event", to="lease ops/drillkit")
+    lost: dict[str, Any] = {"by": "webhook (drillkit.yaml)", "why": "no answer within 5 s"}
+    tape.add(13.2, "message.sent", event="started", to="hooks.example.com", **lost)
+    return ended(tape, 1410).add(1412, "message.sent", event="violated", **slack)
 
 
 def newer() -> Tape:
@@ -593,6 +598,7 @@ def evil() -> Tape:
         Reading(script, script, 5, None, None, script),
     )
     tape.see(5, Comparison("objects", script, 3, ((script, script, table),)))
+    tape.add(5, "message.sent", event=script, by=script, to=table, why=script)
     tape.undo(5, script, step=script).add(7, "undo.failed", of=script, why=script, attempts=1)
     tape.add(6, "guard.decided", place="abort", guard=script, holds="violated", why=script)
     tape.add(6, "abort", by=script, why=table).add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from drillkit.model.notice import EVENTS, Event, Notice, Notify, Number
+from drillkit.model.records import MessageSent
 from drillkit.model.verdict import Holds
 from drillkit.notify import Messenger, Receiver, deliver, notifier_named, notifier_names
 from drillkit.spec.notify import complaints
@@ -181,10 +183,10 @@ def test_what_went_wrong_is_told_without_the_secret_in_the_address(
 
 
 def test_one_who_hangs_keeps_no_other_from_being_told() -> None:
-    warnings: list[str] = []
+    sent: list[MessageSent] = []
     with receiver(hangs=True) as dead, receiver() as well:
         several = [place("webhook", url=each.url) for each in (dead, well)]
-        messenger = Messenger(several, warnings.append, limit_s=0.3)
+        messenger = Messenger(several, sent.append, limit_s=0.3)
         messenger.tell(notice("started"))
         messenger.tell(notice("met"))
         messenger.finish()
@@ -192,8 +194,36 @@ def test_one_who_hangs_keeps_no_other_from_being_told() -> None:
             "dev.drillkit.started",
             "dev.drillkit.met",
         ]
-    assert warnings
-    assert all("no answer within 0.3 s" in text for text in warnings)
+    lost = [each for each in sent if each.why]
+    assert [each.event for each in lost] == ["started", "met"], "each message is accounted for"
+    assert all("no answer within 0.3 s" in each.failure for each in lost)
+    assert [(each.event, each.to) for each in sent if not each.why] == [
+        ("started", "127.0.0.1"),
+        ("met", "127.0.0.1"),
+    ]
+
+
+def test_where_a_message_goes_is_told_without_what_is_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOLD_URL", "https://user:word@hooks.example.com:8443/services/T0/hidden")
+    monkeypatch.setenv("TOLD_APPRISE", "matrixs://hidden@hidden.example.com")
+    monkeypatch.setenv("TOLD_KEY", KEY)
+    mail = {"from_": "d@example.com", "server": "mail.example.com:587"}
+    for to, told in (
+        (place("slack", url="env:TOLD_URL"), "hooks.example.com"),
+        (place("teams", url="env:TOLD_URL"), "hooks.example.com"),
+        (place("webhook", url="env:TOLD_URL"), "hooks.example.com"),
+        (place("heartbeat", success="env:TOLD_URL"), "hooks.example.com"),
+        (place("pagerduty", routing_key="env:TOLD_KEY"), "events.pagerduty.com"),
+        (place("email", to=("a@example.com", "b@example.com"), **mail), "a@example.com, b@exampl"),
+        (place("apprise", url="env:TOLD_APPRISE"), "matrixs"),
+        (place("slack", url="env:TOLD_NOWHERE"), ""),
+    ):
+        assert to.told().startswith(told), to.label
+        assert bool(to.told()) == bool(told)
+        assert "hidden" not in to.told()
+        assert replace(to, who="#on-call").told() == "#on-call"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ description: Pods go, users do not notice.
 target: sandbox
 cadence: monthly
 notify:
-  - {uses: slack, with: {url: "env:TOLD_SLACK"}, events: [started, ended]}
+  - {uses: slack, with: {url: "env:TOLD_SLACK"}, who: "#drills", events: [started, ended]}
   - {uses: slack, with: {url: "env:TOLD_NOWHERE"}, events: [met]}
 probes: {web: {http: "${target.urls.web}/health", rate: 20/s}}
 hypothesis: {before: {web: {bad: 0 of 20}}, during: {web: {bad: 20}}}
@@ -64,11 +64,23 @@ def test_receivers_that_hang_or_fail_are_warnings_and_no_verdict(drillkit: Comma
     folder = drillkit.run_folder("told").resolve()
     history = records(folder)
     closed = next(n for n, each in enumerate(history) if each["kind"] == "run.closed")
-    warnings = [each["data"]["text"] for each in history if "warning:" in str(each["data"])]
-    assert any("answered 500" in text for text in warnings), warnings
-    assert any("no answer within 5 s" in text for text in warnings), warnings
-    assert any("TOLD_NOWHERE" in text for text in warnings), warnings
-    assert "hidden-part" not in (folder / "journal.jsonl").read_text()
+    messages = [each["data"] for each in history if each["kind"] == "message.sent"]
+    failed = [each for each in messages if each.get("why")]
+    assert any("answered 500" in each["why"] for each in failed), failed
+    assert any("no answer within 5 s" in each["why"] for each in failed), failed
+    assert any("TOLD_NOWHERE" in each["why"] for each in failed), failed
+    assert [(m["event"], m["by"], m["to"]) for m in messages if not m.get("why")] == [
+        ("started", "slack (drill told)", "#drills"),
+        ("met", "slack (drill told)", "#drills"),
+    ]
+    assert "warning: webhook (drillkit.yaml) was not told" in ran.said
+    for file in folder.glob("*.*"):
+        assert "hidden-part" not in file.read_text()
+    for page in ("report.md", "report.html"):
+        said = (folder / page).read_text()
+        assert said.count("Who was told") >= 3, "in the contents, as a section, for auditors"
+        assert "answered 500" in said
+        assert "#drills" in said
     assert drillkit.verdict("told")["holds"] == "met"
     whole = drillkit("report", str(folder), "--json").out
     (folder / "journal.jsonl").write_text(

@@ -49,7 +49,7 @@ def test_what_the_drill_says_stands_in_the_report() -> None:
 def test_what_nobody_said_is_said_to_be_missing() -> None:
     history = history_of("met")
     found = asked(history)
-    assert found["Scope"] == found["Retention"] == found["Told before"] == ()
+    assert found["Scope"] == found["Retention"] == found["To be told before"] == ()
     page = render(history, judge(history), "hash")["report.md"]
     assert "| Retention | not stated" in page
     assert "| Backups restored | nothing was restored |" in page
@@ -74,7 +74,7 @@ def test_a_target_speaks_for_its_drills_and_a_drill_goes_before_it() -> None:
     assert found["Retention"] == ("1 year",)
     assert found["Objectives set by"] == ("board, 2026-03",)
     assert found["References"] == ("plan: DRP 5", "risk: R-17")
-    assert found["Told before"] == ("ops", "board")
+    assert found["To be told before"] == ("ops", "board")
 
 
 @pytest.mark.parametrize(

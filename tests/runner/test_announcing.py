@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -455,8 +456,10 @@ def test_what_cannot_be_silenced_keeps_a_drill_from_starting_and_a_dead_grafana_
     drill.write_text(DRILL.replace("60s", "1s").replace("  silence", "  # silence"))
     ran = drillkit("run", "loud", "--yes", env=env)
     assert ran.code == 3, "nothing is measured, and nothing is dirty"
-    journal = (drillkit.run_folder("loud") / JOURNAL).read_text()
-    assert "warning: the annotation in Grafana was not made" in journal
+    assert "warning: annotation in Grafana was not told `announced`" in ran.said
+    report = (drillkit.run_folder("loud") / "report.md").read_text()
+    told = report.partition("## Who was told")[2].partition("\n## ")[0]
+    assert re.search(r"annotation in Grafana \| tags loud, sandbox \| NOT accepted: ", told), told
 
 
 def test_what_is_expected_to_fire_is_never_silenced(drillkit: CommandLine) -> None:

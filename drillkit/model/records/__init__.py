@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from drillkit.model.records.codec import decode, encode, kind_of
 from drillkit.model.records.entries import (
+    ANNOUNCED,
     APPROVAL_BY,
     ActivityEnded,
     ActivityStarted,
@@ -33,6 +34,7 @@ from drillkit.model.records.entries import (
     Identities,
     JournalTorn,
     ListedStep,
+    MessageSent,
     Outcome,
     ParticipantJoined,
     PeopleEntry,
@@ -66,6 +68,7 @@ from drillkit.model.records.entries import (
 from drillkit.model.records.line import History, Record
 
 __all__ = [
+    "ANNOUNCED",
     "APPROVAL_BY",
     "ActivityEnded",
     "ActivityStarted",
@@ -88,6 +91,7 @@ __all__ = [
     "Identities",
     "JournalTorn",
     "ListedStep",
+    "MessageSent",
     "Outcome",
     "ParticipantJoined",
     "PeopleEntry",

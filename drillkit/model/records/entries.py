@@ -401,6 +401,33 @@ class WeaknessesFound:
     """What was not looked at and why, so that nothing is said of it."""
 
 
+ANNOUNCED = "announced"
+"""Event of a message that is no notifier's: what those who look after the target see of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """Somebody was told, or was not; never judged. Its address is told without what is secret."""
+
+    kind: ClassVar[str] = "message.sent"
+
+    event: str
+    """A `notice.Event`, `announced`, or one that a later version knows."""
+    by: str
+    """By what: `slack (drillkit.yaml)`."""
+    to: str = ""
+    """Who hears it: as the receiver's `who` says, else its host or addresses; '' where neither is
+    known.
+    """
+    why: str = ""
+    """Why it did not arrive; '' where it was accepted."""
+
+    @property
+    def failure(self) -> str:
+        """In a sentence, or ''."""
+        return f"{self.by} was not told `{self.event}`: {self.why}" if self.why else ""
+
+
 Decision: TypeAlias = Literal["go", "skip", "repeat", "abort"]
 
 
@@ -551,6 +578,7 @@ RunEntry: TypeAlias = (
     | PhaseEnded
     | JournalTorn
     | Progress
+    | MessageSent
     | WeaknessesFound
 )
 StepEntry: TypeAlias = StepStarted | StepEnded

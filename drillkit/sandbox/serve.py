@@ -194,8 +194,9 @@ async def _start(options: Options, running: Running) -> Endpoints:
     server = Server(store, token)
     running.add("the API", server.stop)
     identity = await server.start(options.state)
+    store.authority_pem = identity.authority_pem.decode()
     announce(store, server.url)
-    accounts = Accounts(store, options.state / ACCOUNT, identity.authority_pem)
+    accounts = Accounts(store, options.state / ACCOUNT)
     kubeconfig = options.state / "kubeconfig"
     write_kubeconfig(kubeconfig, server.url, token, identity.authority_pem)
     endpoints = Endpoints(str(kubeconfig), server.url, uid, arguments=list(options.arguments))
@@ -229,13 +230,14 @@ def _keep_audit(store: Store, path: Path, running: Running) -> None:
 class Accounts:
     """What pods of a real cluster find mounted: who they are to the API."""
 
-    def __init__(self, store: Store, folder: Path, authority_pem: bytes) -> None:
+    def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
         self._folder = folder
-        self._authority_pem = authority_pem
 
     def folder(self, namespace: str, name: str) -> Path | None:
-        """The folder with `token` and `ca.crt` of a ServiceAccount; None where there is none."""
+        """The folder with `token`, `ca.crt` and `namespace` of a ServiceAccount; None where there
+        is none.
+        """
         account = self._store.get(ACCOUNTS, namespace, name)
         if account is None:
             return None
@@ -245,7 +247,8 @@ class Accounts:
             folder.mkdir(mode=0o700, parents=True)
             token = self._store.tokens.issue(namespace, name, uid, self._store.now() + _TOKEN_LIFE)
             write_private(folder / "token", token.encode())
-            write_private(folder / "ca.crt", self._authority_pem)
+            write_private(folder / "ca.crt", self._store.authority_pem.encode())
+            write_private(folder / "namespace", namespace.encode())
         return folder
 
 

@@ -227,8 +227,8 @@ async def start_cluster(
             they are.
         state_dir: folder for logs and Prometheus' data; created if need be.
         shop: whether to open the demo shop in the namespace `shop`.
-        account: gives the folder with `token` and `ca.crt` of a ServiceAccount (by namespace and
-            name), with which its pods may speak to the API.
+        account: gives the folder with `token`, `ca.crt` and `namespace` of a ServiceAccount (by
+            namespace and name), with which its pods may speak to the API.
         prometheus: `on` needs the program, `auto` takes it if it is installed, `off` goes without.
 
     Raises PrometheusMissing if it is not installed, TimeoutError if the proxy does not come up,

@@ -22,6 +22,8 @@ from drillkit.sandbox.kube.wire import Request, Response
 
 KEPT_CHANGES = 200
 """How far back a fork's watches may begin."""
+NO_AUTHORITY = "nothing is served over TLS here, so nobody signs\n"
+"""In the place of a certificate: what namespaces get of themselves is there on virtual time too."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +54,7 @@ class VirtualCluster:
         self.store = Store(
             now=self.now, uid=self._uid, random=random_module.Random(f"names {seed}")
         )
+        self.store.authority_pem = NO_AUTHORITY
         nodes.furnish(self.store)
         for definition in crds.definitions():
             self.store.create(CRDS, definition)

@@ -81,12 +81,6 @@ def _pod(obj: Object) -> None:
     )
     if spec.get("tolerations") is None:
         spec["tolerations"] = [dict(toleration) for toleration in _NOT_READY]
-    volumes = spec.setdefault("volumes", [])
-    if not any(str(volume.get("name")).startswith("kube-api-access") for volume in volumes):
-        token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
-        volumes.append(
-            {"name": "kube-api-access", "projected": {"sources": [token], "defaultMode": 420}}
-        )
     if obj.get("status") is None:
         obj["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
 
@@ -155,6 +149,7 @@ def _job(obj: Object) -> None:
         backoffLimit=6,
         suspend=False,
         completionMode="NonIndexed",
+        podReplacementPolicy="TerminatingOrFailed",
         manualSelector=False,
     )
     uid = obj["metadata"].get("uid")

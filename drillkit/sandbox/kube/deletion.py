@@ -25,6 +25,7 @@ from drillkit.sandbox.kube.state import State
 
 FOREGROUND = "foregroundDeletion"
 _DEFAULT_GRACE_S = 30
+_OVER = ("Succeeded", "Failed")
 
 
 class Reaper:
@@ -95,7 +96,7 @@ class Reaper:
             grace_s = meta.get("deletionGracePeriodSeconds")
         if grace_s is None:
             grace_s = spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE_S)
-        over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        over = (pod.get("status") or {}).get("phase") in _OVER
         if not spec.get("nodeName") or over:
             grace_s = 0
         earlier = meta.get("deletionGracePeriodSeconds")
@@ -108,10 +109,19 @@ class Reaper:
     def finalize_pod(self, pod: Object) -> None:
         """The processes of a terminating pod have ended: removes it unless finalizers hold it."""
         if pod["metadata"].get("finalizers"):
-            meta = {**pod["metadata"], "deletionGracePeriodSeconds": 0}
-            self._state.put(PODS, {**pod, "metadata": meta})
+            self._end_pod(pod)
         else:
             self.remove(PODS, pod)
+
+    def _end_pod(self, pod: Object) -> None:
+        """What finalizers hold of a pod whose processes were made to end: it has failed."""
+        meta = {**pod["metadata"], "deletionGracePeriodSeconds": 0}
+        status = dict(pod.get("status") or {})
+        if status.get("phase") not in _OVER:
+            status["phase"] = "Failed"
+        ended = {**pod, "metadata": meta, "status": status}
+        if ended != pod:
+            self._state.put(PODS, ended)
 
     def settle(self, gvr: Gvr, obj: Object) -> None:
         """After an update: removes a terminating object that no finalizer (and no running pod)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from drillkit.sandbox.kube import defaults, patches, schema, validation
+from drillkit.sandbox.kube import admission, defaults, patches, schema, validation
 from drillkit.sandbox.kube.access import Access, Caller, PathAccess
 from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
 from drillkit.sandbox.kube.errors import (
@@ -23,6 +23,7 @@ from drillkit.sandbox.kube.errors import (
     stale,
 )
 from drillkit.sandbox.kube.objects import (
+    ACCOUNTS,
     CRDS,
     NAMESPACES,
     NODES,
@@ -112,6 +113,8 @@ class Store:
         """
         self.audit: Callable[[Caller, Access | PathAccess, bool], None] = lambda *asked: None
         """Told of every request: who asked for what, and whether it was allowed."""
+        self.authority_pem = ""
+        """The authority that signs the API's certificate (PEM); empty where nothing is served."""
         self.tokens = Tokens()
         """Signs and checks the tokens of ServiceAccounts."""
         self._pod_metrics: PodMetrics | None = None
@@ -199,6 +202,8 @@ class Store:
             found = schema.conform(new, resource.schemas.get(resource.versions[0]) or {})
             validation.check_custom(resource, new, found)
         defaults.fill("" if resource.custom else resource.kind, new)
+        if gvr == PODS:
+            self._mount_account(new)
         validation.check(resource, new, None)
         if key in self.state.table(gvr):
             raise already_exists(gvr, key[1])
@@ -220,7 +225,7 @@ class Store:
         meta = new["metadata"] = {key: value for key, value in meta.items() if key in _GIVEN}
         namespace = self._namespace(resource, meta.pop("namespace", None) or "", namespace)
         if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = meta["generateName"] + "".join(self._random.choices(_SUFFIX, k=5))
+            meta["name"] = meta["generateName"] + self._suffix()
         head: Object = {"name": meta.pop("name", "")}
         if namespace:
             head["namespace"] = namespace
@@ -233,6 +238,14 @@ class Store:
         new.pop("apiVersion", None)
         new.pop("kind", None)
         return {"apiVersion": resource.api_version(), "kind": resource.kind, **new}
+
+    def _suffix(self) -> str:
+        return "".join(self._random.choices(_SUFFIX, k=5))
+
+    def _mount_account(self, pod: Object) -> None:
+        name = pod["spec"]["serviceAccountName"]
+        account = self.get(ACCOUNTS, pod["metadata"]["namespace"], name)
+        admission.mount_account(pod, account, self._suffix)
 
     @staticmethod
     def _namespace(resource: Resource, given: str, asked: str) -> str:

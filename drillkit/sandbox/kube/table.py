@@ -230,7 +230,8 @@ def _job_duration(job: Object, now: datetime) -> str:
 def _job_status(job: Object, now: datetime) -> str:
     conditions = dig(job, "status.conditions") or []
     done = [each["type"] for each in conditions if each.get("status") == "True"]
-    return next((kind for kind in ("Complete", "Failed", "Suspended") if kind in done), "Running")
+    told = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+    return next((kind for kind in told if kind in done), "Running")
 
 
 def _suspended(obj: Object, now: datetime) -> str:

@@ -381,6 +381,27 @@ def _lease(obj: Object, old: Object | None) -> list[Object]:
     return []
 
 
+def _event(obj: Object, old: Object | None) -> list[Object]:
+    """An Event lies where what it is about lies; one about the cluster itself lies in `default`,
+    or, when it is of the newer kind, which names its time, also in `kube-system`.
+    """
+    about = (obj.get("involvedObject") or {}).get("namespace") or ""
+    place, at = obj["metadata"].get("namespace") or "", obj.get("eventTime")
+    homes = ("default", "kube-system") if at else ("default",)
+    apart = place not in homes if not about else place != about and not at
+    field = "involvedObject.namespace"
+    causes = [wrong(field, about, "does not match event.namespace")] if apart else []
+    if at:
+        named = {
+            "reportingController": "reportingComponent",
+            "reportingInstance": "reportingInstance",
+            "action": "action",
+            "reason": "reason",
+        }
+        causes += [required(field) for field, stored in named.items() if not obj.get(stored)]
+    return causes
+
+
 def _immutable_data(obj: Object, old: Object | None) -> list[Object]:
     if old is None or not old.get("immutable"):
         return []
@@ -478,6 +499,7 @@ _CHECKS: dict[str, Callable[[Object, Object | None], list[Object]]] = {
     "PodDisruptionBudget": _budget,
     "Service": _service,
     "Lease": _lease,
+    "Event": _event,
     "ConfigMap": _immutable_data,
     "Secret": _immutable_data,
     "Role": _role,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from drillkit.sandbox.kube.errors import ApiError
@@ -137,7 +139,76 @@ def test_a_pod_is_completed_with_what_clients_look_at(api, pod):
     made = api.made(PODS_PATH, pod())
     assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
     assert made["spec"]["restartPolicy"] == "Always"
-    assert [volume["name"] for volume in made["spec"]["volumes"]] == ["kube-api-access"]
+
+
+TOKEN_PLACE = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def test_a_pods_token_authority_and_namespace_are_mounted_in_every_container(api, pod):
+    own = {"name": "mine", "mountPath": TOKEN_PLACE}
+    containers = [
+        {"name": "web", "image": "sandbox/web:1"},
+        {"name": "other", "image": "sandbox/web:1", "volumeMounts": [own]},
+    ]
+    first = {"name": "first", "image": "sandbox/exec"}
+    mine = {"name": "mine", "emptyDir": {}}
+    given = pod(containers=containers, initContainers=[first], volumes=[mine])
+    spec = api.made(PODS_PATH, given)["spec"]
+    [kept, access] = spec["volumes"]
+    assert kept["name"] == "mine"
+    assert re.fullmatch(r"kube-api-access-[a-z0-9]{5}", access["name"])
+    assert access["projected"] == {
+        "defaultMode": 420,
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {
+                "configMap": {
+                    "name": "kube-root-ca.crt",
+                    "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                }
+            },
+            {
+                "downwardAPI": {
+                    "items": [
+                        {
+                            "path": "namespace",
+                            "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"},
+                        }
+                    ]
+                }
+            },
+        ],
+    }
+    added = {"name": access["name"], "readOnly": True, "mountPath": TOKEN_PLACE}
+    mounts = [each["volumeMounts"] for each in spec["initContainers"] + spec["containers"]]
+    assert mounts == [[added], [added], [own]]
+
+
+@pytest.mark.parametrize(
+    ("of_account", "of_pod", "mounted"),
+    [
+        (None, None, True),
+        (None, False, False),
+        (False, None, False),
+        (False, True, True),
+        (True, False, False),
+    ],
+)
+def test_a_token_is_not_mounted_where_pod_or_account_say_so(api, pod, of_account, of_pod, mounted):
+    account = {"metadata": {"name": "worker"}, "automountServiceAccountToken": of_account}
+    api.made("/api/v1/namespaces/shop/serviceaccounts", account)
+    given = pod(serviceAccountName="worker", automountServiceAccountToken=of_pod)
+    spec = api.made(PODS_PATH, given)["spec"]
+    assert (bool(spec.get("volumes")), "volumeMounts" in spec["containers"][0]) == (mounted,) * 2
+
+
+def test_a_pod_of_an_account_that_does_not_exist_is_refused(api, pod):
+    refused = api.post(PODS_PATH, pod(serviceAccountName="nobody"))
+    assert (refused.status, refused.body["message"]) == (
+        403,
+        'pods "web" is forbidden: error looking up service account shop/nobody: '
+        'serviceaccount "nobody" not found',
+    )
 
 
 def test_a_secret_given_as_text_is_kept_as_data(api):

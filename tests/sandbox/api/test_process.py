@@ -66,6 +66,14 @@ def start(tmp_path):
         each.end()
 
 
+NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def write(path, data):
+    path.write_text(json.dumps(data))
+    return str(path)
+
+
 def gone(processes, within_s=5.0):
     _, alive = psutil.wait_procs(processes, timeout=within_s)
     return not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
@@ -201,6 +209,42 @@ def test_aws_is_described_without_a_password_and_ends_with_the_rest(start):
     sandbox.process.terminate()
     assert sandbox.process.wait(2.5) == 0
     assert gone(family)
+
+
+SPEAKS = """
+import json, os, ssl, urllib.request
+place, env = "/var/run/secrets/kubernetes.io/serviceaccount", os.environ
+token, namespace = (open(place + "/" + name).read() for name in ("token", "namespace"))
+url = "https://%s:%s/api" % (env["KUBERNETES_SERVICE_HOST"], env["KUBERNETES_SERVICE_PORT"])
+asked = urllib.request.Request(url, headers={"Authorization": "Bearer " + token})
+trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=place + "/ca.crt"))
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
+print(namespace, json.load(opener.open(asked))["kind"], sorted(os.listdir(place)))
+"""
+
+
+def test_a_pod_finds_who_it_is_and_whom_to_trust_where_a_real_one_does(start):
+    config = start("--no-shop", "--die-with-parent").ready().endpoints["kubeconfig"]
+
+    def kubectl(*words):
+        command = ["kubectl", "--kubeconfig", config, *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=20, env={**os.environ, **NO_PROXY}
+        )
+
+    container = {"name": "main", "image": "python:3", "command": ["python3", "-c", SPEAKS]}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    shut = {**spec, "automountServiceAccountToken": False}
+    for name, each in (("open", spec), ("shut", shut)):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": each}
+        kubectl("create", "-f", write(Path(config).with_name(f"{name}.json"), pod))
+    done = "--for=jsonpath={.status.phase}="
+    assert kubectl("wait", f"{done}Succeeded", "pod/open", "--timeout=15s").returncode == 0
+    assert kubectl("wait", f"{done}Failed", "pod/shut", "--timeout=15s").returncode == 0
+    assert kubectl("logs", "open").stdout == (
+        "default APIVersions ['ca.crt', 'namespace', 'token']\n"
+    )
+    assert "No such file" in kubectl("logs", "shut").stdout
 
 
 @pytest.mark.slow

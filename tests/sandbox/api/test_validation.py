@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drillkit.sandbox.kube.api import answer
+from drillkit.sandbox.kube.objects import NAMESPACES
 from drillkit.sandbox.kube.wire import Request
 
 PODS_PATH = "/api/v1/namespaces/shop/pods"
@@ -222,3 +223,64 @@ def test_what_is_there_and_known_passes_strict_validation(api, pod):
         "reason": "Seen",
     }
     api.made("/api/v1/namespaces/shop/events", event, fieldValidation="Strict")
+
+
+EVENTS = "/api/v1/namespaces/shop/events"
+NEWER = {
+    "eventTime": "2026-01-01T00:00:00.000000Z",
+    "reportingComponent": "drillkit.dev/x",
+    "reportingInstance": "one",
+    "action": "Drill",
+    "reason": "Starts",
+}
+
+
+def event(about, place="shop", **more):
+    meta = {"name": "told", "namespace": place}
+    return {"metadata": meta, "involvedObject": {"kind": "Pod", "name": "web", **about}, **more}
+
+
+@pytest.mark.parametrize(
+    ("place", "about", "more"),
+    [
+        ("shop", {"namespace": "other"}, {}),
+        ("shop", {}, {}),
+        ("default", {"namespace": "shop"}, {}),
+        ("shop", {}, NEWER),
+    ],
+)
+def test_an_event_about_something_in_another_namespace_is_refused(api, place, about, more):
+    api.store.create(NAMESPACES, {"metadata": {"name": "default"}})
+    answered = api.post(f"/api/v1/namespaces/{place}/events", event(about, place, **more))
+    named = about.get("namespace", "")
+    told = f'involvedObject.namespace: Invalid value: "{named}": does not match event.namespace'
+    message = refused(answered, "involvedObject.namespace")
+    assert message == f'Event "told" is invalid: {told}'
+
+
+@pytest.mark.parametrize(
+    ("place", "about", "more"),
+    [
+        ("shop", {"namespace": "shop"}, {}),
+        ("default", {}, {}),
+        ("kube-system", {}, NEWER),
+        ("shop", {"namespace": "shop"}, NEWER),
+    ],
+)
+def test_an_event_lies_where_what_it_is_about_lies(api, place, about, more):
+    for name in ("default", "kube-system"):
+        api.store.create(NAMESPACES, {"metadata": {"name": name}})
+    made = api.made(f"/api/v1/namespaces/{place}/events", event(about, place, **more))
+    assert made["metadata"]["namespace"] == place
+
+
+def test_an_event_cannot_come_to_be_about_something_elsewhere(api):
+    api.made(EVENTS, event({"namespace": "shop"}))
+    moved = api.patch(f"{EVENTS}/told", {"involvedObject": {"namespace": "elsewhere"}})
+    refused(moved, "involvedObject.namespace")
+
+
+def test_an_event_that_names_its_time_says_who_reports_what(api):
+    answered = api.post(EVENTS, event({"namespace": "shop"}, eventTime=NEWER["eventTime"]))
+    fields = [each["field"] for each in answered.body["details"]["causes"]]
+    assert fields == ["reportingController", "reportingInstance", "action", "reason"]

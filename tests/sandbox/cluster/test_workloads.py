@@ -8,6 +8,7 @@ import pytest
 
 from drillkit.sandbox.cluster.controllers import cron
 from drillkit.sandbox.kube.objects import (
+    CONFIGMAPS,
     DAEMONSETS,
     DEPLOYMENTS,
     JOBS,
@@ -278,6 +279,91 @@ def test_a_job_is_stopped_at_its_deadline(bare):
     assert bare.pods() == []
 
 
+ENDLESS = {"annotations": {"sandbox.drillkit.dev/run-seconds": "999"}}
+SLOW_END = {"annotations": {"sandbox.drillkit.dev/run-seconds": "5"}}
+
+
+def ends(bench, name="work"):
+    """Type and reason of each condition of a Job."""
+    conditions = bench.status(JOBS, name).get("conditions") or []
+    return [(each["type"], each["reason"]) for each in conditions]
+
+
+@pytest.mark.parametrize("options", [{}, {"grace_s": 0}], ids=["gracefully", "by force"])
+def test_a_deleted_pod_of_a_job_counts_as_failed_and_is_not_replaced_beyond_the_limit(
+    bare, options
+):
+    bare.create(JOBS, job(backoffLimit=0, pod_metadata=ENDLESS))
+    bare.advance(5)
+    [name] = bare.names()
+    bare.delete(PODS, name, **options)
+    bare.advance(60)
+    assert bare.pods() == []
+    assert bare.status(JOBS, "work")["failed"] == 1
+    assert ends(bare) == [
+        ("FailureTarget", "BackoffLimitExceeded"),
+        ("Failed", "BackoffLimitExceeded"),
+    ]
+
+
+def test_a_failed_job_says_so_before_its_last_pod_has_gone(bare):
+    bare.create(JOBS, job(backoffLimit=0, parallelism=2, completions=2, pod_metadata=ENDLESS))
+    bare.advance(5)
+    bare.delete(PODS, bare.names()[0])
+    assert ends(bare) == [("FailureTarget", "BackoffLimitExceeded")]
+    assert bare.status(JOBS, "work")["terminating"] == 2
+    bare.advance(5)
+    assert ends(bare)[-1] == ("Failed", "BackoffLimitExceeded")
+    assert bare.status(JOBS, "work")["failed"] == 2
+
+
+def test_a_deleted_pod_of_a_job_is_replaced_within_the_limit_and_the_job_completes(bare):
+    bare.create(JOBS, job(backoffLimit=1, pod_metadata=SLOW_END))
+    bare.advance(4)
+    [first] = bare.names()
+    bare.delete(PODS, first)
+    bare.advance(30)
+    status = bare.status(JOBS, "work")
+    assert (status["failed"], status["succeeded"]) == (1, 1)
+    assert ends(bare)[-1] == ("Complete", "CompletionsReached")
+    assert first not in bare.names()
+
+
+def test_where_only_failed_pods_are_replaced_the_next_waits_for_the_last_to_end(bare):
+    policy = {"podReplacementPolicy": "Failed"}
+    bare.create(JOBS, job(backoffLimit=1, pod_metadata=ENDLESS, **policy))
+    bare.advance(5)
+    [first] = bare.names()
+    bare.delete(PODS, first)
+    assert bare.names() == [first]
+    assert "failed" not in bare.status(JOBS, "work")
+    bare.advance(5)
+    assert bare.status(JOBS, "work")["failed"] == 1
+    assert len(bare.names()) == 1
+    assert first not in bare.names()
+
+
+def test_what_a_job_has_counted_stays_counted_when_its_pods_are_tidied_away(bare):
+    bare.create(JOBS, job(completions=2, pod_metadata=SLOW_END))
+    bare.advance(10)
+    [done, *_] = bare.names()
+    bare.delete(PODS, done)
+    bare.advance(20)
+    assert bare.status(JOBS, "work")["succeeded"] == 2
+    assert ends(bare)[-1][0] == "Complete"
+
+
+@pytest.mark.parametrize("propagation", ["Orphan", "Background", "Foreground"])
+def test_nothing_holds_the_pods_of_a_job_that_is_gone(bare, propagation):
+    bare.create(JOBS, job(pod_metadata=ENDLESS))
+    bare.advance(5)
+    bare.delete(JOBS, "work", propagation=propagation)
+    bare.advance(5)
+    assert bare.get(JOBS, "work") is None
+    held = [each["metadata"].get("finalizers") for each in bare.pods()]
+    assert held == ([None] if propagation == "Orphan" else [])
+
+
 def cron_job(**spec):
     template = {"spec": {"template": job()["spec"]["template"]}}
     return {
@@ -325,6 +411,23 @@ def test_a_cron_schedule_fires_next_at(schedule, after, expected):
 def test_a_wrong_cron_schedule_is_refused(wrong):
     with pytest.raises(ValueError, match="expected"):
         cron.next_after(wrong, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_every_namespace_has_the_authority_of_the_api_made_anew_and_set_right(bare):
+    name, key = "kube-root-ca.crt", "ca.crt"
+    bare.settle()
+    names = [each["metadata"]["name"] for each in bare.store.list(NAMESPACES)]
+    published = bare.store.list(CONFIGMAPS, fields=f"metadata.name={name}")
+    assert [each["metadata"]["namespace"] for each in published] == names
+    before = bare.get(CONFIGMAPS, name)
+    bare.delete(CONFIGMAPS, name)
+    anew = bare.get(CONFIGMAPS, name)
+    assert anew["data"] == before["data"] == {key: bare.store.authority_pem}
+    assert anew["metadata"]["uid"] != before["metadata"]["uid"]
+    bare.patch(CONFIGMAPS, name, {"data": {key: "mine", "more": "too"}})
+    assert bare.get(CONFIGMAPS, name)["data"] == before["data"]
+    bare.delete(NAMESPACES, "shop", namespace="")
+    assert bare.get(CONFIGMAPS, name) is None
 
 
 def test_a_deleted_namespace_ends_with_its_pods(bare):

@@ -1,6 +1,4 @@
-"""Claims are bound at once to volumes that hold nothing; a namespace gets its default
-service account.
-"""
+"""Claims are bound at once to volumes that hold nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from datetime import datetime
 
 from drillkit.sandbox.cluster.controllers.statefulset import CLAIMS
 from drillkit.sandbox.cluster.view import View
-from drillkit.sandbox.kube.objects import ACCOUNTS, NAMESPACES, Gvr, Object, is_terminating
+from drillkit.sandbox.kube.objects import Gvr, Object, is_terminating
 
 VOLUMES: Gvr = ("", "persistentvolumes")
 
@@ -81,19 +79,4 @@ class Volumes:
         view.write_status(
             VOLUMES, obj, {**(obj.get("status") or {}), "phase": "Bound" if alive else "Released"}
         )
-        return None
-
-
-@dataclass(frozen=True)
-class DefaultAccounts:
-    """The service account `default` in every namespace."""
-
-    name: str = "service-accounts"
-    gvr: Gvr = NAMESPACES
-    watches: frozenset[Gvr] = frozenset({NAMESPACES, ACCOUNTS})
-
-    def reconcile(self, view: View, obj: Object) -> datetime | None:
-        name = obj["metadata"]["name"]
-        if not is_terminating(obj) and view.get(ACCOUNTS, name, "default") is None:
-            view.create(ACCOUNTS, {"metadata": {"name": "default"}}, name)
         return None

@@ -44,6 +44,8 @@ class Surroundings:
     now: Callable[[], datetime]
     env: Callable[[Object], dict[str, str]]
     """A container's environment. Raises Unresolved."""
+    placed: Callable[[Object, str], str]
+    """A container's word with the places of its mounts as they are here."""
     openings: Callable[[], list[tuple[str, int]] | None]
     """What its commands may reach; None: everything."""
     changed: Callable[[], None]
@@ -125,11 +127,19 @@ class ContainerRunner:
         if self.process is not None and self.process.returncode is None:
             kill_group(self.process, signal.SIGKILL)
 
+    def placed(self, command: list[str]) -> list[str]:
+        """A command's words with the places of the container's mounts as they are here."""
+        return [self.around.placed(self.spec, word) for word in command]
+
+    def _command(self) -> list[str]:
+        words = [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
+        return self.placed([expand(word, self.env) for word in words])
+
     async def execute(self, command: list[str]) -> int:
         """Run a command beside the container, in its environment; its exit code. Cancelling
         kills it.
         """
-        process = await self.around.processes.run(command, env=self.env)
+        process = await self.around.processes.run(self.placed(command), env=self.env)
         try:
             return await process.wait()
         finally:
@@ -149,6 +159,7 @@ class ContainerRunner:
             return False
         try:
             self.env = self.around.env(self.spec)
+            command = self._command()
         except Unresolved as error:
             self._wait_for("CreateContainerConfigError", str(error), "Failed")
             return False
@@ -157,11 +168,7 @@ class ContainerRunner:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             if runs_command(self.spec["image"]):
-                argv = [
-                    expand(word, self.env)
-                    for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
-                ]
-                argv = confined(argv or ["sleep", "infinity"], self.env, self.around.openings())
+                argv = confined(command or ["sleep", "infinity"], self.env, self.around.openings())
                 self.process = await self.around.processes.run(
                     argv, env=self.env, stdout=output, stderr=output
                 )

@@ -14,14 +14,13 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from drillkit.sandbox.kube.objects import Gvr, Object, labels_of
+from drillkit.sandbox.kube.objects import CONFIGMAPS, Gvr, Object, labels_of
 from drillkit.sandbox.kube.selectors import selects
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
 
 POLICIES: Gvr = ("networking.k8s.io", "networkpolicies")
-CONFIGMAPS: Gvr = ("", "configmaps")
 KNOBS = ("kube-system", "sandbox-cluster-knobs")
 """A ConfigMap; its key `network-policies` set to `ignored` makes a cluster whose network knows
 no policies.

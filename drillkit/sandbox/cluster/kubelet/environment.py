@@ -7,12 +7,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from drillkit.sandbox.kube.objects import Gvr, Object
+from drillkit.sandbox.kube.objects import CONFIGMAPS, Gvr, Object
 
 if TYPE_CHECKING:
     from drillkit.sandbox.kube.store import Store
 
-CONFIGMAPS: Gvr = ("", "configmaps")
 SECRETS: Gvr = ("", "secrets")
 ENDPOINTS: Gvr = ("", "endpoints")
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")

@@ -57,7 +57,7 @@ class Hooks:
         runner = self.kubelet.of(command.pod).runner(command.container)
         if runner.process is None or runner.process.returncode is not None:
             raise ApiError(400, "BadRequest", f"container {command.container} is not running")
-        argv = guarded(list(command.command), runner.process.pid)
+        argv = runner.placed(guarded(list(command.command), runner.process.pid))
         process = await self.kubelet.processes.run(
             argv, env=runner.env, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )

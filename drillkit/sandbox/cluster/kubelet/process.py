@@ -23,11 +23,11 @@ from drillkit.sandbox.cluster.kubelet.status import Ended, host_ip, pod_status
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.values import is_finished
 from drillkit.sandbox.cluster.view import View
+from drillkit.sandbox.kube.admission import MOUNT, containers_of, mounts_account
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import NODES, PODS, Object, is_terminating, key_of
 
 log = logging.getLogger("drillkit.sandbox.cluster")
-ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class PodRunner:
@@ -39,11 +39,13 @@ class PodRunner:
         self.started = kubelet.view.now()
         self.logs = kubelet.logs / pod["metadata"]["uid"]
         self.bind = bind
+        self.folder = ""
         around = Surroundings(
             processes=kubelet.processes,
             logs=self.logs,
             now=kubelet.view.now,
             env=self._env,
+            placed=self._placed,
             openings=lambda: openings(kubelet.view.store, self.current() or pod),
             changed=self.write,
             event=self._event,
@@ -139,13 +141,8 @@ class PodRunner:
     def _env(self, container: Object) -> dict[str, str]:
         meta = self.pod["metadata"]
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
-        if self.kubelet.account is not None:
-            # Nothing can be mounted here; who names the place where it would be is told where
-            # it is.
-            values = {
-                key: value.replace(ACCOUNT, self._account()) if ACCOUNT in value else value
-                for key, value in values.items()
-            }
+        self.folder = self._mount()
+        values = {key: self._placed(container, value) for key, value in values.items()}
         if self.kubelet.tools is not None:
             values["PATH"] = os.pathsep.join(
                 [str(self.kubelet.tools), values.get("PATH", os.defpath)]
@@ -156,10 +153,24 @@ class PodRunner:
             "SANDBOX_MESH": self.kubelet.mesh(),
         }
 
-    def _account(self) -> str:
-        """The folder of the pod's own token. Raises Unresolved."""
+    def _placed(self, container: Object, text: str) -> str:
+        """A container's word as this machine understands it. Nothing can be mounted here: who names
+        the place of the pod's token is told where it is.
+        """
+        if not self.folder or MOUNT not in text or not mounts_account(container):
+            return text
+        return text.replace(MOUNT, self.folder)
+
+    def _mount(self) -> str:
+        """The folder of the pod's token, ``ca.crt`` and namespace; empty where pods get none.
+        Raises Unresolved.
+        """
+        if self.kubelet.account is None or not any(
+            map(mounts_account, containers_of(self.pod["spec"]))
+        ):
+            return ""
         namespace, name = self.pod["metadata"]["namespace"], self.pod["spec"]["serviceAccountName"]
-        folder = self.kubelet.account(namespace, name) if self.kubelet.account else None
+        folder = self.kubelet.account(namespace, name)
         if folder is None:
             raise Unresolved(f'serviceaccount "{name}" not found')
         return str(folder)
@@ -186,7 +197,9 @@ class ProcessKubelet:
         self.logs = logs
         self.mesh = mesh
         self.account: Callable[[str, str], Path | None] | None = None
-        """Gives the folder with `token` and `ca.crt` of a ServiceAccount, by namespace and name."""
+        """Gives the folder with `token`, `ca.crt` and `namespace` of a ServiceAccount, by namespace
+        and name.
+        """
         self.tools: Path | None = None
         """Folder of programs to be found before the machine's own."""
         self.pods: dict[str, PodRunner] = {}

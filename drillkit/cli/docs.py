@@ -38,12 +38,11 @@ def docs(topic: str | None) -> None:
         click.echo("\nread one: drillkit docs getting-started")
         return
     if topic not in TOPICS:
-        import difflib
-
         from drillkit.model.errors import UsageError
+        from drillkit.model.spelling import near
 
-        near = difflib.get_close_matches(topic, TOPICS, 1)
-        meant = f"; did you mean `{near[0]}`?" if near else "."
+        guess = near(topic, TOPICS)
+        meant = f"; did you mean `{guess}`?" if guess else "."
         raise UsageError(f"no page `{topic}`{meant} There are: {', '.join(TOPICS)}")
     text = page(topic)
     # A terminal gets pages, a pipe gets the text.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any
 
@@ -179,8 +178,10 @@ class Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(COMMANDS)}"
+            from drillkit.model.spelling import near
+
+            meant = near(args[0], COMMANDS)
+            hint = f"; did you mean `{meant}`?" if meant else f"; known: {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command `{args[0]}`{hint}")
         return super().resolve_command(ctx, args)
 

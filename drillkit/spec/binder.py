@@ -20,6 +20,7 @@ from drillkit.spec.document import (
     Trail,
     core,
     is_null,
+    maybe,
     nearest,
     quoted,
 )
@@ -150,13 +151,8 @@ def _leaf(want: Any, text: str) -> Any:
     if text in by_text:
         return by_text[text]
     raise ValueError(
-        f"expected one of {', '.join(by_text)}, found {quoted(text)}{_maybe(text, by_text)}"
+        f"expected one of {', '.join(by_text)}, found {quoted(text)}{maybe(text, by_text)}"
     )
-
-
-def _maybe(text: str, known: Mapping[str, Any]) -> str:
-    hint = nearest(text, known)
-    return hint if "did you mean" in hint else ""
 
 
 def _mapping(

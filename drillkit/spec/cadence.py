@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from drillkit.model.units import Cadence
-from drillkit.spec.document import nearest, quoted
+from drillkit.spec.document import maybe, quoted
 
 _MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
 _DAYS = {"daily": 1, "weekly": 7}
@@ -16,8 +16,7 @@ def read_cadence(text: str) -> Cadence:
     try:
         found = Cadence.parse(text)
     except ValueError as error:
-        hint = nearest(text, Cadence.WORDS)
-        raise ValueError(f"{error}{hint if 'did you mean' in hint else ''}") from error
+        raise ValueError(f"{error}{maybe(text, Cadence.WORDS)}") from error
     next_due(found, datetime(2026, 1, 1, tzinfo=UTC), UTC)
     return found
 

@@ -32,7 +32,7 @@ from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.units import format_duration
 from drillkit.spec.arguments import bind_arguments, steps_in
 from drillkit.spec.binder import Unresolved, known
-from drillkit.spec.document import Mistakes, Trail, Where, lookup, nearest, of_data, quoted
+from drillkit.spec.document import Mistakes, Trail, Where, lookup, maybe, nearest, of_data, quoted
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
 from drillkit.spec.mentions import expected_alerts
@@ -149,11 +149,10 @@ def _window(window: StartWindow, path: Trail) -> Iterator[Complaint]:
     try:
         ZoneInfo(window.timezone)
     except (KeyError, ValueError, OSError):
-        hint = nearest(window.timezone, available_timezones())
-        near = hint if "did you mean" in hint else ", such as Europe/Berlin"
         yield (
             (*path, "timezone"),
-            f"expected an IANA time zone{near}, found {quoted(window.timezone)}",
+            f"expected an IANA time zone, such as Europe/Berlin, found {quoted(window.timezone)}"
+            f"{maybe(window.timezone, available_timezones())}",
         )
 
 

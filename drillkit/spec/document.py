@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
+from drillkit.model.spelling import near
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
@@ -127,13 +128,17 @@ class Mistakes:
         raise SpecError(shown)
 
 
+def maybe(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: what it may have meant, if that is near."""
+    meant = near(word, known)
+    return "" if meant is None else f"; did you mean `{meant}`?"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: what it may have meant, or what there is."""
-    from difflib import get_close_matches
-
     names = list(dict.fromkeys(known))
-    if near := get_close_matches(word[:100], names, 1):
-        return f"; did you mean `{near[0]}`?"
+    if meant := maybe(word, names):
+        return meant
     if not names:
         return "; there are none"
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""

@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
-from drillkit.spec.document import Map, Mistakes, Node, Seq, Text, Trail, Where, nearest, quoted
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Node,
+    Seq,
+    Text,
+    Trail,
+    Where,
+    maybe,
+    nearest,
+    quoted,
+)
 
 MAX_FILLED = 20_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 ROOTS = ("vars", "target", "run", "steps")
 RUN_NAMES = ("run.id", "run.drill", "run.date", "run.started")
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
+_NAMED = ("urls", "values")
+"""Parts of a target whose names are its owner's own."""
+_OPEN = re.compile(rf"target\.(?:{'|'.join(_NAMED)})\.[A-Za-z0-9_-]+")
 _SECRET = {
     "bearer",
     "basic",
@@ -146,7 +160,7 @@ class ReferenceScope:
         root, _, rest = ref.name.partition(".")
         if root == "steps":
             return self._output(ref, rest)
-        if self.open_target and re.fullmatch(r"target\.(urls|values)\.[A-Za-z0-9_-]+", ref.name):
+        if self.open_target and _OPEN.fullmatch(ref.name):
             return None
         known = [name.removeprefix("vars.") for name in self.values]
         if root not in ROOTS:
@@ -157,9 +171,9 @@ class ReferenceScope:
         same = [name for name in known if name.startswith(f"{root}.")] if root != "vars" else known
         if root == "target" and self.open_target:
             same += ["target.urls.NAME", "target.values.NAME"]
-        hint = nearest(ref.name.removeprefix("vars."), same)
         if root == "target" and not self.open_target:
-            raise Unknown(f"the target has no `{rest}`{hint}")
+            raise Unknown(f"the target has no `{rest}`{_of_target(ref.name, same)}")
+        hint = nearest(ref.name.removeprefix("vars."), same)
         literal = (
             f"; for the text itself write `${escaped(str(ref))[1:]}`" if root == "vars" else ""
         )
@@ -175,6 +189,17 @@ class ReferenceScope:
         if ref.name not in self.outputs:
             raise Unknown(f"`{ref}` was not given by that step{nearest(ref.name, self.outputs)}")
         return self.outputs[ref.name]
+
+
+def _of_target(name: str, known: Sequence[str]) -> str:
+    """What a name of the target may have meant, or where to give it."""
+    meant = maybe(name, known)
+    _, part, *inner = name.split(".")
+    if meant or part not in _NAMED or len(inner) != 1:
+        return meant or nearest(name, known)
+    there = [each for each in known if each.startswith(f"target.{part}.")]
+    listed = f" (it has {', '.join(there)})" if there else ""
+    return f"; add `{part}: {{{inner[0]}: ...}}` to the target{listed}"
 
 
 def substitute(node: Node, scope: ReferenceScope, mistakes: Mistakes, path: Trail = ()) -> Node:

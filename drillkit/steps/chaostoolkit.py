@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import shlex
@@ -36,6 +35,7 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
+from drillkit.model.spelling import near
 from drillkit.model.target import Target
 from drillkit.steps.base import Act, Experiment, Kind
 from drillkit.steps.disruption import DISRUPTED, begin, times_people
@@ -235,8 +235,8 @@ def _unknown_keys(experiment: Experiment, configuration: Mapping[str, Scalar]) -
     known = list(experiment.data.get("configuration") or {})
     for key in configuration:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(known) or 'none'}"
+            meant = near(key, known)
+            hint = f"did you mean `{meant}`?" if meant else f"it has {', '.join(known) or 'none'}"
             yield f"experiment {experiment.name} has no configuration `{key}`; {hint}"
 
 

@@ -5,10 +5,20 @@ out first.
 from __future__ import annotations
 
 from drillkit.judge import judge
+from drillkit.model.evidence import Note
+from drillkit.model.records import History
+from drillkit.model.verdict import Verdict
+from drillkit.report import render
+from drillkit.report.pages import postmortem
 from drillkit.report.report_model import tell
 from drillkit.report.timeline import Moment, shortened
 from tests.golden.stories import history_of
 from tests.judge.histories import pod_delete
+
+
+def short() -> tuple[History, Verdict]:
+    history = pod_delete().history()
+    return history, judge(history)
 
 
 def lines(name: str) -> list[str]:
@@ -65,3 +75,18 @@ def test_routine_is_left_out_first() -> None:
     assert [m.text for m in shown if m.tone == "step"] == [f"telling {i}" for i in range(10)]
     assert [m.text for m in shown if m.tone == "plain"] == ["routine 0", "routine 1"]
     assert list(shown) == sorted(shown, key=lambda m: m.at_s)
+
+
+def test_a_timeline_that_is_cut_says_how_much_more_there_is() -> None:
+    tape = pod_delete()
+    for i in range(1_100):
+        tape.see(20 + i / 1_000, Note("maria", f"look {i}", "observation"))
+    history = tape.history()
+    verdict = judge(history)
+    story = tell(history, verdict)
+    pages = {**render(history, verdict, "hash"), "postmortem": postmortem(story, verdict)}
+    every = len(story.moments)
+    assert every > 1_100
+    for name, shown in (("report.md", 40), ("postmortem", 40), ("report.html", 80)):
+        assert f" {every - shown:,} more in the journal." in pages[name], name
+    assert "more in the journal" not in render(*short(), "hash")["report.html"]

@@ -113,6 +113,26 @@ def test_what_a_target_lacks_is_told_at_the_second_stage(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize(
+    ("urls", "told"),
+    [
+        ({}, "the target has no `urls.shop`; add `urls: {shop: ...}` to the target"),
+        (
+            {"web": "http://web"},
+            "the target has no `urls.shop`; add `urls: {shop: ...}` to the target "
+            "(it has target.urls.web)",
+        ),
+        ({"shpo": "http://web"}, "the target has no `urls.shop`; did you mean `target.urls.shpo`?"),
+    ],
+)
+def test_a_target_without_that_url_is_told_where_to_give_it(
+    spec: Spec, urls: dict[str, str], told: str
+) -> None:
+    text = drill_text("source: s", 'probes: {web: {http: "${target.urls.shop}"}}')
+    found = spec.mistakes(text, target=Target(name="mine", urls=urls))
+    assert found.endswith(f"probes.web.http: {told}")
+
+
+@pytest.mark.parametrize(
     "name", ["target.prometheus.bearer", "target.databases.orders", "target.kubernetes.kubeconfig"]
 )
 def test_secrets_and_local_paths_of_a_target_cannot_be_reached(spec: Spec, name: str) -> None:

@@ -5,7 +5,6 @@ process-global state.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
 from drillkit.clients.proxies import proxy_of
 from drillkit.model.errors import Denied, TargetError, UsageError
+from drillkit.model.spelling import near
 from drillkit.model.target import KubernetesTarget
 from drillkit.model.yaml_text import load_yaml
 from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line
@@ -293,8 +293,8 @@ def _chosen(known: Mapping[str, Any], current: str, context: str | None, files: 
             f"{files}: no current-context; set `kubernetes.context` of the target ({_some(known)})"
         )
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean `{near[0]}`?" if near else _some(known)
+        meant = near(name, known)
+        hint = f"did you mean `{meant}`?" if meant else _some(known)
         raise TargetError(f"{files}: expected a context `{name}`, found none; {hint}")
     return name
 

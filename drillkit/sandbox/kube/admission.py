@@ -4,8 +4,6 @@ ServiceAccount, mounted in every container.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from drillkit.sandbox.kube.errors import forbidden
 from drillkit.sandbox.kube.objects import PODS, Object, clone
 
@@ -36,13 +34,13 @@ _SOURCES = [
 ]
 
 
-def mount_account(pod: Object, account: Object | None, suffix: Callable[[], str]) -> None:
+def mount_account(pod: Object, account: Object | None, suffix: str) -> None:
     """Completes a new pod in place.
 
     Args:
         pod: with its defaults filled in.
         account: the ServiceAccount that it names, if there is one.
-        suffix: makes the end of the volume's name.
+        suffix: the end of the volume's name.
 
     Raises 403 for an account that does not exist. The account `default` need not: an API without
     controllers has none.
@@ -59,7 +57,7 @@ def mount_account(pod: Object, account: Object | None, suffix: Callable[[], str]
         return
     volumes = spec.get("volumes") or []
     known = next((each["name"] for each in volumes if _is_access(each)), None)
-    volume = known or _VOLUME + suffix()
+    volume = known or _VOLUME + suffix
     bare = [each for each in containers_of(spec) if not mounts_account(each)]
     for container in bare:
         mount = {"name": volume, "readOnly": True, "mountPath": MOUNT}

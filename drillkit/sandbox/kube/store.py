@@ -225,7 +225,7 @@ class Store:
         meta = new["metadata"] = {key: value for key, value in meta.items() if key in _GIVEN}
         namespace = self._namespace(resource, meta.pop("namespace", None) or "", namespace)
         if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = meta["generateName"] + self._suffix()
+            meta["name"] = meta["generateName"] + _suffix(self._random)
         head: Object = {"name": meta.pop("name", "")}
         if namespace:
             head["namespace"] = namespace
@@ -239,13 +239,12 @@ class Store:
         new.pop("kind", None)
         return {"apiVersion": resource.api_version(), "kind": resource.kind, **new}
 
-    def _suffix(self) -> str:
-        return "".join(self._random.choices(_SUFFIX, k=5))
-
     def _mount_account(self, pod: Object) -> None:
-        name = pod["spec"]["serviceAccountName"]
-        account = self.get(ACCOUNTS, pod["metadata"]["namespace"], name)
-        admission.mount_account(pod, account, self._suffix)
+        meta, name = pod["metadata"], pod["spec"]["serviceAccountName"]
+        account = self.get(ACCOUNTS, meta["namespace"], name)
+        # A chance of its own: the names of pods are the same whether or not they have a token.
+        suffix = _suffix(random_module.Random(meta["uid"]))
+        admission.mount_account(pod, account, suffix)
 
     @staticmethod
     def _namespace(resource: Resource, given: str, asked: str) -> str:
@@ -488,6 +487,11 @@ class Store:
         listeners hear of all of them once it is complete.
         """
         return self.state.subscribe(callback)
+
+
+def _suffix(random: random_module.Random) -> str:
+    """The end of a generated name."""
+    return "".join(random.choices(_SUFFIX, k=5))
 
 
 def _desired(resource: Resource, obj: Object) -> Any:

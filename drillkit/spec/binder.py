@@ -21,7 +21,6 @@ from drillkit.spec.document import (
     core,
     is_null,
     maybe,
-    nearest,
     quoted,
 )
 from drillkit.spec.hints import LONGEST_HINT, flow, split_command

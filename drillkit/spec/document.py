@@ -104,9 +104,8 @@ class Mistakes:
         """Note a key of `node` that is none of the known ones: what it may have meant, else where
         it belongs, else what there is.
         """
-        hint = nearest(key.text, known)
-        if "did you mean" not in hint:
-            hint = self._places(key.text, node) or hint
+        names = list(known)
+        hint = maybe(key.text, names) or self._places(key.text, node) or nearest(key.text, names)
         self.add(key.where, path, f"unknown key {quoted(key.text)}{hint}")
 
     @property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from drillkit.checks.reader import one_row, opened
 from drillkit.clients import command
 from drillkit.clients.http_get import fetch
 from drillkit.clock import by_their_clock, utc
+from drillkit.entry_points import Registry
 from drillkit.model.codec import from_data
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError
@@ -27,8 +27,6 @@ CLOCK_SLACK_S = 60.0
 """So much younger than the disruption restored data may be: the original was written to
 meanwhile.
 """
-
-GROUP = "drillkit.checks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +79,26 @@ def kind_of(check: StepCheck) -> CheckKind:
 
 def plugged_in(name: str) -> CheckKind:
     """A check that another package brings. Raises UsageError when none of that name is there."""
-    points = _entry_points()
-    if name not in points:
-        known = ", ".join(f"`{key}`" for key in sorted(points)) or "none"
-        raise UsageError(
-            f"expected an installed check `{name}` (an entry point of group `{GROUP}`); "
-            f"installed: {known}"
-        )
     try:
-        found = points[name].load()
-    except (ImportError, AttributeError) as error:
+        return PLUGGED_IN.load(name)
+    except KeyError:
+        known = ", ".join(f"`{key}`" for key in PLUGGED_IN.names()) or "none"
         raise UsageError(
-            f"check `{name}` ({points[name].value}) cannot be loaded: {error}"
-        ) from error
+            f"expected an installed check `{name}` (an entry point of group "
+            f"`{PLUGGED_IN.group}`); installed: {known}"
+        ) from None
+
+
+def _misfit(name: str, found: object) -> str:
     if not isinstance(found, CheckKind):
-        raise UsageError(
-            f"check `{name}`: expected a CheckKind at {points[name].value}, found "
-            f"{type(found).__name__}"
-        )
-    return found
+        return f"expected a CheckKind, found {type(found).__name__}"
+    if found.Arguments is not None and not is_dataclass(found.Arguments):
+        return "its `Arguments` are no dataclass"
+    return ""
 
 
-@functools.cache
-def _entry_points() -> Mapping[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group=GROUP)}
+PLUGGED_IN: Registry[CheckKind] = Registry("drillkit.checks", "check", _misfit)
+"""Checks of other packages."""
 
 
 def _words(copy: Copy) -> Dialect:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drillkit.clients.undo import UndoAction
+from drillkit.entry_points import BrokenPlugin
 from drillkit.journal.undo_registry import undo_class
 from drillkit.model.codec import from_data
 from drillkit.model.errors import DrillError
@@ -54,6 +55,10 @@ class OpenUndo:
         writer = f"drillkit {self.version}" if self.version else "another version of drillkit"
         try:
             cls = undo_class(self.kind)
+        except BrokenPlugin as error:
+            raise UnknownUndo(
+                f"{self.resource}: {error}. Else undo it by hand: {dict(self.args)}"
+            ) from error
         except KeyError as error:
             raise UnknownUndo(
                 f"{self.resource}: no undo `{self.kind}` in this version; {writer} wrote it. "
@@ -88,7 +93,7 @@ class OpenUndo:
         """Order within *remove*: lower first. An unknown kind goes last."""
         try:
             return undo_class(self.kind).rank
-        except KeyError:
+        except (KeyError, BrokenPlugin):
             return 1_000_000
 
 

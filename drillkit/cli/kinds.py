@@ -16,6 +16,7 @@ def kinds(name: str | None, markdown: bool) -> None:
     from drillkit.spec.reference import (
         as_markdown,
         as_text,
+        broken_plugins,
         kind_reference,
         kind_references,
         notifier_reference,
@@ -35,3 +36,7 @@ def kinds(name: str | None, markdown: bool) -> None:
         click.echo("\nNotifiers, for `notify`:")
         for kind in notifiers:
             click.echo(f"{kind.name:{width}}  {kind.summary}")
+        if broken := broken_plugins():
+            click.echo("\nOf other packages, and cannot be used:")
+            for why in broken:
+                click.echo(f"- {why}")

@@ -10,18 +10,17 @@ the one that planned: drillkit's own stand in the table `UNDOS` of a module of `
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import json
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+from drillkit.entry_points import BrokenPlugin, Registry
 from drillkit.model.codec import from_data
 from drillkit.model.effects import Undo
 from drillkit.model.errors import DrillError
 
-GROUP = "drillkit.undos"
 PACKAGE = "drillkit.clients"
 
 
@@ -30,7 +29,9 @@ class UndoNotLoadable(DrillError):
 
 
 def undo_class(kind: str) -> type[Undo]:
-    """The class of an undo kind. Raises KeyError for a kind that is not installed here."""
+    """The class of an undo kind. Raises KeyError for a kind that is not installed here,
+    BrokenPlugin.
+    """
     module = f"{PACKAGE}.{kind.partition('.')[0]}"
     try:
         table: Mapping[str, type[Undo]] = importlib.import_module(module).UNDOS
@@ -40,18 +41,20 @@ def undo_class(kind: str) -> type[Undo]:
         table = {}
     except (ImportError, AttributeError) as error:
         raise KeyError(kind) from error
-    return table[kind] if kind in table else _plugged_in(kind)
+    return table[kind] if kind in table else PLUGGED_IN.load(kind)
 
 
 def undo_kinds() -> tuple[str, ...]:
     """Every kind of undo that is installed here, ours and other packages', each of which
     `undo_class` finds unless its package is broken.
     """
-    ours: list[str] = []
-    for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__):
-        found = importlib.import_module(f"{PACKAGE}.{module.name}")
-        ours += getattr(found, "UNDOS", {})
-    return tuple(sorted({*ours, *_entry_points()}))
+    return tuple(sorted({*_own_kinds(), *PLUGGED_IN.names()}))
+
+
+def _own_kinds() -> frozenset[str]:
+    folder = importlib.import_module(PACKAGE).__path__
+    modules = (importlib.import_module(f"{PACKAGE}.{m.name}") for m in pkgutil.iter_modules(folder))
+    return frozenset(kind for module in modules for kind in getattr(module, "UNDOS", {}))
 
 
 def from_another_package(undo: type[Undo]) -> bool:
@@ -59,25 +62,14 @@ def from_another_package(undo: type[Undo]) -> bool:
     return undo.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
-def _plugged_in(kind: str) -> type[Undo]:
-    point = _entry_points().get(kind)
-    if point is None:
-        raise KeyError(kind)
-    try:
-        found: Any = point.load()
-    except Exception as error:
-        # Whatever another package raises as it is imported: it is not there, and the others are.
-        raise KeyError(kind) from error
-    if not (isinstance(found, type) and issubclass(found, Undo)):
-        raise KeyError(kind)
-    return found
+def _misfit(kind: str, found: object) -> str:
+    if isinstance(found, type) and issubclass(found, Undo):
+        return ""
+    return f"expected a class of undos, found {found!r}"
 
 
-@functools.cache
-def _entry_points() -> Mapping[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group=GROUP)}
+PLUGGED_IN: Registry[type[Undo]] = Registry("drillkit.undos", "undo", _misfit, _own_kinds)
+"""Undos of other packages."""
 
 
 def must_load_back(undo: Undo, args: Mapping[str, Any]) -> None:
@@ -88,11 +80,14 @@ def must_load_back(undo: Undo, args: Mapping[str, Any]) -> None:
     cls = type(undo)
     try:
         found = undo_class(undo.kind)
+    except BrokenPlugin as error:
+        raise UndoNotLoadable(f"{undo.resource}: {error}. Nothing was touched") from error
     except KeyError:
         raise UndoNotLoadable(
             f"{undo.resource}: expected the undo `{undo.kind}` to be found by its kind, so that "
-            f"clean-up can apply it; it is not. Declare an entry point of group `{GROUP}`: "
-            f'"{undo.kind}" = "{cls.__module__}:{cls.__qualname__}". Nothing was touched'
+            f"clean-up can apply it; it is not. Declare an entry point of group "
+            f'`{PLUGGED_IN.group}`: "{undo.kind}" = "{cls.__module__}:{cls.__qualname__}". Nothing '
+            "was touched"
         ) from None
     if found is not cls:
         raise UndoNotLoadable(

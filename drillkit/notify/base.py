@@ -6,20 +6,17 @@ A new one is one module in this folder, named as a drill calls it, that ends in
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from drillkit.entry_points import Registry
 from drillkit.model.notice import EVENTS, Event, Notice
 from drillkit.secrets import is_reference, resolve
 
 A = TypeVar("A")
-GROUP = "drillkit.notifiers"
 PACKAGE = "drillkit.notify"
 _ROOM = frozenset({"base", "messenger", "words"})
 """Modules of this folder that are no notifiers."""
@@ -86,35 +83,32 @@ def secret(value: str, what: str) -> str:
 
 
 def notifier_names() -> list[str]:
-    """All there are."""
-    folder = importlib.import_module(PACKAGE).__path__
-    own = [m.name.replace("_", "-") for m in pkgutil.iter_modules(folder)]
-    return sorted({*(name for name in own if name not in _ROOM), *_entry_points()})
+    """All there are, sorted; one of another package may turn out to be broken."""
+    return sorted({*_own_names(), *PLUGGED_IN.names()})
 
 
 def notifier_named(name: str) -> Notifier[Any]:
-    """The notifier of that name. Raises KeyError when there is none, ImportError, TypeError for a
-    plug-in that is none.
-    """
-    if name in _entry_points():
-        found = _entry_points()[name].load()
-    elif name in _ROOM or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise KeyError(name)
-    else:
-        module = f"{PACKAGE}.{name.replace('-', '_')}"
-        try:
-            found = importlib.import_module(module).NOTIFIER
-        except ModuleNotFoundError as error:
-            if error.name == module:
-                raise KeyError(name) from None
-            raise
-    if not isinstance(found, Notifier):
-        raise TypeError(f"expected a Notifier, found {type(found).__name__}")
+    """The notifier of that name. Raises KeyError where there is none, BrokenPlugin."""
+    if name not in _own_names():
+        return PLUGGED_IN.load(name)
+    found: Notifier[Any] = importlib.import_module(f"{PACKAGE}.{name.replace('-', '_')}").NOTIFIER
     return found
 
 
-@functools.cache
-def _entry_points() -> Mapping[str, Any]:
-    from importlib.metadata import entry_points
+def _own_names() -> frozenset[str]:
+    folder = importlib.import_module(PACKAGE).__path__
+    return frozenset(m.name.replace("_", "-") for m in pkgutil.iter_modules(folder)) - _ROOM
 
-    return {point.name: point for point in entry_points(group=GROUP)}
+
+def _misfit(name: str, found: Any) -> str:
+    if not isinstance(found, Notifier):
+        return f"expected a Notifier, found {type(found).__name__}"
+    if not is_dataclass(getattr(found, "Arguments", None)):
+        return "it has no `Arguments` that are a dataclass"
+    return ""
+
+
+PLUGGED_IN: Registry[Notifier[Any]] = Registry(
+    "drillkit.notifiers", "notifier", _misfit, _own_names
+)
+"""Notifiers of other packages."""

@@ -15,6 +15,7 @@ from drillkit.cleanup.work import DEAD
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, Lookup, Sweepable, UndoContext
 from drillkit.clock import Clock, Deadline, Hurried
+from drillkit.entry_points import BrokenPlugin
 from drillkit.journal.runs import is_running, open_runs
 from drillkit.journal.undo_registry import from_another_package, undo_class, undo_kinds
 from drillkit.model.effects import Undo, Undone
@@ -58,12 +59,8 @@ def _found(clients: Clients) -> tuple[list[Leftover], list[str]]:
     for kind in undo_kinds():
         try:
             undo = undo_class(kind)
-        except KeyError as error:
-            why = f" ({error.__cause__})" if error.__cause__ else ""
-            unread.append(
-                f"what `{kind}` undoes: it does not load{why}; mend or remove the package that "
-                "declares it"
-            )
+        except BrokenPlugin as error:
+            unread.append(f"what `{kind}` undoes: {error}")
             continue
         if not issubclass(undo, Sweepable):
             continue

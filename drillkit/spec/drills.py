@@ -14,6 +14,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from drillkit.entry_points import BrokenPlugin
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
@@ -315,6 +316,8 @@ def _kind(uses: Text, kinds: Kinds, mistakes: Mistakes, path: Trail) -> Kind[Any
             path,
             f"no kind of step is called {quoted(name)}{nearest(name, kinds.names())}",
         )
+    except BrokenPlugin as error:
+        mistakes.add(uses.where, path, str(error))
     except ImportError as error:
         mistakes.add(uses.where, path, f"the kind {quoted(name)} cannot be loaded: {error}")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from drillkit.entry_points import BrokenPlugin
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.notice import ENDINGS, EVENTS, Event, Notify
 from drillkit.secrets import is_reference
@@ -63,7 +64,9 @@ def _named(name: str) -> tuple[Notifier[Any] | None, str]:
     except KeyError:
         near = nearest(name, notifier_names())
         return None, f"no notifier is called {quoted(name)}{near}"
-    except (ImportError, AttributeError, TypeError) as error:
+    except BrokenPlugin as error:
+        return None, str(error)
+    except ImportError as error:
         return None, f"the notifier {quoted(name)} cannot be loaded: {error}"
 
 

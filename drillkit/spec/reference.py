@@ -4,10 +4,12 @@ own classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass
 from typing import Any
 
+from drillkit.entry_points import BrokenPlugin
 from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
 from drillkit.spec.docs import class_doc, field_docs
@@ -54,9 +56,29 @@ class KindReference:
 
 
 def kind_references(kinds: Kinds | None = None) -> list[KindReference]:
-    """All kinds, by name."""
+    """All kinds that can be used, by name."""
     table = kinds or InstalledKinds()
-    return [kind_reference(name, table) for name in table.names()]
+    return list(_usable(table.names(), lambda name: kind_reference(name, table)))
+
+
+def _usable(names: Iterable[str], refer: Callable[[str], KindReference]) -> Iterator[KindReference]:
+    for name in names:
+        with contextlib.suppress(BrokenPlugin):  # told by `broken_plugins`
+            yield refer(name)
+
+
+def broken_plugins() -> list[str]:
+    """What other packages bring of steps, checks, notifiers, undos and faults and cannot be used,
+    each with its package and why. Imports all of it.
+    """
+    from drillkit.checks.kinds import PLUGGED_IN as CHECKS
+    from drillkit.clients.chaostoolkit import faults
+    from drillkit.journal.undo_registry import PLUGGED_IN as UNDOS
+    from drillkit.notify.base import PLUGGED_IN as NOTIFIERS
+    from drillkit.steps.base import PLUGGED_IN as STEPS
+
+    registries = (STEPS, CHECKS, NOTIFIERS, UNDOS)
+    return [*(why for registry in registries for why in registry.broken()), *faults.broken()]
 
 
 def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
@@ -80,10 +102,10 @@ def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:
 
 
 def notifier_references() -> list[KindReference]:
-    """All notifiers, by name."""
+    """All notifiers that can be used, by name."""
     from drillkit.notify import notifier_names
 
-    return [notifier_reference(name) for name in notifier_names()]
+    return list(_usable(notifier_names(), notifier_reference))
 
 
 def notifier_reference(name: str) -> KindReference:

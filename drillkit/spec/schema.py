@@ -4,10 +4,12 @@ read them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any, Literal, get_args, get_origin
 
+from drillkit.entry_points import BrokenPlugin
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill
 from drillkit.model.target import Target
@@ -35,9 +37,9 @@ def drill_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     writer = Definitions(references=True)
     root = writer.of(Drill)
     step = writer.defs["Step"]
-    names = table.names()
-    step["properties"]["uses"] = {**step["properties"]["uses"], "enum": names}
-    step["allOf"] = [_when(name, writer, table.named(name).Arguments) for name in names]
+    arguments = _usable(table.names(), lambda name: table.named(name).Arguments)
+    step["properties"]["uses"] = {**step["properties"]["uses"], "enum": list(arguments)}
+    step["allOf"] = [_when(name, writer, taken) for name, taken in arguments.items()]
     _notifiers(writer)
     return writer.document(root, "drillkit drill")
 
@@ -69,10 +71,19 @@ def _notifiers(writer: Definitions) -> None:
     """`with` of an entry of `notify` by its `uses`."""
     from drillkit.notify import notifier_named, notifier_names
 
-    names = notifier_names()
+    arguments = _usable(notifier_names(), lambda name: notifier_named(name).Arguments)
     notify = writer.defs["Notify"]
-    notify["properties"]["uses"] = {**notify["properties"]["uses"], "enum": names}
-    notify["allOf"] = [_when(name, writer, notifier_named(name).Arguments) for name in names]
+    notify["properties"]["uses"] = {**notify["properties"]["uses"], "enum": list(arguments)}
+    notify["allOf"] = [_when(name, writer, taken) for name, taken in arguments.items()]
+
+
+def _usable(names: Iterable[str], arguments: Callable[[str], type]) -> dict[str, type]:
+    """The arguments of each, without those of packages that are broken."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(BrokenPlugin):
+            found[name] = arguments(name)
+    return found
 
 
 class Definitions:

@@ -4,9 +4,11 @@ before anything runs, instead of ending in `unknown` after hours.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from drillkit.entry_points import BrokenPlugin
 from drillkit.model.drill import Drill, Objectives, Step, StepCheck
 from drillkit.spec.arguments import steps_in
 from drillkit.spec.binder import Unresolved
@@ -39,7 +41,7 @@ def check_served(drill: Drill, parsed: Written) -> Iterator[tuple[Trail, str]]:
             continue
         try:
             kind = parsed.kinds.named(item.uses)
-        except (KeyError, ImportError):
+        except (KeyError, ImportError, BrokenPlugin):
             continue  # told where kinds are looked up
         yield from _objectives(item, kind, parsed.kinds, path)
         for i, wanted in enumerate(item.checks):
@@ -69,8 +71,9 @@ def _objectives(
 def _measuring(objective: str, kinds: Kinds) -> Iterator[str]:
     for name in kinds.names():
         measured = "detect" if objective in BY_PEOPLE else objective
-        if measured in kinds.named(name).objectives:
-            yield f"`{name}`"
+        with contextlib.suppress(BrokenPlugin):  # nobody can be told to use that one
+            if measured in kinds.named(name).objectives:
+                yield f"`{name}`"
 
 
 def _evidence(
@@ -182,6 +185,6 @@ def _given(drill: Drill, kinds: Kinds) -> Iterator[tuple[str, tuple[str, Iterabl
             continue
         try:
             kind = kinds.named(step.uses)
-        except (KeyError, ImportError):
+        except (KeyError, ImportError, BrokenPlugin):
             continue
         yield step.name, (kind.name, tuple(kind.outputs))

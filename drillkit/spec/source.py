@@ -18,7 +18,7 @@ class Kinds(Protocol):
     """The step kinds there are."""
 
     def named(self, name: str) -> Kind[Any]:
-        """The kind of that name. Raises KeyError, ImportError."""
+        """The kind of that name. Raises KeyError, ImportError, BrokenPlugin."""
 
     def names(self) -> list[str]:
         """All names."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 from drillkit.clients import Clients
 from drillkit.clients.undo import AskPeople
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
+from drillkit.entry_points import Registry
 from drillkit.journal.book import Book, observe
 from drillkit.journal.files import capped_content, make_folder, write_file
 from drillkit.model.drill import Objectives, StepCheck
@@ -206,24 +207,15 @@ def _module_name(kind: str) -> str:
     return kind.replace(".", "_").replace("-", "_")
 
 
-def _plugins() -> Mapping[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group="drillkit.steps")}
-
-
 def kind_named(name: str) -> Kind[Any]:
-    """The kind of that name. Raises KeyError."""
+    """The kind of that name. Raises KeyError where there is none, BrokenPlugin."""
     module = f"{__package__}.{_module_name(name)}"
     try:
         found: Kind[Any] = importlib.import_module(module).KIND
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        plugins = _plugins()
-        if name not in plugins:
-            raise KeyError(name) from None
-        found = plugins[name].load()
+        return PLUGGED_IN.load(name)
     except AttributeError:
         raise KeyError(name) from None
     if found.name != name:
@@ -232,13 +224,28 @@ def kind_named(name: str) -> Kind[Any]:
 
 
 def kind_names() -> list[str]:
-    """Names of all kinds, sorted."""
-    return sorted(kind.name for kind in _kinds())
+    """Names of all kinds, sorted; one of another package may turn out to be broken."""
+    return sorted({*_own_names(), *PLUGGED_IN.names()})
 
 
-def _kinds() -> Iterable[Kind[Any]]:
-    for info in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
-        if kind := getattr(importlib.import_module(f"{__package__}.{info.name}"), "KIND", None):
-            yield kind
-    for point in _plugins().values():
-        yield point.load()
+def _own_names() -> frozenset[str]:
+    here = pkgutil.iter_modules(importlib.import_module(__package__).__path__)
+    modules = (importlib.import_module(f"{__package__}.{info.name}") for info in here)
+    return frozenset(module.KIND.name for module in modules if hasattr(module, "KIND"))
+
+
+def _misfit(name: str, found: Any) -> str:
+    if not isinstance(found, Kind):
+        return f"expected a Kind, found {type(found).__name__}"
+    lacking = [each for each in ("name", "disturbs", "Arguments") if not hasattr(found, each)]
+    if lacking:
+        return f"it does not say its {' and '.join(f'`{each}`' for each in lacking)}"
+    if found.name != name:
+        return f"it calls itself `{found.name}`"
+    if not is_dataclass(found.Arguments):
+        return "its `Arguments` are no dataclass"
+    return ""
+
+
+PLUGGED_IN: Registry[Kind[Any]] = Registry("drillkit.steps", "step", _misfit, _own_names)
+"""Kinds of other packages."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from drillkit import entry_points
 from drillkit.clients import kube
 from drillkit.clients.command import UndoCommand
 from drillkit.clients.undo import UndoAction
@@ -49,8 +50,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint(Rewind.kind, f"{__name__}:Rewind", undo_registry.GROUP)
-    monkeypatch.setattr(undo_registry, "_entry_points", lambda: {Rewind.kind: point})
+    point = EntryPoint(Rewind.kind, f"{__name__}:Rewind", undo_registry.PLUGGED_IN.group)
+    monkeypatch.setattr(entry_points, "brought", lambda group: {Rewind.kind: (point,)})
     monkeypatch.setattr(EntryPoint, "load", lambda self: Rewind)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.journal import undo_registry
+from drillkit.entry_points import brought
 from tests.conftest import CommandLine, Ran
 
 HERE = Path(__file__).parent
@@ -44,9 +44,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plugged_in(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Acme's package in this process."""
     monkeypatch.syspath_prepend(str(installed))
-    undo_registry._entry_points.cache_clear()
+    brought.cache_clear()
     yield
-    undo_registry._entry_points.cache_clear()
+    brought.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "acme_drills"]:
         del sys.modules[name]
 

@@ -15,10 +15,8 @@ from typing import Any
 
 import pytest
 
-from drillkit.checks import kinds as check_kinds
-from drillkit.clients.chaostoolkit import faults
 from drillkit.clock import Deadline
-from drillkit.journal import undo_registry
+from drillkit.entry_points import brought
 from drillkit.steps.base import Act, Experiment, RunNames, kind_named
 from tests.crash.campaign import LAWFUL, Rules, Trial, by_seed, each_mishap, exhaustive
 from tests.crash.controls import EffectFirst
@@ -27,15 +25,13 @@ from tests.crash.scenarios_faults import TARGET, session_of
 from tests.crash.world import Stage
 
 BOARD = "http://board"
-CACHED = (undo_registry._entry_points, faults.plugged_in, check_kinds._entry_points)
 
 
 @pytest.fixture(autouse=True)
 def _plugged_in(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The package in this process, its board behind the wire of whatever process is on stage."""
     monkeypatch.syspath_prepend(str(installed))
-    for cached in CACHED:
-        cached.cache_clear()
+    brought.cache_clear()
     on_stage: list[Stage] = []
     opens = Stage.open.__func__  # type: ignore[attr-defined]
 
@@ -58,8 +54,7 @@ def _plugged_in(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setattr(Stage, "open", classmethod(entered))
     monkeypatch.setattr(importlib.import_module("acme_drills.board"), "send", send)
     yield
-    for cached in CACHED:
-        cached.cache_clear()
+    brought.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "acme_drills"]:
         del sys.modules[name]
 

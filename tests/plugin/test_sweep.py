@@ -61,7 +61,7 @@ def test_an_undo_that_does_not_load_is_said_to_have_seen_nothing(
         "what `acme.take-down` undoes",
         "what `acme.thaw` undoes",
     ]
-    assert "mend or remove the package" in unread[0]
+    assert "Mend or uninstall that package" in unread[0]
 
 
 def test_an_undo_that_cannot_look_hides_nothing_that_others_see(

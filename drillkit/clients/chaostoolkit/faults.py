@@ -7,12 +7,13 @@ of group `drillkit.faults`. Imported by both sides of a worker, so nothing heavy
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from drillkit.entry_points import brought
 from drillkit.model.errors import Refused
 from drillkit.model.prospect import Prospect
 
@@ -47,12 +48,18 @@ def has_faults(module: str) -> bool:
     return any(module == known or module.startswith(known + ".") for known in plugged_in())
 
 
-@functools.cache
 def plugged_in() -> tuple[str, ...]:
     """Modules of other packages that have faults."""
-    from importlib.metadata import entry_points
+    return tuple(sorted({p.value for points in brought(GROUP).values() for p in points}))
 
-    return tuple(sorted({point.value for point in entry_points(group=GROUP)}))
+
+def broken() -> Iterator[str]:
+    """Why modules of other packages cannot be imported. Imports all of them."""
+    for module in plugged_in():
+        try:
+            _imported(module)
+        except Refused as error:
+            yield f"faults: {error}"
 
 
 def preview(
@@ -62,7 +69,7 @@ def preview(
 
     Raises DrillError for why it cannot work, ImportError.
     """
-    function = getattr(importlib.import_module(module), name, None)
+    function = getattr(_imported(module), name, None)
     if function is None:
         raise Refused(f"expected a function `{name}` in module {module}, found none")
     if not is_fault(function):
@@ -70,6 +77,19 @@ def preview(
     given = _bound(function, arguments)
     found: Prospect = getattr(function, _MARK)(clients, **given)
     return found
+
+
+def _imported(module: str) -> ModuleType:
+    """A module of faults. Raises Refused where another package's cannot be imported."""
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        if module.startswith(OWN_MODULES):
+            raise
+        raise Refused(
+            f"module {module} cannot be imported: {type(error).__name__}: {error}. Mend or "
+            "uninstall the package that brings it"
+        ) from error
 
 
 def _bound(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,12 @@ class BadEnvelope(DrillError):
     exit_code = 3
 
 
+class NotSigned(DrillError):
+    """A key that does not sign."""
+
+    exit_code = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """A statement that pinned keys have signed."""
@@ -37,11 +43,14 @@ class Signed:
 
 
 def sign(payload: bytes, signer: Signer) -> bytes:
-    """One envelope as a line of JSON, without its line feed."""
+    """One envelope as a line of JSON, without its line feed. Raises NotSigned."""
     from securesystemslib.dsse import Envelope
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    envelope.sign(signer)
+    try:
+        envelope.sign(signer)
+    except Exception as error:  # a key that is elsewhere fails as whatever leads there does
+        raise NotSigned(f"key {signer.public_key.keyid[:16]}… does not sign: {error}") from error
     return json.dumps(envelope.to_dict(), separators=(",", ":")).encode()
 
 

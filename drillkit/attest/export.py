@@ -232,7 +232,7 @@ def export(folder: Path, to: Path, rules: ExportRules, signer: Signer) -> Export
     """Write a redacted copy of a sealed run into a new folder and sign for it.
 
     Raises NoManifest, NotExported when the run is not as it was sealed, UsageError when the rules
-    would break a file or the folder exists, OSError.
+    would break a file or the folder exists, NotSigned, OSError.
     """
     manifest, digest = read_manifest(folder)
     if changed := next(differences(folder, manifest), ""):
@@ -246,12 +246,12 @@ def export(folder: Path, to: Path, rules: ExportRules, signer: Signer) -> Export
         _still_whole(name, text)
         words.check(name, text)
     lines = texts[JOURNAL].encode().split(b"\n")[:-1] if JOURNAL in texts else []
+    line = sign(_payload(manifest, digest, copies, dropped, lines, words.count), signer)
     to.mkdir(parents=True)
     for name, text in copies.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         write_file(to / name, text.encode())
-    payload = _payload(manifest, digest, copies, dropped, lines, words.count)
-    write_file(to / STATEMENT_FILE, sign(payload, signer) + b"\n")
+    write_file(to / STATEMENT_FILE, line + b"\n")
     return Exported(to, words.count, dropped)
 
 

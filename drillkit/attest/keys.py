@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from drillkit.model.errors import UsageError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
 KMS = "awskms:"
+_CONNECT_S, _READ_S = 3, 10
 _EXTRA = "signing needs the extra `evidence`: pip install 'drillkit[evidence]'"
 
 
@@ -82,18 +83,54 @@ def public_key(path: Path) -> Key:
     return key
 
 
+def write_public(reference: str, resolve: Callable[[str], str], public: Path) -> str:
+    """Write the public half of a key that exists, as `generate` does; the key's id. Raises
+    UsageError.
+    """
+    key = signer_of(reference, resolve).public_key
+    pem: str = key.keyval["public"]
+    if key.keytype == "ed25519":  # by its name alone it is no PEM
+        ed25519, serialization = _cryptography()
+        loaded = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(pem))
+        pem = loaded.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+    _write_new(public, f"{pem.strip()}\n".encode(), 0o644)
+    return key.keyid
+
+
 def _kms(key: str) -> Signer:
-    signing = _securesystemslib()
+    """A key of AWS KMS, by the account and region of the environment."""
+    import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    signing = _securesystemslib()
+    _, serialization = _cryptography()
+    config = Config(
+        connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2}
+    )
     try:
-        uri, public = signing.AWSSigner.import_(key)
-        signer: Signer = signing.AWSSigner.from_priv_key_uri(uri, public)
+        client = boto3.client("kms", config=config)
+        answer = client.get_public_key(KeyId=key)
+        public = signing.SSlibKey.from_crypto(
+            serialization.load_der_public_key(answer["PublicKey"])
+        )
+        algorithm = signing.AWSSigner.aws_algos[public.scheme]
+        if algorithm not in answer["SigningAlgorithms"]:
+            raise ValueError(f"it does not sign by {algorithm}")
+        signer: Any = signing.AWSSigner(key, public)
+        signer.client = client  # the library's own may wait for minutes
     except (BotoCoreError, ClientError) as error:
         raise UsageError(
             f"the KMS key {key} cannot be used ({error}); it needs kms:GetPublicKey and kms:Sign"
         ) from error
-    return signer
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"the KMS key {key} cannot sign ({error}); expected one with usage SIGN_VERIFY of "
+            "ECC_NIST_P256, ECC_NIST_P384 or RSA"
+        ) from error
+    return cast("Signer", signer)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

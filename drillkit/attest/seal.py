@@ -57,7 +57,8 @@ def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
     afterwards without showing.
 
     A run that was sealed before is sealed again: both lines stay in the chain. What has not
-    changed is not entered twice. Raises OSError, ChainBroken, JournalDamaged, UsageError.
+    changed is not entered twice. Raises OSError, ChainBroken, JournalDamaged, UsageError,
+    NotSigned.
     """
     history = read(folder / JOURNAL)
     opened, verdict = _opened(history, folder), judge(history)

@@ -18,11 +18,23 @@ SIGNING_KEY = "DRILLKIT_SIGNING_KEY"
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def keygen(file: Path) -> None:
+@click.option(
+    "--of",
+    "reference",
+    metavar="REFERENCE",
+    help="Write only FILE.pub, of a key that exists: awskms:KEY, file:PATH or env:NAME.",
+)
+def keygen(file: Path, reference: str | None) -> None:
     """Make a key pair for signing: FILE (keep it secret) and FILE.pub (give it to who verifies)."""
-    from drillkit.attest.keys import generate
+    from drillkit.attest.keys import generate, write_public
+    from drillkit.secrets import resolve
 
     public = file.with_name(f"{file.name}.pub")
+    if reference is not None:
+        keyid = write_public(reference, lambda each: resolve(each, "the signing key"), public)
+        click.echo(f"wrote {public}, the public half of {reference}")
+        click.echo(f"key {keyid}")
+        return
     keyid = generate(file, public)
     click.echo(f"wrote {file} (private, 0600) and {public}")
     click.echo(f"key {keyid}")

@@ -22,12 +22,15 @@ def write_and_seal(folder: Path, warn: Callable[[str], None]) -> tuple[Verdict, 
     from drillkit.report import write_reports
 
     verdict, paths = write_reports(folder)
+    from drillkit.attest.envelope import NotSigned
     from drillkit.attest.seal import is_entered, seal
     from drillkit.model.errors import DrillError
 
     try:
         if is_entered(folder):
             seal(folder, SYSTEM_CLOCK.now(), _signer())
+    except NotSigned as error:
+        warn(f"the run is not signed: {error}; mend that and run: drillkit sign {folder.name}")
     except (OSError, DrillError) as error:
         warn(f"the run is not sealed: {error}; mend that and run: drillkit sign {folder.name}")
     from drillkit.cli.places import follow

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
 KMS = "awskms:"
-_CONNECT_S, _READ_S = 3, 10
 _EXTRA = "signing needs the extra `evidence`: pip install 'drillkit[evidence]'"
 
 
@@ -101,35 +100,23 @@ def write_public(reference: str, resolve: Callable[[str], str], public: Path) ->
 
 def _kms(key: str) -> Signer:
     """A key of AWS KMS, by the account and region of the environment."""
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from drillkit.clients.kms import kms_key
 
     signing = _securesystemslib()
     _, serialization = _cryptography()
-    config = Config(
-        connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2}
-    )
+    found = kms_key(key)
     try:
-        client = boto3.client("kms", config=config)
-        answer = client.get_public_key(KeyId=key)
-        public = signing.SSlibKey.from_crypto(
-            serialization.load_der_public_key(answer["PublicKey"])
-        )
+        public = signing.SSlibKey.from_crypto(serialization.load_der_public_key(found.public))
         algorithm = signing.AWSSigner.aws_algos[public.scheme]
-        if algorithm not in answer["SigningAlgorithms"]:
+        if algorithm not in found.algorithms:
             raise ValueError(f"it does not sign by {algorithm}")
         signer: Any = signing.AWSSigner(key, public)
-        signer.client = client  # the library's own may wait for minutes
-    except (BotoCoreError, ClientError) as error:
-        raise UsageError(
-            f"the KMS key {key} cannot be used ({error}); it needs kms:GetPublicKey and kms:Sign"
-        ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f"the KMS key {key} cannot sign ({error}); expected one with usage SIGN_VERIFY of "
             "ECC_NIST_P256, ECC_NIST_P384 or RSA"
         ) from error
+    signer.client = found.client
     return cast("Signer", signer)
 
 

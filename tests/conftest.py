@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,6 +53,10 @@ LOOKING = frozenset(
 # Thousands of processes are started here: each would compile the same modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What is started in the background ignores Ctrl-C, and so would all that is started here.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, and nothing about the law it tests.
 settings.register_profile("drillkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -213,11 +213,15 @@ def find_run(name: str, reports: Path) -> Path:
     raise UsageError(f"no run `{name[:100]}`; {hint}. Name a run, its folder or its journal.jsonl")
 
 
+def _start(run: str) -> str:
+    """The second that a run is named by; what follows it is chance."""
+    return run.rpartition("-")[0]
+
+
 def point_latest(folder: Path) -> None:
     """Let DRILL/latest lead to this run's folder; not where it leads to a newer one."""
     link = folder.parent / LATEST
-    # Runs are named by their start, so their names sort by time.
-    newer = link.is_symlink() and link.exists() and os.readlink(link) > folder.name
+    newer = link.is_symlink() and link.exists() and _start(os.readlink(link)) > _start(folder.name)
     if newer or (link.exists() and not link.is_symlink()):
         return
     draft = folder.parent / f".{LATEST}.{os.getpid()}"

@@ -19,7 +19,14 @@ from drillkit.clock import Fence
 from drillkit.journal.book import observe, step_of_record
 from drillkit.journal.disk import FileDisk
 from drillkit.journal.file import Journal, JournalDamaged, read
-from drillkit.journal.runs import RunLock, find_run, open_runs, register, unregister
+from drillkit.journal.runs import (
+    RunLock,
+    find_run,
+    open_runs,
+    point_latest,
+    register,
+    unregister,
+)
 from drillkit.journal.wire import RemoteJournal, serve
 from drillkit.model.effects import Irreversible, Undo
 from drillkit.model.errors import JournalLost, Refused, UsageError
@@ -314,3 +321,13 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     journal.append(RunRecovered())
     journal.close()
     assert json.loads(path.read_bytes().splitlines()[-1])["kind"] == "run.recovered"
+
+
+def test_latest_is_the_run_that_began_last_and_of_one_second_the_one_that_was_told_last(
+    tmp_path: Path,
+) -> None:
+    runs = ("20270118-080000-zzzz", "20270118-080000-bbbb", "20270118-075959-yyyy")
+    for run in runs:
+        (tmp_path / run).mkdir()
+        point_latest(tmp_path / run)
+    assert (tmp_path / "latest").readlink() == Path("20270118-080000-bbbb")

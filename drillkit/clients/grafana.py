@@ -69,9 +69,12 @@ class CloseRegion(UndoAction):
             return Undone("kept", f"the region ends by itself at {at}: {why}")
 
     def _look(self, grafana: Grafana, context: UndoContext) -> Observation:
-        known = context.identity.get("uid") or patiently(
+        # By its tags alone: in another Grafana its number is somebody else's annotation.
+        known = patiently(
             lambda: grafana.found(self), context.clock, attempts=ATTEMPTS, limit_s=CLOSING_S
         )
+        if not known and context.identity:
+            return Certain(Undone("already-undone", "somebody has removed it"))
         if not known:
             return Nothing(Undone("never-happened", f"{self.resource} never came to be"))
         try:

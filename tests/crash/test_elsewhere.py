@@ -6,6 +6,7 @@ undo stays open.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,12 @@ from drillkit.clients.elasticache.groups import DeleteReplicationGroup
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
 from drillkit.clients.identity import Identity
 from drillkit.clients.kube import Kube, Response
+from drillkit.clients.kube.field_patch import FieldChange
+from drillkit.clients.kube.resources import PODS
 from drillkit.clients.kube.verified import KUBE_SYSTEM, VerifiedTransport
 from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, parse
+from drillkit.journal.undo_registry import undo_class, undo_kinds
 from drillkit.model.effects import Undo
 from drillkit.model.target import KubernetesTarget, Target
 from tests.clients.aws.wire import ACCOUNT, target
@@ -191,6 +195,54 @@ def test_an_account_that_is_another_is_asked_for_nothing_of_elasticache() -> Non
     cleaned = clean(opens, clients, stage.journal, stage.clock, 900.0, at_once=1)
     assert not cleaned.open
     assert right.sent
+
+
+# Every client
+
+NOT_THERE = {"alertmanager.expire-silence", "grafana.close-region", "people.put-back"}
+"""Undone at the URL that stands in record 1, whatever kubeconfig and profile say, and known there
+by the run's name; or by a person.
+"""
+
+
+def any_undo(kind: str, folder: Path) -> Undo:
+    """One of that kind, made of nothing but its fields."""
+    cls = undo_class(kind)
+    values: Mapping[str, Any] = {
+        "str": "it",
+        "float": 2e9,
+        "Resource": PODS,
+        "tuple[FieldChange, ...]": (FieldChange("/spec/replicas", "3", "0"),),
+        "tuple[str, ...]": ("touch", str(folder / "touched")),
+        "Mapping[str, Any]": program("rollbacks", folder / "touched").__dict__.get("document"),
+    }
+    fields = dataclasses.fields(cls)
+    needed = [f for f in fields if f.default is f.default_factory or f.name == "namespace"]
+    given = {f.name: values[str(f.type)] for f in needed}
+    if kind == "chaostoolkit.rollbacks":
+        given["document"] = values["Mapping[str, Any]"]
+    return cls(**given | ({"folder": str(folder)} if "folder" in given else {}))
+
+
+@pytest.mark.parametrize("kind", undo_kinds())
+def test_no_undo_there_is_asks_another_place_for_anything(kind: str, tmp_path: Path) -> None:
+    cluster, fate = Cluster(), Fate(random.Random(1))
+    stage = Stage.open(cluster, fate)
+    stage.journal.plan(any_undo(kind, tmp_path))
+    opens = open_undos(tuple(parse(stage.disk.content())))
+    wire, account = Another(fate, cluster), Account(nothing, account="999999999999")
+    clients = connected(stage, wire, uid_of(cluster))
+    clients.target = Target(name="w", kubernetes=KubernetesTarget(), aws=target())
+    vars(clients)["aws"] = account.clients(stage).aws
+    before = cluster.inventory()
+    cleaned = clean(opens, clients, stage.journal, stage.clock, 30.0, at_once=1)
+    clients.close()
+    if kind not in NOT_THERE:
+        refused(cleaned, opens)
+    assert account.sent == []
+    assert set(wire.asked) <= {f"GET {KUBE_SYSTEM}"}
+    assert cluster.inventory() == before
+    assert not (tmp_path / "touched").exists()
 
 
 # Programs

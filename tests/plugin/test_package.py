@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import time
 from collections.abc import Callable
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.cleanup import open_undos
+from drillkit.cleanup import BrokenUndo, open_undos
+from drillkit.clients import Clients
+from drillkit.clock import Fence, SystemClock
 from drillkit.journal.file import Journal, read
 from drillkit.model.effects import Phase
-from drillkit.model.records import RunOpened, UndoPlanned
+from drillkit.model.records import RunOpened, UndoEnded, UndoPlanned
 from drillkit.model.target import Target
+from drillkit.runner.keep import Spared, keep
 from tests.plugin.conftest import Acme
 
 
@@ -146,3 +150,34 @@ def test_what_it_made_is_kept_with_what_belongs_to_it(acme: Acme) -> None:
     # What belongs to it goes first: interrupted in between, asking again still finds both.
     assert acme.board.changes == ["PATCH more", "PATCH drill"]
     assert [u.resource for u in open_undos(read(folder / "journal.jsonl"))] == ["board/frozen"]
+
+
+@pytest.mark.usefixtures("plugged_in")
+def test_a_bug_in_its_hand_over_is_told_as_one_and_loses_nothing(
+    acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hand_over(*given: object) -> str:
+        raise KeyError("owner")
+
+    take_down = importlib.import_module("acme_drills.board").TakeDown
+    monkeypatch.setattr(take_down, "hand_over", hand_over)
+    folder, clock = opened_run(acme), SystemClock()
+    before = open_undos(read(folder / "journal.jsonl"))
+
+    # Asked now, it is refused: whoever asks again with the bug mended finds everything.
+    with pytest.raises(BrokenUndo, match=r"a bug in the undo `acme\.take-down`: KeyError: 'owner'"):
+        keep(folder, "drill", "maria", clock)
+    assert open_undos(read(folder / "journal.jsonl")) == before
+    assert acme.board.changes == []
+
+    # Asked of a run that cleans up, it is kept with its marks, and that is said.
+    journal = Journal(folder.parent / "cleaning.jsonl")
+    (first, *_) = before
+    Spared(((first, "maria"),), ()).hand_over(
+        Clients(Target(name="status"), clock, Fence()), journal
+    )
+    journal.close()
+    (record,) = read(folder.parent / "cleaning.jsonl")
+    assert isinstance(record.entry, UndoEnded)
+    assert record.entry.outcome == "kept"
+    assert "its marks could not be taken off (a bug in the undo" in record.entry.detail

@@ -232,6 +232,16 @@ def test_a_region_ends_when_the_run_does_and_is_made_once(fates: list[str]) -> N
         assert stage.undo(undo).outcome == "already-undone"
 
 
+def test_an_annotation_of_somebody_else_with_the_same_number_is_left_alone() -> None:
+    stage = Stage(Service())
+    undo = stage.region()
+    (number,) = stage.service.annotations
+    theirs = {"id": int(number), "tags": ["release"], "timeEnd": 4711}
+    stage.service.annotations[number] = dict(theirs)
+    assert stage.undo(undo).outcome == "already-undone"
+    assert stage.service.annotations[number] == theirs
+
+
 def test_a_grafana_that_does_not_take_the_end_keeps_nobody_waiting() -> None:
     stage = Stage(Service())
     undo = stage.region()

@@ -114,6 +114,15 @@ class RunSummary:
             for name, measured in step.measured.items():
                 yield step.name, name, measured
 
+    def believed(self) -> Iterator[tuple[str, str, StepMeasure]]:
+        """Those measures that a trend may rest on: of a step that was judged and came out unknown,
+        nobody knows what its numbers are worth.
+        """
+        for step in self.steps:
+            for name, measured in step.measured.items():
+                if measured.bound_s is None or step.holds is not Holds.UNKNOWN:
+                    yield step.name, name, measured
+
 
 def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | None:
     """What a run came to; None: it ended before it opened, so there is nothing to tell. `verdict`:

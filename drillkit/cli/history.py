@@ -101,10 +101,16 @@ def history(
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @OUT
 def compare(before: str, after: str, as_json: bool, out: Out) -> int:
-    """Put run AFTER beside run BEFORE: every number, new findings and those that are gone."""
-    from drillkit.archive.compare import compare as compared
+    """Put run AFTER beside run BEFORE: every number, new findings and those that are gone.
 
-    found = compared(_summary(before, out), _summary(after, out))
+    Beside a difference stands how many of the earlier runs of the drill on the target lay as far
+    out, so that noise is not taken for a change.
+    """
+    from drillkit.archive.compare import compare as compared
+    from drillkit.archive.scan import scan
+
+    earlier, later = _summary(before, out), _summary(after, out)
+    found = compared(earlier, later, scan(_among(after, later.drill, out)).runs)
     if as_json:
         from drillkit.model.codec import to_data
 
@@ -112,6 +118,16 @@ def compare(before: str, after: str, as_json: bool, out: Out) -> int:
     else:
         _print_compared(found)
     return 0
+
+
+def _among(run: str, drill: str, out: Out) -> Path:
+    """The folder of reports that a run lies in, with all runs of its drill that a bucket holds."""
+    from drillkit.cli.places import copy_at, run_folder
+
+    reports = run_folder(run, out).parent.parent
+    if (copy := copy_at(reports)) is not None:
+        copy.fetch_runs(drill)
+    return reports
 
 
 def due_rows(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow]:
@@ -357,6 +373,8 @@ def _print_findings(several: Sequence[Followed]) -> None:
 
 
 def _print_compared(found: Compared) -> None:
+    from drillkit.archive.compare import LEAST_EARLIER
+
     for word, run in (("before", found.before), ("after", found.after)):
         click.echo(f"{word:7} {run.run}  {_date(run.started)}  ", nl=False)
         click.secho(run.headline, fg=_COLORS[run.holds])
@@ -366,12 +384,21 @@ def _print_compared(found: Compared) -> None:
     width = max(len(row.name) for row in found.rows)
     for row in found.rows:
         click.echo(f"  {row.name:{width}}  {_row(row)}")
+    if ranks := [row.rank for row in found.rows if row.rank]:
+        few = max(rank.earlier for rank in ranks) < LEAST_EARLIER
+        click.echo(
+            "p: how often chance alone brings a run so far out among the earlier ones of the drill "
+            "on the target (rank test)"
+            + (f"; of fewer than {LEAST_EARLIER} none falls below 0.05" if few else "")
+        )
     for sign, findings in (("new", found.new), ("gone", found.gone)):
         for text in findings:
             click.secho(f"  {sign} finding: {text}", fg="red" if sign == "new" else "green")
 
 
 def _row(row: Row) -> str:
+    from drillkit.model.units import how_many
+
     def shown(value: float | None) -> str:
         from drillkit.model.units import format_duration
 
@@ -385,6 +412,9 @@ def _row(row: Row) -> str:
         text += f"  {sign}{shown(abs(row.difference))}"
     if row.bound is not None:
         text += f"  (objective {shown(row.bound)})"
+    if row.rank is not None:
+        runs = how_many(row.rank.earlier, "earlier run")
+        text += f"  as far out: {row.rank.as_far} of {runs}, p = {row.rank.p:.2g}"
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import random
@@ -104,8 +105,53 @@ def test_the_test_rarely_cries_wolf() -> None:
     """Of series in which nothing changed, at most the declared share is called changed."""
     noise = random.Random(5)
     trials = 600
-    cries = sum(pettitt([noise.gauss(0, 1) for _ in range(12)])[1] < 0.05 for _ in range(trials))
-    assert cries / trials <= 0.05
+    for runs in (8, 12, 30, 80):
+        series = [[noise.gauss(0, 1) for _ in range(runs)] for _ in range(trials)]
+        cries = sum(pettitt(values)[1] < 0.05 for values in series)
+        # 0.05, and twice its standard error over so many trials
+        assert cries / trials <= 0.068, runs
+        tied = sum(pettitt([float(round(v)) for v in values])[1] < 0.05 for values in series)
+        assert tied <= cries + trials * 0.02, runs
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen"),
+    [
+        (3, 4, False),  # fewer than eight: nothing can be told
+        (4, 4, True),
+        (5, 5, True),
+        (6, 2, False),  # two late runs may be chance
+        (15, 15, True),
+        (0, 30, False),
+        (40, 30, True),
+    ],
+)
+def test_a_step_of_four_deviations_is_seen_as_soon_as_it_can_be(
+    before: int, after: int, seen: bool
+) -> None:
+    noise = random.Random(7)
+    values = [*(noise.gauss(600, 10) for _ in range(before))]
+    values += [noise.gauss(660 if before else 600, 10) for _ in range(after)]
+    runs = [summary(n, rto_s=value) for n, value in enumerate(values)]
+    (rto, _) = sorted(series_of(runs), key=lambda s: s.measure != "rto")
+    change = change_in(rto)
+    assert (change is not None) is seen
+    if change is not None:
+        # An outlier beside the step may be taken for its begin.
+        assert change.since.run in {runs[n].run for n in (before - 1, before, before + 1)}
+
+
+def test_what_nobody_believes_moves_no_trend() -> None:
+    """A judged step that came out unknown, and outages of a run whose probes may have been dead."""
+    runs = [summary(n, outage_s=4.0, rto_s=600 + n % 3) for n in range(8)]
+    odd = [
+        summary(n, outage_s=0.0, rto_s=9.0, step_holds=Holds.UNKNOWN, holds=Holds.UNKNOWN)
+        for n in range(8, 16)
+    ]
+    series = {s.name: s for s in series_of([*runs, *odd])}
+    assert len(series["RTO of database"].points) == len(series["outage time"].points) == 8
+    assert len(series["RPO of database"].points) == 16, "it has no objective, so it was not judged"
+    assert change_in(series["RTO of database"]) is None
 
 
 def test_a_series_of_equal_numbers_never_changed() -> None:
@@ -129,10 +175,22 @@ def test_pettitt_by_ranks_is_pettitt_by_signs() -> None:
         ]
         at, p = pettitt(values)
         k = max(signs)
-        import math
-
         assert signs[at - 1] == k
-        assert p == pytest.approx(min(1.0, 2 * math.exp(-6 * k**2 / (n**3 + n**2))))
+        assert p >= 1 / 2001
+        assert (p == 1.0) or k > 0
+
+
+def test_drawn_orders_agree_with_every_order_there_is() -> None:
+    """K of all 5,040 orders of seven numbers."""
+    all_k = []
+    for order in itertools.permutations(range(1, 8)):
+        sums = itertools.accumulate(order)
+        all_k.append(max(abs(2 * total - t * 8) for t, total in enumerate(sums, 1) if t < 7))
+    for values in ([1, 2, 3, 4, 5, 6, 7], [4, 1, 7, 2, 6, 3, 5], [1, 2, 3, 5, 4, 7, 6]):
+        sums = itertools.accumulate(values)
+        k = max(abs(2 * total - t * 8) for t, total in enumerate(sums, 1) if t < 7)
+        exact = sum(each >= k for each in all_k) / len(all_k)
+        assert pettitt([float(v) for v in values])[1] == pytest.approx(exact, abs=0.03)
 
 
 def test_a_system_is_covered_by_its_last_restore_that_held_on_a_real_target() -> None:
@@ -213,6 +271,28 @@ def test_two_runs_are_compared_number_by_number() -> None:
     assert "two places" in found.caution
 
 
+@pytest.mark.parametrize(
+    ("rto_s", "as_far", "p"),
+    [(700.0, 0, 1 / 22), (590.0, 0, 1 / 22), (609.5, 11, 12 / 22), (600.0, None, None)],
+)
+def test_a_difference_is_told_from_noise_by_where_the_run_stands_among_earlier_ones(
+    rto_s: float, as_far: int | None, p: float | None
+) -> None:
+    earlier = [summary(n, rto_s=600.0 + n) for n in range(21)]
+    unknown = [summary(n, rto_s=5.0, holds=Holds.UNKNOWN) for n in range(21, 25)]
+    elsewhere = [summary(n, rto_s=5.0, target="dev") for n in range(21, 25)]
+    after = summary(30, rto_s=rto_s)
+    later = [summary(31, rto_s=5.0), summary(32, rto_s=9_000.0), after]
+    found = compare(summary(0, rto_s=600.0), after, [*earlier, *unknown, *elsewhere, *later])
+    rank = next(row for row in found.rows if row.name == "RTO of database").rank
+    if p is None:
+        assert rank is None, "there is no difference"
+    else:
+        assert rank is not None
+        assert (rank.earlier, rank.as_far) == (21, as_far)
+        assert rank.p == pytest.approx(p)
+
+
 def test_a_sparkline_has_a_bar_per_run_and_shows_the_last() -> None:
     assert sparkline([]) == ""
     assert sparkline([1, 2, 3]) == "▁▅█"
@@ -265,6 +345,8 @@ def test_the_commands_answer_in_each_form(drillkit: CommandLine, reports: Path) 
     )
     assert both.code == 0, both.said
     assert "the whole run" in both.out
+    again = drillkit("compare", *[str(next(reports.glob("*/refused")))] * 2)
+    assert "rank test" not in again.out, "nothing differs"
 
 
 @pytest.mark.parametrize(

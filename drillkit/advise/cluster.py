@@ -303,14 +303,13 @@ class _Reader:
         A list that must be begun anew begins with nothing, so that no object counts twice.
         """
         namespace = self.cluster.namespace if resource.namespaced else ""
+        passed = frozenset[str]() if namespace else SYSTEM
         if why := self._refusal(resource, namespace):
             self.cluster.unread[name] = why
             return
 
         def take_one(part: Cluster, obj: Object) -> None:
-            if not isinstance(obj, dict):
-                return
-            if namespace or text(sub(obj, "metadata").get("namespace")) not in SYSTEM:
+            if isinstance(obj, dict) and text(sub(obj, "metadata").get("namespace")) not in passed:
                 add(part, obj)
 
         try:
@@ -367,18 +366,19 @@ def _pod(nodes: Mapping[str, Node], part: Cluster, obj: Object) -> None:
             alone.names.append(text(meta.get("name")))
         return
     zone = nodes[node].zone if node in nodes else ""
-    part.placements.setdefault(key, Placement()).add(node, zone)
+    if key not in part.placements:
+        part.placements[key] = Placement()
+    part.placements[key].add(node, zone)
 
 
 def _maker(pod: Object) -> tuple[str, str, str] | None:
     """The workload that a pod is of; None: it stands alone."""
     meta = sub(pod, "metadata")
-    owners = rows(meta, "ownerReferences")
-    owner = next((each for each in owners if each.get("controller")), None)
+    owner = next((each for each in rows(meta, "ownerReferences") if each.get("controller")), None)
     if owner is None:
         return None
     kind, of = text(owner.get("kind")), text(owner.get("name"))
-    made = labels(meta.get("labels")).get("pod-template-hash")
+    made = text(sub(meta, "labels").get("pod-template-hash"))
     if kind == "ReplicaSet" and made:
         # A Deployment names its ReplicaSets after itself and this label.
         kind, of = "Deployment", of.removesuffix(f"-{made}")

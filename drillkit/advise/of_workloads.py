@@ -54,7 +54,10 @@ def _each_container(workload: Workload, names: list[str], fields: Mapping[str, A
 def _manifest(obj: Mapping[str, Any]) -> str:
     import yaml
 
-    return f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(obj, sort_keys=False).rstrip()}\nEOF"
+    # Where it is built with the C library, that takes a tenth of the time.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    written = yaml.dump(obj, Dumper=dumper, sort_keys=False).rstrip()
+    return f"kubectl apply -f - <<'EOF'\n{written}\nEOF"
 
 
 def _drill(name: str, workload: Workload) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 from drillkit.clients.kube.errors import NotServed, refusal
 from drillkit.clients.kube.lifetimes import lifetimes
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
-from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport
+from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport, uncollected
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence, by_their_clock
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
@@ -54,6 +54,14 @@ def _emulated(metadata: Mapping[str, Any]) -> tuple[str, ...]:
         else [f"the cluster says: {excerpt(written, 200)}"]
     )
     return tuple(str(text) for text in texts)
+
+
+def _taken(answer: Response, found: A, add: Callable[[A, Object], None]) -> str:
+    """Hand the items of a page on, and say where the next page begins; '' after the last."""
+    page = answer.json()
+    for each in page.get("items") or ():
+        add(found, each)
+    return str((page.get("metadata") or {}).get("continue") or "")
 
 
 class KubeClient:
@@ -187,36 +195,34 @@ class KubeClient:
 
         Raises CallError as `list` does.
         """
-        for size in (limit, 0):
-            found = into()
-            try:
-                for each in self._pages(resource, namespace, selector, fields, size):
-                    add(found, each)
-            except Conflict:
-                # 410: the list changed for so long that its next page is gone. Begin anew, and take
-                # it in one piece.
-                if not size:
-                    raise
-                continue
-            return found
-        raise AssertionError("the last size returns or raises")
-
-    def _pages(
-        self, resource: Resource, namespace: str, selector: str, fields: str, limit: int
-    ) -> Iterator[Object]:
         asked = f"list {resource.plural}" + (f" in {namespace}" if namespace else "")
-        query = {"limit": str(limit)} if limit else {}
-        if selector:
-            query["labelSelector"] = selector
-        if fields:
-            query["fieldSelector"] = fields
+        path = resource.path(namespace=namespace)
+        given = {"labelSelector": selector, "fieldSelector": fields}
+        query = {key: value for key, value in given.items() if value}
+        try:
+            return self._reduced(path, asked, {**query, "limit": str(limit)}, into(), add)
+        except Conflict:
+            # 410: the list changed for so long that its next page is gone. Begin anew, and take it
+            # in one piece.
+            return self._reduced(path, asked, query, into(), add)
+
+    def _reduced(
+        self,
+        path: str,
+        asked: str,
+        query: dict[str, str],
+        found: A,
+        add: Callable[[A, Object], None],
+    ) -> A:
         for _ in range(PAGES):
-            page = self._read(resource.path(namespace=namespace), asked, query).json()
-            yield from page.get("items") or []
-            if not (token := (page.get("metadata") or {}).get("continue")):
-                return
+            answer = self._read(path, asked, query)
+            # All that a page is made of goes with it: no garbage is to be found among it.
+            with uncollected():
+                token = _taken(answer, found, add)
+            if not token:
+                return found
             query["continue"] = token
-        raise Unavailable(f"cannot {asked}: no end after {PAGES} pages of {limit}")
+        raise Unavailable(f"cannot {asked}: no end after {PAGES} pages of {query.get('limit')}")
 
     def log(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from drillkit.faults.forecast.nodes import labels_of
 from drillkit.faults.forecast.requests import Amounts, host_ports
-from drillkit.faults.forecast.room import Displaced, Room, barred, counted, named, total
+from drillkit.faults.forecast.room import Displaced, Room, counted, named, total
 from drillkit.faults.forecast.terms import Spread, Term
 
 
@@ -40,10 +40,11 @@ def _refusals(room: Room, each: Displaced) -> Iterator[tuple[str, str]]:
     near = [domains for term in each.near if (domains := _near(room, each, term)) is not None]
     skewed = [(spread, *_skew(room, each, spread)) for spread in each.spread]
     ports = host_ports(each.pod)
-    for node, why in barred(room, each):
+    for node, why in room.barred(each).items():
         labels = labels_of(room.nodes[node])
         if not why:
-            why = _short(room, each, node)
+            lacks = room.lacks(node, room.sure, each.requests)
+            why = f"short of {lacks}" if lacks else ""
         if not why and ports & room.ports.get(node, set()):
             why = "without a free host port"
         if not why and any(counts[labels.get(term.topology, "")] for term, counts in apart):
@@ -53,12 +54,6 @@ def _refusals(room: Room, each: Displaced) -> Iterator[tuple[str, str]]:
         if not why and any(_too_skewed(labels, *each) for each in skewed):
             why = "against its topology spread"
         yield node, why
-
-
-def _short(room: Room, each: Displaced, node: str) -> str:
-    free = room.free(node, room.sure)
-    lacks = [key for key, value in each.requests.items() if value > free.get(key, 0)]
-    return f"short of {lacks[0]}" if lacks else ""
 
 
 def _near(room: Room, each: Displaced, term: Term) -> tuple[str, frozenset[str]] | None:
@@ -122,10 +117,9 @@ def _too_many(room: Room, pods: Sequence[Displaced], nodes: frozenset[str]) -> I
     for node in nodes:
         free = room.free(node, room.sure)
         places += min(max(0, free.get(key, 0)) // value for key, value in wanted.items())
-    if places < len(pods):
-        yield (
-            f"{named(pods)}: {len(pods)} are displaced and the other nodes have room for {places}"
-        )
+        if places >= len(pods):
+            return
+    yield f"{named(pods)}: {len(pods)} are displaced and the other nodes have room for {places}"
 
 
 def _too_few_domains(room: Room, pods: Sequence[Displaced], nodes: frozenset[str]) -> Iterator[str]:

@@ -15,10 +15,8 @@ from drillkit.faults.forecast.requests import Amounts, host_ports
 from drillkit.faults.forecast.room import (
     Displaced,
     Room,
-    barred,
     counted,
     named,
-    takes_now,
     total,
 )
 from drillkit.faults.forecast.terms import Term
@@ -51,8 +49,8 @@ def _doubt(room: Room, number: int, each: Displaced, everything: Amounts) -> str
         return "its anti-affinity reaches other namespaces"
     if each.apart and each.spread:
         return "it has anti-affinity and a topology spread"
-    where = [n for n, why in barred(room, each) if not why and takes_now(room, each, n)]
-    where = [n for n in where if _apart(room, each, n)]
+    taking = room.taking(each)
+    where = [n for n in room.nodes if n in taking and _apart(room, each, n)]
     if not where:
         return "no node takes it at this moment"
     if each.spread:
@@ -105,12 +103,15 @@ def _by_room(room: Room, each: Displaced, where: list[str], everything: Amounts)
         labels = {node: labels_of(room.nodes[node]).get(term.topology) for node in where}
         places = {node: value or f"only {node}" for node, value in labels.items()}
     others = {k: v - each.requests.get(k, 0) for k, v in everything.items()}
+    strong: set[str] = set()
+    for node in where:
+        if _strong(room, each, node, everything):
+            strong.add(places[node])
+            if len(strong) > rivals:
+                return ""
     spare = {node: _spare(room, each, node) for node in where}
     # Of other resources there is enough everywhere: nobody can close a node by them.
     scarce = [k for k in each.requests if any(left[k] < others[k] for left in spare.values())]
-    strong = {places[n] for n, left in spare.items() if all(left[k] >= others[k] for k in left)}
-    if len(strong) > rivals:
-        return ""
     shares: Counter[str] = Counter()
     for node, left in spare.items():
         shares[places[node]] += _share(left, others, scarce)
@@ -134,9 +135,9 @@ def _share(spare: Amounts, others: Amounts, scarce: list[str]) -> int:
     return min((spare[key] * SCALE // others[key] for key in scarce if others[key]), default=0)
 
 
-def _strong(left: Amounts, each: Displaced, everything: Amounts) -> bool:
+def _strong(room: Room, each: Displaced, node: str, everything: Amounts) -> bool:
     """Whether a node holds it even when it is given all the others, too."""
-    return all(everything.get(key, 0) <= left.get(key, 0) for key in each.requests)
+    return not room.lacks(node, room.all, {key: everything.get(key, 0) for key in each.requests})
 
 
 def _by_spread(room: Room, each: Displaced, where: list[str], everything: Amounts) -> str:
@@ -148,7 +149,7 @@ def _by_spread(room: Room, each: Displaced, where: list[str], everything: Amount
     live = domains & {
         labels_of(room.nodes[node]).get(spread.term.topology)
         for node in where
-        if _strong(room.free(node, room.all), each, everything)
+        if _strong(room, each, node, everything)
     }
     if not live or spread.few or spread.by_taints:
         return "of its topology spread"

@@ -46,21 +46,26 @@ def quantity(text: object, rounding: str = ROUND_CEILING) -> int:
 def requests_of(pod: Object) -> Amounts:
     """What the scheduler counts for a pod, itself as one of a node's pods included."""
     spec = pod.get("spec") or {}
-    running = _sum(_requests(each) for each in spec.get("containers") or ())
+    found = _sum(_requests(each) for each in spec.get("containers") or ())
+    if starting := spec.get("initContainers"):
+        found = _with_starting(found, starting)
+    if whole := spec.get("resources"):
+        found |= _amounts(whole.get("requests"))  # of the pod as a whole
+    if overhead := spec.get("overhead"):
+        add_to(found, _amounts(overhead))
+    return {**{key: value for key, value in found.items() if value}, PODS: 1000}
+
+
+def _with_starting(running: Amounts, starting: Iterable[Mapping[str, Any]]) -> Amounts:
+    """What is needed with the containers that start before the others, at most at one time."""
     most: Amounts = {}
     sidecars: Amounts = {}
-    for each in spec.get("initContainers") or ():
-        own = _requests(each)
+    for each in starting:
+        own = _sum((sidecars, _requests(each)))
         if each.get("restartPolicy") == "Always":
-            sidecars = _sum((sidecars, own))
-            own = sidecars
-        else:
-            own = _sum((sidecars, own))
+            sidecars = own
         most = _most(most, own)
-    found = _most(_sum((running, sidecars)), most)
-    found |= _amounts((spec.get("resources") or {}).get("requests"))  # of the pod as a whole
-    found = _sum((found, _amounts(spec.get("overhead"))))
-    return {**{key: value for key, value in found.items() if value}, PODS: 1000}
+    return _most(_sum((running, sidecars)), most)
 
 
 def allocatable(node: Object) -> Amounts:
@@ -81,7 +86,9 @@ def host_ports(pod: Object) -> frozenset[tuple[str, int]]:
 
 
 def _requests(container: Mapping[str, Any]) -> Amounts:
-    resources = container.get("resources") or {}
+    resources = container.get("resources")
+    if not resources:
+        return {}
     # The API server fills in what is limited and not requested; older objects may lack it.
     return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
 
@@ -93,9 +100,14 @@ def _amounts(given: Mapping[str, Any] | None) -> Amounts:
 def _sum(parts: Iterable[Amounts]) -> Amounts:
     found: Amounts = {}
     for part in parts:
-        for key, value in part.items():
-            found[key] = found.get(key, 0) + value
+        add_to(found, part)
     return found
+
+
+def add_to(into: Amounts, more: Amounts) -> None:
+    """One to the other."""
+    for key, value in more.items():
+        into[key] = into.get(key, 0) + value
 
 
 def _most(one: Amounts, other: Amounts) -> Amounts:

@@ -6,8 +6,9 @@ could harm: bounds from both sides, not a simulation of one scheduler's taste.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,7 +22,7 @@ from drillkit.faults.forecast.nodes import (
     labels_of,
     tolerates_cordon,
 )
-from drillkit.faults.forecast.requests import Amounts, allocatable, host_ports, requests_of
+from drillkit.faults.forecast.requests import Amounts, add_to, allocatable, host_ports, requests_of
 from drillkit.faults.forecast.terms import Spread, Term, affinity_terms, spreads
 
 ENDING = ("Job",)
@@ -58,6 +59,18 @@ class Displaced:
         owner = controller(self.pod) or {}
         meta = self.pod["metadata"]
         return str(meta.get("namespace")), str(owner.get("uid") or meta["name"])
+
+    @cached_property
+    def choice(self) -> str:
+        """What of it decides which nodes it may run on: pods that have it in common share them."""
+        spec = self.pod.get("spec") or {}
+        decide = (
+            spec.get("nodeSelector"),
+            (spec.get("affinity") or {}).get("nodeAffinity"),
+            spec.get("tolerations"),
+            [(volume["metadata"], volume.get("spec")) for volume in self.volumes],
+        )
+        return json.dumps(decide, sort_keys=True)
 
     @cached_property
     def requests(self) -> Amounts:
@@ -111,6 +124,8 @@ class Room:
     """What may add nodes, or ''."""
 
     def __post_init__(self) -> None:
+        self._barred: dict[str, Mapping[str, str]] = {}
+        self._taking: dict[str, frozenset[str]] = {}
         self._have = {name: allocatable(node) for name, node in self.nodes.items()}
         self._uids = {each.pod["metadata"].get("uid") for each in self.displaced}
         self._terms = list(dict.fromkeys(t for each in self.displaced for t in each.terms))
@@ -128,16 +143,16 @@ class Room:
         node, requests = node_of(pod), requests_of(pod)
         self._note_aversion(pod)
         if not node:
-            _add(self.pending, requests)
+            add_to(self.pending, requests)
             self.coming.update(term for term in self._terms if term.selects(pod))
             self.to_cordoned = self.to_cordoned or tolerates_cordon(pod)
             return
         # A pod of a lower priority may be thrown out for a displaced one.
         stays = not is_going(pod) and controller_kind(pod) not in ENDING
         stays = stays and _priority(pod) >= self._floor
-        _add(self.all[node], requests)
+        add_to(self.all[node], requests)
         if stays:
-            _add(self.sure[node], requests)
+            add_to(self.sure[node], requests)
             self.ports[node] |= host_ports(pod)
         for term in self._terms:
             if term.selects(pod):
@@ -166,6 +181,33 @@ class Room:
                 found[value] += count
         return found
 
+    def barred(self, each: Displaced) -> Mapping[str, str]:
+        """By node: why it can never take the pod, or ''."""
+        if each.choice not in self._barred:
+            self._barred[each.choice] = {
+                name: for_good(each.pod, node, self.gone, each.volumes)
+                for name, node in self.nodes.items()
+            }
+        return self._barred[each.choice]
+
+    def taking(self, each: Displaced) -> frozenset[str]:
+        """The nodes that are not barred and that take the pod at this moment."""
+        if each.choice not in self._taking:
+            self._taking[each.choice] = frozenset(
+                node
+                for node, why in self.barred(each).items()
+                if not why and not for_now(each.pod, self.nodes[node])
+            )
+        return self._taking[each.choice]
+
+    def lacks(self, node: str, used: Mapping[str, Amounts], wanted: Amounts) -> str:
+        """The first of what is wanted that a node has too little left of, or ''."""
+        have, taken = self._have[node], used.get(node) or {}
+        for key, value in wanted.items():
+            if value > have.get(key, 0) - taken.get(key, 0):
+                return key
+        return ""
+
     def free(self, node: str, used: Mapping[str, Amounts]) -> Amounts:
         """What a node has left."""
         taken = used.get(node) or {}
@@ -183,19 +225,8 @@ def total(parts: Iterable[Amounts]) -> Amounts:
     """Their sum."""
     found: Amounts = {}
     for part in parts:
-        _add(found, part)
+        add_to(found, part)
     return found
-
-
-def barred(room: Room, each: Displaced) -> Iterator[tuple[str, str]]:
-    """(node, why it can never take the pod, or '')."""
-    for name, node in room.nodes.items():
-        yield name, for_good(each.pod, node, room.gone, each.volumes)
-
-
-def takes_now(room: Room, each: Displaced, node: str) -> bool:
-    """Whether a node that is not barred takes the pod at this moment."""
-    return not for_now(each.pod, room.nodes[node])
 
 
 def counted(room: Room, each: Displaced, spread: Spread) -> set[str]:
@@ -211,8 +242,3 @@ def counted(room: Room, each: Displaced, spread: Spread) -> set[str]:
 
 def _priority(pod: Object) -> int:
     return int((pod.get("spec") or {}).get("priority") or 0)
-
-
-def _add(into: Amounts, more: Amounts) -> None:
-    for key, value in more.items():
-        into[key] = into.get(key, 0) + value

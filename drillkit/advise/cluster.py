@@ -137,9 +137,12 @@ class Cluster:
     placements: dict[tuple[str, str, str], Placement] = field(default_factory=dict)
     alone: dict[str, Alone] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
-    budgets: list[Object] = field(default_factory=list)
-    scalers: list[Object] = field(default_factory=list)
-    services: list[Object] = field(default_factory=list)
+    zones: set[str] = field(default_factory=set)
+    """Of the nodes."""
+    budgets: dict[str, list[Object]] = field(default_factory=dict)
+    """By namespace, as autoscalers and Services are."""
+    scalers: dict[str, list[Object]] = field(default_factory=dict)
+    services: dict[str, list[Object]] = field(default_factory=dict)
     policies: set[str] = field(default_factory=set)
     """Namespaces that have a NetworkPolicy."""
     certificates: list[Object] = field(default_factory=list)
@@ -151,10 +154,6 @@ class Cluster:
         return need not in self.unread
 
     @property
-    def zones(self) -> set[str]:
-        return {node.zone for node in self.nodes.values() if node.zone}
-
-    @property
     def namespaces(self) -> list[str]:
         """Those with workloads."""
         return sorted({each.namespace for each in self.workloads})
@@ -163,30 +162,24 @@ class Cluster:
         """Disruption budgets that count its pods."""
         return [
             each
-            for each in self.budgets
-            if sub(each, "metadata").get("namespace") == workload.namespace
-            and selects(sub(each, "spec", "selector"), workload.labels)
+            for each in self.budgets.get(workload.namespace, ())
+            if selects(sub(each, "spec", "selector"), workload.labels)
         ]
 
     def scaler_of(self, workload: Workload) -> Object | None:
         """The autoscaler that sets its replicas."""
-        for each in self.scalers:
+        for each in self.scalers.get(workload.namespace, ()):
             aim = sub(each, "spec", "scaleTargetRef")
-            if (
-                sub(each, "metadata").get("namespace") == workload.namespace
-                and aim.get("kind") == workload.kind
-                and aim.get("name") == workload.name
-            ):
+            if aim.get("kind") == workload.kind and aim.get("name") == workload.name:
                 return each
         return None
 
     def serves(self, workload: Workload) -> bool:
         """Whether a Service sends requests to its pods."""
         return any(
-            sub(each, "metadata").get("namespace") == workload.namespace
-            and bool(chosen := labels(sub(each, "spec").get("selector")))
+            bool(chosen := labels(sub(each, "spec").get("selector")))
             and chosen.items() <= workload.labels.items()
-            for each in self.services
+            for each in self.services.get(workload.namespace, ())
         )
 
 
@@ -197,9 +190,9 @@ def read_cluster(kube: KubeClient, namespace: str = "") -> Cluster:
     for resource in (DEPLOYMENTS, STATEFULSETS, DAEMONSETS):
         reader.take("workloads", resource, functools.partial(_workload, resource.kind))
     reader.take("placements", PODS, functools.partial(_pod, reader.cluster.nodes))
-    reader.take("budgets", PDBS, lambda part, obj: part.budgets.append(_slim(obj)))
-    reader.take("scalers", HPAS, lambda part, obj: part.scalers.append(_slim(obj)))
-    reader.take("services", SERVICES, lambda part, obj: part.services.append(_slim(obj)))
+    reader.take("budgets", PDBS, lambda part, obj: _keep(part.budgets, obj))
+    reader.take("scalers", HPAS, lambda part, obj: _keep(part.scalers, obj))
+    reader.take("services", SERVICES, lambda part, obj: _keep(part.services, obj))
     reader.take("policies", NETWORK_POLICIES, _policy)
     reader.take("policies", CILIUM_POLICIES, _policy, optional=True)
     reader.take(
@@ -232,9 +225,9 @@ def read_touched(
     if "placements" in cluster.unread:
         cluster.unread["workloads"] = cluster.unread["placements"]
     cluster.workloads = pods.workloads(cluster)
-    reader.take("budgets", PDBS, lambda part, obj: part.budgets.append(_slim(obj)))
-    reader.take("scalers", HPAS, lambda part, obj: part.scalers.append(_slim(obj)))
-    reader.take("services", SERVICES, lambda part, obj: part.services.append(_slim(obj)))
+    reader.take("budgets", PDBS, lambda part, obj: _keep(part.budgets, obj))
+    reader.take("scalers", HPAS, lambda part, obj: _keep(part.scalers, obj))
+    reader.take("services", SERVICES, lambda part, obj: _keep(part.services, obj))
     reader.take("policies", NETWORK_POLICIES, _policy)
     return cluster
 
@@ -333,6 +326,8 @@ def _node(part: Cluster, obj: Object) -> None:
     group = next((marks[key] for key in _GROUPS if key in marks), "")
     kind = marks.get("node.kubernetes.io/instance-type", "")
     part.nodes[text(sub(obj, "metadata").get("name"))] = Node(zone, group, kind)
+    if zone:
+        part.zones.add(zone)
 
 
 def _workload(kind: str, part: Cluster, obj: Object) -> None:
@@ -383,6 +378,10 @@ def _maker(pod: Object) -> tuple[str, str, str] | None:
         # A Deployment names its ReplicaSets after itself and this label.
         kind, of = "Deployment", of.removesuffix(f"-{made}")
     return kind, text(meta.get("namespace")), of
+
+
+def _keep(by_namespace: dict[str, list[Object]], obj: Object) -> None:
+    by_namespace.setdefault(text(sub(obj, "metadata").get("namespace")), []).append(_slim(obj))
 
 
 def _policy(part: Cluster, obj: Object) -> None:

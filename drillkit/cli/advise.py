@@ -166,8 +166,7 @@ def _data(found: Survey, target: str, namespace: str) -> dict[str, object]:
 
 def _tell(found: Survey, target: str) -> None:
     for each in found.advice:
-        for line in _lines(each, target):
-            click.echo(line)
+        click.echo("\n".join(_lines(each, target)))
     for said in found.looked:
         click.echo(f"looked at {said}")
     for said in found.unread:

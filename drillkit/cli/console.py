@@ -9,24 +9,27 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import shutil
 import sys
-import textwrap
 import threading
-import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Protocol
 
+from drillkit.cli.output import columns, wrapped
 from drillkit.cli.phrases import HELP, action_of, request_of
-from drillkit.judge.people import OpenHold, PeopleView, TeamExpectation
+from drillkit.cli.status import clock, status_lines
+from drillkit.clock import SYSTEM_CLOCK
+from drillkit.judge.people import OpenHold, OpenQuestion, PeopleView, TeamExpectation
 from drillkit.live.rates import Rates
 from drillkit.live.sentences import STOPPING, Sentences
+from drillkit.live.view import RunView, measured
 from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError
 from drillkit.model.records import (
+    ExpectationAnswered,
     HoldEnded,
     HoldOpened,
     PhaseStarted,
+    QuestionAnswered,
     QuestionAsked,
     Record,
     RunAborted,
@@ -56,6 +59,10 @@ class Screen(Protocol):
     def close(self) -> None:
         """The terminal is as it was."""
 
+    @property
+    def width(self) -> int | None:
+        """Columns; None: lines are as long as they are."""
+
 
 class Plain:
     """Lines only."""
@@ -81,6 +88,10 @@ class Plain:
 
     def close(self) -> None:
         pass
+
+    @property
+    def width(self) -> int | None:
+        return columns() if self._out.isatty() else None
 
 
 class Editor:
@@ -108,8 +119,7 @@ class Editor:
 
     def _draw(self) -> None:
         if not self._closed:
-            width = max(20, shutil.get_terminal_size().columns)
-            shown = (self._prompt + self._typed)[-(width - 1) :]
+            shown = (self._prompt + self._typed)[-(self.width - 1) :]
             self._write(f"\r\x1b[K{shown}")
 
     def _write(self, text: str) -> None:
@@ -163,6 +173,10 @@ class Editor:
             with contextlib.suppress(termios.error, OSError):
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
+    @property
+    def width(self) -> int:
+        return columns()
+
 
 def screen() -> Screen:
     """What fits the terminal."""
@@ -177,14 +191,19 @@ class Console:
     def __init__(self, drill: Drill, me: str, show: Screen) -> None:
         """`me`: who speaks here; `as NAME` changes it."""
         self._drill, self._me, self._screen = drill, me, show
-        self._view, self._sentences, self._rates = PeopleView(), Sentences(), Rates()
+        self._run, self._sentences, self._rates = RunView(), Sentences(), Rates()
         self._session: Session | None = None
         self._sure = False
         """Whether `stop` has been typed once."""
         self._debrief: _DebriefTalk | None = None
-        self._runbook = ""
+        self._asked: OpenQuestion | None = None
+        """What was last to be done by hand."""
         self._due = 0.0
         self._bad: dict[str, int] = {}
+
+    @property
+    def _view(self) -> PeopleView:
+        return self._run.people
 
     # -- what is shown -----------------------------------------------------------------------------
 
@@ -192,21 +211,23 @@ class Console:
         if self._rates.take(record):
             self._felt(record)
             return
-        self._view.take(record)
+        self._run.take(record)
         match record.entry:
             case HoldOpened():
                 self._show_hold()
-            case QuestionAsked(text=text, about=about):
-                self._show_question(record.step, about, text)
+            case QuestionAsked():
+                self._show_question(self._view.questions[record.n])
             case PhaseStarted(phase="debrief"):
                 self._begin_debrief()
             case RunAborted(by=by, why=why):
                 self._say(f"STOPPING ({by}): {why}; {STOPPING}")
             case _:
                 if text := self._sentences.of(record):
-                    clock = time.strftime("%H:%M:%S", time.localtime(record.at))
-                    self._say(f"{clock}  {text}")
-        if isinstance(record.entry, HoldEnded | RunAborted):
+                    self._say(f"{clock(record.at)}  {text}")
+        if isinstance(record.entry, HoldEnded | RunAborted | QuestionAnswered):
+            self._prompt()
+        if isinstance(record.entry, ExpectationAnswered) and self._debrief is not None:
+            self._debrief.answered(record.entry.of)  # wherever that was said
             self._prompt()
 
     def _felt(self, record: Record) -> None:
@@ -227,35 +248,45 @@ class Console:
         hold, what = held.hold, held.step or "the end of the steps"
         secret = " (a surprise for observers)" if hold.secret else ""
         self._say("")
-        self._say(f"HOLD {held.n}: next comes {what}{secret}")
+        self._say(f"HOLD: next comes {what}{secret}")
         for title, lines in (("does", hold.next), ("changed", hold.changed)):
             for line in lines:
                 self._say(f"  {title:8} {line}")
         if hold.why:
-            self._say(f"  but      {hold.why}")
+            self._say(f"  {'but':8} {hold.why}")
         if hold.limit_s is not None:
-            self._say(f"  else     {hold.otherwise} after {format_duration(hold.limit_s)}")
-        self._say(f"  {_choices(held)}")
+            self._say(f"  {'else':8} {hold.otherwise} after {format_duration(hold.limit_s)}")
+        self._say(f"  {'type':8} {_choices(held)}")
         self._prompt()
 
-    def _show_question(self, step: str, about: str, text: str) -> None:
-        self._runbook = text
+    def _show_question(self, asked: OpenQuestion) -> None:
+        self._asked = asked
+        several = len(self._view.questions) > 1
+        number = f" #{asked.n}" if several else ""
+        back = "put back what was done in " if asked.question.about == "undo" else ""
         self._say("")
-        self._say(f"BY HAND: {'put back what was done in ' if about == 'undo' else ''}{step}")
-        width = max(20, min(100, shutil.get_terminal_size().columns) - 3)
-        for line in text.splitlines():
-            for part in textwrap.wrap(line, width, break_long_words=False) or [""]:
-                self._say(f"  {part}")
-        self._say("  done [WHAT] · fail WHY · mark detected · note TEXT")
+        self._say(f"BY HAND{number}: {back}{asked.step}")
+        for line in asked.question.text.splitlines():
+            self._say(f"  {line}")
+        marks = " · ".join(f"mark {moment}" for moment in measured(self._drill))
+        of = f"#{asked.n} " if several else ""
+        self._say(f"  type     done {of}[WHAT] · fail {of}WHY · note TEXT · runbook (again)")
+        for other in self._view.questions.values():
+            if other.n != asked.n:
+                self._say(f"  also open: #{other.n} {other.step}")
+        if marks:
+            self._say(f"  as soon as it is so: {marks}")
         self._prompt()
 
     def _say(self, line: str) -> None:
-        self._screen.put(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-        )
+        text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+        for part in wrapped(text, self._screen.width):
+            self._screen.put(part)
 
     def _prompt(self) -> None:
         if self._debrief is not None:
+            if question := self._debrief.news():
+                self._say(question)
             self._screen.ask(self._debrief.prompt)
         elif self._view.hold is not None:
             self._screen.ask("hold> ")
@@ -286,18 +317,19 @@ class Console:
         self._prompt()
 
     def _obey(self, line: str) -> None:
-        if self._debrief is not None:
+        if self._debrief is not None and not line.startswith("/"):
             # There is nothing left to stop but the talk.
             over = line in ("stop", "ready")
             talk = [Ready(by=self._me)] if over else self._debrief.take(line, self._me)
             for request in talk:
                 self._ask(request)
             return
+        line = line.removeprefix("/")
         word, _, rest = line.partition(" ")
         sure, self._sure = self._sure, False
         if word in ("stop", "abort"):
             self._stop(word, rest, sure=sure)
-        elif word in ("help", "?", "who", "status"):
+        elif word in ("help", "?", "who", "status", "runbook"):
             self._tell(word)
         elif word == "as" and rest:
             self._me = rest.strip()
@@ -317,19 +349,15 @@ class Console:
         if word == "who":
             lines = [f"{name}, {role}" for name, role in self._view.participants.items()]
         elif word == "status":
-            self._status()
-            return
+            lines = list(status_lines(self._run, self._rates, SYSTEM_CLOCK.now()))
+        elif word == "runbook":
+            text = self._asked.question.text if self._asked is not None else ""
+            lines = text.splitlines() or ["nothing has been asked to be done by hand"]
         else:
-            lines = [*HELP.splitlines(), "here        as NAME · who · status · help"]
+            lines = [*HELP.splitlines(), "here        as NAME · who · status · runbook · help"]
         for line in lines:
             self._say(f"  {line}")
-
-    def _status(self) -> None:
-        for each in self._view.expectations.values():
-            self._say(f"  {each.n:4} expected: {each.text} ({_came(each)})")
-        for rate in self._rates.rows():
-            self._say(f"       {rate.name}: {rate.good}, {rate.p95}, {rate.count}")
-        if self._view.hold is not None:
+        if word == "status" and self._view.hold is not None:
             self._show_hold()
 
     def _ask(self, request: Request) -> None:
@@ -341,7 +369,10 @@ class Console:
         # Before it is told: what is typed from then on is an answer.
         self._debrief = _DebriefTalk(list(self._view.expectations.values()), list(questions))
         self._say("")
-        self._say("DEBRIEF: everything is cleaned up. An empty line goes on.")
+        self._say(
+            "DEBRIEF: everything is cleaned up. What you type answers what is asked, an empty line "
+            "goes on, `ready` ends it; other words with a slash: /note TEXT, /status, /help"
+        )
         self._prompt()
 
     def close(self) -> None:
@@ -355,14 +386,31 @@ class _DebriefTalk:
     def __init__(self, expectations: list[TeamExpectation], questions: list[str]) -> None:
         self._expectations = [each for each in expectations if each.came is None]
         self._questions = questions
+        self._told = ""
+
+    def answered(self, of: int) -> None:
+        """Somebody has said whether this came true."""
+        self._expectations = [each for each in self._expectations if each.n != of]
+
+    @property
+    def _question(self) -> str:
+        if self._expectations:
+            return f"Did it happen: {self._expectations[0].text}"
+        if self._questions:
+            return self._questions[0]
+        return "What is to be done? TEXT [@OWNER] [2027-01-31]; an empty line: nothing more"
+
+    def news(self) -> str:
+        """The question, where it has not been put yet."""
+        before, self._told = self._told, self._question
+        return self._told if self._told != before else ""
 
     @property
     def prompt(self) -> str:
+        """What stands before the answer."""
         if self._expectations:
-            return f"Did it happen: {self._expectations[0].text}? yes|no [WHY] "
-        if self._questions:
-            return f"{self._questions[0]} "
-        return "What is to be done? TEXT [@OWNER] [2027-01-31], empty: nothing more "
+            return "yes|no [WHY]> "
+        return "answer> " if self._questions else "to do> "
 
     def take(self, line: str, by: str) -> list[Request]:
         """What a line asks for. Raises UsageError."""
@@ -390,9 +438,3 @@ def _choices(held: OpenHold) -> str:
     if held.hold.after:
         found.append(f"repeat (of {held.hold.after})")
     return " · ".join([*found, "stop", "note TEXT", "help"])
-
-
-def _came(expectation: TeamExpectation) -> str:
-    if expectation.came is None:
-        return "not answered"
-    return "yes" if expectation.came else "no"

@@ -188,28 +188,36 @@ def _prerequisites(request: Request) -> tuple[str, ...]:
     from drillkit.runner.dry_run import dry_run
 
     found = dry_run(request)
-    drill = request.drill
+    drill, day = request.drill, request.drill.gameday
+    _tell("drill", drill.description)
     for name, role in request.participants:
-        click.echo(f"  {role:12} {name}", err=True)
-    for text in drill.gameday.expectations if drill.gameday is not None else ():
-        click.echo(f"  {'expected':12} {text}", err=True)
-    click.echo(f"  {'plan':12} {len(found.plan.steps)} steps looked at", err=True)
+        _tell(role, name)
+    for text in day.expectations if day is not None else ():
+        _tell("expected", text)
+    _tell("plan", f"{len(found.plan.steps)} steps looked at")
     for decision in found.decisions:
-        click.echo(f"  {'guard':12} {decision.guard}: {decision.holds}", err=True)
+        _tell("guard", f"{decision.guard}: {decision.holds}")
     for look in expected_pages(drill, request.target, SystemClock()):
-        click.echo(
-            f"  {'pager':12} {look.said}" + (f": {look.mend}" if look.mend else ""), err=True
-        )
+        _tell("pager", look.said + (f": {look.mend}" if look.mend else ""))
     for note in dict.fromkeys(note for item in found.plan.steps for note in item.prospect.notes):
-        click.echo(f"  {'note':12} {note}", err=True)
+        _tell("note", note)
     for why in found.plan.fails:
-        click.echo(f"  {'would fail':12} {why}", err=True)
-    if drill.gameday is not None:
-        click.echo(f"  {'ends':12} after {format_duration(drill.gameday.limit)} at most", err=True)
-    how = f"`stop` here, Ctrl-C, or `drillkit abort {request.names.id}` anywhere"
-    click.echo(f"  {'to stop':12} {how}", err=True)
-    click.echo(f"  {'to join':12} `drillkit say` in another terminal", err=True)
+        _tell("would fail", why)
+    _tell("course", "nothing begins before somebody types `go`; each step is shown and held")
+    if day is not None:
+        _tell("ends", f"after {format_duration(day.limit)} at most")
+    _tell("to stop", f"`stop` here, Ctrl-C, or `drillkit abort {request.names.id}` anywhere")
+    _tell("to join", "`drillkit say` in another terminal")
     return found.problems
+
+
+def _tell(title: str, text: str) -> None:
+    """A line, as wide as the terminal is; nothing where there is nothing to say."""
+    from drillkit.cli.output import columns, wrapped
+
+    if text:
+        for line in wrapped(f"  {title:12} {text}", columns() if sys.stderr.isatty() else None):
+            click.echo(line, err=True)
 
 
 def _play(request: Request, me: str, page: PageProcess | None) -> Finished:

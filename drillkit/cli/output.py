@@ -7,10 +7,38 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import shutil
 import sys
+import textwrap
 from typing import Any, TextIO, cast
 
 _NOBODY = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ESHUTDOWN)
+
+
+_TITLE = re.compile(r" *\S+ {2,}| +")
+
+
+def columns() -> int:
+    """Of the terminal."""
+    return max(20, shutil.get_terminal_size().columns)
+
+
+def wrapped(line: str, width: int | None) -> list[str]:
+    """A line in parts that fit so many columns, broken between words; what follows stands below
+    the text, not below its title or time. None: it stays as it is.
+    """
+    if width is None or len(line) < width:
+        return [line]
+    title = _TITLE.match(line)
+    hang = min(title.end() if title else 2, width // 2)
+    return textwrap.wrap(
+        line,
+        width - 1,
+        subsequent_indent=" " * hang,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
 
 
 class _Lasting:

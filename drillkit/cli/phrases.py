@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import cast, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from drillkit.model.drill import ROLES
 from drillkit.model.errors import UsageError
@@ -28,13 +28,16 @@ from drillkit.model.units import parse_duration
 
 HELP = """\
 at a hold   go · skip WHY · repeat · abort
-by hand     done [WHAT] · fail WHY
-any time    note TEXT · mark detected|acknowledged|mitigated|resolved [5m ago]
-            expect TEXT · yes N [WHY] · no N [WHY] · action TEXT [@OWNER] [2027-01-31]
-            join NAME ROLE · stop [WHY]
+by hand     done [#N] [WHAT] · fail [#N] WHY
+any time    note TEXT · decision TEXT · hypothesis TEXT
+            mark detected|acknowledged|mitigated|resolved [5m ago]
+            expect TEXT · yes N [WHY] · no N [WHY] · join NAME ROLE
+            action TEXT [@OWNER] [2027-01-31] · stop [WHY]
 debrief     debrief QUESTION? ANSWER · ready"""
+_Make: TypeAlias = Callable[[str, str, int | None], Request]
 MOMENTS = get_args(PeopleMoment)
 _OWNER = re.compile(r"\s@(\S+)")
+_NUMBER = re.compile(r"#(\d{1,15})(?:\s+|$)")
 _DUE = re.compile(r"\s(\d{4}-\d{2}-\d{2})\b")
 
 
@@ -48,11 +51,24 @@ def request_of(line: str, by: str, hold: int | None = None) -> Request:
     return make(rest.strip(), by, hold)
 
 
-def _decide(decision: str) -> Callable[[str, str, int | None], Request]:
+def _decide(decision: str) -> _Make:
     def make(rest: str, by: str, hold: int | None) -> Request:
         return Decide(by=by, decision=decision, why=rest, hold=hold)  # type: ignore[arg-type]
 
     return make
+
+
+def _reply(done: bool) -> _Make:
+    def make(rest: str, by: str, hold: int | None) -> Request:
+        number = _NUMBER.match(rest)
+        why = rest[number.end() :] if number else rest
+        return Reply(by=by, done=done, why=why, question=int(number[1]) if number else None)
+
+    return make
+
+
+def _note(about: Literal["observation", "decision", "hypothesis"]) -> _Make:
+    return lambda rest, by, hold: AddNote(by=by, text=rest, about=about)
 
 
 def _mark(rest: str, by: str, hold: int | None) -> Request:
@@ -67,7 +83,7 @@ def _mark(rest: str, by: str, hold: int | None) -> Request:
     return SetMark(by=by, moment=cast(PeopleMoment, moment), ago_s=ago_s)
 
 
-def _answer(came: bool) -> Callable[[str, str, int | None], Request]:
+def _answer(came: bool) -> _Make:
     def make(rest: str, by: str, hold: int | None) -> Request:
         number, _, why = rest.partition(" ")
         if not number.isdecimal():
@@ -92,7 +108,7 @@ def _debrief(rest: str, by: str, hold: int | None) -> Request:
     question, mark, answer = rest.partition("?")
     if not mark or not answer.strip():
         raise UsageError("expected a question and its answer: `debrief What went well? The alert`")
-    return Debrief(by=by, question=f"{question.strip()}?", answer=answer)
+    return Debrief(by=by, question=f"{question.strip()}?", answer=answer.strip())
 
 
 def _join(rest: str, by: str, hold: int | None) -> Request:
@@ -102,16 +118,18 @@ def _join(rest: str, by: str, hold: int | None) -> Request:
     return Join(by=name.strip() or by, role=role)
 
 
-_PHRASES: dict[str, Callable[[str, str, int | None], Request]] = {
+_PHRASES: dict[str, _Make] = {
     "go": _decide("go"),
     "skip": _decide("skip"),
     "repeat": _decide("repeat"),
     "abort": _decide("abort"),
     "stop": lambda rest, by, hold: Stop(by=by, why=rest),
-    "note": lambda rest, by, hold: AddNote(by=by, text=rest),
+    "note": _note("observation"),
+    "decision": _note("decision"),
+    "hypothesis": _note("hypothesis"),
     "mark": _mark,
-    "done": lambda rest, by, hold: Reply(by=by, done=True, why=rest),
-    "fail": lambda rest, by, hold: Reply(by=by, done=False, why=rest),
+    "done": _reply(True),
+    "fail": _reply(False),
     "expect": lambda rest, by, hold: Expect(by=by, text=rest),
     "yes": _answer(True),
     "no": _answer(False),

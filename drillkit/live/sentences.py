@@ -23,6 +23,7 @@ from drillkit.model.records import (
     PhaseEnded,
     PhaseStarted,
     Progress,
+    QuestionAnswered,
     Record,
     RunAborted,
     RunClosed,
@@ -51,6 +52,8 @@ class Sentences:
 
     def __init__(self) -> None:
         self._resources: dict[int, str] = {}
+        self._replied: set[tuple[str, str]] = set()
+        """(step, who) of each reply: the note that a step keeps of it says the same once more."""
 
     def of(self, record: Record) -> str:
         """The line, or '' for what is not worth one."""
@@ -58,6 +61,9 @@ class Sentences:
 
     def _of(self, n: int, step: str, entry: Entry) -> str:
         if isinstance(entry, Evidence):
+            match entry:
+                case Note(about="manual-step", by=by) if (step, by) in self._replied:
+                    return ""
             return _evidence(entry, step)
         if isinstance(entry, RunEntry):
             return _of_run(entry, step)
@@ -68,6 +74,8 @@ class Sentences:
         if isinstance(entry, EffectEntry):
             return self._effect(n, step, entry)
         if isinstance(entry, PeopleEntry):
+            if isinstance(entry, QuestionAnswered):
+                self._replied.add((step, entry.by))
             return people_words(entry, step)
         if isinstance(entry, UnknownRecord | StrangeRecord):
             return ""  # the verdict tells of it

@@ -6,11 +6,12 @@ of steps names it. One that never begins is named to them by the report alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from drillkit.judge.people import PeopleView
-from drillkit.model.drill import Group
+from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Alert
 from drillkit.model.records import (
     EffectIrreversible,
@@ -27,6 +28,7 @@ from drillkit.model.records import (
     UndoEnded,
     UndoPlanned,
 )
+from drillkit.model.requests import PeopleMoment
 from drillkit.model.verdict import BY_CHOICE, Holds
 
 MOST = 100
@@ -124,6 +126,11 @@ class RunView:
             "operator": opened.operator,
             "began": at,
             "limit_s": drill.limit.total_seconds() if drill else None,
+            "description": drill.description[:TEXT_SENT] if drill else "",
+            "measured": list(measured(drill)) if drill else [],
+            "debrief": [q[:TEXT_SENT] for q in drill.gameday.debrief[:MOST]]
+            if drill and drill.gameday
+            else [],
         }
         limits: dict[str, float] = {}
         for entry in drill.steps if drill else ():
@@ -174,7 +181,7 @@ class RunView:
             ],
             "participants": [list(pair) for pair in list(people.participants.items())[:MOST]],
             "expectations": [
-                {"n": e.n, "text": e.text, "by": e.by, "came": e.came}
+                {"n": e.n, "text": e.text, "by": e.by, "came": e.came, "why": e.why}
                 for e in list(people.expectations.values())[:MOST]
             ],
             "marks": [
@@ -186,6 +193,10 @@ class RunView:
                 for note, _ in people.notes
                 if note.about == "action-item"
             ][-MOST:],
+            "debrief": [
+                {"question": said.question, "answer": said.answer, "by": said.by}
+                for said, _ in people.debrief[-MOST:]
+            ],
             "alerts": list(self._alerts.values())[:MOST],
             "open": [
                 {"what": what, "step": step} for what, step in list(self._open.values())[-MOST:]
@@ -218,3 +229,19 @@ class RunView:
             "why": hold.why[:TEXT_SENT] if told else "",
             "last": not held.step,
         }
+
+
+def measured(drill: Drill) -> Iterator[PeopleMoment]:
+    """The moments that people tell of and the drill has objectives for."""
+    wanted = [step.objectives for step in _steps(drill)]
+    if any(each.detect is not None for each in wanted):
+        yield "detected"
+    if any(each.acknowledge is not None for each in wanted):
+        yield "acknowledged"
+    if any(each.mitigate is not None for each in wanted):
+        yield "mitigated"
+
+
+def _steps(drill: Drill) -> Iterator[Step]:
+    for entry in drill.steps:
+        yield from entry.parallel if isinstance(entry, Group) else (entry,)

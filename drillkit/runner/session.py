@@ -56,6 +56,7 @@ from drillkit.runner.run_start import each_step
 TEXT_KEPT = 4000
 """Characters of one thing that somebody says."""
 NAME_KEPT = 100
+AFTERWARDS = "looks whether the steady state is back, cleans up, and the debrief begins"
 LOOK_S = 0.2
 """How often a wait looks whether it is over by itself."""
 Entry: TypeAlias = Step | Group
@@ -389,7 +390,7 @@ def _news(before: tuple[str, ...], now: tuple[str, ...]) -> list[str]:
 
 def _looked(look: Callable[[Entry], Prospect], entry: Entry | None) -> Prospect:
     if entry is None:
-        return Prospect()
+        return Prospect(effects=(AFTERWARDS,))
     try:
         return look(entry)
     except DrillError as why:

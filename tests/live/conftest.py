@@ -21,6 +21,7 @@ from drillkit.live.launch import PageProcess
 from drillkit.model.drill import Drill, Gameday, Step
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import ListedStep, RunClosed, RunOpened
+from drillkit.model.requests import Request
 from drillkit.runner.abort import Stopper
 from drillkit.runner.session import Session
 
@@ -108,14 +109,15 @@ class Visitor:
 class Show(Visitor):
     """A run, its page, and whoever asks it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, take: Callable[[Request], int] | None = None) -> None:
+        """`take`: who answers what people ask; default: the session."""
         self.folder = folder
         self.journal = Journal(folder / "journal.jsonl")
         self.stopper = Stopper(self.journal, self.journal.fence)
         self.session = Session(
             self.journal, self.stopper, self.journal.fence, SystemClock(), DRILL, attended=True
         )
-        self.door = RequestSocket(folder, self.session.take)
+        self.door = RequestSocket(folder, take or self.session.take)
         listed = tuple(ListedStep(s.name, s.uses) for s in DRILL.steps if isinstance(s, Step))
         self.journal.append(RunOpened(run="r1", drill=DRILL, operator="maria", steps=listed))
         self.page = PageProcess("127.0.0.1:0")

@@ -18,6 +18,7 @@ function show(run) {
   const [text, tone] = phase(run);
   if ($("phase").textContent !== text) $("phase").textContent = text;
   $("phase").className = `big ${tone}`;
+  $("description").textContent = about.description || "";
   const banner = run.trouble || (about.protected ? "This is a protected target." : "");
   $("banner").hidden = !banner;
   $("banner").textContent = banner;
@@ -29,16 +30,26 @@ function show(run) {
   fill("open", run.open.map((o) => (o.step ? `${o.what} (${o.step})` : o.what)));
   $("counts").textContent = `${run.counts.open} open, ${run.counts.undone} undone, ${run.counts.touched} touched in all`;
   fill("participants", run.participants.map(([name, role]) => `${name}, ${role}`), "nobody has said so yet");
-  showExpectations(run.expectations);
+  nameMe(run.participants);
+  $("measured").textContent = about.measured?.length ? `measured here: ${about.measured.join(", ")}` : "";
+  showExpectations("expectations", run.expectations, "none");
+  showDebrief(run);
   fill("marks", run.marks.map((m) => `${clock(m.at)} ${m.moment}, ${m.by}`), "none yet");
   fill("actions", run.actions.map((a) => [a.text, a.owner && `owner ${a.owner}`, a.due && `due ${a.due}`].filter(Boolean).join(", ")), "none yet");
-  $("ready").hidden = run.phase !== "debrief";
   const over = run.ended || run.gone;
   for (const each of document.querySelectorAll("main button, main input, main select, main textarea")) each.disabled = Boolean(over);
   $("stop").disabled = Boolean(over);
   $("report").hidden = !run.report;
   if (run.report) $("report").href = run.report;
   tick();
+}
+
+// Whoever has the facilitator's link is the facilitator until they say otherwise.
+function nameMe(participants) {
+  const leads = participants.filter(([, role]) => role.split(", ").includes("facilitator"));
+  if (state.named || leads.length !== 1) return;
+  state.named = true;
+  $("me").value = $("me").value || leads[0][0];
 }
 
 function showHold(hold) {
@@ -137,25 +148,77 @@ function replyForm(question) {
   return form;
 }
 
-function showExpectations(expectations) {
-  const list = $("expectations");
+function showExpectations(id, expectations, none) {
+  const list = $(id);
   const shown = JSON.stringify([expectations, state.right]);
   if (list.dataset.shown === shown) return;
   list.dataset.shown = shown;
-  if (!expectations.length) return list.replaceChildren(element("li", "none", "soft"));
-  list.replaceChildren(...expectations.map((e) => {
-    const item = element("li", `${e.text}${e.came === null ? "" : e.came ? " - came true" : " - did not come"}`);
-    if (state.right === "facilitator") {
-      for (const [came, word] of [[true, "yes"], [false, "no"]]) {
-        const button = element("button", word);
-        button.type = "button";
-        button.setAttribute("aria-label", `${word}: ${e.text}`);
-        button.addEventListener("click", () => ask({ ask: "answer", of: e.n, came }));
-        item.append(" ", button);
-      }
-    }
-    return item;
-  }));
+  list.replaceChildren(...(expectations.length ? expectations.map(expectation) : none ? [element("li", none, "soft")] : []));
+}
+
+function expectation(e) {
+  const said = e.came === null ? "" : `: ${e.came ? "came true" : "did not come"}${e.why ? `, ${e.why}` : ""}`;
+  const item = element("li", `${e.text}${said}`);
+  if (state.right !== "facilitator") return item;
+  const form = element("form", undefined, "row");
+  const why = element("input");
+  why.maxLength = 500;
+  why.autocomplete = "off";
+  why.placeholder = "why";
+  why.setAttribute("aria-label", `Why: ${e.text}`);
+  form.append(why);
+  for (const word of ["yes", "no"]) {
+    const button = element("button", word);
+    button.value = word;
+    button.setAttribute("aria-label", `${word}: ${e.text}`);
+    form.append(button);
+  }
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask({ ask: "answer", of: e.n, came: event.submitter.value === "yes", why: why.value });
+  });
+  item.append(form);
+  return item;
+}
+
+function showDebrief(run) {
+  $("debrief").hidden = run.phase !== "debrief" && !run.debrief.length;
+  if ($("debrief").hidden) return;
+  $("ready").hidden = state.right !== "facilitator" || run.phase !== "debrief";
+  showExpectations("debrief-expected", run.expectations.filter((e) => e.came === null));
+  const asked = new Set(run.about.debrief);
+  for (const said of run.debrief) asked.add(said.question);
+  const place = $("debrief-questions");
+  [...asked].forEach((question, number) => {
+    if (!place.children[number]) place.append(debriefQuestion(question, number, run.about.debrief.includes(question)));
+    fill(`answers-${number}`, run.debrief.filter((said) => said.question === question).map((said) => `${said.by}: ${said.answer}`));
+  });
+}
+
+// Made once: what somebody is typing stays while others answer.
+function debriefQuestion(question, number, planned) {
+  const place = element("div");
+  const title = element("h4", question);
+  const answers = element("ul");
+  title.id = `question-${number}`;
+  answers.id = `answers-${number}`;
+  place.append(title, answers);
+  if (state.right !== "facilitator" || !planned) return place;
+  const form = element("form", undefined, "row");
+  const text = element("textarea");
+  text.rows = 2;
+  text.maxLength = 4000;
+  text.required = true;
+  text.setAttribute("aria-labelledby", title.id);
+  const button = element("button", "Answer");
+  button.setAttribute("aria-label", `Answer: ${question}`);
+  form.append(text, button);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (await ask({ ask: "debrief", question, answer: text.value })) text.value = "";
+  });
+  place.append(form);
+  return place;
 }
 
 function tick() {
@@ -270,7 +333,7 @@ async function ask(message) {
 
 function told(text, fine) {
   $("answer").textContent = text;
-  $("answer").className = fine ? "fine" : "";
+  $("answer").hidden = fine;
 }
 
 function listen() {
@@ -297,7 +360,8 @@ function listen() {
   });
   $("mark").addEventListener("submit", (event) => {
     event.preventDefault();
-    ask({ ask: "mark", moment: event.submitter.value });
+    ask({ ask: "mark", moment: event.submitter.value, ago_s: Number($("ago").value) });
+    $("ago").value = "0";
   });
   $("join").addEventListener("submit", async (event) => {
     event.preventDefault();

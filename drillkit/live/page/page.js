@@ -31,14 +31,14 @@ function show(run) {
   $("counts").textContent = `${run.counts.open} open, ${run.counts.undone} undone, ${run.counts.touched} touched in all`;
   fill("participants", run.participants.map(([name, role]) => `${name}, ${role}`), "nobody has said so yet");
   nameMe(run.participants);
-  $("measured").textContent = about.measured?.length ? `measured here: ${about.measured.join(", ")}` : "";
+  $("measured").textContent = about.measured?.length ? `(measured: ${about.measured.join(", ")})` : "";
   showExpectations("expectations", run.expectations, "none");
   showDebrief(run);
   fill("marks", run.marks.map((m) => `${clock(m.at)} ${m.moment}, ${m.by}`), "none yet");
   fill("actions", run.actions.map((a) => [a.text, a.owner && `owner ${a.owner}`, a.due && `due ${a.due}`].filter(Boolean).join(", ")), "none yet");
   const over = run.ended || run.gone;
   for (const each of document.querySelectorAll("main button, main input, main select, main textarea")) each.disabled = Boolean(over);
-  $("stop").disabled = Boolean(over);
+  $("stop").disabled = Boolean(over) || run.phase === "debrief"; // all is cleaned up
   $("report").hidden = !run.report;
   if (run.report) $("report").href = run.report;
   tick();

@@ -39,6 +39,7 @@ function show(run) {
   const over = run.ended || run.gone;
   for (const each of document.querySelectorAll("main button, main input, main select, main textarea")) each.disabled = Boolean(over);
   $("stop").disabled = Boolean(over) || run.phase === "debrief"; // all is cleaned up
+  document.body.classList.toggle("over", Boolean(over)); // nothing can be asked any more
   $("report").hidden = !run.report;
   if (run.report) $("report").href = run.report;
   tick();

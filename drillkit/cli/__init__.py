@@ -89,4 +89,6 @@ def _system_said(error: OSError, words: list[str]) -> int:
 
 
 def _may_have_begun(words: list[str]) -> bool:
-    return bool({"run", "gameday", "watch", "recover", "sweep", "keep", "canary"} & set(words[:2]))
+    return bool(
+        {"run", "gameday", "watch", "recover", "sweep", "keep", "canary", "fleet"} & set(words[:2])
+    )

@@ -125,6 +125,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _EVERYDAY,
         "Print what to install so that a drill starts by itself.",
     ),
+    "fleet": (
+        "drillkit.cli.fleet:fleet",
+        _EVERYDAY,
+        "Run one drill on many targets: a canary, then 10 %, then the rest.",
+    ),
     "notify": (
         "drillkit.cli.notify:notify",
         _EVERYDAY,

@@ -45,6 +45,8 @@ class Terms:
     plan_file: Path | None
     """It does what this saved plan says."""
     allow_unsafe: bool
+    fleet: str | None = None
+    """It is this fleet's run on its target."""
 
 
 @click.command()
@@ -92,6 +94,9 @@ class Terms:
     metavar="URL",
     help="Push what came of it to this Pushgateway; no verdict depends on it.",
 )
+@click.option(
+    "--fleet", metavar="FLEET", help="The Job of this fleet (see `drillkit fleet`) started it."
+)
 @with_serve
 def run(
     name: str,
@@ -112,6 +117,7 @@ def run(
     jitter: str | None,
     github: bool,
     metrics_push: str | None,
+    fleet: str | None,
     serve: str | None,
     serve_cert: Path | None,
     serve_key: Path | None,
@@ -150,7 +156,7 @@ def run(
             wait_s,
             trigger,
             process,
-            Terms(plan_file, allow_unsafe),
+            Terms(plan_file, allow_unsafe, fleet),
         )
         told(page, finished)
     from drillkit.cli.summary import tell
@@ -200,8 +206,14 @@ def _run(
         announce(asked)
     with resolve.standing_target(asked) as (standing, pid):
         names = resolve.new_run(asked.parsed.name)
+        if terms.fleet is not None:
+            from drillkit.cli.fleet_member import member_of
+
+            member = member_of(terms.fleet, asked, out)
+            names, trigger = replace(names, id=member.run), member.trigger
         drill = asked.parsed.resolve(asked.sets, standing, names)
-        resolve.confirm(drill, standing, yes=yes)
+        if terms.fleet is None or not member.confirmed:
+            resolve.confirm(drill, standing, yes=yes)
         reports = reports_folder(out, found=asked.parsed.source.found)
         with telling_who_must_act(asked, drill, names):
             see_to_leftovers(standing, recover_first, reports, wait_s)

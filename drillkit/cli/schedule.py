@@ -159,7 +159,7 @@ def _files(
         now,
         image=image,
         namespace=namespace,
-        files=_project_files(asked),
+        files={**project_files(asked), **_target_file(asked)},
         roles=_roles(job, asked, namespace),
     )
     return {f"{job.name}.yaml": text}
@@ -195,10 +195,22 @@ def _roles(job: ScheduledDrill, asked: Asked, namespace: str) -> str:
         return f"# {said[0].upper()}{said[1:]}: {by_hand}\n"
     for each in (*found.problems, *found.gaps):
         click.echo(f"drillkit: {each}", err=True)
-    return rbac_yaml(found, account)
+    return rbac_yaml(found, account, job.name)
 
 
-def _project_files(asked: Asked) -> Mapping[str, str]:
+def _target_file(asked: Asked) -> Mapping[str, str]:
+    """The targets as the pod sees them, where the target names a kubeconfig of this machine: in the
+    pod it is its own account that leads to the cluster.
+    """
+    from drillkit.schedule.pod import in_pod, targets_yaml
+
+    project, kubernetes = asked.roots.project, asked.target.kubernetes
+    if project is None or kubernetes is None or not (kubernetes.kubeconfig or kubernetes.context):
+        return {}
+    return {project.project.targets: targets_yaml(in_pod(asked.target, own_token=True))}
+
+
+def project_files(asked: Asked) -> Mapping[str, str]:
     """What of the project is written by hand: its marker, drills, targets, experiments, SLOs."""
     project = asked.roots.project
     if project is None:

@@ -1,4 +1,5 @@
-"""A run's note in a bucket: what the run is, who writes it, whether it is still open.
+"""A run's note in a bucket: what the run is, who writes it, whether it is still open. A fleet has
+one of its own sort.
 
 It takes the part that the run's folder lock and the note in drillkit's state have on one machine.
 Whoever writes the run renews its note; a note that is not renewed is nobody's, and is taken over by
@@ -13,9 +14,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from drillkit.clock import Clock, Deadline
@@ -37,14 +38,10 @@ TAKE_S = 10.0
 """So long is tried to take it, and to let go of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunNote:
-    """What a note says."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A note in a bucket of something that one process at a time is at work on."""
 
-    run: str
-    drill: str
-    target: str
-    owner: str
     open: bool = True
     writer: str = ""
     """`HOST process PID`."""
@@ -54,22 +51,43 @@ class RunNote:
     @property
     def key(self) -> str:
         """Of the note."""
-        return f"{NOTES}{self.drill}/{self.run}.json"
+        raise NotImplementedError
 
     @property
     def mark(self) -> str:
         """Key of the mark that it is open."""
+        raise NotImplementedError
+
+    def encoded(self) -> bytes:
+        """As it is put; each version differs from the one before."""
+        data = {**asdict(self), "renewal": os.urandom(4).hex()}
+        return json.dumps(data, indent=1).encode() + b"\n"
+
+
+N = TypeVar("N", bound=Claimed)
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote(Claimed):
+    """What a run's note says."""
+
+    run: str
+    drill: str
+    target: str
+    owner: str
+
+    @property
+    def key(self) -> str:
+        return f"{NOTES}{self.drill}/{self.run}.json"
+
+    @property
+    def mark(self) -> str:
         return f"{marks_of(self.target)}{self.drill}/{self.run}"
 
     @property
     def folder(self) -> str:
         """Key of the run's folder, ending with a slash."""
         return f"{self.drill}/{self.run}/"
-
-    def encoded(self) -> bytes:
-        """As it is put; each version differs from the one before."""
-        data = {**asdict(self), "renewal": os.urandom(4).hex()}
-        return json.dumps(data, indent=1).encode() + b"\n"
 
 
 def marks_of(target: str) -> str:
@@ -78,28 +96,33 @@ def marks_of(target: str) -> str:
 
 
 def decoded(content: bytes) -> RunNote:
-    """Raises ValueError for what is no note."""
+    """Raises ValueError for what is no note of a run."""
+    return claimed(RunNote, content)
+
+
+def claimed(sort: type[N], content: bytes) -> N:
+    """A note of that sort. Raises ValueError for what is none."""
     try:
         raw: dict[str, Any] = json.loads(content)
-        found = RunNote(**{name: raw[name] for name in RunNote.__dataclass_fields__})
+        found = sort(**{each.name: raw[each.name] for each in fields(sort)})
     except (TypeError, KeyError) as error:
-        raise ValueError(f"no note of a run: {error}") from error
+        raise ValueError(f"no {sort.__name__}: {error}") from error
     return found
 
 
-def is_over(note: RunNote, stored: StoredObject) -> bool:
-    """Whether nobody can be at work on the run any more."""
+def is_over(note: Claimed, stored: StoredObject) -> bool:
+    """Whether nobody can be at work on it any more."""
     if not (note.open and note.writer):
         return True
     return stored.age_s > STALE_S or _is_dead(note.process)
 
 
-class Claim:
-    """This process writes the run of a note, as long as it renews it."""
+class Claim(Generic[N]):
+    """This process is at work on what a note is about, as long as it renews it."""
 
-    def __init__(self, store: ObjectStore, note: RunNote, clock: Clock) -> None:
+    def __init__(self, store: ObjectStore, note: N, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self.note = replace(
+        self.note: N = replace(
             note, open=True, writer=f"{socket.gethostname()} process {os.getpid()}", process=_self()
         )
         self._etag: str | None = None
@@ -114,7 +137,7 @@ class Claim:
         self._on_lost = told
 
     def take(self, over: str | None = None) -> None:
-        """Put the first note of a run, or one over the version `over`, and keep it from now on.
+        """Put the first note, or one over the version `over`, and keep it from now on.
 
         Raises Refused when somebody else was faster, CallError.
         """
@@ -123,7 +146,7 @@ class Claim:
         persistent(lambda: self._put(self.note), self._clock, TAKE_S)
         self._thread.start()
 
-    def _put(self, note: RunNote) -> None:
+    def _put(self, note: N) -> None:
         content = note.encoded()
         self._tried.append(content)
         try:
@@ -133,9 +156,7 @@ class Claim:
             if there is None or there.etag == self._etag:
                 raise  # two at the same time, and neither has it yet
             if there.content not in self._tried:
-                raise Refused(
-                    f"run {note.run} was taken over by another process: {error}"
-                ) from error
+                raise Refused(f"{note.key} was taken over by another process: {error}") from error
             self._etag = there.etag  # an attempt of ours that was not answered has arrived
             if there.content != content:
                 raise
@@ -154,7 +175,7 @@ class Claim:
             except CallError as error:
                 pause_s = RETRY_S
                 if deadline.over:
-                    self._on_lost(f"the run's note cannot be renewed: {error}")
+                    self._on_lost(f"{self.note.key} cannot be renewed: {error}")
                     return
             else:
                 deadline = renewed

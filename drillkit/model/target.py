@@ -193,6 +193,26 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetJob:
+    """Where and as whom this target's Jobs of a fleet run (`drillkit fleet`)."""
+
+    hub: str | None = None
+    """Another target: Jobs are submitted to its cluster. Default: to the one that they test."""
+    namespace: str = "drillkit"
+    """Where they run."""
+    service_account: str | None = None
+    """Whom they run as. Default: `drillkit-DRILL-TARGET`, as `drillkit fleet accounts` makes it."""
+    secret: str | None = None
+    """A Secret there whose keys become the Job's environment, such as AWS_ACCESS_KEY_ID. Default:
+    none, for accounts that AWS knows (IRSA, EKS Pod Identity).
+    """
+    kubeconfig_secret: str | None = None
+    """A Secret there whose key `kubeconfig` leads to the target. Default: the account's own token,
+    which leads to the cluster that the Job runs in.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where a drill runs: what must not travel with it."""
 
@@ -224,6 +244,8 @@ class Target:
     """Their public keys by name: files beside targets.yaml, as `drillkit keygen` writes them."""
     launch: Launch | None = None
     """Start it for the run."""
+    fleet: FleetJob = FleetJob()
+    """Where and as whom its Jobs of a fleet run."""
     emulated: tuple[str, ...] = ()
     """What is not real about it, for the top of the report."""
     values: Mapping[str, Scalar] = field(default_factory=dict)

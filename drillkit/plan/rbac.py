@@ -41,20 +41,21 @@ def subject_of(text: str) -> Subject:
     )
 
 
-def rbac_yaml(least: LeastPrivilege, subject: Subject | None = None) -> str:
+def rbac_yaml(least: LeastPrivilege, subject: Subject | None = None, name: str = "") -> str:
     """Roles and their bindings, with the reason for each rule as a comment. Without a subject, a
-    ServiceAccount beside the lock is made for them.
+    ServiceAccount beside the lock is made for them. `name`: what they are called; default: like the
+    drill, so that those for another target in the same cluster would take their place.
     """
-    return "\n".join(_lines(least, subject)) + "\n"
+    return "\n".join(_lines(least, subject, name or least.name)) + "\n"
 
 
-def _lines(least: LeastPrivilege, subject: Subject | None) -> Iterator[str]:
+def _lines(least: LeastPrivilege, subject: Subject | None, name: str) -> Iterator[str]:
     who = subject or Subject(KINDS["serviceaccount"], least.name, lock_namespace(least.target))
     yield from head(least)
     if subject is None:
         yield "apiVersion: v1"
         yield "kind: ServiceAccount"
-        yield from _metadata(least.name, who.namespace)
+        yield from _metadata(name, who.namespace)
         yield "---"
     roles = list(by_namespace(least.rules()).items())
     optional = {each.reason for each in least.wishes}
@@ -62,15 +63,15 @@ def _lines(least: LeastPrivilege, subject: Subject | None) -> Iterator[str]:
         kind = "Role" if namespace else "ClusterRole"
         yield f"apiVersion: {GROUP}/v1"
         yield f"kind: {kind}"
-        yield from _metadata(least.name, namespace)
+        yield from _metadata(name, namespace)
         yield "rules:"
         for rule in rules:
             yield from _rule(rule, optional)
         yield "---"
         yield f"apiVersion: {GROUP}/v1"
         yield f"kind: {kind}Binding"
-        yield from _metadata(least.name, namespace)
-        yield f"roleRef: {{apiGroup: {GROUP}, kind: {kind}, name: {json.dumps(least.name)}}}"
+        yield from _metadata(name, namespace)
+        yield f"roleRef: {{apiGroup: {GROUP}, kind: {kind}, name: {json.dumps(name)}}}"
         yield "subjects:"
         yield f"  - {_subject(who)}"
         if number + 1 < len(roles):

@@ -64,13 +64,13 @@ def _restores(runs: Sequence[RunSummary]) -> Iterator[str]:
 def _weaknesses(runs: Sequence[RunSummary]) -> Iterator[str]:
     for run in runs:
         if run.exit_code == 1:
-            yield f"- {_day(run)} {run.drill} on {run.target}: {_plain(run.headline)}"
+            yield f"- {_day(run)} {run.drill} on {run.target}: {plain(run.headline)}"
 
 
 def _not_proven(runs: Sequence[RunSummary]) -> Iterator[str]:
     for run in runs:
         if run.exit_code in (3, 4, 5):
-            yield f"- {_day(run)} {run.drill} on {run.target}: {_plain(run.headline)}"
+            yield f"- {_day(run)} {run.drill} on {run.target}: {plain(run.headline)}"
 
 
 def _changes(runs: Sequence[RunSummary]) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _changes(runs: Sequence[RunSummary]) -> Iterator[str]:
 
 def _again(runs: Sequence[RunSummary]) -> Iterator[str]:
     for text, drill, count, last in repeated(runs):
-        yield f"- {_plain(text)}: {count} runs of {drill}, last {_day(last)}"
+        yield f"- {plain(text)}: {count} runs of {drill}, last {_day(last)}"
 
 
 def _day(run: RunSummary) -> str:
@@ -101,7 +101,8 @@ def _code(text: str) -> str:
     return f"`{text.replace('`', chr(39))}`"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text in which Markdown sees no marks."""
     for mark in ("\\", "*", "[", "]", "|", "<"):
         text = text.replace(mark, f"\\{mark}")
     return text.replace("\n", " ")

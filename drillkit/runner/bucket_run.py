@@ -67,7 +67,9 @@ def rewriting(run: OpenRun, clock: Clock) -> Iterator[Rewriting]:
 class BucketRun:
     """This process writes a run that is in a bucket, until `end`."""
 
-    def __init__(self, store: ObjectStore, claim: Claim, clock: Clock, sent: int = 0) -> None:
+    def __init__(
+        self, store: ObjectStore, claim: Claim[RunNote], clock: Clock, sent: int = 0
+    ) -> None:
         """`sent`: lines of the journal that the bucket has."""
         self.place = f"{store.place}/{claim.note.folder}"
         self.mirror = Mirror(store, claim.note.folder, clock, sent=sent)

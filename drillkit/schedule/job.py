@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from drillkit.schedule.pod import drill_label, object_name
 from drillkit.schedule.times import Times
 
-NAME_MOST = 52
-"""A Job's name is its CronJob's with eleven characters more, and has 63 at most."""
 _SPARE = timedelta(minutes=10)
 """For what a run does besides its steps and its clean-up: opening, reports, another look."""
 
@@ -46,16 +44,13 @@ class ScheduledDrill:
 
     @property
     def name(self) -> str:
-        """Of units and objects: lower-case letters, digits and dashes, no longer than a CronJob's
-        may be.
-        """
-        said = f"drillkit-{self.label}-{self.target}".lower()
-        return re.sub(r"[^a-z0-9]+", "-", said)[:NAME_MOST].strip("-")
+        """Of units and objects, see `object_name`."""
+        return object_name(self.label, self.target)
 
     @property
     def label(self) -> str:
         """The drill, without the folder of its file."""
-        return Path(self.drill).stem if "/" in self.drill else self.drill
+        return drill_label(self.drill)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -85,17 +80,13 @@ class ScheduledDrill:
 
     @property
     def longest_s(self) -> int:
-        """Seconds after which even a run that is cleaned up to its limit has ended; a scheduler
-        that kills earlier leaves things behind.
-        """
-        # Leftovers of an earlier run are cleaned up first: a second clean-up.
-        whole = self.limit + 2 * self.cleanup_limit + self.wait + self.jitter + _SPARE
-        return int(whole.total_seconds())
+        """See `longest_s`, waiting included."""
+        return longest_s(self.limit + self.wait + self.jitter, self.cleanup_limit)
 
     @property
     def stop_s(self) -> int:
-        """Seconds that a run which is told to stop may need until nothing is left."""
-        return int((self.cleanup_limit + timedelta(minutes=1)).total_seconds())
+        """See `stop_s`."""
+        return stop_s(self.cleanup_limit)
 
     def next_times(self, now: datetime) -> list[str]:
         """Comment lines with the next five starts."""
@@ -103,6 +94,19 @@ class ScheduledDrill:
             "Next starts:",
             *(f"  {at:%a %Y-%m-%d %H:%M %Z}" for at in self.times.after(now, 5)),
         ]
+
+
+def longest_s(limit: timedelta, cleanup_limit: timedelta) -> int:
+    """Seconds after which even a run that is cleaned up to its limit has ended; whoever kills
+    earlier leaves things behind.
+    """
+    # Leftovers of an earlier run are cleaned up first: a second clean-up.
+    return int((limit + 2 * cleanup_limit + _SPARE).total_seconds())
+
+
+def stop_s(cleanup_limit: timedelta) -> int:
+    """Seconds that a run which is told to stop may need until nothing is left."""
+    return int((cleanup_limit + timedelta(minutes=1)).total_seconds())
 
 
 def commented(lines: list[str]) -> str:

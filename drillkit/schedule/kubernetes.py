@@ -7,18 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from drillkit.schedule.job import ScheduledDrill, commented
+from drillkit.schedule.pod import RUNS, DrillPod, files_fit, job_spec, pod_spec
 
 if TYPE_CHECKING:
     import yaml
 
-_RUNS = "/var/lib/drillkit"
-"""Where the volume is: journals, reports and drillkit's state outlive the pod, here or in a bucket.
-"""
-_PROJECT = "/etc/drillkit"
-_NOBODY = 65532
 _LATE_S = 3600
-_FILES_MOST_BYTES = 900_000
-"""A ConfigMap holds 1 MiB."""
 
 
 def manifests(
@@ -36,12 +30,6 @@ def manifests(
     """
     import yaml
 
-    size = sum(len(text.encode()) for text in files.values())
-    if size > _FILES_MOST_BYTES:
-        raise ValueError(
-            f"the project's files are {size} bytes and a ConfigMap holds {_FILES_MOST_BYTES}: "
-            "build them into an image of your own"
-        )
     said = [
         f"{job.drill} on {job.target}, {job.times.cadence}, by the clocks of {job.times.zone.key}.",
         *_credentials(job),
@@ -81,13 +69,11 @@ def _objects(
     job: ScheduledDrill, image: str, namespace: str, files: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     def made(version: str, kind: str, **rest: Any) -> dict[str, Any]:
-        labels = {"app.kubernetes.io/name": "drillkit", "drillkit/drill": job.label}
-        meta = {"name": job.name, "namespace": namespace, "labels": labels}
+        meta = {"name": job.name, "namespace": namespace, "labels": _labels(job)}
         return {"apiVersion": version, "kind": kind, "metadata": meta, **rest}
 
     yield made("v1", "ServiceAccount", automountServiceAccountToken=False)
-    # A key of a ConfigMap holds no slash.
-    yield made("v1", "ConfigMap", data={_key(path): text for path, text in files.items()})
+    yield made("v1", "ConfigMap", data=files_fit(files.items()))
     if not job.bucket:
         yield made(
             "v1",
@@ -109,70 +95,26 @@ def _cron_job(job: ScheduledDrill, pod: dict[str, Any]) -> dict[str, Any]:
         "startingDeadlineSeconds": _LATE_S,
         "successfulJobsHistoryLimit": 3,
         "failedJobsHistoryLimit": 3,
-        "jobTemplate": {
-            "spec": {
-                # A drill is never repeated by whoever does not know why it ended.
-                "backoffLimit": 0,
-                # The controller kills at this moment: later than any clean-up ends.
-                "activeDeadlineSeconds": job.longest_s,
-                "ttlSecondsAfterFinished": 7 * 86_400,
-                "podReplacementPolicy": "Failed",
-                "template": {"spec": pod},
-            }
-        },
+        "jobTemplate": {"spec": job_spec(pod, job.longest_s, _labels(job))},
     }
+
+
+def _labels(job: ScheduledDrill) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "drillkit", "drillkit/drill": job.label}
 
 
 def _pod(job: ScheduledDrill, image: str, files: Mapping[str, str]) -> dict[str, Any]:
-    environment = {
-        "HOME": "/tmp",
-        "DRILLKIT_HOME": f"{_RUNS}/state",
-    }
-    mounts = (("runs", _RUNS), ("project", _PROJECT), ("tmp", "/tmp"))
-    items = [{"key": _key(path), "path": path} for path in files]
     # Where the journals are in a bucket, what is here is a copy that may end with the pod.
     runs = {"emptyDir": {}} if job.bucket else {"persistentVolumeClaim": {"claimName": job.name}}
-    place = () if job.bucket else ("--out", f"{_RUNS}/reports")
-    return {
-        "serviceAccountName": job.name,
-        "automountServiceAccountToken": True,
-        "restartPolicy": "Never",
-        # SIGTERM is a first Ctrl-C: everything is undone before the pod may be killed.
-        "terminationGracePeriodSeconds": job.stop_s,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _NOBODY,
-            "runAsGroup": _NOBODY,
-            "fsGroup": _NOBODY,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": "drillkit",
-                "image": image,
-                "workingDir": _PROJECT,
-                "command": ["drillkit"],
-                "args": [*job.words, *place],
-                "env": [{"name": name, "value": value} for name, value in environment.items()],
-                "resources": {
-                    "requests": {"cpu": "200m", "memory": "256Mi"},
-                    "limits": {"memory": "512Mi"},
-                },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts],
-            }
-        ],
-        "volumes": [
-            {"name": "runs", **runs},
-            {"name": "project", "configMap": {"name": job.name, "items": items}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-    }
-
-
-def _key(path: str) -> str:
-    return path.replace("/", ".")
+    place = () if job.bucket else ("--out", f"{RUNS}/reports")
+    return pod_spec(
+        DrillPod(
+            account=job.name,
+            image=image,
+            args=(*job.words, *place),
+            files=tuple(files),
+            config_map=job.name,
+            runs=runs,
+            stop_s=job.stop_s,
+        )
+    )

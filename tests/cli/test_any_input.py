@@ -67,6 +67,9 @@ def commands() -> Iterator[list[str]]:
         yield ["dashboards", name]
         yield ["schedule", "wait.yaml", "--kubernetes", "--image", name]
         yield ["export", name, "copy", "--redact", name]
+        yield ["fleet", "run", name, "--targets", name, "--image", name, "--out", "s3://b"]
+        yield ["fleet", "status", name]
+        yield ["fleet", "accounts", name, "--targets", name]
         yield ["slo", "show", name]
         yield ["slo", "explain", name]
         if not name.startswith(("/", "~")):  # what can be written is written there

@@ -104,6 +104,10 @@ def test_the_account_of_a_cron_job_is_allowed_what_the_drill_needs_and_no_more(
     roles = [each for each in found if each["kind"] in ("Role", "ClusterRole")]
     own = drillkit("permissions", "once", "-t", "sandbox").out
     computed = [e for e in yaml.safe_load_all(own) if e["kind"] in ("Role", "ClusterRole")]
+    # They are called like the account: those for another target must not take their place.
+    assert {each["metadata"].pop("name") for each in roles} == {account}
+    for each in computed:
+        del each["metadata"]["name"]
     assert roles == computed
     assert any("leases" in rule["resources"] for each in roles for rule in each["rules"])
 

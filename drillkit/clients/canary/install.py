@@ -17,7 +17,13 @@ from typing import Any
 from drillkit.clients.canary.beat import KEY, Beat, beat_of, object_of, sign, table_of
 from drillkit.clients.kube import Kube, Object, Resource
 from drillkit.clients.kube.client import MERGE_PATCH
-from drillkit.clients.kube.resources import CONFIGMAPS, CRONJOBS, NAMESPACES, SECRETS
+from drillkit.clients.kube.resources import (
+    CONFIGMAPS,
+    CRONJOBS,
+    NAMESPACES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from drillkit.clients.retry import patiently
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, Conflict, Invalid, NotOurs, TargetError
@@ -27,10 +33,9 @@ CANARY = "drillkit.dev/canary"
 """Label of everything that belongs to a heartbeat; its value is the heartbeat's name."""
 MANAGED = {"app.kubernetes.io/managed-by": "drillkit"}
 EVERY_MINUTE = "* * * * *"
-ACCOUNTS = Resource("", "v1", "serviceaccounts", kind="ServiceAccount")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", kind="Role")
 BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", kind="RoleBinding")
-PARTS = (SECRETS, ACCOUNTS, ROLES, BINDINGS, CONFIGMAPS, CRONJOBS)
+PARTS = (SECRETS, SERVICE_ACCOUNTS, ROLES, BINDINGS, CONFIGMAPS, CRONJOBS)
 """In the order in which they are made; they are removed in the reverse one."""
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 _SCRIPT = """
@@ -199,7 +204,7 @@ def _bodies(
     role = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": called}
     return {
         SECRETS: {"type": "Opaque", "data": {KEY: base64.b64encode(key).decode()}},
-        ACCOUNTS: {"automountServiceAccountToken": False},
+        SERVICE_ACCOUNTS: {"automountServiceAccountToken": False},
         ROLES: {"rules": rules},
         BINDINGS: {"roleRef": role, "subjects": [subject]},
         CONFIGMAPS: {"data": _first_beat(key, utc(kube.now()))},

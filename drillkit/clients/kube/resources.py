@@ -61,6 +61,7 @@ NAMESPACES = Resource("", "v1", "namespaces", False, kind="Namespace")
 SERVICES = Resource("", "v1", "services", kind="Service")
 CONFIGMAPS = Resource("", "v1", "configmaps", kind="ConfigMap")
 SECRETS = Resource("", "v1", "secrets", kind="Secret")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", kind="ServiceAccount")
 EVENTS = Resource("", "v1", "events", kind="Event")
 PERSISTENT_VOLUME_CLAIMS = Resource(
     "", "v1", "persistentvolumeclaims", kind="PersistentVolumeClaim"

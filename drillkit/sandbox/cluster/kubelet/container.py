@@ -33,6 +33,8 @@ STABLE_S = 60.0
 """A container that ran so long starts its back-off anew."""
 LISTEN_LIMIT_S = 10.0
 RETRY_S = 1.0
+LAST_WORDS_BYTES, LAST_WORDS_LINES = 2048, 80
+"""Of a log, as a kubelet keeps them in the status."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,12 @@ class ContainerRunner:
         words = [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
         return self.placed([expand(word, self.env) for word in words])
 
+    def _folder(self) -> Path | None:
+        """Where its command runs, where that is in a mount."""
+        asked = self.spec.get("workingDir") or ""
+        placed = self.around.placed(self.spec, asked)
+        return Path(placed) if placed != asked else None
+
     async def execute(self, command: list[str]) -> int:
         """Run a command beside the container, in its environment; its exit code. Cancelling
         kills it.
@@ -170,7 +178,7 @@ class ContainerRunner:
             if runs_command(self.spec["image"]):
                 argv = confined(command or ["sleep", "infinity"], self.env, self.around.openings())
                 self.process = await self.around.processes.run(
-                    argv, env=self.env, stdout=output, stderr=output
+                    argv, env=self.env, stdout=output, stderr=output, cwd=self._folder()
                 )
             else:
                 self.process = await self.around.processes.spawn(
@@ -216,7 +224,14 @@ class ContainerRunner:
             code = await process.wait()
         finally:
             probes.cancel()
-        return Ended(code, state.since, self.around.now())
+        return Ended(code, state.since, self.around.now(), message=self._last_words(code))
+
+    def _last_words(self, code: int) -> str:
+        """The end of the log, of a container that failed and asked for that to be told."""
+        if not code or self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return ""
+        text = self.log_file().read_bytes()[-LAST_WORDS_BYTES:].decode(errors="replace")
+        return "\n".join(text.splitlines()[-LAST_WORDS_LINES:])
 
     async def _probe(self) -> None:
         if (startup := self.spec.get("startupProbe")) is not None:

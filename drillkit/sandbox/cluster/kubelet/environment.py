@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SECRETS: Gvr = ("", "secrets")
 ENDPOINTS: Gvr = ("", "endpoints")
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
@@ -25,7 +25,7 @@ class Unresolved(LookupError):
 def environment(store: Store, pod: Object, container: Object) -> dict[str, str]:
     """The variables of a container. Raises Unresolved."""
     meta = pod["metadata"]
-    values = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    values = {name: os.environ[name] for name in INHERITED if name in os.environ}
     values |= {"HOSTNAME": meta["name"], "HOME": "/", **_api_server(store)}
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix") or ""

@@ -5,12 +5,13 @@ this machine.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 from drillkit.sandbox.cluster.controllers.services import PORT_ANNOTATION, serving_port
 from drillkit.sandbox.cluster.kubelet.container import ContainerRunner, Surroundings
 from drillkit.sandbox.cluster.kubelet.egress import openings
-from drillkit.sandbox.cluster.kubelet.environment import Unresolved, environment
-from drillkit.sandbox.cluster.kubelet.status import Ended, host_ip, pod_status
+from drillkit.sandbox.cluster.kubelet.environment import INHERITED, Unresolved, environment
+from drillkit.sandbox.cluster.kubelet.mounts import Mounts, filled
+from drillkit.sandbox.cluster.kubelet.status import Ended, holds_drillkit, host_ip, pod_status
 from drillkit.sandbox.cluster.processes import Processes
 from drillkit.sandbox.cluster.values import is_finished
 from drillkit.sandbox.cluster.view import View
@@ -39,7 +41,8 @@ class PodRunner:
         self.started = kubelet.view.now()
         self.logs = kubelet.logs / pod["metadata"]["uid"]
         self.bind = bind
-        self.folder = ""
+        self.account = ""
+        self.mounts: dict[str, Mounts] = {}
         around = Surroundings(
             processes=kubelet.processes,
             logs=self.logs,
@@ -141,8 +144,16 @@ class PodRunner:
     def _env(self, container: Object) -> dict[str, str]:
         meta = self.pod["metadata"]
         values = environment(self.kubelet.view.store, self.current() or self.pod, container)
-        self.folder = self._mount()
-        values = {key: self._placed(container, value) for key, value in values.items()}
+        self.account = self._mount()
+        self.mounts[container["name"]] = self._mounted(container)
+        own = {each["name"] for each in container.get("env") or []}
+        values = {
+            key: self._placed(container, value) if key in own or key not in INHERITED else value
+            for key, value in values.items()
+        }
+        if holds_drillkit(container["image"]) and self.account:
+            # It looks for its account where nothing can be mounted: here it is told the place.
+            values.setdefault("KUBECONFIG", self._kubeconfig(values))
         if self.kubelet.tools is not None:
             values["PATH"] = os.pathsep.join(
                 [str(self.kubelet.tools), values.get("PATH", os.defpath)]
@@ -155,11 +166,39 @@ class PodRunner:
 
     def _placed(self, container: Object, text: str) -> str:
         """A container's word as this machine understands it. Nothing can be mounted here: who names
-        the place of the pod's token is told where it is.
+        the place of a mount is told where it is.
         """
-        if not self.folder or MOUNT not in text or not mounts_account(container):
-            return text
-        return text.replace(MOUNT, self.folder)
+        mounts = self.mounts.get(container["name"])
+        return mounts.moved(text) if mounts is not None else text
+
+    def _mounted(self, container: Object) -> Mounts:
+        """Raises Unresolved."""
+        own, kept = self.logs / "volumes", self.kubelet.logs.parent / "volumes"
+        places = filled(self.kubelet.view.store, self.pod, container, own, kept)
+        if self.account and mounts_account(container):
+            places[MOUNT] = Path(self.account)
+        return Mounts(places)
+
+    def _kubeconfig(self, values: Mapping[str, str]) -> str:
+        """A file that leads where the pod's own account does."""
+        account = Path(self.account)
+        port = values.get("KUBERNETES_SERVICE_PORT", "443")
+        server = f"https://{values.get('KUBERNETES_SERVICE_HOST', '127.0.0.1')}:{port}"
+        cluster = {"server": server, "certificate-authority": str(account / "ca.crt")}
+        file = self.logs / "kubeconfig"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "pod", "cluster": cluster}],
+                "users": [{"name": "pod", "user": {"tokenFile": str(account / "token")}}],
+                "contexts": [{"name": "pod", "context": {"cluster": "pod", "user": "pod"}}],
+                "current-context": "pod",
+            }
+        )
+        file.write_text(text, encoding="utf-8")
+        return str(file)
 
     def _mount(self) -> str:
         """The folder of the pod's token, ``ca.crt`` and namespace; empty where pods get none.

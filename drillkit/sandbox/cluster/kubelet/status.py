@@ -12,7 +12,11 @@ from drillkit.sandbox.cluster.values import set_condition
 from drillkit.sandbox.kube.objects import Object, rfc3339
 
 EXEC_IMAGES = ("sandbox/exec", "busybox", "alpine", "python")
-"""Images whose command runs on this machine; every other image is the small HTTP server."""
+"""Images whose command runs on this machine, as drillkit's own does; every other image is the small
+HTTP server.
+"""
+DRILLKIT = "drillkit"
+"""Name of the image that holds drillkit, whatever registry it is said to come from."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Ended:
     since: datetime
     until: datetime
     reason: str = ""
+    message: str = ""
 
 
 @dataclass
@@ -76,7 +81,7 @@ def _state(state: Waiting | Running | Ended) -> Object:
             return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
         case Running(since):
             return {"running": {"startedAt": rfc3339(since)}}
-        case Ended(code, since, until, reason):
+        case Ended(code, since, until, reason, message):
             exit_code = code if code >= 0 else 128 - code
             told: dict[str, Any] = {
                 "exitCode": exit_code,
@@ -84,6 +89,8 @@ def _state(state: Waiting | Running | Ended) -> Object:
             }
             if code < 0:
                 told["signal"] = -code
+            if message:
+                told["message"] = message
             return {
                 "terminated": {**told, "startedAt": rfc3339(since), "finishedAt": rfc3339(until)}
             }
@@ -158,10 +165,20 @@ def is_unknown(image: str) -> bool:
 
 def runs_command(image: str) -> bool:
     """Whether the image's command runs on this machine."""
-    return (
-        re.split(r"[:@]", image)[0].removeprefix("docker.io/").removeprefix("library/")
-        in EXEC_IMAGES
-    )
+    name = _without_version(image)
+    return name in EXEC_IMAGES or holds_drillkit(image)
+
+
+def holds_drillkit(image: str) -> bool:
+    """Whether it is an image of drillkit."""
+    return _without_version(image).rpartition("/")[2] == DRILLKIT
+
+
+def _without_version(image: str) -> str:
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    name = f"{folder}{slash}{last.partition(':')[0]}"
+    return name.removeprefix("docker.io/").removeprefix("library/")
 
 
 def host_ip(node: Object | None) -> str:

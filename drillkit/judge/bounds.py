@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from drillkit.judge.budget import LEAST_EVENTS
-from drillkit.judge.felt import unfelt
+from drillkit.judge.felt import felt_by_nobody
 from drillkit.judge.gates import percent
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
@@ -122,7 +122,7 @@ def _bounds(
 ) -> Iterator[Judged]:
     slo, step = run.slos.get(name), only.name if only else ""
     if slo is not None and slo.kind == "prometheus":
-        yield from _from_metrics(run, step, slo, bounds, start, end)
+        yield from _from_metrics(run, samples, step, slo, bounds, start, end)
         return
     seen = samples.slis.get(sli_of(run, name))
     tally = (
@@ -140,9 +140,7 @@ def _bounds(
         return
     brackets = brackets_of(seen, start, end)
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
-    if not _acted(run, start, end):
-        doubts.mild.append(IDLE)
-    elif why := _unfelt(run, samples, start, end):
+    if why := _undisturbed(run, samples, start, end):
         doubts.mild.append(why)
     if (hole_s := tally.holes(start, end)) > 0:
         doubts.mild.append(f"no probes for {format_duration(round(hole_s, 1))}")
@@ -162,10 +160,10 @@ def _acted(run: RunRead, start: float, end: float) -> list[StepRun]:
     ]
 
 
-def _unfelt(run: RunRead, samples: Samples, start: float, end: float) -> str:
+def _undisturbed(run: RunRead, samples: Samples, start: float, end: float) -> str:
     """Why no request is known to have met what was done in a window, or ''."""
-    whys = [unfelt(run, samples, step) for step in _acted(run, start, end)]
-    return "; ".join(dict.fromkeys(whys)) if all(whys) else ""
+    acted = _acted(run, start, end)
+    return felt_by_nobody(run, samples, acted) if acted else IDLE
 
 
 def _declared(bounds: Bounds) -> list[BoundName]:
@@ -350,12 +348,19 @@ def readings(run: RunRead, sli: str, place: str) -> list[tuple[EvidenceAt, Readi
 
 
 def _from_metrics(
-    run: RunRead, step: str, slo: SloTerms, bounds: Bounds, start: float, end: float
+    run: RunRead,
+    samples: Samples,
+    step: str,
+    slo: SloTerms,
+    bounds: Bounds,
+    start: float,
+    end: float,
 ) -> Iterator[Judged]:
     """The last reading of place `during` covers everything since the first step, so it
     alone decides.
     """
-    taken, acted = readings(run, slo.sli, "during"), _acted(run, start, end)
+    taken = readings(run, slo.sli, "during")
+    doubt = _undisturbed(run, samples, start, end)
     for bound in _declared(bounds):
         expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""
         if taken:
@@ -366,8 +371,8 @@ def _from_metrics(
                     Holds.UNKNOWN,
                     f"the reading covers only {format_duration(reading.window_s)}",
                 )
-            if holds is Holds.MET and not acted:
-                holds, note = Holds.UNKNOWN, IDLE
+            if holds is Holds.MET and doubt:
+                holds, note = Holds.UNKNOWN, doubt
         yield Judged(
             about=BoundOf(slo.name, bound, step),
             holds=holds,

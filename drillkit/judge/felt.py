@@ -9,7 +9,7 @@ kind, and how well it was absorbed is the drill's result.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from drillkit.judge.evidence import passes
 from drillkit.judge.histogram import percentile_s, slower_than
@@ -50,6 +50,12 @@ def unfelt(run: RunRead, samples: Samples, step: StepRun) -> str:
     where what it did is proven by itself.
     """
     return unreached(step) or "; ".join(unseen(run, samples, step))
+
+
+def felt_by_nobody(run: RunRead, samples: Samples, acted: Iterable[StepRun]) -> str:
+    """Why no request can have met what any of these steps did, or ''."""
+    whys = [unfelt(run, samples, step) for step in acted]
+    return "; ".join(dict.fromkeys(whys)) if all(whys) else ""
 
 
 def unreached(step: StepRun) -> str:

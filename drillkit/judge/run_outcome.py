@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from drillkit.judge.advice import RUNNERS_GUARDS
+from drillkit.judge.felt import felt_by_nobody
 from drillkit.judge.gate_verdicts import Gated
 from drillkit.judge.run_history import RunRead
+from drillkit.judge.sample_stats import Samples
 from drillkit.model.subjects import GateOf, GuardOf, UndoOf, WholeRun
 from drillkit.model.verdict import Holds, Judged, UndoState
 
@@ -65,7 +67,12 @@ def aborted(run: RunRead) -> Judged | None:
 
 
 def shortcomings(
-    run: RunRead, undos: tuple[UndoState, ...], proofs: int, of_steps: int, refused: str
+    run: RunRead,
+    samples: Samples,
+    undos: tuple[UndoState, ...],
+    proofs: int,
+    of_steps: int,
+    refused: str,
 ) -> list[Judged]:
     """What makes any verdict at least unknown. `proofs`: how much was declared and decided at all;
     `of_steps`: how much of that the steps themselves gave, such as checks of restored data.
@@ -128,10 +135,17 @@ def shortcomings(
             "was decided"
         )
         found.append(_unknown("declared", "a bound, objective or check", why))
-    elif touched(run) and not of_steps and not any(step.acted for step in run.steps.values()):
-        why = "no step did anything that could have been felt, so nothing was tested"
+    elif touched(run) and not of_steps and (why := _nothing_tested(run, samples)):
         found.append(_unknown("steps", "a step that does something", why))
     return found
+
+
+def _nothing_tested(run: RunRead, samples: Samples) -> str:
+    """Why what holds would have held without any step, or ''."""
+    acted = [step for step in run.steps.values() if step.acted]
+    if not acted:
+        return "no step did anything that could have been felt, so nothing was tested"
+    return felt_by_nobody(run, samples, acted)
 
 
 def _unknown(

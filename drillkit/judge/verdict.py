@@ -37,7 +37,8 @@ def judge(history: History) -> Verdict:
     refused = refusal(run, guards, gates)
     proofs = _proofs(run_proofs, bounds, steps, gates)
     of_steps = len(run_proofs) + sum(len(step.proofs) for step in steps)
-    abort, lacking = aborted(run), shortcomings(run, undos, proofs, of_steps, refused)
+    abort = aborted(run)
+    lacking = shortcomings(run, samples, undos, proofs, of_steps, refused)
     others = [*([abort] if abort else []), *lacking, *run_proofs, *run_conditions]
     weighed = _weighed(run, gates, guards)
     decisive = [*others, *bounds, *weighed, *(j for s in steps for j in s.verdict.judged)]

@@ -109,3 +109,52 @@ def test_a_recovery_that_nobody_waited_for_is_not_missed() -> None:
     tape.see(END - 1, Check("evictions", "prerequisite", 3, ">=", 1, "budget web"), step="kill")
     found = judge(tape.closed(31).history())
     assert found.holds is Holds.UNKNOWN, found.headline
+
+
+APART = Check("pods that requests come to", "felt", 1, ">=", 0, "no Service leads to them")
+HEALTHY = {"api": {"target": 0.99, "window_s": 2_592_000, "kind": "prometheus"}}
+UNFELT: dict[str, tuple[dict[str, Any], str]] = {
+    "a gate of a probe": ({"after": {"gates": {"web": {"bad": "1 of 20"}}}}, "web"),
+    "a gate of metrics": ({"after": {"slo": ["api"]}}, "api"),
+    "a bound of metrics": ({"during": {"api": {"bad": 20}}}, ""),
+    "a budget by metrics": ({"during": {"api": {"budget": "0.0001%"}}}, ""),
+}
+
+
+@pytest.mark.parametrize("name", UNFELT)
+def test_what_holds_after_a_fault_that_no_request_could_meet_would_have_held_anyway(
+    name: str,
+) -> None:
+    hypothesis, gate = UNFELT[name]
+
+    def judged(*seen: Check) -> Verdict:
+        tape = Tape(
+            drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=hypothesis),
+            slos=HEALTHY,
+        )
+        tape.phase("steps", START, END).step("kill", START, END).hit(START + 1)
+        tape.see(START + 1, *seen, step="kill").probe("web", BEGIN, END + 5)
+        tape.see(END, Reading("api", "q", 20.0, 1000.0, 1000.0, place="after" if gate else "during"))
+        if gate:
+            tape.gate(END + 4, "after", gate, total=20)
+        return judge(tape.closed(END + 6).history())
+
+    assert judged().holds is Holds.MET
+    found = judged(APART)
+    assert (found.holds, found.exit_code) == (Holds.UNKNOWN, 3), found.headline
+    assert "no Service leads to them" in found.headline
+
+
+def test_a_workload_that_no_request_comes_to_may_be_shown_to_heal() -> None:
+    kill = {"name": "kill", "uses": "chaostoolkit", "objectives": {"recovery": "2m"}}
+    hypothesis = {"after": {"gates": {"web": {"bad": "1 of 20"}}}}
+    tape = Tape(
+        drill(
+            probes={"web": {"http": "http://shop/health"}}, hypothesis=hypothesis, steps=[kill]
+        )
+    )
+    tape.phase("steps", START, END).step("kill", START, END).hit(START + 1)
+    tape.see(START + 1, APART, step="kill").mark("kill", disrupted=START + 1, recovered=END - 1)
+    tape.probe("web", BEGIN, END + 5).gate(END + 4, "after", "web", total=20)
+    found = judge(tape.closed(END + 6).history())
+    assert found.holds is Holds.MET, found.headline

@@ -12,21 +12,15 @@ from urllib.parse import urlsplit
 from drillkit.checks.context import Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.clients.programs import reads_nothing
+from drillkit.clients.queries import LITERAL, reads_a_table
 from drillkit.model.drill import StepCheck
 
 SCRIPT_READ = 65_536
 """Bytes of a script that are looked through for what names the copy."""
 HANDED_OVER = "DRILLKIT_"
 """Begin of the variables that tell a command where the copy is."""
-_LITERAL = re.compile(
-    r"""'(?:[^']|'')*' | \$(\w*)\$.*?\$\1\$ | --[^\n]* | /\*.*?\*/""", re.VERBOSE | re.DOTALL
-)
-_TABLE = re.compile(
-    r"\b(?:from|join)\s+(?:only\s+)?(?!\(|lateral\b)([\w.\"`]+)\s*(\()?", re.IGNORECASE
-)
 _COUNT = re.compile(r"\s*select\s+count\s*\(", re.IGNORECASE)
 _NO_ROW = re.compile(r"\bwhere\s+(?:false|1\s*=\s*0)\b|\blimit\s+0\b", re.IGNORECASE)
-_CATALOG = re.compile(r'["`]?(pg_\w*|information_schema|performance_schema|mysql|sys|dual)\b', re.I)
 
 
 def untouched(check: StepCheck, copy: Copy) -> str:
@@ -45,7 +39,7 @@ def untouched(check: StepCheck, copy: Copy) -> str:
 def _of_sql(query: str, expect: str | None) -> str:
     if not reads_a_table(query):
         return "its query reads no table"
-    if _NO_ROW.search(_LITERAL.sub(" ", query)):
+    if _NO_ROW.search(LITERAL.sub(" ", query)):
         return "its query selects no row"
     if expect is None:
         return ""
@@ -53,19 +47,6 @@ def _of_sql(query: str, expect: str | None) -> str:
     if _always(expect) and (counts or parse_expectation(expect).op == "matches"):
         return f"every answer is `{expect}`"
     return ""
-
-
-def reads_a_table(query: str) -> bool:
-    """Whether a query reads rows that somebody wrote: a table that is no function's result and none
-    of the server's own.
-    """
-    bare = _LITERAL.sub(" ", query)
-    names = re.findall(r"\bwith\s+(?:recursive\s+)?(\w+)|,\s*(\w+)\s+as\s*\(", bare, re.IGNORECASE)
-    made_up = {name.lower() for pair in names for name in pair if name}
-    return any(
-        not is_call and not _CATALOG.match(table) and table.lower() not in made_up
-        for table, is_call in _TABLE.findall(bare)
-    )
 
 
 def _always(expect: str) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from drillkit.clients.chaostoolkit.validity import (
-    accepts_everything,
+    decides_nothing,
     python_problem,
     tolerance_problem,
 )
@@ -361,8 +361,11 @@ def _notes(data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     for place, _, activity in _entries(data):
         if not isinstance(activity, Mapping):
             continue
-        if place == "hypothesis" and accepts_everything(activity.get("tolerance")):
-            yield f"activity `{activity.get('name')}`: its tolerance accepts everything"
+        if place == "hypothesis" and decides_nothing(activity):
+            yield (
+                f"activity `{activity.get('name')}`: it is within its tolerance whatever there is "
+                "to be seen, so it decides nothing"
+            )
 
 
 def _providers(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from drillkit.clients.chaostoolkit.protocol import (
     activities_of,
     is_own,
     plain_data,
+    process_words,
     provider_of,
     rollbacks_of,
 )
@@ -259,7 +258,7 @@ def _elsewhere(document: Mapping[str, Any], target: Target) -> Iterator[str]:
         where = f"activity `{activity.get('name')}`"
         yield from elsewhere(f"{where}: arguments", provider.get("arguments"), target)
         if provider.get("type") == "process":
-            yield from flags_elsewhere(where, _words(provider), target)
+            yield from flags_elsewhere(where, process_words(provider), target)
 
 
 def _dangerous(document: Mapping[str, Any], act: Act) -> Iterator[str]:
@@ -278,20 +277,6 @@ def _dangerous(document: Mapping[str, Any], act: Act) -> Iterator[str]:
             provider["arguments"] = _substituted(given, configuration)
         if why := danger(provider, undone):
             yield f"activity `{activity.get('name')}`: {why} (or --allow-unsafe)"
-
-
-def _words(provider: Mapping[str, Any]) -> list[str]:
-    """Program and arguments of a process provider, as Chaos Toolkit would pass them on."""
-    given = provider.get("arguments")
-    words = [str(provider.get("path") or "")]
-    if isinstance(given, str):
-        with contextlib.suppress(ValueError):  # Chaos Toolkit tells what is wrong with it
-            words += shlex.split(given)
-    elif isinstance(given, Mapping):
-        words += [str(word) for pair in given.items() for word in pair]
-    elif isinstance(given, list):
-        words += map(str, given)
-    return words
 
 
 def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -422,18 +407,23 @@ def _acts(document: Mapping[str, Any]) -> bool:
     )
 
 
+_SAFE = ("GET", "HEAD", "OPTIONS")
+"""Requests that ask for an answer and nothing else (RFC 9110 section 9.2.1)."""
+_WAITS = (("time", "sleep"), ("asyncio", "sleep"), ("builtins", "print"))
+
+
 def _is_idle(activity: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     provider = _substituted(activity.get("provider") or {}, document.get("configuration") or {})
-    if provider.get("type") != "process":
-        return False
-    words, given = [*str(provider.get("path") or "").split()], provider.get("arguments") or []
-    if isinstance(given, Mapping):
-        words += [str(word) for pair in given.items() for word in pair if word not in (None, "")]
-    elif isinstance(given, str):
-        words += given.split()
-    else:
-        words += map(str, given)
-    return does_nothing(words)
+    match provider.get("type"):
+        case "process":
+            return does_nothing(process_words(provider))
+        case "http":
+            return str(provider.get("method") or "GET").upper() in _SAFE
+        case "python":
+            module, func = str(provider.get("module") or ""), provider.get("func")
+            # Extensions keep what only looks in modules of that name.
+            return "probes" in module.split(".") or (module, func) in _WAITS
+    return False
 
 
 def _conclude(name: str, status: str, why: str, activities: tuple[Activity, ...]) -> None:

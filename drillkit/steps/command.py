@@ -75,7 +75,7 @@ class Command(Kind[CommandArguments]):
         effects = (f"runs `{' '.join(arguments.run)}`; {undo}",)
         checks = prospect_of_checks(act)
         idle = f"`{arguments.run[0]}` does nothing that could be felt, so it proves nothing"
-        notes = (idle,) if does_nothing(arguments.run) else ()
+        notes = (idle,) if does_nothing(arguments.run, arguments.folder) else ()
         return replace(
             checks,
             effects=effects,
@@ -121,7 +121,7 @@ class Command(Kind[CommandArguments]):
                 "method",
                 "action",
                 outcome,
-                0 if does_nothing(arguments.run) else None,
+                0 if does_nothing(arguments.run, program.folder) else None,
                 None,
                 took_s,
                 error,

@@ -134,7 +134,9 @@ def test_what_holds_after_a_fault_that_no_request_could_meet_would_have_held_any
         )
         tape.phase("steps", START, END).step("kill", START, END).hit(START + 1)
         tape.see(START + 1, *seen, step="kill").probe("web", BEGIN, END + 5)
-        tape.see(END, Reading("api", "q", 20.0, 1000.0, 1000.0, place="after" if gate else "during"))
+        tape.see(
+            END, Reading("api", "q", 20.0, 1000.0, 1000.0, place="after" if gate else "during")
+        )
         if gate:
             tape.gate(END + 4, "after", gate, total=20)
         return judge(tape.closed(END + 6).history())
@@ -149,9 +151,7 @@ def test_a_workload_that_no_request_comes_to_may_be_shown_to_heal() -> None:
     kill = {"name": "kill", "uses": "chaostoolkit", "objectives": {"recovery": "2m"}}
     hypothesis = {"after": {"gates": {"web": {"bad": "1 of 20"}}}}
     tape = Tape(
-        drill(
-            probes={"web": {"http": "http://shop/health"}}, hypothesis=hypothesis, steps=[kill]
-        )
+        drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=hypothesis, steps=[kill])
     )
     tape.phase("steps", START, END).step("kill", START, END).hit(START + 1)
     tape.see(START + 1, APART, step="kill").mark("kill", disrupted=START + 1, recovered=END - 1)

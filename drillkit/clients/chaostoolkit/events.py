@@ -21,7 +21,7 @@ from drillkit.clients.chaostoolkit.hits import failure_of, hit_of
 from drillkit.clients.chaostoolkit.literals import resolved_values
 from drillkit.clients.chaostoolkit.protocol import Place, is_own, provider_of
 from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
-from drillkit.clients.chaostoolkit.validity import accepts_everything
+from drillkit.clients.chaostoolkit.validity import decides_nothing
 from drillkit.journal.book import observe
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepUnknown
 from drillkit.model.evidence import Activity
@@ -179,11 +179,13 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def _evidence(self, over: _Over) -> Activity:
         activity, run, kind = over.activity, over.run, over.activity["type"]
         worked = run.get("status") == "succeeded"
+        provider = substitute(
+            dict(activity.get("provider") or {}), self._configuration, self._secrets
+        )
         judged = (
             over.place not in ("method", "rollback")
             and worked
-            # One that accepts everything decides nothing.
-            and not accepts_everything(activity.get("tolerance"))
+            and not decides_nothing({**activity, "provider": provider})
         )
         arguments = (activity.get("provider") or {}).get("arguments") or {}
         if isinstance(arguments, Mapping):

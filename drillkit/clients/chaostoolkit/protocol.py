@@ -4,7 +4,9 @@ nothing heavy here.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -103,6 +105,19 @@ def provider_of(activity: Mapping[str, Any]) -> str:
             return f"http {provider.get('method', 'GET')}"
         case other:
             return str(other)
+
+
+def process_words(provider: Mapping[str, Any]) -> list[str]:
+    """Program and arguments of a process provider, as Chaos Toolkit would pass them on."""
+    words, given = str(provider.get("path") or "").split(), provider.get("arguments")
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):  # Chaos Toolkit tells what is wrong with it
+            words += shlex.split(given)
+    elif isinstance(given, Mapping):
+        words += [str(word) for pair in given.items() for word in pair if word not in (None, "")]
+    elif isinstance(given, list):
+        words += map(str, given)
+    return words
 
 
 def activities_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -16,6 +16,9 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+from drillkit.clients.chaostoolkit.protocol import process_words
+from drillkit.clients.programs import reads_nothing
+
 _GIVEN = frozenset(("configuration", "secrets"))
 """Parameters that Chaos Toolkit fills in itself."""
 
@@ -69,20 +72,67 @@ def tolerance_problem(tolerance: Any) -> str:
             return f"expected `type` to be probe, regex, jsonpath or range, found {kind!r}"
 
 
-def accepts_everything(tolerance: Any) -> bool:
-    """Whether no value that a probe can give is outside a tolerance."""
+_ALWAYS_THERE = {
+    "http": ("status", "body", "headers"),
+    "process": ("status", "stdout", "stderr"),
+}
+"""What the result of these providers has, whatever was found."""
+_ANY_PATH = re.compile(r"\$(?:\.\*|\.\.\*|\[\*\])?")
+_WIDE = 2e9
+"""A range so wide has no edge that a count, a status or a time ever meets."""
+
+
+def decides_nothing(activity: Mapping[str, Any]) -> bool:
+    """Whether a probe is within its tolerance whatever there is to be seen: the tolerance takes
+    everything, or the probe reads nothing.
+    """
+    provider = activity.get("provider")
+    if not isinstance(provider, Mapping):
+        return False
+    if accepts_everything(activity.get("tolerance"), str(provider.get("type") or "")):
+        return True
+    return provider.get("type") == "process" and reads_nothing(process_words(provider))
+
+
+def accepts_everything(tolerance: Any, provider: str = "") -> bool:
+    """Whether no value that a probe can give is outside a tolerance. `provider`: its type."""
+    if isinstance(tolerance, list):
+        return len(tolerance) == 2 and _is_wide(tolerance)
     if not isinstance(tolerance, Mapping):
         return False
-    if tolerance.get("type") == "regex":
-        pattern = tolerance.get("pattern")
-        return (
-            isinstance(pattern, str) and not _regex_problem(pattern) and _matches_anything(pattern)
-        )
-    edges = tolerance.get("range")
-    if tolerance.get("type") == "range" and isinstance(edges, list) and len(edges) == 2:
-        low, high = (_number(edge) for edge in edges)
-        return low is not None and high is not None and high - low >= 2e9
+    match tolerance.get("type"):
+        case "regex":
+            pattern = tolerance.get("pattern")
+            return (
+                isinstance(pattern, str)
+                and not _regex_problem(pattern)
+                and _matches_anything(pattern)
+            )
+        case "range":
+            return _is_wide(tolerance.get("range"))
+        case "jsonpath":
+            return _finds_anything(tolerance, provider)
+        case "probe":
+            # Chaos Toolkit looks only whether it gives something, and these always do.
+            asked = tolerance.get("provider")
+            return isinstance(asked, Mapping) and asked.get("type") in _ALWAYS_THERE
     return False
+
+
+def _finds_anything(tolerance: Mapping[str, Any], provider: str) -> bool:
+    """A path that nothing is expected of is within as soon as it leads anywhere."""
+    path = tolerance.get("path")
+    if "expect" in tolerance or tolerance.get("count") not in (None, 1) or path is None:
+        return False
+    keys = () if tolerance.get("target") else _ALWAYS_THERE.get(provider, ())
+    return _ANY_PATH.fullmatch(str(path)) is not None or str(path).removeprefix("$.") in keys
+
+
+def _is_wide(edges: Any) -> bool:
+    if not isinstance(edges, list) or len(edges) != 2:
+        return False
+    low, high = (_number(edge) for edge in edges)
+    return low is not None and high is not None and high - low >= _WIDE
 
 
 def _number(edge: Any) -> float | None:

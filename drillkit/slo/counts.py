@@ -17,7 +17,7 @@ from drillkit.model.slo import Counter, Probed, Ratio, Slo, Threshold, Windowed
 from drillkit.model.units import format_duration
 from drillkit.slo.answers import Answers, sound
 from drillkit.slo.count import Count, NoData, QueryLog, added, checked
-from drillkit.slo.queries import over, selectors, selectors_of
+from drillkit.slo.queries import over, selectors
 from drillkit.slo.raw import RawSamples
 
 LEAST_INTERVALS = 4
@@ -87,20 +87,31 @@ class Counting:
 
     def _must_select(self, slo: Slo, start: float, end: float, asked: QueryLog) -> None:
         """A query that gives a number where nothing is, such as `... or vector(0)`, counts only
-        while something is. Raises NoData where its selector has no sample in the window.
+        while something is, or where it could have been. Raises NoData otherwise.
         """
-        sli, template = slo.sli, ""
-        if isinstance(sli, Threshold):
-            template = sli.query
-        elif isinstance(sli, Ratio) and isinstance(sli.total, Windowed):
-            template = sli.total.template
-        if not template or not look(template).calls & INVENTING:
+        sli = slo.sli
+        whole = Windowed(sli.query) if isinstance(sli, Threshold) else None
+        if isinstance(sli, Ratio) and isinstance(sli.total, Windowed):
+            whole = sli.total
+        if whole is not None and not self._selects(whole, start, end, asked):
+            raise NoData(self._answers.nothing(selectors(whole)[0], end))
+        if not isinstance(sli, Ratio):
             return
-        for selector in selectors_of(slo)[:1]:
-            window_s = max(end - start, LEAST_INTERVALS * self.interval_s)
-            query = f"count(last_over_time({selector}[{window_text(window_s)}]))"
-            if not sound(self._answers.ask(query, end, asked)).series:
-                raise NoData(self._answers.nothing(selector, end))
+        part = sli.good or sli.bad
+        if isinstance(part, Windowed) and not self._selects(part, start, end, asked):
+            self._answers.trust_empty_query(part, sli.total, end, sli.good is not None, asked)
+
+    def _selects(self, query: Windowed, start: float, end: float, asked: QueryLog) -> bool:
+        """Whether a query gives no number that it has made up: it makes none, or one of its
+        selectors has a sample in the window.
+        """
+        if not look(query.template).calls & INVENTING:
+            return True
+        window = window_text(max(end - start, LEAST_INTERVALS * self.interval_s))
+        return any(
+            sound(self._answers.ask(f"count(last_over_time({each}[{window}]))", end, asked)).series
+            for each in selectors(query)
+        )
 
     # --- raw samples ------------------------------------------------------------------------------
 
@@ -203,6 +214,9 @@ class Counting:
                 *over(ratio.total, length_s), start, length_s, count, asked
             )
             parts = self._answers.by_slice(*over(part, length_s), start, length_s, count, asked)
+            if all(some is None for some in parts):
+                end, is_good = start + count * length_s, ratio.good is not None
+                self._answers.trust_empty_query(part, ratio.total, end, is_good, asked)
         found: list[bool | None] = []
         for some, total in zip(parts, totals, strict=True):
             if not total:

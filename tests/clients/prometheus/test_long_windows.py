@@ -12,7 +12,7 @@ import pytest
 
 from drillkit.clients.prometheus import Prometheus, open_prometheus
 from drillkit.clock import SystemClock
-from drillkit.model.slo import Counter, Ratio, Slo, Windowed
+from drillkit.model.slo import Counter, Ratio, Slices, Slo, Windowed
 from drillkit.model.target import PrometheusTarget
 from drillkit.slo.counts import Counting
 from drillkit.slo.status import reach_s, stand
@@ -162,3 +162,33 @@ def test_a_number_made_up_for_a_metric_that_does_not_exist_is_no_data(
     assert "nosuch_total" in found.answer.why
     assert found.remaining is None
     assert Counting(server).count(made_up, END - HOUR, END).good is None
+
+
+BAD = "sum(increase(%s[{{.window}}])) or vector(0)"
+
+
+@pytest.mark.parametrize("length", [None, timedelta(minutes=5)])
+@pytest.mark.parametrize(
+    ("selector", "known"),
+    [
+        ('calm_total{code=~"5.."}', True),  # no error yet, but the label that would tell is there
+        ('calm_totl{code=~"5.."}', False),
+        ('calm_total{status=~"5.."}', False),
+    ],
+)
+@pytest.mark.parametrize("made_up", [True, False])
+def test_bad_events_of_a_selector_that_matches_nothing_are_none_only_where_it_could_have_matched(
+    server: Prometheus, selector: str, known: bool, made_up: bool, length: timedelta | None
+) -> None:
+    bad = BAD % selector
+    total = Windowed("sum(increase(calm_total[{{.window}}]))")
+    sli = Ratio(bad=Windowed(bad if made_up else bad.removesuffix(" or vector(0)")), total=total)
+    slices = Slices(length, 0.99) if length else None
+    whole = Slo(
+        name="x", title="x", target=0.99, window=timedelta(hours=3), sli=sli, slices=slices
+    )
+
+    found = Counting(server).count(whole, END - 3 * HOUR, END)
+
+    assert (found.good is not None) is known, found
+    assert known or "nobody knows whether it ever could" in found.why

@@ -31,6 +31,7 @@ from drillkit.model.units import Share, format_duration
 from drillkit.model.verdict import Holds, Judged
 
 IDLE = "no step did anything meanwhile that could have been felt"
+CONTROL = "it is a control probe, which the drill should not affect: declare it of another"
 ROUNDING_S = 1e-6
 """Times in journals are rounded to this; a bound that is met exactly is met."""
 
@@ -140,6 +141,8 @@ def _bounds(
         return
     brackets = brackets_of(seen, start, end)
     doubts = samples.doubts(seen.sli, tally, brackets, latency_limit_s(run, name, (bounds,)))
+    if seen.control:
+        doubts.mild.append(CONTROL)
     if why := _undisturbed(run, samples, start, end):
         doubts.mild.append(why)
     if (hole_s := tally.holes(start, end)) > 0:
@@ -307,19 +310,19 @@ def _recovery(scope: _Scope, limit: timedelta) -> Judged:
             until = scope.run.end if bracket.next_ok is None else bracket.next_ok
             worst_s = max(worst_s, until - fault_over)
             going_on = going_on or bracket.next_ok is None
-    holds = (
-        Holds.VIOLATED
-        if worst_s > limit.total_seconds() + ROUNDING_S
-        else Holds.UNKNOWN
-        if going_on
-        else Holds.MET
-    )
+    holds, doubt = Holds.UNKNOWN if going_on else Holds.MET, ""
+    if worst_s > limit.total_seconds() + ROUNDING_S:
+        holds = Holds.VIOLATED
+    drill = scope.run.drill
+    if holds is Holds.MET and not worst_s and drill is not None and limit >= drill.limit:
+        longest = format_duration(drill.limit)
+        holds, doubt = Holds.UNKNOWN, _out_of_reach(f"a drill that lasts at most {longest}")
     observed = (
         f"not served again after {format_duration(worst_s)}"
         if going_on
         else (f"served again {format_duration(worst_s)} after the fault")
     )
-    return scope.judged("recovery", holds, expected, observed)
+    return scope.judged("recovery", holds, expected, observed, doubt=doubt)
 
 
 def fault_end(step: StepRun) -> float | None:

@@ -118,7 +118,8 @@ def _gate(run: RunRead, samples: Samples, seen: At[GateDecided]) -> Gated:
     )
     before = place == "before"
     weight = Holds.UNKNOWN if before and holds is not Holds.MET else holds
-    return Gated(judged, weight, proves=not before and holds is not Holds.UNKNOWN)
+    proves = not before and holds is not Holds.UNKNOWN and not samples.is_control(sli_of(run, sli))
+    return Gated(judged, weight, proves=proves)
 
 
 def _asked(run: RunRead, sli: str) -> str:

@@ -79,6 +79,10 @@ class Samples:
         tallies = seen.phases.values()
         return any(tally.sent for tally in tallies) and not any(tally.good for tally in tallies)
 
+    def is_control(self, sli: str) -> bool:
+        """Whether it is a probe of something that the drill should not affect."""
+        return sli in self.slis and self.slis[sli].control
+
     def doubts(
         self, sli: str, tally: SampleTally, brackets: list[Bracket], slow_s: float | None
     ) -> Doubts:

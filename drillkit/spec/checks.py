@@ -213,6 +213,17 @@ def _probe(probe: Probe, path: Trail) -> Iterator[Complaint]:
             (*path, "expect"),
             f"expected a status such as 200, 2xx or `2xx,3xx`, found {quoted(str(probe.expect))}",
         )
+    accepted = {part.strip() for part in str(probe.expect).split(",")}
+    if (
+        probe.body is None
+        and "5xx" in accepted
+        and any(each[0] == "2" for each in accepted if each)
+    ):
+        yield (
+            (*path, "expect"),
+            "takes success and every server error alike, so that no answer is bad: leave out "
+            "`5xx`, or say what the `body` must hold",
+        )
     if probe.tcp is not None and (probe.body is not None or probe.headers):
         yield path, "`body` and `headers` go with `http`"
 

@@ -422,7 +422,8 @@ def _is_idle(activity: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
         case "python":
             module, func = str(provider.get("module") or ""), provider.get("func")
             # Extensions keep what only looks in modules of that name.
-            return "probes" in module.split(".") or (module, func) in _WAITS
+            looks = "probes" in module.split(".")
+            return looks or module == OWN_UNDO or (module, func) in _WAITS
     return False
 
 

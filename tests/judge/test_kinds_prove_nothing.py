@@ -106,6 +106,10 @@ def too_few_slow_requests(kind: str) -> Tape:
     return tape(kind, during={"p95": "1s"}, effect=True, probe={"rate": 1, "slow": {0.0: 3.0}})
 
 
+def control_probe(kind: str) -> Tape:
+    return tape(kind, during={"bad": 20}, effect=True, probe={"control": True})
+
+
 def unknown_outcome(kind: str) -> Tape:
     return tape(kind, effect=True, outcome="splendid")
 
@@ -122,6 +126,7 @@ EVERY: dict[str, Way] = {
         bound_out_of_reach,
         too_few_requests,
         too_few_slow_requests,
+        control_probe,
         unknown_outcome,
     )
 }
@@ -170,6 +175,7 @@ def of(*evidence: Evidence, **step: Any) -> Way:
 AT = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 HEALED = Check("fault/it", "in-effect", True, "==", False, "somebody deleted it")
 UNSEEN = Check("fault/it", "in-effect", True, "==", None, "connection refused")
+APART = Check("pods that requests come to", "felt", 1, ">=", 0, "no Service leads to them")
 MISSING = Check("what it needs", "prerequisite", 1, ">=", 0)
 RESTORES: dict[str, Way] = {
     "data that nobody read": of(effect=True, objectives={"rto": "1h"}),
@@ -209,6 +215,7 @@ WAYS: dict[str, dict[str, Way]] = {
         ),
         "a fault that was healed": of(action(), HEALED),
         "a fault that nobody could see": of(action(), UNSEEN),
+        "a fault behind no Service": of(action(), APART),
         "probes only": of(action(hit=None, kind="probe")),
         "an action that was never reached": of(action("skipped", hit=None)),
         "an action that was cut": of(action("cut", hit=None), outcome="failed", why="cut"),

@@ -141,6 +141,26 @@ def test_actions_that_hit_nothing_are_no_reason_to_believe_a_bound(action: dict[
     assert judge(tape.history()).holds is UNKNOWN
 
 
+def test_a_control_probe_that_holds_proves_nothing_of_what_was_hit() -> None:
+    must_say(verdict({"bad": 9}, control=True), "control probe")
+    after = {"after": {"gates": {"web": {"bad": "1 of 20"}}}}
+    tape = Tape(drill(probes={"web": {"http": "http://shop/health"}}, hypothesis=after))
+    tape.phase("steps", 5, 20).step("kill", 5, 20).hit(6)
+    tape.probe("web", 0, 30, control=True).gate(29, "after", "web", total=20)
+    must_say(judge(tape.closed(31).history()), "nothing declared that could be proven")
+
+
+def test_a_recovery_longer_than_the_drill_proves_nothing_where_nothing_had_to_recover() -> None:
+    def found(recovery: str, **probe: Any) -> Verdict:
+        tape = Tape(of({"recovery": recovery}, limit="1m")).phase("steps", 5, 35)
+        tape.step("kill", 5, 35).hit(6).mark("kill", disrupted=6.0)
+        return judge(tape.probe("web", 0, 35, **probe).closed(36).history())
+
+    must_say(found("10h"), "could not have exceeded the bound")
+    assert found("10h", bad=[(6, 8)]).holds is MET  # it was measured
+    assert found("30s").holds is MET
+
+
 def test_a_disruption_that_people_made_counts_as_one_and_a_simulated_one_does_not() -> None:
     real, simulated = (
         run({"bad": 20}, acted=False).see(6, Mark("disrupted", 6.0, simulated=s), step="kill")

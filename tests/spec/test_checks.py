@@ -43,6 +43,10 @@ SLO = "slos: [{kind: SLO, metadata: {name: api}}]\n"
             "probes.w.expect: expected a status such as 200, 2xx",
         ),
         (
+            "probes: {w: {http: http://h, expect: '2xx,4xx,5xx'}}",
+            "probes.w.expect: takes success and every server error alike",
+        ),
+        (
             PROBES + "hypothesis: {before: {wbe: {bad: 2 of 200}}}",
             "no probe or SLO is called 'wbe'; did you mean `web`?",
         ),

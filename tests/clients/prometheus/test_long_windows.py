@@ -184,9 +184,7 @@ def test_bad_events_of_a_selector_that_matches_nothing_are_none_only_where_it_co
     total = Windowed("sum(increase(calm_total[{{.window}}]))")
     sli = Ratio(bad=Windowed(bad if made_up else bad.removesuffix(" or vector(0)")), total=total)
     slices = Slices(length, 0.99) if length else None
-    whole = Slo(
-        name="x", title="x", target=0.99, window=timedelta(hours=3), sli=sli, slices=slices
-    )
+    whole = Slo(name="x", title="x", target=0.99, window=timedelta(hours=3), sli=sli, slices=slices)
 
     found = Counting(server).count(whole, END - 3 * HOUR, END)
 

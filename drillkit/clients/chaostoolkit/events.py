@@ -179,14 +179,10 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
     def _evidence(self, over: _Over) -> Activity:
         activity, run, kind = over.activity, over.run, over.activity["type"]
         worked = run.get("status") == "succeeded"
-        provider = substitute(
-            dict(activity.get("provider") or {}), self._configuration, self._secrets
-        )
-        judged = (
-            over.place not in ("method", "rollback")
-            and worked
-            and not decides_nothing({**activity, "provider": provider})
-        )
+        judged = over.place not in ("method", "rollback") and worked
+        tolerated = run.get("tolerance_met") if judged else None
+        if tolerated and self._decides_nothing(activity):
+            tolerated = None
         arguments = (activity.get("provider") or {}).get("arguments") or {}
         if isinstance(arguments, Mapping):
             arguments = substitute(dict(arguments), self._configuration, self._secrets)
@@ -200,12 +196,18 @@ class Streaming(RunEventHandler):  # type: ignore[misc]
             kind=kind,
             outcome=self._outcome(worked, error, over.notes.failure),
             hit=hit if kind == "action" else None,
-            tolerated=run.get("tolerance_met") if judged else None,
+            tolerated=tolerated,
             took_s=round(over.took, 6),
             error=KNOWN.text(error[:OUTPUT_READ])[:ERROR_KEPT],
             targets=targets,
             undo_guaranteed=kind == "probe" or is_own(activity),
         )
+
+    def _decides_nothing(self, activity: Mapping[str, Any]) -> bool:
+        """Whether it would have been within its tolerance whatever there was to be seen."""
+        provider = dict(activity.get("provider") or {})
+        resolved = substitute(provider, self._configuration, self._secrets)
+        return decides_nothing({**activity, "provider": resolved})
 
     def _outcome(
         self, worked: bool, error: str, raised: Exception | None

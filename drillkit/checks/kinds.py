@@ -12,6 +12,7 @@ from drillkit.checks.context import Context, Copy
 from drillkit.checks.dialect import Dialect, dialect, moment
 from drillkit.checks.expectation import Expectation, as_number, scalar
 from drillkit.checks.reader import one_row, opened
+from drillkit.checks.touch import empty_passes
 from drillkit.clients import command
 from drillkit.clients.http_get import fetch
 from drillkit.clock import by_their_clock, utc
@@ -114,20 +115,37 @@ def _sql(host: Context, copy: Copy, check: StepCheck) -> Look:
     _words(copy)
     row = restored_row(host, copy, check, str(check.sql))
     if row is None:
-        return Look(
-            "nothing", why="the original answers with a row", instead=Expectation("==", "a row")
-        )
+        why = _only_the_copy_lacks(host, copy, check, str(check.sql), "answers with no row")
+        return Look("nothing", why=why, instead=Expectation("==", "a row"))
     return Look(as_number(scalar(row[0])))
 
 
 def _rows(host: Context, copy: Copy, check: StepCheck) -> Look:
     words = _words(copy)
-    row = restored_row(host, copy, check, words.count(_table(check)))
-    return (
-        Look(int(row[0]))
-        if row
-        else Look(0, why="the original has such a table, the copy has none")
-    )
+    query = words.count(_table(check))
+    row = restored_row(host, copy, check, query)
+    if row is None:
+        return Look(0, why="the original has such a table, the copy has none")
+    if int(row[0]) or (check.expect is not None and empty_passes(check.expect)):
+        return Look(int(row[0]))
+    return Look(0, why=_only_the_copy_lacks(host, copy, check, query, f"{check.table} is empty"))
+
+
+def _only_the_copy_lacks(host: Context, copy: Copy, check: StepCheck, query: str, what: str) -> str:
+    """What the original says where the copy has nothing; '' where it cannot be asked.
+
+    Raises UsageError when it has nothing either: nothing could be lost, so that nothing is shown.
+    """
+    if copy.original is None:
+        return ""
+    try:
+        with opened(host, copy, check.from_, "original", check.database) as session:
+            row = one_row(session, query)
+    except DrillError as error:
+        return f"the original was not asked: {error}"
+    if row is None or row[0] in (None, "", 0):
+        raise UsageError(f"{what}, in the original, too: nothing could be lost, nothing is shown")
+    return f"the original answers {scalar(row[0])}"
 
 
 def restored_row(host: Context, copy: Copy, check: StepCheck, query: str) -> list[Any] | None:
@@ -158,7 +176,10 @@ def _newest(host: Context, copy: Copy, check: StepCheck) -> Look:
     same_clock = False
     row = restored_row(host, copy, check, words.newest(table, column))
     if row is None or row[0] in (None, ""):
-        return Look("no row", why=f"{table} is empty", instead=Expectation("==", "a row"))
+        why = _only_the_copy_lacks(
+            host, copy, check, words.newest(table, column), f"{table} is empty"
+        )
+        return Look("no row", why=f"{table} is empty; {why}", instead=Expectation("==", "a row"))
     at, lost = moment(row[0]), _by_its_clock(host, copy.disrupted)
     why = (
         f"newest row of {table}.{column} is of {at:%Y-%m-%d %H:%M:%S} UTC, against the "
@@ -200,9 +221,11 @@ def _checksum(host: Context, copy: Copy, check: StepCheck) -> Look:
     words, table, key = _words(copy), _table(check), str(check.checksum)
     low_high = _declared_range(check)
     if low_high is None:
-        row = restored_row(host, copy, check, words.key_range(table, key))
+        keys = words.key_range(table, key)
+        row = restored_row(host, copy, check, keys)
         if row is None or row[0] in (None, ""):
-            return Look("no row in the copy", instead=Expectation("==", "rows to compare"))
+            why = _only_the_copy_lacks(host, copy, check, keys, f"{table} is empty")
+            return Look("no row in the copy", why=why, instead=Expectation("==", "rows to compare"))
         low_high = int(row[0]), int(row[1])
     with opened(host, copy, check.from_, "copy", check.database) as session:
         there = _sums(session, words, table, key, low_high)

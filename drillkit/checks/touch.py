@@ -13,13 +13,17 @@ from drillkit.checks.context import Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.clients.programs import reads_nothing
 from drillkit.clients.queries import LITERAL, reads_a_table
+from drillkit.judge.evidence import passes
 from drillkit.model.drill import StepCheck
+from drillkit.model.evidence import Check
 
 SCRIPT_READ = 65_536
 """Bytes of a script that are looked through for what names the copy."""
 HANDED_OVER = "DRILLKIT_"
 """Begin of the variables that tell a command where the copy is."""
 _COUNT = re.compile(r"\s*select\s+count\s*\(", re.IGNORECASE)
+_FEWER = re.compile(r"\b(?:where|having|join)\b", re.IGNORECASE)
+"""What makes a count one of some rows: none of these may be what is wanted."""
 _NO_ROW = re.compile(r"\bwhere\s+(?:false|1\s*=\s*0)\b|\blimit\s+0\b", re.IGNORECASE)
 
 
@@ -27,8 +31,8 @@ def untouched(check: StepCheck, copy: Copy) -> str:
     """Why a check that passes says nothing about restored data, or ''."""
     if check.sql is not None:
         return _of_sql(check.sql, check.expect)
-    if check.rows and check.expect is not None and _always(check.expect):
-        return f"every number of rows is `{check.expect}`"
+    if check.rows and check.expect is not None and empty_passes(check.expect):
+        return f"an empty table has rows `{check.expect}`, too"
     if check.http is not None:
         return _of_http(check, copy)
     if check.command is not None:
@@ -44,9 +48,20 @@ def _of_sql(query: str, expect: str | None) -> str:
     if expect is None:
         return ""
     counts = _COUNT.match(query) is not None
+    if counts and not _FEWER.search(LITERAL.sub(" ", query)) and empty_passes(expect):
+        return f"an empty table answers `{expect}`, too"
     if _always(expect) and (counts or parse_expectation(expect).op == "matches"):
         return f"every answer is `{expect}`"
     return ""
+
+
+def empty_passes(expect: str) -> bool:
+    """Whether the count of an empty table is as expected."""
+    wanted = parse_expectation(expect)
+    return (
+        _always(expect)
+        or passes(Check("rows", "restored-data", wanted.value, wanted.op, 0)) is True
+    )
 
 
 def _always(expect: str) -> bool:

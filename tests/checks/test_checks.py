@@ -193,9 +193,10 @@ def test_rows_are_counted_and_the_last_passing_check_ends_the_rto(answers: Answe
 
 
 def test_data_that_differs_is_not_asked_for_again_and_nothing_is_verified(answers: Answers) -> None:
+    answers.original = {"count(*)": 7}
     answers.copy = {"count(*)": 0}
     host = run(answers, StepCheck(table="orders", rows=True))
-    assert len(answers.asked) == 1
+    assert [which for which, _ in answers.asked] == ["copy", "original"]
     assert host.marks == []
     with pytest.raises(StepFailed, match="rows of orders: expected > 0, found 0"):
         verify(Host(answers, host.checks), copy())
@@ -252,6 +253,31 @@ def test_a_table_that_only_the_original_has_was_lost_and_one_that_nobody_has_is_
     assert run(answers, quickly).of(Check)[0].found is None
     answers.original = {"count(*)": 7}
     assert run(answers, quickly, original=None).of(Check)[0].found is None
+
+
+EMPTY = {
+    "rows": (StepCheck(table="orders", rows=True), "count(*)", 0, 7),
+    "sql": (StepCheck(sql="select name from orders where id = 1", expect="== x"), "name", [], "x"),
+    "newest": (StepCheck(table="orders", newest="at", expect="< 1m"), "max", None, micros(NOW)),
+    "checksum": (StepCheck(table="orders", checksum="id"), "min", [[None, None]], [[1, 9]]),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_what_is_empty_in_the_original_too_is_no_loss_and_no_proof(
+    answers: Answers, kind: str
+) -> None:
+    check, query, nothing, something = EMPTY[kind]
+    answers.copy = {query: nothing}
+    answers.original = {query: something}
+    (lost,) = run(answers, check).of(Check)
+    assert passes(lost) is False
+    answers.original = {query: nothing}
+    (neither,) = run(answers, check).of(Check)
+    assert neither.found is None
+    assert "in the original, too" in neither.why
+    (alone,) = run(answers, check, original=None).of(Check)
+    assert passes(alone) is False
 
 
 def test_checksums_say_which_part_of_a_key_range_differs(answers: Answers) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from drillkit.clients.chaostoolkit.dangerous import danger
 from drillkit.clients.chaostoolkit.faults import has_faults, preview
@@ -146,9 +146,7 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         act.outputs["hit"] = sum(a.hit or 0 for a in ended.activities if a.place == "method")
         act.fence.check()
         if ended.outcome == "cut":
-            raise StepFailed(
-                f"experiment {experiment.name} was {ended.why}{_hanging(ended.activities)}"
-            )
+            _tell_cut(f"experiment {experiment.name} was {ended.why}", ended.activities)
         if ended.outcome == "died":
             raise StepUnknown(
                 f"{ended.why}; what it did is in the journal, what it was about to do is not known"
@@ -394,9 +392,13 @@ def _skipped(document: Mapping[str, Any], seen: tuple[Activity, ...], act: Act) 
         )
 
 
-def _hanging(activities: tuple[Activity, ...]) -> str:
-    cut = [a.name for a in activities if a.outcome == "cut"]
-    return f": {', '.join(cut)} did not end" if cut else ""
+def _tell_cut(why: str, activities: tuple[Activity, ...]) -> NoReturn:
+    """Raises StepFailed naming what did not end; StepUnknown where nothing was going on but a
+    pause, which shows no weakness of anything.
+    """
+    if cut := [a.name for a in activities if a.outcome == "cut"]:
+        raise StepFailed(f"{why}: {', '.join(cut)} did not end")
+    raise StepUnknown(f"{why} while it paused: what was to come after is not known")
 
 
 def _acts(document: Mapping[str, Any]) -> bool:

@@ -41,6 +41,15 @@ def test_an_activity_that_hangs_is_cut_at_the_limit_with_all_that_it_started(ben
     assert [a.name for a in bench.activities("rollback")] == ["back"]
 
 
+@pytest.mark.realtime
+def test_an_experiment_that_is_cut_while_it_pauses_shows_no_weakness(bench: Bench) -> None:
+    method = [shell("act", "kill -0 $$", pauses={"after": 60})]
+    error = bench.run(bench.experiment(method=method), limit_s=3)
+    assert isinstance(error, StepUnknown)
+    assert "was cut at its limit while it paused" in str(error)
+    assert [(a.name, a.outcome) for a in bench.activities()] == [("act", "succeeded")]
+
+
 def test_an_activity_that_will_not_hear_is_killed(bench: Bench) -> None:
     bench.module("""
         import os, pathlib, signal, time

@@ -33,7 +33,7 @@ _READERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _Looks:
     """Which calls of a program that can do more only look."""
 
     looks: re.Pattern[str]
@@ -52,8 +52,8 @@ _KUBE = frozenset(
 _AWS = frozenset(
     "--region --profile --output --query --endpoint-url --cli-read-timeout".split()  # noqa: SIM905
 )
-_LOOKS: Mapping[str, _Words] = {
-    "kubectl": _Words(
+_LOOKS: Mapping[str, _Looks] = {
+    "kubectl": _Looks(
         re.compile(
             r"(api-resources|api-versions|cluster-info|describe|diff|events|explain|get|logs|top"
             r"|version|wait|rollout (status|history)|auth (can-i|whoami)"
@@ -63,19 +63,19 @@ _LOOKS: Mapping[str, _Words] = {
         _KUBE,
         frozenset(("--dry-run", "--dry-run=client", "--dry-run=server")),
     ),
-    "helm": _Words(
+    "helm": _Looks(
         re.compile("(get|history|list|ls|show|status|template|version)( .*)?"),
         _KUBE,
         frozenset(("--dry-run", "--dry-run=client", "--dry-run=server")),
     ),
-    "terraform": _Words(re.compile("(output|plan|show|validate|version|graph)( .*)?")),
-    "aws": _Words(
+    "terraform": _Looks(re.compile("(output|plan|show|validate|version|graph)( .*)?")),
+    "aws": _Looks(
         re.compile(r"(s3 ls|\S+ (describe|list|get|head|batch-get)-\S+|\S+ wait)( .*)?"),
         _AWS,
         frozenset(("--dry-run", "--dryrun")),
     ),
-    "git": _Words(re.compile("(diff|log|show|status|rev-parse)( .*)?"), frozenset(("-C",))),
-    "docker": _Words(re.compile("(images|inspect|logs|ps|stats|top|version)( .*)?")),
+    "git": _Looks(re.compile("(diff|log|show|status|rev-parse)( .*)?"), frozenset(("-C",))),
+    "docker": _Looks(re.compile("(images|inspect|logs|ps|stats|top|version)( .*)?")),
 }
 """Programs that do more: which of their calls only look."""
 _TALKS = frozenset(("--version", "--help"))

@@ -27,8 +27,11 @@ SIGNING_KEY = "DRILLKIT_SIGNING_KEY"
 def keygen(file: Path, reference: str | None) -> None:
     """Make a key pair for signing: FILE (keep it secret) and FILE.pub (give it to who verifies)."""
     from drillkit.attest.keys import generate, write_public
+    from drillkit.model.errors import UsageError
     from drillkit.secrets import resolve
 
+    if not file.name:
+        raise UsageError(f"expected a file's name, found {str(file)!r}")
     public = file.with_name(f"{file.name}.pub")
     if reference is not None:
         keyid = write_public(reference, lambda each: resolve(each, "the signing key"), public)

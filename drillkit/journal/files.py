@@ -4,11 +4,14 @@ nobody else sees them; a stricter umask takes away more.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
+_OF_THE_SYSTEM = (Path("/dev"), Path("/dev/fd"))
 ATTACHMENT_KEPT = 8 * 1024 * 1024
 """Bytes of one attachment."""
 
@@ -29,8 +32,14 @@ def write_file(path: Path, content: bytes, *, durable: bool = False, mode: int =
     """Put a file in place as a whole: whoever reads sees the old one or the new one.
 
     `durable`: it is on disk, with its name, when this returns. `mode`: for what others are to read.
-    Raises OSError.
+    What is no file (`/dev/null`, `/dev/stdout`, a pipe) is written to and stays what it is. Raises
+    OSError.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _is_no_file(path):
+        _pass_on(path, content)
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
@@ -45,6 +54,28 @@ def write_file(path: Path, content: bytes, *, durable: bool = False, mode: int =
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether a file in its place would destroy something: a device, a pipe, a name that the system
+    gives to them.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISREG(mode):
+        place = path.absolute().parent
+        return place in _OF_THE_SYSTEM or place.is_relative_to("/proc")
+    return not stat.S_ISDIR(mode)
+
+
+def _pass_on(path: Path, content: bytes) -> None:
+    """Raises OSError, of a pipe that nobody reads as well: nobody waits for a reader."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    with open(fd, "wb") as file:
+        file.write(content)
 
 
 def sync_folder(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ from drillkit.secrets import excerpt
 
 SAID_KEPT = 1000
 """Characters of what the API server, or whoever answers in its place, says."""
+VALUE_KEPT = 200
+"""Characters of a value that the API server calls invalid."""
+_VALUE = re.compile(r'Invalid value: ("(?:[^"\\]|\\.)*+"):', re.DOTALL)
 NO_SUCH_GROUP = b"404 page not found"
 """In plain text, without a Status: nobody serves that API group."""
 NO_SUCH_RESOURCE = "the server could not find the requested resource"
@@ -103,10 +107,20 @@ def _invalid(
     answer: Response, status: Mapping[str, Any], said: str, asked: str, who: str
 ) -> CallError:
     told = excerpt(
-        "; ".join(f"{c.get('field', '?')}: {c.get('message', '')}" for c in causes(status)[:5]),
-        SAID_KEPT,
+        "; ".join(f"{c.get('field', '?')}: {_gist(c)}" for c in causes(status)[:5]), SAID_KEPT
     )
     return Invalid(f"cannot {asked}: the API server calls the request invalid: {told or said}")
+
+
+def _gist(cause: Mapping[str, Any]) -> str:
+    """What a cause says. Of a patch that does not fit Kubernetes repeats the whole object before it
+    says why: the object is left out, the more so as it may be a Secret.
+    """
+    message = str(cause.get("message", ""))
+    found = _VALUE.match(message)
+    if found is None or len(found[1]) <= VALUE_KEPT:
+        return message
+    return f"Invalid value of {len(found[1]):,} characters: {message[found.end() :].strip()}"
 
 
 def _too_many(

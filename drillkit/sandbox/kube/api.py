@@ -19,7 +19,7 @@ from drillkit.sandbox.kube.patching import changed_by_patch
 from drillkit.sandbox.kube.reading import listing, one, watching
 from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import check_shape, required
+from drillkit.sandbox.kube.validation import check_patched, check_shape, required
 from drillkit.sandbox.kube.wire import Request, Response
 
 _CONDITIONAL = ("leases", "poddisruptionbudgets", "customresourcedefinitions")
@@ -234,6 +234,8 @@ def _patch(store: Store, call: Call) -> Response:
     resource = call.resource
     old = store.get(resource.gvr, call.namespace, call.name)
     changed, applied = changed_by_patch(store, call, old)
+    if not applied:
+        check_patched(resource, changed)
     told = check_fields(call, changed, old and present(resource, call.version, old))
     if old is None:
         made = store.create(

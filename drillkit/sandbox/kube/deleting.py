@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drillkit.sandbox.kube.call import check_dry_run
-from drillkit.sandbox.kube.errors import ApiError, bad_request
+from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.shapes import require
+from drillkit.sandbox.kube.validation import wrong
 
 _SHAPE = {
+    "kind": str,
     "gracePeriodSeconds": int,
     "propagationPolicy": str,
     "orphanDependents": bool,
@@ -34,6 +36,8 @@ class DeleteOptions:
 def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
     """The options of ``body`` (a DeleteOptions), completed from the query. Raises 400 or 422."""
     require(body, _SHAPE, "DeleteOptions")
+    if (body.get("kind") or "DeleteOptions") != "DeleteOptions":
+        raise bad_request("decoded object cannot be converted to DeleteOptions")
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     try:
         grace_s = None if grace is None else int(grace)
@@ -43,6 +47,11 @@ def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
         ) from error
     propagation = str(body.get("propagationPolicy") or query.get("propagationPolicy") or "")
     orphan = body.get("orphanDependents", query.get("orphanDependents"))
+    if propagation and orphan is not None:
+        both = "orphanDependents and deletionPropagation cannot be both set"
+        raise invalid(
+            "DeleteOptions", "meta.k8s.io", "", [wrong("propagationPolicy", propagation, both)]
+        )
     if not propagation and orphan is not None:
         propagation = "Orphan" if str(orphan).lower() == "true" else "Background"
     if propagation and propagation not in _POLICIES:
@@ -54,7 +63,7 @@ def options_of(body: Object, query: Mapping[str, str]) -> DeleteOptions:
     check_dry_run(list(dry))
     conditions = body.get("preconditions") or {}
     return DeleteOptions(
-        grace_s=None if grace_s is None else max(0, grace_s),
+        grace_s=1 if grace_s is not None and grace_s < 0 else grace_s,
         propagation=propagation,
         uid=str(conditions.get("uid") or ""),
         resource_version=str(conditions.get("resourceVersion") or ""),

@@ -11,12 +11,13 @@ from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid, not_found
 from drillkit.sandbox.kube.objects import Object, rfc3339
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import check_shape, required
+from drillkit.sandbox.kube.validation import cause, check_shape, forbidden_field, required
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+LONGEST_MANAGER = 128
 
 
 def changed_by_patch(store: Store, call: Call, old: Object | None) -> tuple[Object, bool]:
@@ -48,6 +49,20 @@ def patched(call: Call, target: Object) -> Object:
     return dict(result)
 
 
+def _check_options(call: Call, kind: str) -> None:
+    """Raises 422 for options that the kind of patch does not have."""
+    causes = []
+    if len(call.query.get("fieldManager", "").encode()) > LONGEST_MANAGER:
+        why = f"Too long: may not be more than {LONGEST_MANAGER} bytes"
+        causes.append(cause("fieldManager", why, "FieldValueTooLong"))
+    if kind == APPLY and not call.query.get("fieldManager"):
+        causes.append(required("fieldManager", "is required for apply patch"))
+    if kind != APPLY and "force" in call.query:
+        causes.append(forbidden_field("force", "may not be specified for non-apply patch"))
+    if causes:
+        raise invalid("PatchOptions", "meta.k8s.io", "", causes)
+
+
 def _kind(call: Call) -> str:
     kind = call.header("Content-Type").partition(";")[0].strip()
     kinds = [JSON, MERGE, APPLY] if call.resource.custom else [JSON, MERGE, STRATEGIC, APPLY]
@@ -57,6 +72,7 @@ def _kind(call: Call) -> str:
             f"include: {', '.join(kinds)}"
         )
         raise ApiError(415, "UnsupportedMediaType", why)
+    _check_options(call, kind)
     return kind
 
 
@@ -65,14 +81,7 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
     check_shape(call.resource, call.version, config)
     if not config.get("apiVersion") or not config.get("kind"):
         raise bad_request("an applied configuration must have apiVersion and kind")
-    manager = call.query.get("fieldManager", "")
-    if not manager:
-        raise invalid(
-            "PatchOptions",
-            "meta.k8s.io",
-            "",
-            [required("fieldManager", "is required for apply patch")],
-        )
+    manager = call.query["fieldManager"]
     meta = {**(config.get("metadata") or {})}
     if meta.pop("managedFields", None):
         raise bad_request("metadata.managedFields must be nil")

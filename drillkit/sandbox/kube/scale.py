@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.errors import invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.patching import patched
 from drillkit.sandbox.kube.selectors import selector_text
-from drillkit.sandbox.kube.shapes import require
+from drillkit.sandbox.kube.shapes import require, unfit
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.validation import wrong
 from drillkit.sandbox.kube.wire import Response
@@ -22,8 +24,7 @@ def scale(store: Store, call: Call) -> Response:
     current = _scale_of(workload)
     if call.request.method == "GET":
         return Response(200, current)
-    wanted = call.body() if call.request.method == "PUT" else patched(call, current)
-    require(wanted, _SHAPE, "Scale")
+    wanted = _wanted(call, current)
     replicas = (wanted.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         why = wrong("spec.replicas", replicas, "must be greater than or equal to 0")
@@ -35,6 +36,19 @@ def scale(store: Store, call: Call) -> Response:
             meta[key] = given[key]
     new = {**workload, "metadata": meta, "spec": {**workload["spec"], "replicas": replicas}}
     return Response(200, _scale_of(store.update(gvr, new, dry_run=call.dry_run)))
+
+
+def _wanted(call: Call, current: Object) -> Object:
+    """The Scale as it shall be. Raises 400 for wrong types, 422 where a patch has made them."""
+    if call.request.method == "PUT":
+        wanted: Object = call.body()
+        require(wanted, _SHAPE, "Scale")
+        return wanted
+    wanted = patched(call, current)
+    told = unfit(wanted, _SHAPE, "Scale")
+    if told:
+        raise invalid("", "", "", [wrong("patch", json.dumps(wanted), told)])
+    return wanted
 
 
 def _scale_of(workload: Object) -> Object:

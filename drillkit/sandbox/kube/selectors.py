@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from drillkit.sandbox.kube.errors import bad_request
+from drillkit.sandbox.kube.labels import is_label_value, is_qualified
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.resources import Resource
 
@@ -22,26 +23,43 @@ _COMMA = re.compile(r",(?![^(]*\))")
 @lru_cache(maxsize=512)
 def labels_match(selector: str) -> Callable[[Labels], bool]:
     """What ``labelSelector`` selects. Raises 400 for what cannot be parsed."""
-    tests = [_requirement(part.strip()) for part in _COMMA.split(selector) if part.strip()]
+    parts = _COMMA.split(selector) if selector.strip() else []
+    tests = [_requirement(part.strip()) for part in parts]
     if len(tests) == 1:
         return tests[0]
     return lambda labels: all(test(labels) for test in tests)
+
+
+def _checked(text: str, key: str, *values: str) -> None:
+    """Raises 400 for what can be no key or no value of a label."""
+    if not is_qualified(key):
+        raise bad_request(f"unable to parse requirement: found '{text}': invalid label key '{key}'")
+    bad = next((value for value in values if not is_label_value(value)), None)
+    if bad is not None:
+        raise bad_request(
+            f"unable to parse requirement: found '{text}': values: Invalid value: \"{bad}\": "
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "
+            "or '.', and must start and end with an alphanumeric character"
+        )
 
 
 def _requirement(text: str) -> Callable[[Labels], bool]:
     if found := _SET.match(text):
         key, operator = found[1], found[3]
         values = {value.strip() for value in found[4].split(",")}
+        _checked(text, key, *sorted(values))
         if operator == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
     if found := _EQUAL.match(text):
         key, operator, value = found[1], found[3], found[4]
+        _checked(text, key, value)
         if operator == "!=":
             return lambda labels: labels.get(key) != value
         return lambda labels: labels.get(key) == value
     if found := _EXISTS.match(text):
         key = found[2]
+        _checked(text, key)
         if found[1]:
             return lambda labels: key not in labels
         return lambda labels: key in labels

@@ -216,9 +216,14 @@ def mismatch(kind: str, obj: dict[str, Any], *, custom: bool) -> str:
 
 def require(value: Any, shape: Shape, name: str) -> None:
     """Raises 400 unless ``value``, called ``name`` in the message, has that shape."""
-    told = _find(value, shape, name)
+    told = unfit(value, shape, name)
     if told:
         raise bad_request(told)
+
+
+def unfit(value: Any, shape: Shape, name: str) -> str:
+    """What is mistyped in ``value``, called ``name`` in the message; empty if nothing is."""
+    return _find(value, shape, name)
 
 
 def _find(value: Any, shape: Shape, path: str) -> str:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drillkit.sandbox.kube.errors import bad_request, invalid
+from drillkit.sandbox.kube.labels import LABEL, SUBDOMAIN, is_label_value, is_qualified
 from drillkit.sandbox.kube.objects import Object, clone, labels_of
 from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.kube.selectors import selects
 from drillkit.sandbox.kube.shapes import mismatch
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PATH_SEGMENT = re.compile(r"[^/%]+")
 _NAMED_LIKE_DNS_LABELS = ("Namespace", "Service")
 _LABEL_RULE = (
@@ -32,6 +30,10 @@ _KEY_RULE = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character"
 )
+MOST_ANNOTATIONS = 256 * 1024
+"""Bytes of all annotations of an object together."""
+MOST_DATA = 1024 * 1024
+"""Bytes of what a ConfigMap or a Secret holds."""
 _SUBJECTS = ("ServiceAccount", "User", "Group")
 _PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
@@ -84,6 +86,15 @@ def check_shape(resource: Resource, version: str, obj: Any) -> None:
         )
 
 
+def check_patched(resource: Resource, obj: Object) -> None:
+    """Raises 422 when a patch has made an object of wrong types: Kubernetes reads what comes of a
+    patch, and blames the patch.
+    """
+    wrong_type = mismatch(resource.kind, obj, custom=resource.custom)
+    if wrong_type:
+        raise invalid("", "", "", [wrong("patch", json.dumps(obj), wrong_type)])
+
+
 def check(resource: Resource, obj: Object, old: Object | None) -> None:
     """Raises 422 with every cause why ``obj`` cannot be stored in place of ``old``, or 400 for
     mistyped counts.
@@ -115,9 +126,11 @@ def _metadata(resource: Resource, obj: Object) -> list[Object]:
     for field in ("labels", "annotations"):
         values = meta.get(field) or {}
         for key in values:
-            if not _is_qualified(key):
+            if not is_qualified(key):
                 causes.append(wrong(f"metadata.{field}", key, _KEY_RULE))
     causes += _label_values(meta.get("labels") or {}, "metadata.labels")
+    if _size(meta.get("annotations")) > MOST_ANNOTATIONS:
+        causes.append(_too_long("metadata.annotations", MOST_ANNOTATIONS))
     for index, owner in enumerate(meta.get("ownerReferences") or []):
         causes += [
             required(f"metadata.ownerReferences[{index}].{field}", f"{field} must not be empty")
@@ -129,22 +142,14 @@ def _metadata(resource: Resource, obj: Object) -> list[Object]:
 
 def _name_fault(resource: Resource, name: str) -> str | None:
     if resource.kind in _NAMED_LIKE_DNS_LABELS and not resource.custom:
-        return None if _LABEL.fullmatch(name) and len(name) <= 63 else _LABEL_RULE
+        return None if LABEL.fullmatch(name) and len(name) <= 63 else _LABEL_RULE
     if resource.group == "rbac.authorization.k8s.io":
         return (
             None
             if _PATH_SEGMENT.fullmatch(name) and name not in (".", "..")
             else "may not contain '/' or '%'"
         )
-    return None if _SUBDOMAIN.fullmatch(name) and len(name) <= 253 else _SUBDOMAIN_RULE
-
-
-def _is_qualified(key: str) -> bool:
-    prefix, slash, name = key.rpartition("/")
-    fits = bool(_QUALIFIED.fullmatch(name)) and len(name) <= 63
-    return fits and (
-        not slash or (bool(_SUBDOMAIN.fullmatch(prefix.lower())) and len(prefix) <= 253)
-    )
+    return None if SUBDOMAIN.fullmatch(name) and len(name) <= 253 else _SUBDOMAIN_RULE
 
 
 def _label_values(labels: Object, field: str) -> list[Object]:
@@ -155,7 +160,7 @@ def _label_values(labels: Object, field: str) -> list[Object]:
     return [
         wrong(field, value, why)
         for value in labels.values()
-        if isinstance(value, str) and value and (len(value) > 63 or not _QUALIFIED.fullmatch(value))
+        if isinstance(value, str) and not is_label_value(value)
     ]
 
 
@@ -192,7 +197,7 @@ def pod_spec_causes(spec: Any, at: str) -> list[Object]:
         name = container.get("name")
         if not name:
             causes.append(required(f"{where}.name"))
-        elif not _LABEL.fullmatch(str(name)) or len(name) > 63:
+        elif not LABEL.fullmatch(str(name)) or len(name) > 63:
             causes.append(wrong(f"{where}.name", name, _LABEL_RULE))
         elif name in seen:
             causes.append(
@@ -402,6 +407,25 @@ def _event(obj: Object, old: Object | None) -> list[Object]:
     return causes
 
 
+def _data(obj: Object, old: Object | None) -> list[Object]:
+    """Of a ConfigMap or a Secret."""
+    # What is encoded takes four characters for three bytes.
+    plain, encoded = ("data", "binaryData") if obj["kind"] == "ConfigMap" else ("", "data")
+    size = _size(obj.get(plain)) + _size(obj.get(encoded), of=lambda text: len(text) * 3 // 4)
+    field = "[]" if obj["kind"] == "ConfigMap" else "data"
+    causes = [_too_long(field, MOST_DATA)] if size > MOST_DATA else []
+    return causes + _immutable_data(obj, old)
+
+
+def _size(texts: Any, *, of: Callable[[str], int] = lambda text: len(text.encode())) -> int:
+    """Bytes of keys and values."""
+    return sum(len(key.encode()) + of(str(value or "")) for key, value in (texts or {}).items())
+
+
+def _too_long(field: str, most: int) -> Object:
+    return cause(field, f"Too long: may not be more than {most} bytes", "FieldValueTooLong")
+
+
 def _immutable_data(obj: Object, old: Object | None) -> list[Object]:
     if old is None or not old.get("immutable"):
         return []
@@ -500,8 +524,8 @@ _CHECKS: dict[str, Callable[[Object, Object | None], list[Object]]] = {
     "Service": _service,
     "Lease": _lease,
     "Event": _event,
-    "ConfigMap": _immutable_data,
-    "Secret": _immutable_data,
+    "ConfigMap": _data,
+    "Secret": _data,
     "Role": _role,
     "ClusterRole": _role,
     "RoleBinding": _role_binding,

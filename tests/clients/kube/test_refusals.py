@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from drillkit.clients.kube import Response
@@ -101,3 +103,13 @@ def test_a_refusal_without_json_is_told_as_it_is() -> None:
     error = refusal(Response(502, {}, b"<h1>Bad gateway</h1>"), "list pods", "user ann")
     assert isinstance(error, Unavailable)
     assert "Bad gateway" in str(error)
+
+
+def test_of_an_object_that_a_patch_made_wrong_only_the_reason_is_repeated() -> None:
+    secret = json.dumps({"kind": "Secret", "data": {"key": "aHVudGVyMg==" * 200}})
+    why = "json: cannot unmarshal number into Go struct field Secret.data of type []uint8"
+    cause = {"field": "patch", "message": f"Invalid value: {json.dumps(secret)}: {why}"}
+    answer = refused(422, f' "" is invalid: {cause["message"]}', details={"causes": [cause]})
+    told = str(refusal(answer, "patch secret/shop/a", "drill"))
+    assert "aHVudGVyMg" not in told
+    assert told.endswith(f"patch: Invalid value of {len(json.dumps(secret)):,} characters: {why}")

@@ -261,8 +261,19 @@ def test_the_namespaces_of_the_system_may_not_be_deleted(api):
 
 
 @pytest.mark.parametrize(
-    "options", [{"propagationPolicy": "Sideways"}, {"gracePeriodSeconds": "soon"}]
+    "options",
+    [
+        {"propagationPolicy": "Sideways"},
+        {"gracePeriodSeconds": "soon"},
+        {"propagationPolicy": "Orphan", "orphanDependents": True},
+        {"kind": "Pod", "apiVersion": "v1"},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(running, options):
     assert running.delete(f"{PODS_PATH}/web", options).status in (400, 422)
     assert "deletionTimestamp" not in meta(running)
+
+
+def test_a_negative_grace_is_one_second(running):
+    running.delete(f"{PODS_PATH}/web", {"gracePeriodSeconds": -5})
+    assert meta(running)["deletionGracePeriodSeconds"] == 1

@@ -52,7 +52,14 @@ def test_fields_select(three, selector, names):
 
 
 @pytest.mark.parametrize(
-    "params", [{"labelSelector": "a b c"}, {"fieldSelector": "spec.containers=x"}]
+    "params",
+    [
+        *(
+            {"labelSelector": odd}
+            for odd in ("a b c", "a=b,,c", "a,", ",", "=x", "a=-", "x/y/z=1", "a in (b,-c)", "!-")
+        ),
+        {"fieldSelector": "spec.containers=x"},
+    ],
 )
 def test_a_selector_that_cannot_be_understood_is_refused(three, params):
     response = three.get(PODS_PATH, **params)

@@ -127,6 +127,55 @@ def test_a_patch_of_an_unknown_kind_or_of_nothing_is_refused(api):
     assert api.patch(f"{MAPS}/settings", {"metadata": {"name": "other"}}).status == 400
 
 
+WRONG_TYPES = [
+    {"spec": {"replicas": "many"}},
+    {"spec": {"replicas": True}},
+    {"spec": []},
+    {"spec": {"template": {"spec": {"containers": {}}}}},
+    {"metadata": {"labels": {"a": 1}}},
+]
+
+
+@pytest.mark.parametrize("kind", ["merge", "strategic"])
+@pytest.mark.parametrize("patch", WRONG_TYPES)
+def test_a_patch_that_makes_wrong_types_is_blamed_for_them(api, workload, kind, patch):
+    api.made(DEPLOYS, workload())
+    blamed(api.patch(WEB, patch, kind=kind))
+
+
+def test_so_are_operations_and_a_patch_of_the_scale(api, workload):
+    api.made(DEPLOYS, workload())
+    change = [{"op": "replace", "path": "/spec/replicas", "value": "x"}]
+    blamed(api.patch(WEB, change, kind="json"))
+    blamed(api.patch(f"{WEB}/scale", {"spec": {"replicas": "x"}}))
+    assert api.put(f"{WEB}/scale", {"spec": {"replicas": "x"}}).status == 400
+
+
+def blamed(response):
+    assert (response.status, response.body["reason"]) == (422, "Invalid"), response.body
+    assert response.body["message"].startswith(' "" is invalid: patch: Invalid value: "')
+    assert "json: cannot unmarshal" in response.body["message"]
+    assert [each["field"] for each in response.body["details"]["causes"]] == ["patch"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "field"),
+    [
+        ("merge", {"force": "true"}, "force"),
+        ("merge", {"fieldManager": "m" * 129}, "fieldManager"),
+        ("apply", {"fieldManager": "m" * 129}, "fieldManager"),
+        ("apply", {}, "fieldManager"),
+    ],
+)
+def test_a_patch_takes_only_the_options_of_its_kind(api, kind, options, field):
+    api.made(MAPS, {"metadata": {"name": "settings"}})
+    config = {"apiVersion": "v1", "kind": "ConfigMap"}
+    response = api.patch(f"{MAPS}/settings", config, kind=kind, **options)
+    assert response.status == 422
+    assert response.body["message"].startswith('PatchOptions.meta.k8s.io "" is invalid: ')
+    assert [each["field"] for each in response.body["details"]["causes"]] == [field]
+
+
 def apply(api, data, manager="drillkit", force=False, name="settings"):
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
     return api.patch(

@@ -284,3 +284,24 @@ def test_an_event_that_names_its_time_says_who_reports_what(api):
     answered = api.post(EVENTS, event({"namespace": "shop"}, eventTime=NEWER["eventTime"]))
     fields = [each["field"] for each in answered.body["details"]["causes"]]
     assert fields == ["reportingController", "reportingInstance", "action", "reason"]
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        ("configmaps", {"data": {"a": "x" * MIB}}, "[]"),
+        ("configmaps", {"data": {"a": "x"}, "binaryData": {"b": "eHh4" * (MIB // 3 + 1)}}, "[]"),
+        ("secrets", {"data": {"a": "eHh4" * (MIB // 3 + 1)}}, "data"),
+        ("secrets", {"stringData": {"a": "x" * MIB}}, "data"),
+        ("configmaps", {"metadata": {"name": "a", "annotations": {"n": "x" * MIB}}}, None),
+    ],
+)
+def test_what_is_too_large_for_an_object_is_refused(api, kind, body, field):
+    path = f"/api/v1/namespaces/shop/{kind}"
+    response = api.post(path, {"metadata": {"name": "a"}, **body})
+    told = refused(response, field or "metadata.annotations")
+    assert f"Too long: may not be more than {MIB if field else MIB // 4} bytes" in told
+    api.made(path, {"metadata": {"name": "b"}, "data": {"a": "x" * 1000}})

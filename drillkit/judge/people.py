@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from drillkit.model.drill import Drill, Group
 from drillkit.model.evidence import Mark, Note
 from drillkit.model.records import (
     Debriefed,
@@ -18,7 +19,9 @@ from drillkit.model.records import (
     QuestionAnswered,
     QuestionAsked,
     Record,
+    RunOpened,
     StepRepeated,
+    StepStarted,
 )
 from drillkit.model.units import format_duration
 
@@ -109,9 +112,13 @@ class PeopleView:
     """Each with the record of its end."""
     hold: OpenHold | None = None
     questions: dict[int, OpenQuestion] = field(default_factory=dict)
+    _surprises: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Steps of each step or group that is one."""
+    _begun: set[str] = field(default_factory=set)
 
     def take(self, record: Record) -> None:
         """One more record."""
+        self._take_surprise(record)
         match record.entry:
             case ParticipantJoined(name=name, role=role):
                 had = filter(None, self.participants.get(name, "").split(", "))
@@ -139,10 +146,44 @@ class PeopleView:
             case Mark(by=by) as mark if by:
                 self.marks.append((mark, record))
 
+    def _take_surprise(self, record: Record) -> None:
+        match record.entry:
+            case StepStarted():
+                self._begun.add(record.step)
+            case RunOpened(drill=Drill() as drill):
+                for entry in drill.steps:
+                    steps = entry.parallel if isinstance(entry, Group) else (entry,)
+                    if entry.secret:
+                        self._surprises[entry.name] = tuple(step.name for step in steps)
+                    for step in steps:
+                        if entry.secret or step.secret:
+                            self._surprises[step.name] = (step.name,)
+
+    def is_surprise(self, name: str) -> bool:
+        """Whether this step or group is one."""
+        return name in self._surprises
+
+    def has_begun(self, name: str) -> bool:
+        """Whether something of a surprise has."""
+        return not self._begun.isdisjoint(self._surprises.get(name, ()))
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Surprises of which nothing has begun; of a group its steps are not named."""
+        found = [name for name in self._surprises if not self.has_begun(name)]
+        inner = {step for name in found for step in self._surprises[name] if step != name}
+        return tuple(name for name in found if name not in inner)
+
     @property
     def any(self) -> bool:
         """Whether people took part at all."""
         return bool(self.participants or self.expectations or self.decisions or self.debrief)
+
+
+def missed_words(names: Iterable[str]) -> str:
+    """What everybody may know when a run is over, or ''."""
+    told = ", ".join(names)
+    return f"a surprise was planned and did not come: {told}" if told else ""
 
 
 def people_of(history: Iterable[Record]) -> PeopleView:

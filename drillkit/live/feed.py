@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from drillkit.judge.histogram import percentile_s
+from drillkit.judge.people import missed_words
 from drillkit.live.sentences import Sentences, is_loud
 from drillkit.live.view import RunView
 from drillkit.model.evidence import Sample
-from drillkit.model.records import HoldEnded, HoldOpened, Record
+from drillkit.model.records import HoldEnded, HoldOpened, Record, RunClosed
 
 Sight: TypeAlias = Literal["everything", "observed"]
 SIGHTS: tuple[Sight, ...] = ("everything", "observed")
@@ -64,7 +65,7 @@ class Feed:
         if isinstance(record.entry, Sample):
             self._put(SIGHTS, record.n, "sample", _sample(record, record.entry))
             return
-        if not (text := self._sentences.of(record)):
+        if not (text := self._text(record)):
             return
         told: dict[str, Any] = {
             "n": record.n,
@@ -79,6 +80,11 @@ class Feed:
         if isinstance(record.entry, HoldOpened | HoldEnded):
             veiled = "holding" if isinstance(record.entry, HoldOpened) else record.entry.decision
             self._put(("observed",), record.n, "line", told | {"text": veiled, "loud": False})
+
+    def _text(self, record: Record) -> str:
+        if isinstance(record.entry, RunClosed):
+            return missed_words(self.view.people.missed)
+        return self._sentences.of(record)
 
     def _put(self, sights: tuple[Sight, ...], n: int, kind: str, data: dict[str, Any]) -> None:
         event = Event(n, _event(n, kind, data))

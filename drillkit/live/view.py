@@ -1,7 +1,7 @@
 """What a page shows of a run at one moment: a fold over its records, as plain data.
 
 Observers are not told what a surprise is before it begins: neither the hold before it nor the list
-of steps names it. One that never begins is named to them by the report alone.
+of steps names it. One that never began is named when the run is over, as the report names it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ class _StepState:
     uses: str
     state: str = "waiting"
     """`waiting`, `running`, or how it ended."""
-    begun: bool = False
     since: float | None = None
     limit_s: float | None = None
 
@@ -60,8 +59,6 @@ class RunView:
     people: PeopleView = field(default_factory=PeopleView)
     _about: dict[str, Any] = field(default_factory=dict)
     _steps: dict[str, _StepState] = field(default_factory=dict)
-    _surprises: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Steps of each step or group that is one."""
     _alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _open: dict[int, tuple[str, str]] = field(default_factory=dict)
     """(what, step) of each effect whose undo is not applied, by its record."""
@@ -88,7 +85,7 @@ class RunView:
                 self._phase = "between phases"
             case StepStarted(uses=uses):
                 step = self._steps.setdefault(record.step, _StepState(uses))
-                step.state, step.since, step.begun = "running", record.at, True
+                step.state, step.since = "running", record.at
             case StepEnded() as end if record.step in self._steps:
                 self._steps[record.step].state = _state(end)
             case RunAborted(by=by, why=why):
@@ -136,17 +133,13 @@ class RunView:
         for entry in drill.steps if drill else ():
             steps = entry.parallel if isinstance(entry, Group) else (entry,)
             limits |= {s.name: s.limit.total_seconds() for s in steps if s.limit}
-            for each in (entry, *steps):
-                if entry.secret or each.secret:
-                    mine = steps if each is entry else (each,)
-                    self._surprises[each.name] = tuple(s.name for s in mine)
         for listed in opened.steps:
             self._steps[listed.name] = _StepState(listed.uses, limit_s=limits.get(listed.name))
 
     def hides(self, name: str) -> bool:
         """Whether observers do not know this step or group yet."""
-        steps = (self._steps.get(step) for step in self._surprises.get(name, ()))
-        return name in self._surprises and all(s is None or not s.begun for s in steps)
+        people = self.people
+        return people.is_surprise(name) and not people.has_begun(name) and not self.ended
 
     def snapshot(self, *, everything: bool) -> dict[str, Any]:
         """All of it; `everything`: what observers are not told, too."""
@@ -164,7 +157,7 @@ class RunView:
                     "state": s.state,
                     "since": s.since,
                     "limit_s": s.limit_s,
-                    "secret": name in self._surprises,
+                    "secret": people.is_surprise(name),
                 }
                 for name, s in self._steps.items()
                 if everything or not self.hides(name)

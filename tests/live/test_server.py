@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from drillkit.judge import judge
 from drillkit.live.feed import Feed
 from drillkit.live.launch import PageProcess, parse_address
 from drillkit.model.errors import UsageError
@@ -17,6 +18,8 @@ from drillkit.model.evidence import Note
 from drillkit.model.records import (
     Entry,
     ListedStep,
+    ParticipantJoined,
+    PhaseStarted,
     Record,
     RunClosed,
     RunOpened,
@@ -24,6 +27,8 @@ from drillkit.model.records import (
     StepStarted,
     encode,
 )
+from drillkit.report.pages import markdown
+from drillkit.report.report_model import tell
 
 from .conftest import DRILL, SURPRISE, Show, until
 
@@ -144,7 +149,7 @@ def test_observers_are_not_told_of_a_surprise_until_it_begins(show: Show) -> Non
         ("skipped by maria: too late", "skipped by maria: too late", "skipped"),
     ],
 )
-def test_a_surprise_that_never_begins_is_named_to_the_facilitator_alone(
+def test_a_surprise_that_never_began_is_named_to_observers_when_the_run_is_over_as_in_its_report(
     why: str, said: str, state: str
 ) -> None:
     feed, name = Feed(), SURPRISE.name
@@ -153,16 +158,29 @@ def test_a_surprise_that_never_begins_is_named_to_the_facilitator_alone(
         ("", RunOpened(run="r1", drill=DRILL, steps=listed)),
         ("kill", StepEnded("skipped", why)),
         (name, StepEnded("skipped", why)),
+        ("", ParticipantJoined("ann", "observer")),
+        ("", PhaseStarted("debrief")),
         ("", RunClosed()),
     ]
+    history = []
     for n, (step, entry) in enumerate(entries, 1):
         kind, data = encode(entry)
-        feed.take([Record(n, float(n), float(n), "runner", kind, step, data)])
+        history.append(Record(n, float(n), float(n), "runner", kind, step, data))
+    feed.take(history[:-1])
     told, all_ = (feed.reader(sight, 0).more().decode() for sight in ("observed", "everything"))
     assert f"step kill {said}" in told
     assert name not in told
     assert f"step {name} {said}" in all_
     assert [step["state"] for step in feed.view.snapshot(everything=True)["steps"]] == [state] * 2
+    feed.take(history[-1:])
+    missed = f"a surprise was planned and did not come: {name}"
+    for after in (0, len(history) - 1):  # whoever comes late is told, too
+        told = feed.reader("observed", after).more().decode()
+        assert missed in told
+        assert f'"name":"{name}"' in told
+        assert f"step {name}" not in told
+    story = tell(tuple(history), verdict := judge(tuple(history)))
+    assert missed[1:] in markdown(story, verdict, "", "")
 
 
 def test_the_page_comes_back_when_its_process_is_killed_and_lets_the_same_browsers_in(

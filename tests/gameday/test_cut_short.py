@@ -47,6 +47,12 @@ steps:
   - {name: one, uses: wait, with: {for: 10ms}}
   - {name: two, uses: wait, with: {for: 10ms}, secret: true, hold: {for: 10m, else: skip}}
 """
+RACK = """
+drill: rack
+owner: sre@example.com
+notify: [{uses: webhook, with: {url: "env:HOOK"}, events: [needs-person]}]
+steps: [{name: cable, uses: manual, with: {do: Pull the cable, undo: Plug it in, disrupts: true}}]
+"""
 HOME = {"room": {"aws": {"account": "123456789012", "region": "eu-central-1"}}}
 
 
@@ -102,9 +108,9 @@ class Day:
 
 
 @contextmanager
-def gameday(line: CommandLine, *arguments: str) -> Iterator[Day]:
+def gameday(line: CommandLine, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Day]:
     known = set((line.folder / "reports").glob("*/2*/journal.jsonl"))
-    process = line.start("gameday", *arguments, "--yes", "--as", "ann")
+    process = line.start("gameday", *arguments, "--yes", "--as", "ann", env=env)
     try:
         yield Day(line, process, known)
     finally:
@@ -220,11 +226,39 @@ def test_without_a_terminal_a_game_day_is_led_by_lines(drillkit: CommandLine) ->
     assert "drillkit say --run" in hook.came[0].data["data"]["advice"]
 
 
-def lead_by_lines(drillkit: CommandLine, hook: str) -> None:
+def test_what_a_killed_game_day_left_keeps_the_next_from_starting_and_calls_somebody(
+    drillkit: CommandLine,
+) -> None:
+    project(drillkit)
+    with receiver(200) as hook:
+        hooked = {"HOOK": hook.url}
+        with gameday(drillkit, "rack", "-t", "room", env=hooked) as day:
+            day.until(lambda history, people: people.hold)
+            day.say(Decide(by="ann", decision="go"))
+            day.until(lambda history, people: people.questions)
+            os.kill(day.process.pid, signal.SIGKILL)
+            day.process.wait()
+        for command in ("gameday", "run"):
+            ran = drillkit.process(command, "rack", "-t", "room", "--yes", env=hooked)
+            assert ran.code == 4, ran.said
+            assert f"drillkit recover {day.folder.name}" in ran.said
+    events = [(each.data["type"], each.data["data"]) for each in hook.came]
+    assert [event.rpartition(".")[2] for event, _ in events] == ["needs-person"] * 2
+    for _, told in events:
+        assert told["headline"].startswith("It did not start: ")
+        assert f"drillkit recover {day.folder.name}" in told["headline"]
+
+
+def project(drillkit: CommandLine) -> None:
     (drillkit.folder / "drillkit.yaml").write_text("")
     (drillkit.folder / "drills").mkdir()
     (drillkit.folder / "drills" / "quiet.yaml").write_text(QUIET)
+    (drillkit.folder / "drills" / "rack.yaml").write_text(RACK)
     (drillkit.folder / "drills" / "targets.yaml").write_text(json.dumps(HOME))
+
+
+def lead_by_lines(drillkit: CommandLine, hook: str) -> None:
+    project(drillkit)
     command = ["gameday", "quiet", "-t", "room", "--yes", "--as", "ann"]
     process = subprocess.Popen(
         [sys.executable, "-m", "drillkit", *command],

@@ -34,6 +34,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+ONCE = ("Host", "Origin", "Sec-Fetch-Site", "Content-Type", "Cookie", "Last-Event-ID")
+"""Headers that decide something: whoever is in between may read another one of two."""
 KINDS = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -70,6 +72,8 @@ class Entrance:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if any(len(request.headers.getall(name, ())) > 1 for name in ONCE):
+                raise web.HTTPBadRequest(text="a header stands there twice\n")
             if not self._allowed.knows_host(request.host):
                 raise web.HTTPMisdirectedRequest(text="this page has another name\n")
             response = await handler(request)

@@ -92,10 +92,10 @@ class Library:
     def app(self) -> web.Application:
         """Everything that can be asked for."""
         app = self.entrance.app()
-        app.router.add_get("/now", self._now)
+        app.router.add_get("/now", self._now, allow_head=False)
         app.router.add_get("/past", self._past_runs)
         app.router.add_get("/live/{drill}/{run}/", self._live_page)
-        app.router.add_get("/live/{drill}/{run}/events", self._events)
+        app.router.add_get("/live/{drill}/{run}/events", self._events, allow_head=False)
         app.router.add_get("/reports/", self._all)
         app.router.add_get("/reports/{drill}/{run}/{name}", self._file)
         app.router.add_get("/reports/{drill}/{run}/{folder}/{name}", self._file)

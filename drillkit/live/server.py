@@ -44,7 +44,7 @@ class Page:
         """Everything that can be asked for."""
         app = self.entrance.app()
         app.router.add_post("/ask", self._ask)
-        app.router.add_get("/events", self._events)
+        app.router.add_get("/events", self._events, allow_head=False)
         return app
 
     def follow(self, folder: Path) -> None:

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +82,10 @@ class Visitor:
         enough: Callable[[list[dict[str, Any]]], bool],
         after: int | None = None,
         path: str = "/events",
+        headers: Mapping[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         """Events until there are enough: `{"n": ..., "event": ..., "data": ...}`."""
-        headers = {"Cookie": self.cookies[right]}
+        headers = {"Cookie": self.cookies[right], **(headers or {})}
         if after is not None:
             headers["Last-Event-ID"] = str(after)
         found: list[dict[str, Any]] = []

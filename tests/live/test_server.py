@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from drillkit.model.records import (
 from drillkit.report.pages import markdown
 from drillkit.report.report_model import tell
 
-from .conftest import DRILL, SURPRISE, Show, until
+from .conftest import DRILL, SURPRISE, Show, Visitor, until
 
 
 def is_state(events: list[dict[str, Any]]) -> bool:
@@ -82,6 +83,12 @@ def test_every_request_that_is_not_the_pages_own_is_refused_and_changes_nothing(
         (404, "GET", "/../journal.jsonl", None, {"Cookie": cookie}),
         (404, "GET", "/%2e%2e/%2e%2e/etc/passwd", None, {"Cookie": cookie}),
         (404, "GET", "/page/page.js", None, {"Cookie": cookie}),
+        (405, "HEAD", "/events", None, {"Cookie": cookie}),
+        (405, "OPTIONS", "/ask", None, show.own(Cookie=cookie)),
+        (405, "PUT", "/ask", fine, show.own(Cookie=cookie)),
+        (405, "DELETE", "/events", None, show.own(Cookie=cookie)),
+        (405, "TRACE", "/", None, show.own(Cookie=cookie)),
+        (404, "PUT", "/journal.jsonl", fine, show.own(Cookie=cookie)),
         (421, "GET", "/", None, {"Host": f"drills.evil.example:{port}"}),
         (421, "GET", "/events", None, {"Cookie": cookie, "Host": "127.0.0.1:1"}),
         (421, "POST", "/ask", fine, show.own(Cookie=cookie, Host=f"evil.example:{port}")),
@@ -93,6 +100,74 @@ def test_every_request_that_is_not_the_pages_own_is_refused_and_changes_nothing(
     assert show.text() == before
     assert show.ask("facilitator", fine).status == 200
     assert "hello" in show.text()
+
+
+def test_a_request_that_two_readers_could_take_for_two_is_none(show: Show) -> None:
+    note = b'{"ask":"note","by":"eve","text":"smuggled"}'
+    start = f"POST /ask HTTP/1.1\r\nCookie: {show.cookies['facilitator']}\r\n"
+    start += f"Origin: http://{show.host}\r\nContent-Type: application/json\r\n"
+    own, length = f"Host: {show.host}\r\n", f"Content-Length: {len(note)}\r\n"
+    doubtful = [
+        own + length + "Transfer-Encoding: chunked\r\n",
+        own + length + "Content-Length: 3\r\n",
+        own + "Content-Length: +44\r\n",
+        own + "Transfer-Encoding: chunked, identity\r\n",
+        own + "Host: evil.example\r\n" + length,
+        "Host: evil.example\r\n" + own + length,
+        own + f"Origin: http://evil.example\r\n{length}",
+        own + f"X: a\r\n b: c\r\n{length}",
+        own + f"X : a\r\n{length}",
+        own + f"X: a\x00b\r\n{length}",
+        length,
+    ]
+    host, _, port = show.host.partition(":")
+    for headers in doubtful:
+        with socket.create_connection((host, int(port)), timeout=10) as link:
+            link.sendall(f"{start}{headers}Connection: close\r\n\r\n".encode() + note)
+            status = link.makefile("rb").readline().split()[1:2]
+        assert status in ([b"400"], [b"403"], [b"421"]), (headers, status)
+    assert "smuggled" not in show.text()
+
+
+def test_a_cookie_of_one_run_opens_no_other(show: Show, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with closing(Show(tmp_path / "other")) as other:
+        name = other.cookies["facilitator"].partition("=")[0]
+        for right, cookie in show.cookies.items():
+            foreign = f"{name}={cookie.partition('=')[2]}"
+            for given in (cookie, foreign, f"{cookie}; {foreign}"):
+                assert other.send("GET", "/events", None, {"Cookie": given}).status == 401, right
+        raised = other.cookies["observer"].replace("observer.", "facilitator.")
+        assert other.send("GET", "/events", None, {"Cookie": raised}).status == 401
+        answer = other.send("POST", "/enter", {"token": show.tokens["observer"]}, other.own())
+        assert answer.status == 401
+
+
+def test_an_observer_is_told_of_no_surprise_whatever_was_seen_before(show: Show) -> None:
+    show.hold(SURPRISE)
+
+    def holds(events: list[dict[str, Any]]) -> bool:
+        return any(e["event"] == "state" and e["data"]["hold"] for e in events)
+
+    number = show.events("facilitator", holds)[-1]["n"]
+    for after in ("0", "1", str(number - 1), str(number), "-1", "9" * 15, "9" * 40, "x", "1e3"):
+        headers = {"Last-Event-ID": after}
+        assert SURPRISE.name not in str(show.events("observer", holds, headers=headers)), after
+
+
+def test_the_page_is_served_on_the_loopback_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("needs IPv6")
+    with closing(PageProcess("[::1]:0")) as page:
+        visitor = Visitor()
+        visitor.host = page.link("observer").split("/")[2]
+        token = page.link("observer").partition("#")[2]
+        assert visitor.host.startswith("[::1]:")
+        assert visitor.enter(token).startswith("drillkit-")
+        named = {"Host": f"[::2]:{visitor.host.rpartition(':')[2]}"}
+        assert visitor.send("GET", "/", None, named).status == 421
 
 
 def test_tokens_stand_in_no_answer_and_no_file(show: Show) -> None:

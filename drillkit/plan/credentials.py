@@ -21,7 +21,7 @@ class Outlived:
     problems: tuple[str, ...] = ()
     """Credentials that end before the drill may have."""
     notes: tuple[str, ...] = ()
-    """Those of which nobody can tell."""
+    """Until when the others are good, and those of which nobody can tell."""
 
 
 def outlived(target: Target, clients: Clients, longest: timedelta, *, aws: bool) -> Outlived:
@@ -30,7 +30,7 @@ def outlived(target: Target, clients: Clients, longest: timedelta, *, aws: bool)
     """
     now = utc(clients.clock.now())
     found = list(lifetimes(target, clients, aws=aws))
-    return Outlived(tuple(_too_short(found, now, longest)), tuple(_unknown(found, longest)))
+    return Outlived(tuple(_too_short(found, now, longest)), tuple(_good(found, now, longest)))
 
 
 def lifetimes(target: Target, clients: Clients, *, aws: bool = True) -> Iterator[Lifetime]:
@@ -46,13 +46,15 @@ def lifetimes(target: Target, clients: Clients, *, aws: bool = True) -> Iterator
 
 def when_it_ends(found: Lifetime, now: datetime) -> str:
     """For people."""
-    if found.renewed:
-        return f"{found.what}: renewed by {found.renewed}"
+    renewed = f"renewed by {found.renewed}" if found.renewed else ""
     if found.until is None:
-        return f"{found.what} ends, and nothing tells when"
+        return (
+            f"{found.what}: {renewed}" if renewed else f"{found.what} ends, and nothing tells when"
+        )
     left_s = (found.until - now).total_seconds()
     when = f"in {format_duration(round(left_s))}" if left_s > 0 else "which is over"
-    return f"{found.what} ends at {found.until:%Y-%m-%d %H:%M} UTC, {when}"
+    ends = f"{found.what} ends at {found.until:%Y-%m-%d %H:%M} UTC, {when}"
+    return f"{ends}, and is {renewed}" if renewed else ends
 
 
 def _too_short(found: Iterable[Lifetime], now: datetime, longest: timedelta) -> Iterator[str]:
@@ -64,10 +66,12 @@ def _too_short(found: Iterable[Lifetime], now: datetime, longest: timedelta) -> 
             )
 
 
-def _unknown(found: Iterable[Lifetime], longest: timedelta) -> Iterator[str]:
+def _good(found: Iterable[Lifetime], now: datetime, longest: timedelta) -> Iterator[str]:
     for each in found:
         if each.unknown:
+            yield f"{when_it_ends(each, now)}: it must be good for {format_duration(longest)}"
+        elif not each.ends_before(now + longest):
             yield (
-                f"{each.what} ends, and nothing tells when: it must be good for "
-                f"{format_duration(longest)}"
+                f"{when_it_ends(each, now)}; the drill may take {format_duration(longest)} with "
+                "its clean-up"
             )

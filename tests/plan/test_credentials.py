@@ -55,8 +55,12 @@ def test_a_token_that_ends_before_the_clean_up_may_have_is_a_problem(tmp_path: P
     (problem,) = asked(target(tmp_path, {"token": ending(timedelta(minutes=12))})).problems
     assert problem.startswith("the token of user drill (context prod) ends at ")
     assert "the drill may take 30 min with its clean-up, and could not be undone then" in problem
-    for good in (ending(timedelta(hours=1)), token(sub="no end"), "opaque", "a.b.c"):
-        assert asked(target(tmp_path, {"token": good})) == Outlived()
+    for endless in (token(sub="no end"), "opaque", "a.b.c"):
+        assert asked(target(tmp_path, {"token": endless})) == Outlived()
+    good = asked(target(tmp_path, {"token": ending(timedelta(hours=1))}))
+    assert good.problems == ()
+    assert good.notes[0].startswith("the token of user drill (context prod) ends at ")
+    assert good.notes[0].endswith("; the drill may take 30 min with its clean-up")
     over = lifetimes(*_with_clients(target(tmp_path, {"token": ending(-timedelta(minutes=1))})))
     assert "which is over" in when_it_ends(next(iter(over)), datetime.now(UTC))
 
@@ -68,11 +72,57 @@ def _with_clients(given: Target) -> tuple[Target, Clients]:
 def test_what_somebody_renews_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(ending(timedelta(minutes=1)))
     given = target(tmp_path, {"tokenFile": "token"})
-    assert asked(given) == Outlived()
+    found = asked(given)
+    assert found.problems == ()
+    assert f" and is renewed by whoever writes {tmp_path}/token; the drill" in found.notes[0]
     (one,) = lifetimes(*_with_clients(given))
     assert one.renewed == f"whoever writes {tmp_path}/token"
     plugin = {"users": [{"name": "drill", "user": {"exec": {"command": "aws"}}}]}
-    assert [each.renewed for each in of_kubeconfig(plugin)] == ["`aws`"]
+    assert [each.renewed for each in of_kubeconfig(plugin)] == [
+        "`aws`, as long as it is logged in itself"
+    ]
+
+
+def plugged(folder: Path, **status: str) -> Target:
+    """A target whose exec plugin gives that."""
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": status,
+    }
+    (folder / "credential").write_text(json.dumps(credential))
+    login = folder / "login"
+    login.write_text(f"#!/bin/sh\ncat {folder}/credential\n")
+    login.chmod(0o755)
+    asks = {"apiVersion": credential["apiVersion"], "interactiveMode": "Never"}
+    return target(folder, {"exec": {**asks, "command": str(login)}})
+
+
+def test_a_token_that_a_plugin_renews_is_told_with_its_end(tmp_path: Path) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=14, seconds=30)
+    given = plugged(tmp_path, token="t", expirationTimestamp=f"{soon:%Y-%m-%dT%H:%M:%SZ}")
+    found = asked(given)
+    assert found.problems == ()
+    (note,) = found.notes
+    assert f"ends at {soon:%Y-%m-%d %H:%M} UTC, in 14 min" in note
+    assert f"and is renewed by `{tmp_path}/login`, as long as it is logged in itself" in note
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_certificate_that_a_plugin_gave_lasts_no_longer_than_it_says(
+    tmp_path: Path, told: bool
+) -> None:
+    # The client library asks a plugin for another token, and never for another certificate.
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+    issued = trustme.CA().issue_cert("drill.example.com", not_after=ends)
+    status = {
+        "clientCertificateData": issued.cert_chain_pems[0].bytes().decode(),
+        "clientKeyData": issued.private_key_pem.bytes().decode(),
+        **({"expirationTimestamp": f"{ends:%Y-%m-%dT%H:%M:%SZ}"} if told else {}),
+    }
+    (problem,) = asked(plugged(tmp_path, **status)).problems
+    assert problem.startswith(f"the client certificate that `{tmp_path}/login` gave user drill")
+    assert f"ends at {ends:%Y-%m-%d %H:%M} UTC" in problem
 
 
 def test_a_client_certificate_ends_when_it_says(tmp_path: Path) -> None:
@@ -159,4 +209,6 @@ def test_a_session_of_identity_center_ends_with_its_log_in(
     (problem,) = asked(ACCOUNT, aws=True).problems
     assert problem.startswith("the AWS session of profile default (sso) ends at ")
     file.write_text(json.dumps({**kept, "refreshToken": "x"}))
-    assert asked(ACCOUNT, aws=True) == Outlived()
+    renewed = asked(ACCOUNT, aws=True)
+    assert renewed.problems == ()
+    assert "renewed by" in renewed.notes[0]

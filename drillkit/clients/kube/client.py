@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from drillkit.clients.kube.errors import NotServed, refusal
-from drillkit.clients.kube.lifetimes import lifetimes
+from drillkit.clients.kube.lifetimes import Issued, lifetimes
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object, Resource
 from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport, uncollected
 from drillkit.clients.retry import patiently
@@ -74,9 +74,10 @@ class KubeClient:
         fence: Fence,
         who: str = "",
         kubeconfig: Callable[[], Mapping[str, Any]] = dict,
+        issued: Callable[[], Issued | None] = lambda: None,
     ) -> None:
         """`who`: how we are known there, for messages. `kubeconfig`: makes one for other programs,
-        whose only context leads where this does.
+        whose only context leads where this does. `issued`: what an exec plugin gave last.
         """
         self._transport = transport
         self.clock = clock
@@ -87,10 +88,11 @@ class KubeClient:
         self._ahead_s: float | None = None
         self._emulated: tuple[str, ...] = ()
         self.kubeconfig = kubeconfig
+        self._issued = issued
 
     def lifetimes(self) -> Iterator[Lifetime]:
         """Until when what proves who we are is good. Asks nobody."""
-        return lifetimes(self.kubeconfig())
+        return lifetimes(self.kubeconfig(), self._issued())
 
     # One attempt
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
+from drillkit.clients.kube.lifetimes import Issued, not_after
 from drillkit.clients.proxies import proxy_of
 from drillkit.model.errors import Denied, TargetError, UsageError
 from drillkit.model.spelling import near
@@ -56,6 +57,8 @@ class Connected:
     """How we are known there, as far as the kubeconfig says: `user admin (context prod)`."""
     kubeconfig: Kubeconfig
     """Makes a kubeconfig, whose only context leads where this does."""
+    issued: Callable[[], Issued | None] = lambda: None
+    """What an exec plugin gave last; None where there is none."""
 
 
 def connect(target: KubernetesTarget) -> Connected:
@@ -79,14 +82,27 @@ def connect(target: KubernetesTarget) -> Connected:
     configuration = Configuration()
     if files is None:
         who = _load_in_cluster(configuration, target)
-        plugin, in_file, kubeconfig = "", True, of_this_pod
+        plugin, in_file, kubeconfig, loader = "", True, of_this_pod, None
     else:
-        who, plugin, in_file, kubeconfig = _load_files(configuration, files, target.context)
+        who, plugin, in_file, kubeconfig, loader = _load_files(configuration, files, target.context)
     _choose_proxy(configuration)
     pool = ApiClient(configuration).rest_client.pool_manager
     credentials = _fit(_credentials(configuration, plugin, who, in_file), who)
     host = str(configuration.host).rstrip("/")
-    return Connected(host, pool, credentials, who, kubeconfig)
+    return Connected(
+        host, pool, credentials, who, kubeconfig, lambda: _issued(loader) if plugin else None
+    )
+
+
+def _issued(loader: Any) -> Issued:
+    """What an exec plugin gave last, by what the official client kept of it."""
+    ends = getattr(loader, "expiry", None)
+    if getattr(loader, "token", None):
+        return Issued(ends)
+    # A certificate is read once, into the pool of connections; that client fetches no other.
+    with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
+        ends = ends or not_after(Path(loader.cert_file).read_bytes())
+    return Issued(ends, lasting=True)
 
 
 def imports_of(target: KubernetesTarget) -> tuple[str, ...]:
@@ -189,14 +205,14 @@ def _load_in_cluster(configuration: Any, target: KubernetesTarget) -> str:
 
 def _load_files(
     configuration: Any, files: str, context: str | None
-) -> tuple[str, str, bool, Kubeconfig]:
+) -> tuple[str, str, bool, Kubeconfig, Any]:
     """Load into `configuration`. Gives who we are, the exec plugin's command if there is one,
-    whether the token has a file of its own, and what makes a kubeconfig for others.
+    whether the token has a file of its own, what makes a kubeconfig for others, and what loaded it.
     """
     import yaml
-    from kubernetes.config import ConfigException, load_kube_config
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-    load: Any = load_kube_config
     try:
         documents = list(_documents(files))
         _learn(documents)
@@ -210,14 +226,13 @@ def _load_files(
                 f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; "
                 "install it"
             )
+        merged: Any = KubeConfigMerger
+        load: Any = KubeConfigLoader
+        # As `load_kube_config` does it, which keeps to itself until when a token is good.
+        loader = load(merged(files).config, active_context=chosen, config_base_path=None)
         with _said_to_log() as said:
             bounded(
-                lambda: load(
-                    config_file=files,
-                    context=chosen,
-                    client_configuration=configuration,
-                    persist_config=False,
-                ),
+                lambda: loader.load_and_set(configuration),
                 PLUGIN_S,
                 TargetError(
                     f"{who}: expected credentials from `{command}` within {PLUGIN_S:g} s; it hangs"
@@ -233,7 +248,7 @@ def _load_files(
         raise TargetError(
             f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry"
         )
-    return who, command, "tokenFile" in user, _maker(files, documents, chosen)
+    return who, command, "tokenFile" in user, _maker(files, documents, chosen), loader
 
 
 def _contexts(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Mapping[str, Any]], str]:

@@ -33,7 +33,7 @@ def open_kube(
     wire = PoolTransport(found.host, found.pool, found.credentials)
     expected = expected or Identity(target.cluster_uid)
     verified = VerifiedTransport(wire, expected, found.who)
-    return Kube(verified, clock, fence, found.who, found.kubeconfig)
+    return Kube(verified, clock, fence, found.who, found.kubeconfig, found.issued)
 
 
 class Kube(KubeClient):
@@ -44,7 +44,7 @@ class Kube(KubeClient):
 
     def behind(self, fence: Fence) -> Kube:
         """The same connection behind another fence."""
-        return Kube(self._transport, self.clock, fence, self.who, self.kubeconfig)
+        return Kube(self._transport, self.clock, fence, self.who, self.kubeconfig, self._issued)
 
     def delete_pod(self, plan: Planned[DeletePod]) -> bool:
         """Delete that very pod (by UID). False when it was gone before we came."""

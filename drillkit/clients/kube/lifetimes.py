@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,25 @@ _BEFORE_VALIDITY = 3
 """Serial number, algorithm and issuer."""
 
 
-def lifetimes(kubeconfig: Mapping[str, Any]) -> Iterator[Lifetime]:
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What an exec plugin gave last (`status` of an ExecCredential)."""
+
+    until: datetime | None
+    """`expirationTimestamp`, or when the certificate ends; None where nothing tells."""
+    lasting: bool = False
+    """Whether it is used to the end of the connection, and nothing gets another."""
+
+
+def lifetimes(kubeconfig: Mapping[str, Any], issued: Issued | None = None) -> Iterator[Lifetime]:
     """Of the only user of a kubeconfig. What never ends is left out, and what is no credential that
-    is known here.
+    is known here. `issued`: what its exec plugin gave.
     """
     for entry in kubeconfig.get("users") or ():
         user = entry.get("user") or {}
         who = f"user {entry.get('name')} (context {kubeconfig.get('current-context')})"
         if plugin := (user.get("exec") or {}).get("command"):
-            yield Lifetime(f"what `{plugin}` gives {who}", None, f"`{plugin}`")
+            yield _of_plugin(plugin, who, issued or Issued(None))
             continue
         if path := user.get("tokenFile"):
             if (ends := _token_end(_content(path))) is not None:
@@ -39,6 +50,14 @@ def lifetimes(kubeconfig: Mapping[str, Any]) -> Iterator[Lifetime]:
             yield Lifetime(f"the token of {who}", ends)
         if (ends := _certificate_end(user)) is not None:
             yield Lifetime(f"the client certificate of {who}", ends)
+
+
+def _of_plugin(plugin: str, who: str, issued: Issued) -> Lifetime:
+    if issued.lasting:
+        return Lifetime(f"the client certificate that `{plugin}` gave {who}", issued.until)
+    # A token of EKS lasts 15 minutes, and another is fetched as often as one is needed.
+    renewing = f"`{plugin}`, as long as it is logged in itself"
+    return Lifetime(f"what `{plugin}` gives {who}", issued.until, renewing)
 
 
 def _content(path: str) -> str:

@@ -145,7 +145,7 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
         owner=entry.drill.owner if entry.drill else "",
         operator=entry.operator,
         region=entry.target.aws.region if entry.target and entry.target.aws else "",
-        emulated=bool(entry.target and entry.target.emulated),
+        emulated=bool(entry.emulated),
         outage_s=_outage_s(verdict),
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),

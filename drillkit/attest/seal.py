@@ -71,7 +71,7 @@ def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
     if signer is None:
         _forget_stale(folder, digest)
         return Sealed(entry, "")
-    payloads = statements(manifest, digest, opened, verdict, entry.seq)
+    payloads = statements(manifest, digest, history, opened, verdict, entry.seq)
     lines = b"".join(sign(payload, signer) + b"\n" for payload in payloads)
     write_file(folder / ENVELOPES, lines, durable=True)
     return Sealed(entry, signer.public_key.keyid)

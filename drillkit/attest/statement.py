@@ -8,11 +8,21 @@ warnings pass. Format: https://github.com/in-toto/attestation/tree/main/spec/v1
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
 from drillkit.attest.manifest import MANIFEST, Manifest
-from drillkit.model.records import RunOpened
+from drillkit.judge.findings import audit_of
+from drillkit.judge.people import people_of
+from drillkit.judge.run_history import RunRead, read_run
+from drillkit.model.audit import Audit
+from drillkit.model.codec import to_data
+from drillkit.model.drill import Objectives
+from drillkit.model.evidence import Backup, Check
+from drillkit.model.records import History, MessageSent, RunOpened
 from drillkit.model.verdict import Holds, Verdict
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -23,7 +33,12 @@ _RESULT = {Holds.MET: "PASSED", Holds.UNKNOWN: "FAILED", Holds.VIOLATED: "FAILED
 
 
 def statements(
-    manifest: Manifest, manifest_sha256: str, opened: RunOpened, verdict: Verdict, seq: int
+    manifest: Manifest,
+    manifest_sha256: str,
+    history: History,
+    opened: RunOpened,
+    verdict: Verdict,
+    seq: int,
 ) -> tuple[bytes, bytes]:
     """The payloads to sign. `seq`: number of the run's line in its chain."""
     subject = [
@@ -35,7 +50,7 @@ def statements(
     ]
     return (
         _encoded(subject, TEST_RESULT, _test_result(opened, verdict)),
-        _encoded(subject, DRILL_RESULT, _drill_result(opened, verdict, seq)),
+        _encoded(subject, DRILL_RESULT, _drill_result(history, opened, verdict, seq)),
     )
 
 
@@ -66,8 +81,58 @@ def _test_result(opened: RunOpened, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _drill_result(opened: RunOpened, verdict: Verdict, seq: int) -> dict[str, Any]:
+def _drill_result(
+    history: History, opened: RunOpened, verdict: Verdict, seq: int
+) -> dict[str, Any]:
+    """What auditors ask, as data; the files that are signed with it say it in full."""
+    drill, run = opened.drill, read_run(history)
+    said = audit_of(run)
     return {
+        "started": _date(history[0].at),
+        "ended": _date(run.ended_at),
+        "owner": drill.owner if drill else "",
+        "cadence": str(drill.cadence) if drill and drill.cadence else None,
+        "audit": to_data(said),
+        "notStated": [each.name for each in fields(Audit) if not to_data(getattr(said, each.name))],
+        "objectives": {
+            step.name: to_data(step.declared.objectives)
+            for step in run.steps.values()
+            if step.declared is not None and step.declared.objectives != Objectives()
+        },
+        "participants": people_of(history).participants,
+        "approvedBy": list(opened.approved_by),
+        "told": [
+            {"at": _date(record.at), "accepted": not message.why, **to_data(message)}
+            for record in history
+            if isinstance(message := record.entry, MessageSent)
+        ],
+        "steps": [
+            {
+                "name": step.name,
+                "uses": step.uses,
+                "holds": str(step.holds),
+                "end": step.end,
+                "rtoSeconds": step.rto_s,
+                "rpoSeconds": step.rpo_s,
+                "recoverySeconds": step.recovery_s,
+            }
+            for step in verdict.steps
+        ],
+        "backups": _seen(run, Backup),
+        "checks": _seen(run, Check),
+        "undos": dict(sorted(Counter(undo.outcome for undo in verdict.undos).items())),
+        "findings": [
+            {
+                "about": str(each.about),
+                "holds": str(each.holds),
+                "severity": each.severity,
+                "owner": each.owner,
+                "due": each.due.isoformat() if each.due else None,
+                "ticket": each.ticket,
+            }
+            for each in verdict.findings
+        ],
+        "digests": dict(opened.digests),
         "run": verdict.run,
         "drill": verdict.drill,
         "target": verdict.target,
@@ -79,7 +144,25 @@ def _drill_result(opened: RunOpened, verdict: Verdict, seq: int) -> dict[str, An
         "exitCode": verdict.exit_code,
         "headline": verdict.headline,
         "notProven": list(verdict.not_proven),
-        "emulated": list(opened.target.emulated) if opened.target else [],
+        "emulated": list(opened.emulated),
         "versions": dict(opened.versions),
         "chain": {"seq": seq},
     }
+
+
+def _seen(run: RunRead, kind: type[Backup | Check]) -> list[dict[str, Any]]:
+    """Evidence of that kind, with the step it belongs to."""
+    return [
+        {"step": step.name, **to_data(seen.what)}
+        for step in run.steps.values()
+        for seen in step.evidence
+        if isinstance(seen.what, kind)
+    ]
+
+
+def _date(at: float) -> str | None:
+    """None: no date can be so."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return None

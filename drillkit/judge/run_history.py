@@ -162,6 +162,8 @@ class RunRead:
     """Last moment of the run itself, before any recovery."""
     ended_at: float = 0.0
     """The same as a date, seconds since the epoch."""
+    began_at: float = 0.0
+    """Date of its first record."""
     clock_drift_s: float = 0.0
     """How far the runner's date moved against its monotonic clock while the run went on."""
 
@@ -186,6 +188,7 @@ def read_run(history: History) -> RunRead:
         if not axis.moved and not told_after:
             run.end = max(run.end, record.mono)
             least, most = min(least, record.at - record.mono), max(most, record.at - record.mono)
+    run.began_at = history[0].at if history else 0.0
     run.ended_at = history[0].at + run.end - history[0].mono if history else 0.0
     run.clock_drift_s = most - least
     return run

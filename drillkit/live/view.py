@@ -118,7 +118,7 @@ class RunView:
             "drill": opened.drill_name,
             "target": opened.target_name,
             "protected": bool(target and target.protected),
-            "emulated": list(target.emulated) if target else [],
+            "emulated": list(opened.emulated),
             "owner": drill.owner if drill else "",
             "operator": opened.operator,
             "began": at,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drillkit.archive.summary import summarize
 from drillkit.controls.assess import shown_by
@@ -84,11 +85,13 @@ def answers(
         AuditAnswer("Checks of restored data", _one(_checks(run)), "none was read"),
         AuditAnswer("Deviations", tuple(_deviations(verdict)), "none"),
         AuditAnswer("Findings", tuple(_findings(verdict)), "none"),
-        AuditAnswer("Frequency promised", _cadence(run.drill), "none: the drill has no `cadence`"),
-        AuditAnswer("Retention", _one(said.retention)),
+        AuditAnswer("Frequency promised", _cadence(run), "none: the drill has no `cadence`"),
         AuditAnswer(
-            "Not real", run.opened.target.emulated if run.opened.target else (), "all is real"
+            "Audit period",
+            ("that of the matrix this run is counted in: `drillkit controls --period FROM..TO`",),
         ),
+        AuditAnswer("Retention", _one(said.retention)),
+        AuditAnswer("Not real", run.opened.emulated, "all is real"),
         AuditAnswer(
             "Review, signature, time stamp",
             (
@@ -360,7 +363,22 @@ def _findings(verdict: Verdict) -> Iterator[str]:
     yield "which run closed them: `drillkit history`"
 
 
-def _cadence(drill: Drill | None) -> tuple[str, ...]:
-    if drill is None or drill.cadence is None:
+def _cadence(run: RunRead) -> tuple[str, ...]:
+    """What the drill promises, and when it is due after this run."""
+    if run.drill is None or run.drill.cadence is None:
         return ()
-    return (f"{drill.cadence}; when it is due again: `drillkit due`",)
+    return (f"{run.drill.cadence}{_due(run)}; when it is due now: `drillkit due`",)
+
+
+def _due(run: RunRead) -> str:
+    from drillkit.spec.cadence import next_due
+
+    drill = run.drill
+    if drill is None or drill.cadence is None:
+        return ""
+    zone = drill.window.timezone if drill.window else "UTC"
+    try:
+        last = datetime.fromtimestamp(run.began_at, UTC)
+        return f", after this run on {next_due(drill.cadence, last, ZoneInfo(zone)):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError):
+        return ""  # an expression or a zone that this machine does not know

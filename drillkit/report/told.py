@@ -43,7 +43,7 @@ def by_receiver(several: tuple[Told, ...]) -> Iterator[str]:
     """`slack (drillkit.yaml), #drills: started 2026-11-01 03:00:02 UTC, met ...`."""
     for by, to in dict.fromkeys((each.by, each.to) for each in several):
         mine = [each for each in several if (each.by, each.to) == (by, to)]
-        said = [f"{m.what} {m.at}{f', {NOT_ACCEPTED} ({m.why})' if m.why else ''}" for m in mine]
+        said = [f"{m.what} {f'{NOT_ACCEPTED} ({m.why}) ' if m.why else ''}{m.at}" for m in mine]
         yield f"{by}{f', {to}' if to else ''}: {', '.join(said)}"
 
 

@@ -56,7 +56,7 @@ PROD = {
     "name": "prod",
     "protected": True,
     "kubernetes": {"context": "prod", "cluster_uid": "6f8f3a52-0000-4000-8000-2c6d1f5b9a10"},
-    "prometheus": {"url": "https://prometheus.example.com", "token": "env:PROMETHEUS_TOKEN"},
+    "prometheus": {"url": "https://prometheus.example.com", "bearer": "env:PROMETHEUS_TOKEN"},
 }
 
 

@@ -139,6 +139,21 @@ class RunOpened:
         """The target's name, likewise."""
         return self.target.name if self.target else self._raw("target", "name")
 
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """What of the target was not real; none: all was. A target that this version cannot read is
+        real only as far as it says so itself: what it is, nobody knows otherwise.
+        """
+        if self.target is not None:
+            return self.target.emulated
+        for unread in self.unread:
+            if unread.key == "target":
+                said = unread.data.get("emulated", ()) if isinstance(unread.data, Mapping) else None
+                if isinstance(said, list | tuple):
+                    return tuple(str(text) for text in said)
+                return ("what the target was cannot be read by this version",)
+        return ()
+
     def _raw(self, part: str, key: str) -> str:
         for unread in self.unread:
             if unread.key == part and isinstance(unread.data, Mapping):

@@ -65,6 +65,9 @@ class BucketServer:
     def read(self, key: str) -> bytes:
         return bytes(self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
+    def remove(self, key: str) -> None:
+        self.client().delete_object(Bucket=self.bucket, Key=key)
+
 
 class _Door:
     """A WSGI application in front of moto's."""

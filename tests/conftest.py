@@ -174,11 +174,19 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def sandboxed(state: Path) -> Iterator[Sandbox]:
-    """A sandbox whose folder this is."""
+def sandboxed(state: Path, *more: str) -> Iterator[Sandbox]:
+    """A sandbox whose folder this is, with more words."""
     state.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "drillkit.sandbox", "--state", str(state), "--die-with-parent"],
+        [
+            sys.executable,
+            "-m",
+            "drillkit.sandbox",
+            "--state",
+            str(state),
+            "--die-with-parent",
+            *more,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -42,13 +42,12 @@ class FleetLab:
     sandbox: Sandbox
     bucket: BucketServer
 
-    def make(self, targets: Sequence[str], accounts: Mapping[str, str] | None = None) -> None:
-        """`accounts`: AWS accounts of targets that have one."""
+    def make(self, targets: Sequence[str]) -> None:
         folder = self.drillkit.folder
         (folder / "drills").mkdir()
         (folder / "drillkit.yaml").write_text("")
         (folder / "drills" / "rehearsal.yaml").write_text(DRILL)
-        whole = {name: self._target(name, (accounts or {}).get(name)) for name in targets}
+        whole = {name: self._target(name) for name in targets}
         self.write(whole)
         self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(self._furniture(targets)))
         printed = self.drillkit.inside("fleet", "accounts", "rehearsal", "--targets", "t-*")
@@ -72,9 +71,9 @@ class FleetLab:
         whole[name]["values"] |= values
         self.write(whole)
 
-    def _target(self, name: str, account: str | None) -> dict[str, Any]:
+    def _target(self, name: str) -> dict[str, Any]:
         place = self.drillkit.folder
-        found: dict[str, Any] = {
+        return {
             "kubernetes": {
                 "kubeconfig": str(self.sandbox.kubeconfig),
                 "cluster_uid": self.sandbox.endpoints["cluster_uid"],
@@ -88,9 +87,6 @@ class FleetLab:
                 "rto": "5m",
             },
         }
-        if account is not None:
-            found["aws"] = {"account": account, "region": "eu-central-1"}
-        return found
 
     def _furniture(self, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
         for name in targets:

@@ -1,5 +1,5 @@
-"""The printed CronJob's run as a pod of the sandbox, whose container is a process of this machine:
-the image and its mounts are put in its place, the rest is as it was printed.
+"""The printed CronJob's run as a pod of the sandbox, whose container is a process of this machine.
+Everything is as it was printed, its account with its roles too; its journal is in a bucket.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-import yaml
 
-from drillkit.journal.runs import holder
+from tests.bucket import BucketServer, _bucket_server, bucket
 from tests.conftest import CommandLine, Sandbox
+
+__all__ = ["_bucket_server", "bucket"]
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,70 +65,58 @@ def until(true: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
-def here(job: dict[str, object], project: Path, volume: Path) -> dict[str, object]:
-    """A CronJob whose container is a process here, with this folder for its volume."""
-    text = json.dumps(job).replace("/var/lib/drillkit", str(volume))
-    moved: dict[str, object] = json.loads(text)
-    pod = moved["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["command"] == ["drillkit"]
-    start = f'cd {project} && exec {sys.executable} -m drillkit "$@"'
-    container |= {"image": "python", "command": ["/bin/sh", "-c", start, "sh"]}
-    del container["volumeMounts"], container["workingDir"], pod["volumes"]
-    return moved
-
-
 def test_a_pod_that_is_deleted_relieves_first_and_what_a_killed_one_left_goes_with_the_next_start(
-    drillkit: CommandLine, sandbox: Sandbox
+    drillkit: CommandLine, sandbox: Sandbox, bucket: BucketServer
 ) -> None:
     cluster = Cluster(sandbox)
-    project, volume = drillkit.folder / "project", drillkit.folder / "volume"
-    for folder in (project / "drills", volume):
-        folder.mkdir(parents=True)
+    project = drillkit.folder
+    (project / "drills").mkdir()
     (project / "drillkit.yaml").write_text("")
     (project / "drills" / "slowed.yaml").write_text(DRILL)
     (project / "drills" / "targets.yaml").write_text(
         f"lab: {{kubernetes: {{kubeconfig: '{sandbox.kubeconfig}'}}}}\n"
     )
-    words = ("schedule", str(project / "drills" / "slowed.yaml"), "--kubernetes", "--image", "i")
-    printed = drillkit(*words).out
-    objects = [each for each in yaml.safe_load_all(printed) if each]
-    (cron_job,) = (each for each in objects if each["kind"] == "CronJob")
-    cron_job["spec"]["suspend"] = True
-    moved = here(cron_job, project, volume)
-    accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
-    cluster("apply", "-f", "-", given=yaml.safe_dump_all([*accounts, moved]))
-    name = cron_job["metadata"]["name"]
+    words = ("schedule", "slowed", "--kubernetes", "--image", "registry.example.com/drillkit:1")
+    printed = drillkit(*words, "--out", bucket.url)
+    assert printed.code == 0, printed.err
+    cluster("apply", "--dry-run=server", "-f", "-", given=printed.out)
+    cluster("apply", "-f", "-", given=printed.out)
+    name = "drillkit-slowed-lab"
+    literals = [f"--from-literal={key}={value}" for key, value in bucket.environment.items()]
+    cluster("create", "secret", "generic", "keys", "-n", "drillkit", *literals)
+    # As the printed comment asks for: credentials for the bucket.
+    keys = {"name": "drillkit", "envFrom": [{"secretRef": {"name": "keys"}}]}
+    pod = {"spec": {"containers": [keys]}}
+    more = {"spec": {"suspend": True, "jobTemplate": {"spec": {"template": pod}}}}
+    cluster("patch", "cronjob", name, "-n", "drillkit", "-p", json.dumps(more))
 
     def started(job: str) -> None:
         cluster("create", "job", job, "-n", "drillkit", f"--from=cronjob/{name}")
 
-    def journals() -> list[Path]:
-        found = (volume / "reports").glob("slowed/2*/journal.jsonl")
-        return [each for each in found if not each.parent.is_symlink()]
+    def runs() -> list[str]:
+        prefix = "drills/.runs/slowed/"
+        return [key for key in bucket.everything() if key.startswith(prefix)]
 
     started("first")
     until(cluster.faults, "the fault has not begun")
-    (pod,) = cluster.pods()
-    cluster("delete", pod, "-n", "drillkit", "--wait=false")
+    (pod_name,) = cluster.pods()
+    cluster("delete", pod_name, "-n", "drillkit", "--wait=false")
     until(lambda: not cluster.faults(), "it was not relieved")
-    until(lambda: pod not in cluster.pods(), "the pod has not ended")
-    (journal,) = journals()
-    last = json.loads(journal.read_text().splitlines()[-1])
-    assert (last["kind"], last["data"]["left"]) == ("run.closed", [])
+    until(lambda: pod_name not in cluster.pods(), "the pod has not ended")
+    (note,) = runs()
+    assert json.loads(bucket.read(note))["open"] is False, "everything was undone"
 
     cluster("delete", "job", "first", "-n", "drillkit")
     until(lambda: not cluster.pods(), "the Job has not ended")
-    shutil.rmtree(volume / "reports")  # so that the next start of the day is made
+    bucket.remove(note)  # so that the next start of the day is made
     started("second")
     until(cluster.faults, "the fault has not begun again")
-    (journal,) = journals()
-    runner = holder(journal.parent)
-    assert runner is not None
-    os.kill(runner, signal.SIGKILL)
+    (note,) = runs()
+    os.kill(int(json.loads(bucket.read(note))["writer"].split()[-1]), signal.SIGKILL)
     failed = ("get", "job", "second", "-n", "drillkit", "-o", "jsonpath={.status.failed}")
     until(lambda: cluster(*failed) == "1", "the Job has not noticed")
     assert cluster.faults(), "a killed run leaves its fault"
     started("third")
     until(lambda: not cluster.faults(), "the next start has not cleaned it up")
-    assert journals() == [journal], "it was passed over all the same: nothing was begun anew"
+    assert runs() == [note], "it was passed over all the same: nothing was begun anew"
+    until(lambda: not json.loads(bucket.read(note))["open"], "the bucket knows it as open")

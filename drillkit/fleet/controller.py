@@ -304,7 +304,7 @@ class FleetController:
         for name in names:
             if self._no_more:
                 break
-            written, outcome = self._worker.begin(name, self._new_run())
+            written, outcome = self._worker.begin(name, self._name_of_run(submitted))
             if written is not None:
                 submitted[name] = written
                 self._worker.tell(f"wave {waves[name] + 1}: {name} begins, run {written.run}")
@@ -312,6 +312,11 @@ class FleetController:
                 outcomes[name] = outcome
                 self._worker.tell(f"{name}: {outcome.result}: {outcome.why}")
         return FleetState(state.plan, submitted, outcomes, state.abort)
+
+    def _name_of_run(self, submitted: Mapping[str, SubmittedJob]) -> str:
+        """One that no other target has: several begin in the same second."""
+        used = {each.run for each in submitted.values()}
+        return next(run for run in iter(self._new_run, "") if run not in used)
 
     def _say(self, halted: str) -> None:
         if halted and halted != self._told:

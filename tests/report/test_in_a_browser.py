@@ -14,8 +14,10 @@ from drillkit.controls.assess import Period, assess
 from drillkit.controls.framework import framework
 from drillkit.journal.file import read
 from drillkit.report.controls_page import controls_page
+from drillkit.report.fleet_page import fleet_html
 from drillkit.report.index_page import DueRow, index
 from tests.browser import Browser, browser, program
+from tests.report.fleets import everything
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
 STORIES = sorted(path.name for path in STORED.iterdir())
@@ -182,6 +184,8 @@ def many_runs(kind: str) -> str:
     """A page about many runs, all that are stored."""
     found = [summarize(read(journal)) for journal in sorted(STORED.glob("*/journal.jsonl"))]
     runs = tuple(run for run in found if run is not None)
+    if kind == "fleet":
+        return fleet_html(everything())
     if kind == "index":
         due = DueRow("pod-delete", "dev", "weekly", runs[0], runs[0].started, overdue=True)
         return index(Archive(runs, ("x/journal.jsonl: torn",)), [due])
@@ -189,7 +193,7 @@ def many_runs(kind: str) -> str:
     return controls_page(assess(framework("dora"), runs, period, lambda run: ""))
 
 
-@pytest.mark.parametrize("kind", ["index", "controls"])
+@pytest.mark.parametrize("kind", ["index", "controls", "fleet"])
 def test_a_page_about_many_runs_is_for_everybody_too(
     page: Browser, kind: str, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ class _Door:
 
     def __init__(self, moto: Any) -> None:
         self._moto = moto
+        self._one = threading.Lock()
         self.server: BucketServer | None = None
 
     def __call__(self, environ: Any, start: Any) -> Iterable[bytes]:
@@ -88,15 +89,19 @@ class _Door:
         if trouble == "slow":
             threading.Event().wait(self.server.slow_s)
         if trouble == "no answer":
-            list(self._moto(environ, lambda *_, **__: None))
+            self._answer(environ, lambda *_, **__: None)
         if trouble in ("away", "no answer"):
             raise ConnectionAbortedError("dropped on purpose")
         if trouble in _SAID:
             status, code = _SAID[trouble]
             start(status, [("Content-Type", "text/xml")])
             return [f"<Error><Code>{code}</Code><Message>-</Message></Error>".encode()]
-        answer: Iterable[bytes] = self._moto(environ, start)
-        return answer
+        return self._answer(environ, start)
+
+    def _answer(self, environ: Any, start: Any) -> list[bytes]:
+        """moto's, one at a time: it lists what another thread is just deleting."""
+        with self._one:
+            return list(self._moto(environ, start))
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""Silences and regions when the process ends at any door and calls go wrong: nothing stays silenced,
-no region is drawn twice.
+"""Silences and regions when the process ends at any door and calls go wrong: nothing stays
+silenced, and no region is drawn twice.
 """
 
 from __future__ import annotations

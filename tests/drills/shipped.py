@@ -16,8 +16,17 @@ ALONE = [
     found for found in DRILLS if "manual" not in kinds_of(parse(open_drill(found.name, ROOTS)))
 ]
 """Drills that need no people: the others are played in `tests/gameday`."""
-SHORTER = {"duration": "5s", "hold": "2s"}
-"""Variables of shipped drills that say how long something lasts, and what is enough here."""
+
+
+def probed(found: FoundFile) -> bool:
+    """Whether it counts the requests of a probe, which has to be punctual."""
+    return bool(parse(open_drill(found.name, ROOTS)).resolve().probes)
+
+
+SHORTER = {"duration": ("3s", 5), "hold": ("1s", 1)}
+"""Variables of shipped drills that say how long something lasts, and what is enough here: as a
+duration, and as a bare number of seconds.
+"""
 
 
 def named(found: FoundFile) -> str:
@@ -26,8 +35,11 @@ def named(found: FoundFile) -> str:
 
 def sets_of(found: FoundFile) -> list[str]:
     given = parse(open_drill(found.name, ROOTS)).resolve().vars
-    # A unit must stay one: a duration that is a bare number is not ours to shorten.
-    short = [f"{key}={value}" for key, value in SHORTER.items() if isinstance(given.get(key), str)]
+    short = [
+        f"{key}={text if isinstance(given[key], str) else number}"
+        for key, (text, number) in SHORTER.items()
+        if key in given
+    ]
     return [word for pair in short for word in ("--set", pair)]
 
 

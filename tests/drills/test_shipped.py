@@ -16,7 +16,7 @@ from tests.drills.shipped import (
     EXPERIMENTS,
     ON_CLUSTER,
     arguments_of,
-    named,
+    probed,
     sets_of,
 )
 from tests.drills.wire import Wire
@@ -48,9 +48,14 @@ def test_every_shipped_drill_and_experiment_is_found_and_valid(drillkit: Command
     assert one.code == 0, one.said
 
 
-@pytest.mark.realtime
 @pytest.mark.slow
-@pytest.mark.parametrize("found", ALONE, ids=named)
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(found, id=found.name, marks=[pytest.mark.realtime] if probed(found) else [])
+        for found in ALONE
+    ],
+)
 def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
     found: FoundFile, drillkit: CommandLine
 ) -> None:

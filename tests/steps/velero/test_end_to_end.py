@@ -210,7 +210,7 @@ def test_a_restart_of_the_server_is_survived_by_a_second_try(town: Town) -> None
 
 
 def test_another_restore_at_work_is_not_held_up(town: Town) -> None:
-    town.knobs(slow_s={"Restore.InProgress": 6.0})
+    town.knobs(slow_s={"Restore.InProgress": 600.0})
     name = town.api.items(f"{VELERO}/backups")[0]["metadata"]["name"]
     body = {
         "apiVersion": "velero.io/v1",

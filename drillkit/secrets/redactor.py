@@ -4,8 +4,8 @@ and what can be nothing else than a credential.
 
 from __future__ import annotations
 
+import base64
 import functools
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,8 +23,15 @@ SHORT = 8
 """Characters: a shorter value is hidden only where it stands for itself, not inside a word."""
 NAME_READ = 40
 """Characters of a name before the word that makes it a secret's."""
+CASELESS = 12
+"""Characters of a value with digits that is hidden in capitals and small letters, too."""
 BASE64_LEAST = 8
 """Characters of base64 that are told from chance."""
+FOLDED = 32
+"""Characters of a line that may have been broken off; nobody folds at less."""
+_FOLD = re.compile(r"(\r?\n[ \t]*|(?:\\r)?\\n)")
+"""A line's end, also in JSON."""
+_BLANK = re.compile(r"[\s\"'<>]")
 _TRIVIAL = frozenset({"true", "false", "null", "none", "http", "https", "localhost", "default"})
 _REFERENCE = r"(?:(?:env|file|aws-secret):|\$[\w{(]|[<{%]|\[secret\])"
 """How what stands for a value begins: a reference, a shell's or a template's variable."""
@@ -108,8 +115,8 @@ class Redactor:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._values: set[str] = set()
-        self._forms: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._forms: tuple[_Form, ...] = ()
+        self._traces: frozenset[str] = frozenset()
         self.learn(values)
 
     def learn(self, values: Iterable[str]) -> None:
@@ -119,18 +126,17 @@ class Redactor:
             return
         with self._lock:
             self._values |= fresh
+            known = dict.fromkeys(self._forms)
             for value in fresh:
                 for part in {value, *value.splitlines()}:
-                    self._forms |= _forms(part)
-            longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-            self._known = (
-                re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
-            )
+                    known |= dict.fromkeys(_forms(part))
+            self._forms = tuple(sorted(known, key=lambda form: (-form.length, form.pattern)))
+            self._traces = frozenset(form.trace for form in self._forms)
 
     def forget(self) -> None:
         """Know nothing any more, for tests."""
         with self._lock:
-            self._values, self._forms, self._known = set(), set(), None
+            self._values, self._forms, self._traces = set(), (), frozenset()
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -140,12 +146,36 @@ class Redactor:
 
     def mentions(self, text: str) -> bool:
         """Whether a known value stands in the text, in any form."""
-        return self._known is not None and self._known.search(text) is not None
+        return (known := self._within(text)) is not None and known.search(text) is not None
+
+    def _within(self, text: str) -> re.Pattern[str] | None:
+        """What may stand in a text. Most texts hold no trace of any secret, and finding that out
+        is a hundred times faster than looking for every form.
+        """
+        lower = text.lower()
+        seen = {trace for trace in self._traces if trace in lower}
+        if not seen:
+            return None
+        return _any_of(tuple(form.pattern for form in self._forms if form.trace in seen))
+
+    def _unfolded(self, text: str) -> str:
+        """The text without what is known and was folded: `base64` and its like break a line at
+        column 76 or 64, wherever that is.
+        """
+        found, begin = [], 0
+        for start, end in _runs(text):
+            whole = _FOLD.sub("", text[start:end])
+            if self.mentions(whole):
+                found += [text[begin:start], HIDDEN]
+                begin = end
+        return "".join([*found, text[begin:]]) if found else text
 
     def text(self, text: str) -> str:
         """The text without known values and credentials."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
+        if self._forms:
+            if (known := self._within(text)) is not None:
+                text = known.sub(HIDDEN, text)
+            text = self._unfolded(text)
         lower = text.lower()
         for sign in _SURE:
             text = sign.hide(text, lower)
@@ -206,6 +236,23 @@ KNOWN = Redactor()
 """What this process knows."""
 
 
+def _runs(text: str) -> Iterator[tuple[int, int]]:
+    """Begin and end of each word that may go on in the next line: that line is so long that
+    somebody may have folded it.
+    """
+    begin, start = 0, -1
+    ends = [(fold.start(), fold.end()) for fold in _FOLD.finditer(text)]
+    for end, following in [*ends, (len(text), len(text))]:
+        line = text[begin:end]
+        blank = _BLANK.search(line)
+        if start >= 0 and (blank or len(line) < FOLDED):
+            yield start, begin + blank.start() if blank else end
+            start = -1
+        if start < 0 and len(line) >= FOLDED:
+            start = end - len(_BLANK.split(line)[-1])
+        begin = following
+
+
 def is_literal(name: str, value: str) -> bool:
     """Whether a value under that name is a secret itself, and no reference to one."""
     return (
@@ -227,68 +274,113 @@ def _hidden_value(found: re.Match[str]) -> str:
     return f"{found['before']}{quote}{HIDDEN}{quote}"
 
 
-def _pattern(form: str) -> str:
-    if len(form) >= SHORT:
-        return re.escape(form)
-    return rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])"
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One way to write a value."""
+
+    trace: str
+    """Stands in every text that this does, in small letters."""
+    pattern: str
+    length: int
 
 
-def _forms(value: str) -> set[str]:
-    """A value as programs show it: as it is, escaped, encoded."""
+@functools.lru_cache(64)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns))
+
+
+def _forms(value: str) -> Iterator[_Form]:
+    """A value as programs show it: as it is, escaped in any way, encoded."""
     plain = value.strip()
     if len(plain) < SHORTEST or plain.lower() in _TRIVIAL:
-        return set()
-    found = {plain}
+        return
+    if not (plain.isascii() and plain.isalnum()):
+        # The longest part that everybody writes alike is the trace of all the rest.
+        trace = max(_PLAIN.findall(plain), key=len, default="").lower()
+        yield _Form(trace, _alone(plain, "".join(map(_spelled, plain))), len(plain))
     for text in {plain, value}:
-        escaped = set(_escaped(text))
-        for once in tuple(escaped):
-            escaped |= set(_escaped(once))  # JSON inside JSON, the repr of a repr
-        found |= escaped | set(_quoted(text))
+        hexed = text.encode(errors="surrogateescape").hex()
+        yield _Form(hexed, f"(?i:{hexed})", len(plain))
+    for form in _encoded(value, plain):
+        if len(form) >= SHORTEST:
+            yield _Form(form.lower(), _alone(form, re.escape(form)), len(plain))
+
+
+def _alone(form: str, pattern: str) -> str:
+    """The pattern; of a short form, only where it stands for itself."""
+    if len(form) >= SHORT:
+        return pattern
+    return rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
+
+
+def _encoded(value: str, plain: str) -> set[str]:
+    found = {plain}
+    if len(plain) >= CASELESS and any(letter.isdigit() for letter in plain):
+        found |= {plain.lower(), plain.upper()}
     for text in {plain, value}:
         raw = text.encode(errors="surrogateescape")
-        found |= {*_base64(raw), raw.hex(), raw.hex().upper()}
-    return {form for form in found if len(form) >= SHORTEST}
+        found |= set(_base64(raw))
+        found.add(base64.b32encode(raw).decode().rstrip("="))
+        found |= {"".join(f"%{byte:02{x}}" for byte in raw) for x in "xX"}
+    return found
 
 
-def _escaped(text: str) -> Iterator[str]:
-    import html
-
-    yield repr(text)[1:-1]
-    yield repr(text + "'\"")[1:-4]  # with its single quotes escaped
-    yield ascii(text)[1:-1]
-    yield repr(text.encode(errors="surrogateescape"))[2:-1]
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield html.escape(text)
-    yield html.escape(text, quote=False)
-    yield html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
-    yield html.escape(text).replace("&#x27;", "&apos;")
-    yield html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
-    yield re.sub(r"\\u[0-9a-f]{4}", _in_capitals, json.dumps(text)[1:-1])  # Java, .NET
-    yield re.sub(r"\\u00([0-9a-f]{2})", _in_capitals, json.dumps(text)[1:-1]).replace(
-        "\\u00", "\\x"
-    )  # YAML
-    yield text.replace("'", "'\\''")  # a shell's words, as `set -x` shows them
-    yield text.replace("'", "'\"'\"'")
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
+_NAMED = {'"': "quot", "'": "apos", "&": "amp", "<": "lt", ">": "gt"}
+_BACK = r"(?:\\|%(?:25)*5[Cc]){0,16}"
+"""Backslashes in front of a letter: JSON in JSON in a repr doubles them each time."""
 
 
-def _in_capitals(found: re.Match[str]) -> str:
-    return found[0][:2] + found[0][2:].upper()
+@functools.lru_cache(1024)
+def _spelled(letter: str) -> str:
+    """A letter as it is, and as JSON, HTML, URLs, shells, SQL, CSV, YAML and programming languages
+    write it. Letters and digits of ASCII are written by all as they are.
+    """
+    if letter.isascii() and letter.isalnum():
+        return letter
+    raw = letter.encode(errors="surrogateescape")
+    found = [re.escape(letter), "".join(rf"%(?:25)*(?i:{byte:02x})" for byte in raw)]
+    found += (
+        [rf"u(?i:{unit:04x})" for unit in _units(letter)]
+        if len(_units(letter)) == 1
+        else [
+            "".join(rf"{_BACK}u(?i:{unit:04x})" for unit in _units(letter)),
+            rf"U(?i:{ord(letter):08x})",
+        ]
+    )
+    found += ["".join(rf"{_BACK}x(?i:{byte:02x})" for byte in raw)]
+    found += [
+        "".join(rf"{_BACK}{byte:03o}" for byte in raw),
+        "".join(f"={byte:02X}" for byte in raw),
+    ]
+    named = rf"|{_NAMED[letter]}" if letter in _NAMED else ""
+    found.append(rf"&(?:amp;)*(?:#0*{ord(letter)}|#[xX]0*(?i:{ord(letter):x}){named});")
+    if not letter.isascii():
+        found += [rf"x(?i:{ord(letter):02x})"] if ord(letter) < 256 else []
+        found += [re.escape(raw.decode("latin-1")), "[?\ufffd]{1,4}"]
+    return rf"{_BACK}(?:{'|'.join([*found, *_SPELLINGS.get(letter, ())])})"
 
 
-def _quoted(text: str) -> Iterator[str]:
-    from urllib.parse import quote, quote_plus
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "'": ("''", r"'\\''", "'\"'\"'"),
+    '"': ('""',),
+    "\\": (r"\\",),
+    "\n": (r"\r?\n\s*", "n", "r", r"\r"),
+    "\t": ("t",),
+    "\r": ("r", ""),
+    " ": (r"\s+", r"\+"),
+}
+"""More of some: doubled, named, and where a text is folded."""
 
-    raw = text.encode(errors="surrogateescape")
-    for form in (quote(raw), quote(raw, safe=""), quote_plus(raw), quote(quote(raw, safe=""))):
-        yield form
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form)
+
+def _units(letter: str) -> list[int]:
+    """The letter in UTF-16."""
+    raw = letter.encode("utf-16-be", errors="surrogatepass")
+    return [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
 
 
 def _base64(raw: bytes) -> Iterator[str]:
     """A value in base64: alone, and behind any prefix, such as `user:`."""
-    import base64
-
     yield base64.b64encode(raw).decode()
     yield base64.urlsafe_b64encode(raw).decode()
     for before in (0, 1, 2):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
+import re
 import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -39,6 +41,28 @@ FORMS: dict[str, Callable[[str], str]] = {
     "url": quote,
     "url, slashes too": lambda value: quote(value, safe=""),
     "form": quote_plus,
+    "encodeURIComponent": lambda value: quote(value, safe="!'()*~"),
+    "a part of a path": lambda value: quote(value, safe="$&+=:@"),
+    "every byte of a url": lambda value: "".join(f"%{byte:02x}" for byte in value.encode()),
+    "url, mixed": lambda value: quote(value, safe="").replace("%2B", "%2b"),
+    "json in a url": lambda value: quote(json.dumps(value)),
+    "json, slashes too": lambda value: json.dumps(value).replace("/", "\\/"),
+    "sql and yaml": lambda value: value.replace("'", "''"),
+    "csv": lambda value: value.replace('"', '""'),
+    "yaml, folded": lambda value: value.replace("\n", "\n\n    "),
+    "indented": lambda value: value.replace("\n", "\n    "),
+    "another system's lines": lambda value: value.replace("\n", "\r\n"),
+    "markdown": lambda value: re.sub(r"([^\w\s])", r"\\\1", value),
+    "html, by number": lambda value: re.sub(r"\W", lambda m: f"&#{ord(m[0])};", value),
+    "html, by hex": lambda value: re.sub(r"\W", lambda m: f"&#x{ord(m[0]):X};", value),
+    "html in html": lambda value: html.escape(html.escape(value)),
+    "octal": lambda value: value.replace("\u00e9", "\\303\\251"),
+    "read as latin-1": lambda value: value.encode().decode("latin-1"),
+    "what ascii lacks": lambda value: value.encode("ascii", "replace").decode(),
+    "quoted-printable": lambda value: quopri.encodestring(value.encode()).decode(),
+    "hex in capitals": lambda value: value.encode().hex().upper(),
+    "capitals": str.upper,
+    "small letters": str.lower,
     "base64": lambda value: base64.b64encode(value.encode()).decode(),
     "base64 for URLs": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
     "basic": lambda value: base64.b64encode(b"user:" + value.encode()).decode(),
@@ -56,6 +80,27 @@ def test_a_known_value_is_hidden_in_every_form(form: str) -> None:
     assert hidden.endswith(" after")
     # Of base64, the characters at the ends also hold bits of the neighbours: 3 bytes at most.
     assert len(hidden) < len("before  after") + len(HIDDEN) + 12
+
+
+LONG = f"tok_{bytes(range(90)).hex()}"
+FOLDED: dict[str, str] = {
+    "base64": base64.encodebytes(LONG.encode()).decode().strip(),
+    "base64 of a login": base64.encodebytes(f"user:{LONG}".encode()).decode().strip(),
+    "base64 in json": json.dumps(base64.encodebytes(LONG.encode()).decode().strip())[1:-1],
+    "as it is": "\n  ".join(LONG[i : i + 64] for i in range(0, len(LONG), 64)),
+}
+
+
+@pytest.mark.parametrize("form", FOLDED)
+def test_a_value_whose_lines_were_folded_is_hidden(form: str) -> None:
+    line = "an ordinary line that is long enough for somebody to fold it"
+    hidden = Redactor([LONG]).text(f"{line}\nbefore {FOLDED[form]} after\n{line}")
+    assert hidden == f"{line}\nbefore {HIDDEN} after\n{line}"
+
+
+def test_a_file_that_is_no_text_loses_it_too() -> None:
+    content = b"\xff before " + SECRET.encode() + b" after"
+    assert Redactor([SECRET]).content(content) == f"\xff before {HIDDEN} after".encode("latin-1")
 
 
 @given(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drillkit.secrets.naming import WORDS, is_secret_name
+from drillkit.secrets.parts import parts_of
 
 HIDDEN = "[secret]"
 SHORTEST = 4
@@ -120,7 +121,9 @@ class Redactor:
         self.learn(values)
 
     def learn(self, values: Iterable[str]) -> None:
-        """Hide these from now on, in every form, and each line of one with many."""
+        """Hide these from now on, in every form, each line of one with many, and what of it is a
+        secret by itself.
+        """
         fresh = {value for value in values if value not in self._values}
         if not fresh:
             return
@@ -128,7 +131,7 @@ class Redactor:
             self._values |= fresh
             known = dict.fromkeys(self._forms)
             for value in fresh:
-                for part in {value, *value.splitlines()}:
+                for part in {value, *value.splitlines(), *parts_of(value)}:
                     known |= dict.fromkeys(_forms(part))
             self._forms = tuple(sorted(known, key=lambda form: (-form.length, form.pattern)))
             self._traces = frozenset(form.trace for form in self._forms)

@@ -98,6 +98,40 @@ def test_a_value_whose_lines_were_folded_is_hidden(form: str) -> None:
     assert hidden == f"{line}\nbefore {HIDDEN} after\n{line}"
 
 
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("Bearer abc-123-def", "abc-123-def"),
+        ("Basic dXNlcjpodW50ZXIyMg==", "hunter22"),
+        ("https://hooks.example.com/services/T0001111/B0002222/XyZ", "B0002222"),
+        ("https://hc.example.com/f3b0c442-98fc-1c14", "f3b0c442-98fc-1c14"),
+        ("https://h/x?key=abcdefgh&page=2", "abcdefgh"),
+        ("postgres://shop:hunt%40er22@db/x", "hunt@er22"),
+        ("https://0123456789abcdef@h/7", "0123456789abcdef"),
+        ("host=db user=shop password='hunter 22'", "hunter 22"),
+        ("Server=db;Password=hunter22;", "hunter22"),
+        ('{"username": "shop", "password": "hunter22"}', "hunter22"),
+        ("shop:hunter22", "hunter22"),
+    ],
+)
+def test_a_part_that_is_a_secret_by_itself_is_hidden_too(value: str, part: str) -> None:
+    assert Redactor([value]).text(f"who is {part}?") == f"who is {HIDDEN}?"
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("https://hooks.example.com/services/T1/B2/XyZ", "services"),
+        ("https://hooks.example.com/v1/X", "hooks.example.com"),
+        ("postgres://shop:hunter22@db.example.com/shop_of_all", "shop_of_all"),
+        ("Bearer of good news", "of good news"),
+        ("{not json", "not json"),
+    ],
+)
+def test_what_is_no_secret_of_a_secret_is_shown(value: str, word: str) -> None:
+    assert Redactor([value]).text(f"the {word}") == f"the {word}"
+
+
 def test_a_file_that_is_no_text_loses_it_too() -> None:
     content = b"\xff before " + SECRET.encode() + b" after"
     assert Redactor([SECRET]).content(content) == f"\xff before {HIDDEN} after".encode("latin-1")

@@ -16,6 +16,7 @@ from tests.crash.campaign import (
     by_seed,
     each_mishap,
     exhaustive,
+    lacking,
     rehearsed,
     telling_doors,
 )
@@ -64,6 +65,14 @@ def test_a_change_of_a_fault_that_goes_wrong_in_any_way_leaves_the_world_as_it_w
     scenario: Scenario,
 ) -> None:
     for trial in each_mishap(scenario):
+        must_survive(trial)
+
+
+@ALL
+def test_a_fault_without_any_one_permission_leaves_nothing_once_it_is_granted(
+    scenario: Scenario,
+) -> None:
+    for trial in lacking(scenario):
         must_survive(trial)
 
 

@@ -12,7 +12,7 @@ from drillkit.clients.velero import undo, volumes
 from drillkit.clients.velero.resources import SEAL_POLICY
 from drillkit.sandbox.kube.objects import NAMESPACES
 from drillkit.sandbox.velero.names import RESTORES, VOLUMES
-from tests.crash.campaign import Trial, by_seed, each_mishap, exhaustive
+from tests.crash.campaign import Trial, by_seed, each_mishap, exhaustive, lacking
 from tests.crash.scenarios import Scenario
 from tests.crash.velero import COPY, SCENARIOS, with_velero
 from tests.crash.world import Cluster, Fate, Stage, recover
@@ -45,6 +45,14 @@ def test_a_crash_at_any_door_leaves_the_world_as_it_was_after_recovery(scenario:
 def test_a_change_that_goes_wrong_in_any_way_leaves_the_world_as_it_was(scenario: Scenario) -> None:
     for trial in each_mishap(scenario):
         assert not trial.differs, told(trial)
+
+
+@pytest.mark.slow
+@ALL
+def test_without_any_one_permission_nothing_is_left_once_it_is_granted(scenario: Scenario) -> None:
+    for trial in lacking(scenario):
+        assert not trial.differs, told(trial)
+        assert not [r for r in trial.recoveries if ": open" in r], told(trial)
 
 
 @pytest.mark.slow

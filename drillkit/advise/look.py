@@ -11,9 +11,11 @@ from drillkit.advise import of_alerts, of_aws, of_cluster, of_velero, of_workloa
 from drillkit.advise.cluster import Cluster, Refusal, read_cluster, read_touched
 from drillkit.advise.odd import sub, text
 from drillkit.advise.rule import Advice, Table
+from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clock import utc
-from drillkit.model.errors import CallError, DrillError
+from drillkit.model.errors import CallError, DrillError, UsageError
 from drillkit.model.slo import Slo
+from drillkit.model.spelling import near
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -74,8 +76,14 @@ class Survey:
 def survey(clients: Clients, known: Known, namespace: str = "") -> Survey:
     """Look at a target, or at one namespace of its cluster. Reads only.
 
-    What is refused or cannot be reached is told in `unread`. Raises WrongTarget, UsageError.
+    What is refused or cannot be reached is told in `unread`. Raises WrongTarget; UsageError where
+    there is no such namespace.
     """
+    if namespace and clients.target.kubernetes is None:
+        raise UsageError(
+            f"expected a target with a cluster to look at namespace `{namespace}`: target "
+            f"`{clients.target.name}` has none"
+        )
     found: list[Advice] = []
     looked: list[str] = []
     unread: list[str] = []
@@ -99,6 +107,9 @@ def _cluster(
         return [], [], []
     clients.verify_cluster()
     cluster = read_cluster(clients.kube, namespace)
+    unsure = []
+    if namespace and not cluster.workloads and not cluster.alone:
+        unsure = _must_be_there(clients, namespace)
     claims = of_velero.claims_of([(each.namespace, each.claims) for each in cluster.workloads])
     backups = of_velero.Backups(utc(clients.kube.now()), claims=claims)
     of_velero.read_backups(clients.kube, backups, _locks(clients))
@@ -110,7 +121,24 @@ def _cluster(
     looked = [f"{said}, {pods} pods on {len(cluster.nodes)} nodes{left}"]
     if backups.installed and backups.knows("velero"):
         looked.append(f"Velero: {len(backups.schedules)} schedules")
-    return found, looked, [*_told(cluster.unread), *_told(backups.unread)]
+    return found, looked, [*unsure, *_told(cluster.unread), *_told(backups.unread)]
+
+
+def _must_be_there(clients: Clients, namespace: str) -> list[str]:
+    """That nothing was found in a namespace is no praise where there is none of that name. Gives
+    why nobody can tell.
+    """
+    try:
+        names = [str(each["metadata"]["name"]) for each in clients.kube.list(NAMESPACES)]
+    except CallError as error:
+        return [f"whether there is a namespace {namespace}, in which nothing was found: {error}"]
+    if namespace in names:
+        return []
+    meant = near(namespace, names)
+    hint = f"did you mean `{meant}`?" if meant else "kubectl get namespaces lists them"
+    raise UsageError(
+        f"target `{clients.target.name}`: expected a namespace `{namespace}`, found none; {hint}"
+    )
 
 
 def survey_touched(kube: KubeClient, places: Places, refusal: Refusal) -> Survey:

@@ -182,8 +182,8 @@ def _never_proven(name: str, facts: Account, drill: str) -> Found | None:
         return None
     return Found(
         "no drill of these reports has proven a restore of it",
-        f"drillkit run {drill} --set source={name}",
-        f"{drill} --set source={name}",
+        "run the drill that proves it, and keep its report among those of the project",
+        f"{drill} --set source={shlex.quote(name)}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias, TypeVar, get_args
@@ -115,6 +116,12 @@ class Advice:
     def rank(self) -> tuple[int, str, str]:
         """Gravest first, then by subject."""
         return SEVERITIES.index(self.severity), self.subject, self.rule
+
+
+def told_proof(proves: str, target: str) -> str:
+    """The command whose drill would prove a weakness, from its `proves`."""
+    name, _, rest = proves.partition(" ")
+    return f"drillkit run {name} --target {shlex.quote(target)} {rest}".strip()
 
 
 def at_least(severity: Severity, limit: Severity) -> bool:

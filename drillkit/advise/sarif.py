@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
-from drillkit.advise.rule import Advice, Rule, Severity, Table
+from drillkit.advise.look import Survey
+from drillkit.advise.rule import Advice, Rule, Severity, Table, told_proof
 
 _LEVELS: Mapping[Severity, str] = {
     "critical": "error",
@@ -20,8 +22,8 @@ _LEVELS: Mapping[Severity, str] = {
 _SCORES: Mapping[Severity, str] = {"critical": "9.0", "high": "7.0", "medium": "5.0", "low": "2.0"}
 
 
-def sarif(advice: Sequence[Advice], tables: Sequence[Table[Any, Any]], version: str) -> Any:
-    """A SARIF log with one run: all rules, and the results."""
+def sarif(found: Survey, target: str, tables: Sequence[Table[Any, Any]], version: str) -> Any:
+    """A SARIF log with one run: all rules, the results, and what could not be looked at."""
     rules = {rule.id: rule for table in tables for rule in table.rules}
     index = {name: i for i, name in enumerate(rules)}
     driver = {
@@ -35,7 +37,18 @@ def sarif(advice: Sequence[Advice], tables: Sequence[Table[Any, Any]], version: 
         "runs": [
             {
                 "tool": {"driver": driver},
-                "results": [_result(each, index[each.rule]) for each in advice],
+                # Results of one target do not take the place of another's.
+                "automationDetails": {"id": f"drillkit advise/{quote(target, safe='')}/"},
+                "invocations": [
+                    {
+                        "executionSuccessful": True,
+                        "toolExecutionNotifications": [
+                            {"level": "warning", "message": {"text": f"not looked at: {each}"}}
+                            for each in found.unread
+                        ],
+                    }
+                ],
+                "results": [_result(each, index[each.rule], target) for each in found.advice],
             }
         ],
     }
@@ -51,10 +64,10 @@ def _rule(rule: Rule[Any, Any]) -> Any:
     }
 
 
-def _result(advice: Advice, index: int) -> Any:
+def _result(advice: Advice, index: int, target: str) -> Any:
     lines = [f"{advice.subject}: {advice.what}. {advice.why}", f"Mend: {advice.mend}"]
     if advice.proves:
-        lines.append(f"Prove: drillkit run {advice.proves}")
+        lines.append(f"Prove: {told_proof(advice.proves, target)}")
     same = f"{advice.rule}\n{advice.subject}\n{advice.what}"
     return {
         "ruleId": advice.rule,
@@ -65,7 +78,7 @@ def _result(advice: Advice, index: int) -> Any:
             {
                 # What has no file is placed in one of its own name: GitHub shows nothing without.
                 "physicalLocation": {
-                    "artifactLocation": {"uri": advice.subject},
+                    "artifactLocation": {"uri": quote(advice.subject)},
                     "region": {"startLine": 1},
                 },
                 "logicalLocations": [{"fullyQualifiedName": advice.subject, "kind": "resource"}],

@@ -72,7 +72,7 @@ def advise(
     finally:
         clients.close()
     if sarif_file is not None:
-        _write_sarif(found, sarif_file)
+        _write_sarif(found, chosen.name, sarif_file)
     if as_json:
         click.echo(json.dumps(_data(found, chosen.name, namespace), indent=2))
     else:
@@ -146,12 +146,12 @@ def _rpos(roots: Roots) -> Mapping[str, timedelta]:
     return found
 
 
-def _write_sarif(found: Survey, file: Path) -> None:
+def _write_sarif(found: Survey, target: str, file: Path) -> None:
     from drillkit import __version__
     from drillkit.advise.look import TABLES
     from drillkit.advise.sarif import sarif
 
-    file.write_text(json.dumps(sarif(found.advice, TABLES, __version__), indent=2) + "\n")
+    file.write_text(json.dumps(sarif(found, target, TABLES, __version__), indent=2) + "\n")
 
 
 def _data(found: Survey, target: str, namespace: str) -> dict[str, object]:
@@ -177,6 +177,8 @@ def _tell(found: Survey, target: str) -> None:
 
 
 def _lines(advice: Advice, target: str) -> Iterator[str]:
+    from drillkit.advise.rule import told_proof
+
     head = click.style(f"{advice.severity:8}", fg=_COLORS[advice.severity])
     yield f"{head} {advice.subject}: {advice.what}  [{advice.rule}]"
     yield f"         why    {advice.why}"
@@ -184,9 +186,7 @@ def _lines(advice: Advice, target: str) -> Iterator[str]:
         # What spans lines is pasted as it is: a heredoc ends at the beginning of a line.
         yield f"         mend   {line}" if i == 0 else line
     if advice.proves:
-        name, _, rest = advice.proves.partition(" ")
-        words = f"{name} --target {target} {rest}".strip()
-        yield f"         prove  drillkit run {words}"
+        yield f"         prove  {told_proof(advice.proves, target)}"
     yield ""
 
 

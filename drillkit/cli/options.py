@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.clients.bucket import BucketUrl
+    from drillkit.model.target import Target
 
 Out: TypeAlias = "Path | BucketUrl | None"
 """Where runs are, as it was named."""
@@ -63,3 +64,14 @@ def with_shared(command: Any) -> Any:
     for option in reversed(SHARED):
         command = option(command)
     return command
+
+
+def refuse_unsafe(target: Target) -> None:
+    """`--allow-unsafe` is for targets that are not protected. Raises UsageError."""
+    from drillkit.model.errors import UsageError
+
+    if target.protected:
+        raise UsageError(
+            f"--allow-unsafe is not for target `{target.name}`, which is protected; use the safe "
+            "form that `drillkit plan` names"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import with_shared
+from drillkit.cli.options import refuse_unsafe, with_shared
 
 if TYPE_CHECKING:
     from drillkit.archive.duration import Took
@@ -75,6 +75,8 @@ def look_ahead(
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     with resolve.standing_target(asked) as (standing, _):
+        if allow_unsafe:
+            refuse_unsafe(standing)
         names = resolve.new_run(asked.parsed.name)
         drill = asked.parsed.resolve(asked.sets, standing, names)
         request = replace(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drillkit.cli.options import OUT, RECOVER, YES, Out, with_shared
+from drillkit.cli.options import OUT, RECOVER, YES, Out, refuse_unsafe, with_shared
 from drillkit.cli.serving import Serving, entering, served, told, with_serve
 from drillkit.cli.starting import (
     announce,
@@ -252,7 +252,7 @@ def _execute(
 
     request = resolve.request_of(asked, drill, target, names, out)
     if terms.allow_unsafe:
-        _unprotected(target)
+        refuse_unsafe(target)
         request = replace(request, allow_unsafe=True)
         trigger = f"{trigger}, with --allow-unsafe"
     if terms.plan_file is not None or target.approvals:
@@ -275,14 +275,3 @@ def _execute(
         )
     finally:
         show.close()
-
-
-def _unprotected(target: Target) -> None:
-    """Raises UsageError for a protected target."""
-    from drillkit.model.errors import UsageError
-
-    if target.protected:
-        raise UsageError(
-            f"--allow-unsafe is not for target `{target.name}`, which is protected; use the safe "
-            "form that the plan names"
-        )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from drillkit import __version__
+from drillkit.advise.rule import told_proof
 from drillkit.journal.runs import home
 from drillkit.judge.wording import causes, number, title
 from drillkit.model.evidence import (
@@ -175,8 +175,7 @@ def _pasted(value: object) -> MarkdownText:
 
 def _proof(weakness: Weakness, target: str) -> str:
     """The command whose drill would prove it."""
-    name, _, rest = weakness.proves.partition(" ")
-    return f"drillkit run {name} --target {shlex.quote(target)} {rest}".strip()
+    return told_proof(weakness.proves, target)
 
 
 def _table(columns: Iterable[str]) -> MarkdownText:

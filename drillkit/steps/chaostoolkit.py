@@ -274,7 +274,8 @@ def _dangerous(document: Mapping[str, Any], act: Act) -> Iterator[str]:
         if isinstance(given := provider.get("arguments"), Mapping):
             provider["arguments"] = _substituted(given, configuration)
         if why := danger(provider, undone):
-            yield f"activity `{activity.get('name')}`: {why} (or --allow-unsafe)"
+            way = "" if act.target.protected else " (or --allow-unsafe)"
+            yield f"activity `{activity.get('name')}`: {why}{way}"
 
 
 def _environment_references(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

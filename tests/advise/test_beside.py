@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from drillkit.advise.look import TABLES, Survey
 from drillkit.advise.of_alerts import ALERTS, SLOS, Watching, receivers
 from drillkit.advise.of_aws import CACHES, CLUSTERS, INSTANCES, Account
 from drillkit.advise.of_velero import (
@@ -18,6 +19,8 @@ from drillkit.advise.of_velero import (
     Backups,
     interval,
 )
+from drillkit.advise.rule import Advice
+from drillkit.advise.sarif import sarif
 from drillkit.clients.prometheus import AlertRule
 from drillkit.clients.velero.state import newest
 from drillkit.model.slo import Counter, Probed, Ratio, Slo
@@ -220,6 +223,23 @@ def test_an_alert_that_reaches_nobody_is_told() -> None:
     assert found(rule(runbook_url="x"), {}) == set()  # there is no Alertmanager to ask
 
 
+def test_sarif_names_what_has_no_file_by_a_uri_and_tells_what_was_not_looked_at() -> None:
+    """SARIF 2.1.0: 3.4.3 (`uri` is a URI reference), 3.20 (invocation), 3.58 (notification)."""
+    one = Advice(
+        "alert-without-runbook", "low", "alert/Burns fast: 100%", "w", "y", "m", "detection"
+    )
+    log = sarif(Survey((one,), (), ("rules: not allowed",)), "prod/eu", TABLES, "1.0")
+    (run,) = log["runs"]
+    (result,) = run["results"]
+    (place,) = result["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "alert/Burns%20fast%3A%20100%25"
+    assert result["message"]["text"].endswith("Prove: drillkit run detection --target prod/eu")
+    (invocation,) = run["invocations"]
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "not looked at: rules: not allowed"
+    assert run["automationDetails"]["id"] == "drillkit advise/prod%2Feu/"
+
+
 @pytest.mark.slow
 def test_the_command_tells_why_how_to_mend_and_what_would_prove_it(
     drillkit: CommandLine, sandbox: Sandbox
@@ -234,6 +254,13 @@ def test_the_command_tells_why_how_to_mend_and_what_would_prove_it(
     (run,) = log["runs"]
     known = run["tool"]["driver"]["rules"]
     assert all(known[each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
+    told = [each["message"]["text"] for each in run["results"]]
+    assert any(f"Prove: drillkit {prove.partition('drillkit ')[2]}" in text for text in told)
+    assert run["invocations"] == [{"executionSuccessful": True, "toolExecutionNotifications": []}]
+    assert run["automationDetails"]["id"] == "drillkit advise/sandbox/"
+    ran = drillkit("advise", "-t", "sandbox", "-n", "shpo", "--fail-on", "low")
+    assert ran.code == 2, ran.said
+    assert "expected a namespace `shpo`, found none; did you mean `shop`?" in ran.said
     ran = drillkit("advise", "-t", "sandbox", "-n", "shop", "--json", "--fail-on", "high")
     assert ran.code == 1, ran.said
     data = json.loads(ran.out)

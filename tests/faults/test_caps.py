@@ -222,13 +222,22 @@ def test_a_dangerous_experiment_of_somebody_else_is_refused_with_its_safe_form(
     assert "drains every node" not in ran.said
 
 
-def test_nothing_is_unsafe_on_a_protected_target() -> None:
-    from drillkit.cli.run import _unprotected
-    from drillkit.model.errors import UsageError
-
-    _unprotected(Target(name="t"))
-    with pytest.raises(UsageError, match="which is protected"):
-        _unprotected(Target(name="t", protected=True))
+def test_nothing_is_unsafe_on_a_protected_target(
+    project: Callable[[str], CommandLine], sandbox: Sandbox
+) -> None:
+    drillkit = project("")
+    kubernetes = (
+        f"kubeconfig: {sandbox.kubeconfig}, cluster_uid: {sandbox.endpoints['cluster_uid']}"
+    )
+    targets = drillkit.folder / "drills" / "targets.yaml"
+    targets.write_text(f"dev: {{protected: true, kubernetes: {{{kubernetes}}}}}\n")
+    for words in (("plan", "./e.yaml"), ("run", "./e.yaml", "--dry-run")):
+        ran = drillkit(*words, "--allow-unsafe")
+        assert ran.code == 2, ran.said
+        assert "--allow-unsafe is not for target `dev`, which is protected" in ran.said
+    plain = drillkit("plan", "./e.yaml")
+    assert "drains every node; use drillkit.faults.nodes.drain_nodes" in plain.out
+    assert "--allow-unsafe" not in plain.said
 
 
 def test_a_plan_names_what_the_caps_keep(project: Callable[[str], CommandLine]) -> None:

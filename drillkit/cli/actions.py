@@ -27,6 +27,9 @@ _COLUMNS = ("id", "state", "text", "owner", "due", "drill", "target", "noted", "
 @click.option("--csv", "as_csv", is_flag=True, help="As a table.")
 @click.option("--github", metavar="OWNER/REPO", help="Make an issue of each open item there.")
 @click.option("--jira", metavar="PROJECT", help="Make an issue of each open item there.")
+@click.option(
+    "--sync", is_flag=True, help="Make none: close the items whose issues are closed there."
+)
 @click.option("--url", default="", help="Of Jira, or of the API of a GitHub Enterprise server.")
 @click.option("--user", default="", metavar="MAIL", help="Whose token it is, for Jira Cloud.")
 @click.option(
@@ -44,6 +47,7 @@ def actions(
     as_csv: bool,
     github: str | None,
     jira: str | None,
+    sync: bool,
     url: str,
     user: str,
     token: str,
@@ -53,7 +57,8 @@ def actions(
 
     Items come from game days (`action TEXT @OWNER 2027-01-31`). What is closed or exported is
     written beside the runs (`actions.jsonl`); their journals stay as they are. Exporting again
-    makes no issue twice. Ends with 3 when something could not be read or exported.
+    makes no issue twice; --sync asks the tracker which of them are done. Ends with 3 when
+    something could not be read or exported.
     """
 
     from drillkit.archive.actions import action_items, close
@@ -73,7 +78,10 @@ def actions(
         click.secho(f"not read: {unread}", err=True, fg="yellow")
     if github is not None or jira is not None:
         tracker = _tracker(github, jira, url, user, token)
-        return max(_export(reports, found.items, tracker), 3 if found.unread else 0)
+        do = _sync if sync else _export
+        return max(do(reports, found.items, tracker), 3 if found.unread else 0)
+    if sync:
+        raise UsageError("say which tracker knows: --github OWNER/REPO or --jira PROJECT")
     shown = [each for each in found.items if everything or each.open]
     if as_csv:
         _csv(shown)
@@ -115,8 +123,8 @@ def _export(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> i
             continue
         ticket = _ticket(item)
         try:
-            there = tracker.find(ticket)
-            made = there or tracker.create(ticket)
+            found = tracker.find(ticket)
+            made = found.address if found is not None else tracker.create(ticket)
         except CallError as error:
             click.secho(
                 f"{item.id} was not exported to {tracker.name}: {error}; mend that and export "
@@ -126,7 +134,32 @@ def _export(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> i
             )
             return 3
         note_issue(reports, item, tracker.name, made, operator(), SYSTEM_CLOCK.now())
-        click.echo(f"{item.id}  {'is there already' if there else 'made'}: {made}")
+        click.echo(f"{item.id}  {'is there already' if found else 'made'}: {made}")
+    if not wanted:
+        click.echo("nothing is to be done")
+    return 0
+
+
+def _sync(reports: Path, items: tuple[ActionItem, ...], tracker: Tracker) -> int:
+    """Each open item whose issue is closed there is closed here."""
+    from drillkit.archive.actions import close
+    from drillkit.model.errors import CallError
+
+    wanted = [item for item in items if item.open]
+    for item in wanted:
+        try:
+            issue = tracker.find(_ticket(item))
+        except CallError as error:
+            click.secho(f"{tracker.name} was not read: {error}", err=True, fg="red")
+            return 3
+        if issue is None:
+            click.echo(f"{item.id}  has no issue there; without --sync one is made")
+        elif not issue.closed:
+            click.echo(f"{item.id}  is still open: {issue.address}")
+        else:
+            why = f"its issue is closed ({issue.closed}): {issue.address}"
+            close(reports, item.id, tracker.name, why, SYSTEM_CLOCK.now())
+            click.echo(f"{item.id}  is closed: {_plain(why)}")
     if not wanted:
         click.echo("nothing is to be done")
     return 0

@@ -45,6 +45,15 @@ class Ticket:
     due: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue as it is there."""
+
+    address: str
+    closed: str = ""
+    """How it was closed, such as `completed` or `Done`; '' while it is open."""
+
+
 class Tracker(Protocol):
     """One project of one tracker."""
 
@@ -52,8 +61,8 @@ class Tracker(Protocol):
     def name(self) -> str:
         """`github:OWNER/REPO` or `jira:PROJECT`, with the server where it is not the usual one."""
 
-    def find(self, ticket: Ticket) -> str:
-        """The address of its issue, or ''. Raises CallError."""
+    def find(self, ticket: Ticket) -> Issue | None:
+        """Its issue; None where there is none. Raises CallError."""
 
     def create(self, ticket: Ticket) -> str:
         """Make its issue and give the address. Raises CallError."""
@@ -74,25 +83,25 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
             "Authorization": f"Bearer {token}",
         }
-        self._known: dict[str, str] | None = None
+        self._known: dict[str, Issue] | None = None
 
-    def find(self, ticket: Ticket) -> str:
+    def find(self, ticket: Ticket) -> Issue | None:
         if self._known is None:
             self._known = self._all()
-        return self._known.get(ticket.id, "")
+        return self._known.get(ticket.id)
 
-    def _all(self) -> dict[str, str]:
-        """(id of an item, address) of the issues that this made. They are listed, not searched:
+    def _all(self) -> dict[str, Issue]:
+        """(id of an item, its issue) of the issues that this made. They are listed, not searched:
         GitHub's search learns of new ones late.
         """
-        found: dict[str, str] = {}
+        found: dict[str, Issue] = {}
         for page in range(1, PAGES + 1):
             query = f"labels={LABEL}&state=all&per_page={PAGE}&page={page}"
             with _understood(self.name):
                 issues = _get(f"{self._issues}?{query}", self._headers)
                 for issue in issues:
                     for item in _MARKER.findall(str(issue["body"] or "")):
-                        found.setdefault(item, str(issue["html_url"]))
+                        found.setdefault(item, _github_issue(issue))
             if len(issues) < PAGE:
                 return found
         raise CallError(f"more than {PAGE * PAGES} issues have the label {LABEL}")
@@ -124,13 +133,18 @@ class Jira:
         scheme = f"Basic {login}" if user else f"Bearer {token}"
         self._headers = {"Accept": "application/json", "Authorization": scheme}
 
-    def find(self, ticket: Ticket) -> str:
+    def find(self, ticket: Ticket) -> Issue | None:
         jql = f'project = "{self._project}" AND labels = "{_label(ticket.id)}"'
         place = "3/search/jql" if self._cloud else "2/search"
-        query = f"jql={quote(jql, safe='')}&fields=key&maxResults=1"
+        query = f"jql={quote(jql, safe='')}&fields=status&maxResults=1"
         with _understood(self.name):
             found = _get(f"{self._url}/rest/api/{place}?{query}", self._headers)["issues"]
-            return self._address(found[0]) if found else ""
+            if not found:
+                return None
+            status = found[0]["fields"]["status"]
+            # Names of states are each team's own; their category is Jira's.
+            done = status["statusCategory"]["key"] == "done"
+            return Issue(self._address(found[0]), str(status["name"]) if done else "")
 
     def create(self, ticket: Ticket) -> str:
         lines = [ticket.title, *(f"{name}: {text}" for name, text in ticket.facts), ticket.id]
@@ -159,6 +173,12 @@ class Jira:
 
     def _address(self, issue: Mapping[str, Any]) -> str:
         return f"{self._url}/browse/{issue['key']}"
+
+
+def _github_issue(found: Mapping[str, Any]) -> Issue:
+    """`state_reason` is `completed`, `not_planned`, `duplicate` or, of old issues, nothing."""
+    how = str(found.get("state_reason") or "closed").replace("_", " ")
+    return Issue(str(found["html_url"]), how if found["state"] == "closed" else "")
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Tracker:
     def __init__(self) -> None:
         self.issues: list[dict[str, Any]] = []
         self.logins: set[str] = set()
+        self.closed: set[int] = set()
+        """Numbers of issues that somebody has closed."""
         self.due = True
         """Whether issues may have a due date."""
         self.fails = 0
@@ -46,7 +48,22 @@ class Tracker:
         labels = [issue["fields"]["labels"] for issue in self.issues]
         [wanted] = query["jql"]
         found = [n for n, each in enumerate(labels) if f'labels = "{each[1]}"' in wanted]
-        return {"issues": [{"key": f"OPS-{n}"} for n in found]}
+        assert query["fields"] == ["status"]
+        done = {True: ("Erledigt", "done"), False: ("To Do", "new")}
+        return {
+            "issues": [
+                {
+                    "key": f"OPS-{n}",
+                    "fields": {
+                        "status": {
+                            "name": done[n in self.closed][0],
+                            "statusCategory": {"key": done[n in self.closed][1]},
+                        }
+                    },
+                }
+                for n in found
+            ]
+        }
 
     def post(self, path: str, data: Any) -> tuple[int, Any]:
         if not self.due and "duedate" in data.get("fields", ()):
@@ -59,7 +76,10 @@ class Tracker:
 
     def _github(self, n: int) -> dict[str, Any]:
         body = self.issues[n].get("body")
-        return {"body": body, "html_url": f"https://gh/{n}", "filler": "x" * 50_000}
+        state = {"state": "closed" if n in self.closed else "open"}
+        how = {"state_reason": "not_planned" if n in self.closed else None}
+        found = {"body": body, "html_url": f"https://gh/{n}", "filler": "x" * 50_000}
+        return {**found, **state, **how}
 
 
 @pytest.fixture
@@ -158,11 +178,53 @@ def test_jira_gets_each_item_once_with_its_due_date_where_it_takes_one(
 
 
 @pytest.mark.parametrize(
+    ("where", "how", "address", "by"),
+    [
+        (("--github", "acme/shop"), "not planned", "https://gh/0", "github:acme/shop at {url}"),
+        (("--jira", "OPS"), "Erledigt", "{url}/browse/OPS-0", "jira:OPS at {url}"),
+    ],
+)
+def test_an_issue_that_is_closed_there_closes_its_item_when_asked_to_look(
+    drillkit: CommandLine,
+    served: tuple[Tracker, str],
+    where: tuple[str, ...],
+    how: str,
+    address: str,
+    by: str,
+) -> None:
+    tracker, url = served
+    address, by = address.format(url=url), by.format(url=url)
+    noted(drillkit, "r1", LATE)
+    sync = ("--sync", *where, "--url", url)
+    assert exported(drillkit, *sync) == (
+        0,
+        f"{ITEM}  has no issue there; without --sync one is made\n",
+    )
+    assert tracker.issues == []
+    exported(drillkit, *sync[1:])
+    assert exported(drillkit, *sync) == (0, f"{ITEM}  is still open: {address}\n")
+    tracker.fails = 502
+    code, said = exported(drillkit, *sync)
+    assert code == 3
+    assert f"{by} was not read" in said
+    assert ITEM in drillkit("actions").out
+    tracker.closed = {0}
+    why = f"its issue is closed ({how}): {address}"
+    assert exported(drillkit, *sync) == (0, f"{ITEM}  is closed: {why}\n")
+    tracker.fails = 500  # whoever asks is told so
+    assert drillkit("actions").out == "nothing is to be done\n"
+    assert f"closed by {by}: {why}" in drillkit("actions", "--all").out
+    assert exported(drillkit, *sync) == (0, "nothing is to be done\n")
+    assert tracker.fails == 500
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("--github", "acme"), "expected a repository"),
         (("--github", "a/b", "--jira", "OPS"), "not both"),
         (("--jira", "OPS"), "expected a tracker's URL"),
+        (("--sync",), "say which tracker knows"),
         (("--jira", "OPS", "--url", "http://jira.example.com"), "with https"),
         (("--jira", "o p", "--url", "https://jira.example.com"), "a project's key"),
         (("--github", "a/b", "--token", TOKEN), "expected a reference"),

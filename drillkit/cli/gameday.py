@@ -216,7 +216,8 @@ def _tell(title: str, text: str) -> None:
     from drillkit.cli.output import columns, wrapped
 
     if text:
-        for line in wrapped(f"  {title:12} {text}", columns() if sys.stderr.isatty() else None):
+        width = columns() if sys.stderr.isatty() else None
+        for line in wrapped(f"  {title:12} {text}", width, hang=15):
             click.echo(line, err=True)
 
 

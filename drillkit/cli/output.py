@@ -24,14 +24,19 @@ def columns() -> int:
     return max(20, shutil.get_terminal_size().columns)
 
 
-def wrapped(line: str, width: int | None) -> list[str]:
+def wrapped(line: str, width: int | None, hang: int | None = None) -> list[str]:
     """A line in parts that fit so many columns, broken between words; what follows stands below
-    the text, not below its title or time. None: it stays as it is.
+    the text, not below its title or time.
+
+    Args:
+        width: None: it stays as it is.
+        hang: columns before what follows; None: as many as title or time have.
     """
     if width is None or len(line) < width:
         return [line]
-    title = _TITLE.match(line)
-    hang = min(title.end() if title else 2, width // 2)
+    if hang is None:
+        title = _TITLE.match(line)
+        hang = min(title.end() if title else 2, width // 2)
     return textwrap.wrap(
         line,
         width - 1,

@@ -391,7 +391,7 @@ function connect() {
   source.addEventListener("error", () => {
     if (state.run.ended || state.run.gone) {
       source.close();
-      return notice("The run is over; this page shows its end.", false);
+      return notice(state.run.gone ? "This page shows what was last known." : "The run is over; this page shows its end.", false);
     }
     notice("The connection is lost; the run goes on. It is tried again.", true);
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);

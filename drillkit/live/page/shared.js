@@ -41,7 +41,7 @@ const PHASES = {
 };
 
 function phase(run) {
-  if (run.gone) return ["the runner is gone: drillkit recover", "bad"];
+  if (run.gone) return [`the runner is gone; what is changed stays until somebody types: drillkit recover ${run.about.run || ""}`, "bad"];
   if (run.outcome) return [run.outcome, run.outcome.startsWith("met") ? "met" : "bad"];
   if (run.ended) return ["ended", ""];
   if (run.stopping && run.phase !== "debrief") return [`stopping (${run.stopping.by}): ${run.stopping.why}`, "bad"];

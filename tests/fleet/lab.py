@@ -42,17 +42,23 @@ class FleetLab:
     sandbox: Sandbox
     bucket: BucketServer
 
-    def make(self, targets: Sequence[str]) -> None:
+    def make(self, targets: Sequence[str], on_hub: Sequence[str] = ()) -> None:
+        """`on_hub`: Jobs of these run in the cluster of target `ops`."""
         folder = self.drillkit.folder
         (folder / "drills").mkdir()
         (folder / "drillkit.yaml").write_text("")
         (folder / "drills" / "rehearsal.yaml").write_text(DRILL)
         whole = {name: self._target(name) for name in targets}
-        self.write(whole)
+        for name in on_hub:
+            whole[name]["fleet"] |= {"hub": "ops", "kubeconfig_secret": f"way-to-{name}"}
+        self.write({**whole, "ops": {"kubernetes": {"kubeconfig": str(self.sandbox.kubeconfig)}}})
         self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(self._furniture(targets)))
         printed = self.drillkit.inside("fleet", "accounts", "rehearsal", "--targets", "t-*")
         assert printed.code == 0, printed.said
         self.kubectl("apply", "-f", "-", given=printed.out)
+        for name in on_hub:
+            file = f"--from-file=kubeconfig={self.sandbox.kubeconfig}"
+            self.kubectl("create", "secret", "generic", f"way-to-{name}", "-n", name, file)
         for name in targets:
             self.open(name)
 

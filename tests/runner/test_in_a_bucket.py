@@ -8,13 +8,15 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from drillkit.cli.group import cli
-from drillkit.clients.bucket import BucketUrl, bucket_of, copy_of
+from drillkit.clients.bucket import Bucket, BucketUrl, bucket_of, copy_of
 from drillkit.clients.command import UndoCommand
 from drillkit.clock import SystemClock
 from drillkit.journal import claim
@@ -307,3 +309,33 @@ def test_when_the_bucket_goes_nothing_more_begins_and_all_is_undone(
     bucket.trouble = lambda method, key: ""
     ran = here("recover")
     assert ran.code == 0, ran.said
+
+
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+def test_what_is_kept_says_so_with_the_checksum_that_object_lock_asks_for(
+    bucket: BucketServer, mode: str
+) -> None:
+    name = f"{bucket.bucket}-locked"
+    bucket.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    url = BucketUrl.parse(f"s3://{name}/drills?retain=30d&mode={mode}")
+    store = Bucket(url)
+    sent: list[dict[str, str]] = []
+
+    def note(request: Any, **_: Any) -> None:
+        pairs = request.headers.items()
+        sent.append({k.lower(): v.decode() if isinstance(v, bytes) else v for k, v in pairs})
+
+    store._s3().meta.events.register("before-send.s3.PutObject", note)
+    etag = store.put("part", b"one")
+    store.put("part", b"two", over=etag)
+    store.replace("report", b"three")
+    store.mark("mark")
+    kept, over, report, mark = sent
+    now = SystemClock().now()
+    for headers in (kept, report):
+        assert headers["x-amz-object-lock-mode"] == mode.upper()
+        until = datetime.fromisoformat(headers["x-amz-object-lock-retain-until-date"])
+        assert abs(until.timestamp() - now - 30 * 86_400) < 3600
+        assert any(key.startswith("x-amz-checksum-") for key in headers), "S3 asks for one"
+    for headers in (over, mark):
+        assert "x-amz-object-lock-mode" not in headers, "what changes is kept by nobody"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -101,6 +102,37 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert (checked.returncode, ours) == (0, [])
 
 
+def as_systemd_reads(text: str) -> list[str]:
+    """The words of a line of a unit: quoted and escaped as systemd.syntax(7) has it."""
+    return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(text)]
+
+
+def test_the_service_starts_what_was_meant_with_nothing_of_a_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "it is 100 % ours, $HOME or not"
+    folder.mkdir()
+    program = folder / "drillkit"
+    program.write_text('#!/bin/sh\necho "$PWD|$HOME|$DRILLKIT_HOME|$(umask)|$*"\n')
+    program.chmod(0o755)
+    made = units(job(folder, program=(str(program),)), NOW)["drillkit-monthly-dr-prod.service"]
+    said = dict(line.split("=", 1) for line in made.splitlines() if line[:1].isupper())
+    place = said["WorkingDirectory"].replace("%%", "%")
+    ran = subprocess.run(
+        as_systemd_reads(said["ExecStart"]),
+        env=dict(word.split("=", 1) for word in as_systemd_reads(said["Environment"])),
+        cwd=place,
+        umask=int(said["UMask"], 8),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    there, at_home, state, mask, words = ran.stdout.strip().split("|")
+    assert (there, at_home, state) == (str(folder), str(folder), str(folder / "state"))
+    assert (mask, words) == (
+        "0027",
+        "run monthly-dr --target prod --scheduled --yes --recover --wait 1800s",
+    )
+
+
 @needs_systemd
 @pytest.mark.parametrize(
     "expression",
@@ -193,8 +225,19 @@ def test_a_workflow_is_yaml_and_starts_by_utc(tmp_path: Path) -> None:
     run = next(
         s["run"] for s in said["jobs"]["drill"]["steps"] if "drillkit run" in s.get("run", "")
     )
-    assert "--scheduled" in run
-    assert "--github" in run
+    program = tmp_path / "drillkit"
+    program.write_text('#!/bin/sh\necho "$*"\n')
+    program.chmod(0o755)
+    # As a runner does.
+    ran = subprocess.run(
+        ["bash", "-e", "-c", run],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("run monthly-dr --target prod --scheduled --yes --recover")
+    assert "--github" in ran.stdout.split()
 
 
 def test_utc_is_another_day_is_told() -> None:

@@ -294,7 +294,7 @@ def _planned(
         operator=operator(),
         begun=SYSTEM_CLOCK.now(),
         image=image,
-        place=place.text,
+        place=place.elsewhere,
         at_once=at_once,
         longest_s=longest_s(drill.limit, drill.cleanup_limit),
         stop_s=stop_s(drill.cleanup_limit),

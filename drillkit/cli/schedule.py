@@ -74,7 +74,8 @@ def schedule(
         raise UsageError("--kubernetes needs --image: the image that holds drillkit")
     asked = resolve.ask(name, sets, var_files, target, need=True)
     drill = asked.parsed.resolve(asked.sets)
-    job = _job(name, asked, drill, _span(wait, "--wait"), _span(jitter, "--jitter"), out)
+    here = form in ("cron", "systemd")
+    job = _job(name, asked, drill, _span(wait, "--wait"), _span(jitter, "--jitter"), out, here)
     try:
         files = _files(form, job, asked, image or "", namespace)
     except ValueError as error:
@@ -91,8 +92,9 @@ def schedule(
 
 
 def _job(
-    name: str, asked: Asked, drill: Drill, wait: timedelta, jitter: timedelta, out: Out
+    name: str, asked: Asked, drill: Drill, wait: timedelta, jitter: timedelta, out: Out, here: bool
 ) -> ScheduledDrill:
+    """`here`: it starts on this machine."""
     import getpass
 
     from drillkit.cli.places import place_of, reports_folder
@@ -115,7 +117,7 @@ def _job(
         program=tuple(os.path.abspath(word) if word == program else word for word in words),
         project=project.folder.resolve() if project is not None else Path.cwd(),
         reports=reports_folder(out, asked.roots).resolve(),
-        bucket="" if isinstance(place, Path) else place.text,
+        bucket="" if isinstance(place, Path) else place.text if here else place.elsewhere,
         state=home().resolve(),
         user=getpass.getuser(),
         home=Path.home(),

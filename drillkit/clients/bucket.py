@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from drillkit.clients.aws.errors import refusal, transport_error
 from drillkit.clock import now_utc
@@ -35,7 +35,7 @@ _VERBS = {
     "delete_object": "remove",
     "list_objects_v2": "list",
 }
-_OPTIONS = ("endpoint", "region", "retain", "mode")
+_OPTIONS = ("endpoint", "region", "profile", "retain", "mode")
 COPIED = "bucket.json"
 """In a folder of reports that is the copy of one in a bucket: which."""
 _opening = threading.Lock()
@@ -44,7 +44,7 @@ _opening = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class BucketUrl:
-    """`s3://BUCKET/PREFIX?endpoint=URL&region=NAME&retain=365d&mode=governance`."""
+    """`s3://BUCKET/PREFIX?endpoint=URL&region=NAME&profile=NAME&retain=365d&mode=governance`."""
 
     bucket: str
     prefix: str
@@ -52,6 +52,10 @@ class BucketUrl:
     endpoint: str | None = None
     """None: as the environment says (AWS_ENDPOINT_URL_S3), else AWS."""
     region: str | None = None
+    profile: str | None = None
+    """Of the AWS configuration; None: as the environment says. What is here goes before keys of the
+    environment, which may be those of the target.
+    """
     retain: timedelta | None = None
     """Object Lock: what is put cannot be deleted for so long."""
     mode: str = "governance"
@@ -85,6 +89,7 @@ class BucketUrl:
             url.path.strip("/"),
             options.get("endpoint"),
             options.get("region"),
+            options.get("profile"),
             retain,
             mode,
             text,
@@ -94,6 +99,13 @@ class BucketUrl:
     def place(self) -> str:
         """For people, and the same for the same place: `s3://BUCKET/PREFIX`."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def elsewhere(self) -> str:
+        """As another machine is told it, whose AWS configuration has other profiles."""
+        url = urlsplit(self.text)
+        kept = [pair for pair in parse_qsl(url.query) if pair[0] != "profile"]
+        return url._replace(query=urlencode(kept, safe="/:")).geturl()
 
 
 class Bucket:
@@ -221,6 +233,7 @@ def _client(url: BucketUrl) -> Any:
     import boto3
     import botocore.session
     from botocore.config import Config
+    from botocore.exceptions import ProfileNotFound
 
     checksums: Any = "when_supported" if url.retain is not None else "when_required"
     config = Config(
@@ -234,13 +247,19 @@ def _client(url: BucketUrl) -> Any:
         # Of others than AWS most have no name for each bucket.
         s3={"addressing_style": "path"} if url.endpoint or _endpoint_set() else {},
     )
-    session = botocore.session.get_session()
+    session = botocore.session.Session(profile=url.profile)
     # Each of thousands of listed objects has a date; botocore's own parser takes most of the time.
     parsers = session.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=_moment)
-    return boto3.Session(botocore_session=session).client(
-        "s3", endpoint_url=url.endpoint, region_name=url.region, config=config
-    )
+    try:
+        return boto3.Session(botocore_session=session).client(
+            "s3", endpoint_url=url.endpoint, region_name=url.region, config=config
+        )
+    except ProfileNotFound as error:
+        raise UsageError(
+            f"{url.place}: the AWS configuration has no profile `{url.profile}`; name another one, "
+            "or leave `profile=` out for the environment's"
+        ) from error
 
 
 def _endpoint_set() -> bool:

@@ -24,7 +24,7 @@ from drillkit.journal.claim import RunNote, decoded
 from drillkit.journal.file import Journal, read
 from drillkit.journal.mirror import read_parts
 from drillkit.journal.runs import JOURNAL, OpenRun, open_runs, register
-from drillkit.model.errors import Refused
+from drillkit.model.errors import Refused, UsageError
 from drillkit.model.evidence import Note
 from drillkit.model.records import RunAborted, RunOpened
 from drillkit.model.target import Target
@@ -339,3 +339,24 @@ def test_what_is_kept_says_so_with_the_checksum_that_object_lock_asks_for(
         assert any(key.startswith("x-amz-checksum-") for key in headers), "S3 asks for one"
     for headers in (over, mark):
         assert "x-amz-object-lock-mode" not in headers, "what changes is kept by nobody"
+
+
+def test_a_profile_for_the_bucket_goes_before_the_keys_of_the_environment(
+    bucket: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "credentials"
+    keys.write_text("[ours]\naws_access_key_id = OURS\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    who: list[str] = []
+    for profile in ("", "?profile=ours"):
+        store = Bucket(BucketUrl.parse(bucket.url + profile))
+        store._s3().meta.events.register(
+            "before-send.s3.PutObject",
+            lambda request, **_: who.append(str(request.headers["Authorization"])),
+        )
+        store.replace("x", b"")
+    assert ["Credential=testing/" in who[0], "Credential=OURS/" in who[1]] == [True, True]
+    with pytest.raises(UsageError, match="no profile `theirs`"):
+        Bucket(BucketUrl.parse(f"{bucket.url}?profile=theirs")).get("x")
+    there = BucketUrl.parse("s3://b/p?endpoint=http://h:1/&profile=ours&region=eu")
+    assert there.elsewhere == "s3://b/p?endpoint=http://h:1/&region=eu", "pods have other profiles"

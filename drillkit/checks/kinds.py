@@ -24,6 +24,8 @@ from drillkit.model.evidence import Comparison, Evidence, RecoveryPoint, Scalar
 from drillkit.model.units import format_duration
 from drillkit.secrets import excerpt
 
+NOT_RUN = (126, 127)
+"""Exit codes of a shell that cannot run a command (POSIX 2.8.2)."""
 CLOCK_SLACK_S = 60.0
 """So much younger than the disruption restored data may be: the original was written to
 meanwhile.
@@ -304,11 +306,24 @@ def _command(host: Context, copy: Copy, check: StepCheck) -> Look:
     program = command.Program(check.command, env=env)
     deadline = host.deadline.sooner(check.within.total_seconds())
     ended = command.run(program, host.clients, deadline, host.clock)
+    if why := _ended_early(ended):
+        raise UsageError(f"`{check.command[0]}` {why}, so it found nothing")
     if check.expect is None:
         return Look(ended.code, why="" if ended.code == 0 else ended.last_line)
     if ended.code != 0:
         raise UsageError(f"`{check.command[0]}` ended with {ended.code}: {ended.last_line}")
     return Look(as_number(excerpt(ended.output.strip(), 2000)))
+
+
+def _ended_early(ended: command.ProgramExit) -> str:
+    """Why a program's exit code says nothing of what it was to look at, or ''."""
+    if ended.cut:
+        return "did not end in its time"
+    if ended.code < 0:
+        return f"was killed by signal {-ended.code}"
+    if ended.code in NOT_RUN:
+        return f"ended with {ended.code} ({ended.last_line}): something of it could not be run"
+    return ""
 
 
 def _table(check: StepCheck) -> str:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from drillkit.checks.context import Context, Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.checks.kinds import key_of, kind_of
-from drillkit.checks.touch import untouched
+from drillkit.checks.touch import empty_handed, untouched
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
@@ -92,7 +92,8 @@ def named(checks: Sequence[StepCheck]) -> Iterator[tuple[StepCheck, str]]:
 
 def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpose) -> CheckResult:
     kind = kind_of(check)
-    idle = untouched(check, copy) if purpose == "restored-data" else ""
+    restored = purpose == "restored-data"
+    idle = untouched(check, copy) if restored else ""
     if idle:
         purpose = "step"
     expected = parse_expectation(check.expect) if check.expect is not None else kind.default
@@ -106,8 +107,12 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
         try:
             found = (copy.looks.get(key_of(check)) or kind.look)(host, copy, check)
             wanted = found.instead or expected
-            why = "; ".join(part for part in (found.why, UNTOUCHED + idle if idle else "") if part)
-            check_found = Check(name, purpose, wanted.value, wanted.op, found.found, why)
+            nothing = idle or (empty_handed(check, found.found) if restored else "")
+            why = "; ".join(
+                part for part in (found.why, UNTOUCHED + nothing if nothing else "") if part
+            )
+            shown: Purpose = "step" if nothing else purpose
+            check_found = Check(name, shown, wanted.value, wanted.op, found.found, why)
             last = CheckResult(_kept(check_found), found.more)
         except Refused:
             raise

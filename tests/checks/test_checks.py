@@ -331,6 +331,35 @@ def test_commands_get_where_the_copy_listens_and_their_output_can_be_expected(
     assert [c.found for c in host.of(Check)] == ["127.0.0.1:1/shop", 3, 0]
 
 
+def test_a_count_that_an_empty_copy_passes_is_no_read_of_what_was_restored(
+    answers: Answers,
+) -> None:
+    check = StepCheck(table="orders", rows=True, expect="< 100")
+    purposes = []
+    for count in (0, 7):
+        answers.copy = {"count(*)": count}
+        (found,) = run(answers, check).of(Check)
+        purposes.append((passes(found), found.purpose))
+    assert purposes == [(True, "step"), (True, "restored-data")]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("sleep 60 # it", "did not end in its time"),
+        ("kill -9 $$", "was killed by signal 9"),
+        ("nosuchprogram --now", "could not be run"),
+    ],
+)
+def test_a_program_that_could_not_look_found_nothing(
+    answers: Answers, script: str, said: str
+) -> None:
+    within = timedelta(milliseconds=500 if "sleep" in script else 30_000)
+    (found,) = run(answers, StepCheck(command=("sh", "-c", script), within=within)).of(Check)
+    assert found.found is None
+    assert said in found.why
+
+
 def test_checks_with_one_name_are_told_apart() -> None:
     from drillkit.checks.verify import named
 

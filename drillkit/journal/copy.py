@@ -220,9 +220,13 @@ class LocalCopy:
         known = self._files(run)
         parts = {name for name in there.keys() | known.keys() if name.startswith(PARTS)}
         found = {name: _Sent(there[name]) for name in parts if name in there}
-        if found != {name: known[name] for name in parts if name in known}:
-            self.fetch_journal(run, ahead=True)
         folder = self.root / run.folder
+        if found != {name: known[name] for name in parts if name in known}:
+            if found:
+                self.fetch_journal(run, ahead=True)
+            elif (folder / JOURNAL).is_file() and not _is_open(run.run):
+                # Whoever reads the copy must see what the bucket has lost.
+                (folder / JOURNAL).replace(self._aside(f"{run.drill}-{run.run}.jsonl"))
         for name, etag in there.items():
             if name in parts or not _is_file_name(name):
                 continue

@@ -44,9 +44,10 @@ def test_rendering_again_changes_nothing(archive: Archive) -> None:
     assert len(read(chain_of(archive))) == 6
 
 
-@pytest.mark.slow
-def test_every_changed_byte_of_what_proves_is_found(sealed: Archive, tmp_path: Path) -> None:
-    """Each byte of the chain; of one run's journal, manifest and signatures."""
+def test_a_changed_byte_of_what_proves_is_found_by_a_look_at_everything(
+    sealed: Archive, tmp_path: Path
+) -> None:
+    """A sample; `test_campaign` changes every byte, and looks only at what that may hide."""
     archive = sealed.copy(tmp_path)
     folder = runs(archive)[1]
     chosen = random.Random(7)
@@ -54,8 +55,7 @@ def test_every_changed_byte_of_what_proves_is_found(sealed: Archive, tmp_path: P
     missed = []
     for path in (*files, folder / "evidence.intoto.jsonl"):
         whole = path.read_bytes()
-        every = range(len(whole)) if len(whole) < 2_500 else chosen.sample(range(len(whole)), 600)
-        for position in every:
+        for position in chosen.sample(range(len(whole)), 12):
             changed = bytearray(whole)
             changed[position] ^= 1 << chosen.randrange(7)
             path.write_bytes(bytes(changed))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from drillkit.cli.resolve import Asked
     from drillkit.clients.bucket import BucketUrl
+    from drillkit.clock import Clock
     from drillkit.fleet.controller import FleetController, FleetState, FleetWorker
     from drillkit.fleet.plan import FleetPlan
     from drillkit.fleet.rows import FleetTable
@@ -143,8 +144,7 @@ def abort(name: str, out: Out, why: str) -> int:
     """Stop a fleet: nothing more begins, and each drill that runs is told to stop by SIGTERM. Waits
     until all are relieved; what does not answer is told. Ends with 5 then.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
+    from drillkit.cli.stoppable import stoppable
     from drillkit.clock import SYSTEM_CLOCK
     from drillkit.fleet.store import FleetAbort
     from drillkit.runner.run_start import operator
@@ -152,11 +152,27 @@ def abort(name: str, out: Out, why: str) -> int:
     place = _bucket(out)
     store = _store(place, name)
     plan = store.plan()
+    table = _refreshed(plan, store, place)
+    if not {"running", "waiting"} & table.sums.keys():
+        click.echo(f"{name} has ended; there is nothing to stop")
+        _tell(table)
+        return table.exit_code
     asked = store.ask_abort(FleetAbort(operator(), why, SYSTEM_CLOCK.now()))
     click.echo(f"nothing more of {name} begins: {asked.who} aborted it: {asked.why}", err=True)
-    worker = _worker(plan, store, place)
-    state = worker.state()
-    silent: dict[str, str] = {}
+    afterwards = f"to wait again: drillkit fleet abort {name} --out '{place.text}'"
+    with stoppable("what was told to stop goes on stopping by itself", afterwards) as stop:
+        silent = _stop_all(_worker(plan, store, place, stop.clock))
+    table = _refreshed(plan, store, place)
+    _write(table, store, place)
+    _tell(table)
+    return 5 if silent else table.exit_code
+
+
+def _stop_all(worker: FleetWorker) -> bool:
+    """Stop whatever runs and tell what comes of it; whether something did not answer."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    state, silent = worker.state(), False
     try:
         with ThreadPoolExecutor(16) as several:
             for target in state.running:
@@ -164,16 +180,13 @@ def abort(name: str, out: Out, why: str) -> int:
             stopped = several.map(worker.stop, [state.submitted[each] for each in state.running])
             for target, (outcome, trouble) in zip(state.running, stopped, strict=True):
                 if outcome is None:
-                    silent[target] = trouble
+                    silent = True
                     click.secho(f"{target}: did not answer: {trouble}", err=True, fg="red")
                 else:
                     click.echo(f"{target}: {outcome.result}: {outcome.why}", err=True)
     finally:
         worker.close()
-    table = _refreshed(plan, store, place)
-    _write(table, store, place)
-    _tell(table)
-    return 5 if silent else table.exit_code
+    return silent
 
 
 @fleet.command()
@@ -390,14 +403,19 @@ def _store(place: BucketUrl, name: str) -> FleetStore:
     return FleetStore(Bucket(place), SYSTEM_CLOCK, name)
 
 
-def _worker(plan: FleetPlan, store: FleetStore, place: BucketUrl) -> FleetWorker:
+def _worker(
+    plan: FleetPlan, store: FleetStore, place: BucketUrl, clock: Clock | None = None
+) -> FleetWorker:
+    """`clock`: what its waits go by."""
     from drillkit.clients.bucket import Bucket, copy_of
     from drillkit.clock import SYSTEM_CLOCK
     from drillkit.fleet.controller import FleetWorker
     from drillkit.journal.copy import LocalCopy
 
     copy = LocalCopy(copy_of(place), Bucket(place), SYSTEM_CLOCK)
-    return FleetWorker(plan, store, copy, SYSTEM_CLOCK, lambda text: click.echo(text, err=True))
+    return FleetWorker(
+        plan, store, copy, clock or SYSTEM_CLOCK, lambda text: click.echo(text, err=True)
+    )
 
 
 class _FleetSignals:

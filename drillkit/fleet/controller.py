@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from drillkit.archive.summary import summarize
 from drillkit.clients import Clients
 from drillkit.clients.retry import PASSING
-from drillkit.clock import Clock, DeadlineOver, Fence
+from drillkit.clock import Clock, Deadline, DeadlineOver, Fence, Skipped
 from drillkit.fleet import jobs
 from drillkit.fleet.outcome import TargetOutcome, of_process, of_run
 from drillkit.fleet.plan import FleetPlan
@@ -30,7 +30,9 @@ BROKEN_S = 120.0
 START_S = 900.0
 """A Job whose run has not begun after so long is taken back: it would hold up the fleet."""
 LATE_S = 300.0
-"""So long after its last moment a Job is waited for whose cluster does not answer."""
+"""So long after its last moment a Job is waited for whose cluster does not answer, and a run whose
+Job is gone.
+"""
 STILL_S = 5.0
 """How often it is looked whether the writer of a run that was stopped is gone."""
 
@@ -230,9 +232,15 @@ class FleetWorker:
             jobs.take_back(self.clients(written.target), self.plan, written, self.clock)
         except (DrillError, DeadlineOver) as error:
             return None, str(error)
+        # Its process is gone with its pod; one that was killed is believed to be after a while.
+        deadline = Deadline.after(LATE_S, self.clock)
         while self.store.is_noted(self._key(written)):
-            # Its process is gone with its pod; one that was killed is believed to be after a while.
-            self.clock.sleep(STILL_S)
+            if deadline.over:
+                return None, "its Job is gone, and somebody still writes its run"
+            try:
+                self.clock.sleep(STILL_S)
+            except Skipped as why:
+                return None, str(why)
         if self.store.is_noted(self._key(written)) is None:
             return self._not_run(written.target, "it was aborted before its run began"), ""
         return self._of_run(written), ""

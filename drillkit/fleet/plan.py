@@ -121,7 +121,7 @@ def complaints(drill: str, targets: Sequence[Target], known: Mapping[str, Target
     """Why these cannot be one fleet: nothing is begun while one of them is wrong."""
     for target in targets:
         yield from _complaints(target, known)
-    yield from _common(drill, targets)
+    yield from _common(drill, targets, known)
 
 
 def _complaints(target: Target, known: Mapping[str, Target]) -> Iterator[str]:
@@ -144,12 +144,14 @@ def _complaints(target: Target, known: Mapping[str, Target]) -> Iterator[str]:
         )
 
 
-def _common(drill: str, targets: Sequence[Target]) -> Iterator[str]:
+def _common(drill: str, targets: Sequence[Target], known: Mapping[str, Target]) -> Iterator[str]:
     """Credentials that two targets would have in common."""
     owners: dict[tuple[str, ...], str] = {}
     for target in targets:
         job = target.fleet
-        where = (job.hub or f"its own, {target.name}", job.namespace)
+        cluster = known.get(job.hub, target) if job.hub is not None else target
+        pinned = cluster.kubernetes.cluster_uid if cluster.kubernetes is not None else None
+        where = (pinned or cluster.name, job.namespace)
         for sort, secret in (
             ("service account", account_of(drill, target)),
             ("secret", job.secret),

@@ -109,6 +109,17 @@ HUB = target("hub")
             ],
             "b and a have the service account `admin` in common",
         ),
+        (
+            [
+                target(
+                    name,
+                    kubernetes=KubernetesTarget(cluster_uid="one", namespace=name),
+                    fleet=FleetJob(secret="aws"),
+                )
+                for name in ("a", "b")
+            ],
+            "b and a have the secret `aws` in common",
+        ),
     ],
 )
 def test_what_is_no_fleet_is_refused_before_anything_begins(

@@ -22,6 +22,7 @@ from drillkit.journal.objects import append_line, persistent
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import UsageError
 from drillkit.model.evidence import Note
+from drillkit.model.json_text import load_json
 from drillkit.model.records import RunOpened, decode
 
 LEDGER = "actions.jsonl"
@@ -78,7 +79,7 @@ def action_items(reports: Path) -> ActionItems:
             unread.append(f"{journal}: {error}")
     for number, line in enumerate(_ledger(reports), 1):
         try:
-            entry = json.loads(line)
+            entry = load_json(line)
             item = found[entry["action"]]
             found[item.id] = _changed(item, entry)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -155,7 +156,7 @@ def _of_run(journal: Path) -> Iterator[ActionItem]:
                 continue
             if not line.endswith(b"\n"):
                 return  # torn: it was never acknowledged
-            record = json.loads(line)
+            record = load_json(line)
             entry = decode(record["kind"], record["data"])
             if opened is None:
                 opened = entry if isinstance(entry, RunOpened) else RunOpened()

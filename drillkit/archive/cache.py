@@ -17,6 +17,7 @@ from drillkit import __version__
 from drillkit.archive.summary import RunSummary, StepMeasure, StepSummary
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
+from drillkit.model.json_text import load_json
 from drillkit.model.verdict import Holds
 
 FORMAT = 6
@@ -36,10 +37,10 @@ def load(reports: Path) -> dict[str, tuple[Stamp, RunSummary | None]]:
     found: dict[str, tuple[Stamp, RunSummary | None]] = {}
     try:
         with _file(reports).open(encoding="utf-8") as lines:
-            if json.loads(next(lines, "null")) != [FORMAT, __version__]:
+            if load_json(next(lines, "null")) != [FORMAT, __version__]:
                 return {}
             for line in lines:
-                path, size, time_ns, summary = json.loads(line)
+                path, size, time_ns, summary = load_json(line)
                 found[path] = ((size, time_ns), _decoded(summary) if summary else None)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # what is not kept is judged again

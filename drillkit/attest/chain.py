@@ -21,10 +21,11 @@ from typing import BinaryIO, Literal, TypeAlias, cast, get_args
 
 from drillkit.clients.bucket import bucket_of
 from drillkit.clock import SystemClock
-from drillkit.journal.files import FILE_MODE, make_folder, sync_folder
+from drillkit.journal.files import FILE_MODE, make_folder, read_file, sync_folder
 from drillkit.journal.objects import persistent
 from drillkit.journal.runs import CHAINS
 from drillkit.model.errors import DrillError
+from drillkit.model.json_text import load_json
 
 GENESIS = "0" * 64
 PATIENCE_S = 20.0
@@ -159,7 +160,7 @@ def _write(chain: BinaryIO, content: bytes, keep: int = 0) -> None:
 def read(file: Path) -> tuple[Entry, ...]:
     """The lines of a chain, checked. Raises ChainBroken; a chain that is not there is empty."""
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -182,7 +183,7 @@ def parse(content: bytes, name: str) -> tuple[Entry, ...]:
 
 def _entry(line: bytes, where: str) -> Entry:
     try:
-        raw = json.loads(line)
+        raw = load_json(line)
         if raw["event"] not in get_args(Event):
             raise ValueError(f"event {raw['event']!r}")
         entry = Entry(

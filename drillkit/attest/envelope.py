@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.attest.statement import PAYLOAD_TYPE, STATEMENT
 from drillkit.model.errors import DrillError
+from drillkit.model.json_text import load_json
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
@@ -60,8 +61,8 @@ def verify(line: bytes, keys: Sequence[Key]) -> Signed:
     from securesystemslib.exceptions import VerificationError
 
     try:
-        raw = json.loads(line)
-        envelope = Envelope.from_dict(json.loads(line))
+        raw = load_json(line)
+        envelope = Envelope.from_dict(load_json(line))
         again = json.dumps(envelope.to_dict(), separators=(",", ":")).encode()
         signers = [str(each.get("keyid", "")) for each in raw["signatures"]]
     except Exception as error:  # the library raises whatever the bytes make it raise
@@ -86,7 +87,7 @@ def _statement(payload: bytes, payload_type: str, keys: tuple[str, ...]) -> Sign
     if payload_type != PAYLOAD_TYPE:
         raise BadEnvelope(f"expected a payload of type {PAYLOAD_TYPE}, found {payload_type}")
     try:
-        data = json.loads(payload)
+        data = load_json(payload)
         if data["_type"] != STATEMENT:
             raise ValueError(f"type {data['_type']!r}")
         subject = {str(each["name"]): str(each["digest"]["sha256"]) for each in data["subject"]}

@@ -34,6 +34,7 @@ from drillkit.journal.runs import JOURNAL
 from drillkit.model.codec import to_data
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.evidence import Mark, Note
+from drillkit.model.json_text import load_json
 from drillkit.model.records import (
     History,
     MessageSent,
@@ -315,9 +316,9 @@ def _still_whole(name: str, text: str) -> None:
     try:
         if name == JOURNAL:
             for line in text.splitlines():
-                json.loads(line)
+                load_json(line)
         elif name.endswith(".json"):
-            json.loads(text)
+            load_json(text)
     except ValueError as error:
         raise UsageError(f"{name} is no JSON any more: a pattern matches too much") from error
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from drillkit.attest.chain import Head
 from drillkit.attest.places import PublicPlace
 from drillkit.model.errors import UsageError
+from drillkit.model.json_text import load_json
 
 
 def write_heads(place: PublicPlace, heads: Sequence[Head], where: str) -> bytes:
@@ -59,7 +60,7 @@ def _encoded(heads: Iterable[Head]) -> bytes:
 def decoded(content: bytes, where: str) -> tuple[Head, ...]:
     """The heads of a document. Raises UsageError."""
     try:
-        rows = json.loads(content)["heads"]
+        rows = load_json(content)["heads"]
         heads = tuple(
             Head(str(r["drill"]), str(r["target"]), int(r["seq"]), str(r["sha256"])) for r in rows
         )

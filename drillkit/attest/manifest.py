@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drillkit.journal.files import write_file
+from drillkit.journal.files import read_file, write_file
 from drillkit.model.errors import DrillError
+from drillkit.model.json_text import load_json
 
 MANIFEST = "manifest.json"
 ENVELOPES = "evidence.intoto.jsonl"
@@ -79,11 +80,11 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """The manifest that is there, and the SHA-256 of its bytes. Raises NoManifest."""
     path = folder / MANIFEST
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise NoManifest(f"{path} cannot be read: {error.strerror}; was the run sealed?") from error
     try:
-        manifest = _decoded(json.loads(content))
+        manifest = _decoded(load_json(content))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoManifest(f"{path} is no manifest ({error}); was it changed?") from error
     # What people read must be what was hashed: no key twice, no other spelling of the same.

@@ -12,10 +12,11 @@ from drillkit.attest.envelope import sign
 from drillkit.attest.manifest import ENVELOPES, manifest_of, write_manifest
 from drillkit.attest.statement import statements
 from drillkit.journal.file import read
-from drillkit.journal.files import write_file
+from drillkit.journal.files import read_file, write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
 from drillkit.model.errors import UsageError
+from drillkit.model.json_text import load_json
 from drillkit.model.records import History, RunOpened
 
 if TYPE_CHECKING:
@@ -86,18 +87,17 @@ def _sealed_already(file: Path, run: str, digest: str) -> chain.Entry | None:
 def _forget_stale(folder: Path, digest: str) -> None:
     """Signatures over an earlier manifest say nothing of this one: they are removed."""
     path = folder / ENVELOPES
-    if path.is_file() and digest.encode() not in _payloads(path.read_bytes()):
+    if path.is_file() and digest.encode() not in _payloads(read_file(path)):
         path.unlink()
 
 
 def _payloads(content: bytes) -> bytes:
     import base64
-    import json
 
     found = b""
     for line in content.splitlines():
         try:
-            found += base64.b64decode(json.loads(line)["payload"])
+            found += base64.b64decode(load_json(line)["payload"])
         except (ValueError, KeyError, TypeError):
             continue
     return found

@@ -6,7 +6,6 @@ Everything is looked at and every problem is told; nothing stops at the first.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +26,10 @@ from drillkit.attest.manifest import (
 from drillkit.attest.review import Review, read_reviews
 from drillkit.attest.statement import DRILL_RESULT, TEST_RESULT
 from drillkit.journal.file import JournalDamaged, read
+from drillkit.journal.files import read_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
+from drillkit.model.json_text import load_json
 from drillkit.model.records import History, RunOpened
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class _Seen:
 def _look_at_run(folder: Path, look: _Findings) -> _Seen | None:
     try:
         history = read(folder / JOURNAL)
-        content = (folder / JOURNAL).read_bytes()
+        content = read_file(folder / JOURNAL)
     except (OSError, JournalDamaged) as error:
         look.say("journal", folder, str(error))
         return None
@@ -233,7 +234,7 @@ def _look_at_signature(
         return frozenset()
     if not look.keys:
         return frozenset()
-    content = path.read_bytes()
+    content = read_file(path)
     if not content.endswith(b"\n"):
         look.say("signature", path, "its last line is torn")
     expected = {MANIFEST: digest, **{name: file.sha256 for name, file in manifest.files.items()}}
@@ -269,7 +270,7 @@ def _look_at_verdict(folder: Path, history: History, look: _Findings) -> None:
     """Does the verdict that people read follow from the journal?"""
     path = folder / "verdict.json"
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = load_json(read_file(path))
         stands = (written["holds"], written["exit_code"])
     except (OSError, ValueError, KeyError, TypeError):
         return  # missing or changed: the manifest tells
@@ -313,7 +314,7 @@ def _look_at_lines(seen: _Seen, entries: tuple[Entry, ...], look: _Findings) -> 
 def _look_at_reviews(seen: _Seen, mine: list[Entry], look: _Findings) -> None:
     """Each line of a review is in the chain, and each that the chain holds is there."""
     path = seen.folder / REVIEWS
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    lines = read_file(path).split(b"\n")[:-1] if path.is_file() else []
     there = [hashlib.sha256(line).hexdigest() for line in lines]
     entered = [entry.digest for entry in mine if entry.event == "reviewed"]
     for number, digest in enumerate(there, 1):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drillkit.clock import SYSTEM_CLOCK
+from drillkit.model.json_text import load_json
 
 if TYPE_CHECKING:
     from drillkit.attest.approval import Approval
@@ -97,7 +98,7 @@ def read_plan(file: Path) -> PlanFile:
     from drillkit.plan.contents import digest_of
 
     try:
-        data = json.loads(file.read_bytes())
+        data = load_json(file.read_bytes())
         if data["drillkit_plan"] != FORMAT:
             raise ValueError(f"format {data['drillkit_plan']!r}")
         contents, sha256 = dict(data["plan"]), str(data["sha256"])

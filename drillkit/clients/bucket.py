@@ -24,6 +24,7 @@ from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.objects import ListedObject, StoredObject
 from drillkit.journal.runs import home
 from drillkit.model.errors import CallError, Conflict, Refused, UsageError
+from drillkit.model.json_text import load_json
 from drillkit.model.units import parse_duration
 
 _CONNECT_S, _READ_S = 3, 10
@@ -286,7 +287,7 @@ def bucket_of(reports: Path) -> Bucket | None:
     """
     note = reports / COPIED
     try:
-        return Bucket(BucketUrl.parse(json.loads(note.read_text(encoding="utf-8"))["url"]))
+        return Bucket(BucketUrl.parse(load_json(note.read_text(encoding="utf-8"))["url"]))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -19,6 +19,7 @@ from drillkit.clock import Clock
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
 from drillkit.model.errors import CallError
+from drillkit.model.json_text import load_json
 from drillkit.model.units import format_duration
 
 LIMIT_S = 10.0
@@ -87,7 +88,7 @@ def _now(url: str, kept: Mapping[str, Any] | None, clock: Clock) -> dict[str, An
 
 def _kept(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(file.read_bytes())
+        found = load_json(file.read_bytes())
         base64.b64decode(found["body"])
         float(found["at"])
     except (OSError, ValueError, KeyError, TypeError):

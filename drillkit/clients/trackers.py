@@ -6,7 +6,6 @@ An issue carries the item's id, so that one that is there already is found, whoe
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from drillkit.clients.http_get import fetch
 from drillkit.clients.http_post import post_json
 from drillkit.clients.proxies import is_loopback
 from drillkit.model.errors import CallError, UsageError
+from drillkit.model.json_text import load_json
 
 GITHUB = "https://api.github.com"
 LABEL = "drillkit-action"
@@ -212,7 +212,7 @@ def _post(url: str, data: Any, headers: Mapping[str, str]) -> Any:
 
 def _decoded(text: str, url: str) -> Any:
     try:
-        return json.loads(text)
+        return load_json(text)
     except ValueError as error:
         raise CallError(f"{urlsplit(url).hostname} answered with what is no JSON") from error
 

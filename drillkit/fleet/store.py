@@ -27,6 +27,7 @@ from drillkit.journal.copy import RunKey
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.errors import CallError, Conflict, Refused, UsageError
+from drillkit.model.json_text import load_json
 
 T = TypeVar("T")
 FLEETS = ".fleets/"
@@ -99,7 +100,7 @@ class FleetStore:
                 f"no fleet `{self.fleet}` in {self._store.place}; see: drillkit fleet status --out "
                 f"{self._store.place}"
             )
-        data = json.loads(stored.content)
+        data = load_json(stored.content)
         if data.get("format") != FORMAT:
             raise UsageError(f"fleet {self.fleet} was begun by another version of drillkit")
         return self._decoded(FleetPlan, stored)
@@ -230,7 +231,7 @@ class FleetStore:
 
     def _decoded(self, want: type[T], stored: StoredObject) -> T:
         try:
-            found: T = from_data(want, json.loads(stored.content))
+            found: T = from_data(want, load_json(stored.content))
         except (ValueError, TypeError, AttributeError) as error:
             raise UsageError(
                 f"{self.place}: what is written of the fleet cannot be read: {error}"

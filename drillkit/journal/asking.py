@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.model.errors import DrillError, JournalLost, Refused, UsageError
+from drillkit.model.json_text import load_json
 from drillkit.model.requests import Request, decode_request, encode_request
 
 SOCKET = "door.sock"
@@ -102,7 +103,7 @@ class RequestSocket:
 
     def _answer(self, line: bytes) -> Mapping[str, Any]:
         try:
-            return {"n": self._take(decode_request(json.loads(line)))}
+            return {"n": self._take(decode_request(load_json(line)))}
         except JournalLost as why:
             return {"lost": str(why)}
         except (DrillError, ValueError, RecursionError) as why:
@@ -138,7 +139,7 @@ def ask(folder: Path, request: Request, timeout_s: float = 10.0) -> int:
         ) from error
     if not answer.endswith(b"\n"):
         raise UsageError(f"the run in {folder} ended before it answered")
-    got = json.loads(answer)
+    got = load_json(answer)
     if "refused" in got:
         raise Refused(got["refused"])
     if "lost" in got:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
 from drillkit.model.errors import CallError, Conflict, Refused
+from drillkit.model.json_text import load_json
 
 NOTES = ".runs/"
 """Where the notes are: `.runs/DRILL/RUN.json`. No drill is called so."""
@@ -103,7 +104,7 @@ def decoded(content: bytes) -> RunNote:
 def claimed(sort: type[N], content: bytes) -> N:
     """A note of that sort. Raises ValueError for what is none."""
     try:
-        raw: dict[str, Any] = json.loads(content)
+        raw: dict[str, Any] = load_json(content)
         found = sort(**{each.name: raw[each.name] for each in fields(sort)})
     except (TypeError, KeyError) as error:
         raise ValueError(f"no {sort.__name__}: {error}") from error

@@ -23,10 +23,11 @@ from typing import Any
 
 from drillkit.clock import Clock
 from drillkit.journal.claim import MARKS, NOTES, RunNote, decoded, marks_of
-from drillkit.journal.files import make_folder, write_file
+from drillkit.journal.files import make_folder, read_file, write_file
 from drillkit.journal.mirror import PARTS, read_parts
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
 from drillkit.journal.runs import CHAINS, JOURNAL, LATEST, LOCK, RunLock, open_runs, point_latest
+from drillkit.model.json_text import load_json
 
 AT_ONCE = 16
 PATIENCE_S = 10.0
@@ -141,7 +142,7 @@ class LocalCopy:
         behind that. What the bucket contradicts is put aside. Whoever calls holds the run's lock.
         """
         journal = self._journal(run)
-        here = journal.read_bytes() if journal.is_file() else b""
+        here = read_file(journal) if journal.is_file() else b""
         if here == content or (ahead and here.startswith(content)):
             return
         whole = here[: here.rfind(b"\n") + 1]
@@ -150,7 +151,7 @@ class LocalCopy:
             write_file(aside, here, durable=True)
         write_file(journal, content, durable=True)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            at = float(json.loads(content.splitlines()[-1])["at"])
+            at = float(load_json(content.splitlines()[-1])["at"])
             os.utime(journal, (at, at))
 
     def open_notes(self, target: str = "") -> list[tuple[RunNote, StoredObject]]:
@@ -297,7 +298,7 @@ class LocalCopy:
     def _load(self, name: str) -> dict[str, Any]:
         """What is not kept is fetched again."""
         try:
-            found = json.loads((self.root / name).read_text(encoding="utf-8"))
+            found = load_json((self.root / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

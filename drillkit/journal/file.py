@@ -22,9 +22,11 @@ from drillkit.clock import Clock, Fence, SystemClock
 from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.disk import Disk, FileDisk
 from drillkit.journal.door import cleaned, cleaned_undo
+from drillkit.journal.files import read_file
 from drillkit.journal.mirror import Mirror, OtherWriter
 from drillkit.model.effects import Counted
 from drillkit.model.errors import CallError, DrillError, JournalLost
+from drillkit.model.json_text import load_json
 from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, Record, encode
 
 GENESIS = "0" * 64
@@ -286,7 +288,7 @@ def _last(whole: bytes) -> tuple[int, str]:
 
 def _number(line: bytes) -> int | None:
     try:
-        found = json.loads(line)["n"]
+        found = load_json(line)["n"]
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, int) else None
@@ -302,7 +304,7 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
     prev = GENESIS
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            raw = json.loads(line)
+            raw = load_json(line)
             if raw["prev"] != prev or raw["n"] != number:
                 raise JournalDamaged(
                     f"{name}:{number}: this line does not follow from the one before it; the "
@@ -325,7 +327,7 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
 
 def read(path: Path) -> History:
     """The history in a journal file. Raises OSError, JournalDamaged."""
-    content = path.read_bytes()
+    content = read_file(path)
     collecting = gc.isenabled()
     # Records hold no cycles: looking for some among hundreds of thousands takes half of the time.
     gc.disable()
@@ -349,7 +351,7 @@ def salvage(path: Path) -> Salvaged:
     """All that can still be read, for whoever has to undo it. A torn last line is no damage: it
     was never acknowledged. Raises OSError.
     """
-    whole, _ = _split_torn(path.read_bytes())
+    whole, _ = _split_torn(read_file(path))
     prev, found, damage = GENESIS, dict[int, Record](), list[str]()
     for number, line in enumerate(whole[:-1].split(b"\n") if whole else (), 1):
         record, follows = salvage_line(line, prev)
@@ -366,7 +368,7 @@ def salvage(path: Path) -> Salvaged:
 def salvage_line(line: bytes, prev: str) -> tuple[Record | None, bool]:
     """(the record of a line if it is one, whether it follows from the line before)."""
     try:
-        raw = json.loads(line)
+        raw = load_json(line)
         numbers = (raw["n"], raw["at"], raw["mono"])
         texts = (raw["by"], raw["kind"], raw.get("step", ""))
         if not (

@@ -56,6 +56,26 @@ def write_file(path: Path, content: bytes, *, durable: bool = False, mode: int =
         sync_folder(path.parent)
 
 
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """The content of a file of a run or of drillkit's state, which others may have damaged.
+
+    Raises OSError, also for what is no file (nobody waits for a pipe, a device has no end) and for
+    more than `most` bytes.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+            raise OSError(code, "is no file", str(path))
+        if most is not None and found.st_size > most:
+            raise OSError(errno.EFBIG, f"has more than {most:,} bytes", str(path))
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(fd)
+
+
 def _is_no_file(path: Path) -> bool:
     """Whether a file in its place would destroy something: a device, a pipe, a name that the system
     gives to them.

@@ -16,12 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.clock import Clock, Deadline
-from drillkit.journal.files import FILE_MODE, make_folder, write_file
+from drillkit.journal.files import FILE_MODE, make_folder, read_file, write_file
 from drillkit.model.errors import UsageError
+from drillkit.model.json_text import load_json
 
 JOURNAL = "journal.jsonl"
 LOCK = "run.lock"
 LATEST = "latest"
+NOTE_BYTES = 1024 * 1024
+"""Of the note of an open run; a longer one is none."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""Bytes."""
 CHAINS = "chain"
 """In a folder of reports: the chains of runs."""
 ENDING_S = 5.0
@@ -156,10 +161,11 @@ def open_runs() -> Iterator[OpenRun]:
 
 def _noted(entry: Path) -> OpenRun:
     try:
-        data = json.loads(entry.read_text(encoding="utf-8"))
+        data = load_json(read_file(entry, NOTE_BYTES))
         folder, target, owner = (data[key] for key in ("folder", "target", "owner"))
         if not all(isinstance(each, str) for each in (folder, target, owner)):
             raise ValueError("folder, target and owner must be text")
+        _check_name(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = (
             f"{entry} should name the folder of an open run and cannot be read "
@@ -168,6 +174,16 @@ def _noted(entry: Path) -> OpenRun:
         )
         return OpenRun(entry.name, entry, "", "", why)
     return OpenRun(entry.name, Path(folder), target, owner)
+
+
+def _check_name(folder: str) -> None:
+    """Raises ValueError for what can be no folder's name: looking for it would end in an error of
+    the system, and keep other runs from being recovered.
+    """
+    name = os.fsencode(folder)
+    parts = name.split(b"/")
+    if b"\0" in name or len(name) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
+        raise ValueError("no folder can have such a name")
 
 
 def _is_there(path: Path) -> bool:

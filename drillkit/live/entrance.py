@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
@@ -18,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from drillkit.live.access import Access, Right
+from drillkit.model.json_text import load_json
 
 BODY_BYTES = 32 * 1024
 BODY_S = 10.0
@@ -111,7 +111,7 @@ class Entrance:
             raise web.HTTPUnsupportedMediaType(text="expected application/json\n")
         try:
             async with asyncio.timeout(BODY_S):
-                found = json.loads(await request.text())
+                found = load_json(await request.text())
         except TimeoutError as error:
             raise web.HTTPRequestTimeout(text="the rest did not come\n") from error
         except (ValueError, RecursionError) as error:

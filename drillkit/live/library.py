@@ -20,10 +20,12 @@ from aiohttp import web
 
 from drillkit.archive.scan import Archive, journals, scan
 from drillkit.archive.summary import RunSummary
+from drillkit.journal.files import read_file
 from drillkit.journal.runs import JOURNAL, is_running
 from drillkit.live.access import Access
 from drillkit.live.audience import Audience, stream
 from drillkit.live.entrance import HEADERS, Entrance, part
+from drillkit.model.json_text import load_json
 
 LOOK_S = 1.0
 """How often it is looked what runs."""
@@ -150,7 +152,7 @@ class Library:
 
     def _outcome(self, name: str) -> dict[str, Any]:
         try:
-            verdict = json.loads((self._reports / name / VERDICT).read_bytes())
+            verdict = load_json(read_file(self._reports / name / VERDICT))
             return {"outcome": str(verdict["headline"]), "report": _link(name)}
         except (OSError, ValueError, KeyError, TypeError):
             return {"gone": True}

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from drillkit.journal.file import read
-from drillkit.journal.files import write_file
+from drillkit.journal.files import read_file, write_file
 from drillkit.journal.runs import JOURNAL, point_latest
 from drillkit.judge import judge
 from drillkit.model.codec import to_data
@@ -60,7 +60,7 @@ def page_of(folder: Path) -> str:
 
 def _last_hash(journal: Path) -> str:
     """Hash of the last whole line; a torn one behind it was never acknowledged."""
-    whole = journal.read_bytes().rpartition(b"\n")[0]
+    whole = read_file(journal).rpartition(b"\n")[0]
     return hashlib.sha256(whole.rpartition(b"\n")[2]).hexdigest()
 
 

@@ -22,6 +22,7 @@ from drillkit.journal.file import Journal, salvage
 from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.model.errors import JournalLost
+from drillkit.model.json_text import load_json
 from drillkit.model.records import PhaseStarted, Progress, RunAborted
 
 AbortedBy: TypeAlias = Literal["operator", "guard", "bound", "blind", "deadline", "journal", "bug"]
@@ -185,7 +186,7 @@ class StopWatch:
         while not self._clock.sleep(POLL_S, self._over):
             # What cannot be read was not written by us; the limit must be watched all the same.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                asked = json.loads((self._folder / ABORT_FILE).read_text(encoding="utf-8"))
+                asked = load_json((self._folder / ABORT_FILE).read_text(encoding="utf-8"))
                 self._stopper.abort("operator", f"{asked['who']} asked for it: {asked['why']}")
                 return
             if self._deadline().over:

@@ -22,6 +22,7 @@ from drillkit.journal.file import read
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, OpenRun, RunLock
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
+from drillkit.model.json_text import load_json
 from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned
 from drillkit.runner.bucket_run import rewriting
 from drillkit.runner.recorded_target import connected
@@ -210,7 +211,7 @@ def _asked(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = load_json(path.read_text(encoding="utf-8"))
             found[str(data["resource"])] = str(data["by"])
         except (OSError, ValueError, KeyError, TypeError):
             continue

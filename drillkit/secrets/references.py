@@ -7,7 +7,6 @@ to be read and never shows it, and every value that is resolved is known to the 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from drillkit.model.errors import UsageError
+from drillkit.model.json_text import load_json
 from drillkit.secrets.environment import PUBLIC, remember
 from drillkit.secrets.redactor import KNOWN
 
@@ -116,7 +116,7 @@ def login(reference: str, what: str, vault: Callable[[], Vault]) -> Login:
     value = resolve(reference, what, vault).strip()
     if value.startswith("{"):
         try:
-            found = json.loads(value)
+            found = load_json(value)
             who = Login(str(found["username"]), str(found["password"]))
         except (ValueError, KeyError, TypeError):
             raise UsageError(

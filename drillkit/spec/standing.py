@@ -5,7 +5,6 @@ are.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,6 +13,7 @@ from typing import Any
 from drillkit.journal.runs import home
 from drillkit.model.codec import from_data
 from drillkit.model.errors import UsageError
+from drillkit.model.json_text import load_json
 from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.units import parse_duration
 from drillkit.spec.files import Roots
@@ -28,7 +28,7 @@ def standing(target: Target) -> Mapping[str, Any] | None:
     """
     file = home() / target.name / ENDPOINTS
     try:
-        endpoints: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        endpoints: dict[str, Any] = load_json(file.read_text(encoding="utf-8"))
         os.kill(int(endpoints["pid"]), 0)
     except (OSError, ValueError, KeyError):
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.journal.files import write_file
+from drillkit.journal.files import read_file, write_file
 
 
 def test_a_file_is_replaced_as_a_whole_and_no_draft_stays(tmp_path: Path) -> None:
@@ -62,3 +62,17 @@ def test_an_open_descriptor_by_its_name_is_written_to(tmp_path: Path) -> None:
     with file.open("wb") as opened:
         write_file(Path(f"/dev/fd/{opened.fileno()}"), b"x")
     assert file.read_bytes() == b"x"
+
+
+def test_only_a_file_is_read_and_nobody_waits_for_what_is_none(tmp_path: Path) -> None:
+    pipe, zero, file = tmp_path / "pipe", tmp_path / "zero", tmp_path / "file"
+    os.mkfifo(pipe)
+    zero.symlink_to("/dev/zero")
+    file.write_bytes(b"content")
+    for path in (pipe, zero, tmp_path):
+        with pytest.raises(OSError, match="is no file"):
+            read_file(path)
+    assert read_file(file) == b"content"
+    assert read_file(file, 7) == b"content"
+    with pytest.raises(OSError, match="has more than 6 bytes"):
+        read_file(file, 6)

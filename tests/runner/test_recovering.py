@@ -143,6 +143,7 @@ BROKEN = {
     "not a mapping": "[]\n5\nnull\n",
     "of another shape": '{"n":"x","at":{},"mono":[],"by":1,"kind":2,"data":3,"prev":4}\n',
     "binary": "\x00\x01\x02\n\x03",
+    "without end": "[" * 200_000 + "\n",
 }
 
 
@@ -157,7 +158,22 @@ def test_one_bad_run_never_keeps_another_from_being_recovered(tmp_path: Path, na
     assert ("r1" in registered()) == (ran.return_value == 5)
 
 
-@pytest.mark.parametrize("note", ["[]", '{"folder": 5}', "{", '{"folder": "/x"}', "5", "\x00"])
+NOTES = [
+    "[]",
+    '{"folder": 5}',
+    "{",
+    '{"folder": "/x"}',
+    "5",
+    "\x00",
+    "[" * 100_000,
+    '{"folder": "/%s", "target": "prod", "owner": "o"}' % ("a" * 300),
+    '{"folder": "/%s", "target": "prod", "owner": "o"}' % ("a/" * 4_000),
+    '{"folder": "/a\\u0000b", "target": "prod", "owner": "o"}',
+    '{"folder": "/\\ud800", "target": "prod", "owner": "o"}',
+]
+
+
+@pytest.mark.parametrize("note", NOTES, ids=lambda note: note[:20])
 def test_a_note_of_any_shape_is_told_and_the_others_are_recovered(
     tmp_path: Path, home: Path, note: str
 ) -> None:
@@ -170,6 +186,15 @@ def test_a_note_of_any_shape_is_told_and_the_others_are_recovered(
     assert registered() == ["r1"]
     assert leftovers("prod") == [], "a note that proves nothing keeps no run from starting"
     assert in_doubt("prod"), "but whoever starts one is told"
+
+
+def test_a_note_that_is_a_pipe_holds_nobody_up(tmp_path: Path, home: Path) -> None:
+    good = killed(tmp_path, "r2")
+    os.mkfifo(home / "open" / "r1")
+    ran = drillkit("recover")
+    assert good.gone()
+    assert (ran.return_value, registered()) == (5, ["r1"])
+    assert "is no file" in ran.output
 
 
 def test_a_bug_in_one_recovery_is_told_and_the_next_run_gets_its_turn(

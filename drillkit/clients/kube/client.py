@@ -6,7 +6,6 @@ It is private to the rooms inside `clients/`: whoever else wants a change plans 
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from drillkit.clients.kube.wire import EFFECTS, READ_S, Response, Transport, unc
 from drillkit.clients.retry import patiently
 from drillkit.clock import Clock, Fence, by_their_clock
 from drillkit.model.errors import Absent, Conflict, TargetError, Unavailable
+from drillkit.model.json_text import load_json
 from drillkit.model.lifetime import Lifetime
 from drillkit.model.permissions import Permission
 from drillkit.secrets import excerpt
@@ -45,7 +45,7 @@ def _emulated(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     if written is None:
         return ()
     try:
-        found = json.loads(written)
+        found = load_json(written)
     except ValueError:
         found = None
     texts = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from drillkit.model.errors import (
     Throttled,
     Unavailable,
 )
+from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt
 
 SAID_KEPT = 1000
@@ -44,7 +44,7 @@ def refusal(answer: Response, asked: str, who: str) -> CallError:
 
 def _status(answer: Response) -> Mapping[str, Any]:
     with contextlib.suppress(ValueError):
-        found = json.loads(answer.content)
+        found = load_json(answer.content)
         if isinstance(found, dict):
             return found
     return {}

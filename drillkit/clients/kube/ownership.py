@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.kube.resources import Object
+from drillkit.model.json_text import load_json
 
 RUN = "drillkit.dev/run"
 OF = "drillkit.dev/of"
@@ -85,7 +86,7 @@ def change_marks(obj: Object) -> Iterator[ChangeMark]:
         if not key.startswith(f"{UNDO}-"):
             continue
         try:
-            said = json.loads(text)
+            said = load_json(text)
             fields = {str(path): (prior, new) for path, (prior, new) in said["fields"].items()}
             found = ChangeMark(str(said["run"]), str(said["expires"]), fields)
             fits = said["of"] == meta["uid"] and key == change_key(found.run, tuple(fields))

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from drillkit import __version__
 from drillkit.model.errors import Denied, Invalid, Unanswered, Unreachable
+from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Response:
         try:
             # It makes many objects and no garbage: to look for some takes half as long again.
             with uncollected():
-                return json.loads(self.content)
+                return load_json(self.content)
         except ValueError as error:
             text = excerpt(self.content, 120).strip()
             raise Unanswered(

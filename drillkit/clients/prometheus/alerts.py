@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from drillkit.clients.prometheus.answers import payload
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus
 from drillkit.clients.prometheus.promql import Matcher, matches_all
+from drillkit.model.json_text import load_json
 
 MAX_ALERTS = 10_000
 
@@ -65,7 +65,7 @@ def routes_of(content: bytes, where: str) -> Mapping[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(json.loads(content)["config"]["original"])
+        found = yaml.safe_load(load_json(content)["config"]["original"])
         return {"route": found["route"], "receivers": found["receivers"]}
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise NotPrometheus(
@@ -109,7 +109,7 @@ def from_alertmanager(
     do not, but for those that satisfy all matchers of one of `silenced`, silenced or not.
     """
     try:
-        data = json.loads(content)
+        data = load_json(content)
     except ValueError as error:
         if content.lstrip()[:1] == b"[":
             raise HalfAnswer(

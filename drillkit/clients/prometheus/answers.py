@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus, QueryRejected
+from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt
 
 MAX_SERIES = 20_000
@@ -42,7 +42,7 @@ def payload(content: bytes, where: str, asked: str) -> tuple[Any, tuple[str, ...
     """
     text = content.lstrip()[:1]
     try:
-        found = json.loads(content)
+        found = load_json(content)
     except ValueError as error:
         if text in (b"{", b"["):
             raise HalfAnswer(

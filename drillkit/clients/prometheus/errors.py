@@ -4,7 +4,6 @@ drillkit's errors.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from drillkit.model.errors import (
@@ -16,6 +15,7 @@ from drillkit.model.errors import (
     Unanswered,
     Unavailable,
 )
+from drillkit.model.json_text import load_json
 from drillkit.secrets import KNOWN, excerpt
 
 SAID = 200
@@ -92,7 +92,7 @@ def api_json(content: bytes, where: str, shape: type, expected: str) -> Any:
     is no `shape`: `expected` is not what answers there.
     """
     try:
-        found = json.loads(content)
+        found = load_json(content)
     except ValueError:
         found = None
     if not isinstance(found, shape):
@@ -124,7 +124,7 @@ def _is_prometheus(content: bytes) -> bool:
 
 def _said(content: bytes) -> str:
     try:
-        found = json.loads(content)
+        found = load_json(content)
         text = str(found.get("error") or found) if isinstance(found, dict) else str(found)
     except ValueError:
         text = content.decode(errors="replace")

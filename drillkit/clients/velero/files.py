@@ -6,7 +6,6 @@ The URL is signed and so a secret of ten minutes: it stands in no message.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,6 +18,7 @@ from drillkit.clients.velero.undo import DeleteDownload
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned
 from drillkit.model.errors import Denied, Unanswered, Unavailable, Unreachable
+from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def unpacked(packed: bytes, what: str) -> bytes:
 def as_json(content: bytes, what: str) -> Any:
     """JSON of a file. Raises Unanswered."""
     try:
-        return json.loads(content)
+        return load_json(content)
     except ValueError as error:
         raise Unanswered(f"{what}: expected JSON, found {excerpt(content, 60)!r}") from error
 

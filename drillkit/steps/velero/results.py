@@ -14,6 +14,7 @@ from drillkit.clients.velero.files import FileKind, as_json, told
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, NotOurs
 from drillkit.model.evidence import Note
+from drillkit.model.json_text import load_json
 from drillkit.steps.base import Act
 from drillkit.steps.rds.restore import expires
 from drillkit.steps.velero.names import file_name, named
@@ -98,6 +99,6 @@ def _readable(name: str, content: bytes) -> bytes:
     if not name.endswith(".json"):
         return content
     try:
-        return json.dumps(json.loads(content), indent=1).encode() + b"\n"
+        return json.dumps(load_json(content), indent=1).encode() + b"\n"
     except ValueError:
         return content

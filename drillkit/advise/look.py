@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from drillkit.advise import of_alerts, of_aws, of_cluster, of_velero, of_workloads
-from drillkit.advise.cluster import Cluster, Refusal, read_cluster, read_touched
+from drillkit.advise.cluster import Cluster, read_cluster
 from drillkit.advise.odd import sub, text
 from drillkit.advise.rule import Advice, Table
+from drillkit.advise.touched import Survey, judged
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clock import utc
 from drillkit.model.errors import CallError, DrillError, UsageError
@@ -19,7 +20,6 @@ from drillkit.model.spelling import near
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
-    from drillkit.clients.kube.client import KubeClient
 
 TABLES: tuple[Table[Any, Any], ...] = (
     of_workloads.WORKLOADS,
@@ -38,18 +38,6 @@ TABLES: tuple[Table[Any, Any], ...] = (
     of_alerts.ALERTS,
 )
 """All rules there are."""
-Places: TypeAlias = Mapping[str, Set[tuple[str, str]]]
-"""(kind in lower case, name) of pods and workloads, by their namespace."""
-_NOUNS = {
-    "nodes": "nodes under workloads",
-    "placements": "pods",
-    "workloads": "workloads",
-    "budgets": "disruption budgets",
-    "scalers": "autoscalers",
-    "services": "services",
-    "policies": "network policies",
-}
-"""What people call what could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +48,6 @@ class Known:
     proven: Mapping[str, str] | None = None
     """Date of the last proven restore by the name of a database; None: nobody could tell."""
     rpos: Mapping[str, timedelta] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What was found, gravest first."""
-
-    advice: tuple[Advice, ...]
-    looked: tuple[str, ...]
-    """What was looked at, one sentence each."""
-    unread: tuple[str, ...]
-    """What could not be looked at, so that nothing is said of it."""
 
 
 def survey(clients: Clients, known: Known, namespace: str = "") -> Survey:
@@ -113,7 +90,7 @@ def _cluster(
     claims = of_velero.claims_of([(each.namespace, each.claims) for each in cluster.workloads])
     backups = of_velero.Backups(utc(clients.kube.now()), claims=claims)
     of_velero.read_backups(clients.kube, backups, _locks(clients))
-    found = [*_of_cluster(cluster), *_of_certificates(cluster, utc(clients.kube.now()))]
+    found = [*judged(cluster), *_of_certificates(cluster, utc(clients.kube.now()))]
     found += _of_backups(backups, namespace)
     pods = sum(each.pods for each in cluster.placements.values())
     said = f"{len(cluster.workloads)} workloads in {len(cluster.namespaces)} namespaces"
@@ -139,36 +116,6 @@ def _must_be_there(clients: Clients, namespace: str) -> list[str]:
     raise UsageError(
         f"target `{clients.target.name}`: expected a namespace `{namespace}`, found none; {hint}"
     )
-
-
-def survey_touched(kube: KubeClient, places: Places, refusal: Refusal) -> Survey:
-    """Look at the workloads that a drill is about to touch. Reads only, and nothing that there is
-    a `refusal` for.
-    """
-    found: list[Advice] = []
-    looked: list[str] = []
-    unread: list[str] = []
-    for namespace, touched in sorted(places.items()):
-        cluster = read_touched(kube, namespace, touched, refusal)
-        found += _of_cluster(cluster)
-        if names := [each.said for each in cluster.workloads]:
-            looked.append(", ".join(names))
-        unread += [f"{_NOUNS[name]} of {namespace}: {why}" for name, why in cluster.unread.items()]
-    ordered = sorted(dict.fromkeys(found), key=lambda each: each.rank)
-    return Survey(tuple(ordered), tuple(looked), tuple(dict.fromkeys(unread)))
-
-
-def _of_cluster(cluster: Cluster) -> Iterator[Advice]:
-    knows = cluster.knows
-    for workload in cluster.workloads:
-        yield from of_workloads.WORKLOADS.judge(workload, workload.said, cluster, knows)
-    for namespace in cluster.namespaces:
-        yield from of_cluster.NAMESPACES.judge(namespace, f"namespace/{namespace}", cluster, knows)
-    for namespace, alone in sorted(cluster.alone.items()):
-        said = f"pods/{namespace}"
-        yield from of_cluster.ALONE.judge((namespace, alone), said, cluster, knows)
-    if not cluster.namespace:
-        yield from of_cluster.NODES.judge(None, "nodes", cluster, knows)
 
 
 def _of_certificates(cluster: Cluster, now: datetime) -> Iterator[Advice]:

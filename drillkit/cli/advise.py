@@ -15,8 +15,8 @@ import click
 from drillkit.cli.targets import OPTION
 
 if TYPE_CHECKING:
-    from drillkit.advise.look import Survey
     from drillkit.advise.rule import Advice, Severity
+    from drillkit.advise.touched import Survey
     from drillkit.model.slo import Slo
     from drillkit.spec.files import Roots
 

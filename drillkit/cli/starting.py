@@ -65,6 +65,10 @@ def see_to_leftovers(
 
     Raises Refused when something of them is left, CallError.
     """
+    from drillkit.journal.runs import open_runs
+
+    if next(open_runs(), None) is None and not _in_bucket(reports):
+        return
     from drillkit.model.errors import Refused
     from drillkit.runner.dry_run import unfinished_runs
     from drillkit.runner.recover import in_doubt, leftovers, recover
@@ -90,11 +94,16 @@ def see_to_leftovers(
             )
 
 
+def _in_bucket(reports: Path) -> bool:
+    """Whether these reports are the copy of a bucket."""
+    return (reports / "bucket.json").is_file()
+
+
 def _left_elsewhere(target: Target, reports: Path, wait_s: float, *, starts: bool) -> list[OpenRun]:
     """Runs of other machines that left something on the target. Raises Refused when one of them
     may still be at work after `wait_s`.
     """
-    if not (reports / "bucket.json").is_file():
+    if not _in_bucket(reports):
         return []
     from drillkit.clock import Deadline, SystemClock
     from drillkit.journal.runs import open_runs

@@ -43,6 +43,12 @@ def patiently(
     Waits as long as the other side wishes (bounded), else 0.2 s doubling to 3 s. Raises what the
     last attempt raised.
     """
+    end = clock.mono() + limit_s
+    try:
+        return work()
+    except on as error:
+        failed = [error]
+    # Hardly ever more than one attempt is needed: only then the library is loaded.
     from tenacity import (
         RetryCallState,
         Retrying,
@@ -52,7 +58,11 @@ def patiently(
     )
 
     backoff = wait_exponential(multiplier=0.2, max=3.0) + wait_random(0, 0.2)
-    end = clock.mono() + limit_s
+
+    def again() -> T:
+        if failed:
+            raise failed.pop()
+        return work()
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -69,7 +79,7 @@ def patiently(
         reraise=True,
         sleep=lambda s: _slept(clock, s),
     )
-    return retrying(work)
+    return retrying(again)
 
 
 def _slept(clock: Clock, seconds: float) -> None:

@@ -24,7 +24,6 @@ from drillkit.journal.runs import JOURNAL, OpenRun, RunLock
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
 from drillkit.model.json_text import load_json
 from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned
-from drillkit.runner.bucket_run import rewriting
 from drillkit.runner.recorded_target import connected
 
 FOLDER = "keep"
@@ -120,6 +119,8 @@ def spared(folder: Path, opens: Iterable[OpenUndo]) -> Spared:
 
 
 def _keep_now(folder: Path, name: str, by: str, clock: Clock) -> Kept:
+    from drillkit.runner.bucket_run import rewriting
+
     with rewriting(OpenRun(folder.name, folder, "", ""), clock) as writing:
         history = read(folder / JOURNAL)
         opens = open_undos(history)

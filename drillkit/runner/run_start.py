@@ -8,7 +8,6 @@ import contextlib
 import getpass
 import hashlib
 import os
-import platform
 import secrets
 import socket
 import sys
@@ -90,7 +89,7 @@ def operator() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that takes part."""
-    found = {"drillkit": __version__, "python": platform.python_version()}
+    found = {"drillkit": __version__, "python": sys.version.split()[0]}
     for package in (
         "chaostoolkit",
         "chaostoolkit-lib",
@@ -167,8 +166,8 @@ def _listed(step: Step, group: str) -> ListedStep:
 
 def _platform() -> str:
     """Without `platform.platform()`, which starts `uname -p`."""
-    found = platform.uname()
-    return f"{found.system}-{found.release}-{found.machine}"
+    found = os.uname()
+    return f"{found.sysname}-{found.release}-{found.machine}"
 
 
 def boot_id() -> str:

@@ -66,7 +66,7 @@ class WeaknessLook:
             self._found = WeaknessesFound(unread=(f"anything: a fault of drillkit: {why}",))
 
     def _look(self) -> WeaknessesFound:
-        from drillkit.advise.look import survey_touched
+        from drillkit.advise.touched import survey_touched
 
         deadline = Deadline.after(LIMIT_S, self._clock)
 

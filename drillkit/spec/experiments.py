@@ -6,6 +6,7 @@ see the same.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -93,11 +94,11 @@ def read_experiment(found: FoundFile) -> Experiment:
 
 def experiment_finder(parsed: Written) -> Callable[[str], Experiment]:
     """What finds the experiments of a drill: names in its roots, paths beside it. It raises
-    UsageError, SpecError.
+    UsageError, SpecError. Each is read once: what runs is what was looked at.
     """
     roots: Roots = parsed.source.roots
     folder = parsed.source.folder
-    return lambda name: read_experiment(find_experiment(name, roots, folder))
+    return functools.cache(lambda name: read_experiment(find_experiment(name, roots, folder)))
 
 
 def _json(source: str, raw: bytes) -> Any:

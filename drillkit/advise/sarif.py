@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from drillkit.advise.look import Survey
 from drillkit.advise.rule import Advice, Rule, Severity, Table, told_proof
+from drillkit.advise.touched import Survey
 
 _LEVELS: Mapping[Severity, str] = {
     "critical": "error",

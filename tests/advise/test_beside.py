@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.advise.look import TABLES, Survey
+from drillkit.advise.look import TABLES
 from drillkit.advise.of_alerts import ALERTS, SLOS, Watching, receivers
 from drillkit.advise.of_aws import CACHES, CLUSTERS, INSTANCES, Account
 from drillkit.advise.of_velero import (
@@ -21,6 +21,7 @@ from drillkit.advise.of_velero import (
 )
 from drillkit.advise.rule import Advice
 from drillkit.advise.sarif import sarif
+from drillkit.advise.touched import Survey
 from drillkit.clients.prometheus import AlertRule
 from drillkit.clients.velero.state import newest
 from drillkit.model.slo import Counter, Probed, Ratio, Slo

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from drillkit.cli.output import keep_output_going, lost_output
 from drillkit.secrets.encoding import encodable
-from drillkit.secrets.streams import guard_terminal
+from drillkit.secrets.streams import guard_terminal, leave_no_core
 
 
 def main() -> NoReturn:
@@ -22,6 +22,7 @@ def main() -> NoReturn:
     gc.set_threshold(20_000, 20, 20)
     keep_output_going()
     guard_terminal()
+    leave_no_core()
     code = answer(sys.argv[1:])
     # Taking some hundred modules apart takes as long as many a command. What must be ended was
     # ended by then.

@@ -41,6 +41,18 @@ def guarded(stream: TextIO, redactor: Redactor = KNOWN) -> TextIO:
     return cast(TextIO, _Guarded(stream, redactor))
 
 
+def leave_no_core() -> None:
+    """Neither this process nor what it starts leaves its memory, secrets included, in a file when
+    it crashes. On systems without such limits, nothing is done.
+    """
+    try:
+        import resource
+    except ImportError:  # no such file is made there by default
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+
+
 def guard_terminal() -> None:
     """Put the door before this process's standard output and error, tracebacks included."""
     sys.stdout, sys.stderr = guarded(sys.stdout), guarded(sys.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,3 +129,17 @@ def test_a_secret_of_a_child_is_hidden_in_what_the_runner_writes(tmp_path: Path)
     journal.append(Progress(SECRET))
     journal.close()
     assert SECRET not in (tmp_path / "journal.jsonl").read_text()
+
+
+def test_a_command_that_crashes_leaves_no_file_of_its_memory() -> None:
+    script = """
+import atexit, resource, sys
+most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+atexit.register(lambda: print("limit", resource.getrlimit(resource.RLIMIT_CORE)[0]))
+sys.argv = ["drillkit", "--version"]
+from drillkit.cli import main
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.splitlines()[-1] == "limit 0", ran.stderr

@@ -133,7 +133,10 @@ class Redactor:
             for value in fresh:
                 for part in {value, *value.splitlines(), *parts_of(value)}:
                     known |= dict.fromkeys(_forms(part))
-            self._forms = tuple(sorted(known, key=lambda form: (-form.length, form.pattern)))
+            # Of one value, too, the longer form first: a shorter one would leave its end.
+            self._forms = tuple(
+                sorted(known, key=lambda form: (-form.length, -len(form.pattern), form.pattern))
+            )
             self._traces = frozenset(form.trace for form in self._forms)
 
     def forget(self) -> None:

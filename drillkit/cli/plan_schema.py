@@ -27,7 +27,10 @@ def plan_schema() -> dict[str, Any]:
             },
             "must": _texts("Its objectives, checks and hypothesis, as the drill writes them."),
             **prospect["properties"],
-            "wishes": {**permissions, "description": "What helps to explain a failure."},
+            "wishes": {
+                **permissions,
+                "description": "What a run can do without: for failures and weaknesses.",
+            },
         },
         "required": ["step", "uses"],
     }

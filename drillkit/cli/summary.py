@@ -14,6 +14,7 @@ import click
 from drillkit.model.subjects import WholeRun
 
 if TYPE_CHECKING:
+    from drillkit.model.records import WeaknessesFound
     from drillkit.model.verdict import Finding, Verdict
     from drillkit.runner.execute import Finished
 
@@ -57,7 +58,7 @@ def tell(
     if as_json:
         _print_json(verdict, paths)
     if github:
-        _tell_github(verdict, paths)
+        _tell_github(verdict, paths, finished.folder)
     _send(finished.folder, metrics_push)
     if scheduled:
         if verdict.exit_code:
@@ -95,14 +96,14 @@ def _paragraph(verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...])
     return " ".join(said)
 
 
-def _tell_github(verdict: Verdict, paths: tuple[Path, ...]) -> None:
+def _tell_github(verdict: Verdict, paths: tuple[Path, ...], folder: Path) -> None:
     from drillkit.report.github import outputs, summary, workflow_commands
 
     for line in workflow_commands(verdict):
         click.echo(line)
     page = next((str(path) for path in paths if path.suffix == ".html"), "")
     for variable, text in (
-        ("GITHUB_STEP_SUMMARY", summary(verdict)),
+        ("GITHUB_STEP_SUMMARY", summary(verdict, _weak(folder))),
         ("GITHUB_OUTPUT", outputs(verdict, page)),
     ):
         name = os.environ.get(variable)
@@ -112,6 +113,20 @@ def _tell_github(verdict: Verdict, paths: tuple[Path, ...]) -> None:
                     file.write(text)
         except OSError as error:
             _say(f"{variable} ({name}) cannot be written: {error.strerror}", fg="yellow")
+
+
+def _weak(folder: Path) -> WeaknessesFound | None:
+    """What was fragile before anything was broken."""
+    from drillkit.journal.file import read
+    from drillkit.journal.runs import JOURNAL
+    from drillkit.model.errors import DrillError
+    from drillkit.model.records import WeaknessesFound
+
+    try:
+        history = read(folder / JOURNAL)
+    except (OSError, DrillError):
+        return None  # that it cannot be read has been told by whoever wrote the report
+    return next((r.entry for r in history if isinstance(r.entry, WeaknessesFound)), None)
 
 
 def _print_json(verdict: Verdict, paths: tuple[Path, ...]) -> None:

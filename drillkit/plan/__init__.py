@@ -4,12 +4,17 @@ permissions, problems.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients import Clients
-from drillkit.clients.kube.permissions import of_announcing, of_diagnosis, of_every_run
+from drillkit.clients.kube.permissions import (
+    of_announcing,
+    of_diagnosis,
+    of_every_run,
+    of_weaknesses,
+)
 from drillkit.model.drill import Drill, Gameday, Group, Step
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
@@ -25,6 +30,8 @@ from drillkit.steps.base import Act, kind_named
 SCOPES = 3
 """A drill that touches more namespaces than these has its report's readers look themselves."""
 
+WORKLOADS = frozenset({"pod", "deployment", "statefulset", "daemonset"})
+"""Kinds of targets that weaknesses are told of."""
 IN_PLACE = frozenset({"pod", "deployment", "statefulset", "daemonset", "virtualservice", "service"})
 """Kinds of objects that faults change as they stand, of which a plan names the namespace."""
 
@@ -39,9 +46,11 @@ class StepPlan:
 
     @property
     def wishes(self) -> tuple[Permission, ...]:
-        """What helps to explain a failure. A run goes on without."""
+        """What helps to explain a failure, and to tell weaknesses. A run goes on without."""
         places = dict.fromkeys(namespace for namespace, _ in scopes(self.step, self.prospect))
-        return tuple(each for namespace in places for each in of_diagnosis(namespace))
+        explain = (each for namespace in places for each in of_diagnosis(namespace))
+        fragile = workloads_among(self.prospect.targets)
+        return (*explain, *(each for namespace in fragile for each in of_weaknesses(namespace)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Plan:
     """Steps that would fail as things are now, and why: a weakness that a run would find."""
     permissions: tuple[Permission, ...] = ()
     """What the run needs besides its steps."""
+    denied: frozenset[Permission] = frozenset()
+    """What its steps wish for and the operator is not allowed."""
     notes: tuple[str, ...] = ()
     """What it costs at most, and what it will have to do without."""
 
@@ -87,6 +98,7 @@ def survey(
     credentials = outlived(target, clients, longest, aws=_uses_aws(drill))
     problems += credentials.problems
     notes: list[str] = []
+    denied: frozenset[Permission] = frozenset()
     fails: list[str] = []
     for entry in drill.steps:
         group = entry.name if isinstance(entry, Group) else ""
@@ -101,6 +113,7 @@ def survey(
             fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
             plans.append(StepPlan(step, group, prospect))
             notes += permissions.missing(plans[-1].wishes)
+            denied |= permissions.denied(plans[-1].wishes)
     copies = [each for item in plans for each in item.prospect.copies]
     problems += too_costly(copies, target, longest)
     return Plan(
@@ -110,6 +123,7 @@ def survey(
         tuple(dict.fromkeys(problems)),
         tuple(fails),
         needed,
+        denied,
         (
             *costs(copies, longest),
             *credentials.notes,
@@ -243,12 +257,32 @@ class _Permissions:
             for each in lacking
         ]
 
+    def denied(self, wished: Iterable[Permission]) -> frozenset[Permission]:
+        """Those that are not given; all of them where nobody could be asked."""
+        try:
+            return frozenset(each for each in wished if not self._allowed(each))
+        except CallError:
+            return frozenset(wished)
+
     def _allowed(self, permission: Permission) -> bool:
         if self._clients is None:
             return True
         if permission not in self._told:
             self._told[permission] = self._clients.kube.may(permission)
         return self._told[permission]
+
+
+def workloads_among(targets: Iterable[str]) -> Mapping[str, Set[tuple[str, str]]]:
+    """(kind, name) of the workloads and pods among targets such as `pod/shop/web-1`, by
+    namespace.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    for target in targets:
+        kind, _, rest = target.partition("/")
+        namespace, _, name = rest.partition("/")
+        if kind in WORKLOADS and name:
+            found.setdefault(namespace, set()).add((kind, name))
+    return found
 
 
 def scopes(step: Step, prospect: Prospect) -> tuple[tuple[str, str], ...]:

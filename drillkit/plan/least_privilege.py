@@ -38,7 +38,7 @@ class LeastPrivilege:
     needs: tuple[Permission, ...]
     """Each once; its `reason` names all that need it."""
     wishes: tuple[Permission, ...]
-    """What helps to explain a failure. A run goes on without."""
+    """What helps to explain a failure, and to tell weaknesses. A run goes on without."""
     actions: tuple[AwsAction, ...]
     gaps: tuple[str, ...]
     """What nobody can compute, so that it is not in here."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drillkit.judge.wording import title
+from drillkit.model.records import WeaknessesFound
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Judged, Verdict
 
@@ -17,8 +18,10 @@ _MOST_ANNOTATIONS = 10
 _SIGNS = {Holds.MET: "✅", Holds.UNKNOWN: "❔", Holds.VIOLATED: "❌"}
 
 
-def summary(verdict: Verdict) -> str:
-    """For the file that $GITHUB_STEP_SUMMARY names."""
+def summary(verdict: Verdict, weak: WeaknessesFound | None = None) -> str:
+    """For the file that $GITHUB_STEP_SUMMARY names. `weak`: what was fragile before anything was
+    broken, where anybody looked.
+    """
     head = [
         f"## {_SIGNS[verdict.holds]} {_cell(verdict.drill)} on {_cell(verdict.target)}",
         "",
@@ -26,6 +29,7 @@ def summary(verdict: Verdict) -> str:
         "",
     ]
     lines = [*head, *_steps(verdict), *_judged(verdict), *_findings(verdict), *_unproven(verdict)]
+    lines += _fragile(weak or WeaknessesFound())
     kept: list[str] = []
     size = 0
     for line in lines:
@@ -101,6 +105,22 @@ def _unproven(verdict: Verdict) -> Iterator[str]:
         yield "| not proven |"
         yield "|---|"
         yield from (f"| {_cell(text)} |" for text in verdict.not_proven)
+
+
+def _fragile(weak: WeaknessesFound) -> Iterator[str]:
+    if weak.found:
+        yield ""
+        yield "| fragile before anything was broken | severity | what to do |"
+        yield "|---|---|---|"
+        for each in weak.found:
+            cells = (f"{each.subject}: {each.what}", each.severity, each.mend)
+            yield f"| {' | '.join(map(_cell, cells))} |"
+    more = [f"{weak.more} more weaknesses: `drillkit advise` tells them"] if weak.more else []
+    if untold := [*more, *(f"not looked at: {text}" for text in weak.unread)]:
+        yield ""
+        yield "| not told of weaknesses |"
+        yield "|---|"
+        yield from (f"| {_cell(text)} |" for text in untold)
 
 
 def _cell(text: str) -> str:

@@ -7,10 +7,12 @@ error, so that no pipeline takes it for passed; what it did not do is skipped.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from drillkit.judge.wording import title
+from drillkit.model.records import WeaknessesFound
 from drillkit.model.subjects import (
     BoundOf,
     GateOf,
@@ -65,8 +67,20 @@ def junit(story: Story, verdict: Verdict) -> str:
     ):
         SubElement(properties, "property", {"name": name, "value": _clean(value)})
     suite.extend(cases)
+    lines = _fragile(story.weak or WeaknessesFound())
+    if told := "\n".join(" ".join(line.split()) for line in lines):
+        SubElement(suite, "system-out").text = _clean(told)
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _fragile(weak: WeaknessesFound) -> Iterator[str]:
+    """What was fragile, as the output of the suite: nothing of it fails."""
+    for each in weak.found:
+        yield f"fragile before anything was broken ({each.severity}): {each.subject}: {each.what}"
+    if weak.more:
+        yield f"{weak.more} more weaknesses: drillkit advise"
+    yield from (f"weaknesses not looked at: {text}" for text in weak.unread)
 
 
 def _timestamp(at: float) -> str:

@@ -274,14 +274,11 @@ def _names(
     story: Story, verdict: Verdict, last_hash: str, exit_text: str, kind: str
 ) -> dict[str, Any]:
     shown, more = shortened(story.moments, MOMENTS[kind])
-    weak = story.weak or WeaknessesFound()
     names = {
         "v": verdict,
         "s": story,
         "f": story.facts,
-        "weak": weak.found[:WEAKNESSES],
-        "more_weak": len(weak.found[WEAKNESSES:]) + weak.more,
-        "not_looked_at": weak.unread,
+        **_fragile(story),
         "last_hash": last_hash,
         "exit_text": exit_text,
         "moments": shown,
@@ -300,6 +297,15 @@ def _names(
         "attachments": story.of(Attachment),
     }
     return {**names, "contents": _contents(names)}
+
+
+def _fragile(story: Story) -> Mapping[str, Any]:
+    weak = story.weak or WeaknessesFound()
+    return {
+        "weak": weak.found[:WEAKNESSES],
+        "more_weak": len(weak.found[WEAKNESSES:]) + weak.more,
+        "not_looked_at": weak.unread,
+    }
 
 
 def _contents(names: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -384,6 +390,7 @@ def postmortem(story: Story, verdict: Verdict) -> str:
         "v": verdict,
         "s": story,
         "f": story.facts,
+        **_fragile(story),
         "moments": shown,
         "more_moments": more,
         "lost": [sli for sli in during if sum(sli.bad.values())],

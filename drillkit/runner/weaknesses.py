@@ -1,41 +1,41 @@
 """What is fragile in what a drill is about to touch: looked at while the run gets ready, before
-anything is broken, with no permission beyond the drill's own.
+anything is broken, with no permission beyond the drill's own and what it wishes for.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.resources import Resource
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.model.errors import DrillError
-from drillkit.model.permissions import Permission
+from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.records import Weakness, WeaknessesFound
-from drillkit.plan import Plan
+from drillkit.plan import Plan, workloads_among
 
 LIMIT_S = 20.0
 """Nothing more is asked after this."""
-_KINDS = frozenset({"pod", "deployment", "statefulset", "daemonset"})
+PATIENCE_S = 2.0
+"""The first step waits for the look no longer than this."""
 KEPT = 100
 """Weaknesses that a journal keeps, the gravest; the others are counted."""
 
 
 class WeaknessLook:
-    """A look in a thread of its own, which nobody waits for and whose failure is no failure."""
+    """A look in a thread of its own, which is hardly waited for and whose failure is no failure."""
 
     def __init__(self, plan: Plan, clients: Clients, clock: Clock) -> None:
         self._clients, self._clock = clients, clock
-        self._places = _places(target for step in plan.steps for target in step.prospect.targets)
-        several = (plan.permissions, *(step.prospect.permissions for step in plan.steps))
-        self._listed = {
-            (each.resource, each.group, each.namespace)
-            for some in several
-            for each in some
-            if isinstance(each, Permission) and each.verb == "list" and not each.name
-        }
+        self._places = workloads_among(
+            target for step in plan.steps for target in step.prospect.targets
+        )
+        needed = (plan.permissions, *(step.prospect.permissions for step in plan.steps))
+        wished = [each for step in plan.steps for each in step.wishes]
+        self._denied = _lists([wished]) & _lists([plan.denied])
+        self._listed = _lists(needed) | (_lists([wished]) - self._denied)
         self._found: WeaknessesFound | None = None
         self._thread: threading.Thread | None = None
 
@@ -51,8 +51,12 @@ class WeaknessLook:
         """
         if self._thread is None:
             return None
+        self._thread.join(PATIENCE_S)
         return self._found or WeaknessesFound(
-            unread=("anything: the look was not over when the first step was to begin",)
+            unread=(
+                f"anything: the cluster had not answered {PATIENCE_S:g} s after the first step was "
+                "to begin",
+            )
         )
 
     def _run(self) -> None:
@@ -71,8 +75,11 @@ class WeaknessLook:
         deadline = Deadline.after(LIMIT_S, self._clock)
 
         def refusal(resource: Resource, namespace: str) -> str:
-            if not self._may_list(resource, namespace):
-                return "the drill itself needs no permission to list them"
+            listed = [(resource.plural, resource.group, where) for where in (namespace, "")]
+            if self._listed.isdisjoint(listed):
+                if self._denied.isdisjoint(listed):
+                    return "the drill itself needs no permission to list them"
+                return "not allowed to list them; `drillkit permissions` has that as optional"
             return f"no answer within {LIMIT_S:.0f} s" if deadline.over else ""
 
         fence = Fence()
@@ -81,20 +88,12 @@ class WeaknessLook:
         told = tuple(Weakness(**dataclasses.asdict(each)) for each in found.advice)
         return WeaknessesFound(told[:KEPT], len(told[KEPT:]), found.unread)
 
-    def _may_list(self, resource: Resource, namespace: str) -> bool:
-        return any(
-            (resource.plural, resource.group, where) in self._listed for where in {namespace, ""}
-        )
 
-
-def _places(targets: Iterable[str]) -> Mapping[str, Set[tuple[str, str]]]:
-    """(kind, name) of the workloads and pods among targets such as `pod/shop/web-1`, by
-    namespace.
-    """
-    found: dict[str, set[tuple[str, str]]] = {}
-    for target in targets:
-        kind, _, rest = target.partition("/")
-        namespace, _, name = rest.partition("/")
-        if kind in _KINDS and name:
-            found.setdefault(namespace, set()).add((kind, name))
-    return found
+def _lists(several: Iterable[Iterable[Permission | AwsAction]]) -> set[tuple[str, str, str]]:
+    """(resource, group, namespace) of those that are to list all that is there."""
+    return {
+        (each.resource, each.group, each.namespace)
+        for some in several
+        for each in some
+        if isinstance(each, Permission) and each.verb == "list" and not each.name
+    }

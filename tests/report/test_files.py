@@ -16,7 +16,11 @@ import drillkit.report.pages as pages_room
 from drillkit.judge import judge
 from drillkit.model.errors import UsageError
 from drillkit.report import render, write_reports
+from drillkit.report.junit import junit
+from drillkit.report.pages import postmortem
+from drillkit.report.report_model import tell
 from tests.golden.stories import history_of, journal_of
+from tests.report.test_github import WEAK
 
 
 def run_in(folder: Path, run: str, story: str = "met") -> Path:
@@ -153,6 +157,25 @@ def test_the_suite_says_which_run_it_was() -> None:
     suite = root.find("testsuite")
     assert suite is not None
     assert suite.get("timestamp") == "2027-01-15T08:00:00"
+
+
+def test_what_was_fragile_is_output_of_the_suite_and_in_a_post_mortem_and_fails_nothing() -> None:
+    history = history_of("met")
+    verdict = judge(history)
+    story = replace(tell(history, verdict), weak=None)
+    told = replace(story, weak=WEAK)
+    plain, suite = (ET.fromstring(junit(each, verdict)) for each in (story, told))
+    assert plain.find("testsuite/system-out") is None
+    assert suite.find("testsuite/system-out").text.splitlines() == [
+        "fragile before anything was broken (medium): pod/shop/web: <latest> | floats",
+        "2 more weaknesses: drillkit advise",
+        "weaknesses not looked at: nodes: not allowed",
+    ]
+    assert suite.attrib == plain.attrib
+    assert "fragile" not in postmortem(story, verdict)
+    draft = postmortem(told, verdict)
+    assert r"- medium: `pod/shop/web`: &lt;latest&gt; \| floats. why" in draft
+    assert "- not looked at: nodes: not allowed" in draft
 
 
 def test_templates_are_compiled_once_where_runs_leave_state(

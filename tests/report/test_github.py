@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from drillkit.judge import judge
+from drillkit.model.records import Weakness, WeaknessesFound
 from drillkit.model.subjects import UndoOf
 from drillkit.model.verdict import Finding, Holds, Verdict
 from drillkit.report.github import outputs, summary, workflow_commands
@@ -22,19 +23,30 @@ MARKUP = Finding(
 )
 
 
+WEAK = WeaknessesFound(
+    (Weakness("floating-tag", "medium", "pod/shop/web", "<latest> | floats", "why", "a\nb"),),
+    2,
+    ("nodes: not allowed",),
+)
+
+
 def verdict_of(story: str) -> Verdict:
     return judge(history_of(story))
 
 
 @pytest.mark.parametrize("story", sorted(STORIES))
 def test_every_story_is_tables_with_as_many_cells_in_each_row(story: str) -> None:
-    found = summary(verdict_of(story))
+    found = summary(verdict_of(story), WEAK)
     columns = 0
     for line in found.splitlines():
         cells = len(re.findall(r"(?<!\\)\|", line))
         columns = (columns or cells) if cells else 0
         assert cells == columns, line
     assert verdict_of(story).run in found
+    weak = found[found.index("| fragile before anything was broken |") :]
+    assert r"| pod/shop/web: &lt;latest&gt; \| floats | medium | a b |" in weak
+    assert "| 2 more weaknesses: `drillkit advise` tells them |" in weak
+    assert "| not looked at: nodes: not allowed |" in weak
 
 
 def test_nothing_of_a_finding_is_markup_or_another_command() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, Response
+from drillkit.clients.kube.permissions import of_weaknesses
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.drill import Step
 from drillkit.model.permissions import Permission
@@ -49,13 +50,18 @@ class Wire:
         return said(200, {"metadata": {}, "items": [POD]})
 
 
-def looking(wire: Wire, target: Target = TARGET, touches: str = "pod/shop/web-0") -> WeaknessLook:
+def looking(
+    wire: Wire,
+    target: Target = TARGET,
+    touches: str = "pod/shop/web-0",
+    denied: frozenset[Permission] = frozenset(),
+) -> WeaknessLook:
     of = drill(steps=[KILL])
     (step,) = of.steps
     assert isinstance(step, Step)
     given = (Permission("list", "pods", namespace="shop"), Permission("get", "nodes", name="n1"))
     prospect = Prospect(targets=("node/n1", touches), permissions=given)
-    plan = Plan(of, target, (StepPlan(step, "", prospect),), ())
+    plan = Plan(of, target, (StepPlan(step, "", prospect),), (), denied=denied)
     clients = Clients(target, SystemClock(), Fence())
     clients.__dict__["kube"] = Kube(wire, clients.clock, clients.fence)
     return WeaknessLook(plan, clients, clients.clock)
@@ -70,23 +76,43 @@ def over(look: WeaknessLook) -> WeaknessesFound:
     return found
 
 
-def test_it_asks_for_nothing_that_the_drill_does_not_need_itself() -> None:
+def test_it_asks_for_nothing_but_what_the_drill_needs_or_wishes_for() -> None:
     wire = Wire()
     wire.may_answer.set()
     look = looking(wire)
     look.start()
     found = over(look)
-    assert wire.asked == ["GET /api/v1/namespaces/shop/pods"]
+    within = ("/api/v1/namespaces/shop", "/apis/policy/v1/namespaces/shop")
+    assert wire.asked == [
+        f"GET {within[0]}/pods",
+        f"GET {within[1]}/poddisruptionbudgets",
+        "GET /apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers",
+        f"GET {within[0]}/services",
+        "GET /apis/networking.k8s.io/v1/namespaces/shop/networkpolicies",
+    ]
     assert {each.subject for each in found.found} == {"statefulset/shop/web"}
     assert "floating-tag" in {each.rule for each in found.found}
-    whats = [text.partition(" of shop: the drill itself needs no")[0] for text in found.unread]
-    assert whats == [
-        "nodes under workloads",
-        *("disruption budgets", "autoscalers", "services", "network policies"),
-    ]
+    assert found.unread == (
+        "nodes under workloads of shop: the drill itself needs no permission to list them",
+    )
 
 
-def test_a_cluster_that_does_not_answer_keeps_no_step_waiting() -> None:
+def test_what_is_wished_for_and_not_allowed_is_not_asked_for_and_told() -> None:
+    wire = Wire()
+    wire.may_answer.set()
+    look = looking(wire, denied=frozenset(of_weaknesses("shop")))
+    look.start()
+    found = over(look)
+    assert wire.asked == ["GET /api/v1/namespaces/shop/pods"]
+    why = "not allowed to list them; `drillkit permissions` has that as optional"
+    whats = ("disruption budgets", "autoscalers", "services", "network policies")
+    assert found.unread[1:] == tuple(f"{what} of shop: {why}" for what in whats)
+
+
+def test_a_cluster_that_does_not_answer_keeps_no_step_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drillkit.runner.weaknesses.PATIENCE_S", 0.01)
     wire = Wire()
     look = looking(wire)
     look.start()
@@ -94,7 +120,7 @@ def test_a_cluster_that_does_not_answer_keeps_no_step_waiting() -> None:
     wire.may_answer.set()
     assert found is not None
     assert found.found == ()
-    assert "not over when the first step" in found.unread[0]
+    assert "had not answered 0.01 s after the first step was to begin" in found.unread[0]
     over(look)
 
 

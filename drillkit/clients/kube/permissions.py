@@ -5,10 +5,14 @@ from __future__ import annotations
 from drillkit.clients.kube.lease import LOCK
 from drillkit.clients.kube.resources import (
     EVENTS,
+    HPAS,
     LEASES,
     NAMESPACES,
+    NETWORK_POLICIES,
+    PDBS,
     POD_METRICS,
     PODS,
+    SERVICES,
     Resource,
 )
 from drillkit.model.permissions import Permission
@@ -65,3 +69,12 @@ def of_diagnosis(namespace: str) -> tuple[Permission, ...]:
         *needs("get", PODS, namespace, subresource="log", reason=why),
         *needs("list", POD_METRICS, namespace, reason=why),
     )
+
+
+def of_weaknesses(namespace: str) -> tuple[Permission, ...]:
+    """What is looked at before anything is broken in a namespace. A run goes on without them; what
+    concerns the whole cluster is looked at only where the drill needs it itself.
+    """
+    why = "what the report tells of weaknesses before anything is broken"
+    several = (PDBS, HPAS, SERVICES, NETWORK_POLICIES)
+    return tuple(one for each in several for one in needs("list", each, namespace, reason=why))

@@ -14,7 +14,6 @@ from tests.drills.shipped import (
     ALONE,
     DRILLS,
     EXPERIMENTS,
-    ON_CLUSTER,
     arguments_of,
     probed,
     sets_of,
@@ -62,9 +61,8 @@ def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
     with playing(drillkit, "--audit", *arguments_of(found)) as world:
         account = Account(world)
         needed, _, actions = planned(drillkit, found)
-        if found in ON_CLUSTER:
-            account.grant(needed)
-            account.enter()
+        account.grant(needed)
+        account.enter()
         wire = Wire(drillkit, world)
         admin = Playground({**world.endpoints, "kubeconfig": str(account.admin)}, world.pid)
         before = admin.inventory()
@@ -82,8 +80,7 @@ def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
         assert [u["resource"] for u in verdict["undos"] if u["outcome"] not in ENDED] == []
         assert all(step["hit"] for step in verdict["steps"] if step["uses"] == "chaostoolkit")
         admin.must_be(before)
-        if found in ON_CLUSTER:
-            wire.must_be(needed, actions)
+        wire.must_be(needed, actions)
         assert list((drillkit.home / "open").iterdir()) == []
 
 

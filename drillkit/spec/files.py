@@ -159,7 +159,9 @@ def shown(path: Path) -> str:
 
 
 def read_project(file: Path) -> Project:
-    """The content of a `drillkit.yaml`. Raises SpecError."""
+    """The content of a `drillkit.yaml`. From here on it is known that what its references lead to
+    is secret: no process that is started inherits it. Raises SpecError.
+    """
     mistakes = Mistakes(Places(Project, "the top of the file").hint)
     node = read_one(shown(file), read_bytes(file))
     if isinstance(node, Text) and node.plain and not node.text:
@@ -172,6 +174,11 @@ def read_project(file: Path) -> Project:
             mistakes.add(lookup(node, ("reports",)), ("reports",), str(error))
     mistakes.settle()
     assert isinstance(project, Project)
+    if project.notify or project.telemetry.headers:
+        from drillkit.model.codec import to_data
+        from drillkit.secrets import learn
+
+        learn(to_data((project.notify, project.telemetry.headers)))
     return project
 
 

@@ -21,7 +21,10 @@ import pytest
 import trustme
 import yaml
 
+from drillkit.model.evidence import Note
+from tests.bucket import BucketServer, _bucket_server, bucket  # noqa: F401
 from tests.conftest import CommandLine, Sandbox
+from tests.gameday.test_actions import noted
 
 pytestmark = pytest.mark.slow
 
@@ -326,6 +329,92 @@ def test_no_canary_for_a_prometheus_that_repeats_it_is_found_anywhere(
     assert looked.holders("canary-metrics-1") == {}
 
 
+PROJECT = """\
+notify:
+  - {{uses: slack, with: {{url: "env:C_SLACK"}}}}
+  - {{uses: teams, with: {{url: "env:C_TEAMS"}}, events: [ended]}}
+  - uses: webhook
+    with: {{url: "env:C_HOOK", headers: {{Authorization: "env:C_HOOK_TOKEN"}}}}
+    events: [ended]
+  - {{uses: pagerduty, with: {{routing_key: "env:C_PAGER", url: "{echo}"}}, events: [ended]}}
+  - {{uses: heartbeat, with: {{success: "env:C_BEAT"}}, events: [ended]}}
+  - uses: email
+    with: {{to: [a@example.com], from: b@example.com, server: "{mail}", security: none, user: me, password: "env:C_MAIL"}}
+    events: [ended]
+telemetry: {{push: "{echo}", traces: "{echo}", headers: {{X-Token: "env:C_TELEMETRY"}}}}
+"""  # noqa: E501
+TELLING = """\
+drill: telling
+owner: me@example.com
+limit: 30s
+steps:
+  - name: s
+    uses: command
+    with: {{run: [sh, -c, "sleep 0.5; env"], undo: ["true"]}}
+    checks: [{{command: ["false"], within: 1s}}]
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        ("announce: {grafana: true}", 1),
+        ("announce: {silence: [ShopDown]}", 4),
+        ('guards: {start: [{freeze: "env:C_FREEZE"}]}', 4),
+    ],
+    ids=["grafana", "alertmanager", "freeze"],
+)
+def test_no_canary_for_those_who_are_told_of_a_run_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox, echo: str, more: str, ends: int
+) -> None:
+    prepared(
+        drillkit,
+        {
+            "kubernetes": {"kubeconfig": str(sandbox.kubeconfig)},
+            "grafana": {"url": echo, "bearer": "env:C_GRAFANA"},
+            "prometheus": {"url": echo, "alertmanager": echo, "bearer": "env:C_ALERTS"},
+        },
+        {
+            "drills/telling.yaml": TELLING.format(more=more),
+            "drillkit.yaml": PROJECT.format(echo=echo, mail=echo.removeprefix("http://")),
+        },
+    )
+    doors = {
+        **dict.fromkeys(("C_SLACK", "C_TEAMS", "C_HOOK", "C_BEAT"), f"{echo}/in/"),
+        **({"C_FREEZE": f"{echo}/in/"} if "C_FREEZE" in more else {}),
+        **dict.fromkeys(("C_HOOK_TOKEN", "C_PAGER", "C_MAIL", "C_TELEMETRY"), ""),
+        **dict.fromkeys(("C_GRAFANA", "C_ALERTS"), ""),
+    }
+    canaries = {name: f"canary-{name.lower()}-1" for name in doors}
+    env = {name: f"{place}{canaries[name]}" for name, place in doors.items()}
+    code, said, looked = run_watched(drillkit, "run", "telling", "-t", "it", "-y", env=env)
+    assert code == ends, said.decode()
+    assert leaks(drillkit, said, looked, canaries) == []
+    inherited = {name: looked.holders(value) for name, value in canaries.items()}
+    assert {name: held for name, held in inherited.items() if held} == {}
+
+
+def test_no_key_of_the_bucket_that_a_run_goes_to_is_found_anywhere(
+    drillkit: CommandLine,
+    sandbox: Sandbox,
+    bucket: BucketServer,  # noqa: F811
+) -> None:
+    target = {"kubernetes": {"kubeconfig": str(sandbox.kubeconfig)}}
+    prepared(drillkit, target, {"drills/telling.yaml": TELLING.format(more="")})
+    canaries = {"AWS_SECRET_ACCESS_KEY": "canary-bucket-1", "AWS_SESSION_TOKEN": "canary-bucket-2"}
+    env = {**bucket.environment, **canaries}
+    arguments = ("run", "telling", "-t", "it", "-y", "--out", bucket.url)
+    code, said, looked = run_watched(drillkit, *arguments, env=env)
+    assert code == 1, said.decode()
+    assert leaks(drillkit, said, looked, canaries) == []
+    for key in bucket.everything():
+        content = bucket.read(key)
+        assert [name for name, value in canaries.items() if value.encode() in content] == [], key
+    for value in canaries.values():
+        assert looked.holders(value) == {}
+
+
 @pytest.mark.parametrize("fit", [True, False], ids=["fit", "unfit"])
 def test_no_line_of_a_client_key_for_a_prometheus_is_found_anywhere(
     drillkit: CommandLine, sandbox: Sandbox, fit: bool
@@ -420,3 +509,15 @@ def test_a_target_that_is_launched_inherits_no_secret(drillkit: CommandLine) -> 
     assert any("drillkit.sandbox" in a.decode() for a in looked.arguments.values()), said.decode()
     assert set(looked.holders("canary-launched-1")) == {"A"}
     assert leaks(drillkit, said, looked, {"env": "canary-launched-1"}) == []
+
+
+@pytest.mark.parametrize("tracker", [("--github", "a/b"), ("--jira", "AB", "--user", "me@b.c")])
+def test_no_token_of_a_tracker_that_repeats_it_is_found_anywhere(
+    drillkit: CommandLine, echo: str, tracker: tuple[str, ...]
+) -> None:
+    noted(drillkit, "r1", Note("ann", "raise the alarm", "action-item"))
+    arguments = ("actions", *tracker, "--url", echo, "--token", "env:C_TRACKER")
+    env = {"C_TRACKER": "canary-tracker-1"}
+    _, said, looked = run_watched(drillkit, *arguments, env=env)
+    assert b"401" in said, said.decode()
+    assert leaks(drillkit, said, looked, {"tracker": "canary-tracker-1"}) == []

@@ -137,9 +137,13 @@ def test_a_file_that_is_no_text_loses_it_too() -> None:
     assert Redactor([SECRET]).content(content) == f"\xff before {HIDDEN} after".encode("latin-1")
 
 
+LEFT_ALONE = {HIDDEN, "localhost"}
+"""What stands for what was hidden, and a word that is no secret."""
+
+
 @given(
     value=st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=40).filter(
-        lambda text: len(text.strip()) >= 8 and text.strip() == text and text not in HIDDEN
+        lambda text: 8 <= len(text.strip()) == len(text) and text.lower() not in LEFT_ALONE
     ),
     form=st.sampled_from([name for name in FORMS if "base64" not in name and "basic" not in name]),
 )

@@ -20,7 +20,7 @@ from drillkit.journal.runs import home
 from drillkit.model.json_text import load_json
 from drillkit.model.verdict import Holds
 
-FORMAT = 6
+FORMAT = 7
 
 Stamp: TypeAlias = tuple[int, int]
 """Size in bytes and time of change in nanoseconds of a journal."""

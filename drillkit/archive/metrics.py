@@ -84,6 +84,10 @@ def _families() -> dict[str, _Family]:
         "outage": ("drillkit_outage_seconds", "All outages that users saw in the newest run."),
         "gap": ("drillkit_longest_gap_seconds", "The longest of them."),
         "lost": ("drillkit_requests_lost", "Requests that failed in the newest run."),
+        "budget": (
+            "drillkit_error_budget_spent_ratio",
+            "Share of an SLO's error budget that the newest run spent, where the drill bounds it.",
+        ),
         "next_due": ("drillkit_next_due_timestamp_seconds", "When the drill is due again."),
         "never": ("drillkit_never_rehearsed", "1: a drill with a cadence that never ran there."),
         "open": ("drillkit_open_runs", "Runs that wait for `drillkit recover` on this machine."),
@@ -111,6 +115,8 @@ def _tell(families: Mapping[str, _Family], run: RunSummary, met: float | None) -
     add("outage", run.outage_s)
     add("gap", run.longest_gap_s)
     add("lost", float(run.lost))
+    for slo, share in run.budgets.items():
+        add("budget", share, slo=slo)
 
 
 def _escaped(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from drillkit.archive.systems import restored_system
@@ -13,7 +13,7 @@ from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import History, MessageSent, RunOpened, StepRepeated
 from drillkit.model.rehearsal import Apart, Way
-from drillkit.model.subjects import WholeRun
+from drillkit.model.subjects import BoundOf, WholeRun
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds, SliSummary, StepVerdict, Verdict
 
@@ -86,6 +86,8 @@ class RunSummary:
     """Messages of it that were accepted."""
     untold: int
     """Messages of it that were not."""
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    """Share of each SLO's error budget that was spent, by its name, where the drill bounds it."""
     findings: tuple[str, ...]
     """What they are about, for people. What people noted to be done is none of them: no later run
     closes it, `drillkit actions` does.
@@ -149,11 +151,22 @@ def summarize(history: History, verdict: Verdict | None = None) -> RunSummary | 
         outage_s=_outage_s(verdict),
         longest_gap_s=max((s.longest_gap_s for s in _users(verdict)), default=0.0),
         lost=sum(sum(s.bad.values()) for s in _users(verdict) if s.phase == "during"),
+        budgets=_budgets(verdict),
         steps=tuple(_steps(verdict, entry, _tries(history))),
         told=sum(not message.why for message in messages),
         untold=sum(bool(message.why) for message in messages),
         findings=tuple(dict.fromkeys(title(f.about) for f in verdict.findings if f.about != TO_DO)),
     )
+
+
+def _budgets(verdict: Verdict) -> Mapping[str, float]:
+    """Of several bounds on one, the most that was found."""
+    found: dict[str, float] = {}
+    judged = [*verdict.bounds, *(each for step in verdict.steps for each in step.judged)]
+    for each in judged:
+        if isinstance(each.about, BoundOf) and each.spent is not None:
+            found[each.about.sli] = max(each.spent, found.get(each.about.sli, 0.0))
+    return found
 
 
 def _users(verdict: Verdict) -> list[SliSummary]:

@@ -19,7 +19,7 @@ from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import Observed, Samples, brackets_of, latency_limit_s, sli_of
-from drillkit.judge.slos import spent
+from drillkit.judge.slos import Spent, spent
 from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
@@ -77,6 +77,7 @@ class _Scope:
         observed: str,
         note: str = "",
         doubt: str = "",
+        spent: float | None = None,
     ) -> Judged:
         doubts = "; ".join(part for part in (doubt, *self.doubts.words) if part)
         return Judged(
@@ -87,6 +88,7 @@ class _Scope:
             note=note,
             doubt=doubts,
             records=self.tally.records,
+            spent=spent,
         )
 
 
@@ -255,7 +257,7 @@ def _budget(scope: _Scope, share: Share) -> Judged:
     if holds is Holds.MET and worst is not None and worst.decides <= share.of_one:
         holds, doubt = Holds.UNKNOWN, _out_of_reach("even a full outage of this drill")
     words = f"{high.words()} of the error budget"
-    return scope.judged("budget", holds, expected, words, doubt=doubt)
+    return scope.judged("budget", holds, expected, words, doubt=doubt, spent=high.decides)
 
 
 def _percentile(
@@ -366,8 +368,10 @@ def _from_metrics(
     doubt = _undisturbed(run, samples, start, end)
     for bound in _declared(bounds):
         expected, holds, observed, note = "data", Holds.UNKNOWN, "no reading while steps ran", ""
+        used: Spent | None = None
         if taken:
             seen, reading = taken[-1]
+            used = _used(slo, reading) if bound == "budget" else None
             expected, holds, observed = _metric(slo, bounds, bound, reading)
             if reading.window_s + 1 < end - start and holds is Holds.MET:
                 holds, note = (
@@ -383,6 +387,7 @@ def _from_metrics(
             observed=observed,
             note=note,
             records=(seen.n,) if taken else (),
+            spent=used.decides if used is not None else None,
         )
 
 
@@ -394,11 +399,7 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
             f"`{bound}` cannot be measured from metrics: declare it of a probe",
         )
     good, total = reading.good, reading.total
-    used = (
-        spent(slo, total - good, total, reading.window_s)
-        if good is not None and total is not None
-        else None
-    )
+    used = _used(slo, reading)
     if used is None or good is None or total is None:
         return "data", Holds.UNKNOWN, reading.why or _no_count(good, total)
     if bounds.bad is not None and bound == "bad":
@@ -416,6 +417,14 @@ def _metric(slo: SloTerms, bounds: Bounds, bound: str, reading: Reading) -> tupl
         holds = Holds.UNKNOWN
         words = f"{words}, but {_out_of_reach('even a full outage of this drill')}"
     return expected, holds, words
+
+
+def _used(slo: SloTerms, reading: Reading) -> Spent | None:
+    """What a reading says of the budget; None: nothing."""
+    good, total = reading.good, reading.total
+    if good is None or total is None:
+        return None
+    return spent(slo, total - good, total, reading.window_s)
 
 
 def _no_count(good: float | None, total: float | None) -> str:

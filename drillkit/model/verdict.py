@@ -109,6 +109,8 @@ class Judged:
     doubt: str = ""
     """Why what was observed is not believed, or not enough."""
     records: tuple[int, ...] = ()
+    spent: float | None = None
+    """Of a bound on an error budget: the share of it that was spent, as far as it was measured."""
 
 
 def never_begun(why: str) -> str:

@@ -29,7 +29,14 @@ def told() -> str:
     """One of everything."""
     runs = [
         summary(0),
-        summary(30, holds=Holds.VIOLATED, outage_s=12.5, lost=40, longest_gap_s=7.0),
+        summary(
+            30,
+            holds=Holds.VIOLATED,
+            outage_s=12.5,
+            lost=40,
+            longest_gap_s=7.0,
+            budgets={"api": 0.004},
+        ),
         summary(1, drill='odd "name"\\\n', exit_code=5),
         summary(31, emulated=True, drill="on-a-sandbox"),
         summary(32, exit_code=4, holds=Holds.UNKNOWN),
@@ -48,6 +55,8 @@ def test_the_newest_run_that_touched_something_is_told() -> None:
     assert found["drillkit_run_verdict", f'{here},verdict="violated"'] == 1
     assert found["drillkit_run_verdict", f'{here},verdict="met"'] == 0
     assert found["drillkit_outage_seconds", here] == 12.5
+    spent = [value for (name, _), value in found.items() if "budget_spent" in name]
+    assert spent == [0.004]
     assert found["drillkit_requests_lost", here] == 40
     assert found["drillkit_last_met_timestamp_seconds", here] == summary(0).ended
     assert found["drillkit_measured_seconds", f'{here},step="database",measure="rto"'] == 600

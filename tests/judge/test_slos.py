@@ -66,6 +66,7 @@ def test_a_full_outage_of_five_minutes_consumes_2_31_percent_by_time() -> None:
     assert judged.holds is VIOLATED
     assert judged.expected == "at most 2 % of the error budget"
     assert judged.observed == "2.31 % by time (an estimate), burn 200 of the error budget"
+    assert judged.spent == pytest.approx(0.0231, abs=0.0001)
 
 
 def test_a_budget_that_was_hardly_touched_is_met_and_says_that_the_slo_is_not_shown() -> None:

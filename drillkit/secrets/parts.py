@@ -16,6 +16,7 @@ LEAST = 8
 """Characters of a part: a shorter one may be any word."""
 _SCHEME = re.compile(r"(?i)(bearer|basic|token|apikey|api-key|key|digest|splunk|geniekey)\s+(\S+)")
 _PAIR = re.compile(r"([\w.-]+)\s*=\s*('[^']*'|\"[^\"]*\"|[^\s;&]+)")
+_DATABASES = ("postgres", "mysql", "mariadb", "redis", "mongodb", "amqp", "sqlserver", "oracle")
 _LOGIN = re.compile(r"[^\s:/@]+:([^\s:/@]+)")
 
 
@@ -67,6 +68,8 @@ def _of_url(text: str) -> Iterator[str]:
         yield from (password, unquote(password))
     elif url.username:
         yield url.username
+    if url.scheme.startswith(_DATABASES):
+        return  # its path is the name of a database
     for part in url.path.split("/"):
         if any(letter.isdigit() for letter in part) or len(part) >= 2 * LEAST:
             yield from (part, unquote(part))

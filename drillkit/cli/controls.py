@@ -16,6 +16,7 @@ from drillkit.clock import now_utc
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
+    from drillkit.attest.verify import Checked
     from drillkit.controls.assess import Matrix, Period
 
 _COLORS = {"supported": "green", "partly": "yellow", "not": "red"}
@@ -73,7 +74,14 @@ def controls(
     chosen = framework(name)
     reports = sealed_reports(out)
     archive = scan(reports)
-    matrix = assess(chosen, archive.runs, _period(period), _proof(reports, keys))
+    look = _look(reports, keys)
+    matrix = assess(
+        chosen,
+        archive.runs,
+        _period(period),
+        lambda run: _unproven(look(run)),
+        lambda run: _accepted(look(run)),
+    )
     if as_html:
         from drillkit.report.controls_page import controls_page
 
@@ -89,18 +97,32 @@ def controls(
     return 0 if all(each.shown == "supported" for each in matrix.controls) else 1
 
 
-def _proof(reports: Path, keys: tuple[Path, ...]) -> Callable[[RunSummary], str]:
-    """Why a run's files are not proven."""
+def _look(reports: Path, keys: tuple[Path, ...]) -> Callable[[RunSummary], Checked]:
+    """What comes of looking at a run's files, its signature and its reviews; once for each."""
     from drillkit.attest.keys import public_key
     from drillkit.attest.verify import verify_run
 
     pinned = [public_key(path) for path in keys]
+    known: dict[str, Checked] = {}
 
-    def unproven(run: RunSummary) -> str:
-        problems = verify_run(reports / run.drill / run.run, pinned).problems
-        return f"its files are not proven: {problems[0].what}" if problems else ""
+    def look(run: RunSummary) -> Checked:
+        name = f"{run.drill}/{run.run}"
+        if name not in known:
+            known[name] = verify_run(reports / name, pinned)
+        return known[name]
 
-    return unproven
+    return look
+
+
+def _unproven(checked: Checked) -> str:
+    """Why a run's files are not proven."""
+    problems = checked.problems
+    return f"its files are not proven: {problems[0].what}" if problems else ""
+
+
+def _accepted(checked: Checked) -> bool:
+    """Whether the last review of a run, which corrects those before it, accepts it."""
+    return bool(checked.reviews) and checked.reviews[-1][1].accepted
 
 
 def _period(text: str) -> Period:
@@ -132,6 +154,8 @@ def _print_csv(matrix: Matrix) -> None:
 
 
 def _print(matrix: Matrix) -> None:
+    from drillkit.model.units import how_many
+
     click.secho(matrix.framework.title, bold=True)
     for each in matrix.controls:
         click.secho(f"\n{each.shown:9}", fg=_COLORS[each.shown], nl=False)
@@ -139,7 +163,7 @@ def _print(matrix: Matrix) -> None:
         for need in each.needs:
             click.secho(f"  {need.shown:9}", fg=_COLORS[need.shown], nl=False)
             click.echo(f"  {need.need}: {need.why}")
-    click.echo(f"\n{len(matrix.counted)} runs count")
+    click.echo(f"\n{how_many(len(matrix.counted), 'run counts', 'runs count')}")
     for excluded in matrix.excluded:
         click.echo(f"  not counted: {excluded.run.run} ({excluded.run.drill}): {excluded.why}")
     click.echo("Runs support controls; nothing here states compliance.")

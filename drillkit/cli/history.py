@@ -278,22 +278,36 @@ def _print(archive: Archive, reports: Path, due: Sequence[DueRow]) -> None:
     _print_findings(follow(archive.runs))
 
 
+def _lines(text: str, fg: str | None = None) -> None:
+    """A line, in as many as a terminal needs for it."""
+    from drillkit.cli.output import columns, wrapped
+
+    for line in wrapped(text, columns() if sys.stdout.isatty() else None, hang=6):
+        click.secho(line, fg=fg)
+
+
 def _print_runs(runs: Sequence[RunSummary]) -> None:
+    from drillkit.cli.output import columns
+    from drillkit.model.units import how_many
+    from drillkit.notify.words import cut
+
     shown = runs[-_SHOWN:]
     if len(runs) > len(shown):
         click.echo(f"the last {len(shown)} of {len(runs)} runs")
     width = max(len(run.drill) for run in shown)
     for run in shown:
         place = f"{run.target}{' (emulated)' if run.emulated else ''}"
-        click.echo(f"{_date(run.started)}  {run.drill:{width}}  {place}  ", nl=False)
+        head = f"{_date(run.started)}  {run.drill:{width}}  {place}  "
+        click.echo(head, nl=False)
         click.secho(f"{run.word:8}", fg=_COLORS[run.holds], nl=False)
-        click.echo(f"  {run.headline.partition(': ')[2][:90]}")
+        room = (columns() - len(head) - 11) if sys.stdout.isatty() else 90
+        click.echo(f"  {cut(run.headline.partition(': ')[2], max(room, 10))}")
     counts = ", ".join(
         f"{sum(r.word == word for r in runs)} {word}"
         for word in ("met", "violated", "unknown", "refused", "dirty")
         if any(r.word == word for r in runs)
     )
-    click.echo(f"{len(runs)} runs: {counts}")
+    click.echo(f"{how_many(len(runs), 'run')}: {counts}")
 
 
 def _print_series(series: Sequence[TrendSeries], changes: Iterable[Change | None]) -> None:
@@ -306,13 +320,13 @@ def _print_series(series: Sequence[TrendSeries], changes: Iterable[Change | None
         last = each.points[-1]
         bound = f" (objective {format_duration(last.bound_s)})" if last.bound_s else ""
         line = sparkline([point.value_s for point in each.points])
-        click.echo(
+        _lines(
             f"  {each.drill} on {each.target}: {each.name} {line} "
             f"{format_duration(last.value_s)}{bound}"
         )
         if change:
             word, color = ("slower", "red") if change.slower else ("faster", "green")
-            click.secho(
+            _lines(
                 f"    {word} since {_date(change.since.at)}: {format_duration(change.before_s)} "
                 f"before, {format_duration(change.after_s)} since (medians; Pettitt's test, "
                 f"p = {change.p:.2g})",
@@ -327,7 +341,7 @@ def _print_coverage(several: Sequence[Covered]) -> None:
         click.secho("\nrestores proven", bold=True)
     for each in several:
         if each.proven is None or each.step is None:
-            click.secho(
+            _lines(
                 f"  {each.system} on {each.target}: never ({each.tried} tried, last "
                 f"{_date(each.last.started)})",
                 fg="red",
@@ -340,7 +354,7 @@ def _print_coverage(several: Sequence[Covered]) -> None:
         )
         region = f" in {', '.join(each.regions)}" if each.regions else ""
         failed = f"; the last try, {_date(each.last.started)}, did not hold"
-        click.echo(
+        _lines(
             f"  {each.system} on {each.target}{region}: {_date(each.proven.started)} {numbers}"
             f"{failed if each.since_failed else ''}"
         )
@@ -353,7 +367,7 @@ def _print_overdue(due: Sequence[DueRow]) -> None:
     for row in late:
         since = f"since {_date(row.next)}" if row.next else "never rehearsed where it counts"
         place = f" on {row.target}" if row.target else ""
-        click.secho(f"  {row.drill}{place}: {since} ({row.cadence})", fg="red")
+        _lines(f"  {row.drill}{place}: {since} ({row.cadence})", fg="red")
 
 
 def _print_findings(several: Sequence[Followed]) -> None:
@@ -364,7 +378,7 @@ def _print_findings(several: Sequence[Followed]) -> None:
     for each in open_[:_SHOWN]:
         count = len(each.runs)
         times = f"in {count} runs, last {_date(each.runs[-1].started)}" if count > 1 else "once"
-        click.echo(
+        _lines(
             f"  {each.drill} on {each.target}: {each.text}, since "
             f"{_date(each.runs[0].started)}, {times}"
         )

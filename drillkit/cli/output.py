@@ -96,7 +96,9 @@ def keep_output_going() -> None:
         stream = getattr(sys, name)
         if stream is None:
             stream = os.fdopen(fd, "w", encoding="utf-8", closefd=False)
-        stream.reconfigure(errors="backslashreplace")
+        # What goes into a file or to another program is the same bytes whatever the locale.
+        same = name == "stdout" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+        stream.reconfigure(encoding="utf-8" if same else stream.encoding, errors="backslashreplace")
         setattr(sys, name, cast(TextIO, _Lasting(stream)))
 
 

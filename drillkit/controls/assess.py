@@ -74,11 +74,13 @@ def assess(
     runs: Sequence[RunSummary],
     period: Period,
     unproven: Callable[[RunSummary], str],
+    accepted: Callable[[RunSummary], bool] = lambda run: False,
 ) -> Matrix:
     """What the runs of a period show of each control.
 
     Args:
         unproven: why a run's files are not proven to be what they were, or ''.
+        accepted: whether the last signed review of a run accepts it.
     """
     counted: list[RunSummary] = []
     excluded: list[Excluded] = []
@@ -90,20 +92,22 @@ def assess(
             excluded.append(Excluded(run, why))
         else:
             counted.append(run)
-    controls = tuple(_assess(control, counted, period) for control in framework.controls)
+    reviewed = _reviewed(counted, accepted)
+    controls = tuple(_assess(control, counted, period, reviewed) for control in framework.controls)
     return Matrix(framework, period, controls, tuple(counted), tuple(excluded))
 
 
 def shown_by(framework: Framework, run: RunSummary) -> tuple[tuple[Control, tuple[Need, ...]], ...]:
     """What one run by itself shows of each control, controls without any left out; nothing where
-    the run does not count. What needs several runs (cadence, following up) is not told, nor is a
-    control of which nothing was rehearsed, however many were told.
+    the run does not count. What needs several runs (cadence, following up) or lies beside the
+    journal (a review) is not told, nor is a control of which nothing was rehearsed, however many
+    were told.
     """
     if _why_not(run):
         return ()
     found = []
     for control in framework.controls:
-        needs = (need for need in control.needs if need not in ("cadence", "followed-up"))
+        needs = (need for need in control.needs if need in _LOOKS and need != "followed-up")
         shown = tuple(need for need in needs if _LOOKS[need]((run,)).shown != "not")
         if set(shown) - {"told"}:
             found.append((control, shown))
@@ -120,8 +124,13 @@ def _why_not(run: RunSummary) -> str:
     return ""
 
 
-def _assess(control: Control, runs: Sequence[RunSummary], period: Period) -> Assessed:
-    needs = tuple(_need(need, control, runs, period) for need in control.needs)
+def _assess(
+    control: Control, runs: Sequence[RunSummary], period: Period, reviewed: Met
+) -> Assessed:
+    needs = tuple(
+        reviewed if need == "reviewed" else _need(need, control, runs, period)
+        for need in control.needs
+    )
     shown = {each.shown for each in needs}
     whole: Shown = (
         "supported" if shown == {"supported"} else "not" if shown == {"not"} else "partly"
@@ -196,6 +205,16 @@ def _told(runs: Sequence[RunSummary]) -> Met:
     if silent:
         return Met("told", "partly", f"{len(names)} of {len(runs)} runs told anybody", names)
     return Met("told", "supported", f"{how_many(len(names), 'run')} told people", names)
+
+
+def _reviewed(runs: Sequence[RunSummary], accepted: Callable[[RunSummary], bool]) -> Met:
+    names = tuple(run.run for run in runs if accepted(run))
+    if not names:
+        return Met("reviewed", "not", f"no run shows {NEEDS['reviewed']}")
+    if len(names) < len(runs):
+        why = f"{len(names)} of {how_many(len(runs), 'run')} accepted by a reviewer"
+        return Met("reviewed", "partly", why, names)
+    return Met("reviewed", "supported", f"{how_many(len(names), 'run')} accepted", names)
 
 
 def _followed_up(runs: Sequence[RunSummary]) -> Met:

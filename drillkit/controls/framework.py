@@ -20,6 +20,7 @@ Need: TypeAlias = Literal[
     "switchover",
     "segregated",
     "told",
+    "reviewed",
     "cadence",
     "followed-up",
 ]
@@ -30,6 +31,7 @@ NEEDS: Mapping[Need, str] = {
     "switchover": "a failover to redundant capacity that held",
     "segregated": "a restore on systems apart from the source",
     "told": "people who were told of it, by messages that were accepted",
+    "reviewed": "a reviewer who accepted it in a signed statement",
     "cadence": "no gap between rehearsals longer than promised",
     "followed-up": "weaknesses that a later run no longer showed",
 }

@@ -8,6 +8,9 @@ import itertools
 import json
 import os
 import random
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,6 +365,44 @@ def test_wrong_options_are_told(drillkit: CommandLine, words: tuple[str, ...], t
     ran = drillkit("history", *words)
     assert ran.code == 2
     assert told in ran.err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_fit_a_terminal_of_eighty_columns(
+    reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drillkit.cli.history import history
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert history.main(["--out", str(reports)], standalone_mode=False) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert "measured" in lines
+    assert [line for line in lines if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("locale", ["C", "de_DE.ISO-8859-1"])
+def test_what_goes_into_a_file_is_the_same_in_every_locale(
+    reports: Path, tmp_path: Path, locale: str
+) -> None:
+    def printed(**env: str) -> bytes:
+        command = [sys.executable, "-m", "drillkit", "history", "--out", str(reports)]
+        home = str(tmp_path / "home")
+        ran = subprocess.run(
+            command, env={**os.environ, "DRILLKIT_HOME": home, **env}, capture_output=True
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    usual = printed(LC_ALL="C.UTF-8", TZ="UTC")
+    assert "▄".encode() in usual
+    elsewhere = printed(LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", TZ="Asia/Kathmandu")
+    assert elsewhere == usual
 
 
 def test_a_folder_without_runs_is_told(drillkit: CommandLine) -> None:

@@ -57,7 +57,7 @@ def whole_year(**changed: Any) -> list[RunSummary]:
 
 
 def matrix(name: str, runs: list[RunSummary], proof: Any = lambda run: "") -> Matrix:
-    return assess(framework(name), runs, YEAR, proof)
+    return assess(framework(name), runs, YEAR, proof, lambda run: True)
 
 
 def shown(found: Matrix) -> dict[str, str]:
@@ -140,6 +140,22 @@ def test_who_was_told_counts_by_what_was_accepted(
     assert [
         each["remarks"].partition(",")[0].rstrip(".") for each in result["observations"]
     ] == sent
+
+
+@pytest.mark.parametrize(
+    ("accepted", "how", "why"),
+    [
+        ({1, 2, 3}, "supported", "3 runs accepted"),
+        ({2}, "partly", "1 of 3 runs accepted by a reviewer"),
+        (set(), "not", "no run shows a reviewer who accepted it"),
+    ],
+)
+def test_a_review_counts_where_a_norm_asks_for_one(accepted: set[int], how: str, why: str) -> None:
+    runs = [summary(n) for n in (1, 2, 3)]
+    names = {summary(n).run for n in accepted}
+    found = assess(framework("hipaa"), runs, YEAR, lambda run: "", lambda run: run.run in names)
+    (need,) = [need for need in found.controls[0].needs if need.need == "reviewed"]
+    assert (need.shown, why in need.why, set(need.runs)) == (how, True, names), need.why
 
 
 def test_runs_outside_the_period_are_not_looked_at() -> None:
@@ -297,6 +313,8 @@ def test_the_command_counts_only_what_is_signed(
         )
     )
     assert [row["need"] for row in rows] == ["disruption", "told", "cadence"]
+    unread = drillkit("controls", "--framework", "nist800-53", *reports, *key)
+    assert "not        reviewed: no run shows a reviewer" in unread.out
     stranger = drillkit("controls", "--framework", "soc2", *reports)
     assert stranger.code == 2
     assert "whose signature counts?" in stranger.err

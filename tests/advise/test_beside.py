@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -267,6 +268,103 @@ def test_the_command_tells_why_how_to_mend_and_what_would_prove_it(
     data = json.loads(ran.out)
     assert {each["rule"] for each in data["advice"]} >= {"no-budget", "one-replica"}
     assert data["unread"] == []
+
+
+FRAIL = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: frail}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: frail}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec:
+      containers:
+      - name: api
+        image: shop/api:1.2.3
+        readinessProbe: {httpGet: {path: /h, port: 80}}
+        livenessProbe: {httpGet: {path: /h, port: 80}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: one, namespace: frail}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: one}}
+  template:
+    metadata: {labels: {app: one}}
+    spec:
+      containers: [{name: one, image: shop/one:1.2.3}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: two, namespace: frail}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: two}}
+  template:
+    metadata: {labels: {app: two}}
+    spec:
+      containers: [{name: two, image: shop/two:1.2.3}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: one, namespace: frail}
+spec: {selector: {app: one}, ports: [{port: 80}]}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: strict, namespace: frail}
+spec: {minAvailable: 100%, selector: {matchLabels: {app: api}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: api, namespace: frail}
+spec:
+  minReplicas: 1
+  maxReplicas: 3
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: api}
+"""
+MENDED = {
+    *("one-replica", "no-budget", "budget-allows-nothing", "hpa-minimum", "no-spread"),
+    *("no-readiness", "no-liveness", "same-probes", "no-requests", "root-user", "writable-root"),
+    "no-network-policy",
+}
+"""Rules whose advice can be pasted as it is."""
+NO_DRILL = {"root-user", "writable-root", "no-network-policy"}
+"""What an intruder would use: no drill plays one."""
+
+
+@pytest.mark.slow
+def test_what_can_be_pasted_is_taken_by_the_cluster_and_mends_what_it_says(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    kubectl = ["kubectl", "--kubeconfig", str(sandbox.kubeconfig)]
+    subprocess.run([*kubectl, "apply", "-f", "-"], input=FRAIL, text=True, check=True)
+    found = advice_on(drillkit, "frail")
+    pasted = [each["mend"] for each in found if each["rule"] in MENDED]
+    assert {each["rule"] for each in found} >= MENDED
+    assert all(each["why"] for each in found)
+    assert all(each["proves"] for each in found if each["rule"] not in NO_DRILL)
+    script = "\n".join(["set -e", f"export KUBECONFIG={sandbox.kubeconfig}", *pasted])
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    # A second pod makes a budget necessary, which is pasted the next time.
+    again = [each["mend"] for each in advice_on(drillkit, "frail") if each["rule"] in MENDED]
+    script = "\n".join(["set -e", f"export KUBECONFIG={sandbox.kubeconfig}", *again])
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    assert [e for e in advice_on(drillkit, "frail") if e["rule"] in MENDED] == []
+
+
+def advice_on(drillkit: CommandLine, namespace: str) -> list[dict[str, str]]:
+    ran = drillkit("advise", "-t", "sandbox", "-n", namespace, "--json")
+    assert ran.code == 0, ran.said
+    found: list[dict[str, str]] = json.loads(ran.out)["advice"]
+    return found
 
 
 def test_the_rules_are_listed_without_a_target(drillkit: CommandLine) -> None:

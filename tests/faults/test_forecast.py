@@ -200,6 +200,31 @@ def test_a_volume_stays_in_its_zone() -> None:
     assert "2 nodes are out of reach of its volume" in why
 
 
+def test_a_port_of_the_node_is_taken_at_its_address_and_by_sidecars_too() -> None:
+    def asks(name: str, on: str, where: str = "containers", **port: Any) -> Pod:
+        sidecar = {"restartPolicy": "Always"} if where == "initContainers" else {}
+        containers = [{"name": "c", "ports": [{"hostPort": 80, **port}], **sidecar}]
+        more: dict[str, Any] = {where: containers}
+        return pod(name, on, **more)
+
+    two = THREE[:2]
+    for where in ("containers", "initContainers"):
+        (why,) = foreseen(two, [asks("p0", "n0", where), asks("p1", "n1")]).cannot
+        assert "1 node is without a free host port" in why
+        (why,) = foreseen(two, [asks("p0", "n0", where)]).unsure
+        assert "it takes a port of its node" in why
+    apart_ = [asks("p0", "n0", hostIP="10.0.0.1"), asks("p1", "n1", hostIP="10.0.0.2")]
+    assert foreseen(two, apart_).cannot == ()
+    (why,) = foreseen(two, [asks("p0", "n0"), asks("p1", "n1", hostIP="10.0.0.2")]).cannot
+    assert "without a free host port" in why
+
+
+@pytest.mark.parametrize("sort", ["persistentVolumeClaim", "ephemeral", "csi", "iscsi"])
+def test_volumes_of_which_nodes_take_a_number_leave_it_open(sort: str) -> None:
+    (why,) = foreseen(THREE, [pod("p0", "n0", volumes=[{"name": "v", sort: {}}])]).unsure
+    assert "nodes take a limited number of volumes, which is not looked at" in why
+
+
 def test_room_for_all_is_room_whatever_the_order() -> None:
     pods = [pod(f"p{number}", "n0", cpu=1) for number in range(3)]
     assert foreseen(THREE, pods) == Forecast()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from drillkit.faults.forecast.nodes import labels_of
-from drillkit.faults.forecast.requests import Amounts, host_ports
+from drillkit.faults.forecast.requests import Amounts, clash, host_ports
 from drillkit.faults.forecast.room import Displaced, Room, counted, named, total
 from drillkit.faults.forecast.terms import Spread, Term
 
@@ -45,7 +45,7 @@ def _refusals(room: Room, each: Displaced) -> Iterator[tuple[str, str]]:
         if not why:
             lacks = room.lacks(node, room.sure, each.requests)
             why = f"short of {lacks}" if lacks else ""
-        if not why and ports & room.ports.get(node, set()):
+        if not why and ports and clash(ports, room.ports.get(node, ())):
             why = "without a free host port"
         if not why and any(counts[labels.get(term.topology, "")] for term, counts in apart):
             why = "beside a pod that it must not be near (anti-affinity)"

@@ -21,6 +21,13 @@ from drillkit.faults.forecast.room import (
 )
 from drillkit.faults.forecast.terms import Term
 
+_LIMITED = frozenset(
+    {
+        *("persistentVolumeClaim", "ephemeral", "csi", "awsElasticBlockStore", "azureDisk"),
+        *("gcePersistentDisk", "iscsi", "rbd"),
+    }
+)
+"""Sorts of volumes of which a node takes so many, or that no two nodes may have."""
 SCALE = 10**9
 """Shares are whole numbers of this, rounded down: no error of theirs can make room.
 """
@@ -69,7 +76,7 @@ def _beyond(spec: Object) -> str:
     if host_ports({"spec": spec}):
         return "it takes a port of its node"
     volumes = spec.get("volumes") or ()
-    if any("persistentVolumeClaim" in each or "ephemeral" in each for each in volumes):
+    if any(not _LIMITED.isdisjoint(each) for each in volumes):
         return "nodes take a limited number of volumes, which is not looked at"
     return ""
 

@@ -74,15 +74,37 @@ def allocatable(node: Object) -> Amounts:
     return {key: quantity(value, ROUND_FLOOR) for key, value in given.items()}
 
 
-def host_ports(pod: Object) -> frozenset[tuple[str, int]]:
-    """(protocol, port) that it takes on its node."""
-    containers = (pod.get("spec") or {}).get("containers") or ()
+HostPort: TypeAlias = tuple[str, int, str]
+"""(protocol, port, address) that a pod takes on its node; '' stands for all addresses."""
+_ALL = ("", "0.0.0.0", "::")
+
+
+def host_ports(pod: Object) -> frozenset[HostPort]:
+    """What it takes on its node, with the containers that start before the others and stay."""
+    spec = pod.get("spec") or {}
+    staying = list(spec.get("containers") or ())
+    if starting := spec.get("initContainers"):
+        staying += [each for each in starting if each.get("restartPolicy") == "Always"]
     return frozenset(
-        (str(port.get("protocol") or "TCP"), int(port["hostPort"]))
-        for each in containers
+        (str(port.get("protocol") or "TCP"), int(port["hostPort"]), _address(port))
+        for each in staying
         for port in each.get("ports") or ()
         if port.get("hostPort")
     )
+
+
+def clash(ones: Iterable[HostPort], others: Iterable[HostPort]) -> bool:
+    """Whether one node cannot have both."""
+    return any(
+        one[:2] == other[:2] and (one[2] == other[2] or not one[2] or not other[2])
+        for one in ones
+        for other in others
+    )
+
+
+def _address(port: Mapping[str, Any]) -> str:
+    given = str(port.get("hostIP") or "")
+    return "" if given in _ALL else given
 
 
 def _requests(container: Mapping[str, Any]) -> Amounts:

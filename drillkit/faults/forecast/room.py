@@ -22,7 +22,14 @@ from drillkit.faults.forecast.nodes import (
     labels_of,
     tolerates_cordon,
 )
-from drillkit.faults.forecast.requests import Amounts, add_to, allocatable, host_ports, requests_of
+from drillkit.faults.forecast.requests import (
+    Amounts,
+    HostPort,
+    add_to,
+    allocatable,
+    host_ports,
+    requests_of,
+)
 from drillkit.faults.forecast.terms import Spread, Term, affinity_terms, spreads
 
 ENDING = ("Job",)
@@ -115,7 +122,7 @@ class Room:
     """Pods without a node that a term selects."""
     pending: Amounts = field(default_factory=dict)
     """Requests of pods without a node: they want room, too."""
-    ports: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
+    ports: dict[str, set[HostPort]] = field(default_factory=lambda: defaultdict(set))
     averse: set[int] = field(default_factory=set)
     """Numbers of displaced pods that some pod does not want near."""
     to_cordoned: bool = False

@@ -54,7 +54,9 @@ def running(run: str | None, out: Out) -> Path:
         if not is_running(folder):
             raise UsageError(
                 f"run {folder.name} does not run on this machine: where its runner is, stop it "
-                "there (SIGTERM, or `kubectl delete job`). When it is gone, to clean up after it: "
+                "there (SIGTERM, or `kubectl delete job`), or on its target's cluster: `kubectl -n "
+                "drillkit annotate lease drillkit drillkit.dev/stop=WHY`. When it is gone, to clean "
+                "up after it: "
                 f"drillkit recover {folder.name}"
             )
     return folder

@@ -15,7 +15,7 @@ Out: TypeAlias = "Path | BucketUrl | None"
 """Where runs are, as it was named."""
 
 
-class _Place(click.ParamType[Any]):
+class Place(click.ParamType[Any]):
     """A folder, or a place in a bucket."""
 
     name = "folder"
@@ -32,7 +32,7 @@ class _Place(click.ParamType[Any]):
 
 
 OUT = click.option(
-    "--out", type=_Place(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
+    "--out", type=Place(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
 )
 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")

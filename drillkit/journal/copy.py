@@ -75,6 +75,11 @@ class LocalCopy:
     def __init__(self, root: Path, store: ObjectStore, clock: Clock) -> None:
         self.root, self._store, self._clock = root, store, clock
 
+    @property
+    def place(self) -> str:
+        """Of what it is the copy, for people: `s3://BUCKET/PREFIX`."""
+        return self._store.place
+
     # -- journals ----------------------------------------------------------------------------------
 
     def fetch_runs(self, drill: str = "") -> None:

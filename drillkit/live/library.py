@@ -24,6 +24,7 @@ from drillkit.journal.files import read_file
 from drillkit.journal.runs import JOURNAL, is_running
 from drillkit.live.access import Access
 from drillkit.live.audience import Audience, stream
+from drillkit.live.elsewhere import Elsewhere
 from drillkit.live.entrance import HEADERS, Entrance, part
 from drillkit.model.json_text import load_json
 
@@ -71,13 +72,21 @@ class _Shown:
 class Library:
     """What the server answers."""
 
-    def __init__(self, access: Callable[[int], Access], reports: Path, index: Rendered) -> None:
+    def __init__(
+        self,
+        access: Callable[[int], Access],
+        reports: Path,
+        index: Rendered,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         """
         Args:
             access: see `Entrance`.
             reports: the folder, DRILL/RUN below it.
             index: the page over all runs that have ended.
+            elsewhere: knows what runs, where the folder is the copy of a bucket.
         """
+        self._elsewhere = elsewhere
         self.entrance = Entrance(access, PARTS)
         self._reports, self._index = reports.resolve(), index
         self._live: dict[str, _Shown] = {}
@@ -121,6 +130,8 @@ class Library:
         """DRILL/RUN of each run that goes on. A lock is looked at only where something is new: one
         that nobody holds would be held for that moment.
         """
+        if self._elsewhere is not None:
+            return set(self._elsewhere.now.running)
         found = set()
         for name, journal in journals(self._reports):
             with contextlib.suppress(OSError):
@@ -165,12 +176,16 @@ class Library:
             kept = {key: state[key] for key in _LISTED}
             kept["steps"] = [step for step in state["steps"] if step["state"] == "running"]
             rows.append(kept | {"link": f"/live/{quote(name)}/", "name": name})
-        text = json.dumps({"runs": rows, "past": len(self._done)}, separators=(",", ":"))
+        text = json.dumps({"runs": rows, "past": self._ended_count}, separators=(",", ":"))
         data = f"event: now\ndata: {text}\n\n".encode()
         if data != self._state:
             self._state = data
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()
+
+    @property
+    def _ended_count(self) -> int:
+        return len(self._done if self._elsewhere is None else self._elsewhere.now.ended)
 
     async def close(self) -> None:
         """Everybody has been sent what there is."""
@@ -232,6 +247,8 @@ class Library:
             return self._past[1]
 
     def _scan(self) -> Archive:
+        if self._elsewhere is not None:
+            return scan(self._reports, without=_AllBut(self._elsewhere.now.ended))
         return scan(self._reports, without=self._running(frozenset(self._live)))
 
     def _row(self, run: RunSummary) -> dict[str, Any]:
@@ -268,9 +285,21 @@ class Library:
             raise web.HTTPNotFound(text="no such file of a report\n") from error
 
     def _goes_on(self, run: str) -> bool:
+        if self._elsewhere is not None:
+            return run not in self._elsewhere.now.ended
         return run in self._live or (
             not (self._reports / run / VERDICT).is_file() and is_running(self._reports / run)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _AllBut:
+    """Everything is in it but these."""
+
+    names: frozenset[str]
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self.names
 
 
 _LISTED = ("about", "phase", "stopping", "ended", "hold", "alerts", "steps")

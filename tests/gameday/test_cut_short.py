@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.notify.receiver import receiver
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 60.0
+JOURNALS = "**/2*/journal.jsonl"
 DAY = """
 drill: day
 owner: sre@example.com
@@ -59,11 +60,14 @@ HOME = {"room": {"aws": {"account": "123456789012", "region": "eu-central-1"}}}
 class Day:
     """A game day that goes on, in a process of its own that has no terminal."""
 
-    def __init__(self, line: CommandLine, process: subprocess.Popen[str], known: set[Path]) -> None:
-        self.line, self.process, self._known = line, process, known
+    def __init__(
+        self, line: CommandLine, process: subprocess.Popen[str], journals: Path, known: set[Path]
+    ) -> None:
+        self.line, self.process = line, process
+        self._journals, self._known = journals, known
 
     def history(self) -> History:
-        found = set((self.line.folder / "reports").glob("*/2*/journal.jsonl")) - self._known
+        found = set(self._journals.glob(JOURNALS)) - self._known
         if not found:
             return ()
         [journal] = found
@@ -108,11 +112,18 @@ class Day:
 
 
 @contextmanager
-def gameday(line: CommandLine, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Day]:
-    known = set((line.folder / "reports").glob("*/2*/journal.jsonl"))
+def gameday(
+    line: CommandLine,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    journals: Path | None = None,
+) -> Iterator[Day]:
+    """`journals`: where its journal will be, in a folder of some bucket's copy; default: here."""
+    place = journals or line.folder / "reports"
+    known = set(place.glob(JOURNALS))
     process = line.start("gameday", *arguments, "--yes", "--as", "ann", env=env)
     try:
-        yield Day(line, process, known)
+        yield Day(line, process, place, known)
     finally:
         process.kill()
         process.wait()

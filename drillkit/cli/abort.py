@@ -52,11 +52,14 @@ def running(run: str | None, out: Out) -> Path:
     else:
         folder = find_run(run, reports_folder(out))
         if not is_running(folder):
+            from drillkit.clients.kube.lease import LOCK
+            from drillkit.clients.kube.ownership import STOP
+
             raise UsageError(
                 f"run {folder.name} does not run on this machine: where its runner is, stop it "
-                "there (SIGTERM, or `kubectl delete job`), or on its target's cluster: `kubectl -n "
-                "drillkit annotate lease drillkit drillkit.dev/stop=WHY`. When it is gone, to clean "
-                "up after it: "
+                "there (SIGTERM, or `kubectl delete job`), or on its target's cluster: "
+                f"`kubectl -n NAMESPACE annotate lease {LOCK} {STOP}=WHY`. When it is "
+                "gone, to clean up after it: "
                 f"drillkit recover {folder.name}"
             )
     return folder

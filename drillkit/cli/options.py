@@ -15,7 +15,7 @@ Out: TypeAlias = "Path | BucketUrl | None"
 """Where runs are, as it was named."""
 
 
-class Place(click.ParamType[Any]):
+class PlaceType(click.ParamType[Any]):
     """A folder, or a place in a bucket."""
 
     name = "folder"
@@ -32,7 +32,7 @@ class Place(click.ParamType[Any]):
 
 
 OUT = click.option(
-    "--out", type=Place(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
+    "--out", type=PlaceType(), metavar="FOLDER|s3://...", help="Where runs and their reports are."
 )
 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask; protected targets still do.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drillkit.cli.options import Out, Place
+from drillkit.cli.options import Out, PlaceType
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("reports", required=False, type=Place())
+@click.argument("reports", required=False, type=PlaceType())
 @click.option(
     "--address",
     default="127.0.0.1:0",

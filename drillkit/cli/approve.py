@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drillkit.clients import Clients
     from drillkit.model.target import Target
     from drillkit.plan import Plan
-    from drillkit.runner.execute import Request
+    from drillkit.runner.request import Request
 
 FORMAT = 1
 """Of the file of a plan."""

@@ -22,7 +22,7 @@ from drillkit.cli.starting import (
 if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill
-    from drillkit.runner.execute import Finished, Request
+    from drillkit.runner.request import Finished, Request
 
 
 @click.command()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drillkit.cli.options import Out
     from drillkit.model.evidence import Scalar
     from drillkit.notify import Receiver
-    from drillkit.runner.execute import Request
+    from drillkit.runner.request import Request
     from drillkit.spec.drills import Parsed
     from drillkit.spec.files import Roots
     from drillkit.spec.freezes import Freeze
@@ -236,7 +236,7 @@ def new_run(name: str) -> RunNames:
 def request_of(asked: Asked, drill: Drill, target: Target, names: RunNames, out: Out) -> Request:
     """What a run and a look ahead are made of: the drill with everything it refers to."""
     from drillkit.cli.places import reports_folder
-    from drillkit.runner.execute import Request
+    from drillkit.runner.request import Request
     from drillkit.spec.experiments import experiment_finder
 
     find_experiment = experiment_finder(asked.parsed)

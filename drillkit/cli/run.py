@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill
     from drillkit.model.target import Target
-    from drillkit.runner.execute import Finished
+    from drillkit.runner.request import Finished
 
 
 @dataclass(frozen=True, slots=True)

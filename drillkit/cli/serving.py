@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess
-    from drillkit.runner.execute import Finished
+    from drillkit.runner.request import Finished
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,7 +16,7 @@ from drillkit.model.subjects import WholeRun
 if TYPE_CHECKING:
     from drillkit.model.records import WeaknessesFound
     from drillkit.model.verdict import Finding, Verdict
-    from drillkit.runner.execute import Finished
+    from drillkit.runner.request import Finished
 
 FINDINGS = 8
 """Findings that are listed; the report has them all."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from drillkit.model.drill import Drill
     from drillkit.model.target import Target
-    from drillkit.runner.execute import Finished
+    from drillkit.runner.request import Finished
     from drillkit.spec.openslo import FoundSlo
 
 
@@ -126,7 +126,8 @@ def _run(drill: Drill, found: list[FoundSlo], target: Target, out: Out, as_json:
     from drillkit.cli.progress import watcher
     from drillkit.model.codec import to_data
     from drillkit.model.errors import UsageError
-    from drillkit.runner.execute import Request, execute
+    from drillkit.runner.execute import execute
+    from drillkit.runner.request import Request
     from drillkit.spec.openslo import digests
     from drillkit.steps.base import Experiment
 

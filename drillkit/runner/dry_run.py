@@ -30,7 +30,7 @@ from drillkit.runner.start_guards import Decision, decisions
 from drillkit.steps.base import Act
 
 if TYPE_CHECKING:
-    from drillkit.runner.execute import Request
+    from drillkit.runner.request import Request
 
 LOOK_S = 60.0
 """Looking takes no longer than this."""

@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
@@ -25,7 +23,7 @@ from drillkit.journal.claim import RunNote
 from drillkit.journal.file import Journal, read
 from drillkit.journal.runs import unregister
 from drillkit.judge import judge
-from drillkit.model.drill import Announce, Drill, Gameday, Group, Step
+from drillkit.model.drill import Announce, Gameday, Group, Step
 from drillkit.model.errors import (
     CallError,
     DrillError,
@@ -34,21 +32,16 @@ from drillkit.model.errors import (
     TargetError,
     UsageError,
 )
-from drillkit.model.evidence import Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import (
     GuardDecided,
-    Identities,
     PhaseEnded,
     PhaseStarted,
     Progress,
-    Record,
     RunClosed,
 )
-from drillkit.model.slo import Slo
-from drillkit.model.target import Target
 from drillkit.model.verdict import Holds, Verdict
-from drillkit.plan import Plan, longest_of, prospect_of, survey
+from drillkit.plan import longest_of, prospect_of, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.keep import spared
@@ -56,6 +49,7 @@ from drillkit.runner.limits import effect_limits
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
 from drillkit.runner.record_dispatch import RecordDispatch
+from drillkit.runner.request import Finished, Request
 from drillkit.runner.run_start import (
     Place,
     cannot_be_written,
@@ -70,83 +64,14 @@ from drillkit.runner.sli_sources import ProbedSource
 from drillkit.runner.start_guards import frozen
 from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
+from drillkit.runner.target_identity import identify, owning_up
 from drillkit.runner.target_lock import TargetLock
 from drillkit.runner.telling import RunMessages
 from drillkit.runner.weaknesses import WeaknessLook
-from drillkit.steps.base import Act, Experiment, RunNames, kind_named
+from drillkit.steps.base import Act, kind_named
 
 if TYPE_CHECKING:
-    from drillkit.clients.prestart import Prestarted
-    from drillkit.notify import Receiver
     from drillkit.runner.bucket_run import BucketRun
-    from drillkit.spec.freezes import Freeze
-
-Outputs = Mapping[str, Mapping[str, Scalar]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to run."""
-
-    drill: Drill
-    source: bytes
-    """The drill's file as it was read, for its digest."""
-    target: Target
-    names: RunNames
-    reports: Path
-    bind: Callable[[Step, Outputs | None], object | None]
-    """Arguments of a step's kind; with None for the outputs: None when they depend on these."""
-    find_experiment: Callable[[str], Experiment]
-    trigger: str = "operator"
-    digests: Mapping[str, str]
-    launched_pid: int | None = None
-    """Process of a target that was started for this run."""
-    watch: Callable[[Record], None] | None = None
-    """Called with each record, in order, from a thread of the runner."""
-    wait_for_lock_s: float = 0.0
-    slos: Mapping[str, Slo] = field(default_factory=dict)
-    """The objectives that the drill refers to, by name."""
-    freezes: Mapping[str, Freeze] = field(default_factory=dict)
-    """The freezes of its guards, by their text."""
-    prestarted: Prestarted | None = None
-    """A process for Chaos Toolkit that waits already; whoever started it ends it."""
-    ahead: Callable[[], None] = lambda: None
-    """Work for an idle moment while the steps run, such as imports. Must not raise."""
-    enter: Callable[[Path], None] = lambda folder: None
-    """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
-    then nothing is touched.
-    """
-    attended: bool = False
-    """A game day: people decide before each step, do what is to be done by hand, and debrief."""
-    participants: tuple[tuple[str, str], ...] = ()
-    """(name, role) of those who take part from the beginning."""
-    people: Callable[[Session], None] = lambda session: None
-    """Handed the session before anything happens: whoever shows it and takes input in this process.
-    Must return at once.
-    """
-    allow_unsafe: bool = False
-    """Calls that are known to be dangerous pass, on a target that is not protected."""
-    receivers: tuple[Receiver, ...] = ()
-    """Who is told what happens."""
-    report_url: str | None = None
-    """Where the folder of reports is served, for links in messages."""
-    admit: Callable[[Plan, Clients], None] = lambda plan, clients: None
-    """Sees the plan that the run made itself, before its first effect. Raises Refused, CallError:
-    then nothing is touched.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What came of a run."""
-
-    folder: Path
-    verdict: Verdict
-    left: tuple[str, ...]
-    """Resources whose undo is still open."""
-    journal_lost: str = ""
-    unsent: str = ""
-    """Why the bucket that its journal goes to lacks the end of it, or ''."""
 
 
 def execute(request: Request, clock: Clock | None = None) -> Finished:
@@ -333,8 +258,8 @@ class _Run:
             request.trigger,
             request.digests,
         )
-        identities, offsets = self._identities()
-        opened = replace(opened, target=self._owning_up(opened.target, identities))
+        identities, offsets = identify(request, self.clients)
+        opened = replace(opened, target=owning_up(opened.target, identities, self.clients))
         terms = self.metrics.open()
         if (offset_s := self.metrics.clock_offset_s()) is not None:
             offsets["prometheus"] = round(offset_s, 3)
@@ -354,43 +279,6 @@ class _Run:
             raise Refused(
                 f"the start cannot be entered into the chain of runs: {error}; nothing was touched"
             ) from error
-
-    def _owning_up(self, target: Target | None, identities: Identities) -> Target | None:
-        """The target with what is not real about it, which the cluster itself tells where the
-        target's file does not.
-        """
-        if target is None or target.emulated:
-            return target
-        found: list[str] = []
-        if identities.cluster_uid:
-            found += self.clients.kube.emulated()
-        url = urlsplit((target.aws.endpoint_url if target.aws is not None else None) or "")
-        if url.hostname and not url.hostname.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-            found.append(f"AWS: {url.netloc.rpartition('@')[2]} answers in its place.")
-        return replace(target, emulated=tuple(dict.fromkeys(found)))
-
-    def _identities(self) -> tuple[Identities, dict[str, float]]:
-        """(who the target really is, how far its clocks are ahead in seconds); what could not be
-        asked says why.
-        """
-        found = Identities(launched_pid=self.request.launched_pid)
-        offsets: dict[str, float] = {}
-        if self.request.target.kubernetes is not None:
-            try:
-                found = replace(found, cluster_uid=self.clients.verify_cluster())
-                offsets["cluster"] = self.clients.kube.clock_offset_s()
-            except DrillError as error:
-                found = replace(found, cluster_error=str(error))
-        if self.request.target.aws is not None and any(
-            "aws" in kind_named(step.uses).needs for step, _ in each_step(self.request.drill)
-        ):
-            try:
-                found = replace(found, aws_account=self.clients.verify_account())
-                if (offset_s := self.clients.aws.clock_offset_s) is not None:
-                    offsets["aws"] = offset_s
-            except DrillError as error:
-                found = replace(found, aws_error=str(error))
-        return found, offsets
 
     def _phases(self) -> None:
         drill = self.request.drill

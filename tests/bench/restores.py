@@ -27,7 +27,8 @@ from drillkit.clients.aws.polling import CAP_S, FACTOR, FIRST_S
 from drillkit.model.drill import Drill, Group, Objectives, Step
 from drillkit.model.target import AwsTarget, Caps, Target
 from drillkit.model.verdict import Verdict
-from drillkit.runner.execute import Request, execute
+from drillkit.runner.execute import execute
+from drillkit.runner.request import Request
 from drillkit.runner.run_start import new_names
 from drillkit.steps.base import kind_named
 

@@ -20,7 +20,8 @@ from drillkit.model.drill import Drill, Guard, Guards, Step
 from drillkit.model.records import StepEnded
 from drillkit.model.target import Target
 from drillkit.model.verdict import Holds
-from drillkit.runner.execute import Request, execute
+from drillkit.runner.execute import execute
+from drillkit.runner.request import Request
 from drillkit.runner.run_start import new_names
 from drillkit.runner.start_guards import decisions
 from drillkit.spec.freezes import Freeze, digests_of, fetch_freeze, read_freeze

@@ -20,7 +20,8 @@ from drillkit.model.prospect import Prospect
 from drillkit.model.target import AwsTarget, Target
 from drillkit.model.verdict import Verdict
 from drillkit.runner.dry_run import dry_run
-from drillkit.runner.execute import Request, execute
+from drillkit.runner.execute import execute
+from drillkit.runner.request import Request
 from drillkit.runner.run_start import new_names
 from drillkit.sandbox.aws import AwsHandle, start_aws
 from drillkit.sandbox.aws.postgres.tools import PostgresMissing, find_postgres

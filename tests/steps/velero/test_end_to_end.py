@@ -17,7 +17,7 @@ from drillkit.model.drill import Drill, Objectives, Step
 from drillkit.model.prospect import Prospect
 from drillkit.model.target import KubernetesTarget, Target
 from drillkit.runner.dry_run import dry_run
-from drillkit.runner.execute import Request
+from drillkit.runner.request import Request
 from drillkit.runner.run_start import new_names
 from drillkit.runner.session import differences
 from drillkit.steps.velero_restore import VeleroRestoreArguments

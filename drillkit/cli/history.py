@@ -301,7 +301,9 @@ def _print_runs(runs: Sequence[RunSummary]) -> None:
         click.echo(head, nl=False)
         click.secho(f"{run.word:8}", fg=_COLORS[run.holds], nl=False)
         room = (columns() - len(head) - 11) if sys.stdout.isatty() else 90
-        click.echo(f"  {cut(run.headline.partition(': ')[2], max(room, 10))}")
+        # Where names leave no room for it, the report says what came of the run.
+        what = f"  {cut(run.headline.partition(': ')[2], room)}" if room >= 10 else ""
+        click.echo(what)
     counts = ", ".join(
         f"{sum(r.word == word for r in runs)} {word}"
         for word in ("met", "violated", "unknown", "refused", "dirty")

@@ -149,10 +149,17 @@ def unregister(run: str) -> None:
 
 def open_runs() -> Iterator[OpenRun]:
     """Every run noted as open, oldest first; a note that cannot be read stands for its run and
-    says so.
+    says so. Raises UsageError where their folder's place is taken: nobody knows then what is open.
     """
     place = home() / "open"
     if not place.is_dir():
+        for taken in (home(), place):
+            if os.path.lexists(taken) and not taken.is_dir():
+                raise UsageError(
+                    f"{taken}: expected the folder that notes open runs, found something else (a "
+                    "file, a link that leads nowhere), so nobody knows which runs are open. Put "
+                    "the folder back, or set DRILLKIT_HOME to it"
+                )
         return
     for entry in sorted(place.iterdir()):
         if not entry.name.startswith("."):

@@ -197,6 +197,26 @@ def test_a_note_that_is_a_pipe_holds_nobody_up(tmp_path: Path, home: Path) -> No
     assert "is no file" in ran.output
 
 
+@pytest.mark.parametrize("place", ["", "open"])
+@pytest.mark.parametrize("found", ["file", "link"])
+def test_where_the_notes_folder_is_something_else_nothing_is_called_clean(
+    tmp_path: Path, home: Path, place: str, found: str
+) -> None:
+    killed(tmp_path, "r2")
+    taken = home / place if place else home
+    taken.rename(tmp_path / "aside")
+    if found == "file":
+        taken.write_text("")
+    else:
+        taken.symlink_to(tmp_path / "not-mounted")
+    ran = CliRunner().invoke(cli, ("recover",), standalone_mode=False)
+    assert isinstance(ran.exception, UsageError)
+    assert f"{taken}: expected the folder that notes open runs" in str(ran.exception)
+    taken.unlink()
+    (tmp_path / "aside").rename(taken)
+    assert drillkit("recover").return_value == 0
+
+
 def test_a_bug_in_one_recovery_is_told_and_the_next_run_gets_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

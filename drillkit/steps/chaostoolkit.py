@@ -394,11 +394,13 @@ def _skipped(document: Mapping[str, Any], seen: tuple[Activity, ...], act: Act) 
 
 
 def _tell_cut(why: str, activities: tuple[Activity, ...]) -> NoReturn:
-    """Raises StepFailed naming what did not end; StepUnknown where nothing was going on but a
-    pause, which shows no weakness of anything.
+    """Raises StepFailed naming what did not end; StepUnknown where nothing had begun, or nothing
+    was going on but a pause, which shows no weakness of anything.
     """
     if cut := [a.name for a in activities if a.outcome == "cut"]:
         raise StepFailed(f"{why}: {', '.join(cut)} did not end")
+    if not activities:
+        raise StepUnknown(f"{why} before anything of it began")
     raise StepUnknown(f"{why} while it paused: what was to come after is not known")
 
 

@@ -50,6 +50,14 @@ def test_an_experiment_that_is_cut_while_it_pauses_shows_no_weakness(bench: Benc
     assert [(a.name, a.outcome) for a in bench.activities()] == [("act", "succeeded")]
 
 
+def test_an_experiment_that_is_cut_before_it_began_does_not_say_that_it_paused(
+    bench: Bench,
+) -> None:
+    error = bench.run(bench.experiment(method=[shell("act", "kill -0 $$")]), limit_s=0)
+    assert isinstance(error, StepUnknown)
+    assert "was cut at its limit before anything of it began" in str(error)
+
+
 def test_an_activity_that_will_not_hear_is_killed(bench: Bench) -> None:
     bench.module("""
         import os, pathlib, signal, time
@@ -58,7 +66,7 @@ def test_an_activity_that_will_not_hear_is_killed(bench: Bench) -> None:
             pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
             time.sleep(60)
     """)
-    error = bench.run(bench.experiment(method=[python("deaf", "deaf")]), limit_s=1.5)
+    error = bench.run(bench.experiment(method=[python("deaf", "deaf")]), limit_s=5)
     assert isinstance(error, StepFailed)
     assert [(a.name, a.outcome, a.error) for a in bench.activities()] == [
         ("deaf", "cut", "cut at its limit")

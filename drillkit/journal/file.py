@@ -32,6 +32,9 @@ from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, R
 GENESIS = "0" * 64
 TORN_KEPT = 4096
 """Bytes of a torn line that its record keeps."""
+_BEGIN = b'{"n":1,'
+"""Of the first line."""
+_NO_JOURNAL = "no line is a journal record; is this a journal?"
 
 
 class JournalDamaged(DrillError):
@@ -269,7 +272,14 @@ def _encode(record: Record, prev: str) -> bytes:
 
 
 def _split_torn(content: bytes) -> tuple[bytes, bytes]:
+    """The whole lines, and what follows them. Raises JournalDamaged where there is no whole line,
+    and what is there is not the begin of a first one either.
+    """
     end = content.rfind(b"\n") + 1
+    # A power cut leaves zeros where the file had grown and its content was not on disk yet.
+    begun = content[end:].strip(b"\0")[: len(_BEGIN)]
+    if not end and not _BEGIN.startswith(begun):
+        raise JournalDamaged(_NO_JOURNAL)
     return content[:end], content[end:]
 
 
@@ -282,7 +292,7 @@ def _last(whole: bytes) -> tuple[int, str]:
     lines = whole[:-1].split(b"\n")
     found = [number for line in lines if (number := _number(line)) is not None]
     if not found:
-        raise JournalDamaged("no line is a journal record; is this a journal?")
+        raise JournalDamaged(_NO_JOURNAL)
     return max(len(lines), *found), hashlib.sha256(lines[-1]).hexdigest()
 
 
@@ -351,7 +361,10 @@ def salvage(path: Path) -> Salvaged:
     """All that can still be read, for whoever has to undo it. A torn last line is no damage: it
     was never acknowledged. Raises OSError.
     """
-    whole, _ = _split_torn(read_file(path))
+    try:
+        whole, _ = _split_torn(read_file(path))
+    except JournalDamaged as error:
+        return Salvaged((), (str(error),))
     prev, found, damage = GENESIS, dict[int, Record](), list[str]()
     for number, line in enumerate(whole[:-1].split(b"\n") if whole else (), 1):
         record, follows = salvage_line(line, prev)

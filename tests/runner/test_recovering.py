@@ -111,8 +111,8 @@ def registered() -> list[str]:
 
 @pytest.mark.parametrize(
     "content",
-    [None, "", '{"n":1,"at":17', "{}"],
-    ids=["no journal", "an empty one", "a torn line", "torn, though it looks whole"],
+    [None, "", '{"n":1,"at":17', '{"n":1,"at":17}', "\0" * 512],
+    ids=["no journal", "an empty one", "a torn line", "torn, though it looks whole", "zeros"],
 )
 def test_a_run_killed_before_record_1_has_touched_nothing(
     tmp_path: Path, content: str | None
@@ -140,6 +140,7 @@ BROKEN = {
     "empty": "",
     "torn": '{"n":1',
     "not json": "what is this?\n",
+    "something else without a line": "x" * 4096,
     "not a mapping": "[]\n5\nnull\n",
     "of another shape": '{"n":"x","at":{},"mono":[],"by":1,"kind":2,"data":3,"prev":4}\n',
     "binary": "\x00\x01\x02\n\x03",

@@ -41,6 +41,8 @@ from drillkit.spec.types import (
 
 T = TypeVar("T")
 _SCALAR = {str, int, float, bool}
+_NOTHING = frozenset({"none", "no", "false", "off", "nothing"})
+"""What people write where they mean an empty list."""
 
 
 class Unresolved(str):
@@ -109,6 +111,8 @@ def _as_list(want: Any, node: Node) -> str:
     words = [a for a in alternatives(want) if is_list(a) and is_scalar(item_of(a))]
     if not words or not isinstance(node, Text) or is_null(node) or len(node.text) > LONGEST_HINT:
         return ""
+    if node.text.lower() in _NOTHING:
+        return "; leave it out for none"
     items = split_command(node.text) if item_of(words[0]) is str else [node.text]
     return f"; write `{flow(items)}`"
 

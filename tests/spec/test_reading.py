@@ -89,6 +89,7 @@ def test_a_mapping_is_a_group_when_it_has_parallel(spec: Spec) -> None:
             "d.yaml:5:8: limit",
             "expected a duration such as 90s, 10m or 1h30m, found a list",
         ),
+        ("window: {hours: '02:00-05:00', days: none}", "window.days", "; leave it out for none"),
         ("owner:", "d.yaml:5:7: owner", "expected text, found nothing"),
         ("owner: {a: b}", "d.yaml:5:8: owner", "expected text, found a mapping"),
         ("cadence: montly", "d.yaml:5:10: cadence", "did you mean `monthly`?"),

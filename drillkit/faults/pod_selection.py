@@ -87,10 +87,11 @@ def ready_pods(
         for p in pods
         if is_ready(p) and not is_mirror(p) and (daemonsets or controller_kind(p) != "DaemonSet")
     ]
-    if able and (whys := {why for pod in able if (why := depends(pod) or _shared_said(pod))}):
+    whys = {depends(pod) or _shared_said(pod) for pod in able} - {""}
+    if whys:
         raise Refused(
             f"selector {selector} in {namespace} matches pods that must not be hit, or that the "
-            f"drill itself needs: {'; '.join(whys)}"
+            f"drill itself needs: {'; '.join(sorted(whys))}"
         )
     if not able:
         raise StepFailed(

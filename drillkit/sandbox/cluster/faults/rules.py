@@ -36,13 +36,15 @@ _BYTES = {
 def current_rules(view: View, extra: Iterable[PacketRule] = ()) -> Rules:
     """All rules in force; `extra` are those of LitmusChaos experiments under way."""
     packets = [rule for obj in view.all(NETWORK) for rule in network_rules(obj)]
+    stressed = [stress_rule(obj) for obj in view.all(STRESS)]
+    named = [name_rule(obj) for obj in view.all(DNS)]
     return Rules(
         packets=(*packets, *extra),
         http=tuple(
             rule for obj in _oldest_first(view.all(VIRTUAL_SERVICES)) for rule in route_rules(obj)
         ),
-        busy=tuple(busy for obj in view.all(STRESS) if (busy := stress_rule(obj)) is not None),
-        names=tuple(name for obj in view.all(DNS) if (name := name_rule(obj)) is not None),
+        busy=tuple(rule for rule in stressed if rule is not None),
+        names=tuple(rule for rule in named if rule is not None),
     )
 
 

@@ -65,6 +65,21 @@ def press(page: Browser, *keys: str) -> None:
             )
 
 
+def out_of_reach(page: Browser) -> list[str]:
+    """Controls that are shown and that nobody gets to with the Tab key alone."""
+    controls = (
+        "[...document.querySelectorAll('button, input, select, textarea, a[href], summary')]"
+        ".filter(each => each.checkVisibility() && !each.disabled)"
+    )
+    count = page.ask(f"{controls}.map((each, i) => each.dataset.control = i).length")
+    reached = set()
+    for _ in range(2 * count):  # it may begin anywhere
+        press(page, "Tab")
+        reached.add(page.ask("document.activeElement.dataset.control ?? ''"))
+    asked = f"{controls}.map(each => [each.dataset.control, each.outerHTML.slice(0, 80)])"
+    return [html for control, html in page.ask(asked) if control not in reached]
+
+
 def foreign(page: Browser, host: str) -> list[str]:
     """What the page complains of, or asks of anybody but its own server."""
     return [said for said in page.complaints() if not said.startswith(f"fetches http://{host}/")]

@@ -14,7 +14,7 @@ from drillkit.model.requests import REQUESTS, Decide, Request
 from tests.browser import browser, program
 
 from .conftest import Show, until
-from .test_page import violations
+from .test_page import out_of_reach, violations
 
 pytestmark = [
     pytest.mark.slow,
@@ -123,10 +123,12 @@ def test_all_that_the_page_can_ask_can_be_typed_and_the_reverse(tmp_path: Path) 
             until(lambda: len(taken) > count)
             assert taken[-1] == request_of(typed, "maria", hold), typed
 
+        assert out_of_reach(page) == []
         for typed, done in SAID:
             check(typed, done)
         append(PhaseStarted("debrief"))
         page.until("!document.getElementById('debrief').hidden")
+        assert out_of_reach(page) == []
         for typed, done in DEBRIEFED:
             check(typed, done)
         assert violations(page) == []

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
+from aiohttp import web
 
 from drillkit.judge import judge
+from drillkit.live import entrance
+from drillkit.live.access import Access
+from drillkit.live.entrance import Entrance
 from drillkit.live.feed import Feed
 from drillkit.live.launch import PageProcess, parse_address
 from drillkit.model.errors import UsageError
@@ -311,6 +316,22 @@ def test_whoever_connects_and_says_nothing_takes_the_page_from_nobody(show: Show
     finally:
         for each in silent:
             each.close()
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Drip:
+        host, content_type = "127.0.0.1:80", "application/json"
+        headers: ClassVar = {"Origin": "http://127.0.0.1:80", "Sec-Fetch-Site": "same-origin"}
+
+        async def text(self) -> str:
+            await asyncio.Event().wait()
+            raise AssertionError("it never comes")
+
+    monkeypatch.setattr(entrance, "BODY_S", 0.01)
+    door = Entrance(lambda port: Access.of({}, "127.0.0.1", port, tls=False), {})
+    door.listens(80)
+    with pytest.raises(web.HTTPRequestTimeout):
+        asyncio.run(door.message(cast(web.Request, Drip())))
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.7:8080", "host.example"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -14,6 +15,10 @@ from drillkit.model.evidence import Mark
 from drillkit.model.records import RunAborted, StepRepeated
 from tests.cli.terminal import Terminal
 from tests.conftest import CommandLine, Sandbox
+from tests.drills.accounts import Account, planned
+from tests.drills.conftest import playing
+from tests.drills.shipped import DRILLS, arguments_of
+from tests.drills.wire import Wire
 
 WIDTH, HEIGHT = 80, 24
 QUIET = """
@@ -24,19 +29,38 @@ steps: [{name: one, uses: wait, with: {for: 10ms}}]
 ROOM = "room: {aws: {account: '123456789012', region: eu-central-1}}"
 
 
-@pytest.fixture
-def console(drillkit: CommandLine, sandbox: Sandbox) -> Iterator[Terminal]:
+def led(drillkit: CommandLine) -> Terminal:
+    """The shipped game day, led by maria."""
     command = [sys.executable, "-m", "drillkit", "gameday", "shop-gameday", "-t", "sandbox"]
     roles = ["--yes", "--as", "maria", "--role", "operator=jan", "--set", "duration=2s"]
-    terminal = Terminal(
+    return Terminal(
         [*command, *roles],
         drillkit.folder,
         {**drillkit.environment(), "NO_COLOR": "1"},
         width=WIDTH,
         height=HEIGHT,
     )
-    yield terminal
-    terminal.close()
+
+
+@pytest.fixture
+def console(drillkit: CommandLine, sandbox: Sandbox) -> Iterator[Terminal]:
+    with closing(led(drillkit)) as terminal:
+        yield terminal
+
+
+@pytest.fixture
+def permitted(drillkit: CommandLine) -> Iterator[Terminal]:
+    """The same with what its plan needs and no more; in the end it has asked for just that."""
+    (found,) = (each for each in DRILLS if each.name == "shop-gameday")
+    with playing(drillkit, "--audit", *arguments_of(found)) as world:
+        account = Account(world)
+        needed, _, actions = planned(drillkit, found)
+        account.grant(needed)
+        account.enter()
+        wire = Wire(drillkit, world)
+        with closing(led(drillkit)) as terminal:
+            yield terminal
+        wire.must_be(needed, actions)
 
 
 def must_be_gone(drillkit: CommandLine) -> None:
@@ -52,8 +76,9 @@ def must_be_gone(drillkit: CommandLine) -> None:
 
 @pytest.mark.slow
 def test_a_game_day_is_led_from_its_first_hold_to_its_debrief(
-    console: Terminal, drillkit: CommandLine
+    permitted: Terminal, drillkit: CommandLine
 ) -> None:
+    console = permitted
     console.shows("pager        ", 60)
     console.shows("next comes warm-up", 60)
     console.press("skip\n")

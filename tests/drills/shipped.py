@@ -50,11 +50,3 @@ def arguments_of(found: FoundFile) -> list[str]:
     if wants_prometheus(parsed.resolve(), ROOTS):
         needs.add("prometheus")
     return [f"--{need}" for need in sorted(needs)]
-
-
-ON_CLUSTER = [
-    found
-    for found in ALONE
-    if "--aws" not in arguments_of(found) or "velero" in found.path.read_text()
-]
-"""Drills whose steps need anything of the cluster."""

@@ -18,7 +18,7 @@ from drillkit.spec.files import FoundFile
 from tests.conftest import CommandLine
 from tests.drills.accounts import Account, planned
 from tests.drills.conftest import Playground, playing
-from tests.drills.shipped import ALONE, ON_CLUSTER, arguments_of, named, sets_of
+from tests.drills.shipped import ALONE, arguments_of, named, sets_of
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def names(text: str, permission: Permission) -> bool:
     return f"not allowed to {permission}" in text or by_api in text
 
 
-@pytest.mark.parametrize("found", ON_CLUSTER, ids=named)
+@pytest.mark.parametrize("found", ALONE, ids=named)
 def test_what_a_plan_needs_suffices_and_each_lack_is_named_before_any_effect(
     found: FoundFile, home: CommandLine, world: Playground, account: Account
 ) -> None:

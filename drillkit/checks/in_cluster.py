@@ -96,6 +96,8 @@ class _JobSession:
                     return kube.log(
                         pod["metadata"]["name"], namespace, tail=5000
                     ), phase == "Succeeded"
+            if not pods and (why := _given_up(kube.get(JOBS, name, namespace))):
+                raise Unanswered(f"{self._database.said} could not be read from the cluster: {why}")
             return None
 
         deadline = host.deadline.sooner(JOB_S)
@@ -115,6 +117,16 @@ class _JobSession:
         if "could not connect" in text or "connection to server" in text:
             raise Unanswered(f"{self._database.said} could not be read from the cluster: {said}")
         raise Invalid(f"{self._database.said}: the query failed in the cluster: {said}")
+
+
+def _given_up(of: Object) -> str:
+    """Why a Job will make no pod any more, since its last one was taken away; '' while it may."""
+    conditions = (of.get("status") or {}).get("conditions") or ()
+    for each in conditions:
+        if each.get("type") in ("Failed", "FailureTarget") and each.get("status") == "True":
+            said = each.get("message") or each.get("reason") or "nobody says why"
+            return f"its Job's pod is gone and comes back no more ({said})"
+    return ""
 
 
 def job(image: str, secret: str, database: Database, statements: list[str]) -> Object:

@@ -16,10 +16,12 @@ from drillkit.model.records import (
     HoldOpened,
     ParticipantJoined,
     PeopleEntry,
+    PhaseEnded,
     QuestionAnswered,
     QuestionAsked,
     Record,
     RunOpened,
+    StepEnded,
     StepRepeated,
     StepStarted,
 )
@@ -119,6 +121,7 @@ class PeopleView:
     def take(self, record: Record) -> None:
         """One more record."""
         self._take_surprise(record)
+        self._take_end(record)
         match record.entry:
             case ParticipantJoined(name=name, role=role):
                 had = filter(None, self.participants.get(name, "").split(", "))
@@ -145,6 +148,17 @@ class PeopleView:
                 self.notes.append((note, record))
             case Mark(by=by) as mark if by:
                 self.marks.append((mark, record))
+
+    def _take_end(self, record: Record) -> None:
+        """Nobody is asked any more for what a step that was stopped wanted, nor for anything once
+        the clean-up is over.
+        """
+        match record.entry:
+            case StepEnded():
+                asked = self.questions.items()
+                self.questions = {n: q for n, q in asked if q.step != record.step}
+            case PhaseEnded(phase="cleanup"):
+                self.questions = {}
 
     def _take_surprise(self, record: Record) -> None:
         match record.entry:

@@ -18,7 +18,15 @@ from drillkit.model.drill import Drill, Gameday, Hold, Step
 from drillkit.model.errors import Refused, UsageError
 from drillkit.model.evidence import Mark, Note
 from drillkit.model.prospect import Prospect
-from drillkit.model.records import HoldEnded, HoldOpened, RunAborted, StepStarted
+from drillkit.model.records import (
+    HoldEnded,
+    HoldOpened,
+    PhaseEnded,
+    QuestionAsked,
+    RunAborted,
+    StepEnded,
+    StepStarted,
+)
 from drillkit.model.requests import (
     AddAction,
     AddNote,
@@ -225,3 +233,13 @@ def test_the_door_answers_nonsense_and_is_gone_with_the_run(room: Room) -> None:
     room.door.close()
     with pytest.raises(UsageError, match="no run listens"):
         room.ask(Stop(by="jan"))
+
+
+def test_what_a_step_asked_for_is_asked_no_more_when_it_has_ended(room: Room) -> None:
+    append = room.journal.append
+    append(QuestionAsked("manual", "do it"), step="by-hand")
+    kept = append(QuestionAsked("manual", "do it"), step="another")
+    append(StepEnded("cut", "stopped"), step="by-hand")
+    assert list(people_of(read(room.path)).questions) == [kept]
+    append(PhaseEnded("cleanup"))
+    assert people_of(read(room.path)).questions == {}

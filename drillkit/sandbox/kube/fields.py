@@ -45,6 +45,22 @@ def check_fields(call: Call, new: Object, old: Object | None = None) -> Mapping[
     return {"Warning": f'299 - "{said.replace(chr(34), chr(92) + chr(34))}"'}
 
 
+def check_declared(call: Call, config: Object) -> None:
+    """What is applied may hold no field that its kind does not have, whatever `fieldValidation`
+    says. Raises 500, as the API does (kubernetes/kubernetes#122480).
+    """
+    wrongs = [
+        f".{path}: field not declared in schema"
+        for path in _unknown(call.resource, call.version, config)
+    ]
+    if not wrongs:
+        return
+    said = wrongs[0] if len(wrongs) == 1 else "errors:\n  " + "\n  ".join(wrongs)
+    group = f"{call.resource.group}/{call.version}"
+    what = f"{call.namespace}/{call.name}; {group}, Kind={call.resource.kind}"
+    raise ApiError(500, "", f"failed to create typed patch object ({what}): {said}")
+
+
 def _refusal(call: Call, why: str) -> ApiError:
     if call.request.method == "PATCH":
         return ApiError(422, "Invalid", f"The request is invalid: patch: Invalid value: {why}")

@@ -9,6 +9,7 @@ from drillkit.sandbox.kube.apply import applied
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid, not_found
+from drillkit.sandbox.kube.fields import check_declared
 from drillkit.sandbox.kube.objects import Object, rfc3339
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.validation import cause, check_shape, forbidden_field, required
@@ -92,6 +93,7 @@ def _apply(store: Store, call: Call, old: Object | None) -> Object:
         )
     if call.namespace:
         meta.setdefault("namespace", call.namespace)
+    check_declared(call, config)
     internal = absorb(call.resource, {**config, "metadata": meta})
     custom, force = call.resource.custom, call.flag("force")
     if call.resource.has_status and not call.subresource:

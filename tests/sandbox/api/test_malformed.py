@@ -107,6 +107,12 @@ def spoil(chance, body):
     return body
 
 
+def refusal(response):
+    """The status. Kubernetes itself answers 500 where a field is applied that a kind has not."""
+    told = (response.body or {}).get("message", "")
+    return 400 if told.startswith("failed to create typed patch object") else response.status
+
+
 @pytest.mark.parametrize("path", BODIES)
 def test_whatever_is_sent_is_answered(another_api, path):
     chance = random.Random(path)
@@ -122,7 +128,8 @@ def test_whatever_is_sent_is_answered(another_api, path):
         target = f"{path}/{body['metadata']['name']}"
         answers.add(api.put(target, spoil(chance, body)).status)
         for kind in ("merge", "strategic", "apply"):
-            answers.add(api.patch(target, spoil(chance, body), kind=kind, fieldManager="x").status)
+            patched = api.patch(target, spoil(chance, body), kind=kind, fieldManager="x")
+            answers.add(refusal(patched))
         answers.add(api.patch(f"{target}/status", {"status": chance.choice(ODD)}).status)
         answers.add(api.delete(target, {"preconditions": chance.choice(ODD)}).status)
         assert api.get(path).status == 200

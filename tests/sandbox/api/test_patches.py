@@ -191,6 +191,16 @@ def test_an_apply_creates_then_changes_then_takes_back_what_it_gave_up(api):
     assert owners[0]["fieldsV1"] == {"f:data": {"f:a": {}}}
 
 
+def test_an_apply_takes_no_field_that_its_kind_has_not(api):
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    path, asked = f"{MAPS}/settings", {"kind": "apply", "fieldManager": "me"}
+    told = "failed to create typed patch object (shop/settings; /v1, Kind=ConfigMap): "
+    one = api.patch(path, {**config, "daata": {}}, **asked)
+    assert (one.status, one.body["message"]) == (500, f"{told}.daata: field not declared in schema")
+    two = api.patch(path, {**config, "daata": {}, "immutabel": True}, **asked)
+    assert two.body["message"].startswith(f"{told}errors:\n  .daata: field not")
+
+
 def test_applying_the_same_again_changes_nothing(api):
     first = apply(api, {"a": "1"}).body
     api.advance(60)

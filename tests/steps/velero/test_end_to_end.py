@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -331,9 +332,7 @@ def test_a_newer_backup_is_told_at_the_hold_good_or_not(town: Town, tmp_path: Pa
     town.knobs(end=[{"kind": "Backup", "match": "broken", "phase": "Failed", "reason": "disk"}])
     town.backup("broken", schedule="shop-daily")
     assert "now: backup broken: Failed, passed over" in differences(planned, failed := look())
-    for each in town.api.items(f"{VELERO}/backups"):  # Velero's times are whole seconds
-        before = dict.fromkeys(("startTimestamp", "completionTimestamp"), "2026-01-01T00:00:00Z")
-        town.api("PATCH", f"{VELERO}/backups/{each['metadata']['name']}", {"status": before})
+    time.sleep(1)  # Velero's times are whole seconds, and the newer of two needs another one
     town.backup("newer", schedule="shop-daily")
     assert set(differences(failed, look())) >= {
         f"no more: {planned.seen[0]}",

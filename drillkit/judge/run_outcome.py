@@ -97,28 +97,7 @@ def shortcomings(
                 records=tuple(n for n, _ in run.unreadable[:20]),
             )
         )
-    found += [
-        Judged(
-            about=UndoOf(undo.resource),
-            holds=Holds.UNKNOWN,
-            expected="undone",
-            observed=f"its undo is open{': ' + undo.detail if undo.detail else ''}",
-            records=(undo.record,),
-        )
-        for undo in undos
-        if undo.outcome == "open"
-    ]
-    found += [
-        Judged(
-            about=UndoOf(undo.resource, by_hand=True),
-            holds=Holds.UNKNOWN,
-            expected="undone",
-            observed=f"undone by hand, on the word of {undo.detail}",
-            records=(undo.record,),
-        )
-        for undo in undos
-        if undo.outcome == "by-hand"
-    ]
+    found += _not_proven_gone(undos)
     found += [
         Judged(
             about=WholeRun("journal"),
@@ -138,6 +117,31 @@ def shortcomings(
     elif touched(run) and not of_steps and (why := _nothing_tested(run, samples)):
         found.append(_unknown("steps", "a step that does something", why))
     return found
+
+
+def _not_proven_gone(undos: tuple[UndoState, ...]) -> list[Judged]:
+    """Effects whose undo is open; after them those that somebody says to have undone."""
+    found = [
+        _undo(undo, f"its undo is open{': ' + undo.detail if undo.detail else ''}")
+        for undo in undos
+        if undo.outcome == "open"
+    ]
+    found += [
+        _undo(undo, f"undone by hand, on the word of {undo.detail}", by_hand=True)
+        for undo in undos
+        if undo.outcome == "by-hand"
+    ]
+    return found
+
+
+def _undo(undo: UndoState, observed: str, *, by_hand: bool = False) -> Judged:
+    return Judged(
+        about=UndoOf(undo.resource, by_hand=by_hand),
+        holds=Holds.UNKNOWN,
+        expected="undone",
+        observed=observed,
+        records=(undo.record,),
+    )
 
 
 def _nothing_tested(run: RunRead, samples: Samples) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 T = TypeVar("T")
 Points = Mapping[str, tuple["EntryPoint", ...]]
@@ -69,6 +69,7 @@ class Registry(Generic[T]):
 
     def broken(self) -> Iterator[str]:
         """Why each that cannot be used cannot. Imports all of them."""
+        yield from unreadable(self.group)
         own = self.ours()
         for name, points in sorted(brought(self.group).items()):
             if name in own:
@@ -87,25 +88,42 @@ class Registry(Generic[T]):
 def brought(group: str) -> Points:
     """The entry points of a group. Two packages may bring the same name."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in _all_of(group):
+    for point in _read(group)[0]:
         found[point.name] = (*found.get(point.name, ()), point)
     return found
 
 
-def _all_of(group: str) -> list[EntryPoint]:
+def unreadable(group: str) -> tuple[str, ...]:
+    """Why nobody knows what some packages bring."""
+    return _read(group)[1]
+
+
+def _read(group: str) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
+    """(the entry points of a group, what keeps those of a package from being known)."""
     from importlib.metadata import distributions, entry_points
 
     try:
-        return list(entry_points(group=group))
+        return tuple(entry_points(group=group)), ()
     except Exception:
         # The metadata of one package cannot be read: then each by itself, without that one.
-        readable = []
+        readable: list[EntryPoint] = []
+        whys = []
         for distribution in distributions():
             try:
                 readable += [p for p in distribution.entry_points if p.group == group]
-            except Exception:
-                continue
-        return readable
+            except Exception as error:
+                whys.append(
+                    f"what {_called(distribution)} brings cannot be read "
+                    f"({type(error).__name__}: {error}). Mend or uninstall that package"
+                )
+        return tuple(readable), tuple(whys)
+
+
+def _called(distribution: Distribution) -> str:
+    try:
+        return str(distribution.metadata["Name"])
+    except Exception:
+        return f"the package in {distribution.locate_file('')}"  # not even its name
 
 
 def _place(point: EntryPoint) -> str:

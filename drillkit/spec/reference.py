@@ -78,7 +78,8 @@ def broken_plugins() -> list[str]:
     from drillkit.steps.base import PLUGGED_IN as STEPS
 
     registries = (STEPS, CHECKS, NOTIFIERS, UNDOS)
-    return [*(why for registry in registries for why in registry.broken()), *faults.broken()]
+    found = [*(why for registry in registries for why in registry.broken()), *faults.broken()]
+    return list(dict.fromkeys(found))  # metadata that cannot be read keep them from all
 
 
 def kind_reference(name: str, kinds: Kinds | None = None) -> KindReference:

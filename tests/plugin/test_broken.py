@@ -12,6 +12,7 @@ from drillkit.checks.kinds import PLUGGED_IN as CHECKS
 from drillkit.entry_points import BrokenPlugin, brought
 from drillkit.journal.undo_registry import PLUGGED_IN as UNDOS
 from drillkit.notify.base import PLUGGED_IN as NOTIFIERS
+from drillkit.spec.reference import broken_plugins
 from drillkit.steps.base import PLUGGED_IN as STEPS
 from tests.conftest import CommandLine
 
@@ -115,6 +116,8 @@ def test_metadata_that_cannot_be_read_hide_nobody_elses(install: Install) -> Non
     install("sad", "[drillkit.steps]\nthis is no entry point\n", "")
     install("mad", "[drillkit.steps]\nmad.step = mad_drills:KIND\n", "")
     assert "mad.step" in STEPS.names()
+    told = [each for each in broken_plugins() if "what sad-drills brings cannot be read" in each]
+    assert len(told) == 1
 
 
 def test_commands_that_need_nothing_of_it_go_on(install: Install, drillkit: CommandLine) -> None:

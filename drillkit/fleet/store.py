@@ -24,9 +24,9 @@ from drillkit.fleet.outcome import TargetOutcome
 from drillkit.fleet.plan import FORMAT, FleetPlan
 from drillkit.journal.claim import Claim, Claimed, claimed, is_over
 from drillkit.journal.copy import RunKey
-from drillkit.journal.objects import ObjectStore, StoredObject, persistent
+from drillkit.journal.objects import ObjectStore, StoredObject, persistent, put_new
 from drillkit.model.codec import from_data, to_data
-from drillkit.model.errors import CallError, Conflict, Refused, UsageError
+from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.json_text import load_json
 
 T = TypeVar("T")
@@ -203,19 +203,7 @@ class FleetStore:
     def _put(self, name: str, value: Any) -> StoredObject | None:
         """Put it where there is none; what is there, where there is."""
         key, content = self.root + name, json.dumps(to_data(value)).encode() + b"\n"
-
-        def once() -> StoredObject | None:
-            try:
-                self._store.put(key, content)
-            except Conflict:
-                there = self._store.get(key)
-                if there is None:
-                    raise  # two at the same time, and neither has it yet
-                # The same: an attempt of ours that was not answered has arrived.
-                return there if there.content != content else None
-            return None
-
-        return persistent(once, self._clock, PATIENCE_S)
+        return persistent(lambda: put_new(self._store, key, content), self._clock, PATIENCE_S)
 
     def _all(self, folder: str, want: type[T]) -> list[T]:
         names = [each.key.removeprefix(self.root) for each in self._listed(folder)]

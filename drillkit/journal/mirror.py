@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drillkit.clock import Clock
-from drillkit.journal.objects import ObjectStore, persistent
-from drillkit.model.errors import CallError, Conflict, DrillError, Unavailable
+from drillkit.journal.objects import ObjectStore, persistent, put_new
+from drillkit.model.errors import CallError, DrillError, Unavailable
 
 PARTS = "journal/"
 """Folder of the parts, in a run's."""
@@ -149,18 +149,11 @@ class Mirror:
         persistent(lambda: self._put_once(key, content), self._clock, patience_s)
 
     def _put_once(self, key: str, content: bytes) -> None:
-        try:
-            self._store.put(key, content)
-        except Conflict:
-            there = self._store.get(key)
-            if there is None:
-                raise  # two at the same time, and neither has it yet
-            if there.content != content:
-                raise OtherWriter(
-                    f"{key} holds other lines than this process wrote: another one has taken this "
-                    "run over, or is at it"
-                ) from None
-            # An attempt of ours that was not answered has arrived.
+        if put_new(self._store, key, content) is not None:
+            raise OtherWriter(
+                f"{key} holds other lines than this process wrote: another one has taken this run "
+                "over, or is at it"
+            )
 
     def _lose(self, error: DrillError) -> None:
         with self._state:

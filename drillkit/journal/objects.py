@@ -77,6 +77,22 @@ def persistent(call: Callable[[], T], clock: Clock, patience_s: float) -> T:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
+def put_new(store: ObjectStore, key: str, content: bytes) -> StoredObject | None:
+    """One attempt to put an object where there is none: None when it is there as given, else what
+    is there instead. Raises Conflict while two put it at the same time and neither has it yet,
+    CallError.
+    """
+    try:
+        store.put(key, content)
+    except Conflict:
+        there = store.get(key)
+        if there is None:
+            raise
+        # The same: an attempt of ours that was not answered has arrived.
+        return there if there.content != content else None
+    return None
+
+
 def append_line(
     store: ObjectStore, key: str, line: bytes, clock: Clock, patience_s: float = 20.0
 ) -> bytes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError, Refused
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from drillkit.advise.odd import labels, rows, sub, text, whole
@@ -25,6 +25,7 @@ from drillkit.clients.kube.resources import (
     Resource,
 )
 from drillkit.clients.kube.selectors import selects
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError
 
 if TYPE_CHECKING:

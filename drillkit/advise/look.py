@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from drillkit.advise.rule import Advice, Table
 from drillkit.advise.touched import Survey, judged
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, DrillError, UsageError
 from drillkit.model.slo import Slo
 from drillkit.model.spelling import near

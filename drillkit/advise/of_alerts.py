@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from drillkit.advise.odd import labels, rows, sub, text
 from drillkit.advise.rule import Found, Table
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.slo import Counter, Probed, Ratio, Slo, Threshold, Windowed
 

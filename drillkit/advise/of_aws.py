@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from drillkit.advise.odd import moment, rows, sub, text, whole
 from drillkit.advise.rule import Found, Table
 from drillkit.clients.aws.ownership import RUN, as_mapping
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, TargetError
 from drillkit.model.units import format_duration
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drillkit.advise.cluster import Alone, Cluster, Node
 from drillkit.advise.odd import moment, rows, sub, text
 from drillkit.advise.rule import Found, Severity, Table
 from drillkit.clients.kube.resources import Object
+from drillkit.lazy_dataclass import dataclass
 
 NEAR_END = timedelta(days=14)
 """A certificate that lasts less long is near its end; cert-manager renews after two thirds."""

@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from drillkit.advise.rule import Found, Table
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.velero.resources import LOCATIONS, NAMESPACE, SCHEDULES
 from drillkit.clients.velero.state import Newest
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError
 from drillkit.model.units import format_duration, parse_duration
 

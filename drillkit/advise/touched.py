@@ -5,12 +5,12 @@ here that only a look at a whole target needs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from drillkit.advise import of_cluster, of_workloads
 from drillkit.advise.cluster import Cluster, Refusal, read_touched
 from drillkit.advise.rule import Advice
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.clients.kube.client import KubeClient

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from drillkit.clock import SYSTEM_CLOCK
 from drillkit.journal.files import FILE_MODE, make_folder, write_file
 from drillkit.journal.objects import append_line, persistent
 from drillkit.journal.runs import JOURNAL
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.evidence import Note
 from drillkit.model.json_text import load_json

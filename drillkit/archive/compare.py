@@ -10,9 +10,10 @@ it is said how few there are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drillkit.archive.summary import MEASURES, RunSummary, StepMeasure
+from drillkit.lazy_dataclass import dataclass
 
 LEAST_EARLIER = 20
 """Of fewer earlier runs no p falls below 0.05."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from drillkit.archive.summary import RunSummary, StepSummary
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.verdict import Holds
 
 

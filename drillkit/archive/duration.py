@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from drillkit.archive.summary import RunSummary
+from drillkit.lazy_dataclass import dataclass
 
 LAST = 10
 """So many of the latest runs: older ones were of another drill, or of another system."""

@@ -5,9 +5,10 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.archive.summary import RunSummary
+from drillkit.lazy_dataclass import dataclass
 
 
 @dataclass(slots=True)

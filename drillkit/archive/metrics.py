@@ -7,9 +7,10 @@ Only the newest run of each drill on each target is told, and none on an emulate
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.archive.summary import RunSummary
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.verdict import Holds
 
 Labels = Mapping[str, str]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.archive import cache
 from drillkit.archive.summary import RunSummary, summarize
 from drillkit.journal.file import JournalDamaged, read
 from drillkit.journal.runs import JOURNAL
+from drillkit.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

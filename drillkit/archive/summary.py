@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import History, MessageSent, RunOpened, StepRepeated

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Step
 from drillkit.model.rehearsal import SERVICE, Rehearsal
 

@@ -17,9 +17,9 @@ import math
 import random
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from drillkit.archive.summary import MEASURES, RunSummary
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.verdict import Holds
 
 LEAST_RUNS = 8

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from drillkit.attest.envelope import BadEnvelope, sign, verify
 from drillkit.attest.statement import STATEMENT
 from drillkit.journal.files import make_folder
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused
 
 if TYPE_CHECKING:

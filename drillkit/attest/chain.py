@@ -15,7 +15,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, cast, get_args
 
@@ -24,6 +23,7 @@ from drillkit.clock import SystemClock
 from drillkit.journal.files import FILE_MODE, make_folder, read_file, sync_folder
 from drillkit.journal.objects import persistent
 from drillkit.journal.runs import CHAINS
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.json_text import load_json
 

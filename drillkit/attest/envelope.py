@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drillkit.attest.statement import PAYLOAD_TYPE, STATEMENT
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.json_text import load_json
 

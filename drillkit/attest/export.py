@@ -16,7 +16,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from drillkit.attest.statement import STATEMENT
 from drillkit.journal.file import read
 from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.evidence import Mark, Note

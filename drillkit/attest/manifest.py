@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drillkit.journal.files import read_file, write_file
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.json_text import load_json
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from drillkit.attest.envelope import BadEnvelope, sign, verify
 from drillkit.attest.manifest import MANIFEST, REVIEWS, read_manifest
 from drillkit.attest.statement import STATEMENT
 from drillkit.journal.files import write_file
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from drillkit.journal.file import read
 from drillkit.journal.files import read_file, write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
 from drillkit.model.records import History, RunOpened

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -29,6 +29,7 @@ from drillkit.journal.file import JournalDamaged, read
 from drillkit.journal.files import read_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.judge import judge
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 from drillkit.model.records import History, RunOpened
 

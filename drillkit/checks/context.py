@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from drillkit.clients import Clients
 from drillkit.clients.sql import Database
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import StepCheck
 from drillkit.model.evidence import Evidence
 from drillkit.model.target import Target

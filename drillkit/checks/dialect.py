@@ -7,9 +7,9 @@ Times are microseconds since the epoch, so that no driver, time zone or text for
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from drillkit.clients import command
 from drillkit.clients.http_get import fetch
 from drillkit.clock import by_their_clock, utc
 from drillkit.entry_points import Registry
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import Absent, DrillError, UsageError

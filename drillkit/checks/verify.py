@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from drillkit.checks.context import Context, Copy
@@ -18,6 +18,7 @@ from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
 from drillkit.clock import DeadlineOver
 from drillkit.judge.evidence import passes
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import StepCheck
 from drillkit.model.errors import (
     Absent,

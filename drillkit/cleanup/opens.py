@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from drillkit.clients.undo import UndoAction
 from drillkit.entry_points import BrokenPlugin
 from drillkit.journal.undo_registry import undo_class
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data
 from drillkit.model.errors import DrillError
 from drillkit.model.records import (

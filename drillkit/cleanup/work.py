@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from drillkit.cleanup.application import Application
@@ -13,6 +12,7 @@ from drillkit.cleanup.opens import OpenUndo
 from drillkit.clients import Clients
 from drillkit.clients.undo import AskPeople, UndoContext
 from drillkit.clock import Clock, Deadline, Hurried, Skipped
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Undone
 from drillkit.model.errors import (
     DrillError,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from drillkit.clock import SYSTEM_CLOCK
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 
 if TYPE_CHECKING:

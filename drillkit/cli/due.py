@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 
 from drillkit.cli.options import OUT, Out
 from drillkit.clock import now_utc
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary

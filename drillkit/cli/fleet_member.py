@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused, UsageError
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.model.target import Target

@@ -7,12 +7,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import UsageError
 from drillkit.model.target import Target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from drillkit.cli.starting import (
     see_to_leftovers,
     telling_who_must_act,
 )
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.live.launch import PageProcess

@@ -6,11 +6,13 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.plan.discovery import Surroundings

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -20,6 +19,7 @@ from drillkit.clients.removal import Patience, Removal, Whose, remove
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Fence, utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Lives, Phase, Undone
 from drillkit.model.errors import Absent, CallError, UsageError
 

@@ -12,7 +12,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.objects import ListedObject, StoredObject
 from drillkit.journal.runs import home
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Conflict, Refused, UsageError
 from drillkit.model.json_text import load_json
 from drillkit.model.units import parse_duration

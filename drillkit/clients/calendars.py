@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from drillkit.clients.http_get import download
 from drillkit.clock import Clock
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import home
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError
 from drillkit.model.json_text import load_json
 from drillkit.model.units import format_duration

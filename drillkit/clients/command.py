@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Irreversible, Lives, Phase, Undone
 from drillkit.model.errors import DrillError, Rejected, UsageError
 from drillkit.secrets import KNOWN, child_environment, resolve_all

@@ -7,7 +7,6 @@ found again by its tags.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.effect import Attempts, make
@@ -18,6 +17,7 @@ from drillkit.clients.retry import patiently
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Fence, utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Lives, Phase, Undone
 from drillkit.model.errors import Absent, CallError, UsageError
 

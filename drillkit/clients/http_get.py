@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from drillkit import __version__
 from drillkit.clients.proxies import proxies_for, via
 from drillkit.clock import Clock, Deadline
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Unanswered, Unreachable
 
 CONNECT_S = 3.0

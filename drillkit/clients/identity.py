@@ -4,9 +4,9 @@ anything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import WrongTarget
 
 if TYPE_CHECKING:

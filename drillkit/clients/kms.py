@@ -6,9 +6,9 @@ endpoint are those of the environment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 
 _CONNECT_S, _READ_S = 3, 10

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Irreversible, Lives, Phase, Undo, Undone
 from drillkit.model.errors import Rejected
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from drillkit import __version__
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.secrets import Vault, is_reference, resolve
 

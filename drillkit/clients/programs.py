@@ -6,11 +6,11 @@ import itertools
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal, TypeAlias
 
 from drillkit.clients.queries import changes_nothing, reads_a_table
+from drillkit.lazy_dataclass import dataclass
 
 Level: TypeAlias = Literal["looks", "reads nothing"]
 """The least that is asked about: it only looks; it does not even read what others left."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, Invalid, Unanswered, Unreachable
 from drillkit.secrets import Login, excerpt
 

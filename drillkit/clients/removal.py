@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from drillkit.clients.undo import UndoContext
 from drillkit.clock import DeadlineOver
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Undone
 
 T = TypeVar("T")

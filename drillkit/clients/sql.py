@@ -8,9 +8,10 @@ import contextlib
 import importlib
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import (
     Absent,
     CallError,

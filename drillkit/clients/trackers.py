@@ -9,7 +9,6 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from drillkit.clients.http_get import fetch
 from drillkit.clients.http_post import post_json
 from drillkit.clients.proxies import is_loopback
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, UsageError
 from drillkit.model.json_text import load_json
 

@@ -5,11 +5,12 @@ besides: be found without its journal, be handed over, tell what belongs to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from drillkit.clock import Clock, Deadline, DeadlineOver
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Undo, Undone
 from drillkit.model.evidence import Evidence
 from drillkit.model.requests import Answer

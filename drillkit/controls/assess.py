@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from drillkit.archive.summary import RunSummary, StepSummary
 from drillkit.controls.framework import NEEDS, Control, Framework, Need
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.units import how_many
 from drillkit.model.verdict import Holds
 

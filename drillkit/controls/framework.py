@@ -5,11 +5,11 @@ theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.yaml_text import load_yaml
 

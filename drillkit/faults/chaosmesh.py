@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from drillkit.clients.kube.objects import DeleteFault
@@ -33,6 +32,7 @@ from drillkit.faults.context import (
     wait,
 )
 from drillkit.faults.pod_selection import Victims, choose_pods, said
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Injection
 from drillkit.model.prospect import Prospect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.clients.kube.pods import (
     controller_kind,
@@ -14,6 +14,7 @@ from drillkit.clients.kube.pods import (
 )
 from drillkit.clients.kube.resources import Object
 from drillkit.faults.pod_selection import said
+from drillkit.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

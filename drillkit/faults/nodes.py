@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.irreversible import EvictPod
@@ -36,6 +35,7 @@ from drillkit.faults.displaced import (
 from drillkit.faults.drain import DrainFlags, Sorted, sort_pods
 from drillkit.faults.pod_selection import all_of_shared, dependencies, how_many, ordered, said
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Blocked, Refused, StepFailed
 from drillkit.model.prospect import Prospect
 from drillkit.model.units import format_duration

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from drillkit.clients.kube.pods import controller_kind, is_going, is_mirror, is_ready
 from drillkit.clients.kube.resources import NAMESPACES, PODS, SERVICES, Object
 from drillkit.clients.kube.selectors import parse_selector, selects
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused, StepFailed
 from drillkit.model.target import Target
 from drillkit.model.units import Amount

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.archive.summary import summarize
 from drillkit.clients import Clients
@@ -21,6 +21,7 @@ from drillkit.fleet.waves import FleetDecision, decide
 from drillkit.journal.copy import LocalCopy, RunKey
 from drillkit.journal.file import JournalDamaged, read
 from drillkit.journal.runs import JOURNAL
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, DrillError, TargetError
 
 FIRST_LOOK_S, LONGEST_LOOK_S, SLOWER = 1.0, 10.0, 1.3

@@ -8,7 +8,6 @@ drill once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from drillkit.clients import Clients
@@ -19,6 +18,7 @@ from drillkit.clock import Clock, Deadline, utc
 from drillkit.fleet.plan import FleetPlan
 from drillkit.fleet.store import SubmittedJob
 from drillkit.journal.book import E, Planned, planned_entry
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data
 from drillkit.model.effects import Undo
 from drillkit.model.errors import Refused, UsageError

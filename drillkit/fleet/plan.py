@@ -5,10 +5,11 @@ before the first Job, and never changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from drillkit.fleet.waves import Member, sizes
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.target import FleetJob, Target
 from drillkit.schedule.pod import object_name

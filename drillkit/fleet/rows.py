@@ -5,12 +5,12 @@ ran and was not proven.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from drillkit.fleet.controller import FleetState
 from drillkit.fleet.outcome import TargetOutcome
 from drillkit.fleet.waves import RESULTS, Result, exit_code
+from drillkit.lazy_dataclass import dataclass
 
 Standing: TypeAlias = Literal[Result, "running", "waiting"]
 ORDER: tuple[Standing, ...] = (*RESULTS, "running", "waiting")

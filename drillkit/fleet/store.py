@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +24,7 @@ from drillkit.fleet.plan import FORMAT, FleetPlan
 from drillkit.journal.claim import Claim, Claimed, claimed, is_over
 from drillkit.journal.copy import RunKey
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent, put_new
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.json_text import load_json

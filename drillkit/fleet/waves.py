@@ -8,8 +8,9 @@ what runs is left to end.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Result: TypeAlias = Literal["met", "violated", "unknown", "refused", "not run", "dirty"]
 """What came of a target. *Refused*: a run began, looked, and touched nothing; *not run*: no run

@@ -14,13 +14,14 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Conflict, Refused
 from drillkit.model.json_text import load_json
 

@@ -17,7 +17,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from drillkit.journal.files import make_folder, read_file, write_file
 from drillkit.journal.mirror import PARTS, read_parts
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
 from drillkit.journal.runs import CHAINS, JOURNAL, LATEST, LOCK, RunLock, open_runs, point_latest
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 
 AT_ONCE = 16

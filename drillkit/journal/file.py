@@ -14,7 +14,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +23,7 @@ from drillkit.journal.disk import Disk, FileDisk
 from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.journal.files import read_file
 from drillkit.journal.mirror import Mirror, OtherWriter
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
 from drillkit.model.errors import CallError, DrillError, JournalLost
 from drillkit.model.json_text import load_json

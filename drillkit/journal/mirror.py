@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from drillkit.clock import Clock
 from drillkit.journal.objects import ObjectStore, persistent, put_new
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, DrillError, Unavailable
 
 PARTS = "journal/"

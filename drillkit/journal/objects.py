@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from drillkit.clock import Clock, Deadline
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Conflict, Throttled, Unanswered, Unavailable, Unreachable
 
 T = TypeVar("T")

@@ -12,11 +12,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.files import FILE_MODE, make_folder, read_file, write_file
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from drillkit.judge.budget import tolerated
@@ -19,6 +18,7 @@ from drillkit.judge.sample_stats import BLIND
 from drillkit.judge.samples import bad_of
 from drillkit.judge.slos import spent
 from drillkit.judge.statistics import lower_bound
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.evidence import Reading, Sample

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drillkit.judge.run_history import At, RunRead, StepRun
 from drillkit.judge.sample_stats import Samples, brackets_of, sli_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Activity, Mark
 from drillkit.model.records import EffectEntry, EffectIrreversible, UndoPlanned
 from drillkit.model.subjects import BoundOf

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, get_args
 
@@ -23,6 +22,7 @@ from drillkit.judge.slos import Spent, spent
 from drillkit.judge.statistics import quantile_ranks, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, latency, lost, number
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Bounds
 from drillkit.model.evidence import Mark, Reading
 from drillkit.model.records import SloTerms

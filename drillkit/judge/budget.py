@@ -6,7 +6,7 @@ Site Reliability Workbook* (2018), chapter 5, "Alerting on SLOs".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from drillkit.lazy_dataclass import dataclass
 
 LEAST_EVENTS = 1.0
 """Fewer events by a metrics server are none: the rate of `... or vector(0.0001)` adds up to a

@@ -4,12 +4,11 @@ them are there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.judge.bounds import readings
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.run_history import At, RunRead
 from drillkit.judge.sample_stats import BLIND, Samples, declared_gate, sli_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import GateSet
 from drillkit.model.records import GateDecided
 from drillkit.model.subjects import GateOf, GatePlace, GuardOf

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from drillkit.judge.budget import LEAST_EVENTS
 from drillkit.judge.outages import OutageTracker, coincide
 from drillkit.judge.statistics import DEFAULT_CONFIDENCE, exact_test, trials_needed
 from drillkit.judge.tally import THROTTLED, Doubts, SampleTally
 from drillkit.judge.wording import causes, number
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Gate
 from drillkit.model.evidence import Sample
 from drillkit.model.units import OutOf

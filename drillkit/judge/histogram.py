@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+
+from drillkit.lazy_dataclass import dataclass
 
 _STEPS_BITS = 6
 RELATIVE_ERROR = 1 / (1 << _STEPS_BITS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -16,6 +16,7 @@ from drillkit.judge.evidence import passes
 from drillkit.judge.outages import coincide
 from drillkit.judge.run_history import EvidenceAt, RunRead, StepRun
 from drillkit.judge.sample_stats import BLIND, CONTROL_SLACK_S, Samples, brackets_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Detect, Objectives
 from drillkit.model.evidence import Alert, Backup, Check, Mark, Reading, RecoveryPoint
 from drillkit.model.subjects import ObjectiveName, ObjectiveOf

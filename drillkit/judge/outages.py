@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from drillkit.judge.samples import begins
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Sample
 from drillkit.model.verdict import Outage
 

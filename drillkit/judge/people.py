@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import assert_never
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Group
 from drillkit.model.evidence import Mark, Note
 from drillkit.model.records import (

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Activity, Evidence, Mark, Sample
 from drillkit.model.former_kinds import rehearsed

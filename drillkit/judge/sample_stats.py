@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from drillkit.judge.gates import GateAnswer, GateWindow, slo_gate, window_of
@@ -24,6 +24,7 @@ from drillkit.judge.outages import (
 from drillkit.judge.run_history import At, RunRead, StepRun
 from drillkit.judge.samples import begins, ends
 from drillkit.judge.tally import Doubts, SampleTally
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Bounds, Gate, Hypothesis
 from drillkit.model.evidence import Sample
 from drillkit.model.records import GateDecided, History, Record

@@ -8,7 +8,6 @@ server's by events, where the number of events in its window is known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from drillkit.judge.budget import (
     LEAST_EVENTS,
@@ -16,6 +15,7 @@ from drillkit.judge.budget import (
     consumed_by_events,
     consumed_by_time,
 )
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.records import SloTerms
 
 

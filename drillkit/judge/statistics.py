@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.verdict import Holds
 
 DEFAULT_CONFIDENCE = 0.95

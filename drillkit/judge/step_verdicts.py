@@ -7,7 +7,6 @@ missing): then nothing was learnt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from drillkit.judge.evidence import (
@@ -21,6 +20,7 @@ from drillkit.judge.felt import unseen
 from drillkit.judge.objectives import StepTimes, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Activity, Check, Note
 from drillkit.model.subjects import ActivityOf, ObjectiveOf, StepEnd, StepLack, step_of
 from drillkit.model.verdict import Holds, Judged, StepVerdict, never_begun

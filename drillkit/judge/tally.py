@@ -5,11 +5,12 @@ with the window.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.judge.histogram import bucket_us, merge, slower_than
 from drillkit.judge.outages import spacing_s
 from drillkit.judge.samples import begins, ends
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Sample
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds

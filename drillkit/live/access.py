@@ -12,8 +12,9 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Right: TypeAlias = Literal["facilitator", "observer"]
 TOKEN_BYTES = 32

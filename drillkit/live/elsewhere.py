@@ -4,11 +4,10 @@ that other machines are at work on, their notes do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.archive.scan import journals
 from drillkit.journal.claim import is_over
 from drillkit.journal.copy import LocalCopy
+from drillkit.lazy_dataclass import dataclass
 
 REFRESH_S = 10.0
 """How often the bucket is looked at: each look lists all of it."""

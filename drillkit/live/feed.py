@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.people import missed_words
+from drillkit.lazy_dataclass import dataclass
 from drillkit.live.sentences import Sentences, is_loud
 from drillkit.live.view import RunView
 from drillkit.model.evidence import Sample

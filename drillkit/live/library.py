@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from drillkit.archive.scan import Archive, journals, scan
 from drillkit.archive.summary import RunSummary
 from drillkit.journal.files import read_file
 from drillkit.journal.runs import JOURNAL, is_running
+from drillkit.lazy_dataclass import dataclass
 from drillkit.live.access import Access
 from drillkit.live.audience import Audience, stream
 from drillkit.live.elsewhere import Elsewhere

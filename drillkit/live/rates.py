@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from drillkit.judge.histogram import merge, percentile_s
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Sample
 from drillkit.model.records import Record
 

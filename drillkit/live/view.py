@@ -7,10 +7,11 @@ of steps names it. One that never began is named when the run is over, as the re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from drillkit.judge.people import PeopleView
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.evidence import Alert
 from drillkit.model.records import (

@@ -6,9 +6,11 @@ drill or its target.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 ScenarioType: TypeAlias = Literal["component", "tabletop", "switchover", "full"]
 

@@ -8,10 +8,11 @@ inside is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.audit import Audit
 from drillkit.model.evidence import Scalar
 from drillkit.model.notice import Notify

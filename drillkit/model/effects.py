@@ -6,9 +6,9 @@ another machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.prospect import Copied
 
 Phase: TypeAlias = Literal["relieve", "remove"]

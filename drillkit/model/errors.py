@@ -6,7 +6,7 @@ system answered, mapped once at the edge (in `clients/`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from drillkit.lazy_dataclass import dataclass
 
 
 class DrillError(Exception):

@@ -9,9 +9,10 @@ them. Times inside are seconds on the run's monotonic axis, unless they come fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Scalar: TypeAlias = str | int | float | bool
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, get_args
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.verdict import Holds
 
 Event: TypeAlias = Literal[

@@ -5,8 +5,9 @@ archive reads it where the kind is not installed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Way: TypeAlias = Literal["", "disruption", "restore", "switchover"]
 Apart: TypeAlias = Literal["", "beside", "sealed", "region"]

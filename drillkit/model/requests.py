@@ -5,10 +5,10 @@ comes of it (`drillkit.model.records.PeopleEntry`, notes and marks).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data, to_data
 
 PeopleMoment: TypeAlias = Literal["detected", "acknowledged", "mitigated", "resolved"]

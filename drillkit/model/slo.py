@@ -5,9 +5,10 @@ server, a threshold on one of its values, or a probe of the drill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Operator: TypeAlias = Literal["lt", "lte", "gt", "gte"]
 

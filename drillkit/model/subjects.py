@@ -7,8 +7,9 @@ and compared, never taken apart. A `step` of '' is the run as a whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 GatePlace: TypeAlias = Literal["before", "between", "after"]
 GuardPlace: TypeAlias = Literal["start", "abort"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.audit import Audit
 from drillkit.model.evidence import Scalar
 

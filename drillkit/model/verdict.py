@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.subjects import Subject
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, UsageError
 from drillkit.model.notice import Notice
 from drillkit.notify.base import Notifier, secret

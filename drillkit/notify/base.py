@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from drillkit.entry_points import Registry
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.notice import EVENTS, Event, Notice
 from drillkit.secrets import is_reference, resolve
 

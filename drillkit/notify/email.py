@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Unreachable, UsageError
 from drillkit.model.notice import Notice
 from drillkit.notify.base import Notifier, secret

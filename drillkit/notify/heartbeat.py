@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.clients.http_post import post
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.notice import ENDINGS, Notice
 from drillkit.notify.base import Notifier, host_of, secret
 from drillkit.notify.words import plain

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.http_post import post_json
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.notice import Notice
 from drillkit.model.verdict import Holds
 from drillkit.notify.base import Notifier, host_of, secret

@@ -5,7 +5,6 @@ permissions, problems.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients import Clients
@@ -15,6 +14,7 @@ from drillkit.clients.kube.permissions import (
     of_every_run,
     of_weaknesses,
 )
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Gameday, Group, Step
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drillkit.clients import Clients
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.lifetime import Lifetime
 from drillkit.model.target import Target

@@ -5,13 +5,13 @@ answers from outside. Reads only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients import Clients
 from drillkit.clients.kube import NotServed
 from drillkit.clients.kube.resources import INGRESSES, NAMESPACES, SERVICES, Object
 from drillkit.clients.velero.resources import LOCATIONS
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError
 
 NAME = "app.kubernetes.io/name"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from drillkit.clients import Clients
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, DrillError
 from drillkit.model.permissions import Permission
 from drillkit.plan.iam import MARKED, MARKS, arns, kind_of, statements, type_of

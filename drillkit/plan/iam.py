@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.aws.ownership import RUN
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.permissions import AwsAction
 from drillkit.model.target import AwsTarget
 

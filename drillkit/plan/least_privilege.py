@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.target import KubernetesTarget, Target
 from drillkit.plan import Plan, StepPlan

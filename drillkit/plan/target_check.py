@@ -5,7 +5,7 @@ the health of what drills depend on. Reads only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.resources import LOCATIONS
 from drillkit.clock import Clock, utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.target import KubernetesTarget, Target

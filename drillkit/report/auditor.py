@@ -5,7 +5,6 @@ said to be missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +13,7 @@ from drillkit.controls.assess import shown_by
 from drillkit.controls.framework import framework, shipped
 from drillkit.judge.findings import audit_of
 from drillkit.judge.run_history import RunRead, StepRun
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.audit import Audit
 from drillkit.model.draw import moment, position
 from drillkit.model.drill import Drill, Group, Objectives, Step

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from drillkit.archive.scan import Archive
 from drillkit.archive.summary import RunSummary, StepSummary
 from drillkit.archive.trend import LEAST_RUNS, TrendSeries, change_in, series_of
 from drillkit.journal.files import make_folder, write_file
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.units import format_duration
 
 INDEX = "index.html"

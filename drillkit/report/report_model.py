@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drillkit.judge.people import PeopleView, people_of
 from drillkit.judge.run_history import EvidenceAt, RunRead, read_run
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.evidence import Evidence, Mark
 from drillkit.model.records import History, RunOpened, RunRecovered, WeaknessesFound

@@ -4,9 +4,8 @@ evidence adds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.judge.wording import title
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Activity
 from drillkit.model.subjects import (
     ActivityOf,

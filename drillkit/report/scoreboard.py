@@ -5,13 +5,14 @@ how they were measured, what users lost, and what became of the effects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from drillkit.archive.systems import System, system_of
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import sli_of
 from drillkit.judge.wording import bare_title, lost
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Objectives
 from drillkit.model.evidence import Mark, RecoveryPoint
 from drillkit.model.records import History

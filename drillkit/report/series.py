@@ -5,13 +5,14 @@ are too many.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from drillkit.judge.histogram import merge, percentile_s
 from drillkit.judge.run_history import RunRead
 from drillkit.judge.sample_stats import sli_of
 from drillkit.judge.samples import begins, ends
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import Sample
 from drillkit.model.records import History, Record
 from drillkit.model.subjects import BoundOf

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import assert_never
 
 from drillkit.judge.evidence import passes
 from drillkit.judge.people import people_words
 from drillkit.judge.run_history import RunRead
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import (
     Activity,
     Alert,

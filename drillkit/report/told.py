@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.records import ANNOUNCED, History, MessageSent
 
 NOT_ACCEPTED = "NOT accepted"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.irreversible import PostEvent
@@ -17,6 +16,7 @@ from drillkit.clients.kube.lease import LOCK
 from drillkit.clients.kube.resources import LEASES
 from drillkit.clock import Clock, utc
 from drillkit.journal.book import Book
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill
 from drillkit.model.errors import CallError, Refused, TargetError, UsageError
 from drillkit.model.records import ANNOUNCED, MessageSent

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.clients.bucket import Bucket, bucket_of
@@ -20,6 +19,7 @@ from drillkit.journal.files import make_folder
 from drillkit.journal.mirror import Mirror, read_parts
 from drillkit.journal.objects import ObjectStore, StoredObject, persistent
 from drillkit.journal.runs import OpenRun, unregister
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Refused, Unavailable, UsageError
 
 READ_S = 10.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,7 @@ from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.book import E, Planned
 from drillkit.journal.file import Journal
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Step
 from drillkit.model.errors import Denied, DrillError, Refused, WrongTarget
 from drillkit.model.records import Entry

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from drillkit.cleanup import CleanupBook, OpenUndo, UnknownUndo, open_undos
@@ -21,6 +20,7 @@ from drillkit.clock import Clock
 from drillkit.journal.file import read
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import JOURNAL, OpenRun, RunLock
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent, DrillError, JournalLost, NotOurs, UsageError
 from drillkit.model.json_text import load_json
 from drillkit.model.records import History, PhaseStarted, UndoEnded, UndoPlanned

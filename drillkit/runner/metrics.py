@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from drillkit.clients.prometheus import Prometheus, open_prometheus
@@ -21,6 +21,7 @@ from drillkit.clock import Clock
 from drillkit.journal.file import Journal
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.objectives import ALERTS_SLI
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -32,6 +32,7 @@ from drillkit.journal.runs import (
     open_runs,
     unregister,
 )
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, DrillError, Refused, UsageError
 from drillkit.model.records import (
     History,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drillkit.clients import Clients
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Step
 from drillkit.model.evidence import Scalar
 from drillkit.model.records import Record

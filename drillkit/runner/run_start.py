@@ -12,7 +12,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from drillkit.clients.chaostoolkit.literals import secret_values, secret_variabl
 from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import DrillError, UsageError

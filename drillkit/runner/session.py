@@ -12,11 +12,11 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.file import Journal
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import ROLES, Drill, Group, Hold, Step
 from drillkit.model.errors import DrillError, JournalLost, Refused
 from drillkit.model.evidence import Mark, Note

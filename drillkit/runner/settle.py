@@ -6,13 +6,13 @@ The verdict of such a run is never `met`: nobody but them has seen it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from drillkit.cleanup import OpenUndo, open_undos
 from drillkit.clock import Clock
 from drillkit.journal.file import salvage
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.runs import OpenRun, RunLock, holder, home, unregister
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.records import History, RunRecovered, RunSettled, UndoEnded
 from drillkit.runner.bucket_run import rewriting

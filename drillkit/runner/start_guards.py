@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from drillkit.judge.abort_guards import guard_text
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Guard, StartWindow
 from drillkit.model.verdict import Holds
 from drillkit.runner.run_start import each_step

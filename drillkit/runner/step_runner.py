@@ -11,11 +11,12 @@ import contextvars
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.journal.book import Book, step_of_record
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Group, Step
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepFailed
 from drillkit.model.evidence import Scalar

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from drillkit.cleanup import Application
@@ -18,6 +17,7 @@ from drillkit.clock import Clock, Deadline, Hurried
 from drillkit.entry_points import BrokenPlugin
 from drillkit.journal.runs import is_running, open_runs
 from drillkit.journal.undo_registry import from_another_package, undo_class, undo_kinds
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Undo, Undone
 from drillkit.model.errors import Denied, DrillError, TargetError, WrongTarget
 from drillkit.secrets import excerpt

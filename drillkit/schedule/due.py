@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.units import Cadence
 from drillkit.schedule.times import Times, period_start
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.schedule.pod import drill_label, object_name
 from drillkit.schedule.times import Times
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.target import FleetJob, Target
 

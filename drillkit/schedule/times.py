@@ -9,11 +9,11 @@ refused is so tried again, and `due` passes over the moments that are left once 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import StartWindow
 from drillkit.model.units import Cadence
 

@@ -9,9 +9,9 @@ import functools
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.secrets.naming import WORDS, is_secret_name
 from drillkit.secrets.parts import parts_of
 

@@ -10,9 +10,10 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
 from drillkit.secrets.environment import PUBLIC, remember

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from drillkit.clients.prometheus.answers import Series
 from drillkit.clients.prometheus.counters import Growth, growth, hole, moments
 from drillkit.clients.prometheus.promql import Selector, selector_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.slo import Counter, Ratio
 from drillkit.model.units import format_duration
 from drillkit.slo.answers import Answers

@@ -4,7 +4,7 @@ would come.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from drillkit.clients.prometheus import Prometheus
@@ -12,6 +12,7 @@ from drillkit.clients.prometheus.promql import selector_of, window_text
 from drillkit.judge.budget import LEAST_EVENTS, PAGES, burn_rate, can_fire, time_to_page_s
 from drillkit.judge.gates import GateAnswer, decide_ratio
 from drillkit.judge.statistics import lower_bound, upper_bound
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.calendars import window_start
 from drillkit.model.errors import CallError
 from drillkit.model.slo import Counter, Ratio, Slo, Threshold, Windowed

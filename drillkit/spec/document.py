@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
 from drillkit.model.spelling import near

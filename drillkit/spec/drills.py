@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from drillkit.entry_points import BrokenPlugin
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar

@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -22,6 +21,7 @@ from drillkit.clients.chaostoolkit.validity import (
     python_problem,
     tolerance_problem,
 )
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.spec.document import (
     MAX_DEPTH,

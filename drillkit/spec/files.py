@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.notice import Notify
 from drillkit.spec.binder import bind

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.spec.document import Map, Node, Seq, Text, Where, quoted
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drillkit.clock import Clock, SystemClock
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill
 from drillkit.model.errors import CallError, SpecError, UsageError
 from drillkit.secrets import is_reference, resolve

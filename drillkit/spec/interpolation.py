@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.spec.document import (
     Map,

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from typing import Any
 
 from drillkit.entry_points import BrokenPlugin
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.errors import UsageError
 from drillkit.spec.docs import class_doc, field_docs

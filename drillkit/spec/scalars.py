@@ -7,10 +7,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.units import Amount, Cadence, OutOf, Rate, Share, parse_duration
 from drillkit.spec.document import quoted
 

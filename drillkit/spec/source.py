@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.spec.document import Node, read_bytes
 from drillkit.spec.files import FoundFile, Roots, shown
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING
 from typing import Any, Literal, Union, get_args, get_origin
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.spec.scalars import LEAVES
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key of a record."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.rds import Rds
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect

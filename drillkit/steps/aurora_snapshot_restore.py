@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots

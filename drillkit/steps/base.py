@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import field, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
@@ -22,6 +22,7 @@ from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
 from drillkit.entry_points import Registry
 from drillkit.journal.book import Book, observe
 from drillkit.journal.files import capped_content, make_folder, write_file
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -30,6 +30,7 @@ from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.wire import JournalSink
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Scalar
 from drillkit.model.prospect import Prospect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +12,7 @@ from drillkit.clients.command import NoUndoDeclared, Program, UndoCommand, start
 from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Activity
 from drillkit.model.prospect import Prospect

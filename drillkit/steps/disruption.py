@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Objectives
 from drillkit.model.errors import StepFailed
 from drillkit.model.units import format_duration

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.elasticache import ElastiCache, FailOverGroup
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect

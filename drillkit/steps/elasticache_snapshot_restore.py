@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from drillkit.clients import redis
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Backup, Check, RecoveryPoint
 from drillkit.model.prospect import Copied, Prospect

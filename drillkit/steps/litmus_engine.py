@@ -6,7 +6,7 @@ import contextlib
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from drillkit.clients.kube.resources import (
     Object,
 )
 from drillkit.clock import DeadlineOver, utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Injection
 from drillkit.model.prospect import Prospect

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
 from drillkit.clients.people import NotPutBack, PutBack
 from drillkit.clock import DeadlineOver, utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused, StepFailed
 from drillkit.model.evidence import Activity, Note
 from drillkit.model.prospect import Prospect

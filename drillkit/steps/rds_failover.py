@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverInstance, Rds, plans
 from drillkit.clients.rds.states import is_usable
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect

@@ -4,11 +4,11 @@ Reads only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect

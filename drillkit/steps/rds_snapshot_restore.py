@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.steps import snapshots

@@ -5,7 +5,6 @@ kind itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -14,6 +13,7 @@ from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.aws.polling import poll
 from drillkit.clients.rds import DeleteSnapshot, Rds
 from drillkit.clients.rds.states import check_alive
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.draw import position
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup

@@ -4,7 +4,6 @@ this moment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients.aws.polling import poll
@@ -15,6 +14,7 @@ from drillkit.clients.velero.resources import BACKUPS, DELETIONS, DOWNLOADS, LOC
 from drillkit.clients.velero.specs import backup_spec
 from drillkit.clients.velero.state import State
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect

@@ -5,7 +5,6 @@ Touches nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from drillkit.clients.kube.permissions import needs
@@ -13,6 +12,7 @@ from drillkit.clients.kube.resources import Object
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.resources import BACKUPS, LOCATIONS, NAMESPACE, SCHEDULES
 from drillkit.clients.velero.state import Newest, phase_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent, StepFailed
 from drillkit.model.evidence import Check, Note
 from drillkit.model.prospect import Prospect

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING, restore_spec, safe_modifiers
 from drillkit.clients.velero.state import UNBEGUN, Location, State
 from drillkit.clock import DeadlineOver
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent, CallError, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Comparison, Measure, Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission

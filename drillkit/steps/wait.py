@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Note
 from drillkit.model.prospect import Prospect

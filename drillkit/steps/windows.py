@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import Rds
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.draw import moment
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup

@@ -5,7 +5,6 @@ is gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.aws.errors import WrongState
@@ -13,6 +12,7 @@ from drillkit.clients.aws.ownership import EXPIRES, OF, RUN, carries_marks
 from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clients.removal import Patience, Removal, Whose, remove
 from drillkit.clients.undo import UndoAction, UndoContext
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Absent, NotOurs
 

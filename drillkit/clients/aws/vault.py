@@ -8,13 +8,13 @@ Sources: API references of AWS Backup (DescribeBackupVault, DescribeRecoveryPoin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drillkit.clients.aws.aws import Aws
 from drillkit.clients.aws.service_client import ServiceClient
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, DrillError
 
 MOST = 1000

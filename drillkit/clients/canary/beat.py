@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from drillkit.lazy_dataclass import dataclass
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT = "heartbeat"

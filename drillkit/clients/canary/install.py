@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +25,7 @@ from drillkit.clients.kube.resources import (
 )
 from drillkit.clients.retry import patiently
 from drillkit.clock import utc
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent, Conflict, Invalid, NotOurs, TargetError
 
 IMAGE = "python:3.13-alpine"

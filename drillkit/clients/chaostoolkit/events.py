@@ -10,7 +10,6 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from chaoslib import substitute
@@ -23,6 +22,7 @@ from drillkit.clients.chaostoolkit.protocol import Place, is_own, provider_of
 from drillkit.clients.chaostoolkit.session import Notes, WorkerSession
 from drillkit.clients.chaostoolkit.validity import decides_nothing
 from drillkit.journal.book import observe
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError, JournalLost, Refused, StepUnknown
 from drillkit.model.evidence import Activity
 from drillkit.model.records import ActivityEnded, ActivityStarted, Progress

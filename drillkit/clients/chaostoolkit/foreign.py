@@ -4,9 +4,9 @@ undo it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Irreversible
 
 

@@ -16,7 +16,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from drillkit.clients.access import TargetAccess
@@ -26,6 +25,7 @@ from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_accoun
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.wire import JournalSink, serve
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
 from drillkit.model.errors import JournalLost
 from drillkit.model.evidence import Activity

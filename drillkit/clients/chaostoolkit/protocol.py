@@ -8,10 +8,11 @@ import contextlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from drillkit.clients.chaostoolkit.faults import OWN_MODULES, has_faults
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import from_data, to_data
 
 Place: TypeAlias = Literal["before", "method", "during", "after", "rollback"]

@@ -5,11 +5,12 @@ what they touched.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence
 from drillkit.journal.book import Book
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.target import Target
 
 

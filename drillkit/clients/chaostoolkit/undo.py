@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld
 from drillkit.clients.chaostoolkit.protocol import Job, plain_data, rollbacks_of
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Deadline
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted, Lives, Undone
 from drillkit.model.errors import CallError, Invalid, JournalLost, Refused
 from drillkit.model.evidence import Evidence

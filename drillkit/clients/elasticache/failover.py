@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from drillkit.clients.aws.describe_cache import Described
@@ -10,6 +9,7 @@ from drillkit.clients.aws.effect import AwsAttempts
 from drillkit.clients.effect import make
 from drillkit.clients.elasticache.reader import ElastiCacheReader
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Irreversible
 
 

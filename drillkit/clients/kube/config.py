@@ -11,7 +11,6 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
 from drillkit.clients.kube.lifetimes import Issued, not_after
 from drillkit.clients.proxies import proxy_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Denied, TargetError, UsageError
 from drillkit.model.spelling import near
 from drillkit.model.target import KubernetesTarget

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,6 +40,7 @@ from drillkit.clients.kube.resources import (
 from drillkit.clients.removal import Certain, Nothing, Observation, Pending, take_back
 from drillkit.clients.undo import Leftover, Lookup, UndoAction, UndoContext, expiry
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Phase, Undo, Undone
 from drillkit.model.errors import Absent, Conflict
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from drillkit.clients.effect import make
@@ -13,6 +12,7 @@ from drillkit.clients.kube.ownership import RUN, labels
 from drillkit.clients.kube.resources import EVENTS, NAMESPACES, PODS, Object, Resource
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted, Irreversible
 from drillkit.model.errors import Absent, Conflict
 from drillkit.secrets import excerpt

@@ -12,11 +12,11 @@ import base64
 import binascii
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.proxies import proxy_of
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Denied
 from drillkit.secrets.references import LONGEST
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +14,7 @@ from drillkit.clients.kube.resources import LEASES, Object, Resource
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted, Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs, Refused, TargetError
 from drillkit.model.units import format_duration

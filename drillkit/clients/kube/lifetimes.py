@@ -7,11 +7,11 @@ import binascii
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 from drillkit.model.lifetime import Lifetime
 

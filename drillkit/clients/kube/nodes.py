@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.kube.client import KubeClient
@@ -10,6 +9,7 @@ from drillkit.clients.kube.field_patch import FieldChange, RestoreFields, change
 from drillkit.clients.kube.resources import NODES, Object
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Phase, Undone
 from drillkit.model.errors import Conflict
 

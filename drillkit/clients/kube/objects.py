@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from drillkit.clients.effect import make
@@ -34,6 +33,7 @@ from drillkit.clients.removal import Removal, Whose, remove
 from drillkit.clients.retry import patiently
 from drillkit.clients.undo import Lookup, UndoAction, UndoContext
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted, Phase, Undone
 from drillkit.model.errors import Absent, Conflict, NotOurs
 

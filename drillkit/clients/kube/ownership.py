@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.kube.resources import Object
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 
 RUN = "drillkit.dev/run"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote
+
+from drillkit.lazy_dataclass import dataclass
 
 Object: TypeAlias = dict[str, Any]
 """A Kubernetes object as the API sends it."""

@@ -7,11 +7,11 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from drillkit import __version__
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Denied, Invalid, Unanswered, Unreachable
 from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drillkit.clients.prometheus.answers import payload
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus
 from drillkit.clients.prometheus.promql import Matcher, matches_all
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 
 MAX_ALERTS = 10_000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.prometheus.errors import HalfAnswer, NotPrometheus, QueryRejected
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 from drillkit.secrets import excerpt
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from drillkit.clients.prometheus.answers import Series
+from drillkit.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

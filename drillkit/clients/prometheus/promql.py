@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from drillkit.lazy_dataclass import dataclass
 
 _HOLE = re.compile(r"\{\{\s*\.[wW]indow\s*\}\}")
 _STAND_IN = "4242s"

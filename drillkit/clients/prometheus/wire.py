@@ -10,7 +10,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -18,6 +17,7 @@ from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
 from drillkit.clients.proxies import proxies_for, via
 from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, Unanswered, UsageError
 from drillkit.model.target import AwsTarget, PrometheusTarget, WebTarget
 from drillkit.secrets import KNOWN, one_line, resolve_all

@@ -7,7 +7,6 @@ again and a subscription takes the original's replication slot.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +21,7 @@ from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent
 
 if TYPE_CHECKING:

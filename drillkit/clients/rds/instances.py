@@ -5,7 +5,6 @@ their removal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +19,7 @@ from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
 from drillkit.model.prospect import Copied
 

@@ -7,11 +7,11 @@ reached from outside, is unprotected, keeps no backups of its own and is marked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.sql import Database
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Refused
 from drillkit.model.evidence import Comparison
 from drillkit.model.target import AwsTarget

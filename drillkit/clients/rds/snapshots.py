@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +16,7 @@ from drillkit.clients.effect import make
 from drillkit.clients.rds.reader import RdsReader
 from drillkit.clients.undo import Leftover, Lookup
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients

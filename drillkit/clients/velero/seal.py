@@ -11,13 +11,13 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drillkit.clients.kube.ownership import is_ours, labels
 from drillkit.clients.kube.resources import NETWORK_POLICIES, Object
 from drillkit.clients.retry import patiently
 from drillkit.clients.velero.resources import SEAL_POLICY
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Conflict, NotOurs, UsageError
 
 if TYPE_CHECKING:

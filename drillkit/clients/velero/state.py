@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drillkit.clients.kube.ownership import RUN
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.velero.resources import SCHEDULE_NAME
+from drillkit.lazy_dataclass import dataclass
 
 ENDED = frozenset({"Completed", "PartiallyFailed", "Failed", "FailedValidation"})
 """Phases of a Backup or a Restore that it does not leave by itself."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from drillkit.clients.kube.client import KubeClient
@@ -41,6 +40,7 @@ from drillkit.clients.velero.resources import (
 )
 from drillkit.clients.velero.state import ENDED, UNBEGUN, phase_of
 from drillkit.clients.velero.volumes import disks_of_others, give_up, of_namespace, wait_until_gone
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Undone
 from drillkit.model.errors import Absent, Conflict, Unavailable
 

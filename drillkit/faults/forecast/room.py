@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from drillkit.clients.kube.pods import controller, controller_kind, is_finished, is_going, node_of
@@ -31,6 +31,7 @@ from drillkit.faults.forecast.requests import (
     requests_of,
 )
 from drillkit.faults.forecast.terms import Spread, Term, affinity_terms, spreads
+from drillkit.lazy_dataclass import dataclass
 
 ENDING = ("Job",)
 """Controllers whose pods end by themselves, and make room."""

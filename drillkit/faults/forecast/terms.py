@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.kube.selectors import selects
 from drillkit.faults.forecast.nodes import labels_of
+from drillkit.lazy_dataclass import dataclass
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 

@@ -8,9 +8,10 @@ be missing in an old journal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill
 from drillkit.model.effects import Phase, UndoOutcome
 from drillkit.model.evidence import Evidence

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.records.codec import decode
 from drillkit.model.records.entries import Entry
 

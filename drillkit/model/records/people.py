@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
+
+from drillkit.lazy_dataclass import dataclass
 
 Decision: TypeAlias = Literal["go", "skip", "repeat", "abort"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill
 from drillkit.model.errors import Mistake, SpecError, UsageError
 from drillkit.model.slo import Probed, Slo

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from drillkit.judge.budget import can_fire
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.slo import (
     BurnAlert,
     Calendar,

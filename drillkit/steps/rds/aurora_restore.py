@@ -5,7 +5,6 @@ No kind itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.rds import DeleteCluster, DeleteInstance, Rds, plans
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.steps.base import Act

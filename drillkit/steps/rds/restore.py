@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from drillkit.clients.rds.groups import user_values
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.clock import DeadlineOver, utc
 from drillkit.journal.book import Planned
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, DrillError, Refused, StepFailed, UsageError
 from drillkit.model.evidence import Note, RecoveryPoint
 from drillkit.model.permissions import AwsAction, Permission

@@ -5,12 +5,12 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from drillkit.clients.aws.vault import Retention, Stored, stored
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.state import Location, State
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.draw import position
 from drillkit.model.errors import Absent, DrillError, Refused, StepFailed
 from drillkit.model.evidence import Backup

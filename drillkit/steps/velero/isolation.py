@@ -5,7 +5,6 @@ into them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from drillkit.clients.kube import DeleteObject, Object
 from drillkit.clients.kube.pods import is_finished
@@ -13,6 +12,7 @@ from drillkit.clients.kube.resources import PODS
 from drillkit.clients.velero import Velero, scratch_undo
 from drillkit.clients.velero.seal import API, Opening, opening, probe, stands
 from drillkit.clock import DeadlineOver
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Refused, UsageError
 from drillkit.model.evidence import Check
 from drillkit.model.target import Target

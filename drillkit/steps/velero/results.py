@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.files import FileKind, as_json, told
 from drillkit.clock import DeadlineOver
+from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, NotOurs
 from drillkit.model.evidence import Note
 from drillkit.model.json_text import load_json

@@ -5,9 +5,11 @@ permissions, problems.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from datetime import timedelta
 
 from drillkit.clients import Clients
+from drillkit.clients.kube.own_permissions import OwnPermissions
 from drillkit.clients.kube.permissions import (
     of_announcing,
     of_diagnosis,
@@ -240,6 +242,7 @@ class _Permissions:
 
     def __init__(self, target: Target, clients: Clients) -> None:
         self._clients = clients if target.kubernetes is not None else None
+        self._own: OwnPermissions | None = None
         self._told: dict[Permission, bool] = {}
 
     def missing(self, needed: Iterable[Permission | AwsAction]) -> list[str]:
@@ -267,9 +270,12 @@ class _Permissions:
     def _allowed(self, permission: Permission) -> bool:
         if self._clients is None:
             return True
-        if permission not in self._told:
-            self._told[permission] = self._clients.kube.may(permission)
-        return self._told[permission]
+        if self._own is None:
+            self._own = OwnPermissions(self._clients.kube)
+        asked = replace(permission, reason="")
+        if asked not in self._told:
+            self._told[asked] = self._own.may(asked)
+        return self._told[asked]
 
 
 def workloads_among(targets: Iterable[str]) -> Mapping[str, Set[tuple[str, str]]]:

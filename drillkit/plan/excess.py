@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from drillkit.clients import Clients
+from drillkit.clients.kube.own_permissions import OwnPermissions
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, DrillError
 from drillkit.model.permissions import Permission
@@ -65,14 +66,13 @@ def _cluster(least: LeastPrivilege, clients: Clients) -> Iterator[tuple[str, str
         return
     kube = clients.kube
     yield "who", f"in the cluster: {kube.who}"
-    for each in (*least.needs, *least.wishes):
-        if not kube.may(each):
-            wished = each in least.wishes
-            yield (
-                "lacks",
-                f"{replace(each, reason='')} ({each.reason})"
-                + ("; the run does without" if wished else ""),
-            )
+    for each in OwnPermissions(kube).lacking((*least.needs, *least.wishes)):
+        wished = each in least.wishes
+        yield (
+            "lacks",
+            f"{replace(each, reason='')} ({each.reason})"
+            + ("; the run does without" if wished else ""),
+        )
     given = [*least.needs, *least.wishes]
     places = dict.fromkeys([lock_namespace(least.target), "default", *(p.namespace for p in given)])
     found: dict[str, list[str]] = {}

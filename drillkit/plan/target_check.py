@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drillkit.advise.of_alerts import critical, told_of
 from drillkit.clients import Clients
 from drillkit.clients.http_get import fetch
+from drillkit.clients.kube.own_permissions import OwnPermissions
 from drillkit.clients.kube.permissions import of_every_run
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.prometheus import open_prometheus
@@ -129,7 +130,7 @@ def _namespace(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[Targe
 
 def _permissions(kubernetes: KubernetesTarget, clients: Clients) -> Iterator[TargetLook]:
     needed = of_every_run(kubernetes.namespace)
-    lacking = [each for each in needed if not clients.kube.may(each)]
+    lacking = OwnPermissions(clients.kube).lacking(needed)
     for each in lacking:
         yield TargetLook(
             "permissions",

@@ -131,6 +131,17 @@ def deployment(number: int) -> dict[str, Any]:
     }
 
 
+EVERYTHING = json.dumps(
+    {
+        "status": {
+            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            "incomplete": False,
+        }
+    }
+).encode()
+"""What a cluster-admin is told of itself."""
+
+
 class Big:
     """What the API server of a large cluster answers, made while it is asked."""
 
@@ -142,6 +153,8 @@ class Big:
         """Status and body."""
         if path.endswith("/selfsubjectaccessreviews"):
             return 201, b'{"status":{"allowed":true}}'
+        if path.endswith("/selfsubjectrulesreviews"):
+            return 201, EVERYTHING
         if path == "/version":
             return 200, b'{"gitVersion":"v1.33.0"}'
         if path.endswith(("/pods", "/nodes", "/deployments")) and method == "GET":

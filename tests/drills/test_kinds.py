@@ -199,7 +199,7 @@ def _no_experiment(name: str) -> Experiment:
 
 
 def changing(stage: Stage) -> list[str]:
-    asked = ("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews",)
+    asked = ("POST /apis/authorization.k8s.io/v1/selfsubject",)
     calls = [
         door.removeprefix("before ") for door in stage.fate.doors if door.startswith("before ")
     ]

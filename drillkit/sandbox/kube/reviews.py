@@ -41,7 +41,7 @@ def decision(store: Store, caller: Caller, access: Access | PathAccess) -> Decis
     found = decide(store.state, caller, access)
     if isinstance(access, PathAccess) or access.group in _ASKING:
         return found
-    if found.allowed and not store.policy(access):
+    if found.allowed and store.policy is not None and not store.policy(access):
         return Decision(False, "the sandbox's policy")
     return found
 
@@ -87,11 +87,14 @@ def _rules(store: Store, caller: Caller, spec: Object) -> Object:
     if not namespace:
         raise bad_request("no namespace on request")
     found = rules(store.state, caller, namespace)
-    return {
+    listed = {
         "resourceRules": [rule for rule in found if "resources" in rule],
         "nonResourceRules": [rule for rule in found if "nonResourceURLs" in rule],
-        "incomplete": False,
+        "incomplete": store.policy is not None,
     }
+    if store.policy is not None:
+        listed["evaluationError"] = "webhook authorizer does not support user rule resolution"
+    return listed
 
 
 def token(store: Store, call: Call) -> Response:

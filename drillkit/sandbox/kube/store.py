@@ -107,9 +107,10 @@ class Store:
         """Reads a container's log; without it logs are refused."""
         self.pod_exec: PodExec | None = None
         """Runs commands in pods; the transport awaits it."""
-        self.policy: Callable[[Access], bool] = lambda access: True
-        """What may be done at all, even by the administrator: answers access reviews and is
-        enforced on requests (403), not on calls in process. The roles decide beside it.
+        self.policy: Callable[[Access], bool] | None = None
+        """An authorizer that denies before the roles are asked, even the administrator, as a
+        webhook may: answers access reviews and is enforced on requests (403), not on calls in
+        process. As of a webhook, nobody can list its rules.
         """
         self.audit: Callable[[Caller, Access | PathAccess, bool], None] = lambda *asked: None
         """Told of every request: who asked for what, and whether it was allowed."""

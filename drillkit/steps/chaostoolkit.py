@@ -12,14 +12,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from drillkit.clients.access import not_handed_on
 from drillkit.clients.chaostoolkit.dangerous import danger
 from drillkit.clients.chaostoolkit.faults import has_faults, preview
+from drillkit.clients.chaostoolkit.literals import needed_variables
 from drillkit.clients.chaostoolkit.protocol import (
     OWN_UNDO,
     Job,
     Strategy,
     activities_of,
     is_own,
+    needs_account,
     plain_data,
     process_words,
     provider_of,
@@ -120,6 +123,8 @@ class ChaosToolkit(Kind[ChaosToolkitArguments]):
         if rollbacks := rollbacks_of(document):
             names = ", ".join(str(a.get("name")) for a in rollbacks)
             found += Prospect(effects=(f"plays the experiment's rollbacks afterwards: {names}",))
+        if needs_account(document):
+            found += Prospect(notes=not_handed_on(needed_variables(document)))
         found += prospect_of_checks(act)
         return found + Prospect(problems=tuple(dict.fromkeys(problems)))
 

@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal
 
+from drillkit.clients.access import not_handed_on
 from drillkit.clients.command import NoUndoDeclared, Program, UndoCommand, start
 from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
@@ -76,7 +77,8 @@ class Command(Kind[CommandArguments]):
         effects = (f"runs `{' '.join(arguments.run)}`; {undo}",)
         checks = prospect_of_checks(act)
         idle = f"`{arguments.run[0]}` does nothing that could be felt, so it proves nothing"
-        notes = (idle,) if does_nothing(arguments.run, arguments.folder) else ()
+        idles = does_nothing(arguments.run, arguments.folder)
+        notes = ((idle,) if idles else ()) + not_handed_on(arguments.env)
         return replace(
             checks,
             effects=effects,

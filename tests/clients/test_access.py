@@ -21,8 +21,11 @@ import yaml
 from drillkit.clients import Clients, access
 from drillkit.clients.access import remove_stale
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
+from drillkit.clients.kube.config import connect
 from drillkit.clients.kube.kubeconfig import alone, of_this_pod
+from drillkit.clients.kube.lifetimes import lifetimes
 from drillkit.clock import Fence, SystemClock
+from drillkit.model.errors import TargetError
 from drillkit.model.target import AwsTarget, KubernetesTarget, Target
 
 OPERATOR = {
@@ -37,9 +40,41 @@ OPERATOR = {
     "AWS_ACCESS_KEY_ID": "AKIAPROD",
     "AWS_SECRET_ACCESS_KEY": "of prod",
     "AWS_SESSION_TOKEN": "of prod",
-    "AWS_CONFIG_FILE": "/home/me/.aws/config",
     "AWS_PAGER": "",
+    "PGHOST": "db.prod",
+    "TF_WORKSPACE": "prod",
+    "TF_VAR_cluster": "prod",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/prod.json",
+    "VELERO_NAMESPACE": "backup",
 }
+CONFIG = """\
+[profile prod]
+region = us-east-1
+[profile dev]
+region = eu-central-1
+role_arn = arn:aws:iam::123456789012:role/drills
+source_profile = base
+endpoint_url = http://elsewhere
+s3 =
+  max_concurrent_requests = 4
+[profile base]
+sso_session = acme
+[profile "with space"]
+region = eu-west-3
+[sso-session acme]
+sso_start_url = https://acme.example.com/start
+"""
+KEYS = """\
+[default]
+aws_access_key_id = OFTHEDEFAULT
+aws_secret_access_key = s
+[base]
+aws_access_key_id = OFTHEBASE
+aws_secret_access_key = s
+[prod]
+aws_access_key_id = OFPROD
+aws_secret_access_key = s
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +84,12 @@ def _operator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in OPERATOR.items():
         if name != "PATH":
             monkeypatch.setenv(name, value)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    made = tmp_path / "run"
+    made.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(made))
+    for name, content in (("AWS_CONFIG_FILE", CONFIG), ("AWS_SHARED_CREDENTIALS_FILE", KEYS)):
+        (tmp_path / name).write_text(content)
+        monkeypatch.setenv(name, str(tmp_path / name))
 
 
 @pytest.fixture
@@ -60,23 +100,23 @@ def opened() -> Iterator[list[Clients]]:
         clients.close()
 
 
-def environment(opened: list[Clients], **target: Any) -> dict[str, str]:
+def connected(opened: list[Clients], **target: Any) -> Clients:
+    """Connections to an account that is who it should be."""
     clients = Clients(Target(name="dev", **target), SystemClock(), Fence())
     opened.append(clients)
-    account = AwsAccount()
-    vars(clients)["aws"] = account
-    return clients.access.environment()
+    if clients.target.aws is not None:
+        vars(clients.aws)["_account"] = clients.target.aws.account
+    return clients
 
 
-class AwsAccount:
-    """An account that is who it should be."""
-
-    def check_account(self) -> str:
-        return "123456789012"
+def environment(opened: list[Clients], **target: Any) -> dict[str, str]:
+    return connected(opened, **target).access.environment()
 
 
 def places(env: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in env.items() if access.names_a_place(k) and k != "KUBECONFIG"}
+    """Without the files of our own."""
+    own = str(Path(env["KUBECONFIG"]).parent)
+    return {k: v for k, v in env.items() if access.names_a_place(k) and not v.startswith(own)}
 
 
 def test_a_target_without_cluster_and_account_leads_nowhere(opened: list[Clients]) -> None:
@@ -95,7 +135,6 @@ def test_a_target_without_cluster_and_account_leads_nowhere(opened: list[Clients
 def test_a_profile_of_the_target_puts_the_operators_keys_out(opened: list[Clients]) -> None:
     account = AwsTarget(account="123456789012", region="eu-central-1", profile="dev")
     assert places(environment(opened, aws=account)) == {
-        "AWS_CONFIG_FILE": "/home/me/.aws/config",
         "AWS_PROFILE": "dev",
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
@@ -104,12 +143,14 @@ def test_a_profile_of_the_target_puts_the_operators_keys_out(opened: list[Client
 
 
 def test_a_credentials_file_of_the_target_puts_the_operators_keys_out(
-    opened: list[Clients],
+    opened: list[Clients], tmp_path: Path
 ) -> None:
-    account = AwsTarget(account="123456789012", region="eu-central-1", credentials_file="/etc/aws")
-    assert places(environment(opened, aws=account)) == {
-        "AWS_CONFIG_FILE": "/home/me/.aws/config",
-        "AWS_SHARED_CREDENTIALS_FILE": "/etc/aws",
+    keys = tmp_path / "keys"
+    keys.write_text("[default]\naws_access_key_id = OFTHEFILE\naws_secret_access_key = s\n")
+    account = AwsTarget(account="123456789012", region="eu-central-1", credentials_file=str(keys))
+    env = environment(opened, aws=account)
+    assert "OFTHEFILE" in Path(env["AWS_SHARED_CREDENTIALS_FILE"]).read_text()
+    assert places(env) == {
         "AWS_PROFILE": "default",
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
@@ -126,7 +167,6 @@ def test_without_a_profile_it_is_the_credentials_that_our_own_connection_has_ver
         endpoint_url="http://127.0.0.1:9",
     )
     assert places(environment(opened, aws=account)) == {
-        "AWS_CONFIG_FILE": "/home/me/.aws/config",
         "AWS_PROFILE": "prod",
         "AWS_ACCESS_KEY_ID": "AKIAPROD",
         "AWS_SECRET_ACCESS_KEY": "of prod",
@@ -137,6 +177,63 @@ def test_without_a_profile_it_is_the_credentials_that_our_own_connection_has_ver
     }
 
 
+def test_a_profile_is_given_as_it_was_when_we_connected_and_no_other_is_there(
+    opened: list[Clients], tmp_path: Path
+) -> None:
+    account = AwsTarget(account="123456789012", region="eu-central-1", profile="dev")
+    clients = connected(opened, aws=account)
+    clients.aws.configuration()
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        text = (tmp_path / name).read_text().replace("[base]", "[old]").replace("123", "999")
+        (tmp_path / name).write_text(text.replace("[prod]", "[base]"))
+    env = clients.access.environment()
+    config, keys = (
+        Path(env[name]).read_text() for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    )
+    assert config == (
+        "[profile dev]\nregion = eu-central-1\nrole_arn = arn:aws:iam::123456789012:role/drills\n"
+        "source_profile = base\ns3 =\n  max_concurrent_requests = 4\n\n"
+        "[profile base]\nsso_session = acme\n\n"
+        "[sso-session acme]\nsso_start_url = https://acme.example.com/start\n\n"
+    )
+    assert "OFTHEBASE" in keys
+    assert "OFPROD" not in keys
+    assert stat.S_IMODE(Path(env["AWS_SHARED_CREDENTIALS_FILE"]).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("profile", ["default", "base", "with space"])
+def test_aws_tools_read_what_is_written_of_a_profile(
+    opened: list[Clients], monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    from botocore.session import Session
+
+    account = AwsTarget(account="1", region="eu-central-1", profile=profile)
+    ours = Session(profile=profile)
+    before = ours.get_scoped_config()
+    env = environment(opened, aws=account)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
+        monkeypatch.setenv(name, env[name])
+    theirs = Session()
+    assert theirs.get_scoped_config() == before
+    assert theirs.available_profiles == [profile]
+
+
+def test_of_other_places_only_what_is_declared_is_handed_on(
+    opened: list[Clients], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clients,) = (connected(opened),)
+    env = clients.access.environment(more={"PGHOST": "db.dev", "KUBE_CONFIG_PATH": "/x"})
+    assert env["PGHOST"] == "db.dev"
+    assert env["KUBE_CONFIG_PATH"] == env["KUBECONFIG"]
+    assert not {"TF_WORKSPACE", "TF_VAR_cluster", "GOOGLE_APPLICATION_CREDENTIALS"} & set(env)
+    (note,) = access.not_handed_on({"PGHOST"})
+    assert "GOOGLE_APPLICATION_CREDENTIALS, TF_VAR_cluster, TF_WORKSPACE, VELERO_NAM" in note
+    assert "PGHOST" not in note
+    for name in filter(access.names_unknown, list(os.environ)):
+        monkeypatch.delenv(name)
+    assert access.not_handed_on(()) == ()
+
+
 def test_what_was_written_is_for_us_only_and_goes_with_the_connections(
     opened: list[Clients], tmp_path: Path
 ) -> None:
@@ -144,7 +241,7 @@ def test_what_was_written_is_for_us_only_and_goes_with_the_connections(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     opened[0].close()
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_and_what_is_in_use_is_not(
@@ -160,7 +257,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_is_in_use_is
     assert process.stdout is not None
     with process.stdout:
         process.stdout.readline()
-        (theirs,) = tmp_path.iterdir()
+        (theirs,) = (tmp_path / "run").iterdir()
         os.utime(theirs, (time.time() - 3600,) * 2)
         remove_stale()
         assert theirs.exists(), "it is in use, however old"
@@ -206,6 +303,55 @@ def test_one_context_stays_and_its_files_are_found_from_everywhere() -> None:
         "tokenFile": "/run/token",
     }
     assert "prod" not in json.dumps(found)
+
+
+PLUGIN = """\
+#!/bin/sh
+[ "$AWS_PROFILE" = prod ] && [ -z "${AWS_REGION-}" ] && [ "$EXTRA" = dev ] || exit 1
+[ "$1 $2" = "get-token dev" ] && cat "$AWS_CONFIG_FILE" >&2 || exit 1
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+       "status": {"token": "by-the-plugin"}}'
+"""
+
+
+def test_a_kubeconfigs_plugin_logs_in_there_as_it_does_here(
+    opened: list[Clients], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "login"
+    script.write_text(PLUGIN)
+    script.chmod(0o700)
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "./login",
+        "args": ["get-token", "dev"],
+        "env": [{"name": "EXTRA", "value": "dev"}],
+        "interactiveMode": "Never",
+    }
+    (tmp_path / "kubeconfig").write_text(
+        json.dumps(alone([(str(tmp_path), config("dev", exec=plugin))], "dev"))
+    )
+    (tmp_path / "ca.crt").write_text("")
+    account = AwsTarget(account="1", region="eu-central-1", profile="base")
+    cluster = KubernetesTarget(kubeconfig=str(tmp_path / "kubeconfig"), cluster_uid="dev")
+    clients = connected(opened, aws=account, kubernetes=cluster)
+    ours = connect(cluster)
+    monkeypatch.setattr(clients, "verify_cluster", lambda: "dev")
+    env = clients.access.environment()
+    for name in filter(access.names_a_place, list(os.environ)):
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    given = clients.access.kubernetes()
+    assert given is not None
+    assert given.kubeconfig == env["KUBECONFIG"]
+    theirs = connect(given)
+    assert theirs.credentials() == ours.credentials() == {"authorization": "Bearer by-the-plugin"}
+    (lifetime,) = lifetimes(theirs.kubeconfig())
+    assert str(script) in lifetime.what.replace("/./", "/")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    script.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(TargetError, match=r"the exec plugin `.*login` gave no credentials"):
+        connect(given)
 
 
 def test_a_pods_own_account_is_told_as_a_kubeconfig() -> None:

@@ -234,6 +234,77 @@ def test_programs_work_at_the_target_whatever_context_is_the_operators_current_o
     assert not Path(seen["KUBECONFIG"]).exists(), "it is removed with the run"
 
 
+LOGIN = """\
+#!/bin/sh
+[ "$AWS_PROFILE" = ops ] || exit 1
+grep -q "profile ops" "${AWS_CONFIG_FILE:-$HOME/.aws/config}" || exit 1
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+       "status": {"token": "%s"}}'
+"""
+TURNED = """
+drill: turned
+owner: platform@example.com
+limit: 2m
+steps:
+  - name: turn
+    uses: command
+    with: {run: [cp, another/kubeconfig, kubeconfig.yaml], undo: ["true"]}
+  - name: make
+    uses: command
+    with:
+      run: [kubectl, create, configmap, made, -n, shop]
+      undo: [kubectl, create, configmap, undone, -n, shop]
+  - name: look
+    uses: chaostoolkit
+    with: {experiment: ./look.json}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+def test_a_run_stays_where_it_began_though_its_kubeconfig_is_turned_and_logs_in_by_a_plugin(
+    drillkit: CommandLine, two: Two
+) -> None:
+    import yaml
+
+    document = yaml.safe_load(two.first.kubeconfig.read_text())
+    (user,) = document["users"]
+    login = drillkit.folder / "login"
+    login.write_text(LOGIN % user["user"]["token"])
+    login.chmod(0o700)
+    version = "client.authentication.k8s.io/v1"
+    user["user"] = {
+        "exec": {"apiVersion": version, "command": "./login", "interactiveMode": "Never"}
+    }
+    two.kubeconfig.write_text(json.dumps(document))
+    (drillkit.folder / ".aws").mkdir()
+    (drillkit.folder / ".aws" / "config").write_text("[profile ops]\nregion = eu-west-1\n")
+    target(drillkit, two)
+    (drillkit.folder / "turned.yaml").write_text(TURNED)
+    chosen = {"namespace": "shop", "selector": "app=web"}
+    ready = {"type": "python", "module": "drillkit.faults.probes", "func": "all_pods_ready"}
+    kubectl = {
+        "type": "process",
+        "path": "kubectl",
+        "arguments": "create configmap provided -n shop",
+    }
+    experiment = {
+        "title": "look",
+        "description": "look",
+        "method": [
+            {"type": "probe", "name": "ready", "provider": {**ready, "arguments": chosen}},
+            {"type": "action", "name": "make", "provider": kubectl},
+        ],
+    }
+    (drillkit.folder / "look.json").write_text(json.dumps(experiment))
+    before = maps(two.first), maps(two.second)
+    ran = drillkit("run", "./turned.yaml", "-t", "dev", "--yes", env={"AWS_PROFILE": "ops"})
+    assert maps(two.second) == before[1], "nothing was made where it leads now"
+    assert maps(two.first) - before[0] == {"made", "provided", "undone"}, ran.said
+    assert "exec plugin" not in ran.said
+    assert "ready succeeded" in ran.said
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
 def test_a_command_on_the_sandbox_finds_its_cluster(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from drillkit.clients.aws.service_client import CONNECT_S, READ_S, ServiceClient
-from drillkit.clients.aws_session import open_session
+from drillkit.clients.aws_session import ProfileFiles, open_session, profile_alone
 from drillkit.clients.identity import Identity
 from drillkit.clients.proxies import is_loopback
 from drillkit.clock import Clock, Fence, by_their_clock
@@ -138,6 +138,11 @@ class Aws:
             raise TargetError(
                 f"AWS gives no credentials as the target says ({error}); look at its profile"
             ) from error
+
+    def configuration(self) -> ProfileFiles:
+        """What leads other programs to this account, as it was read when we connected."""
+        with self._opening:
+            return profile_alone(self._opened_session())
 
     def _open(self, service: str, region: str) -> ServiceClient:
         from botocore.config import Config

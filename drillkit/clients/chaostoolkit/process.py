@@ -16,12 +16,13 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal, assert_never
 
-from drillkit.clients.access import TargetAccess
+from drillkit.clients.access import TargetAccess, names_unknown
 from drillkit.clients.chaostoolkit.environment import without_proxy_for_loopback
 from drillkit.clients.chaostoolkit.literals import needed_variables
-from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_account
+from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_account, plain_data
 from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Clock, Deadline
 from drillkit.journal.wire import JournalSink, serve
@@ -177,8 +178,16 @@ class Worker:
         """
         signs = bool((job.target.get("prometheus") or {}).get("sigv4_region"))
         account = signs or needs_account(job.experiment)
-        base = {**child_environment(), **needed_variables(job.experiment)}
-        env = without_proxy_for_loopback(self._access.environment(base, account=account))
+        needed = needed_variables(job.experiment)
+        env = without_proxy_for_loopback(
+            self._access.environment(
+                {**child_environment(), **needed},
+                more={name: value for name, value in needed.items() if names_unknown(name)},
+                account=account,
+            )
+        )
+        if (cluster := self._access.kubernetes()) is not None:
+            job = replace(job, target={**job.target, "kubernetes": plain_data(cluster)})
         ours, theirs = socket.socketpair()
         with theirs:
             null = subprocess.DEVNULL

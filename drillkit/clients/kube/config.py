@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod
+from drillkit.clients.kube.kubeconfig import KEY_DATA, alone, of_this_pod, plugin_of
 from drillkit.clients.kube.lifetimes import Issued, not_after
 from drillkit.clients.proxies import proxy_of
 from drillkit.lazy_dataclass import dataclass
@@ -219,7 +219,7 @@ def _load_files(
         known, current = _contexts(documents)
         chosen = _chosen(known, current, context, files)
         name, user = _user(documents, known[chosen])
-        command = str((user.get("exec") or {}).get("command") or "")
+        command = plugin_of(user)
         who = _who(name, chosen)
         if command and shutil.which(command) is None:
             raise TargetError(

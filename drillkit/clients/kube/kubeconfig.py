@@ -31,6 +31,8 @@ _CLUSTER = frozenset(
 )
 _USER = frozenset({"token", "tokenFile", "client-certificate", "client-key"})
 KEY_DATA = "client-key-data"
+_WITHOUT = ["env"]
+"""Begin of a plugin that runs without some variables."""
 _FILES = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a pod finds its service account."""
@@ -143,6 +145,55 @@ def _from_everywhere(said: Mapping[str, Any], folder: str) -> dict[str, Any]:
     if isinstance(plugin, Mapping) and os.sep in str(plugin.get("command") or ""):
         made["exec"] = {**plugin, "command": os.path.join(folder, str(plugin["command"]))}
     return made
+
+
+def plugin_as_here(
+    kubeconfig: Mapping[str, Any], surroundings: Mapping[str, str], unset: Sequence[str]
+) -> dict[str, Any]:
+    """The same for a process whose environment is another than ours: its exec plugin (`aws eks
+    get-token`) logs in as it does here.
+
+    `surroundings`: variables that the plugin finds here and there not; `unset`: those that it may
+    find there, which it finds here only if they are among these.
+    """
+    made = dict(kubeconfig)
+    made["users"] = [
+        {**entry, "user": _plugin_as_here(entry.get("user") or {}, surroundings, unset)}
+        for entry in kubeconfig.get("users") or ()
+    ]
+    return made
+
+
+def _plugin_as_here(
+    user: Mapping[str, Any], surroundings: Mapping[str, str], unset: Sequence[str]
+) -> Mapping[str, Any]:
+    plugin = user.get("exec")
+    if not isinstance(plugin, Mapping) or not plugin.get("command"):
+        return user
+    said = [each for each in plugin.get("env") or () if isinstance(each, Mapping)]
+    known = {str(each.get("name")) for each in said}
+    more = [{"name": k, "value": v} for k, v in surroundings.items() if k not in known]
+    # A kubeconfig can set variables for its plugin, and unset none.
+    without = [word for k in unset if k not in known | set(surroundings) for word in ("-u", k)]
+    begin = [*_WITHOUT, *without, str(plugin["command"])]
+    words = [*begin[1:], *(plugin.get("args") or ())]
+    return {**user, "exec": {**plugin, "command": begin[0], "args": words, "env": said + more}}
+
+
+def plugin_of(user: Mapping[str, Any]) -> str:
+    """The program that gives a user's credentials, as the kubeconfig was written; '' for none."""
+    plugin = user.get("exec")
+    if not isinstance(plugin, Mapping):
+        return ""
+    words = [str(plugin.get("command") or ""), *map(str, plugin.get("args") or ())]
+    if words[: len(_WITHOUT)] != _WITHOUT:
+        return words[0]
+    rest = iter(words[len(_WITHOUT) :])
+    for word in rest:
+        if word != "-u":
+            return word
+        next(rest, "")
+    return ""
 
 
 def of_this_pod(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drillkit.clients.kube.kubeconfig import plugin_of
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.json_text import load_json
 from drillkit.model.lifetime import Lifetime
@@ -40,7 +41,7 @@ def lifetimes(kubeconfig: Mapping[str, Any], issued: Issued | None = None) -> It
     for entry in kubeconfig.get("users") or ():
         user = entry.get("user") or {}
         who = f"user {entry.get('name')} (context {kubeconfig.get('current-context')})"
-        if plugin := (user.get("exec") or {}).get("command"):
+        if plugin := plugin_of(user):
             yield _of_plugin(plugin, who, issued or Issued(None))
             continue
         if path := user.get("tokenFile"):

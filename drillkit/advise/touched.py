@@ -1,22 +1,16 @@
-"""Looking at the workloads that a drill is about to touch. Each run does, so that nothing is loaded
-here that only a look at a whole target needs.
+"""What is fragile in the workloads that a drill is about to touch. Each run asks, so that nothing
+is loaded here that only a look at a whole target needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Iterator
 
 from drillkit.advise import of_cluster, of_workloads
-from drillkit.advise.cluster import Cluster, Refusal, read_touched
+from drillkit.advise.cluster import Cluster
 from drillkit.advise.rule import Advice
 from drillkit.lazy_dataclass import dataclass
 
-if TYPE_CHECKING:
-    from drillkit.clients.kube.client import KubeClient
-
-Places: TypeAlias = Mapping[str, Set[tuple[str, str]]]
-"""(kind in lower case, name) of pods and workloads, by their namespace."""
 _NOUNS = {
     "nodes": "nodes under workloads",
     "placements": "pods",
@@ -40,19 +34,17 @@ class Survey:
     """What could not be looked at, so that nothing is said of it."""
 
 
-def survey_touched(kube: KubeClient, places: Places, refusal: Refusal) -> Survey:
-    """Look at the workloads that a drill is about to touch. Reads only, and nothing that there is
-    a `refusal` for.
-    """
+def survey_touched(clusters: Iterable[Cluster]) -> Survey:
+    """What is fragile in what was read."""
     found: list[Advice] = []
     looked: list[str] = []
     unread: list[str] = []
-    for namespace, touched in sorted(places.items()):
-        cluster = read_touched(kube, namespace, touched, refusal)
+    for cluster in clusters:
         found += judged(cluster)
         if names := [each.said for each in cluster.workloads]:
             looked.append(", ".join(names))
-        unread += [f"{_NOUNS[name]} of {namespace}: {why}" for name, why in cluster.unread.items()]
+        noun = f"of {cluster.namespace}"
+        unread += [f"{_NOUNS[name]} {noun}: {why}" for name, why in cluster.unread.items()]
     ordered = sorted(dict.fromkeys(found), key=lambda each: each.rank)
     return Survey(tuple(ordered), tuple(looked), tuple(dict.fromkeys(unread)))
 

@@ -44,6 +44,7 @@ from drillkit.model.verdict import Holds, Verdict
 from drillkit.plan import longest_of, prospect_of, survey
 from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
+from drillkit.runner.idle_work import IdleWork
 from drillkit.runner.keep import spared
 from drillkit.runner.limits import effect_limits
 from drillkit.runner.no_metrics import metrics_of
@@ -308,19 +309,27 @@ class _Run:
         self._announce()
         self.guards.begin()
         self.metrics.begin()
-        # Whoever waits for a step can as well import what the end needs.
-        threading.Thread(target=self.request.ahead, name="ahead", daemon=True).start()
         self._began = True
-        if (weaknesses := fragile.end()) is not None:
-            self.journal.append(weaknesses, durable=False)
+        fragile.wait()
+        # Whoever waits for a step can as well import what the end needs.
+        idle = IdleWork(lambda: self._tell_weaknesses(fragile), self.request.ahead)
         with self._phase("steps"):
-            self._stepping().run(drill.steps, lambda: self.deadline)
+            idle.start()
+            try:
+                self._stepping().run(drill.steps, lambda: self.deadline)
+            finally:
+                idle.end()
         self.metrics.ended()
         self.fence.check()
         with self._phase("after"):
             if self.steady.hold("after", drill.hypothesis.after, default_within=drill.settle):
                 for step, _ in each_step(drill):
                     self._look(step)
+
+    def _tell_weaknesses(self, look: WeaknessLook) -> None:
+        if (weaknesses := look.found()) is not None:
+            with contextlib.suppress(JournalLost):
+                self.journal.append(weaknesses, durable=False)
 
     def _announce(self) -> None:
         """Nothing was disturbed yet, and nothing keeps the steps from beginning."""

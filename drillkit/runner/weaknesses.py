@@ -1,5 +1,5 @@
-"""What is fragile in what a drill is about to touch: looked at while the run gets ready, before
-anything is broken, with no permission beyond the drill's own and what it wishes for.
+"""What is fragile in what a drill is about to touch: read while the run gets ready, before anything
+is broken, with no permission beyond the drill's own and what it wishes for; judged while it runs.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from drillkit.clients import Clients
 from drillkit.clients.kube.resources import Resource
@@ -15,6 +16,9 @@ from drillkit.model.errors import DrillError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.records import Weakness, WeaknessesFound
 from drillkit.plan import Plan, workloads_among
+
+if TYPE_CHECKING:
+    from drillkit.advise.cluster import Cluster
 
 LIMIT_S = 20.0
 """Nothing more is asked after this."""
@@ -36,7 +40,10 @@ class WeaknessLook:
         wished = [each for step in plan.steps for each in step.wishes]
         self._denied = _lists([wished]) & _lists([plan.denied])
         self._listed = _lists(needed) | (_lists([wished]) - self._denied)
-        self._found: WeaknessesFound | None = None
+        self._read: tuple[Cluster, ...] | WeaknessesFound | None = None
+        """What there is, or why it is not known."""
+        self._known: tuple[Cluster, ...] | WeaknessesFound | None = None
+        """The same, as it was before the first step."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -45,32 +52,41 @@ class WeaknessLook:
             self._thread = threading.Thread(target=self._run, name="weaknesses", daemon=True)
             self._thread.start()
 
-    def end(self) -> WeaknessesFound | None:
-        """What was found until now; call it just before the first step, since what is broken is
-        fragile in other ways. None: there was nothing to look at.
+    def wait(self) -> None:
+        """Until it has been read, or patience ends; call it just before the first step, since what
+        is broken is fragile in other ways.
         """
+        if self._thread is not None:
+            self._thread.join(PATIENCE_S)
+        self._known = self._read
+
+    def found(self) -> WeaknessesFound | None:
+        """What is fragile in what had been read by then. None: there was nothing to look at."""
         if self._thread is None:
             return None
-        self._thread.join(PATIENCE_S)
-        return self._found or WeaknessesFound(
-            unread=(
+        if self._known is None:
+            late = (
                 f"anything: the cluster had not answered {PATIENCE_S:g} s after the first step was "
-                "to begin",
+                "to begin"
             )
-        )
+            return WeaknessesFound(unread=(late,))
+        if isinstance(self._known, WeaknessesFound):
+            return self._known
+        try:
+            return _judged(self._known)
+        except Exception as bug:
+            return _of_bug(bug)
 
     def _run(self) -> None:
         try:
-            self._found = self._look()
+            self._read = self._clusters()
         except DrillError as error:
-            self._found = WeaknessesFound(unread=(f"anything: {error}",))
+            self._read = WeaknessesFound(unread=(f"anything: {error}",))
         except Exception as bug:
-            # A kindness of the run: its verdict does not hang on it, and its report says so.
-            why = f"{type(bug).__name__}: {bug}"
-            self._found = WeaknessesFound(unread=(f"anything: a fault of drillkit: {why}",))
+            self._read = _of_bug(bug)
 
-    def _look(self) -> WeaknessesFound:
-        from drillkit.advise.touched import survey_touched
+    def _clusters(self) -> tuple[Cluster, ...]:
+        from drillkit.advise.cluster import read_touched
 
         deadline = Deadline.after(LIMIT_S, self._clock)
 
@@ -84,9 +100,25 @@ class WeaknessLook:
 
         fence = Fence()
         fence.close("this only looks")
-        found = survey_touched(self._clients.kube.behind(fence), self._places, refusal)
-        told = tuple(Weakness(**dataclasses.asdict(each)) for each in found.advice)
-        return WeaknessesFound(told[:KEPT], len(told[KEPT:]), found.unread)
+        kube = self._clients.kube.behind(fence)
+        return tuple(
+            read_touched(kube, namespace, touched, refusal)
+            for namespace, touched in sorted(self._places.items())
+        )
+
+
+def _judged(clusters: Iterable[Cluster]) -> WeaknessesFound:
+    from drillkit.advise.touched import survey_touched
+
+    found = survey_touched(clusters)
+    told = tuple(Weakness(**dataclasses.asdict(each)) for each in found.advice)
+    return WeaknessesFound(told[:KEPT], len(told[KEPT:]), found.unread)
+
+
+def _of_bug(bug: Exception) -> WeaknessesFound:
+    """A kindness of the run: its verdict does not hang on it, and its report says so."""
+    why = f"{type(bug).__name__}: {bug}"
+    return WeaknessesFound(unread=(f"anything: a fault of drillkit: {why}",))
 
 
 def _lists(several: Iterable[Iterable[Permission | AwsAction]]) -> set[tuple[str, str, str]]:

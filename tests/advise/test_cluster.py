@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from drillkit.advise.cluster import Cluster, read_cluster
+from drillkit.advise.cluster import Cluster, read_cluster, read_touched
 from drillkit.advise.look import TABLES, Known, survey
 from drillkit.advise.of_cluster import ClusterNow
 from drillkit.advise.rule import Advice
@@ -357,7 +357,7 @@ def test_what_a_drill_touches_is_read_off_its_pods_and_nothing_else_is_asked() -
         return "" if resource.plural in allowed else "not allowed"
 
     kube = Kube(shelf, SystemClock(), Fence())
-    found = survey_touched(kube, {"shop": {("pod", "web-5d9c-1")}}, refusal)
+    found = survey_touched([read_touched(kube, "shop", {("pod", "web-5d9c-1")}, refusal)])
     assert {each.subject for each in found.advice} == {"deployment/shop/web"}
     assert rules(found.advice, "deployment/shop/web") == {
         *("one-node", "no-spread", "no-readiness", "no-liveness", "root-user"),
@@ -369,16 +369,17 @@ def test_what_a_drill_touches_is_read_off_its_pods_and_nothing_else_is_asked() -
     )
     (mend,) = (each.mend for each in found.advice if each.rule == "no-spread")
     assert '"matchLabels": {"app": "web"}' in mend
-    named = survey_touched(kube, {"shop": {("deployment", "beside")}}, refusal)
+    named = survey_touched([read_touched(kube, "shop", {("deployment", "beside")}, refusal)])
     assert {each.subject for each in named.advice} == {"deployment/shop/beside"}
-    alone = survey_touched(kube, {"shop": {("pod", "b")}}, refusal)
+    alone = survey_touched([read_touched(kube, "shop", {("pod", "b")}, refusal)])
     assert [(each.rule, each.subject) for each in alone.advice] == [("bare-pod", "pods/shop")]
 
 
 def test_a_drill_that_may_list_no_pods_learns_nothing_and_says_so() -> None:
     kube = Kube(hardened(), SystemClock(), Fence())
-    touched = {"shop": {("deployment", "web")}}
-    found = survey_touched(kube, touched, lambda resource, namespace: "no")
+    touched = {("deployment", "web")}
+    cluster = read_touched(kube, "shop", touched, lambda resource, namespace: "no")
+    found = survey_touched([cluster])
     assert found.advice == ()
     assert "workloads of shop: no" in found.unread
 

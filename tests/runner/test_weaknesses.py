@@ -71,7 +71,8 @@ def over(look: WeaknessLook) -> WeaknessesFound:
     """What it says when it is over."""
     assert look._thread is not None
     look._thread.join(20)
-    found = look.end()
+    look.wait()
+    found = look.found()
     assert found is not None
     return found
 
@@ -116,8 +117,10 @@ def test_a_cluster_that_does_not_answer_keeps_no_step_waiting(
     wire = Wire()
     look = looking(wire)
     look.start()
-    found = look.end()
+    look.wait()
     wire.may_answer.set()
+    look._thread.join(20)
+    found = look.found()
     assert found is not None
     assert found.found == ()
     assert "had not answered 0.01 s after the first step was to begin" in found.unread[0]
@@ -143,5 +146,6 @@ def test_where_no_workload_is_touched_nobody_looks(target: Target, touches: str)
     wire = Wire()
     look = looking(wire, target, touches)
     look.start()
-    assert look.end() is None
+    look.wait()
+    assert look.found() is None
     assert wire.asked == []

@@ -18,11 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, cast, get_args
 
-from drillkit.clients.bucket import bucket_of
 from drillkit.clock import SystemClock
 from drillkit.journal.files import FILE_MODE, make_folder, read_file, sync_folder
 from drillkit.journal.objects import persistent
-from drillkit.journal.runs import CHAINS
+from drillkit.journal.runs import CHAINS, COPIED
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError
 from drillkit.model.json_text import load_json
@@ -107,6 +106,10 @@ def append(file: Path, event: Event, run: str, digest: str, at: float) -> Entry:
     fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(fd, "r+b") as chain:
         fcntl.flock(chain, fcntl.LOCK_EX)
+        if not (file.parents[2] / COPIED).is_file():
+            return _add(chain, file, event, run, digest, at)
+        from drillkit.clients.bucket import bucket_of
+
         store = bucket_of(file.parents[2])
         if store is None:
             return _add(chain, file, event, run, digest, at)

@@ -8,22 +8,33 @@ import atexit
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from drillkit.cli.output import keep_output_going, lost_output
 from drillkit.secrets.encoding import encodable
 from drillkit.secrets.streams import guard_terminal, leave_no_core
+
+if TYPE_CHECKING:
+    from drillkit.clients.prestart import Prestarted
+
+_NO_RUN_YET = frozenset({"--help", "--dry-run", "--scheduled"})
 
 
 def main() -> NoReturn:
     """The entry point `drillkit`: ends the process."""
     # Imports make many objects and no garbage; to look through them again and again would take
     # longer than some.
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     keep_output_going()
     guard_terminal()
     leave_no_core()
-    code = answer(sys.argv[1:])
+    words = sys.argv[1:]
+    waiting = _waiting_process(words)
+    try:
+        code = answer(words, waiting)
+    finally:
+        if waiting is not None:
+            waiting.close()
     # Taking some hundred modules apart takes as long as many a command. What must be ended was
     # ended by then.
     atexit._run_exitfuncs()
@@ -35,8 +46,19 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def answer(words: list[str]) -> int:
-    """Run the command that was typed as these words, and give the exit code."""
+def _waiting_process(words: list[str]) -> Prestarted | None:
+    """For what is most likely a run at once: its worker's imports take longest, and begin first."""
+    if words[:1] != ["run"] or not _NO_RUN_YET.isdisjoint(words):
+        return None
+    from drillkit.clients.prestart import prestart
+
+    return prestart()
+
+
+def answer(words: list[str], waiting: Prestarted | None = None) -> int:
+    """Run the command that was typed as these words, and give the exit code. `waiting`: a process
+    for it, which stays its caller's.
+    """
     import click
 
     if garbled := [word for word in words if encodable(word) != word]:
@@ -46,7 +68,7 @@ def answer(words: list[str]) -> int:
     from drillkit.model.errors import DrillError
 
     try:
-        code = cli.main(words, prog_name="drillkit", standalone_mode=False)
+        code = cli.main(words, prog_name="drillkit", standalone_mode=False, obj=waiting)
     except click.exceptions.Abort:
         # Whoever changes something at a target takes signals itself, and tells what came of it.
         click.echo("drillkit: interrupted", err=True)

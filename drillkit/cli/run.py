@@ -144,7 +144,8 @@ def run(
             return 0
         trigger = "schedule" if trigger == "operator" else trigger
     serving = Serving(serve, serve_cert, serve_key)
-    with prestarted() as process, _silenced(scheduled), served(serving) as page:
+    waiting = click.get_current_context().obj
+    with prestarted(waiting) as process, _silenced(scheduled), served(serving) as page:
         finished = _run(
             name,
             target,

@@ -21,7 +21,7 @@ from drillkit.clients.aws.errors import refusal, transport_error
 from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.objects import ListedObject, StoredObject
-from drillkit.journal.runs import home
+from drillkit.journal.runs import COPIED, home
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Conflict, Refused, UsageError
 from drillkit.model.json_text import load_json
@@ -37,8 +37,6 @@ _VERBS = {
     "list_objects_v2": "list",
 }
 _OPTIONS = ("endpoint", "region", "profile", "retain", "mode")
-COPIED = "bucket.json"
-"""In a folder of reports that is the copy of one in a bucket: which."""
 _opening = threading.Lock()
 """botocore's default session is not for several threads."""
 

@@ -54,17 +54,20 @@ class Prestarted:
         self.process.stderr.close()
 
 
-@contextlib.contextmanager
-def prestarted() -> Iterator[Prestarted | None]:
-    """One for as long as this lasts; None where no process can be started: whoever needs one will
-    say so.
-    """
+def prestart() -> Prestarted | None:
+    """One that waits; None where no process can be started: whoever needs one will say so."""
     try:
-        process = Prestarted()
+        return Prestarted()
     except OSError:
-        yield None
-        return
+        return None
+
+
+@contextlib.contextmanager
+def prestarted(waiting: Prestarted | None = None) -> Iterator[Prestarted | None]:
+    """The one that waits already, or another, for as long as this lasts."""
+    process = waiting or prestart()
     try:
         yield process
     finally:
-        process.close()
+        if process is not None:
+            process.close()

@@ -27,6 +27,8 @@ NOTE_BYTES = 1024 * 1024
 """Of the note of an open run; a longer one is none."""
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes."""
+COPIED = "bucket.json"
+"""In a folder of reports that is the copy of a bucket: names the bucket."""
 CHAINS = "chain"
 """In a folder of reports: the chains of runs."""
 ENDING_S = 5.0

@@ -6,7 +6,6 @@ answered. End of file on either side is death: the child does nothing more, the 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -172,6 +171,8 @@ def die_with_parent(parent: int) -> None:
     already, end now.
     """
     if sys.platform == "linux":
+        import ctypes
+
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:

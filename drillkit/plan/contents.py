@@ -4,7 +4,6 @@ changes by itself. Names of pods change with each rollout, so that workloads sta
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -65,6 +64,8 @@ def digest_of(contents: Contents) -> str:
 
 def difference(approved: Contents, now: Contents) -> str:
     """What changed, as a unified diff; '' where nothing did."""
+    import difflib
+
     before, after = (
         json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (approved, now)
     )

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
-from drillkit.clients.bucket import COPIED
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
 from drillkit.journal.asking import RequestSocket
 from drillkit.journal.claim import RunNote
 from drillkit.journal.file import Journal, read
-from drillkit.journal.runs import unregister
+from drillkit.journal.runs import COPIED, unregister
 from drillkit.judge import judge
 from drillkit.model.drill import Announce, Gameday, Group, Step
 from drillkit.model.errors import (

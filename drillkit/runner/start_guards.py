@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from drillkit.judge.abort_guards import guard_text
 from drillkit.lazy_dataclass import dataclass
@@ -61,7 +60,7 @@ def _freeze(drill: Drill, freeze: Freeze | None, now: datetime) -> tuple[Holds, 
         return Holds.UNKNOWN, "its calendar was not read"
     harmless = all(kind_named(step.uses).disturbs == "none" for step, _ in each_step(drill))
     try:
-        why = freeze.active(now, _zone(drill))
+        why = freeze.active(now, _zone(drill.window))
     except ValueError as error:
         return Holds.UNKNOWN, str(error)
     if freeze.unread:
@@ -79,8 +78,10 @@ def _freeze(drill: Drill, freeze: Freeze | None, now: datetime) -> tuple[Holds, 
     return Holds.VIOLATED, "; ".join(filter(None, (why, freeze.stale)))
 
 
-def _zone(drill: Drill) -> ZoneInfo:
-    return ZoneInfo(drill.window.timezone if drill.window is not None else "UTC")
+def _zone(window: StartWindow | None) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(window.timezone if window is not None else "UTC")
 
 
 def frozen(drill: Drill, freezes: Mapping[str, Freeze], now: datetime) -> str:
@@ -90,7 +91,7 @@ def frozen(drill: Drill, freezes: Mapping[str, Freeze], now: datetime) -> str:
     for freeze in freezes.values():
         # One that cannot be followed kept the run from starting.
         with contextlib.suppress(ValueError):
-            if why := freeze.active(now, _zone(drill)):
+            if why := freeze.active(now, _zone(drill.window)):
                 return f"a freeze has begun: {why}"
     return ""
 
@@ -99,7 +100,7 @@ def outside(window: StartWindow, now: datetime) -> str:
     """Why a drill may not begin at `now` (aware), or ''. A window may cross midnight; its day is
     that of its start.
     """
-    local = now.astimezone(ZoneInfo(window.timezone))
+    local = now.astimezone(_zone(window))
     first, last = (_clock_time(part) for part in window.hours.split("-"))
     at = local.time().replace(tzinfo=None)
     crosses = last <= first

@@ -6,6 +6,7 @@ see the same.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -83,13 +84,20 @@ def read_experiment(found: FoundFile) -> Experiment:
 
     raw = read_bytes(found.path)
     source = shown(found.path)
-    data = _json(source, raw) if found.path.suffix == ".json" else _yaml(source, raw)
+    # Whoever is handed one may change it, and nobody else's.
+    data = copy.deepcopy(_parsed(source, raw, found.path.suffix == ".json"))
     refuse_stranger(data, "an experiment", Where(source))
     if not isinstance(data, dict):
         raise SpecError(
             [Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")]
         )
     return Experiment(found.name, found.path, hashlib.sha256(raw).hexdigest(), data)
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(source: str, raw: bytes, json_text: bool) -> Any:
+    """A run looks at the same bytes several times, each time for another reason."""
+    return _json(source, raw) if json_text else _yaml(source, raw)
 
 
 def experiment_finder(parsed: Written) -> Callable[[str], Experiment]:

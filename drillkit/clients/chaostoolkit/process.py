@@ -236,7 +236,9 @@ class Worker:
                     ledger, "its limit" if deadline.over else f"its share of {each_s or 0:.0f} s"
                 )
                 break
-        self._await_end(ledger)
+        # Its end of the pipe closes with it: waiting for that needs no polling.
+        hearing.join(DRAIN_S)
+        self._await_end()
         hearing.join(DRAIN_S)
         return self._ended(ledger, job, by)
 
@@ -246,7 +248,7 @@ class Worker:
         ledger.heard.wait(CUT_GRACE_S)
         self.kill()
 
-    def _await_end(self, ledger: _Ledger) -> None:
+    def _await_end(self) -> None:
         try:
             self._process.wait(DRAIN_S)
         except subprocess.TimeoutExpired:

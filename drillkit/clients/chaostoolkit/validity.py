@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.clients.chaostoolkit.protocol import process_words
-from drillkit.clients.programs import reads_nothing
 
 _GIVEN = frozenset(("configuration", "secrets"))
 """Parameters that Chaos Toolkit fills in itself."""
@@ -91,7 +90,11 @@ def decides_nothing(activity: Mapping[str, Any]) -> bool:
         return False
     if accepts_everything(activity.get("tolerance"), str(provider.get("type") or "")):
         return True
-    return provider.get("type") == "process" and reads_nothing(process_words(provider))
+    if provider.get("type") != "process":
+        return False
+    from drillkit.clients.programs import reads_nothing
+
+    return reads_nothing(process_words(provider))
 
 
 def accepts_everything(tolerance: Any, provider: str = "") -> bool:

@@ -15,21 +15,23 @@ class IdleWork:
     def __init__(self, needed: Callable[[], None], useful: Callable[[], None]) -> None:
         """`needed` is done in any case, `useful` when there is time for it. Neither may raise."""
         self._needed, self._useful = needed, useful
-        self._timer = threading.Timer(AFTER_S, self._work)
-        self._timer.name, self._timer.daemon = "idle work", True
+        self._thread = threading.Thread(target=self._work, name="idle work", daemon=True)
+        self._over = threading.Event()
         self._lock = threading.Lock()
         self._done = False
 
     def start(self) -> None:
         """The steps begin."""
-        self._timer.start()
+        self._thread.start()
 
     def end(self) -> None:
         """The steps have ended: what was needed is done when this returns."""
-        self._timer.cancel()
+        self._over.set()
         self._do()
 
     def _work(self) -> None:
+        if self._over.wait(AFTER_S):
+            return
         self._do()
         self._useful()
 

@@ -199,11 +199,12 @@ class AwsSandbox:
             demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]},
         )
         self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
-        self.cache.groups[region, demo.CACHE_GROUP].server.data.update(demo.SESSIONS)
         if self.options.aurora:
             self.rds.prepare[demo.CLUSTER] = partial(demo.fill, key)
             self._act(region, "CreateDBCluster", demo.cluster_request(password))
         secret_arn = self.make_secret(region, f"{demo.INSTANCE}/app", password)
+        # Takes a while (it is what imports fakeredis), in which the database is made.
+        self.cache.groups[region, demo.CACHE_GROUP].server.fill(demo.SESSIONS)
         instance = self.rds.region(region).instances[demo.INSTANCE]
         self._wait(instance, demo.INSTANCE)
         if instance.database is None:

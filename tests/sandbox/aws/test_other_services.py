@@ -8,18 +8,23 @@ import urllib.error
 import urllib.request
 
 import pytest
+import redis
 from botocore.exceptions import ClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 GROUP = "microservices-dev-cache"
 
 
-def command(endpoint: dict[str, object], *words: str) -> bytes:
-    """One command to a cache, one answer."""
-    with socket.create_connection(
-        (str(endpoint["Address"]), int(str(endpoint["Port"]))), timeout=5
-    ) as connection:
-        connection.sendall((" ".join(words) + "\r\n").encode())
-        return connection.recv(65536)
+def keys_of(endpoint: dict[str, object]) -> redis.Redis:
+    """A client of a cache, which tries nothing again."""
+    return redis.Redis(
+        host=str(endpoint["Address"]),
+        port=int(str(endpoint["Port"])),
+        protocol=2,
+        socket_timeout=5,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def test_the_account_is_told_by_sts(aws, lab):
@@ -64,9 +69,9 @@ def group(cache, name=GROUP):
 
 
 def refuses(endpoint) -> bool:
-    """Whether nobody takes connections there. One that was still taken is reset, not answered."""
+    """Whether nobody takes connections there."""
     try:
-        command(endpoint, "GET", "session")
+        socket.create_connection((endpoint["Address"], endpoint["Port"]), timeout=5).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:
@@ -81,17 +86,21 @@ def test_a_cache_failover_swaps_the_roles_and_refuses_connections_meanwhile(aws,
     primary = next(
         m["CacheClusterId"] for m in before["NodeGroupMembers"] if m["CurrentRole"] == "primary"
     )
-    assert command(before["PrimaryEndpoint"], "SET", "session", "1") == b"+OK\r\n"
+    keys = keys_of(before["PrimaryEndpoint"])
+    assert keys.set("session", "1")
     aws.settings(failover_s=1.5)
     cache.test_failover(ReplicationGroupId=GROUP, NodeGroupId="0001")
     assert group(cache)["Status"] == "modifying"
     lab.until(lambda: refuses(before["PrimaryEndpoint"]))
+    with pytest.raises(redis.ConnectionError):
+        keys.get("session")
     lab.until(lambda: group(cache)["Status"] == "available")
     after = group(cache)["NodeGroups"][0]
     assert primary not in [
         m["CacheClusterId"] for m in after["NodeGroupMembers"] if m["CurrentRole"] == "primary"
     ]
-    assert command(after["PrimaryEndpoint"], "GET", "session") == b"$1\r\n1\r\n"
+    assert after["PrimaryEndpoint"] == before["PrimaryEndpoint"]
+    assert keys.get("session") == b"1"
     messages = [
         event["Message"] for event in cache.describe_events(SourceIdentifier=GROUP)["Events"]
     ]
@@ -102,7 +111,8 @@ def test_a_cache_snapshot_restores_into_a_new_group_with_its_keys(aws, lab):
     cache = lab.client("elasticache")
     lab.until(lambda: group(cache)["Status"] == "available")
     endpoint = group(cache)["NodeGroups"][0]["PrimaryEndpoint"]
-    command(endpoint, "SET", "kept", "yes")
+    keys_of(endpoint).set("kept", "yes")
+    keys_of(endpoint).set("short", "lived", ex=600)
     cache.create_snapshot(
         ReplicationGroupId=GROUP, SnapshotName="c1", Tags=[{"Key": "a", "Value": "b"}]
     )
@@ -112,7 +122,7 @@ def test_a_cache_snapshot_restores_into_a_new_group_with_its_keys(aws, lab):
             == "available"
         )
     )
-    command(endpoint, "DEL", "kept")
+    assert keys_of(endpoint).delete("kept") == 1
     made = cache.create_replication_group(
         ReplicationGroupId="copy",
         ReplicationGroupDescription="d",
@@ -121,10 +131,10 @@ def test_a_cache_snapshot_restores_into_a_new_group_with_its_keys(aws, lab):
     )["ReplicationGroup"]
     assert made["Status"] == "creating"
     lab.until(lambda: group(cache, "copy")["Status"] == "available")
-    assert (
-        command(group(cache, "copy")["NodeGroups"][0]["PrimaryEndpoint"], "GET", "kept")
-        == b"$3\r\nyes\r\n"
-    )
+    copied = keys_of(group(cache, "copy")["NodeGroups"][0]["PrimaryEndpoint"])
+    assert copied.get("kept") == b"yes"
+    assert 500 < copied.ttl("short") <= 600
+    assert copied.dbsize() == keys_of(endpoint).dbsize() + 1
     assert cache.list_tags_for_resource(ResourceName=made["ARN"])["TagList"] == [
         {"Key": "x", "Value": "y"}
     ]

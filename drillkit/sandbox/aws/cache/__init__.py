@@ -1,3 +1,1 @@
-"""ElastiCache as it behaves, with a small key-value server that speaks Redis's protocol behind
-each group.
-"""
+"""ElastiCache as it behaves, with a Redis (fakeredis) behind each group."""

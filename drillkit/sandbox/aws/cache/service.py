@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drillkit.sandbox.aws.cache.resp import HOST, KeyValueServer
+from drillkit.sandbox.aws.cache.keys import HOST, CacheServer, Contents
 from drillkit.sandbox.aws.knobs import Knobs
 from drillkit.sandbox.aws.wire import Call, Fault, QueryProtocol
 
@@ -31,7 +31,7 @@ class Group:
     attrs: dict[str, Any]
     tags: dict[str, str]
     members: list[str]
-    server: KeyValueServer
+    server: CacheServer
     zones: dict[str, str]
     primary: str
     status: str = "creating"
@@ -42,7 +42,7 @@ class CacheSnapshot:
     region: str
     attrs: dict[str, Any]
     tags: dict[str, str]
-    data: dict[bytes, bytes] = field(default_factory=dict)
+    data: Contents = field(default_factory=dict)
     status: str = "creating"
 
 
@@ -211,10 +211,16 @@ def create_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
         "CacheParameterGroupName": params.get("CacheParameterGroupName", "default.redis7"),
     }
     zones = {member: f"{region}{'abc'[number % 3]}" for number, member in enumerate(members)}
-    server = KeyValueServer(source.data if source is not None else None)
+    server = CacheServer()
     group = Group(region, attrs, _tags(params), members, server, zones, members[0])
     cache.groups[region, name] = group
-    cache.work(group, "creating", server.open)
+
+    def fill_and_open() -> None:
+        if source is not None:
+            server.restore(source.data)
+        server.open()
+
+    cache.work(group, "creating", fill_and_open)
     cache.event(region, name, "replication-group", "Replication group created")
     return {"ReplicationGroup": shown(group)}
 
@@ -370,14 +376,15 @@ def _snapshot(
     cache.snapshots[region, name] = snapshot
 
     def copy() -> None:
-        snapshot.data = dict(group.server.data)
+        snapshot.data = group.server.contents()
+        size = sum(len(value) for _, value in snapshot.data.values())
         snapshot.attrs["NodeSnapshots"] = [
             {
                 "CacheClusterId": group.members[-1],
                 "NodeGroupId": "0001",
                 "CacheNodeId": "0001",
                 "SnapshotCreateTime": now(),
-                "CacheSize": f"{sum(map(len, snapshot.data.values())) // 2**20 + 1} MB",
+                "CacheSize": f"{size // 2**20 + 1} MB",
             }
         ]
 

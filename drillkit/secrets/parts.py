@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drillkit.secrets.forms import compiled
 from drillkit.secrets.naming import is_secret_name
 
 LEAST = 8
 """Characters of a part: a shorter one may be any word."""
-_SCHEME = re.compile(r"(?i)(bearer|basic|token|apikey|api-key|key|digest|splunk|geniekey)\s+(\S+)")
-_PAIR = re.compile(r"([\w.-]+)\s*=\s*('[^']*'|\"[^\"]*\"|[^\s;&]+)")
+_SCHEME = r"(?i)(bearer|basic|token|apikey|api-key|key|digest|splunk|geniekey)\s+(\S+)"
+_PAIR = r"([\w.-]+)\s*=\s*('[^']*'|\"[^\"]*\"|[^\s;&]+)"
 _DATABASES = ("postgres", "mysql", "mariadb", "redis", "mongodb", "amqp", "sqlserver", "oracle")
-_LOGIN = re.compile(r"[^\s:/@]+:([^\s:/@]+)")
+_LOGIN = r"[^\s:/@]+:([^\s:/@]+)"
 
 
 def parts_of(value: str) -> Iterator[str]:
@@ -29,7 +29,7 @@ def parts_of(value: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> Iterator[str]:
-    if scheme := _SCHEME.fullmatch(value):
+    if scheme := compiled(_SCHEME).fullmatch(value):
         yield scheme[2]
         if scheme[1].lower() == "basic":
             yield from _of_login(_decoded(scheme[2]))
@@ -39,13 +39,13 @@ def _parts(value: str) -> Iterator[str]:
         yield from _of_url(value)
     else:
         yield from _of_login(value)
-    for name, given in _PAIR.findall(value):
+    for name, given in compiled(_PAIR).findall(value):
         if is_secret_name(name):
             yield given.strip("'\"")
 
 
 def _of_login(text: str) -> Iterator[str]:
-    if found := _LOGIN.fullmatch(text):
+    if found := compiled(_LOGIN).fullmatch(text):
         yield found[1]
 
 

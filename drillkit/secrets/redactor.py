@@ -4,39 +4,25 @@ and what can be nothing else than a credential.
 
 from __future__ import annotations
 
-import base64
-import functools
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drillkit.lazy_dataclass import dataclass
+from drillkit.secrets.encoded import WORD_LEAST, WORD_OF_SHORT, Layers, bare, places
+from drillkit.secrets.forms import SHORT, SHORTEST, Form, compiled, forms_of
 from drillkit.secrets.naming import WORDS, is_secret_name
 from drillkit.secrets.parts import parts_of
 
 HIDDEN = "[secret]"
-SHORTEST = 4
-"""Characters: shorter values are no secrets worth the name, and hiding them would garble
-every text.
-"""
-SHORT = 8
-"""Characters: a shorter value is hidden only where it stands for itself, not inside a word."""
+MARK = "\ufdd0"
+"""Stands for what is hidden while a text is looked through; no letter of any language."""
 NAME_READ = 40
 """Characters of a name before the word that makes it a secret's."""
-CASELESS = 12
-"""Characters of a value with digits that is hidden in capitals and small letters, too."""
-BASE64_LEAST = 8
-"""Characters of base64 that are told from chance."""
-FOLDED = 32
-"""Characters of a line that may have been broken off; nobody folds at less."""
-_FOLD = re.compile(r"(\r?\n[ \t]*|(?:\\r)?\\n)")
-"""A line's end, also in JSON."""
-_BLANK = re.compile(r"[\s\"'<>]")
-_TRIVIAL = frozenset({"true", "false", "null", "none", "http", "https", "localhost", "default"})
 _REFERENCE = r"(?:(?:env|file|aws-secret):|\$[\w{(]|[<{%]|\[secret\])"
 """How what stands for a value begins: a reference, a shell's or a template's variable."""
-_LONE_REFERENCE = re.compile(r"(?:env|file|aws-secret):\S.*|(?:\$\$?\{[^{}]*\})+", re.DOTALL)
+_LONE_REFERENCE = r"(?s:(?:env|file|aws-secret):\S.*|(?:\$\$?\{[^{}]*\})+)"
 _NAME = rf"[\w.-]{{0,40}}{WORDS}[\w.-]{{0,40}}"
 
 
@@ -52,13 +38,7 @@ class _Sign:
     def hide(self, text: str, lower: str) -> str:
         if not any(needle in lower for needle in self.needles):
             return text
-        return _compiled(self.pattern).sub(self.instead, text)
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compiled when it is needed first: most commands need none."""
-    return re.compile(pattern)
+        return compiled(self.pattern).sub(self.instead, text)
 
 
 _SURE = (
@@ -116,8 +96,9 @@ class Redactor:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._values: set[str] = set()
-        self._forms: tuple[_Form, ...] = ()
+        self._forms: tuple[Form, ...] = ()
         self._traces: frozenset[str] = frozenset()
+        self._least = WORD_LEAST
         self.learn(values)
 
     def learn(self, values: Iterable[str]) -> None:
@@ -132,17 +113,18 @@ class Redactor:
             known = dict.fromkeys(self._forms)
             for value in fresh:
                 for part in {value, *value.splitlines(), *parts_of(value)}:
-                    known |= dict.fromkeys(_forms(part))
+                    known |= dict.fromkeys(forms_of(part))
             # Of one value, too, the longer form first: a shorter one would leave its end.
-            self._forms = tuple(
-                sorted(known, key=lambda form: (-form.length, -len(form.pattern), form.pattern))
-            )
+            self._forms = tuple(sorted(known, key=_longest_first))
             self._traces = frozenset(form.trace for form in self._forms)
+            if any(form.length < SHORT for form in self._forms):
+                self._least = WORD_OF_SHORT
 
     def forget(self) -> None:
         """Know nothing any more, for tests."""
         with self._lock:
             self._values, self._forms, self._traces = set(), (), frozenset()
+            self._least = WORD_LEAST
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -152,36 +134,52 @@ class Redactor:
 
     def mentions(self, text: str) -> bool:
         """Whether a known value stands in the text, in any form."""
-        return (known := self._within(text)) is not None and known.search(text) is not None
+        return bool(self._forms) and self._known(text) != text
 
-    def _within(self, text: str) -> re.Pattern[str] | None:
+    def _within(self, text: str) -> Iterator[Form]:
         """What may stand in a text. Most texts hold no trace of any secret, and finding that out
         is a hundred times faster than looking for every form.
         """
         lower = text.lower()
         seen = {trace for trace in self._traces if trace in lower}
-        if not seen:
-            return None
-        return _any_of(tuple(form.pattern for form in self._forms if form.trace in seen))
+        return (form for form in self._forms if form.trace in seen) if seen else iter(())
 
-    def _unfolded(self, text: str) -> str:
-        """The text without what is known and was folded: `base64` and its like break a line at
-        column 76 or 64, wherever that is.
+    def _known(self, text: str) -> str:
+        """The text without known values, however they are written."""
+        # What was hidden once is not hidden again, be the secret the word `secret` itself.
+        found = text.replace(HIDDEN, MARK)
+        for form in self._within(found):
+            found = form.hide(found, MARK)
+        left, end = [], 0
+        for first, last in self._deeper(found):
+            left += [found[end:first], MARK]
+            end = last
+        return "".join([*left, found[end:]]).replace(MARK, HIDDEN)
+
+    def _deeper(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where values stand that are broken over lines, escaped letter by letter or wrapped in
+        layers of encodings.
         """
-        found, begin = [], 0
-        for start, end in _runs(text):
-            whole = _FOLD.sub("", text[start:end])
-            if self.mentions(whole):
-                found += [text[begin:start], HIDDEN]
-                begin = end
-        return "".join([*found, text[begin:]]) if found else text
+        read = bare(text)
+        spans = [*self._layers().spans(read)]
+        if read != text:
+            spans += [span for form in self._within(read) for span in form.spans(read)]
+        if not spans:
+            return
+        where = places(text)
+        for first, last in _joined(spans):
+            yield where[first][0], where[last - 1][1]
+
+    def _layers(self) -> Layers:
+        return Layers(self._holds, self._least)
+
+    def _holds(self, text: str) -> bool:
+        return any(form.stands_in(text) for form in self._within(text))
 
     def text(self, text: str) -> str:
         """The text without known values and credentials."""
         if self._forms:
-            if (known := self._within(text)) is not None:
-                text = known.sub(HIDDEN, text)
-            text = self._unfolded(text)
+            text = self._known(text)
         lower = text.lower()
         for sign in _SURE:
             text = sign.hide(text, lower)
@@ -189,13 +187,17 @@ class Redactor:
 
     def foreign(self, text: str) -> str:
         """`text` for what others wrote, such as logs: values behind secrets' names go, too."""
-        return _compiled(_ASSIGNED).sub(_hidden_value, self.text(text))
+        return compiled(_ASSIGNED).sub(_hidden_value, self.text(text))
 
     def content(self, content: bytes) -> bytes:
-        """`foreign` for a file; one that is no UTF-8 loses what can be told in its bytes."""
+        """`foreign` for a file; one that is no UTF-8 loses what can be told in its bytes, a
+        compressed one that holds a known value everything.
+        """
         try:
             return self.foreign(content.decode()).encode()
         except UnicodeDecodeError:
+            if self._layers().packed(content):
+                return HIDDEN.encode()
             return self.foreign(content.decode("latin-1")).encode("latin-1")
 
     def data(self, value: Any) -> Any:
@@ -227,14 +229,18 @@ class Redactor:
             if not isinstance(item, str):
                 follows = False
                 yield self.data(item)
-            elif follows and not item.startswith("-") and not _LONE_REFERENCE.fullmatch(item):
+            elif (
+                follows
+                and not item.startswith("-")
+                and not compiled(_LONE_REFERENCE).fullmatch(item)
+            ):
                 follows = False
                 yield HIDDEN
             else:
                 option = item.startswith("-")
-                follows = option and _compiled(_OPTION).fullmatch(item) is not None
+                follows = option and compiled(_OPTION).fullmatch(item) is not None
                 if option:
-                    item = _compiled(_OPTION_WITH).sub(rf"\g<before>{HIDDEN}", item)
+                    item = compiled(_OPTION_WITH).sub(rf"\g<before>{HIDDEN}", item)
                 yield self.text(item)
 
 
@@ -242,21 +248,22 @@ KNOWN = Redactor()
 """What this process knows."""
 
 
-def _runs(text: str) -> Iterator[tuple[int, int]]:
-    """Begin and end of each word that may go on in the next line: that line is so long that
-    somebody may have folded it.
-    """
-    begin, start = 0, -1
-    ends = [(fold.start(), fold.end()) for fold in _FOLD.finditer(text)]
-    for end, following in [*ends, (len(text), len(text))]:
-        line = text[begin:end]
-        blank = _BLANK.search(line)
-        if start >= 0 and (blank or len(line) < FOLDED):
-            yield start, begin + blank.start() if blank else end
-            start = -1
-        if start < 0 and len(line) >= FOLDED:
-            start = end - len(_BLANK.split(line)[-1])
-        begin = following
+def _longest_first(form: Form) -> tuple[int, int, str, str]:
+    return -form.length, -max(len(form.letters), len(form.pattern)), form.letters, form.pattern
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The spans in order, those that touch as one."""
+    begin = end = -1
+    for first, last in sorted(spans):
+        if first <= end:
+            end = max(end, last)
+            continue
+        if begin >= 0:
+            yield begin, end
+        begin, end = first, last
+    if begin >= 0:
+        yield begin, end
 
 
 def is_literal(name: str, value: str) -> bool:
@@ -265,7 +272,7 @@ def is_literal(name: str, value: str) -> bool:
         len(value) >= SHORTEST
         and is_secret_name(name)
         and value != HIDDEN
-        and _LONE_REFERENCE.fullmatch(value) is None
+        and compiled(_LONE_REFERENCE).fullmatch(value) is None
     )
 
 
@@ -273,128 +280,8 @@ def _hidden_value(found: re.Match[str]) -> str:
     """What stands for an assigned value. JSON stays JSON."""
     if (name := found["name"]) is not None:
         written = found.string[max(0, found.start() - NAME_READ) : found.start()]
-        beginning = _compiled(r"[\w-]*\Z").search(written)
+        beginning = compiled(r"[\w-]*\Z").search(written)
         if not is_secret_name((beginning[0] if beginning else "") + name):
             return found[0]
     quote = found["quote"] or found["json"] or ""
     return f"{found['before']}{quote}{HIDDEN}{quote}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """One way to write a value."""
-
-    trace: str
-    """Stands in every text that this does, in small letters."""
-    pattern: str
-    length: int
-
-
-@functools.lru_cache(64)
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(patterns))
-
-
-def _forms(value: str) -> Iterator[_Form]:
-    """A value as programs show it: as it is, escaped in any way, encoded."""
-    plain = value.strip()
-    if len(plain) < SHORTEST or plain.lower() in _TRIVIAL:
-        return
-    if not (plain.isascii() and plain.isalnum()):
-        # The longest part that everybody writes alike is the trace of all the rest.
-        trace = max(_PLAIN.findall(plain), key=len, default="").lower()
-        yield _Form(trace, _alone(plain, "".join(map(_spelled, plain))), len(plain))
-    for text in {plain, value}:
-        hexed = text.encode(errors="surrogateescape").hex()
-        yield _Form(hexed, f"(?i:{hexed})", len(plain))
-    for form in _encoded(value, plain):
-        if len(form) >= SHORTEST:
-            yield _Form(form.lower(), _alone(form, re.escape(form)), len(plain))
-
-
-def _alone(form: str, pattern: str) -> str:
-    """The pattern; of a short form, only where it stands for itself."""
-    if len(form) >= SHORT:
-        return pattern
-    return rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
-
-
-def _encoded(value: str, plain: str) -> set[str]:
-    found = {plain}
-    if len(plain) >= CASELESS and any(letter.isdigit() for letter in plain):
-        found |= {plain.lower(), plain.upper()}
-    for text in {plain, value}:
-        raw = text.encode(errors="surrogateescape")
-        found |= set(_base64(raw))
-        found.add(base64.b32encode(raw).decode().rstrip("="))
-        found |= {"".join(f"%{byte:02{x}}" for byte in raw) for x in "xX"}
-    return found
-
-
-_PLAIN = re.compile(r"[A-Za-z0-9]+")
-_NAMED = {'"': "quot", "'": "apos", "&": "amp", "<": "lt", ">": "gt"}
-_BACK = r"(?:\\|%(?:25)*5[Cc]){0,16}"
-"""Backslashes in front of a letter: JSON in JSON in a repr doubles them each time."""
-
-
-@functools.lru_cache(1024)
-def _spelled(letter: str) -> str:
-    """A letter as it is, and as JSON, HTML, URLs, shells, SQL, CSV, YAML and programming languages
-    write it. Letters and digits of ASCII are written by all as they are.
-    """
-    if letter.isascii() and letter.isalnum():
-        return letter
-    raw = letter.encode(errors="surrogateescape")
-    found = [re.escape(letter), "".join(rf"%(?:25)*(?i:{byte:02x})" for byte in raw)]
-    found += (
-        [rf"u(?i:{unit:04x})" for unit in _units(letter)]
-        if len(_units(letter)) == 1
-        else [
-            "".join(rf"{_BACK}u(?i:{unit:04x})" for unit in _units(letter)),
-            rf"U(?i:{ord(letter):08x})",
-        ]
-    )
-    found += ["".join(rf"{_BACK}x(?i:{byte:02x})" for byte in raw)]
-    found += [
-        "".join(rf"{_BACK}{byte:03o}" for byte in raw),
-        "".join(f"={byte:02X}" for byte in raw),
-    ]
-    named = rf"|{_NAMED[letter]}" if letter in _NAMED else ""
-    found.append(rf"&(?:amp;)*(?:#0*{ord(letter)}|#[xX]0*(?i:{ord(letter):x}){named});")
-    if not letter.isascii():
-        found += [rf"x(?i:{ord(letter):02x})"] if ord(letter) < 256 else []
-        found += [re.escape(raw.decode("latin-1")), "[?\ufffd]{1,4}"]
-    return rf"{_BACK}(?:{'|'.join([*found, *_SPELLINGS.get(letter, ())])})"
-
-
-_SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "'": ("''", r"'\\''", "'\"'\"'"),
-    '"': ('""',),
-    "\\": (r"\\",),
-    "\n": (r"\r?\n\s*", "n", "r", r"\r"),
-    "\t": ("t",),
-    "\r": ("r", ""),
-    " ": (r"\s+", r"\+"),
-}
-"""More of some: doubled, named, and where a text is folded."""
-
-
-def _units(letter: str) -> list[int]:
-    """The letter in UTF-16."""
-    raw = letter.encode("utf-16-be", errors="surrogatepass")
-    return [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
-
-
-def _base64(raw: bytes) -> Iterator[str]:
-    """A value in base64: alone, and behind any prefix, such as `user:`."""
-    yield base64.b64encode(raw).decode()
-    yield base64.urlsafe_b64encode(raw).decode()
-    for before in (0, 1, 2):
-        coded = base64.b64encode(b"\0" * before + raw).decode()
-        # The first characters hold bits of the prefix too, the last ones of what follows.
-        begin = (0, 2, 3)[before]
-        end = (before + len(raw)) // 3 * 4 + ((before + len(raw)) % 3)
-        core = coded[begin:end]
-        if len(core) >= BASE64_LEAST:
-            yield core
-            yield core.translate(str.maketrans("+/", "-_"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 import quopri
 import re
 import shlex
+import time
+import zlib
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -19,6 +22,13 @@ from hypothesis import strategies as st
 from drillkit.secrets import HIDDEN, Redactor, is_secret_name
 
 SECRET = "CANARY31\"q\\x'é\n/+="
+
+
+def in_base64(value: str | bytes) -> str:
+    raw = value.encode() if isinstance(value, str) else value
+    return base64.b64encode(raw).decode()
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "repr": repr,
@@ -60,6 +70,30 @@ FORMS: dict[str, Callable[[str], str]] = {
     "read as latin-1": lambda value: value.encode().decode("latin-1"),
     "what ascii lacks": lambda value: value.encode("ascii", "replace").decode(),
     "quoted-printable": lambda value: quopri.encodestring(value.encode()).decode(),
+    "a shell's words in json": lambda value: json.dumps(shlex.quote(value)),
+    "set -x in json": lambda value: json.dumps("'" + value.replace("'", "'\\''") + "'"),
+    "json in json in json": lambda value: json.dumps(json.dumps(json.dumps(value)))[4:-4],
+    "every letter by number": lambda value: "".join(f"&#{ord(letter)};" for letter in value),
+    "every byte escaped": lambda value: "".join(f"\\x{byte:02x}" for byte in value.encode()),
+    "every letter escaped": lambda value: "".join(f"\\u{ord(letter):04x}" for letter in value),
+    "some letters escaped": lambda value: value.replace("A", "\\x41").replace("C", "%43"),
+    "hex, in pairs": lambda value: value.encode().hex(" "),
+    "a dump of bytes": lambda value: value.encode().hex(" ", -8).replace(" ", "  "),
+    "a fingerprint": lambda value: value.encode().hex(":").upper(),
+    "an array in C": lambda value: ", ".join(f"0x{byte:02x}" for byte in value.encode()),
+    "an array in Go": lambda value: str(list(value.encode())).replace(",", "")[1:-1],
+    "an array in JavaScript": lambda value: str(list(value.encode()))[1:-1],
+    "coloured": lambda value: f"{value[:5]}\x1b[01;31m\x1b[K{value[5:7]}\x1b[m\x1b[K{value[7:]}",
+    "utf-16 as it comes": lambda value: value.encode("utf-16-le").decode("latin-1"),
+    "base64 in base64": lambda value: in_base64(in_base64(value)),
+    "a login in base64 in base64": lambda value: in_base64(in_base64(f"user:{value}")),
+    "base64 in base64 in base64": lambda value: in_base64(in_base64(in_base64(value))),
+    "base64 without its padding": lambda value: in_base64(value).rstrip("="),
+    "utf-16 in base64": lambda value: in_base64(value.encode("utf-16-le")),
+    "hex in base64": lambda value: in_base64(value.encode().hex()),
+    "gzip in base64": lambda value: in_base64(gzip.compress(value.encode())),
+    "zlib in base64": lambda value: in_base64(zlib.compress(value.encode())),
+    "a release of helm": lambda value: in_base64(in_base64(gzip.compress(value.encode()))),
     "hex in capitals": lambda value: value.encode().hex().upper(),
     "capitals": str.upper,
     "small letters": str.lower,
@@ -135,6 +169,107 @@ def test_what_is_no_secret_of_a_secret_is_shown(value: str, word: str) -> None:
 def test_a_file_that_is_no_text_loses_it_too() -> None:
     content = b"\xff before " + SECRET.encode() + b" after"
     assert Redactor([SECRET]).content(content) == f"\xff before {HIDDEN} after".encode("latin-1")
+    packed = gzip.compress(content)
+    assert Redactor([SECRET]).content(packed) == HIDDEN.encode()
+    assert Redactor(["hunter2hunter2"]).content(packed) == packed
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "left"),
+    [
+        (lambda value: in_base64(json.dumps({"a": value})), "eyJhIjogI"),
+        (lambda value: in_base64(gzip.compress(b"much before " * 9 + value.encode())), ""),
+        (lambda value: f"blob\n{in_base64(gzip.compress(value.encode()))}", ""),
+        (lambda value: f"{value[:7]}\n{value[7:]}", ""),
+        (lambda value: f"{value[:7]}\r\n    {value[7:]}", ""),
+        (lambda value: json.dumps(f"{value[:7]}\n{value[7:]}"), '""'),
+        (lambda value: f"{value[:3]}\x1b[31m{value[3:]}\x1b[0m", "\x1b[0m"),
+    ],
+    ids=[
+        "json",
+        "among others",
+        "behind a line",
+        "two lines",
+        "indented",
+        "lines in json",
+        "colours",
+    ],
+)
+@pytest.mark.parametrize("value", ["canary-31-of-all", "CANARY31wX"], ids=["signs", "letters"])
+def test_a_value_that_is_broken_or_packed_with_other_text_is_hidden(
+    wrapped: Callable[[str], str], left: str, value: str
+) -> None:
+    hidden = Redactor([value]).text(f"before {wrapped(value)} after")
+    assert HIDDEN in hidden
+    assert len(hidden) < len("before  after") + len(HIDDEN) + len(left) + 8
+
+
+@pytest.mark.parametrize("value", ["q7Zx", "hU7x9", "a.b*c", "p$s^(w"])
+def test_a_short_value_is_hidden_in_what_is_encoded_too(value: str) -> None:
+    for text in (
+        in_base64(f"user:{value}"),
+        in_base64(in_base64(value)),
+        in_base64(json.dumps({"pin": value})),
+        in_base64(value).rstrip("="),
+        value.encode().hex(" "),
+        quote(quote(value)),
+        repr(value),
+        html.escape(value),
+    ):
+        hidden = Redactor([value]).text(f"before {text} after")
+        assert HIDDEN in hidden, text
+        assert text not in hidden
+
+
+def test_of_a_value_and_one_that_begins_like_it_nothing_is_left() -> None:
+    values = ["canary-12", "canary-12-and-more", "canary-12-and-more.still", "more.still+9"]
+    redactor = Redactor(values)
+    for value in values:
+        for form in (str, json.dumps, in_base64, lambda text: in_base64(in_base64(text))):
+            hidden = redactor.text(f"<{form(value)}>")
+            assert hidden.strip('<>"') == HIDDEN, (value, hidden)
+
+
+def test_what_a_reference_led_to_before_is_still_hidden() -> None:
+    redactor = Redactor(["the-old-one-1"])
+    redactor.learn(["the-new-one-2"])
+    assert redactor.text("the-old-one-1 the-new-one-2") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_a_secret_that_is_the_word_secret_is_hidden_once() -> None:
+    redactor = Redactor(["secret"])
+    assert redactor.text(redactor.text("the secret")) == f"the {HIDDEN}"
+
+
+def test_words_and_numbers_that_only_look_encoded_are_left_alone() -> None:
+    redactor = Redactor(["hunter2hunter2", "q7Zx", "\"x'y\\z"])
+    for text in (
+        "6f1c2a9e-7f5d-4a55-9f0e-0123456789ab sha256:" + "ab12" * 16,
+        "/usr/lib/python3/dist-packages/a_module_name.py: 12, 13, 14, 15, 16",
+        "C:\\new\\x41 100%25 %20 &#65; \\u0041",
+        in_base64(gzip.compress(b"nothing of it" * 20)),
+        "2026-11-29T13:29:26 12:34:56:78:9a:bc 10 20 30 40 50",
+    ):
+        assert redactor.text(text) == text
+
+
+@pytest.mark.parametrize("size", [3_000, 20_000])
+def test_a_value_of_many_lines_is_hidden_in_time(size: int) -> None:
+    lines = [f'  "name{n}": "value-{n * 7919}/\'of\' it",' for n in range(size // 35)]
+    value = "\n".join(["{", *lines, "}"])
+    began = time.process_time()
+    hidden = Redactor([value]).text(f"before {value} after {lines[7]} {json.dumps(lines[8])}")
+    assert "value-" not in hidden
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    "text", ["\\" * 300_000, "%25" * 100_000, "\\x41" * 70_000, "Aa1/" * 80_000, "12 " * 100_000]
+)
+def test_text_without_end_is_looked_through_in_time(text: str) -> None:
+    began = time.process_time()
+    Redactor(["hunter2hunter2", "q7Zx"]).text(text)
+    assert time.process_time() - began < 5
 
 
 LEFT_ALONE = {HIDDEN, "localhost"}

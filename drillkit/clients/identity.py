@@ -66,16 +66,30 @@ def pinned(target: Target) -> Identity:
 def recorded(identities: Identities, target: Target) -> Identity:
     """What record 1 of a run's journal says, completed by the pins of the target as it was then."""
     pins = pinned(target)
+    return Identity(
+        identities.cluster_uid or pins.cluster_uid,
+        identities.aws_account or pins.aws_account,
+        "the run was on",
+        _back_there(target),
+    )
+
+
+def submitted_to(cluster_uid: str, target: Target) -> Identity:
+    """The cluster that a Job was submitted to; '' for one that nobody wrote down: as the target
+    pins it.
+    """
+    pins = pinned(target)
+    if not cluster_uid:
+        return pins
+    return Identity(cluster_uid, pins.aws_account, "its Job is in", _back_there(target))
+
+
+def _back_there(target: Target) -> str:
     cluster = target.kubernetes
     named = [
         *([f"kubeconfig {cluster.kubeconfig}"] if cluster and cluster.kubeconfig else []),
         *([f"context {cluster.context}"] if cluster and cluster.context else []),
         *([f"AWS profile {target.aws.profile}"] if target.aws and target.aws.profile else []),
     ]
-    return Identity(
-        identities.cluster_uid or pins.cluster_uid,
-        identities.aws_account or pins.aws_account,
-        "the run was on",
-        f"make {' and '.join(named) or 'your kubeconfig or AWS credentials'} lead there again, "
-        "then repeat this command",
-    )
+    what = " and ".join(named) or "your kubeconfig or AWS credentials"
+    return f"make {what} lead there again, then repeat this command"

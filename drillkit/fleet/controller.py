@@ -11,6 +11,7 @@ from dataclasses import field
 
 from drillkit.archive.summary import summarize
 from drillkit.clients import Clients
+from drillkit.clients.identity import Identity, submitted_to
 from drillkit.clients.retry import PASSING
 from drillkit.clock import Clock, Deadline, DeadlineOver, Fence, Skipped
 from drillkit.fleet import jobs
@@ -22,7 +23,8 @@ from drillkit.journal.copy import LocalCopy, RunKey
 from drillkit.journal.file import JournalDamaged, read
 from drillkit.journal.runs import JOURNAL
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.errors import CallError, DrillError, TargetError
+from drillkit.model.errors import CallError, DrillError, TargetError, WrongTarget
+from drillkit.model.target import Target
 
 FIRST_LOOK_S, LONGEST_LOOK_S, SLOWER = 1.0, 10.0, 1.3
 """How long after one look the next one comes: the longer nothing has happened, the later."""
@@ -74,7 +76,8 @@ class FleetWorker:
     """Of the bucket of its runs."""
     clock: Clock
     tell: Callable[[str], None] = lambda text: None
-    _clusters: dict[str, Clients] = field(default_factory=dict)
+    _clusters: dict[tuple[str, str], Clients] = field(default_factory=dict)
+    """By name of a target, and the UID of the cluster that a Job of it is in."""
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _noted: set[str] = field(default_factory=set)
     """Targets whose runs have begun."""
@@ -87,30 +90,41 @@ class FleetWorker:
             self.plan, self.store.submitted(), self.store.outcomes(), self.store.abort()
         )
 
-    def clients(self, target: str) -> Clients:
-        """Connections to the cluster that a target's Job is in."""
-        cluster = self.plan.cluster_of(target)
+    def clients(self, written: SubmittedJob) -> Clients:
+        """Connections to the cluster that a Job is in, wherever its kubeconfig leads by now."""
+        return self._clients(written.target, written.cluster)
+
+    def _clients(self, target: str, cluster: str = "") -> Clients:
+        """`cluster`: UID of the cluster; '' while there is no Job: as the target pins it."""
+        there = self.plan.cluster_of(target)
         with self._opening:
-            if cluster.name not in self._clusters:
-                self._clusters[cluster.name] = Clients(cluster, self.clock, Fence())
-            return self._clusters[cluster.name]
+            if (there.name, cluster) not in self._clusters:
+                expected = submitted_to(cluster, there)
+                self._clusters[there.name, cluster] = self._connected(there, expected)
+            return self._clusters[there.name, cluster]
+
+    def _connected(self, target: Target, expected: Identity) -> Clients:
+        return Clients(target, self.clock, Fence(), expected)
 
     def keep_only(self, targets: Iterable[str]) -> None:
         """Let go of connections that no target of these needs."""
         needed = {self.plan.cluster_of(each).name for each in targets}
         with self._opening:
-            for name in self._clusters.keys() - needed:
-                self._clusters.pop(name).close()
+            for key in [key for key in self._clusters if key[0] not in needed]:
+                self._clusters.pop(key).close()
 
     def begin(self, target: str, run: str) -> tuple[SubmittedJob | None, TargetOutcome | None]:
         """Submit a target's Job: what was written down of it, and what came of it if that is known
         already. `run`: the id that its run will have.
         """
         try:
-            jobs.must_have_account(self.clients(target).kube, self.plan, target)
+            clients = self._clients(target)
+            cluster = clients.verify_cluster()
+            jobs.must_have_account(clients.kube, self.plan, target)
         except DrillError as why:
             return None, self._not_run(target, str(why))
-        written = self.store.submit(jobs.submission(self.plan, target, run, self.clock.now()))
+        job = jobs.submission(self.plan, target, run, self.clock.now(), cluster)
+        written = self.store.submit(job)
         # Whoever aborts writes that down first and reads the submitted Jobs then; asked in the
         # other order here, one of the two sees the other.
         if self.store.abort() is not None:
@@ -119,8 +133,8 @@ class FleetWorker:
 
     def _submit(self, written: SubmittedJob) -> TargetOutcome | None:
         try:
-            jobs.submit(self.clients(written.target).kube, self.plan, written)
-        except PASSING as why:
+            jobs.submit(self.clients(written).kube, self.plan, written)
+        except (*PASSING, WrongTarget) as why:
             self.tell(f"{written.target}: its Job may not be there: {why}")
         except DrillError as why:
             return self.give_up(written, str(why))
@@ -130,7 +144,7 @@ class FleetWorker:
         """What came of a target; None: nothing yet. Raises CallError when the bucket is away."""
         target, why = written.target, ""
         try:
-            state, why = jobs.state_of(self.clients(target).kube, written)
+            state, why = jobs.state_of(self.clients(written).kube, written)
         except (CallError, TargetError) as error:
             return self._unheard(written, str(error))
         if state == "runs" and target in self._noted:
@@ -172,7 +186,7 @@ class FleetWorker:
         if age_s < BROKEN_S:
             return None
         try:
-            words = jobs.last_words(self.clients(written.target).kube, written)
+            words = jobs.last_words(self.clients(written).kube, written)
         except CallError:
             return None
         if not words.broken and age_s < START_S:
@@ -182,7 +196,7 @@ class FleetWorker:
     def give_up(self, written: SubmittedJob, why: str) -> TargetOutcome | None:
         """Take a Job back whose run has not begun; None: it has, meanwhile."""
         try:
-            jobs.take_back(self.clients(written.target), self.plan, written, self.clock)
+            jobs.take_back(self.clients(written), self.plan, written, self.clock)
         except (DrillError, DeadlineOver) as error:
             why = f"{why}; its Job could not be taken back: {error}"
         if self.store.is_noted(self._key(written)) is not None:
@@ -191,7 +205,7 @@ class FleetWorker:
 
     def _never_began(self, written: SubmittedJob, why: str) -> TargetOutcome:
         try:
-            words = jobs.last_words(self.clients(written.target).kube, written)
+            words = jobs.last_words(self.clients(written).kube, written)
         except CallError as error:
             words = jobs.LastWords(None, f"{why} ({error})")
         said = words.text or why
@@ -230,7 +244,7 @@ class FleetWorker:
         did not answer. Raises CallError when the bucket is away.
         """
         try:
-            jobs.take_back(self.clients(written.target), self.plan, written, self.clock)
+            jobs.take_back(self.clients(written), self.plan, written, self.clock)
         except (DrillError, DeadlineOver) as error:
             return None, str(error)
         # Its process is gone with its pod; one that was killed is believed to be after a while.

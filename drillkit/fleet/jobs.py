@@ -91,8 +91,10 @@ def encoded(undo: Undo) -> dict[str, Any]:
     return {"kind": entry.undo, "arguments": entry.args}
 
 
-def submission(plan: FleetPlan, target: str, run: str, at: float) -> SubmittedJob:
-    """What is to be written down before a target's Job is submitted."""
+def submission(plan: FleetPlan, target: str, run: str, at: float, cluster: str) -> SubmittedJob:
+    """What is to be written down before a target's Job is submitted. `cluster`: UID of the one that
+    it will be in.
+    """
     namespace = plan.job_of(target).namespace
     name = f"drillkit-{_short(target)}-{run}"
     # Until the cluster itself forgets it.
@@ -105,6 +107,7 @@ def submission(plan: FleetPlan, target: str, run: str, at: float) -> SubmittedJo
         namespace=namespace,
         at=at,
         undos=tuple(map(encoded, undos)),
+        cluster=cluster,
     )
 
 

@@ -49,6 +49,8 @@ class SubmittedJob:
     """Seconds since the epoch."""
     undos: tuple[Mapping[str, Any], ...]
     """Kind and arguments of what takes it back."""
+    cluster: str = ""
+    """UID of the cluster that it is submitted to; '' where an earlier version submitted it."""
 
 
 @dataclass(frozen=True, slots=True)

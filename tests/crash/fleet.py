@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drillkit.clients import Clients
+from drillkit.clients.identity import Identity
 from drillkit.clients.kube import Kube
-from drillkit.clock import Fence
+from drillkit.clients.kube.verified import VerifiedTransport
 from drillkit.fleet.controller import FleetController, FleetState, FleetWorker
 from drillkit.fleet.outcome import TargetOutcome
 from drillkit.fleet.plan import FORMAT, FleetPlan, members_of
@@ -138,6 +139,8 @@ class FleetBucket(Bucket):
 class PlayedWorker(FleetWorker):
     """Its clusters are the world's, and its runs are played."""
 
+    leads_to: type[Wire] = Wire
+
     def __init__(
         self, world: FleetWorld, fate: Fate, results: Mapping[str, Result], **more: object
     ) -> None:
@@ -146,12 +149,13 @@ class PlayedWorker(FleetWorker):
         store = FleetStore(bucket, clock, FLEET)
         super().__init__(world.plan, store, LocalCopy(Path("/nowhere"), bucket, clock), clock)
         self._results = results
-        self._one = Clients(Target(name="w", kubernetes=KubernetesTarget()), clock, Fence())
-        kube = Kube(Wire(fate, world.cluster), clock, self._one.fence, "the test")
-        vars(self._one)["kube"] = kube
+        self.wire = self.leads_to(fate, world.cluster)
 
-    def clients(self, target: str) -> Clients:
-        return self._one
+    def _connected(self, target: Target, expected: Identity) -> Clients:
+        clients = super()._connected(target, expected)
+        transport = VerifiedTransport(self.wire, expected, "the test")
+        vars(clients)["kube"] = Kube(transport, self.clock, clients.fence, "the test")
+        return clients
 
     def read_run(self, written: SubmittedJob) -> TargetOutcome:
         return TargetOutcome(

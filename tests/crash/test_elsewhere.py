@@ -22,7 +22,7 @@ from drillkit.clients.command import UndoCommand
 from drillkit.clients.elasticache.groups import DeleteReplicationGroup
 from drillkit.clients.elasticache.snapshots import DeleteCacheSnapshot
 from drillkit.clients.identity import Identity
-from drillkit.clients.kube import Kube, Response
+from drillkit.clients.kube import Kube
 from drillkit.clients.kube.field_patch import FieldChange
 from drillkit.clients.kube.resources import PODS
 from drillkit.clients.kube.verified import KUBE_SYSTEM, VerifiedTransport
@@ -38,28 +38,11 @@ from tests.crash import test_aws_survival as aws_survival
 from tests.crash import velero
 from tests.crash.campaign import _act, _begun, _found, telling_doors
 from tests.crash.scenarios import SCENARIOS, Scenario
-from tests.crash.world import RUN, Cluster, Dead, Fate, Stage, Wire
+from tests.crash.world import RUN, Another, Cluster, Dead, Fate, Stage, Wire
 
 KUBE = [*SCENARIOS.values(), *velero.SCENARIOS.values()]
 DOORS = 12
 """Of each scenario, spread over all: a crash in between leaves the same undos open."""
-
-
-class Another(Wire):
-    """A cluster that is like the first in everything but its UID, and remembers what was asked."""
-
-    def __init__(self, fate: Fate, cluster: Cluster) -> None:
-        super().__init__(fate, cluster)
-        self.asked: list[str] = []
-
-    def send(self, method: str, path: str, *rest: Any, **more: Any) -> Response:
-        self.asked.append(f"{method} {path}")
-        answer = super().send(method, path, *rest, **more)
-        if path == KUBE_SYSTEM:
-            uid = answer.json()["metadata"]["uid"]
-            content = answer.content.replace(uid.encode(), b"another-cluster")
-            answer = Response(answer.status, answer.headers, content)
-        return answer
 
 
 def uid_of(cluster: Cluster) -> str:

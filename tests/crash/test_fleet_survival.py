@@ -8,12 +8,13 @@ import random
 
 import pytest
 
+from drillkit.clients.kube.verified import KUBE_SYSTEM
 from drillkit.fleet import jobs
 from drillkit.fleet.outcome import TargetOutcome
 from drillkit.fleet.store import FleetAbort, SubmittedJob
 from drillkit.fleet.waves import Result
 from tests.crash.fleet import FleetWorld, PlayedWorker, a_plan, controlled
-from tests.crash.world import MISHAPS, Blow, Dead, Fate
+from tests.crash.world import MISHAPS, Another, Blow, Dead, Fate
 
 
 def begin(names: str = "ab", **more: str) -> FleetWorld:
@@ -69,8 +70,9 @@ class Hasty(PlayedWorker):
     """Submits before it writes down."""
 
     def begin(self, target: str, run: str) -> tuple[SubmittedJob | None, TargetOutcome | None]:
-        written = jobs.submission(self.plan, target, run, self.clock.now())
-        jobs.submit(self.clients(target).kube, self.plan, written)
+        cluster = self._clients(target).verify_cluster()
+        written = jobs.submission(self.plan, target, run, self.clock.now(), cluster)
+        jobs.submit(self.clients(written).kube, self.plan, written)
         return self.store.submit(written), None
 
 
@@ -119,7 +121,7 @@ def test_a_cluster_that_says_no_costs_its_target_and_leaves_nothing_that_waits(
 def test_a_fleet_that_is_aborted_submits_no_job_that_it_had_only_written_down() -> None:
     world, fate = begin(), Fate(random.Random(0))
     worker = PlayedWorker(world, fate, {})
-    worker.store.submit(jobs.submission(world.plan, "a", "20260101-000000-aaaa", 0.0))
+    worker.store.submit(jobs.submission(world.plan, "a", "20260101-000000-aaaa", 0.0, ""))
     worker.store.ask_abort(FleetAbort("me", "enough", 0.0))
     state = controlled(world, fate)
     assert results_of(state) == {"a": "not run"}
@@ -136,3 +138,37 @@ def test_what_stops_it_is_found_again_by_whoever_goes_on(stopping: Result) -> No
         assert results_of(state) == {"a": stopping}
         assert state.decide().halted == f"wave 1: a is {stopping}"
     assert len(world.jobs()) == 1
+
+
+class Elsewhere(PlayedWorker):
+    """The kubeconfig leads to another cluster by now, which is like the first one."""
+
+    leads_to = Another
+
+
+def test_whoever_goes_on_where_the_kubeconfig_leads_elsewhere_submits_and_deletes_nothing() -> None:
+    fresh, seen = begin("a"), 0
+    rehearsal = Fate(random.Random(0))
+    controlled(fresh.fork(), rehearsal)
+    for end_at in range(1, rehearsal.n + 1, 3):
+        world = fresh.fork()
+        with pytest.raises(Dead):
+            controlled(world, Fate(random.Random(end_at), end_at))
+        written = PlayedWorker(world, Fate(random.Random(0)), {}).store.submitted()
+        if "a" not in written or not world.jobs():
+            continue
+        seen += 1
+        other = FleetWorld(world.plan, fresh.cluster.fork(), dict(world.objects))
+        before = other.cluster.inventory()
+        worker = Elsewhere(other, Fate(random.Random(1)), {})
+        stopped, why = worker.stop(written["a"])
+        assert stopped is None
+        assert f"its Job is in cluster {written['a'].cluster}" in why
+        assert "this kubeconfig leads to cluster another-cluster" in why
+        state = controlled(other, Fate(random.Random(1)), make=Elsewhere)
+        if "a" in state.outcomes and state.outcomes["a"].result == "not run":
+            assert "nothing was heard of it: its Job is in cluster" in state.outcomes["a"].why
+        assert other.cluster.inventory() == before
+        assert isinstance(worker.wire, Another)
+        assert set(worker.wire.asked) == {f"GET {KUBE_SYSTEM}"}
+    assert seen > 3

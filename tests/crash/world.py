@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from drillkit.cleanup import Cleaned, clean, open_undos
 from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, Response
+from drillkit.clients.kube.verified import KUBE_SYSTEM
 from drillkit.clock import Fence
 from drillkit.journal.book import Book
 from drillkit.journal.file import Journal, parse
@@ -368,6 +369,23 @@ class Wire:
     def _wait(self) -> None:
         self._fate.door("waiting for an answer")
         self._cluster.advance(15)
+
+
+class Another(Wire):
+    """A cluster that is like the first in everything but its UID, and remembers what was asked."""
+
+    def __init__(self, fate: Fate, cluster: Cluster) -> None:
+        super().__init__(fate, cluster)
+        self.asked: list[str] = []
+
+    def send(self, method: str, path: str, *rest: Any, **more: Any) -> Response:
+        self.asked.append(f"{method} {path}")
+        answer = super().send(method, path, *rest, **more)
+        if path == KUBE_SYSTEM:
+            uid = answer.json()["metadata"]["uid"]
+            content = answer.content.replace(uid.encode(), b"another-cluster")
+            answer = Response(answer.status, answer.headers, content)
+        return answer
 
 
 def permission(method: str, path: str) -> str:

@@ -148,7 +148,7 @@ def test_a_pod_sees_its_own_target_without_what_only_this_machine_has() -> None:
 
 def test_a_job_is_submitted_only_with_an_undo_that_stands_in_the_bucket() -> None:
     plan = planned(target("A.b_c"))
-    written = submission(plan, "A.b_c", "20261129-000000-wxyz", 0.0)
+    written = submission(plan, "A.b_c", "20261129-000000-wxyz", 0.0, "uid")
     assert written.job == "drillkit-a-b-c-20261129-000000-wxyz"
     job, files = undos_of(written)
     assert (job.of.kind, files.of.kind) == ("Job", "ConfigMap")

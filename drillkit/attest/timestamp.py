@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drillkit.clients.proxies import proxies_for, via
+from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.model.errors import UsageError
 
 _EXTRA = "time stamps need the extra `timestamp`: pip install 'drillkit[timestamp]'"
@@ -33,6 +33,7 @@ def stamp(content: bytes, url: str) -> bytes:
             timeout=_LIMIT_S,
             stream=True,
             proxies=proxies_for(url),
+            auth=login_of(url),
         ) as answer:
             answer.raise_for_status()
             token: bytes = answer.raw.read(_MOST_BYTES, decode_content=True)

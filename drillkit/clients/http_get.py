@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from drillkit import __version__
-from drillkit.clients.proxies import proxies_for, via
+from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.clock import Clock, Deadline
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Unanswered, Unreachable
@@ -45,6 +45,7 @@ def fetch(
             allow_redirects=False,
             stream=True,
             proxies=proxies_for(url),
+            auth=login_of(url),
             headers={"User-Agent": f"drillkit/{__version__}", **(headers or {})},
         ) as answer:
             body = answer.raw.read(most_bytes, decode_content=True)
@@ -88,6 +89,7 @@ def download(
             allow_redirects=False,
             stream=True,
             proxies=proxies_for(url),
+            auth=login_of(url),
             headers={"User-Agent": f"drillkit/{__version__}", **headers},
         ) as answer:
             content = _whole(answer.raw, deadline, most, where)

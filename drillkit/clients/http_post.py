@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from drillkit import __version__
-from drillkit.clients.proxies import proxies_for, via
+from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.model.errors import CallError, Unanswered, Unreachable, UsageError
 
 CONNECT_S = 3.0
@@ -57,6 +57,7 @@ def post(
             allow_redirects=False,
             stream=True,
             proxies=proxies_for(url),
+            auth=login_of(url),
         ) as answer:
             said = answer.raw.read(most_bytes, decode_content=True).decode(errors="replace")
             status = answer.status_code

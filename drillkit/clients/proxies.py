@@ -1,4 +1,6 @@
-"""Which proxy of the environment stands between us and a server: the same rule for every client."""
+"""What of the operator's settings stands between us and a server, the same for every client: a
+proxy of the environment does, logins of ~/.netrc do not.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,20 @@ def proxies_for(url: str) -> dict[str, Any]:
     """What `requests` is to be told, so that it takes this proxy and no other."""
     proxy = proxy_of(urlsplit(url))
     return {"http": proxy, "https": proxy, "all": None}
+
+
+def login_of(url: str) -> Any:
+    """What `requests` is to be told as `auth`: the user of the URL, if it has one. Told nothing, it
+    takes a login from ~/.netrc, and that goes over the headers that it is given.
+    """
+    from requests.utils import get_auth_from_url
+
+    found = get_auth_from_url(url)
+    return found if any(found) else _as_it_is
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
 
 
 def via(url: str) -> str:

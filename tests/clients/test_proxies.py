@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from drillkit.clients.aws.aws import Aws
-from drillkit.clients.http_get import fetch
+from drillkit.clients.http_get import download, fetch
+from drillkit.clients.http_post import post_json
 from drillkit.clients.identity import Identity
 from drillkit.clients.prometheus import open_prometheus
 from drillkit.clients.proxies import proxy_of, via
@@ -23,10 +25,15 @@ PROXY = "http://me:word@127.0.0.1:9"
 SAID = "through the proxy 127.0.0.1:9"
 
 
+LOGINS: list[str] = []
+"""What each request to the server proved itself by."""
+
+
 @pytest.fixture
 def server() -> Iterator[str]:
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            LOGINS.append(self.headers.get("Authorization", ""))
             body = b'{"status": "success", "data": {"resultType": "vector", "result": []}}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -115,3 +122,29 @@ def test_a_name_that_only_begins_like_it_is_none(host: str) -> None:
 def test_what_no_proxy_names_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", ".example")
     assert proxy_of(urlsplit("https://shop.example/")) is None
+
+
+@pytest.mark.parametrize(
+    ("client", "login"),
+    [
+        (lambda url: fetch(url, 3.0, headers={"Authorization": "Bearer ours"}), "Bearer ours"),
+        (lambda url: fetch(url, 3.0), ""),
+        (lambda url: fetch(url.replace("//", "//a:b@"), 3.0), "Basic YTpi"),
+        (lambda url: download(url, 3.0, 1 << 20, {}, SystemClock()), ""),
+        (lambda url: post_json(url, {}, headers={"Authorization": "Bearer ours"}), "Bearer ours"),
+        (prometheus, ""),
+    ],
+)
+def test_what_stands_in_netrc_takes_no_place_of_what_we_are_told(
+    client: Callable[[str], object],
+    login: str,
+    server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login operator password theirs\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    LOGINS.clear()
+    client(server)
+    assert [login] == LOGINS

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from drillkit import __version__
 from drillkit.clients.prometheus.errors import HalfAnswer, QueryRejected, refusal, transport_error
-from drillkit.clients.proxies import proxies_for, via
+from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.clock import SYSTEM_CLOCK, Clock, Deadline
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Denied, Unanswered, UsageError
@@ -219,17 +219,12 @@ class Wire:
                 {"Accept": "application/json", "User-Agent": f"drillkit/{__version__}"}
             )
             found.headers.update(self._known.headers)
-            found.auth = _no_netrc
+            found.auth = login_of(self.where)
             if self._target.client_cert:
                 key = self._target.client_key
                 found.cert = (self._target.client_cert, key) if key else self._target.client_cert
             self._local.session = found
         return found
-
-
-def _no_netrc(request: PreparedRequest) -> PreparedRequest:
-    """Without an auth of its own a session would take one from ~/.netrc, over the target's."""
-    return request
 
 
 def _signer(region: str, aws: AwsTarget | None) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drillkit.cleanup.application import Application, BrokenUndo
-from drillkit.cleanup.opens import OpenUndo, UnknownUndo, open_undos
+from drillkit.cleanup.opens import OpenUndo, UnknownUndo, answer, open_undos
+from drillkit.cleanup.order import holds
 from drillkit.cleanup.run import clean
 from drillkit.cleanup.work import Cleaned, CleanupBook, Failed, Haste, Settled
 
@@ -17,6 +18,8 @@ __all__ = [
     "OpenUndo",
     "Settled",
     "UnknownUndo",
+    "answer",
     "clean",
+    "holds",
     "open_undos",
 ]

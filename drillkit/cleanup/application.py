@@ -32,7 +32,7 @@ def bugs_told(kind: str) -> Iterator[None]:
         yield
     except DrillError:
         raise
-    except Exception as bug:
+    except (Exception, SystemExit) as bug:
         where = traceback.format_exc(limit=-3)
         said = f"a bug in the undo `{kind}`: {type(bug).__name__}: {bug}\n{where}"
         raise BrokenUndo(said) from bug
@@ -93,7 +93,10 @@ class Application:
     def _once(self) -> Undone:
         self.attempts += 1
         with bugs_told(self._undo.kind):
-            return self._undo.apply(self._clients, self._context)
+            undone: object = self._undo.apply(self._clients, self._context)
+            if not isinstance(undone, Undone):
+                raise TypeError(f"expected `Undone` from `apply`, found {undone!r:.100}")
+            return undone
 
     def _final(self, error: BaseException | None) -> bool:
         """Whether an undo that failed is not tried again."""

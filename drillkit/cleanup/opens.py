@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from drillkit.clients.undo import UndoAction
 from drillkit.entry_points import BrokenPlugin
@@ -21,6 +21,20 @@ from drillkit.model.records import (
     UndoEnded,
     UndoPlanned,
 )
+
+T = TypeVar("T")
+LAST = 1_000_000
+"""Rank of those of which none is known."""
+
+
+def answer(ask: Callable[[], T], otherwise: T) -> T:
+    """What an undo says of itself. Another package's may do anything then: whoever applies it is
+    told what is wrong with it, and no other undo is held up by that.
+    """
+    try:
+        return ask()
+    except (Exception, SystemExit):
+        return otherwise
 
 
 class UnknownUndo(DrillError):
@@ -72,6 +86,11 @@ class OpenUndo:
                 f"{self.resource}: the arguments of `{self.kind}` do not fit this version "
                 f"({error}); {writer} wrote them. Recover with that version, or undo it by hand"
             ) from error
+        except (Exception, SystemExit) as bug:
+            raise UnknownUndo(
+                f"{self.resource}: a bug in the undo `{self.kind}`: {type(bug).__name__}: {bug}. "
+                f"Mend it and recover again, or undo it by hand: {dict(self.args)}"
+            ) from bug
         if not isinstance(undo, UndoAction):
             raise UnknownUndo(
                 f"{self.resource}: `{self.kind}` is no undo that could be applied; {writer} wrote "
@@ -84,18 +103,19 @@ class OpenUndo:
         """`target`, or `here`: its effect outlasts a target that has ended. An undo that cannot be
         read may have its effect anywhere.
         """
-        try:
-            return self.load().lives
-        except UnknownUndo:
-            return "here"
+        return "target" if answer(lambda: self.load().lives, "") == "target" else "here"
 
     @property
     def rank(self) -> int:
         """Order within *remove*: lower first. An unknown kind goes last."""
-        try:
-            return undo_class(self.kind).rank
-        except (KeyError, BrokenPlugin):
-            return 1_000_000
+        found = answer(lambda: undo_class(self.kind).rank, LAST)
+        return found if isinstance(found, int) else LAST
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """See `UndoAction.by_hand`."""
+        nothing: tuple[str, ...] = ()
+        return answer(lambda: tuple(map(str, self.load().by_hand)), nothing)
 
 
 def open_undos(history: History, step: str | None = None) -> tuple[OpenUndo, ...]:

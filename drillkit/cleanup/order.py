@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drillkit.cleanup.opens import OpenUndo, UnknownUndo
+from drillkit.cleanup.opens import OpenUndo, UnknownUndo, answer
 from drillkit.clients.undo import UndoAction
 
 
@@ -55,7 +55,7 @@ class Order:
     def backwards(self, one: OpenUndo, other: OpenUndo) -> bool:
         """Whether nobody knows what they rest on, so that strictly the last goes first."""
         found = (self._loaded[one.record], self._loaded[other.record])
-        return all(undo is not None and undo.backwards for undo in found)
+        return all(undo is not None and _is_backwards(undo) for undo in found)
 
     def _queued(self, undos: Sequence[OpenUndo]) -> list[OpenUndo]:
         left = sorted(undos, key=lambda undo: (self.rank(undo), -undo.record))
@@ -73,7 +73,16 @@ class Order:
         one, other = self._loaded[holder.record], self._loaded[held.record]
         if one is None or other is None or holder is held or holder.step != held.step:
             return False
-        return one.holds_back(other)
+        return holds(one, other)
+
+
+def _is_backwards(undo: UndoAction) -> bool:
+    return bool(answer(lambda: undo.backwards, True))
+
+
+def holds(one: UndoAction, other: UndoAction) -> bool:
+    """Whether `other` must wait until `one` has ended; one that cannot say so holds back nobody."""
+    return bool(answer(lambda: one.holds_back(other), False))
 
 
 def _loaded(undo: OpenUndo) -> UndoAction | None:

@@ -97,7 +97,7 @@ def must_load_back(undo: Undo, args: Mapping[str, Any]) -> None:
         )
     try:
         again = from_data(cls, json.loads(json.dumps(args)))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # whatever another package's does when it is made
         raise UndoNotLoadable(
             f"{undo.resource}: the arguments of `{undo.kind}` do not load back ({error}); use "
             "fields of plain data (text, numbers, tuples, mappings, dataclasses). Nothing was "

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from drillkit.cleanup import OpenUndo
-from drillkit.cleanup.opens import UnknownUndo
 from drillkit.clients.identity import recorded
 from drillkit.model.records import History
 from drillkit.model.target import Target
@@ -23,17 +22,10 @@ def lines_by_hand(opens: Iterable[OpenUndo], history: History) -> tuple[str, ...
     if target is None:
         return ()
     ordered = sorted(opens, key=lambda undo: (undo.phase != "relieve", undo.rank))
-    lines = [line for undo in ordered for line in _lines(undo)]
+    lines = [line for undo in ordered for line in undo.by_hand]
     if not lines:
         return ()
     return tuple(_at(target, line) for line in (*_proof(history, target, lines), *lines))
-
-
-def _lines(undo: OpenUndo) -> tuple[str, ...]:
-    try:
-        return undo.load().by_hand
-    except UnknownUndo:  # told with its arguments already
-        return ()
 
 
 def _proof(history: History, target: Target, lines: list[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from drillkit.cleanup import CleanupBook, OpenUndo, UnknownUndo, open_undos
+from drillkit.cleanup import CleanupBook, OpenUndo, answer, open_undos
 from drillkit.cleanup.application import bugs_told
 from drillkit.clients import Clients
 from drillkit.clients.undo import Accompanied, Keepable
@@ -150,11 +150,11 @@ def companions(undo: OpenUndo, opens: Iterable[OpenUndo]) -> list[OpenUndo]:
 
 
 def _companions_of(undo: OpenUndo) -> frozenset[str]:
-    try:
+    def ask() -> frozenset[str]:
         action = undo.load()
-    except UnknownUndo:  # who hands it over is told
-        return frozenset()
-    return action.companions if isinstance(action, Accompanied) else frozenset()
+        return frozenset(action.companions) if isinstance(action, Accompanied) else frozenset()
+
+    return answer(ask, frozenset())  # who hands it over is told
 
 
 def _hand_over(

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from drillkit.cleanup import Application
+from drillkit.cleanup import Application, holds
 from drillkit.cleanup.work import DEAD
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, Lookup, Sweepable, UndoContext
@@ -143,7 +143,7 @@ def _held_back(each: Leftover, done: Iterable[Swept]) -> Swept | None:
     """What something of the same run that is still there may yet create in stays as well."""
     for other in done:
         same_run = other.leftover.run == each.run
-        if other.undone is None and same_run and other.leftover.undo.holds_back(each.undo):
+        if other.undone is None and same_run and holds(other.leftover.undo, each.undo):
             return Swept(each, None, f"{other.leftover.resource} may still create in it")
     return None
 

@@ -112,6 +112,11 @@ class OpenUndo:
         return found if isinstance(found, int) else LAST
 
     @property
+    def runs_programs(self) -> bool:
+        """Whether it is undone by programs, which reach nobody knows what."""
+        return self.lives == "here" and answer(lambda: bool(self.load().backwards), False)
+
+    @property
     def by_hand(self) -> tuple[str, ...]:
         """See `UndoAction.by_hand`."""
         nothing: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ the next one gets its turn.
 from __future__ import annotations
 
 import os
+import socket
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -38,6 +39,7 @@ from drillkit.model.records import (
     History,
     PhaseEnded,
     PhaseStarted,
+    Progress,
     RunRecovered,
     UndoEnded,
 )
@@ -348,6 +350,9 @@ def _undo(
         clients = connected(history, clock, hold)
         if opens and target.kubernetes is not None and not clients.expected.cluster_uid:
             say(UNKNOWN_CLUSTER)
+    if elsewhere := _programs_of_another_machine(history, opens):
+        say(elsewhere)
+        journal.append(Progress(elsewhere))
     reached = opens if target is not None else tuple(u for u in opens if u.lives == "here")
     kept = spared(run.folder, reached)
     try:
@@ -367,6 +372,21 @@ def _undo(
     for undo in unreached:
         say(f"{undo.resource}: still open: {UNKNOWN_TARGET}; undo it by hand: {dict(undo.args)}")
     return replace(cleaned, skipped=cleaned.skipped + unreached)
+
+
+def _programs_of_another_machine(history: History, opens: Iterable[OpenUndo]) -> str:
+    """What to know of programs that undo here what others did on the run's own machine; '' where
+    that is this one.
+    """
+    opened, here = opening(history), socket.gethostname()
+    there = str(opened.vantage.get("host") or "") if opened is not None else ""
+    programs = [undo.resource for undo in opens if undo.runs_programs]
+    if not programs or there in ("", here):
+        return ""
+    return (
+        f"the run was on machine {there}, this is {here}: {', '.join(dict.fromkeys(programs))} is "
+        "undone by programs that run here; what was changed on that machine itself is still there"
+    )
 
 
 def _ended_with_it(opens: Iterable[OpenUndo], gone: str, journal: Journal) -> None:

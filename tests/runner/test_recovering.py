@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -69,7 +70,12 @@ def opening(run: str) -> RunOpened:
 
 
 def killed(
-    tmp_path: Path, name: str, *, opened: bool = True, undo: tuple[str, ...] | None = None
+    tmp_path: Path,
+    name: str,
+    *,
+    opened: bool = True,
+    undo: tuple[str, ...] | None = None,
+    **more: Any,
 ) -> Run:
     """A run that died with the undo of a command open."""
     run = Run(name, tmp_path / "reports" / name)
@@ -78,7 +84,7 @@ def killed(
     register(name, run.folder, "prod", "me")
     journal = Journal(run.journal)
     if opened:
-        journal.append(opening(name))
+        journal.append(dataclasses.replace(opening(name), **more))
     run.effect.touch()
     journal.plan(UndoCommand("make", undo or ("rm", "-f", str(run.effect)), str(tmp_path)))
     journal.close()
@@ -280,6 +286,19 @@ def test_a_run_that_nobody_has_noted_here_is_recovered_by_its_folder(
     ran = drillkit("recover", str(run.folder if named == "folder" else run.journal))
     assert ran.return_value == 0, ran.output
     assert run.gone()
+
+
+@pytest.mark.parametrize("host", ["another", socket.gethostname()])
+def test_programs_that_undo_on_another_machine_than_the_runs_are_told(
+    tmp_path: Path, host: str
+) -> None:
+    run = killed(tmp_path, "r1", vantage={"host": host})
+    ran = drillkit("recover", str(run.folder))
+    assert (ran.return_value, run.gone()) == (0, True), ran.output
+    said = "the run was on machine another, this is"
+    told = [r.entry.text for r in read(run.journal) if isinstance(r.entry, Progress)]
+    assert (said in ran.output) is (host == "another"), ran.output
+    assert any(said in text for text in told) is (host == "another")
 
 
 def test_a_copy_of_a_run_that_is_at_work_is_left_alone(tmp_path: Path) -> None:

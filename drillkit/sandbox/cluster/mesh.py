@@ -49,7 +49,7 @@ class Mesh:
         """Start the proxy. Raises TimeoutError if it does not come up."""
         with self.log.open("ab") as errors:
             self._process = await self.processes.spawn(
-                "proxy.main", stdin=PIPE, stdout=PIPE, stderr=errors
+                "proxy.main", libraries=["h11"], stdin=PIPE, stdout=PIPE, stderr=errors
             )
         self._reader = asyncio.create_task(self._listen())
         await self.until(lambda: "mesh" in self.ports)

@@ -13,6 +13,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -41,17 +42,18 @@ class Processes:
         module: str,
         arguments: Sequence[str] = (),
         *,
+        libraries: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         stdin: Stream = DEVNULL,
         stdout: Stream = DEVNULL,
         stderr: Stream = DEVNULL,
         cwd: Path | None = None,
     ) -> Process:
-        """Run `drillkit.sandbox.cluster.MODULE` in a process group of its own. Raises OSError if
-        that is impossible.
+        """Run `drillkit.sandbox.cluster.MODULE` in a process group of its own, with these packages
+        to import besides the standard library. Raises OSError if that is impossible.
         """
         process = await asyncio.create_subprocess_exec(
-            *_argv(os.getpid(), module, *arguments),
+            *_argv(os.getpid(), module, *arguments, libraries=libraries),
             env=dict(os.environ if env is None else env),
             stdin=stdin,
             stdout=stdout,
@@ -100,7 +102,15 @@ def kill_group(process: Process, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _argv(tied_to: int, module: str, *arguments: str) -> list[str]:
+def _argv(tied_to: int, module: str, *arguments: str, libraries: Sequence[str] = ()) -> list[str]:
     # Without site-packages (-S) and environment (-E): they double the start of a pod and its
     # programs need neither.
-    return [sys.executable, "-S", "-E", str(BOOT), str(tied_to), module, *arguments]
+    boot = [sys.executable, "-S", "-E", str(BOOT), str(tied_to), _path_of(libraries)]
+    return [*boot, module, *arguments]
+
+
+def _path_of(libraries: Sequence[str]) -> str:
+    """The folders in which packages are, as a search path. Imports none of them."""
+    found = (find_spec(name) for name in libraries)
+    origins = [spec.origin for spec in found if spec is not None and spec.origin is not None]
+    return os.pathsep.join(dict.fromkeys(str(Path(each).parent.parent) for each in origins))

@@ -1,9 +1,10 @@
 """Start a child of the sandbox: tie its life to the parent's, then run one module. Executed as
 a script.
 
-`python -S -E boot.py PARENT_PID MODULE [ARGUMENT...]` runs
+`python -S -E boot.py PARENT_PID LIBRARIES MODULE [ARGUMENT...]` runs
 `drillkit.sandbox.cluster.MODULE.main(arguments)`. A parent of 0 leaves the child untied: the reaper
-has work to do when the parent is gone.
+has work to do when the parent is gone. LIBRARIES are folders to import from, besides the standard
+library's; mostly ''.
 """
 
 from __future__ import annotations
@@ -43,11 +44,12 @@ def _skip_package_code(cluster_dir: str) -> None:
 
 
 def _main() -> None:
-    parent_pid, module, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    if parent_pid:
-        tether(parent_pid)
+    parent_pid, libraries, module, *arguments = sys.argv[1:]
+    if int(parent_pid):
+        tether(int(parent_pid))
     _skip_package_code(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.pop(0)
+    sys.path += filter(None, libraries.split(os.pathsep))
     name = f"drillkit.sandbox.cluster.{module}"
     __import__(name)
     sys.modules[name].main(arguments)

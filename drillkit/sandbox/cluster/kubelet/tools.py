@@ -15,7 +15,9 @@ TOOLS = ("nc",)
 def furnish(folder: Path) -> Path:
     """Write them into a folder, to be searched before the machine's own. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = {name: [sys.executable, "-S", "-E", str(BOOT), "0", f"child.{name}"] for name in TOOLS}
+    words = {
+        name: [sys.executable, "-S", "-E", str(BOOT), "0", "", f"child.{name}"] for name in TOOLS
+    }
     words |= {"python3": [sys.executable], "drillkit": [sys.executable, "-m", "drillkit"]}
     for name, command in words.items():
         path = folder / name

@@ -1,112 +1,138 @@
-"""The little of HTTP/1.1 that a proxy must understand: heads, and where bodies end.
+"""HTTP/1.1 as the proxy speaks it on both of its sides: h11 reads and frames, this waits and
+writes.
 
-Not h11: the prober reads with it, and what measures must not share its mistakes with what is
-measured. And it takes each chunk apart and frames it anew, where a mesh passes on what a pod sent.
+What is measured and what measures both read with h11. A mistake that they shared would show in the
+tests of the mesh, which read the wire as bytes. h11 costs the proxy 0.2 ms of processor for each
+request (0.7 ms instead of 0.5) and a request 0.1 ms at the median.
 """
 
 from __future__ import annotations
 
-from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, StreamWriter
-from dataclasses import dataclass
+from asyncio import StreamReader, StreamWriter
+from typing import TypeAlias
+
+import h11
 
 HEAD_LIMIT = 65536
 REASONS = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "x-sandbox-source"})
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"x-sandbox-source"}
+)
+Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True)
-class Head:
-    """A request's or an answer's head."""
+class Spoken:
+    """One connection on which HTTP/1.1 is spoken, as the server or as the client.
 
-    first: str
-    fields: tuple[tuple[str, str], ...]
-    """Names as they were sent."""
-    lower: dict[str, str]
-    """Names in lower case; the last one wins."""
-
-    def words(self) -> list[str]:
-        return self.first.split(" ", 2)
-
-    def encode(self, connection: str) -> bytes:
-        """The head for the next hop."""
-        kept = "".join(
-            f"{name}: {value}\r\n" for name, value in self.fields if name.lower() not in HOP_BY_HOP
-        )
-        return f"{self.first}\r\n{kept}Connection: {connection}\r\n\r\n".encode("latin-1")
-
-
-async def read_head(reader: StreamReader) -> Head | None:
-    """The next head; None at the end of the connection. Raises ConnectionError for a head cut short
-    or too long.
+    What breaks off or goes against the protocol, on either side, is a ConnectionError.
     """
-    try:
-        raw = await reader.readuntil(b"\r\n\r\n")
-    except IncompleteReadError as error:
-        if error.partial:
-            raise ConnectionError("the connection ended inside a head") from error
-        return None
-    except LimitOverrunError as error:
-        raise ConnectionError(f"a head is longer than {HEAD_LIMIT} bytes") from error
-    first, *lines = raw[:-4].decode("latin-1").split("\r\n")
-    fields = tuple(
-        (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
-    )
-    return Head(first, fields, {name.lower(): value for name, value in fields})
 
+    def __init__(
+        self, reader: StreamReader, writer: StreamWriter, *, as_client: bool = False
+    ) -> None:
+        self.reader, self.writer = reader, writer
+        role = h11.CLIENT if as_client else h11.SERVER
+        self._wire = h11.Connection(role, max_incomplete_event_size=HEAD_LIMIT)
 
-def has_body(head: Head) -> bool:
-    """Whether a request's head announces a body."""
-    return "transfer-encoding" in head.lower or head.lower.get("content-length", "0") != "0"
-
-
-async def relay_body(
-    head: Head, reader: StreamReader, writer: StreamWriter, *, to_end: bool
-) -> None:
-    """Copy a body as it comes. Without a length it ends with the connection if `to_end`, else there
-    is none.
-    """
-    if "chunked" in head.lower.get("transfer-encoding", "").lower():
-        await _relay_chunks(reader, writer)
-    elif "content-length" in head.lower:
-        await _relay_bytes(int(head.lower["content-length"]), reader, writer)
-    elif to_end:
-        while part := await reader.read(65536):
-            writer.write(part)
-            await writer.drain()
-
-
-async def _relay_bytes(length: int, reader: StreamReader, writer: StreamWriter) -> None:
-    while length > 0:
-        part = await reader.read(min(length, 65536))
-        if not part:
-            raise ConnectionError("the connection ended inside a body")
-        length -= len(part)
-        writer.write(part)
-        await writer.drain()
-
-
-async def _relay_chunks(reader: StreamReader, writer: StreamWriter) -> None:
-    try:
+    async def hear(self) -> h11.Event:
+        """What the other side says next. Raises ConnectionError."""
         while True:
-            line = await reader.readuntil(b"\r\n")
-            writer.write(line)
-            size = int(line.split(b";")[0], 16)
-            if size == 0:
-                break
-            await _relay_bytes(size + 2, reader, writer)
-        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
-            writer.write(line)
-        writer.write(line)
-        await writer.drain()
-    except IncompleteReadError as error:
-        raise ConnectionError("the connection ended inside a body") from error
+            try:
+                event = self._wire.next_event()
+            except h11.RemoteProtocolError as error:
+                raise ConnectionError(str(error)) from error
+            if isinstance(event, h11.Event):
+                return event
+            if event is h11.PAUSED:
+                raise ConnectionError("expected no more, and something came")
+            if self._wire.they_are_waiting_for_100_continue:
+                self.say(h11.InformationalResponse(status_code=100, headers=[]))
+            self._wire.receive_data(await self.reader.read(HEAD_LIMIT))
+
+    def say(self, event: h11.Event) -> None:
+        """Write a part of a message. Raises ConnectionError."""
+        try:
+            data = self._wire.send(event)
+        except h11.LocalProtocolError as error:
+            raise ConnectionError(str(error)) from error
+        if data:
+            self.writer.write(data)
+
+    def next_cycle(self) -> bool:
+        """Whether both sides are done with a message and stay: then the next one may begin."""
+        stays = self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
+        if stays:
+            self._wire.start_next_cycle()
+        return stays
+
+    def idle(self) -> bool:
+        """Whether the other side has said nothing since, and not gone."""
+        return (
+            not self.reader.at_eof()
+            and not self.writer.is_closing()
+            and self.reader.exception() is None
+            and not self._wire.trailing_data[0]
+        )
+
+    async def request(self) -> h11.Request | None:
+        """The next request, to its end if it has no body; None at the end of the connection.
+        Raises ConnectionError.
+        """
+        event = await self.hear()
+        if not isinstance(event, h11.Request):
+            return None
+        if not has_body(event):
+            await self.hear()
+        return event
+
+    async def response(self) -> h11.Response:
+        """The head of the answer. Raises ConnectionError."""
+        while not isinstance(event := await self.hear(), h11.Response):
+            if not isinstance(event, h11.InformationalResponse):
+                raise ConnectionError("closed without an answer")
+        return event
+
+    async def relay_body(self, to: Spoken) -> None:
+        """Copy the rest of a message as it comes. Raises ConnectionError."""
+        while isinstance(event := await self.hear(), h11.Data):
+            to.say(h11.Data(data=event.data))
+            await to.writer.drain()
+        to.say(event)
+        await to.writer.drain()
+
+    def answer(self, status: int, text: str) -> None:
+        """Write a whole answer of the proxy's own. Raises ConnectionError."""
+        body = text.encode()
+        headers = [
+            ("Server", "sandbox-mesh"),
+            ("Content-Type", "text/plain"),
+            ("Content-Length", str(len(body))),
+        ]
+        if self._wire.their_state is not h11.DONE:  # a body that nobody will read
+            headers.append(("Connection", "close"))
+        reason = REASONS.get(status, "OK" if status < 400 else "Error")
+        self.say(h11.Response(status_code=status, headers=headers, reason=reason))
+        self.say(h11.Data(data=body))
+        self.say(h11.EndOfMessage())
 
 
-def plain_answer(status: int, text: str, connection: str = "close") -> bytes:
-    """A whole answer of the proxy itself."""
-    body = text.encode()
-    reason = REASONS.get(status, "OK" if status < 400 else "Error")
-    return (
-        f"HTTP/1.1 {status} {reason}\r\nServer: sandbox-mesh\r\nContent-Type: text/plain\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: {connection}\r\n\r\n"
-    ).encode() + body
+def has_body(request: h11.Request) -> bool:
+    """Whether a request's head announces a body."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in request.headers
+    )
+
+
+def lower(head: h11.Request | h11.Response) -> dict[str, str]:
+    """The fields by their names in lower case; the last one wins."""
+    return {name.decode(): value.decode("latin-1") for name, value in head.headers}
+
+
+def passed_on(head: h11.Request | h11.Response) -> Fields:
+    """The fields for the next hop, written as they came."""
+    return [
+        (raw, value)
+        for (raw, value), (name, _) in zip(head.headers.raw_items(), head.headers, strict=True)
+        if name not in HOP_BY_HOP
+    ]

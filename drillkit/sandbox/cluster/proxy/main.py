@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from drillkit.sandbox.cluster.proxy.http import HEAD_LIMIT, plain_answer, read_head
+from drillkit.sandbox.cluster.proxy.http import HEAD_LIMIT, Spoken
 from drillkit.sandbox.cluster.proxy.mesh import Mesh
 from drillkit.sandbox.cluster.proxy.table import Table
 
@@ -70,22 +70,22 @@ class Proxy:
 
     async def _admin(self, reader: StreamReader, writer: StreamWriter) -> None:
         """`/metrics`, and `/truth?service=NAMESPACE/NAME&since=MONOTONIC`."""
+        client = Spoken(reader, writer)
         try:
-            head = await read_head(reader)
-            if head is None:
+            request = await client.request()
+            if request is None:
                 return
-            url = urlsplit(head.words()[1])
+            url = urlsplit(request.target.decode())
             query = {name: values[-1] for name, values in parse_qs(url.query).items()}
             if url.path == "/metrics":
-                answer = plain_answer(200, self.mesh.metrics.text())
+                client.answer(200, self.mesh.metrics.text())
             elif url.path == "/truth":
                 truth = self.mesh.truth.to_json(query.get("service"), float(query.get("since", 0)))
-                answer = plain_answer(200, json.dumps(truth))
+                client.answer(200, json.dumps(truth))
             else:
-                answer = plain_answer(
+                client.answer(
                     404, "served here: /metrics, /truth?service=NAMESPACE/NAME&since=MONOTONIC\n"
                 )
-            writer.write(answer)
             await writer.drain()
         except (ConnectionError, ValueError):
             return  # the reader went away or asked nonsense

@@ -11,8 +11,10 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import h11
+
 from drillkit.sandbox.cluster.proxy import rules as fault
-from drillkit.sandbox.cluster.proxy.http import Head, has_body, plain_answer, read_head, relay_body
+from drillkit.sandbox.cluster.proxy.http import Spoken, has_body, lower, passed_on
 from drillkit.sandbox.cluster.proxy.metrics import Hop, Metrics
 from drillkit.sandbox.cluster.proxy.table import EMPTY, Endpoint, Service, Table
 from drillkit.sandbox.cluster.proxy.truth import Truth
@@ -38,24 +40,23 @@ class Exchange:
 
     service: Service
     source: str
-    head: Head
-    reader: StreamReader
-    writer: StreamWriter
+    request: h11.Request
+    fields: dict[str, str]
+    client: Spoken
     arrived: float = field(default_factory=time.monotonic)
     destination: str = ""
     status: int = 0
     flags: str = ""
     cause: str = ""
     started_answer: bool = False
-    keep: bool = True
 
     @property
     def method(self) -> str:
-        return self.head.words()[0]
+        return self.request.method.decode()
 
     @property
     def path(self) -> str:
-        return self.head.words()[1]
+        return self.request.target.decode()
 
 
 class Mesh:
@@ -95,12 +96,11 @@ class Mesh:
         """Serve a connection to its end. `service_key` None: a pod's, which names service and pod
         in its head.
         """
+        client = Spoken(reader, writer)
         try:
-            while (head := await read_head(reader)) is not None:
-                source = (
-                    "" if service_key else head.lower.get("x-sandbox-source", "default/unknown")
-                )
-                if not await self._serve_one(head, source, service_key, reader, writer):
+            while (request := await client.request()) is not None:
+                await self._serve_one(request, client, service_key)
+                if not client.next_cycle():
                     return
         except (OSError, ValueError):
             return  # the client went away or talks no HTTP: there is nobody to answer
@@ -108,22 +108,16 @@ class Mesh:
             writer.close()
 
     async def _serve_one(
-        self,
-        head: Head,
-        source: str,
-        service_key: str | None,
-        reader: StreamReader,
-        writer: StreamWriter,
-    ) -> bool:
-        service = self._resolve(head, source, service_key)
+        self, request: h11.Request, client: Spoken, service_key: str | None
+    ) -> None:
+        fields = lower(request)
+        source = "" if service_key else fields.get("x-sandbox-source", "default/unknown")
+        service = self._resolve(fields.get("host", ""), source, service_key)
         if isinstance(service, str):
-            writer.write(plain_answer(503, f"{service}\n"))
-            await writer.drain()
-            return False
-        exchange = Exchange(service, source, head, reader, writer)
-        exchange.keep = (
-            head.lower.get("connection", "").lower() != "close" and head.words()[-1] != "HTTP/1.0"
-        )
+            client.answer(503, f"{service}\n")
+            await client.writer.drain()
+            return
+        exchange = Exchange(service, source, request, fields, client)
         try:
             await self._forward(exchange)
         except Failed as failed:
@@ -136,13 +130,11 @@ class Mesh:
             await self._answer_failure(exchange)
         else:
             self._record(exchange)
-        return exchange.keep
 
-    def _resolve(self, head: Head, source: str, service_key: str | None) -> Service | str:
+    def _resolve(self, authority: str, source: str, service_key: str | None) -> Service | str:
         """The Service a connection is for, or why a pod cannot resolve the name it asked for."""
         if service_key:
             return self.table.services.get(service_key, Service(service_key))
-        authority = head.lower.get("host", "")
         service = self.table.service_for(authority, source)
         for name in (service.host if service else authority, authority):
             if (rule := fault.unresolvable(self.table.rules, source, name)) is not None:
@@ -150,18 +142,13 @@ class Mesh:
         return service or f"{authority}: Name or service not known"
 
     async def _answer_failure(self, exchange: Exchange) -> None:
-        exchange.keep = (
-            exchange.keep and not exchange.started_answer and not has_body(exchange.head)
-        )
+        client = exchange.client
         if exchange.started_answer:
             # half an answer: the client must see that it is broken
-            exchange.writer.transport.abort()
+            client.writer.transport.abort()
             return
-        text = f"{exchange.cause}\n"
-        exchange.writer.write(
-            plain_answer(exchange.status, text, "keep-alive" if exchange.keep else "close")
-        )
-        await exchange.writer.drain()
+        client.answer(exchange.status, f"{exchange.cause}\n")
+        await client.writer.drain()
 
     async def _forward(self, exchange: Exchange) -> None:
         """Bring the request to a pod and the answer back. Raises Failed."""
@@ -170,16 +157,16 @@ class Mesh:
                 endpoint, connection, answer = await self._reach(exchange)
         except TimeoutError:
             raise Failed(504, "UT", f"no answer within {REQUEST_TIMEOUT_S:g} s") from None
-        exchange.status = int(answer.words()[1])
+        exchange.status = answer.status_code
         if exchange.status >= 500:
             exchange.cause = f"{endpoint.pod} answered {exchange.status}"
-        if exchange.reader.at_eof():
+        if exchange.client.reader.at_eof():
             exchange.flags, exchange.cause = "DC", "the client gave up before the answer"
         try:
             await self._relay_answer(exchange, connection, answer)
         except OSError as error:
             connection.close()
-            if exchange.writer.is_closing():
+            if exchange.client.writer.is_closing():
                 raise Failed(
                     exchange.status, "DC", "the client gave up before the end of the answer"
                 ) from error
@@ -190,7 +177,7 @@ class Mesh:
             connection.close()
             raise
 
-    async def _reach(self, exchange: Exchange) -> tuple[Endpoint, Connection, Head]:
+    async def _reach(self, exchange: Exchange) -> tuple[Endpoint, Connection, h11.Response]:
         """The pod that answered, the connection to it, and the head of its answer, after all faults
         on the way.
         """
@@ -208,27 +195,25 @@ class Mesh:
             raise
         return endpoint, connection, answer
 
-    async def _relay_answer(self, exchange: Exchange, connection: Connection, answer: Head) -> None:
-        bodyless = exchange.method == "HEAD" or exchange.status in (204, 304)
-        framed = bodyless or "content-length" in answer.lower or "transfer-encoding" in answer.lower
-        exchange.keep = exchange.keep and framed
+    async def _relay_answer(
+        self, exchange: Exchange, connection: Connection, answer: h11.Response
+    ) -> None:
         exchange.started_answer = True
-        exchange.writer.write(answer.encode("keep-alive" if exchange.keep else "close"))
-        if not bodyless:
-            await relay_body(answer, connection.reader, exchange.writer, to_end=True)
-        await exchange.writer.drain()
-        if framed and answer.lower.get("connection", "").lower() != "close":
-            self.pool.give_back(connection)
-        else:
-            connection.close()
+        exchange.client.say(
+            h11.Response(
+                status_code=answer.status_code, headers=passed_on(answer), reason=answer.reason
+            )
+        )
+        await connection.http.relay_body(exchange.client)
+        self.pool.give_back(connection)
 
-    async def _ask(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Connection, Head]:
+    async def _ask(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Connection, h11.Response]:
         """Send the request and read the head of the answer.
 
         A kept connection that turns out to be closed is replaced once, by a new one to the same
         pod: whether the pod still lives decides, not the age of the connection.
         """
-        repeatable = exchange.method in SAFE_TO_REPEAT and not has_body(exchange.head)
+        repeatable = exchange.method in SAFE_TO_REPEAT and not has_body(exchange.request)
         connection = await self._connect(endpoint, fresh=False)
         try:
             return connection, await self._send(exchange, connection)
@@ -261,16 +246,17 @@ class Mesh:
                 502, "UF", f"{endpoint.pod} takes no connection: {error.strerror or error}"
             ) from error
 
-    async def _send(self, exchange: Exchange, connection: Connection) -> Head:
-        connection.writer.write(exchange.head.encode("keep-alive"))
-        await relay_body(exchange.head, exchange.reader, connection.writer, to_end=False)
-        await connection.writer.drain()
-        while True:
-            answer = await read_head(connection.reader)
-            if answer is None:
-                raise ConnectionResetError("closed without an answer")
-            if not answer.words()[1].startswith("1"):
-                return answer
+    async def _send(self, exchange: Exchange, connection: Connection) -> h11.Response:
+        request, pod = exchange.request, connection.http
+        pod.say(
+            h11.Request(method=request.method, target=request.target, headers=passed_on(request))
+        )
+        if has_body(request):
+            await exchange.client.relay_body(pod)
+        else:
+            pod.say(h11.EndOfMessage())
+            await pod.writer.drain()
+        return await pod.response()
 
     async def _http_fault(self, exchange: Exchange) -> None:
         rule = fault.http_fault(
@@ -278,7 +264,7 @@ class Mesh:
             exchange.service.host,
             exchange.method,
             exchange.path,
-            exchange.head.lower,
+            exchange.fields,
         )
         if rule is None:
             return

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from drillkit.sandbox.cluster.proxy.http import HEAD_LIMIT
+from drillkit.sandbox.cluster.proxy.http import HEAD_LIMIT, Spoken
 
 CONNECT_TIMEOUT_S = 5.0
 IDLE_PER_POD = 64
@@ -20,20 +19,12 @@ class Connection:
     """One connection to a pod."""
 
     address: Address
-    reader: StreamReader
-    writer: StreamWriter
+    http: Spoken
     fresh: bool = True
     """False once it has carried a request: the pod may then have closed it unnoticed."""
 
-    def usable(self) -> bool:
-        return (
-            not self.reader.at_eof()
-            and not self.writer.is_closing()
-            and self.reader.exception() is None
-        )
-
     def close(self) -> None:
-        self.writer.close()
+        self.http.writer.close()
 
 
 class Pool:
@@ -49,17 +40,18 @@ class Pool:
         kept = self.idle.get(address, [])
         while kept and not fresh:
             connection = kept.pop()
-            if connection.usable():
+            if connection.http.idle():
                 return connection
             connection.close()
         opening = asyncio.open_connection(*address, limit=HEAD_LIMIT)
         reader, writer = await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
-        return Connection(address, reader, writer)
+        return Connection(address, Spoken(reader, writer, as_client=True))
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, if there is room."""
+        """Keep a connection for the next request, if the pod does and there is room."""
         kept = self.idle.setdefault(connection.address, [])
-        if connection.usable() and len(kept) < IDLE_PER_POD:
+        stays = connection.http.next_cycle() and connection.http.idle()
+        if stays and len(kept) < IDLE_PER_POD:
             connection.fresh = False
             kept.append(connection)
         else:

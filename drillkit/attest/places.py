@@ -12,6 +12,7 @@ from typing import Protocol
 
 from drillkit.journal.files import write_file
 from drillkit.model.errors import UsageError
+from drillkit.secrets import child_environment
 
 _GIT_S = 60.0
 
@@ -78,6 +79,7 @@ class _Committed(_File):
             subprocess.run(
                 ("git", "-C", str(folder), *words),
                 check=True,
+                env=child_environment(),
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=_GIT_S,

@@ -77,10 +77,12 @@ async def _serve(
 ) -> None:
     import asyncio
     import signal
+    import sys
 
     from drillkit.live.access import Access, host_in_url, new_token
     from drillkit.live.entrance import listening, tls_context
     from drillkit.live.library import Library
+    from drillkit.secrets.streams import reveal
 
     tls = tls_context(cert, key) if cert is not None else None
     token = new_token()
@@ -96,7 +98,7 @@ async def _serve(
     async with listening(library.entrance, library.app(), host, port, tls) as found:
         scheme = "https" if tls is not None else "http"
         place = elsewhere.place if elsewhere is not None else reports
-        click.echo(f"{place}: {scheme}://{host_in_url(host)}:{found}/#{token}")
+        reveal(f"{place}: {scheme}://{host_in_url(host)}:{found}/#{token}", sys.stdout)
         click.echo("Ctrl-C ends it; drills go on", err=True)
         await _until(library, over, elsewhere)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,11 +64,12 @@ def served(serving: Serving) -> Iterator[PageProcess | None]:
         yield None
         return
     from drillkit.live.launch import PageProcess
+    from drillkit.secrets.streams import reveal
 
     page = PageProcess(serving.address, serving.cert, serving.key)
     try:
-        click.echo(f"page for the facilitator: {page.link('facilitator')}", err=True)
-        click.echo(f"page for observers:       {page.link('observer')}", err=True)
+        reveal(f"page for the facilitator: {page.link('facilitator')}", sys.stderr)
+        reveal(f"page for observers:       {page.link('observer')}", sys.stderr)
         yield page
     finally:
         page.close()

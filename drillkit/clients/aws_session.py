@@ -7,25 +7,42 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drillkit.lazy_dataclass import dataclass
+from drillkit.secrets import KNOWN
+from drillkit.secrets.naming import is_word
 
 if TYPE_CHECKING:
     from drillkit.model.target import AwsTarget
 
 
-def open_session(target: AwsTarget | None) -> Any:
+def open_session(target: AwsTarget | None, profile: str | None = None) -> Any:
     """A botocore session that is led by the target, and by the operator's environment only in what
-    the target leaves open. Nothing is read yet.
+    the target leaves open. Nothing is read yet. Without a target, `profile` is whose keys are used,
+    else the environment's. The keys that it signs with are known as secrets.
     """
     from botocore.session import Session
 
-    if target is None:
-        return Session()
     # A profile that is given here goes before keys of the environment; one of the environment's
     # does not.
-    session = Session(profile=target.read_profile)
-    if target.credentials_file:
+    session = Session(profile=target.read_profile if target is not None else profile)
+    if target is not None and target.credentials_file:
         session.set_config_variable("credentials_file", target.credentials_file)
+    session.register("before-sign", _learn_signer)
     return session
+
+
+def learn(credentials: Any) -> None:
+    """Know the secrets among a session's credentials, which programs that are given them may
+    print, and error bodies repeat. Keys of roles change: it costs nothing to know them again.
+    """
+    given = (credentials.secret_key, credentials.token)
+    # Emulators take any word, such as `test`: to hide that would garble every text.
+    KNOWN.learn(value for value in given if value and not is_word(value))
+
+
+def _learn_signer(**request: Any) -> None:
+    credentials = getattr(request["request_signer"], "_credentials", None)
+    if credentials is not None:
+        learn(credentials.get_frozen_credentials())
 
 
 _KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from drillkit.clients.aws.errors import refusal, transport_error
+from drillkit.clients.aws_session import open_session
 from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder, write_file
 from drillkit.journal.objects import ListedObject, StoredObject
@@ -230,7 +231,6 @@ def _moment(text: Any) -> datetime:
 
 def _client(url: BucketUrl) -> Any:
     import boto3
-    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import ProfileNotFound
 
@@ -246,7 +246,7 @@ def _client(url: BucketUrl) -> Any:
         # Of others than AWS most have no name for each bucket.
         s3={"addressing_style": "path"} if url.endpoint or _endpoint_set() else {},
     )
-    session = botocore.session.Session(profile=url.profile)
+    session = open_session(None, url.profile)
     # Each of thousands of listed objects has a date; botocore's own parser takes most of the time.
     parsers = session.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=_moment)

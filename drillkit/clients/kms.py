@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drillkit.clients.aws_session import open_session
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 
@@ -36,7 +37,8 @@ def kms_key(key: str) -> KmsKey:
         connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2}
     )
     try:
-        client = boto3.client("kms", config=config)
+        session = boto3.Session(botocore_session=open_session(None))
+        client = session.client("kms", config=config)
         answer = client.get_public_key(KeyId=key)
     except (BotoCoreError, ClientError) as error:
         raise UsageError(

@@ -15,14 +15,17 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from drillkit.lazy_dataclass import dataclass
+from drillkit.secrets import KNOWN
 
 Right: TypeAlias = Literal["facilitator", "observer"]
 TOKEN_BYTES = 32
 
 
 def new_token() -> str:
-    """A token that nobody guesses."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
+    """A token that nobody guesses. Whoever has it is let in, so it is a secret like any other."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    KNOWN.learn((token,))
+    return token
 
 
 def is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drillkit.journal.files import write_file
 from drillkit.model.errors import DrillError, UsageError
+from drillkit.secrets import plain_environment
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LIMIT_S = 90.0
@@ -60,6 +61,7 @@ def _run(command: list[str], program: str) -> str:
     try:
         ended = subprocess.run(
             command,
+            env=plain_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

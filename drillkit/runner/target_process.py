@@ -22,7 +22,7 @@ from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.errors import TargetError, UsageError
 from drillkit.model.target import Target
-from drillkit.secrets import child_environment
+from drillkit.secrets import plain_environment
 from drillkit.spec.standing import filled, standing
 
 READY_S = 60.0
@@ -129,7 +129,7 @@ def start(
             stdin=subprocess.PIPE if with_us else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=child_environment(),
+            env=plain_environment(),
             # Ctrl-C in the terminal is ours to handle: clean-up needs the target
             start_new_session=True,
         )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from drillkit.secrets.naming import is_secret_name, is_word
+from drillkit.secrets.parts import LEAST, password_of
+from drillkit.secrets.redactor import KNOWN
 
 PUBLIC = frozenset(
     {
@@ -39,6 +43,11 @@ def remember(name: str) -> None:
         _SECRET_VARIABLES.add(name)
 
 
+def secret_variables() -> frozenset[str]:
+    """Variables that references led to."""
+    return frozenset(_SECRET_VARIABLES)
+
+
 def forget() -> None:
     """Start anew, for tests."""
     _SECRET_VARIABLES.clear()
@@ -49,13 +58,32 @@ def child_environment(
 ) -> dict[str, str]:
     """The environment for a process that we start: without the variables that hold secrets, but
     for those that it is said to need. `base`: default this process's.
+
+    What else it inherits may be the operator's own secrets: they are known from then on, since it
+    may print them.
     """
     kept = set(needed)
+    KNOWN.learn(_named_secrets(os.environ if base is None else base))
     return {
         name: value
         for name, value in (os.environ if base is None else base).items()
         if name in kept or name not in _SECRET_VARIABLES
     }
+
+
+def _named_secrets(variables: Mapping[str, str]) -> Iterator[str]:
+    """What stands in variables with names of secrets, and passwords in URLs. Words and places of
+    files are left: many a setting has such a name.
+    """
+    for name, value in variables.items():
+        if "://" in value:
+            yield from (part for part in password_of(value) if len(part) >= LEAST)
+        elif len(value) >= LEAST and is_secret_name(name) and not _is_setting(value):
+            yield value
+
+
+def _is_setting(value: str) -> bool:
+    return is_word(value) or os.path.exists(value)
 
 
 def plain_environment() -> dict[str, str]:

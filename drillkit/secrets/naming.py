@@ -44,6 +44,11 @@ def is_secret_name(name: str) -> bool:
     return "/" not in name and secret.search(name) is not None and about.search(name) is None
 
 
+def is_word(value: str) -> bool:
+    """Whether a value is a word like any other, and hiding it would say nothing of it."""
+    return value.isalpha() and value.islower()
+
+
 def named_literals(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Place and value of every string under a secret's name in nested data, references too."""
     if isinstance(value, Mapping):

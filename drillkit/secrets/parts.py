@@ -44,6 +44,18 @@ def _parts(value: str) -> Iterator[str]:
             yield given.strip("'\"")
 
 
+def password_of(url: str) -> Iterator[str]:
+    """The password in a URL, as it stands there and as it is meant."""
+    from urllib.parse import unquote, urlsplit  # few secrets are URLs
+
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        yield from (password, unquote(password))
+
+
 def _of_login(text: str) -> Iterator[str]:
     if found := compiled(_LOGIN).fullmatch(text):
         yield found[1]
@@ -61,12 +73,10 @@ def _of_url(text: str) -> Iterator[str]:
 
     try:
         url = urlsplit(text)
-        password = url.password
     except ValueError:
         return
-    if password:
-        yield from (password, unquote(password))
-    elif url.username:
+    yield from password_of(text)
+    if url.username and not url.password:
         yield url.username
     if url.scheme.startswith(_DATABASES):
         return  # its path is the name of a database

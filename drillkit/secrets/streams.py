@@ -41,6 +41,15 @@ def guarded(stream: TextIO, redactor: Redactor = KNOWN) -> TextIO:
     return cast(TextIO, _Guarded(stream, redactor))
 
 
+def reveal(line: str, stream: TextIO) -> None:
+    """Print a line that holds a secret for whoever reads this terminal, such as a link that lets
+    them in. It is hidden everywhere else.
+    """
+    shown = stream._stream if isinstance(stream, _Guarded) else stream
+    shown.write(f"{line}\n")
+    shown.flush()
+
+
 def leave_no_core() -> None:
     """Neither this process nor what it starts leaves its memory, secrets included, in a file when
     it crashes. On systems without such limits, nothing is done.

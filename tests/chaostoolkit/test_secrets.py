@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.clients.chaostoolkit.literals import fill, secret_values, withheld, withhold
+from drillkit.clients.chaostoolkit.literals import (
+    fill,
+    resolved_values,
+    secret_values,
+    withheld,
+    withhold,
+)
 from drillkit.secrets import Redactor
 from tests.chaostoolkit.conftest import Bench, python, shell
 
@@ -110,6 +116,27 @@ def test_text_loses_secrets_in_every_guise() -> None:
         "pass word/1 pass%20word%2F1 pass+word%2F1 cGFzcyB3b3JkLzE= line two abc https://u:p@h/"
     )
     assert text == "[secret] [secret] [secret] [secret] [secret] abc https://[secret]@h/"
+
+
+def test_of_what_says_where_something_is_only_the_token_is_a_secret() -> None:
+    given = {
+        "webhook_url": {"type": "env", "key": "HOOK"},
+        "KUBERNETES_CONTEXT": "production",
+        "proxy_url": "http://me:pass-4711@proxy:3128",
+    }
+    found = {"T0001111", "pass-4711"}
+    hook = "https://hooks.example.com/in/T0001111"
+    assert secret_values({"secrets": {"a": given}}, {"HOOK": hook}) == found
+    assert resolved_values({**given, "webhook_url": hook}) == found
+
+
+def test_the_default_of_a_variable_is_a_secret_too() -> None:
+    token = {"type": "env", "key": "NOT_SET", "default": "literal-4711"}
+    document = {"secrets": {"a": {"token": token}}, "rollbacks": []}
+    assert secret_values(document, {}) == {"literal-4711"}
+    safe = withhold(document, set())
+    assert "4711" not in str(safe)
+    assert fill(safe, document) == document
 
 
 def test_what_counts_as_a_secret() -> None:

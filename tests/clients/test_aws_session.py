@@ -8,6 +8,7 @@ import pytest
 
 from drillkit.clients.aws_session import open_session
 from drillkit.model.target import AwsTarget
+from drillkit.secrets import HIDDEN, KNOWN
 
 
 @pytest.fixture
@@ -26,6 +27,19 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("AWS_PROFILE", "prod")
     return path
+
+
+def test_the_keys_that_sign_are_secrets_and_an_emulators_words_are_none(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_PROFILE")
+    for secret in ("wJalrXUtnFEMI/K7MDENG", "rotated/K7MDENG/bPxRf", "test"):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", f"token-of-{secret}")
+        client = open_session(None).create_client("s3", region_name="eu-central-1")
+        client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
+    hidden = KNOWN.text("wJalrXUtnFEMI/K7MDENG rotated/K7MDENG/bPxRf token-of-test a test")
+    assert hidden == f"{HIDDEN} {HIDDEN} {HIDDEN} a test"
 
 
 @pytest.mark.parametrize(

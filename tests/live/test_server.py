@@ -43,6 +43,15 @@ def is_state(events: list[dict[str, Any]]) -> bool:
     return any(event["event"] == "state" for event in events)
 
 
+def test_a_link_that_somebody_pastes_lets_nobody_in(show: Show) -> None:
+    for right, link in show.links.items():
+        message = {"ask": "note", "by": "maria", "text": f"come in: {link} ({show.tokens[right]})"}
+        assert show.ask("facilitator", message).status == 200
+    for token in show.tokens.values():
+        assert token not in show.text()
+    assert show.text().count("[secret]") == 4
+
+
 def test_every_request_that_is_not_the_pages_own_is_refused_and_changes_nothing(show: Show) -> None:
     fine = {"ask": "note", "by": "maria", "text": "hello"}
     cookie = show.cookies["facilitator"]

@@ -22,6 +22,18 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_browser_inherits_nothing_that_it_does_not_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = tmp_path / "chromium"
+    browser.write_text('#!/bin/sh\necho "with $A_TOKEN in $HOME" >&2\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("A_TOKEN", "canary-4711")
+    with pytest.raises(Exception, match=rf"made no PDF: with  in {Path.home()}"):
+        write_pdf("<p>x</p>", tmp_path / "report.pdf")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(program() is None, reason="there is no Chromium here")
 def test_a_report_is_printed_to_a4(run: Path, tmp_path: Path, drillkit: CommandLine) -> None:

@@ -21,7 +21,9 @@ import pytest
 import trustme
 import yaml
 
+from drillkit.journal.asking import ask
 from drillkit.model.evidence import Note
+from drillkit.model.requests import AddNote
 from tests.bucket import BucketServer, _bucket_server, bucket  # noqa: F401
 from tests.conftest import CommandLine, Sandbox
 from tests.gameday.test_actions import noted
@@ -46,7 +48,9 @@ def forms(value: str) -> set[bytes]:
         quote(value, safe=""),
     }
     for before in ("", "x", "xx"):
-        texts.add(base64.b64encode((before + value).encode()).decode()[4:-4])
+        once = base64.b64encode((before + value).encode())
+        texts |= {once.decode()[4:-4], base64.b64encode(once).decode()[4:-4]}
+    texts |= {value.encode().hex(), value.encode().hex(" ")}
     return {text.encode() for text in texts}
 
 
@@ -130,12 +134,15 @@ def leaks(
     assert any(name.endswith("journal.jsonl") for name in places)
     for pid, arguments in looked.arguments.items():
         places[f"arguments of process {pid}"] = arguments
+    # What was broken over lines, in a file or in JSON, is read as one.
+    for place, content in list(places.items()):
+        places[f"the joined lines of {place}"] = content.replace(b"\\n", b"").replace(b"\n", b"")
     return [
         f"{canary} in {place}"
         for canary, value in canaries.items()
         for form in forms(value)
         for place, content in places.items()
-        if form in content and not (place.startswith("arguments of") and canary in argued)
+        if form in content and not ("arguments of" in place and canary in argued)
     ]
 
 
@@ -158,15 +165,23 @@ steps:
   - name: say
     uses: command
     with:
-      run: [sh, -c, 'sleep 0.5; echo "$A $B $C"; printf "u:%s" "$A" | base64 -w0; echo "no login with $A"; exit 1']
+      run: [sh, -c, 'sleep 0.5; echo "$A $B $C"; printf "u:%s" "$A" | base64 -w0; {wraps}; echo "no login with $A"; exit 1']
       undo: [sh, -c, 'echo "undone with $A"; printf "%s" "$B"']
       env: {{A: "env:C_ENV", B: "file:command.secret", C: "env:C_URL"}}
     on_failure: continue
   - name: other
     uses: command
-    with: {{run: [sh, -c, "sleep 0.5; env"], undo: ["true"]}}
+    with: {{run: [sh, -c, "sleep 0.5; env; echo $OPERATOR_TOKEN; p=$${{OPERATOR_DB#*://*:}}; echo $${{p%%@*}}"], undo: ["true"]}}
     on_failure: continue
 """  # noqa: E501
+WRAPS = (
+    'printf "%s" "$B" | base64 -w0 | base64 -w0',
+    'printf "%s" "$B" | od -An -tx1',
+    'printf "%s" "$B" | fold -w 7',
+    "printf canary-; sleep 0.1; echo command-2",
+    'printf "canary-\\033[31mcommand-2\\033[0m"',
+)
+"""How a command shows `canary-command-2`."""
 EXPERIMENT = """\
 title: canaries
 description: says all it knows
@@ -239,6 +254,8 @@ def test_no_canary_of_a_run_is_found_anywhere(
         "canary key": "canary-key-1",
         "database": "canary-database-1",
         "tokenFile": token,
+        "operator": "canary-operator-1",
+        "operator's database": "canary-operator-2",
     }
     prepared(
         drillkit,
@@ -248,7 +265,7 @@ def test_no_canary_of_a_run_is_found_anywhere(
             "databases": {"db": "env:C_DATABASE"},
         },
         {
-            "drills/canaries.yaml": DRILL.format(url=echo),
+            "drills/canaries.yaml": DRILL.format(url=echo, wraps="; ".join(WRAPS)),
             "experiment.yaml": EXPERIMENT,
             "drills/experiment.yaml": EXPERIMENT,
             "beside.py": BESIDE,
@@ -266,6 +283,8 @@ def test_no_canary_of_a_run_is_found_anywhere(
         "C_CHAOS": canaries["chaos env"],
         "C_KEY": canaries["canary key"],
         "C_DATABASE": f"user:{canaries['database']}",
+        "OPERATOR_TOKEN": canaries["operator"],
+        "OPERATOR_DB": "postgres://me:canary-operator-2@127.0.0.1/x",
     }
     code, said, looked = run_watched(drillkit, "run", "canaries", "-t", "it", "-y", env=env)
     assert code in (1, 3), said.decode()
@@ -287,6 +306,9 @@ def test_no_canary_of_a_run_is_found_anywhere(
     for name, said_by in holders["chaos env"].items():
         assert "echo" in said_by, name
     assert any("drillkit.sampler" in a.decode() for a in looked.arguments.values())
+    # What the operator's shell holds, a command may need, and whoever samples does not.
+    for said_by in (*holders["operator"].values(), *holders["operator's database"].values()):
+        assert "drillkit.sampler" not in said_by
 
     modes = {
         path: path.stat().st_mode & 0o777
@@ -498,16 +520,65 @@ def test_no_canary_of_a_kubeconfig_is_found_anywhere(
         assert looked.holders(canaries[name]) == {}, name
 
 
+WAITING = """\
+drill: waiting
+owner: me@example.com
+limit: 1m
+steps:
+  - name: wait
+    uses: command
+    with: {run: [sh, -c, "until [ -e go ]; do sleep 0.05; done"], undo: ["true"]}
+"""
+
+
+def test_the_links_of_a_page_are_told_and_found_nowhere_else(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    target = {"kubernetes": {"kubeconfig": str(sandbox.kubeconfig)}}
+    prepared(drillkit, target, {"drills/waiting.yaml": WAITING})
+    run = drillkit.start("run", "waiting", "-t", "it", "-y", "--serve")
+    looked = Looked()
+    try:
+        assert run.stderr
+        links = [run.stderr.readline().split()[-1] for _ in ("facilitator", "observers")]
+        while "step.started" not in "".join(journals(drillkit)):
+            looked.look(run.pid)
+            assert run.poll() is None
+            time.sleep(0.05)
+        ask(
+            drillkit.run_folder("waiting"),
+            AddNote(by="maria", text=f"come in by {' or '.join(links)}"),
+        )
+        (drillkit.folder / "go").touch()
+        out, err = run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.wait()
+    canaries = {f"token {n}": link.partition("#")[2] for n, link in enumerate(links)}
+    assert all(len(token) > 20 for token in canaries.values())
+    assert "come in by http://127.0.0.1:" in "".join(journals(drillkit)), out + err
+    assert leaks(drillkit, (out + err).encode(), looked, canaries) == []
+    assert any("drillkit.live" in a.decode() for a in looked.arguments.values())
+    for token in canaries.values():
+        assert looked.holders(token) == {}
+
+
+def journals(drillkit: CommandLine) -> list[str]:
+    return [path.read_text() for path in drillkit.folder.glob("reports/*/*/journal.jsonl")]
+
+
 def test_a_target_that_is_launched_inherits_no_secret(drillkit: CommandLine) -> None:
     (drillkit.folder / "it.yaml").write_text(
         "drill: launched\nowner: me@example.com\nlimit: 30s\n"
         "steps: [{uses: command, with: {run: [sh, -c, 'sleep 0.3'], undo: [sh, -c, ':'], "
         "env: {A: 'env:C_ENV'}}}]\n"
     )
-    env = {"C_ENV": "canary-launched-1"}
+    env = {"C_ENV": "canary-launched-1", "OPERATOR_TOKEN": "canary-operator-1"}
     _, said, looked = run_watched(drillkit, "run", "./it.yaml", "-t", "sandbox", "-y", env=env)
     assert any("drillkit.sandbox" in a.decode() for a in looked.arguments.values()), said.decode()
     assert set(looked.holders("canary-launched-1")) == {"A"}
+    for said_by in looked.holders("canary-operator-1").values():
+        assert "drillkit.sandbox" not in said_by
     assert leaks(drillkit, said, looked, {"env": "canary-launched-1"}) == []
 
 

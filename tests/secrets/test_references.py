@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,30 @@ def test_what_we_start_inherits_no_variable_that_holds_a_secret(
     assert "A_TOKEN" not in child_environment()
     assert "PATH" in child_environment()
     assert child_environment(needed=["A_TOKEN"])["A_TOKEN"] == "hunter2hunter2"
+
+
+def test_what_a_program_inherits_under_a_secrets_name_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = {
+        "GITLAB_TOKEN": "glpat-4711-of-all",
+        "DB_PASSWORD": "Hunter2hunter2",
+        "DATABASE_URL": "postgres://shop:hunt%40er22@db/x",
+    }
+    others = {
+        "POSTGRES_PASSWORD": "postgres",
+        "TOKEN_FOLDER": "/srv/a-folder-1",
+        "SERVICE_CREDENTIALS": os.path.abspath(__file__),
+        "SHORT_TOKEN": "ab12",
+        "PROXY_URL": "http://proxy-1:3128",
+        "GREETING": "hello-4711-you",
+    }
+    for name, value in {**secrets, **others}.items():
+        monkeypatch.setenv(name, value)
+    assert set(child_environment()) >= {*secrets, *others}
+    assert KNOWN.text(" ".join(others.values())) == " ".join(others.values())
+    for value in ("glpat-4711-of-all", "Hunter2hunter2", "hunt@er22", "hunt%40er22"):
+        assert KNOWN.text(f"<{value}>") == "<[secret]>"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_no_canary_of_secrets_manager_is_found_anywhere(
     canaries = {"command": "canary-vault-1", "probe": "Bearer canary-vault-2"}
     for name, value in canaries.items():
         client.create_secret(Name=f"canary/{name}", SecretString=f"{value}\n")
+    canaries["key"] = aws.secret_key
     credentials = drillkit.folder / "aws"
     credentials.write_text(
         f"[default]\naws_access_key_id = {aws.access_key}\n"
@@ -57,9 +58,9 @@ def test_no_canary_of_secrets_manager_is_found_anywhere(
                 "headers: {Authorization: 'aws-secret:canary/probe'}}}\n"
                 "hypothesis: {during: {web: {bad: 1000}}}\n"
                 "steps:\n  - name: say\n    uses: command\n    with:\n"
-                "      run: [sh, -c, 'sleep 0.5; echo has $A; exit 1']\n"
+                "      run: [sh, -c, 'sleep 0.5; cut -d= -f2 $KEYS; echo has $A; exit 1']\n"
                 "      undo: [sh, -c, 'echo undone with $A']\n"
-                "      env: {A: 'aws-secret:canary/command'}\n"
+                f"      env: {{A: 'aws-secret:canary/command', KEYS: '{credentials}'}}\n"
             )
         },
     )

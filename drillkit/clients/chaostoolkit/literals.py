@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from drillkit.secrets import is_secret_name
+from drillkit.secrets.parts import parts_of
 from drillkit.secrets.redactor import is_literal
 
 MARKER = "drillkit.from-file"
@@ -68,29 +69,36 @@ def _variables(value: Any) -> Iterator[str]:
             yield from _variables(inner)
 
 
-def resolved_values(secrets: Any) -> set[str]:
-    """Every string in Chaos Toolkit's resolved secrets, whatever store they came from."""
+def resolved_values(secrets: Any, name: str = "") -> set[str]:
+    """Every secret in Chaos Toolkit's resolved secrets, whatever store they came from."""
     if isinstance(secrets, Mapping):
-        return set().union(*(resolved_values(v) for v in secrets.values())) if secrets else set()
+        parts = [resolved_values(value, str(key)) for key, value in secrets.items()]
+        return set().union(*parts)
     if isinstance(secrets, list | tuple):
-        return set().union(*(resolved_values(v) for v in secrets)) if secrets else set()
-    return (
-        {str(secrets)}
-        if isinstance(secrets, str | int) and not isinstance(secrets, bool)
-        else set()
-    )
+        return set().union(*(resolved_values(value, name) for value in secrets))
+    return set(_secrets_in(name, secrets))
 
 
-def _given(secrets: Any, environment: Mapping[str, str]) -> Iterator[str]:
+def _given(secrets: Any, environment: Mapping[str, str], name: str = "") -> Iterator[str]:
     if isinstance(secrets, Mapping):
         if secrets.get("type") == "env":
-            yield environment.get(str(secrets.get("key")), "")
+            default = str(secrets.get("default") or "")
+            yield from _secrets_in(name, environment.get(str(secrets.get("key")), default))
         elif secrets.get("type") != "vault":
             for key, value in secrets.items():
-                if not _PLACES.search(str(key)):
-                    yield from _given(value, environment)
-    elif isinstance(secrets, str | int) and not isinstance(secrets, bool):
-        yield str(secrets)
+                yield from _given(value, environment, str(key))
+    else:
+        yield from _secrets_in(name, secrets)
+
+
+def _secrets_in(name: str, value: Any) -> Iterator[str]:
+    """The value, or what is secret in one that says where something is: a webhook's token."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return
+    if not _PLACES.search(name):
+        yield str(value)
+    elif "://" in str(value):
+        yield from parts_of(str(value))
 
 
 def withhold(experiment: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
@@ -167,7 +175,10 @@ def _literals(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
 
 def _literal_secrets(secrets: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     if isinstance(secrets, Mapping):
-        if secrets.get("type") not in ("env", "vault"):
+        if secrets.get("type") == "env":
+            if "default" in secrets:
+                yield (*path, "default")
+        elif secrets.get("type") != "vault":
             for key, value in secrets.items():
                 yield from _literal_secrets(value, (*path, key))
     else:

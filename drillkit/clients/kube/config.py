@@ -25,6 +25,7 @@ from drillkit.model.target import KubernetesTarget
 from drillkit.model.yaml_text import load_yaml
 from drillkit.secrets import HIDDEN, KNOWN, named_literals, one_line
 from drillkit.secrets.encoding import capped
+from drillkit.secrets.environment import secret_variables
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -230,6 +231,8 @@ def _load_files(
         load: Any = KubeConfigLoader
         # As `load_kube_config` does it, which keeps to itself until when a token is good.
         loader = load(merged(files).config, active_context=chosen, config_base_path=None)
+        if command:
+            _keep_from_plugin(loader._user["exec"].value)
         with _said_to_log() as said:
             bounded(
                 lambda: loader.load_and_set(configuration),
@@ -328,6 +331,16 @@ def _user(
             if entry.get("name") == name:
                 return name, entry.get("user") or {}
     return name, {}
+
+
+def _keep_from_plugin(plugin: dict[str, Any]) -> None:
+    """Have an exec plugin inherit no secret of the drill's: the library gives it all of our
+    environment, and more only as the kubeconfig says. Keys of AWS are what some of them need.
+    """
+    given = plugin.get("env") or []
+    own = {str(variable["name"]) for variable in given}
+    kept = sorted(name for name in secret_variables() - own if not name.startswith("AWS_"))
+    plugin["env"] = [*given, *({"name": name, "value": ""} for name in kept)]
 
 
 def _choose_proxy(configuration: Any) -> None:

@@ -235,7 +235,7 @@ def _signer(region: str, aws: AwsTarget | None) -> Any:
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError
 
-    from drillkit.clients.aws_session import open_session
+    from drillkit.clients.aws_session import learn, open_session
 
     session = open_session(aws)
     try:
@@ -254,6 +254,7 @@ def _signer(region: str, aws: AwsTarget | None) -> Any:
             raise Denied(
                 f"the AWS credentials to sign with cannot be had: {type(error).__name__}"
             ) from error
+        learn(frozen)
         signed = {k: v for k, v in request.headers.items() if k.lower() in ("content-type", "host")}
         aws = AWSRequest(
             method=request.method, url=request.url, data=request.body or "", headers=signed

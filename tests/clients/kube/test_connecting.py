@@ -26,7 +26,7 @@ from drillkit.clock import Fence, SystemClock
 from drillkit.model.errors import Denied, Refused, TargetError, Unanswered, Unreachable
 from drillkit.model.target import KubernetesTarget, Target
 from drillkit.sandbox.kube.faults import Fault
-from drillkit.secrets import KNOWN
+from drillkit.secrets import KNOWN, resolve
 from tests.clients.kube.conftest import Served, Ticks
 
 
@@ -161,6 +161,22 @@ def test_an_exec_plugin_gives_the_token(tmp_path: Path, served: Served) -> None:
         tmp_path / "k", served.url, plugin(command), **{"certificate-authority": str(authority)}
     )
     assert opened(path).cluster_uid()
+
+
+def test_an_exec_plugin_inherits_no_secret_of_the_drills(
+    tmp_path: Path, served: Served, monkeypatch
+) -> None:
+    for name in ("OF_THE_DRILL", "BOTH_NAME", "AWS_ITS_KEY", "OF_NOBODY"):
+        monkeypatch.setenv(name, f"canary-{name}")
+    for name in ("OF_THE_DRILL", "BOTH_NAME", "AWS_ITS_KEY"):
+        resolve(f"env:{name}", "it")
+    user = plugin(script(tmp_path / "login", f"env > {tmp_path}/seen; exit 1"))
+    user["exec"]["env"] = [{"name": "BOTH_NAME", "value": "its own"}]
+    with pytest.raises(TargetError, match="gave no credentials"):
+        opened(written(tmp_path / "k", served.url, user))
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
+    assert (seen["OF_THE_DRILL"], seen["BOTH_NAME"]) == ("", "its own")
+    assert (seen["AWS_ITS_KEY"], seen["OF_NOBODY"]) == ("canary-AWS_ITS_KEY", "canary-OF_NOBODY")
 
 
 def test_several_kubeconfigs_are_joined_and_the_first_current_context_counts(

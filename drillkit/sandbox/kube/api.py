@@ -68,9 +68,9 @@ def _answer(store: Store, request: Request) -> Response:
     watch = query.get("watch", "").lower() in TRUE
     authorise(store, request.caller, place.access(request.method, watch=watch))
     call = understand(store.registry, request, place, query)
+    if "create" not in call.resource.verbs and request.method != "GET":
+        raise _not_allowed()
     if call.resource.group == "metrics.k8s.io":
-        if request.method != "GET":
-            raise _not_allowed()
         return metrics.usage(store, call)
     if call.resource.verbs == ("create",):
         if request.method != "POST":

@@ -16,8 +16,6 @@ _EVENT_FIELDS = {
 }
 """Names of the core Event's fields in events.k8s.io."""
 
-_EVENT_FIELDS_BACK = {new: old for old, new in _EVENT_FIELDS.items()}
-
 
 def present(resource: Resource, version: str, obj: Object) -> Object:
     """A stored object as ``resource`` shows it in ``version``; shares what it can with
@@ -33,7 +31,4 @@ def present(resource: Resource, version: str, obj: Object) -> Object:
 
 def absorb(resource: Resource, obj: Object) -> Object:
     """A client's object (of any served version) as it is stored."""
-    if resource.storage is not None:
-        obj = {_EVENT_FIELDS_BACK.get(key, key): value for key, value in obj.items()}
-        return {**obj, "apiVersion": "v1", "kind": resource.kind}
     return {**obj, "apiVersion": resource.api_version(), "kind": resource.kind}

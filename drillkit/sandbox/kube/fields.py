@@ -21,7 +21,6 @@ from drillkit.sandbox.kube.validation import wrong
 DIRECTIVES = ("", "Ignore", "Warn", "Strict")
 _ITEM = re.compile(r"[Ll]ist\[(.*)\]")
 _VALUE = re.compile(r"[Dd]ict[\[(]str, (.*)[\])]")
-_EVENTS = {"": "CoreV1Event", "events.k8s.io": "EventsV1Event"}
 
 
 def check_fields(call: Call, new: Object, old: Object | None = None) -> Mapping[str, str]:
@@ -81,7 +80,7 @@ def _unknown(resource: Resource, version: str, obj: Object) -> Iterator[str]:
 def model_name(resource: Resource, version: str) -> str:
     """What the official client calls the model of a built-in kind, if it has one."""
     if resource.kind == "Event":
-        return _EVENTS[resource.group]
+        return "CoreV1Event"
     return f"{version[0].upper()}{version[1:]}{resource.kind}"
 
 

@@ -134,7 +134,7 @@ def watching(store: Store, call: Call) -> Response:
         raise _too_large(version, store.log.last)
     form = _form(store, call)
     initial = call.flag("sendInitialEvents")
-    seconds = call.number("timeoutSeconds")
+    seconds = call.number("timeoutSeconds") or _DEFAULT_WATCH_S
     wants_bookmarks = call.flag("allowWatchBookmarks") or initial
     watch = Watch(
         store,
@@ -144,7 +144,7 @@ def watching(store: Store, call: Call) -> Response:
         bookmark=(lambda rv, first: _bookmark(call, rv, first)) if wants_bookmarks else None,
         since=None if initial or version == 0 else version,
         initial_end=initial,
-        until=store.now() + timedelta(seconds=_DEFAULT_WATCH_S if seconds is None else seconds),
+        until=store.now() + timedelta(seconds=seconds),
     )
     return Response(200, None, {"Content-Type": "application/json"}, watch)
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from drillkit.sandbox.kube.objects import Gvr, Object
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+READ_ONLY = ("get", "list", "watch")
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,7 @@ _BUILTIN = (
     Resource("scheduling.k8s.io", "priorityclasses", "PriorityClass", False, short=("pc",)),
     Resource("coordination.k8s.io", "leases", "Lease", True),
     Resource("discovery.k8s.io", "endpointslices", "EndpointSlice", True),
+    # Only read here: everybody writes core events; what this group demands of one is not kept.
     Resource(
         "events.k8s.io",
         "events",
@@ -228,6 +230,7 @@ _BUILTIN = (
         True,
         short=("ev",),
         storage=("", "events"),
+        verbs=READ_ONLY,
         fields=(
             "regarding.kind",
             "regarding.namespace",

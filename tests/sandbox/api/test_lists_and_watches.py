@@ -207,6 +207,9 @@ def test_the_server_ends_a_watch_in_time_with_a_bookmark(api):
         str(api.store.log.last),
     )
     assert watch.closed
+    endless = open_watch(api, MAPS, resourceVersion=api.store.log.last, timeoutSeconds=0)
+    api.advance(600)
+    assert (endless.poll(), endless.closed) == ([], False), "0 is as if nothing was said"
 
 
 def test_initial_events_end_with_a_marked_bookmark(api):

@@ -68,10 +68,10 @@ BODIES = {
         "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]},
     },
     f"/api/v1/{SHOP}/secrets": {"metadata": META, "stringData": {"a": "b"}},
-    f"/apis/events.k8s.io/v1/{SHOP}/events": {
+    f"/api/v1/{SHOP}/events": {
         "metadata": META,
-        "regarding": {"kind": "Pod"},
-        "note": "x",
+        "involvedObject": {"kind": "Pod"},
+        "message": "x",
     },
     f"/apis/discovery.k8s.io/v1/{SHOP}/endpointslices": {
         "metadata": META,

@@ -76,7 +76,7 @@ class ExpireSilence(UndoAction):
             self.resource,
             lambda: alertmanager.found(self),
             _by_its_maker,
-            lambda found: alertmanager.expire(self, str(found["id"])),
+            lambda found: alertmanager._expire(self, str(found["id"])),
             PATIENCE,
             marks="name",
         )
@@ -156,7 +156,7 @@ class Alertmanager:
                 return silence
         return None
 
-    def expire(self, undo: ExpireSilence, silence_id: str) -> str:
+    def _expire(self, undo: ExpireSilence, silence_id: str) -> str:
         """End a silence; what holds it up. Raises CallError."""
         try:
             self._wire._change(

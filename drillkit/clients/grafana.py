@@ -79,7 +79,7 @@ class CloseRegion(UndoAction):
             return Nothing(Undone("never-happened", f"{self.resource} never came to be"))
         try:
             patiently(
-                lambda: grafana.close(self, known),
+                lambda: grafana._close(self, known),
                 context.clock,
                 attempts=ATTEMPTS,
                 limit_s=CLOSING_S,
@@ -136,7 +136,7 @@ class Grafana:
                 return str(each["id"])
         return ""
 
-    def close(self, undo: CloseRegion, annotation: str) -> None:
+    def _close(self, undo: CloseRegion, annotation: str) -> None:
         """Let a region end now, or at its own end where that has passed. Raises CallError."""
         end = {"timeEnd": min(_ms(self._clock.now()), _ms(undo.ends))}
         self._wire._change("PATCH", f"/api/annotations/{annotation}", end, f"end {undo.resource}")

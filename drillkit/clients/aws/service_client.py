@@ -81,7 +81,8 @@ class ServiceClient:
 
     def read(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """An answer of an operation that changes nothing, tried a few times. Raises CallError."""
-        assert operation.startswith(LOOKS)
+        if not operation.startswith(LOOKS):
+            raise ValueError(f"expected an operation that changes nothing, found {operation}")
         return patiently(
             lambda: self._send(operation, asked, **params),
             self.clock,

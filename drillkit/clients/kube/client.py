@@ -131,11 +131,12 @@ class KubeClient:
         asked: str,
         query: Mapping[str, str] | None = None,
         *,
-        method: str = "GET",
-        body: Any = None,
+        review: Object | None = None,
     ) -> Response:
+        """`review`: a question that Kubernetes takes by POST, and keeps nothing of."""
+        method = "GET" if review is None else "POST"
         return patiently(
-            lambda: self._send(method, path, asked, query=query, body=body, harmless=True),
+            lambda: self._send(method, path, asked, query=query, body=review, harmless=True),
             self.clock,
             attempts=READ_ATTEMPTS,
             limit_s=READ_LIMIT_S,
@@ -337,7 +338,7 @@ class KubeClient:
             "spec": {"resourceAttributes": attributes},
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        answer = self._read(path, "ask for our own permissions", method="POST", body=review).json()
+        answer = self._read(path, "ask for our own permissions", review=review).json()
         return bool((answer.get("status") or {}).get("allowed"))
 
     def own_rules(self, namespace: str) -> tuple[tuple[Mapping[str, Any], ...], bool]:
@@ -351,5 +352,5 @@ class KubeClient:
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
         asked = "ask for our own rules"
-        status = self._read(path, asked, method="POST", body=review).json().get("status") or {}
+        status = self._read(path, asked, review=review).json().get("status") or {}
         return tuple(status.get("resourceRules") or ()), not status.get("incomplete")

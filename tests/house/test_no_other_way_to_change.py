@@ -131,10 +131,10 @@ def private_of_clients() -> frozenset[str]:
     return frozenset(each for each in found if not each.startswith("__"))
 
 
-def defined(tree: ast.AST) -> set[str]:
+def defined(nodes: Iterable[ast.AST]) -> set[str]:
     """Names that a module's own classes give to what is theirs."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
                 found.add(name)
@@ -143,12 +143,23 @@ def defined(tree: ast.AST) -> set[str]:
     return found
 
 
+LOOKED_AT = (
+    ast.Attribute,
+    ast.Constant,
+    ast.Call,
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+)
+
+
 def outside(name: str, tree: ast.AST, private: frozenset[str] = frozenset()) -> Iterator[str]:
     """What a module outside `clients/` does that only clients may. `private`: names of what these
     keep to themselves.
     """
-    own = defined(tree)
-    for node in ast.walk(tree):
+    nodes = [node for node in ast.walk(tree) if isinstance(node, LOOKED_AT)]
+    own = defined(nodes)
+    for node in nodes:
         match node:
             case ast.Attribute() | ast.Constant() | ast.Call():
                 found = _touched(name, node, own, private)

@@ -128,7 +128,7 @@ def private_of_clients() -> frozenset[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr.startswith("_")
     }
-    return frozenset(each for each in found if not each.startswith("__"))
+    return frozenset(each for each in found if not each.startswith("__")) | SENDING
 
 
 def defined(nodes: Iterable[ast.AST]) -> set[str]:
@@ -183,7 +183,7 @@ def _touched(name: str, node: ast.AST, own: set[str], private: frozenset[str]) -
                 yield "calls chaostoolkit.run"
         case ast.Attribute(attr=attr) if attr in CALLS and not allowed(name, CALLS[attr]):
             yield f"calls {attr}"
-        case ast.Constant(value=str(text)) if text in private | SENDING and text not in own:
+        case ast.Constant(value=str(text)) if text in private and text not in own:
             yield f"names {text}"
         case ast.Call(func=ast.Name(id=made)) if made in MAKES and not allowed(name, MAKES[made]):
             yield f"makes {made}"

@@ -15,7 +15,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,21 +28,11 @@ from drillkit.attest.manifest import (
     read_manifest,
 )
 from drillkit.attest.statement import STATEMENT
-from drillkit.journal.file import read
 from drillkit.journal.files import write_file
 from drillkit.journal.runs import JOURNAL
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.codec import to_data
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.model.evidence import Mark, Note
 from drillkit.model.json_text import load_json
-from drillkit.model.records import (
-    History,
-    MessageSent,
-    ParticipantJoined,
-    PeopleEntry,
-    RunOpened,
-)
 from drillkit.model.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -51,10 +41,6 @@ if TYPE_CHECKING:
 REDACTION = "https://drillkit.dev/attestation/redaction/v0.1"
 STATEMENT_FILE = "redaction.intoto.json"
 _LABEL = re.compile(r"[a-z][a-z0-9]{0,19}")
-_ADDRESS = r"\b(?:\d{1,3}\.){3}\d{1,3}\b"
-_MACHINES = frozenset({"drillkit", "velero", "the drill"})
-"""Who notes things, too, and is nobody."""
-_EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+"
 
 
 class NotExported(DrillError):
@@ -72,6 +58,8 @@ class RedactionRule:
     pattern: re.Pattern[str]
     whole_words: bool = False
     """What it replaces may stand inside a longer word, which is another."""
+    fits: Callable[[str], bool] | None = None
+    """Whether what the pattern found is meant; None: it always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +107,17 @@ def _rule(raw: Mapping[str, Any]) -> RedactionRule:
     if ("text" in raw) == ("pattern" in raw) or set(raw) - {"as", "text", "pattern"}:
         raise ValueError(f"`{label}` needs `as` and exactly one of `text` and `pattern`")
     if "text" in raw:
-        return _literal(label, str(raw["text"]))
+        return literal(label, str(raw["text"]))
     pattern = re.compile(str(raw["pattern"]))
     if pattern.fullmatch("") or pattern.search(""):
         raise ValueError(f"the pattern of `{label}` matches nothing at all")
     return RedactionRule(label, pattern)
 
 
-def _literal(label: str, text: str) -> RedactionRule:
+def literal(label: str, text: str) -> RedactionRule:
+    """What replaces a text wherever it stands, as pages and JSON write it, too. Raises ValueError
+    for an empty one.
+    """
     if not text.strip():
         raise ValueError(f"`{label}`: an empty text")
     escaped = html.escape(text)
@@ -136,98 +127,11 @@ def _literal(label: str, text: str) -> RedactionRule:
     return RedactionRule(label, re.compile(either, re.IGNORECASE))
 
 
-def usual_rules(folder: Path) -> ExportRules:
-    """What a run's journal says of places and people: account, cluster, hosts, operator, whoever
-    took part, was told or approved, where messages went; and every address and e-mail.
-    """
-    history = read(folder / JOURNAL)
-    opened = next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
-    found: list[RedactionRule] = []
-    for label, text in _identifying(opened) if opened else ():
-        if len(text) >= 3:
-            found.append(_literal(label, text))
-    names = {*_in_roles(opened), *_taking_part(history)} if opened else set[str]()
-    found += _words("person", names - _MACHINES)
-    found += _words("host", {*_hosts(opened)} if opened else set())
-    found += _words("receiver", {*_told(history)})
-    found += [
-        RedactionRule("email", re.compile(_EMAIL)),
-        RedactionRule("address", re.compile(_ADDRESS)),
-    ]
-    return ExportRules(tuple(found))
-
-
-def _words(label: str, names: Set[str]) -> Iterator[RedactionRule]:
-    """The longest first: a part of a name that goes must not leave the rest of it."""
-    for name in sorted(names, key=lambda each: (-len(each), each)):
-        if len(name.strip()) >= 2:
-            yield _name(label, name)
-
-
-def _name(label: str, text: str) -> RedactionRule:
+def name_rule(label: str, text: str) -> RedactionRule:
     """A name, where it stands as a word of its own: Jan, and not the begin of January."""
-    literal = _literal(label, text)
-    word = re.compile(rf"(?<!\w)(?:{literal.pattern.pattern})(?!\w)", re.IGNORECASE)
-    return RedactionRule(literal.label, word, whole_words=True)
-
-
-def _in_roles(opened: RunOpened) -> Iterator[str]:
-    """Whom drill and target name for auditors, and who approved the plan."""
-    for of in (opened.drill, opened.target):
-        if of is not None:
-            yield from of.audit.participants
-            yield from of.audit.informed
-    yield from opened.approved_by
-
-
-def _taking_part(history: History) -> Iterator[str]:
-    """Whoever joined, said, decided or has to do something."""
-    for record in history:
-        entry = record.entry
-        if isinstance(entry, ParticipantJoined):
-            yield entry.name
-        if isinstance(entry, Note):
-            yield entry.owner
-        if isinstance(entry, Note | Mark | PeopleEntry):
-            yield str(getattr(entry, "by", ""))
-
-
-def _told(history: History) -> Iterator[str]:
-    """Channels, addresses and hosts that messages went to."""
-    for record in history:
-        if isinstance(record.entry, MessageSent):
-            yield from record.entry.to.split(", ")
-
-
-def _hosts(opened: RunOpened) -> Iterator[str]:
-    """Hosts of every URL that drill and target name. What has no dot is a name like any other."""
-    for text in _texts_in([to_data(of) for of in (opened.drill, opened.target) if of is not None]):
-        for host in re.findall(r"://(?:[^/@\s]*@)?([A-Za-z0-9.-]+)", text):
-            if "." in host and not re.fullmatch(_ADDRESS, host):
-                yield host
-
-
-def _texts_in(data: Any) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, Mapping):
-        yield from (text for each in data.values() for text in _texts_in(each))
-    elif isinstance(data, Sequence):
-        yield from (text for each in data for text in _texts_in(each))
-
-
-def _identifying(opened: RunOpened) -> Iterator[tuple[str, str]]:
-    yield "cluster", opened.identities.cluster_uid
-    yield "account", opened.identities.aws_account
-    yield "person", opened.operator
-    yield "host", str(opened.vantage.get("host", ""))
-    if opened.drill:
-        yield "owner", opened.drill.owner
-    target = opened.target
-    if target is None:
-        return
-    if target.aws:
-        yield "account", target.aws.account
+    pattern = literal(label, text).pattern.pattern
+    word = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)
+    return RedactionRule(label, word, whole_words=True)
 
 
 def export(folder: Path, to: Path, rules: ExportRules, signer: Signer) -> Exported:
@@ -292,6 +196,8 @@ class _Words:
         return text
 
     def _word(self, rule: RedactionRule, found: re.Match[str]) -> str:
+        if rule.fits is not None and not rule.fits(found[0]):
+            return found[0]
         plain = html.unescape(found[0]).lower()
         if rule.whole_words:
             self.whole.add((rule.label, plain))

@@ -11,6 +11,7 @@ from drillkit.cli.options import OUT, Out
 from drillkit.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
+    from drillkit.attest.export import ExportRules
     from drillkit.attest.verify import Checked
 
 SIGNING_KEY = "DRILLKIT_SIGNING_KEY"
@@ -209,8 +210,10 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Out) -> in
     "--redact",
     "rules",
     required=True,
+    multiple=True,
     metavar="usual|FILE",
-    help="`usual` (accounts, clusters, hosts, people, addresses) or a YAML file of rules.",
+    help="`usual` (accounts, clusters, hosts, buckets, people, addresses) or a YAML file of rules;"
+    " both may be given.",
 )
 @click.option(
     "--key",
@@ -220,30 +223,42 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Out) -> in
     help=f"What signs for the copy; default: {SIGNING_KEY}.",
 )
 @OUT
-def export(run: str, folder: Path, rules: str, key: str, out: Out) -> int:
+def export(run: str, folder: Path, rules: tuple[str, ...], key: str, out: Out) -> int:
     """Write a copy of a sealed RUN for outsiders into FOLDER: names replaced, and still proven.
 
     The same name gets the same word everywhere. `drillkit verify FOLDER --key KEY` checks it.
     """
+    from drillkit.attest.export import ExportRules
     from drillkit.attest.export import export as write
-    from drillkit.attest.export import read_rules, usual_rules
     from drillkit.cli.places import run_folder
-    from drillkit.model.errors import UsageError
 
     source = run_folder(run, out)
-    if rules == "usual":
-        chosen = usual_rules(source)
-    else:
-        try:
-            chosen = read_rules(Path(rules).read_text(encoding="utf-8"), rules)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{rules} cannot be read: {error}") from error
-    done = write(source, folder, chosen, signer(key))
+    # What somebody names goes by the word that they gave it.
+    chosen = [_rules(each, source) for each in sorted(rules, key="usual".__eq__)]
+    all_rules = ExportRules(
+        tuple(rule for each in chosen for rule in each.rules),
+        tuple(pattern for each in chosen for pattern in each.drop),
+    )
+    done = write(source, folder, all_rules, signer(key))
     many = f"{done.replaced} names replaced" + (
         f", left out: {', '.join(done.dropped[:5])}" if done.dropped else ""
     )
     click.echo(f"wrote {done.folder}: {many}")
     return 0
+
+
+def _rules(name: str, source: Path) -> ExportRules:
+    """Raises UsageError."""
+    from drillkit.attest.export import read_rules
+    from drillkit.attest.usual_rules import usual_rules
+    from drillkit.model.errors import UsageError
+
+    if name == "usual":
+        return usual_rules(source)
+    try:
+        return read_rules(Path(name).read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read: {error}") from error
 
 
 def signer(reference: str) -> Any:

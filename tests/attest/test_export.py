@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,32 @@ from drillkit.attest.export import (
     NotExported,
     export,
     read_rules,
-    usual_rules,
     verify_export,
 )
 from drillkit.attest.keys import generate, public_key, signer_of
+from drillkit.attest.usual_rules import forms, usual_rules
 from drillkit.journal.file import Journal
 from drillkit.model.codec import from_data
 from drillkit.model.drill import Drill
 from drillkit.model.errors import UsageError
-from drillkit.model.evidence import Note
-from drillkit.model.records import MessageSent, ParticipantJoined, RunClosed, RunOpened
-from drillkit.model.target import PrometheusTarget, Target
+from drillkit.model.evidence import Alert, Note
+from drillkit.model.records import (
+    Entry,
+    MessageSent,
+    ParticipantJoined,
+    RunAborted,
+    RunClosed,
+    RunOpened,
+    RunRecovered,
+    RunSettled,
+    StrangeRecord,
+    encode,
+)
+from drillkit.model.target import KubernetesTarget, PrometheusTarget, Target
 from drillkit.report import write_reports
 from tests.attest.conftest import DRILL, Archive, Ticks
 from tests.conftest import CommandLine
+from tests.model.test_records import SAID
 
 
 def first(archive: Archive) -> Path:
@@ -95,6 +109,115 @@ def test_whoever_took_part_is_gone_too(archive: Archive, tmp_path: Path) -> None
     people = ("Zo", "Neil", "Support Desk", "Ada", "Jan ", "maria", "ops-team", "zora", "bob")
     for name in (*people, "acme", "x.test"):
         assert name not in text
+
+
+PRIVATE = {
+    "account": "arn:aws:rds:eu-west-1:999988887777:db:orders",
+    "host": "https://grafana.acme.example/d/1",
+    "database": "orders.c9akciq32.eu-west-1.rds.amazonaws.com:5432",
+    "node": "node/pool-1-acme-a1b2",
+    "machine": "ip-10-7-1-5.eu-west-1.compute.internal",
+    "service": "web.shop.svc.cluster.local",
+    "bucket": "s3://acme-backups/velero",
+    "address": "10.7.1.5:9100",
+    "IPv6": "[2001:db8::7:15]:443, fd00:0:0:0:0:0:7:16 and fe80::7:17%eth0",
+    "e-mail": "zora@x.test",
+    "home": "/home/zora/.kube/config",
+}
+PIECES = (
+    *("999988887777", "acme", "c9akciq32", "a1b2", "10-7-1-5", "svc.cluster", "10.7.1.5", "7:15"),
+    *("7:16", "7:17", "x.test", "zora"),
+)
+
+
+def marked(data: Any, text: str) -> Any:
+    """Data with a text behind each text."""
+    if isinstance(data, dict):
+        return {key: marked(value, text) for key, value in data.items()}
+    if isinstance(data, list):
+        return [marked(value, text) for value in data]
+    return f"{data} {text}" if isinstance(data, str) else data
+
+
+def copied(archive: Archive, entries: Sequence[Entry], to: Path) -> str:
+    """All that a copy of a run with these records says."""
+    folder = archive.reports / "pod-delete" / "20270118-080000-day2"
+    folder.mkdir()
+    journal = Journal(folder / "journal.jsonl", clock=Ticks(1_800_300_000.0))
+    for entry in entries:
+        journal.append(entry)
+    journal.append(RunClosed())
+    journal.close()
+    archive.seal(folder, 1_800_300_100.0)
+    signer = signer_of(f"file:{archive.key}", lambda _: archive.key.read_text())
+    export(folder, to, usual_rules(folder), signer)
+    return whole(to)
+
+
+def test_no_field_of_any_record_keeps_a_place_or_an_address(
+    archive: Archive, tmp_path: Path
+) -> None:
+    private = " ".join(PRIVATE.values())
+    entries: list[Entry] = [RunOpened(run="20270118-080000-day2", drill=from_data(Drill, DRILL))]
+    entries += [StrangeRecord(kind, marked(dict(data), private), "") for kind, data in written()]
+    text = copied(archive, entries, tmp_path / "copy")
+    assert [piece for piece in PIECES if piece in text.lower()] == []
+    assert len(entries) > 30
+
+
+def written() -> Iterator[tuple[str, Any]]:
+    """One of each sort of record: those that tests of records know, and of the stored runs."""
+    yield from map(encode, SAID)
+    seen = set()
+    for path in sorted((Path(__file__).parents[1] / "golden" / "stored").glob("*/journal.jsonl")):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            sort = (record["kind"], record["data"].get("type"))
+            if sort not in seen:
+                seen.add(sort)
+                yield record["kind"], record["data"]
+
+
+@pytest.mark.parametrize("text", ["at 13:45:59", "00:11:22:33:44:55", "a std::x", "1:2:3", "::"])
+def test_what_only_looks_like_an_address_stays(text: str) -> None:
+    for rule in forms():
+        for found in rule.pattern.finditer(text):
+            assert rule.fits is not None
+            assert not rule.fits(found[0])
+
+
+CONTEXT = KubernetesTarget(context="gke_zora-1")
+AT = datetime(2027, 1, 18, 8, tzinfo=UTC)
+
+
+def drill_with(**more: Any) -> Drill:
+    return from_data(Drill, {**DRILL, **more})
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        (RunRecovered("zora@bastion-7", "boot"), "zora"),
+        (RunRecovered("zora@bastion-7", "boot"), "bastion-7"),
+        (RunSettled("zora@bastion-7", "by hand"), "zora"),
+        (RunAborted("operator", "Zora Q asked for it: customers call"), "Zora Q"),
+        (Alert("Down", {"instance": "rack7:9100"}, "firing", AT), "rack7"),
+        (RunOpened(operator="zora@bastion-7"), "zora"),
+        (RunOpened(drill=drill_with(gameday={"roles": {"scribe": ["Zora"]}})), "Zora"),
+        (RunOpened(drill=drill_with(audit={"approved": "Zora, CAB"})), "Zora"),
+        (RunOpened(target=Target(name="t", approvers={"Zora": "key"})), "Zora"),
+        (RunOpened(target=Target(name="t", kubernetes=CONTEXT)), "gke_zora-1"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Entry) else value,
+)
+def test_who_and_what_a_field_names_is_gone_wherever_else_it_stands(
+    archive: Archive, tmp_path: Path, entry: Entry, name: str
+) -> None:
+    first = [] if isinstance(entry, RunOpened) else [RunOpened(run="20270118-080000-day2")]
+    again = Note("drillkit", f"then {name} came", "observation")
+    text = copied(archive, [*first, entry, again], tmp_path / "copy")
+    assert name not in text
+    assert re.search(r"then \w+-\d+ came", text)
 
 
 def test_the_same_name_is_the_same_word_in_every_file(sealed: Archive, tmp_path: Path) -> None:
@@ -190,6 +313,20 @@ def test_a_rule_that_breaks_a_file_is_refused(sealed: Archive, tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_rules_of_ones_own_go_before_the_usual_ones(
+    sealed: Archive, tmp_path: Path, drillkit: CommandLine
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("replace: [{text: sre@example.com, as: team}, {text: kill, as: step}]\n")
+    copy = tmp_path / "copy"
+    arguments = ("--redact", "usual", "--redact", str(rules), "--key", f"file:{sealed.key}")
+    assert drillkit("export", str(first(sealed)), str(copy), *arguments).code == 0
+    text = whole(copy)
+    assert "team-1" in text
+    assert "step-1" in text
+    assert "me@here" not in text
+
+
 def test_the_commands_export_and_verify(
     drillkit: CommandLine, sealed: Archive, tmp_path: Path
 ) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drillkit.attest import chain
-from drillkit.attest.envelope import sign
 from drillkit.attest.manifest import ENVELOPES, manifest_of, write_manifest
-from drillkit.attest.statement import statements
 from drillkit.journal.file import read
 from drillkit.journal.files import read_file, write_file
 from drillkit.journal.runs import JOURNAL
@@ -43,26 +41,31 @@ def enter(folder: Path, at: float) -> chain.Entry:
     return chain.append(file, "started", opened.run, first, at)
 
 
-def is_entered(folder: Path) -> bool:
-    """Whether a run's start stands in the chain of the folder of reports that it lies in.
+def entered(folder: Path) -> History | None:
+    """The history of a run whose start stands in the chain of the folder of reports that it lies
+    in; None: it does not.
 
-    Raises OSError, ChainBroken, JournalDamaged.
+    Raises OSError, ChainBroken, JournalDamaged, UsageError.
     """
-    opened = _opened(read(folder / JOURNAL), folder)
+    history = read(folder / JOURNAL)
+    opened = _opened(history, folder)
     file = chain.chain_file(folder.parent.parent, opened.drill_name, opened.target_name)
-    return any(entry.run == opened.run for entry in chain.read(file))
+    return history if any(entry.run == opened.run for entry in chain.read(file)) else None
 
 
-def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
+def seal(
+    folder: Path, at: float, signer: Signer | None = None, history: History | None = None
+) -> Sealed:
     """Write a run's manifest, sign it and enter it into the chain; nothing in the folder may change
     afterwards without showing.
 
     A run that was sealed before is sealed again: both lines stay in the chain. What has not
-    changed is not entered twice. Raises OSError, ChainBroken, JournalDamaged, UsageError,
-    NotSigned.
+    changed is not entered twice. `history`: of its journal, where that has been read. Raises
+    OSError, ChainBroken, JournalDamaged, UsageError, NotSigned.
     """
-    history = read(folder / JOURNAL)
-    opened, verdict = _opened(history, folder), judge(history)
+    if history is None:
+        history = read(folder / JOURNAL)
+    opened = _opened(history, folder)
     manifest = manifest_of(folder, opened.run, opened.drill_name, opened.target_name)
     digest = write_manifest(folder, manifest)
     file = chain.chain_file(folder.parent.parent, opened.drill_name, opened.target_name)
@@ -72,7 +75,10 @@ def seal(folder: Path, at: float, signer: Signer | None = None) -> Sealed:
     if signer is None:
         _forget_stale(folder, digest)
         return Sealed(entry, "")
-    payloads = statements(manifest, digest, history, opened, verdict, entry.seq)
+    from drillkit.attest.envelope import sign
+    from drillkit.attest.statement import statements
+
+    payloads = statements(manifest, digest, history, opened, judge(history), entry.seq)
     lines = b"".join(sign(payload, signer) + b"\n" for payload in payloads)
     write_file(folder / ENVELOPES, lines, durable=True)
     return Sealed(entry, signer.public_key.keyid)

@@ -135,6 +135,7 @@ def enter(folder: Path) -> None:
 
 
 ENDING = (
+    "drillkit.attest.envelope",
     "drillkit.attest.seal",
     "drillkit.cli.evidence",
     "drillkit.cli.sealing",

@@ -30,7 +30,6 @@ from drillkit.clients.chaostoolkit.protocol import (
 )
 from drillkit.clients.chaostoolkit.validity import python_problem, tolerance_problem
 from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
-from drillkit.clients.programs import does_nothing
 from drillkit.clock import utc
 from drillkit.journal.wire import JournalSink
 from drillkit.lazy_dataclass import dataclass
@@ -427,6 +426,8 @@ def _is_idle(activity: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     provider = _substituted(activity.get("provider") or {}, document.get("configuration") or {})
     match provider.get("type"):
         case "process":
+            from drillkit.clients.programs import does_nothing
+
             return does_nothing(process_words(provider))
         case "http":
             return str(provider.get("method") or "GET").upper() in _SAFE

@@ -10,12 +10,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from drillkit.cli.output import keep_output_going, lost_output
-from drillkit.secrets.encoding import encodable
-from drillkit.secrets.streams import guard_terminal, leave_no_core
+from drillkit.environment import leave_no_core
 
 if TYPE_CHECKING:
-    from drillkit.clients.prestart import Prestarted
+    from drillkit.prestart import Prestarted
 
 _NO_RUN_YET = frozenset({"--help", "--dry-run", "--scheduled"})
 
@@ -25,11 +23,14 @@ def main() -> NoReturn:
     # Imports make many objects and no garbage; to look through them again and again would take
     # longer than some.
     gc.set_threshold(100_000, 20, 20)
-    keep_output_going()
-    guard_terminal()
     leave_no_core()
     words = sys.argv[1:]
     waiting = _waiting_process(words)
+    from drillkit.cli.output import keep_output_going, lost_output
+    from drillkit.secrets.streams import guard_terminal
+
+    keep_output_going()
+    guard_terminal()
     try:
         code = answer(words, waiting)
     finally:
@@ -48,9 +49,11 @@ def main() -> NoReturn:
 
 def _waiting_process(words: list[str]) -> Prestarted | None:
     """For what is most likely a run at once: its worker's imports take longest, and begin first."""
-    if words[:1] != ["run"] or not _NO_RUN_YET.isdisjoint(words):
+    # What a closed descriptor's number would be given to is put in order first.
+    closed = None in (sys.stdin, sys.stdout, sys.stderr)
+    if closed or words[:1] != ["run"] or not _NO_RUN_YET.isdisjoint(words):
         return None
-    from drillkit.clients.prestart import prestart
+    from drillkit.prestart import prestart
 
     return prestart()
 
@@ -60,6 +63,8 @@ def answer(words: list[str], waiting: Prestarted | None = None) -> int:
     for it, which stays its caller's.
     """
     import click
+
+    from drillkit.secrets.encoding import encodable
 
     if garbled := [word for word in words if encodable(word) != word]:
         click.echo(f"drillkit: expected arguments in UTF-8, found {garbled[0]!a}", err=True)

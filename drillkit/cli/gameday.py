@@ -60,7 +60,7 @@ def gameday(
     """
     from drillkit.cli import resolve
     from drillkit.cli.summary import tell
-    from drillkit.clients.prestart import prestarted
+    from drillkit.prestart import prestarted
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     given = _given(roles)

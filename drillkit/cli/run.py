@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from drillkit.cli import resolve
-    from drillkit.clients.prestart import Prestarted
     from drillkit.live.launch import PageProcess
     from drillkit.model.drill import Drill
     from drillkit.model.target import Target
+    from drillkit.prestart import Prestarted
     from drillkit.runner.request import Finished
 
 
@@ -132,7 +132,7 @@ def run(
         from drillkit.cli.plan import look_ahead
 
         return look_ahead(name, target, sets, var_files, as_json, allow_unsafe=allow_unsafe)
-    from drillkit.clients.prestart import prestarted
+    from drillkit.prestart import prestarted
 
     wait_s, jitter_s = _seconds(wait, "--wait"), _seconds(jitter, "--jitter")
     if scheduled:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from drillkit.clients.grafana import Grafana
     from drillkit.clients.identity import Identity
     from drillkit.clients.kube import Kube
-    from drillkit.clients.prestart import Prestarted
     from drillkit.clients.rds import Rds
     from drillkit.clock import Clock, Fence
     from drillkit.model.target import Target
+    from drillkit.prestart import Prestarted
 
 
 class Clients:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import drillkit
+from drillkit.environment import plain_environment
 from drillkit.live.access import Right, host_in_url, is_loopback, new_token
 from drillkit.model.errors import UsageError
-from drillkit.secrets.environment import plain_environment
 
 STARTS = 10
 """A page whose process dies more often than this stays away."""

@@ -20,8 +20,8 @@ from drillkit.runner.session import Session
 from drillkit.steps.base import Experiment, RunNames
 
 if TYPE_CHECKING:
-    from drillkit.clients.prestart import Prestarted
     from drillkit.notify import Receiver
+    from drillkit.prestart import Prestarted
     from drillkit.spec.freezes import Freeze
 
 Outputs = Mapping[str, Mapping[str, Scalar]]

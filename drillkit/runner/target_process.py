@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.clock import SYSTEM_CLOCK, Deadline
+from drillkit.environment import plain_environment
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.errors import TargetError, UsageError
 from drillkit.model.target import Target
-from drillkit.secrets import plain_environment
 from drillkit.spec.standing import filled, standing
 
 READY_S = 60.0

@@ -16,10 +16,11 @@ from typing import IO
 
 import drillkit
 from drillkit.clients.probe import aim_at, resolved_headers
+from drillkit.environment import plain_environment
 from drillkit.journal.wire import FD_VARIABLE, STEP_VARIABLE
 from drillkit.model.drill import Probe
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.secrets import KNOWN, Vault, plain_environment
+from drillkit.secrets import KNOWN, Vault
 
 _STARTS_WITHIN_S = 20.0
 _LAST_WORDS_BYTES = 4096

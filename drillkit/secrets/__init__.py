@@ -8,7 +8,7 @@ every door asks it: the journal, attachments, the terminal, the pipe between pro
 from __future__ import annotations
 
 from drillkit.secrets.encoding import encodable
-from drillkit.secrets.environment import child_environment, plain_environment
+from drillkit.secrets.environment import child_environment
 from drillkit.secrets.excerpt import excerpt
 from drillkit.secrets.naming import is_secret_name, named_literals
 from drillkit.secrets.redactor import HIDDEN, KNOWN, Redactor
@@ -38,7 +38,6 @@ __all__ = [
     "login",
     "named_literals",
     "one_line",
-    "plain_environment",
     "resolve",
     "resolve_all",
 ]

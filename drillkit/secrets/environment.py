@@ -5,35 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from drillkit.environment import PUBLIC
 from drillkit.secrets.naming import is_secret_name, is_word
 from drillkit.secrets.parts import LEAST, password_of
 from drillkit.secrets.redactor import KNOWN
 
-PUBLIC = frozenset(
-    {
-        "AWS_DEFAULT_REGION",
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "EDITOR",
-        "HOME",
-        "HOSTNAME",
-        "KUBECONFIG",
-        "LANG",
-        "LANGUAGE",
-        "LOGNAME",
-        "PATH",
-        "PWD",
-        "PYTHONPATH",
-        "SHELL",
-        "TERM",
-        "TMPDIR",
-        "TZ",
-        "USER",
-        "VIRTUAL_ENV",
-    }
-)
-"""Variables that hold no secret, also where a reference names them."""
-_PLAIN_PREFIXES = ("LC_", "PYTHON", "XDG_", "DYLD_", "LD_", "COVERAGE_")
 _SECRET_VARIABLES: set[str] = set()
 
 
@@ -84,12 +60,3 @@ def _named_secrets(variables: Mapping[str, str]) -> Iterator[str]:
 
 def _is_setting(value: str) -> bool:
     return is_word(value) or os.path.exists(value)
-
-
-def plain_environment() -> dict[str, str]:
-    """The few variables that a process of our own needs to start before it is known what for."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in PUBLIC or name.startswith(_PLAIN_PREFIXES)
-    }

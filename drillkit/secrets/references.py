@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, Protocol
 
+from drillkit.environment import PUBLIC
+from drillkit.secrets.environment import remember
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
-from drillkit.secrets.environment import PUBLIC, remember
 from drillkit.secrets.forms import compiled
 from drillkit.secrets.redactor import KNOWN
 

@@ -50,18 +50,6 @@ def reveal(line: str, stream: TextIO) -> None:
     shown.flush()
 
 
-def leave_no_core() -> None:
-    """Neither this process nor what it starts leaves its memory, secrets included, in a file when
-    it crashes. On systems without such limits, nothing is done.
-    """
-    try:
-        import resource
-    except ImportError:  # no such file is made there by default
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
-
-
 def guard_terminal() -> None:
     """Put the door before this process's standard output and error, tracebacks included."""
     sys.stdout, sys.stderr = guarded(sys.stdout), guarded(sys.stderr)

@@ -23,8 +23,8 @@ from drillkit.clients.access import TargetAccess, names_unknown
 from drillkit.clients.chaostoolkit.environment import without_proxy_for_loopback
 from drillkit.clients.chaostoolkit.literals import needed_variables
 from drillkit.clients.chaostoolkit.protocol import Job, encode_job, needs_account, plain_data
-from drillkit.clients.prestart import Prestarted
 from drillkit.clock import Clock, Deadline
+from drillkit.environment import plain_environment
 from drillkit.journal.wire import JournalSink, serve
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
@@ -39,7 +39,8 @@ from drillkit.model.records import (
     Progress,
     ProgressAbout,
 )
-from drillkit.secrets import KNOWN, child_environment, plain_environment
+from drillkit.prestart import Prestarted
+from drillkit.secrets import KNOWN, child_environment
 
 CUT_GRACE_S = 1.0
 """Between SIGTERM, at which an activity's own clean-up may run, and SIGKILL."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import drillkit
-from drillkit.secrets.environment import plain_environment
+from drillkit.environment import plain_environment
 
 # Imports make many objects and no garbage: nobody looks for any until there is work.
 _START = """import gc, sys; gc.disable(); sys.path.append(sys.argv.pop())

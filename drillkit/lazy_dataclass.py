@@ -40,11 +40,8 @@ against three microseconds for each.
 
 def _is_special(cls: type) -> bool:
     """Whether it is left to the standard library, at once."""
-    return (
-        any(hasattr(base, "__dataclass_fields__") for base in cls.__bases__)
-        or not _OWN.isdisjoint(vars(cls))
-        or any("InitVar" in str(each) for each in vars(cls).get("__annotations__", {}).values())
-    )
+    annotations = vars(cls).get("__annotations__", {}).values()
+    return not _OWN.isdisjoint(vars(cls)) or any("InitVar" in str(each) for each in annotations)
 
 
 def _without_methods(
@@ -52,15 +49,22 @@ def _without_methods(
 ) -> type:
     # Without a text, the standard library writes the signature there, and has to make it.
     cls.__doc__ = cls.__doc__ or cls.__name__
+    # Of a frozen class only another may be made, which the standard library sees to.
+    inherits = any(hasattr(base, "__dataclass_fields__") for base in cls.__bases__)
     made: Any = dataclasses.dataclass(
-        init=False, repr=False, eq=False, slots=slots, kw_only=kw_only
+        init=False,
+        repr=False,
+        eq=False,
+        slots=slots,
+        kw_only=kw_only,
+        frozen=frozen and inherits,
     )(cls)
     made.__dataclass_params__ = _params(frozen, eq)
     made.__init__ = _init_of(made, frozen)
     made.__repr__ = _repr_of(made)
     if eq:
         _compare(made, frozen)
-    if frozen:
+    if frozen and not inherits:
         _freeze(made, slots)
     return made  # type: ignore[no-any-return]
 
@@ -68,8 +72,14 @@ def _without_methods(
 @functools.cache
 def _params(frozen: bool, eq: bool) -> object:
     """What `dataclasses` asks of a base class: whether it is frozen."""
-    empty = dataclasses.make_dataclass("_", (), init=False, repr=False, eq=eq, frozen=frozen)
-    return empty.__dataclass_params__  # type: ignore[attr-defined]
+
+    options: Any = {"eq": eq, "frozen": frozen}
+
+    @dataclasses.dataclass(init=False, repr=False, **options)
+    class Empty:
+        """With a text, nothing is made for one."""
+
+    return Empty.__dataclass_params__  # type: ignore[attr-defined]
 
 
 def _init_of(made: Any, frozen: bool) -> Callable[..., None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def announce(asked: resolve.Asked) -> None:
         click.secho(other, err=True, fg="yellow")
 
 
-@contextmanager
+@contextlib.contextmanager
 def telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) -> Iterator[None]:
     """A run that cannot begin until somebody has done something tells so: it has no journal."""
     from drillkit.model.errors import Refused
@@ -148,12 +148,22 @@ ENDING = (
 """What the end of every run imports, and so what is imported while its steps run."""
 
 
-def prepare_report() -> None:
-    """Get ready what the end of a run needs."""
+def prepare_report(folder: Path) -> None:
+    """Get ready what the end of a run needs: what is imported, and what is compiled or looked up
+    when a report is made for the first time.
+    """
     from importlib import import_module
 
-    from drillkit.report.pages import prepare
+    from drillkit.journal.file import read
+    from drillkit.journal.runs import JOURNAL
+    from drillkit.model.errors import DrillError
 
     for module in ENDING:
         import_module(module)
-    prepare()
+    from drillkit.judge import judge
+    from drillkit.report import render
+
+    # What keeps it from being read is told by whoever writes the report.
+    with contextlib.suppress(DrillError, OSError):
+        if history := read(folder / JOURNAL):
+            render(history, judge(history), "")

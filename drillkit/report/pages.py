@@ -193,14 +193,6 @@ def _yaml(value: Mapping[str, Any]) -> str:
         return repr(value)
 
 
-def prepare() -> None:
-    """Compile the templates, which takes ten times as long as filling them: for whoever has
-    time before.
-    """
-    _environment(html=False).get_template("report.md.j2")
-    _environment(html=True).get_template("report.html.j2")
-
-
 class _Compiled(FileSystemBytecodeCache):
     """Compiled templates in drillkit's state; where nothing can be kept, each process compiles."""
 

@@ -311,7 +311,10 @@ class _Run:
         self._began = True
         fragile.wait()
         # Whoever waits for a step can as well import what the end needs.
-        idle = IdleWork(lambda: self._tell_weaknesses(fragile), self.request.ahead)
+        idle = IdleWork(
+            lambda: self._tell_weaknesses(fragile),
+            lambda: self.request.ahead(self.place.folder),
+        )
         with self._phase("steps"):
             idle.start()
             try:

@@ -53,8 +53,10 @@ class Request:
     """The freezes of its guards, by their text."""
     prestarted: Prestarted | None = None
     """A process for Chaos Toolkit that waits already; whoever started it ends it."""
-    ahead: Callable[[], None] = lambda: None
-    """Work for an idle moment while the steps run, such as imports. Must not raise."""
+    ahead: Callable[[Path], None] = lambda folder: None
+    """Work for an idle moment while the steps run, such as imports; it is handed the run's folder.
+    Must not raise.
+    """
     enter: Callable[[Path], None] = lambda folder: None
     """Enters the run into the chain of runs, before its first effect. Raises OSError, DrillError:
     then nothing is touched.

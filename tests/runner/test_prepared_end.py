@@ -12,10 +12,10 @@ import os, sys
 from drillkit.cli import main, starting
 from drillkit.runner.execute import _Run
 
-starting.prepare_report()
 known, clean_up, leave = set(), _Run.clean_up, os._exit
 
 def cleaning(run):
+    starting.prepare_report(run.place.folder)
     known.update(sys.modules)
     return clean_up(run)
 

@@ -12,6 +12,7 @@ from typing import Any
 from drillkit.advise.cluster import Cluster, Workload
 from drillkit.advise.odd import rows, sub, text, whole
 from drillkit.advise.rule import Found, Table
+from drillkit.model.yaml_text import dump_yaml
 
 WORKLOADS: Table[Workload, Cluster] = Table("workload")
 
@@ -52,12 +53,7 @@ def _each_container(workload: Workload, names: list[str], fields: Mapping[str, A
 
 
 def _manifest(obj: Mapping[str, Any]) -> str:
-    import yaml
-
-    # Where it is built with the C library, that takes a tenth of the time.
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    written = yaml.dump(obj, Dumper=dumper, sort_keys=False).rstrip()
-    return f"kubectl apply -f - <<'EOF'\n{written}\nEOF"
+    return f"kubectl apply -f - <<'EOF'\n{dump_yaml(obj).rstrip()}\nEOF"
 
 
 def _drill(name: str, workload: Workload) -> str:

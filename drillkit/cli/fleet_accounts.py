@@ -17,9 +17,9 @@ def account_yaml(asked: Asked, drill: Drill, target: Target) -> tuple[str, Least
     """The account of a target's Job with its roles, as YAML; what was found that it needs, where it
     needs anything in the cluster. Raises CallError, TargetError, UsageError.
     """
-    import yaml
 
     from drillkit.fleet.plan import account_of
+    from drillkit.model.yaml_text import dump_yaml
     from drillkit.plan.rbac import KINDS, Subject, rbac_yaml
 
     name, namespace = account_of(drill.drill, target), target.fleet.namespace
@@ -29,7 +29,7 @@ def account_yaml(asked: Asked, drill: Drill, target: Target) -> tuple[str, Least
         "metadata": {"name": name, "namespace": namespace},
         "automountServiceAccountToken": False,
     }
-    made = f"---\n{yaml.safe_dump(account, sort_keys=False)}"
+    made = f"---\n{dump_yaml(account)}"
     if target.fleet.kubeconfig_secret is not None:
         secret = f"{namespace}/{target.fleet.kubeconfig_secret}"
         return (

@@ -35,6 +35,7 @@ from drillkit.model.records import Weakness, WeaknessesFound
 from drillkit.model.subjects import GateOf, GuardOf, Subject, WholeRun
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Outage, SliSummary, StepVerdict, Verdict
+from drillkit.model.yaml_text import dump_yaml
 from drillkit.report.charts import timeline
 from drillkit.report.report_model import Story
 from drillkit.report.rows import is_bound_of_step, row_of, step_pages
@@ -186,9 +187,7 @@ def _table(columns: Iterable[str]) -> MarkdownText:
 
 def _yaml(value: Mapping[str, Any]) -> str:
     try:
-        return str(
-            yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=110)
-        ).rstrip()
+        return dump_yaml(dict(value), width=110).rstrip()
     except yaml.YAMLError:
         return repr(value)
 

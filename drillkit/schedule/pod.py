@@ -11,6 +11,7 @@ from typing import Any
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
 from drillkit.model.target import FleetJob, Target
+from drillkit.model.yaml_text import dump_yaml
 
 RUNS = "/var/lib/drillkit"
 """Where journals, reports and drillkit's state are."""
@@ -169,11 +170,7 @@ def in_pod(target: Target, *, own_token: bool) -> Target:
 
 def targets_yaml(target: Target) -> str:
     """A `targets.yaml` of this one target."""
-    import yaml
-
-    data = to_data(replace(target, name=""))
-    text: str = yaml.safe_dump({target.name: data}, sort_keys=False, allow_unicode=True)
-    return text
+    return dump_yaml({target.name: to_data(replace(target, name=""))})
 
 
 def drill_label(drill: str) -> str:

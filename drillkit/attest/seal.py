@@ -41,16 +41,15 @@ def enter(folder: Path, at: float) -> chain.Entry:
     return chain.append(file, "started", opened.run, first, at)
 
 
-def entered(folder: Path) -> History | None:
-    """The history of a run whose start stands in the chain of the folder of reports that it lies
-    in; None: it does not.
+def is_entered(folder: Path, history: History) -> bool:
+    """Whether a run's start stands in the chain of the folder of reports that it lies in. `history`:
+    of its journal.
 
-    Raises OSError, ChainBroken, JournalDamaged, UsageError.
+    Raises OSError, ChainBroken, UsageError.
     """
-    history = read(folder / JOURNAL)
     opened = _opened(history, folder)
     file = chain.chain_file(folder.parent.parent, opened.drill_name, opened.target_name)
-    return history if any(entry.run == opened.run for entry in chain.read(file)) else None
+    return any(entry.run == opened.run for entry in chain.read(file))
 
 
 def seal(

@@ -21,13 +21,13 @@ def write_and_seal(folder: Path, warn: Callable[[str], None]) -> tuple[Verdict, 
     """
     from drillkit.report import write_reports
 
-    verdict, paths = write_reports(folder)
+    verdict, paths, history = write_reports(folder)
     from drillkit.attest.envelope import NotSigned
-    from drillkit.attest.seal import entered, seal
+    from drillkit.attest.seal import is_entered, seal
     from drillkit.model.errors import DrillError
 
     try:
-        if (history := entered(folder)) is not None:
+        if is_entered(folder, history):
             seal(folder, SYSTEM_CLOCK.now(), _signer(), history)
     except NotSigned as error:
         warn(f"the run is not signed: {error}; mend that and run: drillkit sign {folder.name}")

@@ -27,9 +27,9 @@ EXIT_TEXT = {
 }
 
 
-def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
+def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...], History]:
     """Judge the journal in `folder` and write `verdict.json`, `report.md`, `report.html` and
-    `junit.xml` beside it.
+    `junit.xml` beside it: the verdict, these files, and what the journal holds.
 
     In a folder of reports, DRILL/latest leads to the newest run from then on.
     Raises OSError, JournalDamaged; UsageError for a journal without a first record.
@@ -49,7 +49,7 @@ def write_reports(folder: Path) -> tuple[Verdict, tuple[Path, ...]]:
         paths.append(folder / name)
     if folder.resolve().name == verdict.run and folder.resolve().parent.name == verdict.drill:
         point_latest(folder.resolve())
-    return verdict, tuple(paths)
+    return verdict, tuple(paths), history
 
 
 def page_of(folder: Path) -> str:

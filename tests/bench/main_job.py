@@ -113,7 +113,7 @@ def main() -> None:
             env["KUBECONFIG"] = str(endpoints["kubeconfig"])
             env["NO_PROXY"] = "127.0.0.1,localhost"
             ours, theirs, ratio = in_turn(
-                [run, "run", str(experiment), "-t", "sandbox"],
+                [run, "run", str(experiment), "--target", "sandbox"],
                 [chaos, "--no-version-check", "run", str(experiment)],
                 folder,
                 env,
@@ -124,7 +124,7 @@ def main() -> None:
                 f"{ratio:.2f} (bound 1.0)"
             )
             before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            wall_s([run, "run", "pod-delete", "-t", "sandbox"], folder, env)
+            wall_s([run, "run", "pod-delete", "--target", "sandbox"], folder, env)
             after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
             print(f"memory            largest process of a run {max(before, after) / 1024:.0f} MB")
 

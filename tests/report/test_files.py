@@ -47,7 +47,7 @@ def outcomes(root: ET.Element) -> dict[str, str]:
 
 def test_a_report_is_four_files_beside_the_journal(tmp_path: Path) -> None:
     folder = run_in(tmp_path / "reports" / "pod-delete" / "r1", "r1")
-    verdict, paths = write_reports(folder)
+    verdict, paths, _ = write_reports(folder)
     assert [path.name for path in paths] == [
         "verdict.json",
         "report.md",

@@ -237,10 +237,11 @@ class Worker:
                     ledger, "its limit" if deadline.over else f"its share of {each_s or 0:.0f} s"
                 )
                 break
-        # Its end of the pipe closes with it: waiting for that needs no polling.
+        # The last thing that a worker does is to close its end of the pipe.
         hearing.join(DRAIN_S)
-        self._await_end()
-        hearing.join(DRAIN_S)
+        if ledger.ended is None or hearing.is_alive():
+            self._await_end()
+            hearing.join(DRAIN_S)
         return self._ended(ledger, job, by)
 
     def _terminate(self, ledger: _Ledger, why: str) -> None:

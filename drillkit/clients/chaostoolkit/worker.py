@@ -63,6 +63,7 @@ def main(parent: int) -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    book.close()
     os._exit(0)
 
 

@@ -42,10 +42,9 @@ def enter(folder: Path, at: float) -> chain.Entry:
 
 
 def is_entered(folder: Path, history: History) -> bool:
-    """Whether a run's start stands in the chain of the folder of reports that it lies in. `history`:
-    of its journal.
+    """Whether a run's start stands in the chain of the folder of reports that it lies in.
 
-    Raises OSError, ChainBroken, UsageError.
+    `history`: of its journal. Raises OSError, ChainBroken, UsageError.
     """
     opened = _opened(history, folder)
     file = chain.chain_file(folder.parent.parent, opened.drill_name, opened.target_name)

@@ -8,9 +8,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from drillkit.environment import plain_environment
 from drillkit.journal.files import write_file
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.environment import plain_environment
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LIMIT_S = 90.0

@@ -18,7 +18,6 @@ from pathlib import Path
 from drillkit import __version__
 from drillkit.clients.chaostoolkit.literals import secret_values, secret_variables
 from drillkit.clock import now_utc
-from drillkit.secrets.environment import remember
 from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.lazy_dataclass import dataclass
@@ -28,6 +27,7 @@ from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import ListedStep, RunOpened
 from drillkit.model.target import Target
 from drillkit.secrets import KNOWN, encodable, learn
+from drillkit.secrets.environment import remember
 from drillkit.steps.base import Experiment, RunNames, kind_named
 
 _ALPHABET = "bcdfghjkmnpqrstvwxz2456789"

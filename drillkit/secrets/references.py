@@ -13,10 +13,10 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from drillkit.environment import PUBLIC
-from drillkit.secrets.environment import remember
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
+from drillkit.secrets.environment import remember
 from drillkit.secrets.forms import compiled
 from drillkit.secrets.redactor import KNOWN
 

@@ -27,12 +27,14 @@ REACHES: dict[str, dict[str, str]] = {
     "requests": {"attest/timestamp.py": "asks for a time stamp"},
     "socket": {
         "journal": "processes of one run, and names of machines",
+        "prestart.py": "the process of a worker",
         "runner": "names of machines",
         "sampler": "probes",
     },
     "subprocess": {
         "attest/places.py": "git",
         "live/launch.py": "the page's process",
+        "prestart.py": "the process of a worker",
         "report/pdf.py": "a browser that prints",
         "runner/target_process.py": "a target that is started for a run",
         "sampler/process.py": "the sampler's process",

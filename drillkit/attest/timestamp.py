@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.model.errors import UsageError
@@ -19,12 +20,15 @@ _MOST_BYTES = 1 << 20
 
 
 def stamp(content: bytes, url: str) -> bytes:
-    """The answer of a time-stamping authority about these bytes (DER). Raises UsageError."""
+    """The answer of a time-stamping authority about these bytes (DER). Of its URL, which may hold a
+    login or a key, no error shows more than the host. Raises UsageError.
+    """
     import requests
 
     client = _client()
     request = client.TimestampRequestBuilder().data(content).build()
     headers = {"Content-Type": "application/timestamp-query"}
+    where = f"{urlsplit(url).hostname or 'without a host'}{via(url)}"
     try:
         with requests.post(
             url,
@@ -37,9 +41,13 @@ def stamp(content: bytes, url: str) -> bytes:
         ) as answer:
             answer.raise_for_status()
             token: bytes = answer.raw.read(_MOST_BYTES, decode_content=True)
+    except requests.HTTPError as error:
+        said = f"answered {error.response.status_code}, expected a time stamp"
+        raise UsageError(f"the time-stamping authority {where} {said}") from None
     except requests.RequestException as error:
-        raise UsageError(f"the time-stamping authority {url}{via(url)}: {error}") from error
-    _decoded(token, url)
+        said = f"gave no answer: {type(error).__name__}"
+        raise UsageError(f"the time-stamping authority {where} {said}") from None
+    _decoded(token, where)
     return token
 
 

@@ -150,8 +150,10 @@ def _write_sarif(found: Survey, target: str, file: Path) -> None:
     from drillkit import __version__
     from drillkit.advise.look import TABLES
     from drillkit.advise.sarif import sarif
+    from drillkit.secrets import KNOWN
 
-    file.write_text(json.dumps(sarif(found, target, TABLES, __version__), indent=2) + "\n")
+    log = KNOWN.data(sarif(found, target, TABLES, __version__))
+    file.write_text(json.dumps(log, indent=2) + "\n")
 
 
 def _data(found: Survey, target: str, namespace: str) -> dict[str, object]:

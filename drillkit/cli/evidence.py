@@ -93,7 +93,8 @@ def sign(run: str, key: str, out: Out) -> int:
 @click.option(
     "--timestamp",
     metavar="URL",
-    help="With --publish: have a time-stamping authority (RFC 3161) stamp them; PLACE.tsr.",
+    help="With --publish: have a time-stamping authority (RFC 3161) stamp them; PLACE.tsr. Of one "
+    "with a login or a key in its URL: env:NAME or file:PATH.",
 )
 @click.option(
     "--tsa-ca",
@@ -132,6 +133,7 @@ def verify(
         raise UsageError("--heads and --publish are about all runs: leave RUN out")
     if (timestamp and not publish) or (tsa_ca and not published):
         raise UsageError("--timestamp goes with --publish, --tsa-ca with --heads")
+    stamped_by = _authority(timestamp) if timestamp else None
     if run is not None:
         checked = verify_run(run_folder(run, out), pinned)
     else:
@@ -143,8 +145,15 @@ def verify(
     if published and tsa_ca:
         _tell_stamp(published, tsa_ca)
     if checked.sound and publish:
-        _publish(publish, checked, timestamp)
+        _publish(publish, checked, stamped_by)
     return 0 if checked.sound else 1
+
+
+def _authority(given: str) -> str:
+    """The URL of a time-stamping authority, or the one behind a reference. Raises UsageError."""
+    from drillkit.secrets import is_reference, resolve
+
+    return resolve(given, "--timestamp") if is_reference(given) else given
 
 
 def _publish(name: str, checked: Checked, timestamp: str | None) -> None:

@@ -126,11 +126,12 @@ def _write_page(file: Path, found: DryRun, before: Took | None) -> None:
     """Raises UsageError where it cannot be written."""
     from drillkit.model.errors import UsageError
     from drillkit.report.plan_page import plan_page
+    from drillkit.secrets import KNOWN
 
     drill = found.plan.drill
     page = plan_page(_data(found, before), _takes(drill, before), _terms(drill))
     try:
-        file.write_text(page, encoding="utf-8")
+        file.write_text(KNOWN.text(page), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from error
     click.echo(f"wrote {file}", err=True)

@@ -15,6 +15,7 @@ from drillkit.clock import Clock, Deadline
 from drillkit.diagnostics import text
 from drillkit.model.errors import CallError, Unanswered, Unavailable, Unreachable
 from drillkit.secrets import KNOWN
+from drillkit.secrets.parts import secrets_in
 
 Attach: TypeAlias = Callable[[str, str, bytes], None]
 """(name, media type, content): `Act.attach`."""
@@ -150,6 +151,8 @@ class _PodLook:
     def _all_pods(self) -> list[Object]:
         if self._pods is None:
             self._pods = self._kube.list(PODS, self._namespace, selector=self._selector)
+            # What is not shown with the variable may stand in the container's log.
+            KNOWN.learn(secrets_in(text.variables(self._pods)))
         return self._pods
 
     def _all_events(self) -> list[Object]:

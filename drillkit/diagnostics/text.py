@@ -192,6 +192,16 @@ def _variable(variable: Mapping[str, Any]) -> str:
     return str(variable["name"])
 
 
+def variables(pods: Iterable[Object]) -> Iterator[tuple[str, str]]:
+    """Names and values of variables that stand in pods themselves. Not to be shown."""
+    for pod in pods:
+        spec = pod.get("spec") or {}
+        for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+            for variable in container.get("env") or ():
+                if isinstance(value := variable.get("value"), str):
+                    yield str(variable.get("name")), value
+
+
 def _source(source: Mapping[str, Any]) -> str:
     for kind in ("secretRef", "configMapRef"):
         if kind in source:

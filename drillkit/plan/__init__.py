@@ -25,7 +25,7 @@ from drillkit.model.target import Target
 from drillkit.model.units import format_duration
 from drillkit.plan.costs import costs, too_costly
 from drillkit.plan.credentials import outlived
-from drillkit.plan.secrets import missing_secrets
+from drillkit.plan.secrets import missing_secrets, shown_secrets
 from drillkit.plan.stand_ins import UNKNOWN, Bind, Outputs, stand_ins, without_stand_ins
 from drillkit.steps.base import Act, kind_named
 
@@ -129,6 +129,7 @@ def survey(
         (
             *costs(copies, longest),
             *credentials.notes,
+            *shown_secrets(drill, target),
             *(f"{what}: the run does without" for what in dict.fromkeys(notes)),
         ),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 
 from drillkit.model.drill import Drill, Group, Step
 from drillkit.model.errors import UsageError
 from drillkit.model.target import Target
 from drillkit.secrets import is_reference, resolve
+from drillkit.secrets.forms import SHORTEST
 
 
 def missing_secrets(drill: Drill, target: Target) -> Iterator[str]:
@@ -16,13 +18,29 @@ def missing_secrets(drill: Drill, target: Target) -> Iterator[str]:
     Those in an account's Secrets Manager are asked for when they are needed: looking for one is a
     call of its own.
     """
-    for what, reference in dict(_references(drill, target)).items():
-        if not is_reference(reference) or reference.startswith("aws-secret:"):
-            continue
+    for what, reference in _readable(drill, target):
         try:
             resolve(reference, what)
         except UsageError as error:
             yield str(error)
+
+
+def shown_secrets(drill: Drill, target: Target) -> Iterator[str]:
+    """Which values behind the drill's references are so short that nothing hides them."""
+    for what, reference in _readable(drill, target):
+        with contextlib.suppress(UsageError):
+            if len(resolve(reference, what).strip()) < SHORTEST:
+                yield (
+                    f"{what}: its value has fewer than {SHORTEST} characters, so it is not hidden "
+                    "where it shows; a secret is longer"
+                )
+
+
+def _readable(drill: Drill, target: Target) -> Iterator[tuple[str, str]]:
+    """What refers to which secret, of those that can be read here."""
+    for what, reference in dict(_references(drill, target)).items():
+        if is_reference(reference) and not reference.startswith("aws-secret:"):
+            yield what, reference
 
 
 def _references(drill: Drill, target: Target) -> Iterator[tuple[str, str]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from drillkit.environment import PUBLIC
-from drillkit.secrets.naming import is_secret_name, is_word
-from drillkit.secrets.parts import LEAST, password_of
+from drillkit.secrets.parts import secrets_in
 from drillkit.secrets.redactor import KNOWN
 
 _SECRET_VARIABLES: set[str] = set()
@@ -39,24 +38,9 @@ def child_environment(
     may print them.
     """
     kept = set(needed)
-    KNOWN.learn(_named_secrets(os.environ if base is None else base))
+    KNOWN.learn(secrets_in((os.environ if base is None else base).items()))
     return {
         name: value
         for name, value in (os.environ if base is None else base).items()
         if name in kept or name not in _SECRET_VARIABLES
     }
-
-
-def _named_secrets(variables: Mapping[str, str]) -> Iterator[str]:
-    """What stands in variables with names of secrets, and passwords in URLs. Words and places of
-    files are left: many a setting has such a name.
-    """
-    for name, value in variables.items():
-        if "://" in value:
-            yield from (part for part in password_of(value) if len(part) >= LEAST)
-        elif len(value) >= LEAST and is_secret_name(name) and not _is_setting(value):
-            yield value
-
-
-def _is_setting(value: str) -> bool:
-    return is_word(value) or os.path.exists(value)

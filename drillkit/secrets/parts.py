@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drillkit.secrets.forms import compiled
-from drillkit.secrets.naming import is_secret_name
+from drillkit.secrets.naming import is_secret_name, is_word
 
 LEAST = 8
 """Characters of a part: a shorter one may be any word."""
@@ -42,6 +43,21 @@ def _parts(value: str) -> Iterator[str]:
     for name, given in compiled(_PAIR).findall(value):
         if is_secret_name(name):
             yield given.strip("'\"")
+
+
+def secrets_in(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What is secret in variables, by name and value: what has a secret's name, and passwords in
+    URLs. Words, references and places of files are left: many a setting has such a name.
+    """
+    for name, value in variables:
+        if "://" in value:
+            yield from (part for part in password_of(value) if len(part) >= LEAST)
+        elif len(value) >= LEAST and is_secret_name(name) and not _is_setting(value):
+            yield value
+
+
+def _is_setting(value: str) -> bool:
+    return is_word(value) or value.startswith("$(") or os.path.exists(value)
 
 
 def password_of(url: str) -> Iterator[str]:

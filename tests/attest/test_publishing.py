@@ -200,6 +200,12 @@ def test_an_authority_that_fails_or_is_away_is_told(authority: tuple[str, Path])
         stamp(b"heads", f"{url}broken")
     with pytest.raises(UsageError, match="the time-stamping authority"):
         stamp(b"heads", "http://127.0.0.1:9/")
+    for place in (f"{url}broken?key=canary-4711", "http://me:canary-4711@127.0.0.1:9/canary-4711"):
+        with pytest.raises(
+            UsageError, match=r"authority 127\.0\.0\.1 (answered 500|gave no answer)"
+        ) as why:
+            stamp(b"heads", place)
+        assert "canary" not in str(why.value)
     with pytest.raises(UsageError, match="no time stamp"):
         stamped_at(b"heads", b"x", authority[1])
 
@@ -210,7 +216,8 @@ def test_the_command_publishes_stamps_and_checks(
 ) -> None:
     url, root = authority
     out = ("--out", str(sealed.reports))
-    done = drillkit("verify", *out, "--publish", "h.json", "--timestamp", url)
+    stamped = ("--publish", "h.json", "--timestamp", "env:THE_TSA")
+    done = drillkit("verify", *out, *stamped, env={"THE_TSA": url})
     assert done.code == 0, done.said
     shown = drillkit("verify", *out, "--heads", "h.json", "--tsa-ca", str(root))
     assert shown.code == 0, shown.said

@@ -158,6 +158,26 @@ def test_an_slo_without_data_is_a_problem(drillkit: CommandLine) -> None:
     assert "problem: SLO api: nothing_counts_this_total matches nothing" in ran.out
 
 
+SECRET_STEP = """\
+description: It says canary-4711 aloud.
+steps: [{uses: command, with: {run: [env], undo: ["true"], env: {A: "env:A", B: "env:B"}}}]
+"""  # noqa: E501
+
+
+def test_a_plan_shows_no_secret_and_says_which_is_too_short_to_be_hidden(
+    drillkit: CommandLine,
+) -> None:
+    (drillkit.folder / "d.yaml").write_text(f"{HEAD}{SECRET_STEP}")
+    arguments = ("plan", "./d.yaml", "-t", "sandbox", "--html", "secret.html")
+    ran = drillkit(*arguments, env={"A": "canary-4711", "B": "12"})
+    assert ran.code == 0, ran.said
+    page = (drillkit.folder / "secret.html").read_text()
+    assert "canary" not in ran.said + page
+    assert "It says [secret] aloud." in page
+    assert "env.B: its value has fewer than 4 characters, so it is not hidden" in ran.out
+    assert "env.A" not in ran.out
+
+
 def test_a_plan_is_a_page_and_data_of_a_known_shape(drillkit: CommandLine) -> None:
     text = f"{HEAD}description: Nobody <b>waits</b>.\n{STEP}"
     ran = plan(drillkit, text, "--json", "--html", "plan.html")

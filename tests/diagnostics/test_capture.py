@@ -83,15 +83,21 @@ def test_values_of_environment_variables_never_appear(stage: Stage) -> None:
     container = {**web["spec"]["template"]["spec"]["containers"][0]}
     container["env"] = [
         {"name": "DB_URL", "value": "sup3rs3cret-value"},
+        {"name": "API_TOKEN", "value": "sup3rs3cret-4711"},
+        {"name": "QUEUE", "value": "amqp://shop:sup3rs3cret-4712@queue/shop"},
+        {"name": "MODE_TOKEN", "value": "optional"},
         {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
     ]
     container["envFrom"] = [{"secretRef": {"name": "more"}}]
     web["spec"]["template"]["spec"]["containers"] = [container]
     stage.cluster.store.update(("apps", "deployments"), web)
     stage.cluster.advance(60)
-    told = taken(stage)["diagnostics-describe.txt"]
-    assert "sup3rs3cret-value" not in told
-    assert "DB_URL, DB_PASSWORD (from secretKey db)" in told
+    stage.cluster.store.pod_log = lambda *_: "optional: sup3rs3cret-4711 sup3rs3cret-4712 refused\n"
+    found = taken(stage)
+    told = found["diagnostics-describe.txt"]
+    assert "sup3rs3cret" not in told + found["diagnostics-logs.txt"]
+    assert "optional: [secret] [secret] refused" in found["diagnostics-logs.txt"]
+    assert "DB_URL, API_TOKEN, QUEUE, MODE_TOKEN, DB_PASSWORD (from secretKey db)" in told
     assert "From:         secret more" in told
 
 

@@ -93,6 +93,8 @@ def run_watched(
 ) -> tuple[int, bytes, Looked]:
     """Exit code, all that the terminal saw, and what was seen in /proc meanwhile."""
     out = drillkit.folder / "terminal"
+    (drillkit.folder / "temporary").mkdir(exist_ok=True)
+    env = {**env, "TMPDIR": str(drillkit.folder / "temporary"), "XDG_RUNTIME_DIR": ""}
     looked = Looked()
     with out.open("wb") as terminal:
         process = subprocess.Popen(
@@ -126,7 +128,7 @@ def leaks(
     makes arguments of its program.
     """
     places = {"the terminal": said}
-    for root in (drillkit.folder / "reports", drillkit.home):
+    for root in (drillkit.folder / "reports", drillkit.folder / "temporary", drillkit.home):
         for path in root.rglob("*"):
             # The sandbox keeps its own state there: it is another system, with its own secrets.
             if path.is_file() and "sandbox" not in path.relative_to(root).parts[:1]:

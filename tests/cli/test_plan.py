@@ -161,7 +161,7 @@ def test_an_slo_without_data_is_a_problem(drillkit: CommandLine) -> None:
 SECRET_STEP = """\
 description: It says canary-4711 aloud.
 steps: [{uses: command, with: {run: [env], undo: ["true"], env: {A: "env:A", B: "env:B"}}}]
-"""  # noqa: E501
+"""
 
 
 def test_a_plan_shows_no_secret_and_says_which_is_too_short_to_be_hidden(

@@ -1,6 +1,5 @@
 """The private HTTP path: what can be broken on purpose, and what was asked of the API.
 
-    GET    /_sandbox/knobs                everything that is set
     DELETE /_sandbox/knobs                takes everything back
     PATCH  /_sandbox/settings             knobs.Settings, any of its fields
     POST   /_sandbox/rules                a knobs.CallRule
@@ -47,8 +46,6 @@ class Control:
     def _perform(self, request: str, values: dict[str, Any], query: str) -> Any:
         knobs = self._knobs
         match request:
-            case "GET /knobs":
-                return knobs.snapshot()
             case "DELETE /knobs":
                 knobs.reset()
             case "PATCH /settings":

@@ -13,7 +13,6 @@ import io
 import json
 import re
 import socket
-import threading
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from drillkit.sandbox.aws.control import Control
-from drillkit.sandbox.aws.knobs import HANG_LIMIT_S, CallRule, Knobs
+from drillkit.sandbox.aws.knobs import CallRule, Knobs
 from drillkit.sandbox.aws.wire import Call, Fault, QueryProtocol
 
 Environ = dict[str, Any]
@@ -75,7 +74,6 @@ class Gateway:
         self.access_key = access_key
         self._moto = moto
         self._services: dict[str, tuple[QueryProtocol, Callable[[Call], str]]] = {}
-        self.stopping = threading.Event()
 
     def add(self, protocol: QueryProtocol, answer: Callable[[Call], str]) -> None:
         """Serves a query-protocol service here rather than by moto."""
@@ -99,7 +97,7 @@ class Gateway:
         action = _action(service, environ, form)
         shown = form or {"path": environ["PATH_INFO"], **_asked_of(environ)}
         refused = self._refusal(scope, environ)
-        rule = None if refused else self.knobs.rule_for(service, action, shown)
+        rule = None if refused else self.knobs.rule_for(action)
         region = scope[1] if scope is not None else ""
         self.knobs.note_call(
             service,
@@ -109,10 +107,6 @@ class Gateway:
             refused.code if refused else rule.effect if rule else "served",
             environ.get("HTTP_USER_AGENT", ""),
         )
-        if rule is not None and rule.effect in ("delay", "hang"):
-            self.stopping.wait(min(rule.seconds, HANG_LIMIT_S))
-        if rule is not None and rule.effect in ("drop-request", "hang"):
-            return _dropped(environ, start_response)
         spoiled = refused or (_spoiled(rule) if rule is not None else None)
         if spoiled is not None:
             return self._fault(service, spoiled, start_response)
@@ -130,10 +124,6 @@ class Gateway:
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.",
                 403,
-            )
-        if self.knobs.settings.credentials == "expired":
-            return Fault(
-                "ExpiredToken", "The security token included in the request is expired", 403
             )
         query = parse_qs(environ.get("QUERY_STRING", ""))
         if "X-Amz-Expires" in query and "X-Amz-Date" in query:
@@ -196,7 +186,7 @@ class Gateway:
 def _spoiled(rule: CallRule) -> Fault | None:
     if rule.effect == "throttle":
         return Fault("Throttling", "Rate exceeded", 400)
-    return Fault(rule.code, rule.message, rule.status) if rule.effect == "error" else None
+    return Fault(rule.code, "broken on purpose", rule.status) if rule.effect == "error" else None
 
 
 def _xml(status: int, text: str, start_response: StartResponse) -> Iterable[bytes]:

@@ -11,12 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeVar, get_args
 
-Effect = Literal["error", "throttle", "delay", "hang", "drop-request", "drop-answer"]
-HANG_LIMIT_S = 600.0
+Effect = Literal["error", "throttle", "drop-answer"]
 CALLS_KEPT = 20_000
 SECRET_PARAMETERS = ("MasterUserPassword",)
 T = TypeVar("T")
@@ -26,38 +25,22 @@ T = TypeVar("T")
 class CallRule:
     """Spoils the next `times` calls that match (0: every one).
 
-    `service` and `action` are shell patterns; `match` holds patterns of parameters.  `error`
-    answers `code` with `status` without doing anything; `throttle` is the error Throttling; `delay`
-    waits `seconds` and goes on; `hang` waits `seconds` and then drops the connection;
-    `drop-request` drops it at once; `drop-answer` does what was asked and drops the connection
+    `action` is a shell pattern.  `error` answers `code` with `status` without doing anything;
+    `throttle` is the error Throttling; `drop-answer` does what was asked and drops the connection
     instead of answering.
     """
 
     effect: Effect
-    service: str = "*"
     action: str = "*"
-    match: dict[str, str] = field(default_factory=dict)
     times: int = 1
     skip: int = 0
-    seconds: float = 0.0
     code: str = "InternalFailure"
     status: int = 500
-    message: str = "broken on purpose"
-
-    def applies(self, service: str, action: str, params: Mapping[str, Any]) -> bool:
-        """Whether a call is one this rule means, whatever its count."""
-        return (
-            fnmatchcase(service, self.service)
-            and fnmatchcase(action, self.action)
-            and all(
-                fnmatchcase(str(params.get(name)), pattern) for name, pattern in self.match.items()
-            )
-        )
 
 
 @dataclass
 class FailNext:
-    """Makes the next `times` pieces of work that match end in `status` instead of succeeding.
+    """Makes the next piece of work that matches end in `status` instead of succeeding.
 
     `kind`: instance, cluster or snapshot; `match`: a pattern of the identifier of what is
     being made.
@@ -66,7 +49,6 @@ class FailNext:
     status: str
     kind: str = "instance"
     match: str = "*"
-    times: int = 1
 
 
 @dataclass
@@ -113,7 +95,6 @@ class Settings:
     quota: dict[str, int] = field(
         default_factory=lambda: {"DBInstances": 40, "ManualSnapshots": 100, "DBClusters": 40}
     )
-    credentials: Literal["valid", "expired"] = "valid"
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -184,22 +165,11 @@ class Knobs:
             self.damages.clear()
             self._hidden.clear()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as JSON."""
-        with self._lock:
-            return {
-                "settings": asdict(self.settings),
-                "rules": [asdict(rule) for rule in self._rules],
-                "failures": [asdict(failure) for failure in self._failures],
-                "damages": [asdict(damage) for damage in self.damages],
-                "hidden": [asdict(hide) for hide in self._hidden],
-            }
-
-    def rule_for(self, service: str, action: str, params: Mapping[str, Any]) -> CallRule | None:
+    def rule_for(self, action: str) -> CallRule | None:
         """Takes one count from the first rule that spoils this call."""
         with self._lock:
             for rule in self._rules:
-                if not rule.applies(service, action, params):
+                if not fnmatchcase(action, rule.action):
                     continue
                 if rule.skip > 0:
                     rule.skip -= 1
@@ -216,9 +186,7 @@ class Knobs:
         with self._lock:
             for failure in self._failures:
                 if failure.kind == kind and fnmatchcase(identifier, failure.match):
-                    failure.times -= 1
-                    if failure.times <= 0:
-                        self._failures.remove(failure)
+                    self._failures.remove(failure)
                     return failure.status
         return None
 

@@ -123,7 +123,6 @@ class AwsSandbox:
 
     def stop(self) -> None:
         """Stops everything; PostgreSQL stops as in a crash, which takes a moment only."""
-        self.gateway.stopping.set()
         self.databases.abandon_all()
         if self._writer is not None:
             self._writer.stop()

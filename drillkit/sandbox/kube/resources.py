@@ -217,9 +217,7 @@ _BUILTIN = (
     ),
     Resource("networking.k8s.io", "networkpolicies", "NetworkPolicy", True, short=("netpol",)),
     Resource("networking.k8s.io", "ingresses", "Ingress", True, short=("ing",), subresources=_ST),
-    Resource("networking.k8s.io", "ingressclasses", "IngressClass", False),
     Resource("storage.k8s.io", "storageclasses", "StorageClass", False, short=("sc",)),
-    Resource("scheduling.k8s.io", "priorityclasses", "PriorityClass", False, short=("pc",)),
     Resource("coordination.k8s.io", "leases", "Lease", True),
     Resource("discovery.k8s.io", "endpointslices", "EndpointSlice", True),
     # Only read here: everybody writes core events; what this group demands of one is not kept.

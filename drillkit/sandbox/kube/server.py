@@ -20,13 +20,11 @@ from drillkit.sandbox.kube.access import (
     ADMIN,
     AUTHENTICATED,
     Caller,
-    PathAccess,
     service_account,
 )
-from drillkit.sandbox.kube.api import answer, authorise, refusal
-from drillkit.sandbox.kube.call import decode
-from drillkit.sandbox.kube.errors import ApiError, bad_request
-from drillkit.sandbox.kube.faults import Fault, Faults, parse_fault
+from drillkit.sandbox.kube.api import answer, refusal
+from drillkit.sandbox.kube.errors import ApiError
+from drillkit.sandbox.kube.faults import Fault, Faults
 from drillkit.sandbox.kube.objects import ACCOUNTS, Event, Object
 from drillkit.sandbox.kube.proxying import forward, proxied
 from drillkit.sandbox.kube.store import Store
@@ -39,7 +37,6 @@ HOST = "127.0.0.1"
 _BODY_LIMIT = 8 * 1024 * 1024
 _BOOKMARK_EVERY_S = 10.0
 _SHUTDOWN_S = 0.3
-_FAULTS_PATH = "/_sandbox/faults"
 _PUBLIC_PATHS = ("/readyz", "/livez", "/healthz")
 _log = logging.getLogger(__name__)
 
@@ -50,8 +47,7 @@ class Server:
     Args:
         store: what is served.
         token: the administrator's bearer token; others are those of ServiceAccounts.
-        faults: what goes wrong on purpose; also settable with POST, GET and DELETE
-            on ``/_sandbox/faults``.
+        faults: what goes wrong on purpose.
     """
 
     def __init__(self, store: Store, token: str, faults: Faults | None = None) -> None:
@@ -114,14 +110,9 @@ class Server:
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         caller = ADMIN if http.path in _PUBLIC_PATHS else self._caller(http)
-        if http.path == _FAULTS_PATH:
-            authorise(self.store, caller, PathAccess(http.method.lower(), http.path))
-            return await self._manage_faults(http)
-        fault = self.faults.take(http.method, http.path_qs)
+        fault = self.faults.take(http.method)
         if fault is not None:
-            refused = await _befall(fault, http)
-            if refused is not None:
-                return refused
+            await _befall(fault, http)
         if (to := proxied(http.path)) is not None:
             return await forward(self.store, http, to, caller)
         body = await http.read()
@@ -160,20 +151,6 @@ class Server:
             if account is not None and account["metadata"]["uid"] == uid:
                 return service_account(namespace, name)
         raise ApiError(401, "Unauthorized", "Unauthorized")
-
-    async def _manage_faults(self, http: web.BaseRequest) -> web.StreamResponse:
-        match http.method:
-            case "POST":
-                self.faults.add(parse_fault(decode(await http.read(), "application/json")))
-            case "DELETE":
-                self.faults.clear()
-            case "GET":
-                pass
-            case _:
-                raise bad_request(
-                    "expected POST (add a fault), GET (list them) or DELETE (clear them)"
-                )
-        return _plain(Response(200, {"faults": self.faults.describe()}))
 
     async def _stream_watch(
         self, http: web.BaseRequest, watch: Watch, response: Response
@@ -227,18 +204,14 @@ def _plain(response: Response) -> web.Response:
     return web.Response(status=response.status, body=response.encode(), headers=headers)
 
 
-async def _befall(fault: Fault, http: web.BaseRequest) -> web.StreamResponse | None:
-    """Lets a fault happen before the request takes effect; None if it goes on."""
+async def _befall(fault: Fault, http: web.BaseRequest) -> None:
+    """Lets a fault happen before the request takes effect."""
     await asyncio.sleep(fault.delay_s)
     if fault.hang_s:
         await asyncio.sleep(fault.hang_s)
         raise _cut(http)
     if fault.drop == "before":
         raise _cut(http)
-    if fault.status:
-        headers = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else {}
-        return _plain(Response(fault.status, fault.body(), headers))
-    return None
 
 
 def _cut(http: web.BaseRequest) -> ConnectionError:

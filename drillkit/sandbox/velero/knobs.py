@@ -32,7 +32,6 @@ class Knobs:
     differs from what was saved.
     `hang_downloads`: download requests stay New.
     `restarts`: raise it by one to restart the server: whatever runs ends Failed.
-    `sync_s`: seconds between two comparisons of bucket and cluster.
     """
 
     slow_s: dict[str, float] = field(default_factory=dict)
@@ -43,7 +42,6 @@ class Knobs:
     alter: list[dict[str, Any]] = field(default_factory=list)
     hang_downloads: bool = False
     restarts: int = 0
-    sync_s: float = 60.0
 
     def ending(self, kind: str, name: str) -> dict[str, str] | None:
         """How an object is to end, if not as it would."""

@@ -24,6 +24,8 @@ from drillkit.sandbox.velero.names import (
 )
 
 VALIDATION_EVERY = timedelta(minutes=1)
+SYNC_PERIOD = timedelta(seconds=60)
+"""Between two comparisons of bucket and cluster."""
 EXPIRY_CHECK = timedelta(minutes=1)
 
 
@@ -134,12 +136,11 @@ class Upkeep:
         bucket leave it.
         """
         desk = self._desk
-        period = timedelta(seconds=desk.knobs.sync_s)
-        if self._synced is not None and desk.now() < self._synced + period:
-            desk.wake(self._synced + period)
+        if self._synced is not None and desk.now() < self._synced + SYNC_PERIOD:
+            desk.wake(self._synced + SYNC_PERIOD)
             return
         self._synced = desk.now()
-        desk.wake(self._synced + period)
+        desk.wake(self._synced + SYNC_PERIOD)
         if desk.knobs.location_unavailable:
             return
         try:

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from drillkit.sandbox.kube.errors import ApiError
+from drillkit.sandbox.kube.faults import Fault
 from drillkit.sandbox.kube.objects import NAMESPACES, PODS
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -266,73 +267,24 @@ def test_a_command_is_cancelled_when_the_client_leaves(running):
     assert cancelled.wait(5)
 
 
-FAULTS = "/_sandbox/faults"
-
-
-def test_a_fault_refuses_the_next_requests_it_matches(served):
-    fault = {
-        "method": "POST",
-        "path": "/configmaps$",
-        "times": 2,
-        "status": 503,
-        "retry_after_s": 1,
-        "message": "busy",
-    }
-    assert served.ask("POST", FAULTS, fault)[0] == 200
-    assert served.ask("GET", MAPS)[0] == 200
-    for _ in range(2):
-        status, body, headers = served.ask("POST", MAPS, named("a"))
-        assert (status, body["reason"], body["message"]) == (503, "ServiceUnavailable", "busy")
-        assert headers["Retry-After"] == "1"
-    assert served.ask("POST", MAPS, named("a"))[0] == 201
-    assert served.ask("GET", FAULTS)[1]["faults"][0]["hits"] == 2
-
-
 @pytest.mark.parametrize(("when", "happened"), [("before", 404), ("after", 200)])
 def test_a_fault_breaks_the_connection_before_or_after_the_effect(served, when, happened):
-    served.ask("POST", FAULTS, {"method": "POST", "path": "configmaps", "drop": when})
+    fault = served.server.faults.add(Fault(method="POST", drop=when))
     with pytest.raises((ConnectionError, http.client.HTTPException, ssl.SSLError)):
         served.ask("POST", MAPS, named("a"))
     assert served.ask("GET", f"{MAPS}/a")[0] == happened
+    assert fault.hits == 1
 
 
 def test_a_fault_delays_or_hangs(served):
-    served.ask("POST", FAULTS, {"path": "namespaces", "delay_s": 0.2})
+    served.server.faults.add(Fault(delay_s=0.2))
     begin = time.monotonic()
     assert served.ask("GET", "/api/v1/namespaces")[0] == 200
     assert time.monotonic() - begin >= 0.2
-    served.ask("POST", FAULTS, {"path": "namespaces", "hang_s": 30})
+    served.server.faults.add(Fault(hang_s=30))
     with pytest.raises(TimeoutError):
         served.ask("GET", "/api/v1/namespaces", timeout=0.3)
     assert served.ask("GET", "/api/v1/namespaces")[0] == 200
-
-
-def test_faults_end_when_they_are_cleared(served):
-    served.ask("POST", FAULTS, {"times": -1, "status": 500})
-    assert [served.ask("GET", MAPS)[0] for _ in range(3)] == [500, 500, 500]
-    served.ask("DELETE", FAULTS)
-    assert served.ask("GET", MAPS)[0] == 200
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"stauts": 500},
-        {"status": 200},
-        {"path": "("},
-        {"drop": "during"},
-        {"times": "many"},
-        {"hang_s": -1},
-        [],
-    ],
-)
-def test_a_fault_that_makes_no_sense_is_refused(served, fault):
-    assert served.ask("POST", FAULTS, fault)[0] == 400
-    assert served.ask("GET", FAULTS)[1]["faults"] == []
-
-
-def test_faults_need_the_token_too(served):
-    assert served.ask("POST", FAULTS, {"status": 500}, token="another")[0] == 401
 
 
 def test_the_clusters_uid_is_that_of_kube_system(served):

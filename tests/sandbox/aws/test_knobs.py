@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 SHOP = "microservices-dev-db"
 
 
 def test_calls_are_throttled_as_often_as_asked_and_then_served(aws, lab):
     rds = lab.client()
-    aws.rule("throttle", service="rds", action="Describe*", times=2)
+    aws.rule("throttle", action="Describe*", times=2)
     for _ in range(2):
         with pytest.raises(ClientError) as caught:
             rds.describe_db_instances()
@@ -20,56 +20,22 @@ def test_calls_are_throttled_as_often_as_asked_and_then_served(aws, lab):
     assert rds.describe_db_instances()["DBInstances"]
 
 
-def test_an_error_can_be_aimed_at_one_resource_after_some_calls(aws, lab):
+def test_an_error_can_be_aimed_at_an_action_after_some_calls(aws, lab):
     rds = lab.client()
-    aws.rule(
-        "error",
-        action="DescribeDBInstances",
-        match={"DBInstanceIdentifier": SHOP},
-        skip=1,
-        code="AccessDenied",
-        status=403,
-        message="no",
-    )
-    rds.describe_db_instances()
+    aws.rule("error", action="DescribeDBInstances", skip=1, code="AccessDenied", status=403)
     lab.instance(rds, SHOP)
     with pytest.raises(ClientError, match="AccessDenied"):
         lab.instance(rds, SHOP)
     lab.instance(rds, SHOP)
 
 
-def test_an_answer_can_be_lost_after_the_effect_and_a_request_before_it(aws, lab):
+def test_an_answer_can_be_lost_after_the_effect(aws, lab):
     rds = lab.client()
     group = {"DBParameterGroupFamily": "postgres15", "Description": "d"}
     aws.rule("drop-answer", action="CreateDBParameterGroup")
     with pytest.raises((ConnectionError, HTTPClientError)):
         rds.create_db_parameter_group(DBParameterGroupName="unheard", **group)
     rds.delete_db_parameter_group(DBParameterGroupName="unheard")
-    aws.rule("drop-request", action="CreateDBParameterGroup")
-    with pytest.raises((ConnectionError, HTTPClientError)):
-        rds.create_db_parameter_group(DBParameterGroupName="unsaid", **group)
-    with pytest.raises(ClientError, match="DBParameterGroupNotFound"):
-        rds.delete_db_parameter_group(DBParameterGroupName="unsaid")
-
-
-@pytest.mark.realtime
-def test_a_hanging_call_runs_into_the_clients_own_timeout(aws):
-    import boto3
-    from botocore.config import Config
-
-    rds = boto3.client(
-        "rds",
-        endpoint_url=aws.endpoint,
-        aws_access_key_id=aws.access_key,
-        aws_secret_access_key="x",
-        region_name=aws.region,
-        config=Config(read_timeout=0.3, retries={"total_max_attempts": 1}),
-    )
-    aws.rule("hang", action="DescribeDBInstances", seconds=1)
-    started = time.monotonic()
-    with pytest.raises(ReadTimeoutError):
-        rds.describe_db_instances()
-    assert time.monotonic() - started < 1
 
 
 def test_resources_can_be_hidden_for_a_while(aws, lab):
@@ -124,17 +90,7 @@ def test_a_state_can_be_made_to_last(aws, lab):
     rds.delete_db_snapshot(DBSnapshotIdentifier="slow")
 
 
-def test_credentials_can_expire_and_foreign_ones_are_refused(aws, lab):
-    aws.settings(credentials="expired")
-    for service, call in (
-        ("rds", "describe_db_instances"),
-        ("s3", "list_buckets"),
-        ("sts", "get_caller_identity"),
-    ):
-        with pytest.raises(ClientError) as caught:
-            getattr(lab.client(service), call)()
-        assert caught.value.response["Error"]["Code"] == "ExpiredToken"
-    aws.settings(credentials="valid")
+def test_foreign_credentials_are_refused(aws, lab):
     key, aws.access_key = aws.access_key, "AKIANOTTHESANDBOX"
     try:
         with pytest.raises(ClientError, match="InvalidClientTokenId"):

@@ -320,21 +320,6 @@ def test_failover(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     return {"ReplicationGroup": shown(group)}
 
 
-def modify_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
-    """Retention, snapshot window, description and automatic failover; all hold at once."""
-    group = cache.group(region, params["ReplicationGroupId"])
-    for name in ("SnapshotRetentionLimit", "SnapshotWindow"):
-        if name in params:
-            group.attrs[name] = params[name]
-    if "ReplicationGroupDescription" in params:
-        group.attrs["Description"] = params["ReplicationGroupDescription"]
-    if "AutomaticFailoverEnabled" in params:
-        group.attrs["AutomaticFailover"] = (
-            "enabled" if params["AutomaticFailoverEnabled"] else "disabled"
-        )
-    return {"ReplicationGroup": shown(group)}
-
-
 def delete_group(cache: Cache, region: str, params: Params) -> dict[str, Any]:
     group = cache.group(region, params["ReplicationGroupId"])
     if group.status in ("creating", "deleting"):
@@ -480,7 +465,6 @@ ACTIONS: dict[str, Callable[[Cache, str, Params], dict[str, Any]]] = {
     "CreateReplicationGroup": create_group,
     "DescribeReplicationGroups": describe_groups,
     "DescribeCacheClusters": describe_clusters,
-    "ModifyReplicationGroup": modify_group,
     "DeleteReplicationGroup": delete_group,
     "TestFailover": test_failover,
     "CreateSnapshot": create_snapshot,

@@ -8,8 +8,6 @@ from typing import Any
 from drillkit.sandbox.aws.rds.state import Params, Rds, now, tag_list
 from drillkit.sandbox.aws.wire import Fault
 
-CLASSES = ("db.t4g.micro", "db.t4g.small", "db.t4g.medium", "db.m6g.large", "db.r6g.large")
-
 
 def describe_account_attributes(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """The quotas, with what is used of them."""
@@ -107,26 +105,6 @@ def describe_engine_versions(rds: Rds, region: str, params: Params) -> dict[str,
     }
 
 
-def describe_orderable_options(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    """A few instance classes in three zones."""
-    return {
-        "OrderableDBInstanceOptions": [
-            {
-                "Engine": params["Engine"],
-                "EngineVersion": rds.databases.version,
-                "DBInstanceClass": name,
-                "MultiAZCapable": True,
-                "LicenseModel": "postgresql-license",
-                "Vpc": True,
-                "StorageType": "gp3",
-                "AvailabilityZones": [{"Name": f"{region}{zone}"} for zone in "abc"],
-            }
-            for name in CLASSES
-            if params.get("DBInstanceClass", name) == name
-        ]
-    }
-
-
 ACTIONS = {
     "DescribeAccountAttributes": describe_account_attributes,
     "ListTagsForResource": list_tags,
@@ -134,5 +112,4 @@ ACTIONS = {
     "RemoveTagsFromResource": remove_tags,
     "DescribeEvents": describe_events,
     "DescribeDBEngineVersions": describe_engine_versions,
-    "DescribeOrderableDBInstanceOptions": describe_orderable_options,
 }

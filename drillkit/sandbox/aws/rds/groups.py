@@ -226,24 +226,6 @@ def describe_subnet_groups(rds: Rds, region: str, params: Params) -> dict[str, A
     return {"DBSubnetGroups": [group.attrs for group in groups]}
 
 
-def delete_subnet_group(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    name = subnet_group(rds, region, params["DBSubnetGroupName"]).attrs["DBSubnetGroupName"]
-    there = rds.region(region)
-    used = [
-        item.id
-        for item in there.instances.values()
-        if item.attrs["DBSubnetGroup"]["DBSubnetGroupName"] == name
-    ]
-    used += [item.id for item in there.clusters.values() if item.attrs["DBSubnetGroup"] == name]
-    if used:
-        raise rds.fault(
-            "InvalidDBSubnetGroupStateFault",
-            f"the subnet group {name} is in use by {', '.join(used)}",
-        )
-    del there.subnet_groups[name]
-    return {}
-
-
 def _for(
     kind: Kind, function: Callable[[Kind, Rds, str, Params], dict[str, Any]]
 ) -> Callable[[Rds, str, Params], dict[str, Any]]:
@@ -268,5 +250,4 @@ ACTIONS = {
     "DeleteDBClusterParameterGroup": _for(CLUSTER, _delete),
     "CreateDBSubnetGroup": create_subnet_group,
     "DescribeDBSubnetGroups": describe_subnet_groups,
-    "DeleteDBSubnetGroup": delete_subnet_group,
 }

@@ -364,26 +364,6 @@ def reboot_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     return {"DBInstance": shown(rds, instance)}
 
 
-def stop_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    instance = rds.instance(region, params["DBInstanceIdentifier"])
-    if instance.status != "available" or instance.database is None:
-        raise rds.fault(
-            "InvalidDBInstanceStateFault", f"Instance {instance.id} is not in available state."
-        )
-    run(rds, instance, [Phase("stopping", instance.database.server.stop)], final="stopped")
-    return {"DBInstance": shown(rds, instance)}
-
-
-def start_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    instance = rds.instance(region, params["DBInstanceIdentifier"])
-    if instance.status != "stopped" or instance.database is None:
-        raise rds.fault(
-            "InvalidDBInstanceStateFault", f"Instance {instance.id} is not in stopped state."
-        )
-    run(rds, instance, [Phase("starting", instance.database.server.start)])
-    return {"DBInstance": shown(rds, instance)}
-
-
 def delete_db_instance(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     """Deletes it, after a final snapshot if one is wanted; its automated backup stays when that is
     asked for.
@@ -460,7 +440,5 @@ ACTIONS = {
     "DescribeDBInstances": describe_db_instances,
     "ModifyDBInstance": modify_db_instance,
     "RebootDBInstance": reboot_db_instance,
-    "StopDBInstance": stop_db_instance,
-    "StartDBInstance": start_db_instance,
     "DeleteDBInstance": delete_db_instance,
 }

@@ -95,51 +95,30 @@ def create_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[st
 
 
 def _copy(rds: Rds, region: str, source: Snapshot, name: str, params: Params) -> Snapshot:
-    _check_new(rds, region, name, source.cluster)
+    _check_new(rds, region, name, cluster=False)
     if source.status != "available":
-        shape = (
-            "InvalidDBClusterSnapshotStateFault"
-            if source.cluster
-            else "InvalidDBSnapshotStateFault"
-        )
-        raise rds.fault(shape, f"snapshot {source.id} is {source.status}, not available")
-    encrypted_by = "StorageEncrypted" if source.cluster else "Encrypted"
+        why = f"snapshot {source.id} is {source.status}, not available"
+        raise rds.fault("InvalidDBSnapshotStateFault", why)
     crossing = source.region != region
-    if crossing and source.attrs[encrypted_by] and not params.get("KmsKeyId"):
+    if crossing and source.attrs["Encrypted"] and not params.get("KmsKeyId"):
         raise rds.fault(
             "KMSKeyNotAccessibleFault",
             "copying an encrypted snapshot to another region needs a KmsKeyId of that region",
         )
-    kinds = (
-        "DBClusterSnapshotIdentifier",
-        "DBClusterSnapshotArn",
-        "cluster-snapshot",
-        "SourceDBClusterSnapshotArn",
-    )
-    if not source.cluster:
-        kinds = ("DBSnapshotIdentifier", "DBSnapshotArn", "snapshot", "SourceDBSnapshotIdentifier")
-    identifier, arn, arn_kind, origin = kinds
     attrs = source.attrs | {
-        identifier: name,
-        arn: rds.arn(region, arn_kind, name),
+        "DBSnapshotIdentifier": name,
+        "DBSnapshotArn": rds.arn(region, "snapshot", name),
         "SnapshotType": "manual",
-        origin: source.attrs[arn],
+        "SourceDBSnapshotIdentifier": source.attrs["DBSnapshotArn"],
         "SnapshotCreateTime": now(),
     }
-    if crossing and not source.cluster:
+    if crossing:
         attrs |= {"SourceRegion": source.region, "AvailabilityZone": f"{region}a"}
     if params.get("KmsKeyId"):
-        attrs |= {"KmsKeyId": params["KmsKeyId"], encrypted_by: True}
+        attrs |= {"KmsKeyId": params["KmsKeyId"], "Encrypted": True}
     tags = (source.tags if params.get("CopyTags") else {}) | tags_of(params)
-    copy = Snapshot(
-        region,
-        attrs,
-        tags,
-        dict(source.source_attrs),
-        dict(source.source_tags),
-        cluster=source.cluster,
-    )
-    _shelf(rds, region, source.cluster)[name.lower()] = copy
+    copy = Snapshot(region, attrs, tags, dict(source.source_attrs), dict(source.source_tags))
+    rds.region(region).snapshots[name.lower()] = copy
     run(rds, copy, [Phase("creating", partial(_copy_files, rds, source, copy))])
     return copy
 
@@ -164,22 +143,11 @@ def copy_db_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
     }
 
 
-def copy_db_cluster_snapshot(rds: Rds, region: str, params: Params) -> dict[str, Any]:
-    source = rds.snapshot(region, params["SourceDBClusterSnapshotIdentifier"], cluster=True)
-    _check_presigned(source, region, params)
-    return {
-        "DBClusterSnapshot": shown(
-            _copy(rds, region, source, params["TargetDBClusterSnapshotIdentifier"], params)
-        )
-    }
-
-
 def _check_presigned(source: Snapshot, region: str, params: Params) -> None:
     """A copy of an encrypted snapshot from another region needs the signed URL that SourceRegion
     makes clients send.
     """
-    encrypted = source.attrs["StorageEncrypted" if source.cluster else "Encrypted"]
-    if source.region != region and encrypted and not params.get("PreSignedUrl"):
+    if source.region != region and source.attrs["Encrypted"] and not params.get("PreSignedUrl"):
         raise Fault(
             "InvalidParameterCombination",
             "PreSignedUrl (SourceRegion in an SDK) is required for this copy",
@@ -266,7 +234,6 @@ ACTIONS = {
     "CreateDBSnapshot": create_db_snapshot,
     "CreateDBClusterSnapshot": create_db_cluster_snapshot,
     "CopyDBSnapshot": copy_db_snapshot,
-    "CopyDBClusterSnapshot": copy_db_cluster_snapshot,
     "DescribeDBSnapshots": describe_db_snapshots,
     "DescribeDBClusterSnapshots": describe_db_cluster_snapshots,
     "DeleteDBSnapshot": delete_db_snapshot,

@@ -9,11 +9,12 @@ that others need are not for it. Nothing heavy here: everything imported delays 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import drillkit
@@ -22,6 +23,8 @@ from drillkit.environment import plain_environment
 # Imports make many objects and no garbage: nobody looks for any until there is work.
 _START = """import gc, sys; gc.disable(); sys.path.append(sys.argv.pop())
 from drillkit.clients.chaostoolkit.worker import main; main(int(sys.argv.pop()))"""
+
+_MOST_TOLD = 4096
 
 
 class Prestarted:
@@ -44,6 +47,15 @@ class Prestarted:
         except OSError:
             self.input.close()
             raise
+
+    def versions(self) -> Mapping[str, str] | None:
+        """Versions of everything that takes part, as it has them; None: it has not told by now."""
+        try:
+            line, end, _ = self.input.recv(_MOST_TOLD, socket.MSG_DONTWAIT).partition(b"\n")
+        except OSError:
+            return None
+        told: Mapping[str, str] | None = json.loads(line) if end else None
+        return told
 
     def close(self) -> None:
         """End it, at once. May be called again."""

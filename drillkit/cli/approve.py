@@ -122,8 +122,8 @@ def contents_now(
     from datetime import UTC, datetime
 
     from drillkit.plan.contents import RUN_ID, contents_of
-    from drillkit.runner.run_start import versions
     from drillkit.steps.base import RunNames
+    from drillkit.versions import versions
 
     standing = plan.target
     names = RunNames(RUN_ID, asked.parsed.name, datetime(2000, 1, 1, tzinfo=UTC))

@@ -8,7 +8,7 @@ import click
 @click.command()
 def version() -> None:
     """Versions of drillkit and of what it drives."""
-    from drillkit.runner.run_start import versions
+    from drillkit.versions import versions
 
     for name, number in versions().items():
         click.echo(f"{name} {number}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -69,6 +69,7 @@ from drillkit.runner.target_lock import TargetLock
 from drillkit.runner.telling import RunMessages
 from drillkit.runner.weaknesses import WeaknessLook
 from drillkit.steps.base import Act, kind_named
+from drillkit.versions import versions
 
 if TYPE_CHECKING:
     from drillkit.runner.bucket_run import BucketRun
@@ -267,6 +268,7 @@ class _Run:
         self.journal.append(
             replace(
                 opened,
+                versions=self._versions(),
                 identities=identities,
                 clock_offsets=offsets,
                 slos=terms,
@@ -279,6 +281,10 @@ class _Run:
             raise Refused(
                 f"the start cannot be entered into the chain of runs: {error}; nothing was touched"
             ) from error
+
+    def _versions(self) -> Mapping[str, str]:
+        waiting = self.request.prestarted
+        return (waiting.versions() if waiting is not None else None) or versions()
 
     def _phases(self) -> None:
         drill = self.request.drill

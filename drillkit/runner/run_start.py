@@ -12,10 +12,8 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
-from drillkit import __version__
 from drillkit.clients.chaostoolkit.literals import secret_values, secret_variables
 from drillkit.clock import now_utc
 from drillkit.journal.files import make_folder
@@ -87,23 +85,6 @@ def operator() -> str:
     return encodable(f"{user}@{socket.gethostname()}")
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that takes part."""
-    found = {"drillkit": __version__, "python": sys.version.split()[0]}
-    for package in (
-        "chaostoolkit",
-        "chaostoolkit-lib",
-        "chaostoolkit-kubernetes",
-        "kubernetes",
-        "boto3",
-    ):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 def each_step(drill: Drill) -> list[tuple[Step, str]]:
     """Every step with the name of its group ('' where it has none)."""
     found: list[tuple[Step, str]] = []
@@ -138,8 +119,8 @@ def opening_record(
     trigger: str,
     digests: Mapping[str, str],
 ) -> RunOpened:
-    """What record 1 says before anybody has looked at the target. References to secrets are in it,
-    their values never are.
+    """What record 1 says before anybody has looked at the target, but for versions. References to
+    secrets are in it, their values never are.
     """
     return RunOpened(
         run=names.id,
@@ -147,7 +128,6 @@ def opening_record(
         target=target,
         operator=operator(),
         trigger=trigger,
-        versions=versions(),
         digests={"drill": hashlib.sha256(source).hexdigest(), **digests},
         vantage={
             "host": socket.gethostname(),

@@ -26,6 +26,7 @@ from drillkit.journal.wire import RemoteJournal, die_with_parent
 from drillkit.model.errors import JournalLost
 from drillkit.model.records import ExperimentEnded, Progress
 from drillkit.secrets import KNOWN
+from drillkit.versions import versions
 
 WHY_KEPT = 1_500
 DESCRIPTORS = 16
@@ -39,6 +40,7 @@ def main(parent: int) -> None:
     die_with_parent(parent)
     _import_chaostoolkit()
     runner = _Runner()
+    runner.tell_versions()
     if not (line := runner.line()):
         return
     ready = json.loads(line)
@@ -75,6 +77,11 @@ class _Runner:
         self._rest = b""
         self.descriptors: list[int] = []
         """The journal's pipe, then what is to be held until this process ends."""
+
+    def tell_versions(self) -> None:
+        """Looking them up needs what is imported here already, and in the runner is not."""
+        with contextlib.suppress(OSError):  # nobody may be there who wants to know
+            self._sock.sendall(json.dumps(versions()).encode() + b"\n")
 
     def line(self) -> bytes:
         """The next line; nothing when there is none."""

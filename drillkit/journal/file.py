@@ -9,6 +9,7 @@ everybody who wrote before, so many threads share one fsync without a thread of 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
@@ -32,6 +33,8 @@ from drillkit.model.records import Entry, History, JournalTorn, PlannedEffect, R
 GENESIS = "0" * 64
 TORN_KEPT = 4096
 """Bytes of a torn line that its record keeps."""
+KEPT_BYTES = 1024 * 1024
+"""The history of a journal up to this size is kept until another is read."""
 _BEGIN = b'{"n":1,'
 """Of the first line."""
 _NO_JOURNAL = "no line is a journal record; is this a journal?"
@@ -338,11 +341,23 @@ def parse(content: bytes, name: str = "journal") -> Iterator[Record]:
 def read(path: Path) -> History:
     """The history in a journal file. Raises OSError, JournalDamaged."""
     content = read_file(path)
+    if len(content) <= KEPT_BYTES:
+        return _kept(content, str(path))
+    return _parsed(content, str(path))
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(content: bytes, name: str) -> History:
+    """At the end of a run one after the other reads the same bytes."""
+    return _parsed(content, name)
+
+
+def _parsed(content: bytes, name: str) -> History:
     collecting = gc.isenabled()
     # Records hold no cycles: looking for some among hundreds of thousands takes half of the time.
     gc.disable()
     try:
-        return tuple(parse(content, str(path)))
+        return tuple(parse(content, name))
     finally:
         if collecting:
             gc.enable()

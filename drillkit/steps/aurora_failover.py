@@ -11,8 +11,9 @@ from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
-from drillkit.steps.rds.restore import Outlook
+from drillkit.steps.failover import fail_over, is_in_effect, settled
+from drillkit.steps.outlook import Outlook
+from drillkit.steps.rds.members import writer_of
 from drillkit.steps.rds_failover import FailoverArguments
 
 
@@ -90,12 +91,6 @@ def with_readers(rds: Rds, arguments: AuroraFailoverArguments) -> Described:
             f"expected {arguments.source} to be available, it is {found.get('Status')}"
         )
     return found
-
-
-def writer_of(cluster: Described) -> str:
-    """The member that writes, or ''."""
-    members = cluster.get("DBClusterMembers") or []
-    return next((str(m["DBInstanceIdentifier"]) for m in members if m.get("IsClusterWriter")), "")
 
 
 KIND = AuroraFailover()

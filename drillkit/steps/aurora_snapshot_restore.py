@@ -2,95 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from drillkit.clients.aws.describe_cache import Described
+from drillkit.clients.rds import Rds
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.evidence import RecoveryPoint
-from drillkit.model.prospect import Prospect
-from drillkit.steps import snapshots
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.rds.aurora_restore import (
-    COPIES,
-    PASSES,
-    QUOTAS,
-    AuroraArguments,
-    AuroraRestore,
-    original_cluster,
-)
-from drillkit.steps.rds.restore import KEYS, OUTPUTS, RESTORED_DATABASE, Outlook
+from drillkit.steps.base import Act
+from drillkit.steps.rds.cluster_restore import QUOTAS, ClusterRestore
+from drillkit.steps.rds.from_snapshot import SnapshotArguments, SnapshotRestore
+from drillkit.steps.rds.original import Loss, Original, original_cluster
+from drillkit.steps.rds.permissions import CLUSTER
+from drillkit.steps.rds.snapshots import Wanted, arn_of, name_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuroraSnapshotArguments(AuroraArguments):
-    from_: snapshots.From = "automated"
-    """Snapshots of which kind: `automated`, `manual`, those of AWS Backup (`awsbackup`), or a
-    `fresh` one that the step takes before the disruption.
-    """
-    choose: snapshots.Choose = "latest"
-    """Which of them: the `latest`, or one drawn at `random`, a sample as auditors ask for. The draw
-    can be repeated; an old backup has no recovery point objective.
-    """
-    snapshot: str = ""
-    """A cluster snapshot by its name instead."""
+class AuroraSnapshotArguments(SnapshotArguments):
+    members: int = 1
+    """Instances of the restored cluster, the writer among them."""
 
     @property
-    def wanted(self) -> snapshots.Wanted:
+    def wanted(self) -> Wanted:
         """Which snapshot is asked for."""
-        return snapshots.Wanted(self.source, self.snapshot, self.from_, self.choose, cluster=True)
+        return Wanted(self.source, self.snapshot, self.from_, self.choose, cluster=True)
 
 
-class AuroraSnapshotRestore(Kind[AuroraSnapshotArguments]):
+class AuroraSnapshotRestore(SnapshotRestore[AuroraSnapshotArguments]):
     """Restore an Aurora cluster from a snapshot with a member, read it, and remove it:
     members first.
     """
 
     name = "aurora.snapshot-restore"
-    disturbs = "none"
-    rehearses = RESTORED_DATABASE
     Arguments = AuroraSnapshotArguments
     needs = frozenset({"aws", "aurora"})
-    objectives = frozenset({"rto", "rpo", "detect"})
-    checks = DATABASE_CHECKS | FROM_HERE
-    outputs = OUTPUTS
+    actions = ("rds:RestoreDBClusterFromSnapshot", "rds:DescribeDBClusterSnapshots", *CLUSTER)
+    takes = ("rds:CreateDBClusterSnapshot", "rds:DeleteDBClusterSnapshot")
 
-    def prospect(self, arguments: AuroraSnapshotArguments, act: Act) -> Prospect:
-        outlook = Outlook(act)
-        rds = act.clients.rds
-        fresh = arguments.wanted.fresh
-        needs = {
-            **QUOTAS,
-            "DBInstances": arguments.members,
-            **({"ManualSnapshots": 1} if fresh else {}),
-        }
-        outlook.surroundings(rds, arguments, needs)
-        outlook.permissions += [
-            "rds:RestoreDBClusterFromSnapshot",
-            "rds:DescribeDBClusterSnapshots",
-        ]
-        outlook.permissions += [*PASSES, *COPIES, *KEYS]
-        with outlook.looking():
-            snapshots.foretell(outlook, rds, arguments.wanted, arguments.disrupted)
-        if fresh:
-            outlook.permissions += ["rds:CreateDBClusterSnapshot", "rds:DeleteDBClusterSnapshot"]
-        outlook.makes(f"a copy of {arguments.source} with {arguments.members} members", rds.region)
-        return outlook.prospect()
+    def quotas(self, arguments: AuroraSnapshotArguments) -> Mapping[str, int]:
+        return {**QUOTAS, "DBInstances": arguments.members}
 
-    def run(self, arguments: AuroraSnapshotArguments, act: Act) -> None:
+    def copy(self, arguments: AuroraSnapshotArguments) -> str:
+        return f"a copy of {arguments.source} with {arguments.members} members"
+
+    def original(self, rds: Rds, source: str, snapshot: Described) -> Original:
+        return original_cluster(rds, source, snapshot)
+
+    def restore(
+        self, arguments: AuroraSnapshotArguments, act: Act, loss: Loss, snapshot: Described
+    ) -> None:
         rds = act.clients.rds
-        wanted = arguments.wanted
-        found, disrupted = snapshots.select(act, rds, wanted, arguments.disrupted)
-        original = original_cluster(rds, arguments.source, found.snapshot)
-        promised = RecoveryPoint(found.at or disrupted, "snapshot", disrupted)
-        named = found.name
+        named = name_of(snapshot)
         if ":" in named:  # of AWS' own: `rds:`, `awsbackup:`
-            named = snapshots.arn_of(found.snapshot)
-        try:
-            AuroraRestore(act, rds, arguments, original, disrupted, promised).run(
-                lambda plan, settings: rds.restore_cluster_from_snapshot(
-                    plan, snapshot=named, settings=settings
-                ),
-                exact=False,
-            )
-        finally:  # nobody would ask for it in a disaster, so it is no part of the recovery time
-            act.observe(snapshots.identity(rds, wanted, found))
+            named = arn_of(snapshot)
+        ClusterRestore(act, rds, arguments, arguments.members, loss).run(
+            lambda plan, settings: rds.restore_cluster_from_snapshot(
+                plan, snapshot=named, settings=settings
+            ),
+            exact=False,
+        )
 
 
 KIND = AuroraSnapshotRestore()

@@ -10,8 +10,8 @@ from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import FROM_HERE, Act, Kind
-from drillkit.steps.rds.failover import fail_over, settled
-from drillkit.steps.rds.restore import Outlook
+from drillkit.steps.failover import fail_over, settled
+from drillkit.steps.outlook import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

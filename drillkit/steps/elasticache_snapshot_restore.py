@@ -18,17 +18,12 @@ from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Backup, Check, RecoveryPoint
 from drillkit.model.prospect import Copied, Prospect
 from drillkit.model.rehearsal import Rehearsal
+from drillkit.steps.aws import ENDPOINT, aws_of, place_of, refusals_fail, resource_name
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import begin
-from drillkit.steps.rds.restore import (
-    OUTPUTS,
-    Outlook,
-    aws_of,
-    expires,
-    refusals_fail,
-    resource_name,
-)
-from drillkit.steps.snapshots import Choose, ChosenSnapshot, picked, place_of, seed_of
+from drillkit.steps.draws import Choose, ChosenSnapshot, picked, seed_of
+from drillkit.steps.expiry import expires
+from drillkit.steps.outlook import Outlook
 
 NAME_LIMIT = 40
 READ_S = 10.0
@@ -70,7 +65,7 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
     objectives = frozenset({"rto", "rpo", "detect"})
     checks = FROM_HERE
     reads_itself = True
-    outputs = OUTPUTS
+    outputs = ENDPOINT
 
     def prospect(self, arguments: CacheRestoreArguments, act: Act) -> Prospect:
         outlook = Outlook(act)

@@ -7,13 +7,19 @@ from drillkit.model.errors import StepFailed, UsageError
 from drillkit.model.evidence import RecoveryPoint
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
-from drillkit.steps import snapshots
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.rds.restore import COPIES, KEYS, OUTPUTS, PASSES, Outlook, Restore, aws_of
-from drillkit.steps.rds_snapshot_restore import SnapshotArguments, original_of
+from drillkit.steps.aws import aws_of
+from drillkit.steps.base import Act
+from drillkit.steps.outlook import Outlook
+from drillkit.steps.rds import snapshots
+from drillkit.steps.rds.from_snapshot import SnapshotArguments
+from drillkit.steps.rds.instance_restore import InstanceRestore
+from drillkit.steps.rds.kind import DatabaseRestore
+from drillkit.steps.rds.original import Loss, original_instance
+from drillkit.steps.rds.permissions import INSTANCE
+from drillkit.steps.rds.surroundings import foresee_surroundings
 
 
-class RdsCrossRegionRestore(Kind[SnapshotArguments]):
+class RdsCrossRegionRestore(DatabaseRestore[SnapshotArguments]):
     """Copy a snapshot of an RDS instance to the target's DR region, restore it there, read it, and
     remove both.
 
@@ -23,28 +29,21 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
     """
 
     name = "rds.cross-region-restore"
-    disturbs = "none"
     rehearses = Rehearsal(way="restore", system="database", named_by=("source",), apart="region")
     Arguments = SnapshotArguments
-    needs = frozenset({"aws"})
-    objectives = frozenset({"rto", "rpo", "detect"})
-    checks = DATABASE_CHECKS | FROM_HERE
-    outputs = OUTPUTS
 
     def prospect(self, arguments: SnapshotArguments, act: Act) -> Prospect:
         outlook = Outlook(act)
         with outlook.looking():
             home, there = regions(act)
             needs = {"DBInstances": 1, "DBParameterGroups": 1, "ManualSnapshots": 1}
-            outlook.surroundings(there, arguments, needs, home)
+            foresee_surroundings(outlook, there, arguments, needs, home)
             outlook.permissions += [
                 "rds:CopyDBSnapshot",
                 "rds:DeleteDBSnapshot",
                 "rds:RestoreDBInstanceFromDBSnapshot",
                 "rds:DescribeDBSnapshots",
-                *PASSES,
-                *COPIES,
-                *KEYS,
+                *INSTANCE,
             ]
             found = snapshots.foretell(outlook, home, arguments.wanted, arguments.disrupted)
             if found is not None and found.get("Encrypted") and not aws_of(act).dr_kms_key:
@@ -62,17 +61,17 @@ class RdsCrossRegionRestore(Kind[SnapshotArguments]):
         home, there = regions(act)
         wanted = arguments.wanted
         found, disrupted = snapshots.select(act, home, wanted, arguments.disrupted)
-        original = original_of(home, arguments.source, found.snapshot)
-        if found.at is None:
-            raise StepFailed(f"nothing tells of when {found.name} is")
+        original = original_instance(home, arguments.source, found.snapshot)
+        at = snapshots.database_time(found.snapshot)
+        if at is None:
+            raise StepFailed(f"nothing tells of when {snapshots.name_of(found.snapshot)} is")
+        loss = Loss(original, disrupted, RecoveryPoint(at, "snapshot", disrupted))
         key = aws_of(act).dr_kms_key or ""
         try:
             copied = snapshots.copied(act, there, found.snapshot, home, key)
-            name = snapshots.name_of(copied)
-            promised = RecoveryPoint(found.at, "snapshot", disrupted)
-            Restore(act, there, arguments, original, disrupted, promised, home=home).run(
+            InstanceRestore(act, there, arguments, loss, home=home).run(
                 lambda plan, settings, zones: there.restore_from_snapshot(
-                    plan, snapshot=name, settings=settings, zones=zones
+                    plan, snapshot=snapshots.name_of(copied), settings=settings, zones=zones
                 )
             )
         finally:

@@ -11,8 +11,8 @@ from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.rds.failover import fail_over, is_in_effect, settled
-from drillkit.steps.rds.restore import Outlook
+from drillkit.steps.failover import fail_over, is_in_effect, settled
+from drillkit.steps.outlook import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

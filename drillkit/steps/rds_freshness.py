@@ -13,10 +13,10 @@ from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Check, Measure
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
-from drillkit.steps import snapshots
 from drillkit.steps.base import Act, Kind
+from drillkit.steps.outlook import Outlook
 from drillkit.steps.proof import not_of_the_future
-from drillkit.steps.rds.restore import Outlook
+from drillkit.steps.rds import snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

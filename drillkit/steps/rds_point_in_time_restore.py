@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from drillkit.clients.rds import Rds
-from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
-from drillkit.model.evidence import RecoveryPoint
-from drillkit.model.prospect import Prospect
-from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
-from drillkit.steps.disruption import begin
-from drillkit.steps.rds.restore import (
-    COPIES,
-    KEYS,
-    OUTPUTS,
-    PASSES,
-    RESTORED_DATABASE,
-    Original,
-    Outlook,
-    Restore,
-    RestoreArguments,
-    not_there,
-)
-from drillkit.steps.snapshots import seed_of
-from drillkit.steps.windows import RestorableWindow, To, chosen, foretell, identity
+from drillkit.steps.base import Act
+from drillkit.steps.rds.instance_restore import InstanceRestore
+from drillkit.steps.rds.original import Loss, Original, not_there
+from drillkit.steps.rds.permissions import INSTANCE
+from drillkit.steps.rds.point_in_time import PointInTimeArguments, PointInTimeRestore
+from drillkit.steps.rds.windows import RestorableWindow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PointInTimeArguments(RestoreArguments):
-    to: To = "latest"
-    """`latest` restorable time; `before`: one second before `disrupted`; a time; or `random`: a
-    second of the restorable window, drawn so that anybody can draw it again. An old one has no
-    recovery point objective.
-    """
-
-
-class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
+class RdsPointInTimeRestore(PointInTimeRestore[PointInTimeArguments]):
     """Restore an RDS instance to a point in time, read it, and remove it.
 
     A source that was deleted restores from the automated backup that it left. The copy has the
@@ -45,79 +25,56 @@ class RdsPointInTimeRestore(Kind[PointInTimeArguments]):
     """
 
     name = "rds.point-in-time-restore"
-    disturbs = "none"
-    rehearses = RESTORED_DATABASE
     Arguments = PointInTimeArguments
-    needs = frozenset({"aws"})
-    objectives = frozenset({"rto", "rpo", "detect"})
-    checks = DATABASE_CHECKS | FROM_HERE
-    outputs = OUTPUTS
+    unit = "instance"
+    actions = (
+        "rds:RestoreDBInstanceToPointInTime",
+        "rds:DescribeDBInstanceAutomatedBackups",
+        *INSTANCE,
+    )
 
-    def prospect(self, arguments: PointInTimeArguments, act: Act) -> Prospect:
-        outlook = Outlook(act)
-        rds = act.clients.rds
-        outlook.surroundings(rds, arguments, {"DBInstances": 1, "DBParameterGroups": 1})
-        outlook.permissions += [
-            "rds:RestoreDBInstanceToPointInTime",
-            "rds:DescribeDBInstanceAutomatedBackups",
-            *PASSES,
-            *COPIES,
-            *KEYS,
-        ]
-        with outlook.looking():
-            window, _ = find_window(rds, arguments.source)
-            source = f"rds instance/{rds.region}/{arguments.source}"
-            foretell(outlook, arguments.to, arguments.disrupted, window, source)
-        if arguments.to == "random":
-            outlook.notes.append("the moment is drawn when the run has begun")
-        outlook.makes(f"a copy of {arguments.source} and a parameter group", rds.region)
-        return outlook.prospect()
+    def quotas(self, arguments: PointInTimeArguments) -> Mapping[str, int]:
+        return {"DBInstances": 1, "DBParameterGroups": 1}
 
-    def run(self, arguments: PointInTimeArguments, act: Act) -> None:
-        disrupted = begin(act, arguments.disrupted)
-        rds = act.clients.rds
-        window, original = find_window(rds, arguments.source)
-        point = chosen(arguments.to, disrupted, window, seed_of(act))
-        promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
-        of = original.described
-        act.observe(identity(act, rds, arguments.source, of, arguments.to, window, point))
+    def copy(self, arguments: PointInTimeArguments) -> str:
+        return f"a copy of {arguments.source} and a parameter group"
+
+    def window(self, rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
+        described = rds.instance(source)
+        backups = rds.automated_backups(source)
+        if described is not None:
+            latest = described.get("LatestRestorableTime")
+            if latest is None:
+                raise StepFailed(
+                    f"{source} has no automated backups: its retention is "
+                    f"{described.get('BackupRetentionPeriod')} days"
+                )
+            uid = str(described.get("DbiResourceId", ""))
+            own = next((b for b in backups if b.get("DbiResourceId") == uid), {})
+            earliest = (own.get("RestoreWindow") or {}).get("EarliestTime")
+            return RestorableWindow(earliest, latest), Original(source, described, True, uid)
+        kept = next((b for b in backups if (b.get("RestoreWindow") or {}).get("LatestTime")), None)
+        if kept is None:
+            raise not_there(source, rds.region)
+        window = kept["RestoreWindow"]
+        original = Original(source, kept, False, str(kept["DbiResourceId"]))
+        return RestorableWindow(window.get("EarliestTime"), window["LatestTime"]), original
+
+    def restore(
+        self, arguments: PointInTimeArguments, act: Act, loss: Loss, point: datetime | None
+    ) -> None:
+        rds, original = act.clients.rds, loss.original
         source: dict[str, Any] = (
-            {"SourceDBInstanceIdentifier": arguments.source}
+            {"SourceDBInstanceIdentifier": original.name}
             if original.alive
             else {"SourceDbiResourceId": original.uid}
         )
         source |= {"UseLatestRestorableTime": True} if point is None else {"RestoreTime": point}
-        restore = Restore(act, rds, arguments, original, disrupted, promised)
-        restore.run(
+        InstanceRestore(act, rds, arguments, loss).run(
             lambda plan, settings, zones: rds.restore_to_point_in_time(
                 plan, source=source, settings=settings, zones=zones
             )
         )
-
-
-def find_window(rds: Rds, source: str) -> tuple[RestorableWindow, Original]:
-    """Between which times a source can be restored, alive or deleted. Raises StepFailed when
-    it cannot.
-    """
-    described = rds.instance(source)
-    backups = rds.automated_backups(source)
-    if described is not None:
-        latest = described.get("LatestRestorableTime")
-        if latest is None:
-            raise StepFailed(
-                f"{source} has no automated backups: its retention is "
-                f"{described.get('BackupRetentionPeriod')} days"
-            )
-        uid = str(described.get("DbiResourceId", ""))
-        own = next((b for b in backups if b.get("DbiResourceId") == uid), {})
-        earliest = (own.get("RestoreWindow") or {}).get("EarliestTime")
-        return RestorableWindow(earliest, latest), Original(source, described, True, uid)
-    kept = next((b for b in backups if (b.get("RestoreWindow") or {}).get("LatestTime")), None)
-    if kept is None:
-        raise not_there(source, rds.region)
-    window = kept["RestoreWindow"]
-    original = Original(source, kept, False, str(kept["DbiResourceId"]))
-    return RestorableWindow(window.get("EarliestTime"), window["LatestTime"]), original
 
 
 KIND = RdsPointInTimeRestore()

@@ -46,8 +46,8 @@ from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.units import format_duration
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, Reach, begin, reach
-from drillkit.steps.rds.restore import expires
-from drillkit.steps.snapshots import Choose, seed_of
+from drillkit.steps.draws import Choose, seed_of
+from drillkit.steps.expiry import expires
 from drillkit.steps.velero.backup_selection import (
     Chosen,
     bucket_permissions,

@@ -17,7 +17,7 @@ from drillkit.model.evidence import Backup
 from drillkit.model.permissions import AwsAction
 from drillkit.model.target import Target
 from drillkit.steps.base import Act
-from drillkit.steps.snapshots import Choose
+from drillkit.steps.draws import Choose
 
 
 @dataclass(frozen=True, slots=True)

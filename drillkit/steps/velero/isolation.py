@@ -18,7 +18,7 @@ from drillkit.model.evidence import Check
 from drillkit.model.target import Target
 from drillkit.secrets import excerpt
 from drillkit.steps.base import Act
-from drillkit.steps.rds.restore import expires
+from drillkit.steps.expiry import expires
 from drillkit.steps.velero.names import named
 
 LIMIT_S = 300.0

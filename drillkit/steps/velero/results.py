@@ -17,7 +17,7 @@ from drillkit.model.errors import CallError, NotOurs
 from drillkit.model.evidence import Note
 from drillkit.model.json_text import load_json
 from drillkit.steps.base import Act
-from drillkit.steps.rds.restore import expires
+from drillkit.steps.expiry import expires
 from drillkit.steps.velero.names import file_name, named
 
 FETCH_S = 60.0

@@ -258,7 +258,7 @@ def test_a_name_that_somebody_else_has_is_refused_and_stays(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "drillkit.steps.rds.restore.resource_name", lambda act, suffix="": suffix or SOURCE
+        "drillkit.steps.rds.instance_restore.resource_name", lambda act, suffix="": suffix or SOURCE
     )
     ran = lab.run(PITR, source=SOURCE)
     assert "found one that this run did not make; it is left alone" in ran.why

@@ -1,11 +1,8 @@
-"""What restores of Aurora clusters have in common: the cluster first, its members when it is there.
-No kind itself.
-"""
+"""One restore of an Aurora cluster: the cluster first, its members when it is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from drillkit.clients.aws.describe_cache import Described
@@ -15,67 +12,33 @@ from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
-from drillkit.model.evidence import RecoveryPoint
+from drillkit.steps.aws import aws_of, refusals_fail, resource_name
 from drillkit.steps.base import Act
-from drillkit.steps.rds.restore import (
-    Original,
-    RestoreArguments,
-    await_instance,
-    aws_of,
-    copied_group,
-    expires,
-    read,
-    refusals_fail,
-    resource_name,
-)
+from drillkit.steps.expiry import expires
+from drillkit.steps.rds.arguments import RestoreArguments
+from drillkit.steps.rds.instance_restore import await_instance
+from drillkit.steps.rds.members import described_writer
+from drillkit.steps.rds.original import Loss
+from drillkit.steps.rds.parameter_groups import copied_group
+from drillkit.steps.rds.reading import read
 
-PASSES = (
-    "rds:DescribeDBClusters",
-    "rds:DescribeDBInstances",
-    "rds:DescribeDBClusterParameters",
-    "rds:DescribeDBClusterParameterGroups",
-    "rds:DescribeDBEngineVersions",
-    "rds:DescribeDBSubnetGroups",
-    "rds:DescribeAccountAttributes",
-    "rds:DescribeEvents",
-    "rds:ListTagsForResource",
-    "rds:AddTagsToResource",
-    "sts:GetCallerIdentity",
-)
-COPIES = (
-    "rds:CopyDBClusterParameterGroup",
-    "rds:CreateDBClusterParameterGroup",
-    "rds:ModifyDBClusterParameterGroup",
-    "rds:DeleteDBClusterParameterGroup",
-    "rds:CreateDBInstance",
-    "rds:ModifyDBCluster",
-    "rds:ModifyDBInstance",
-    "rds:DeleteDBInstance",
-    "rds:DeleteDBCluster",
-)
 OTHERWISE = ("MultiAZ", "PreferredMaintenanceWindow", "AllocatedStorage")
 """Of no matter for a copy that lives an hour: fewer members, another window, storage that grows
 by itself.
 """
 QUOTAS = {"DBClusters": 1, "DBClusterParameterGroups": 1}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuroraArguments(RestoreArguments):
-    members: int = 1
-    """Instances of the restored cluster, the writer among them."""
+"""What a cluster takes besides its members."""
 
 
 @dataclass(slots=True)
-class AuroraRestore:
+class ClusterRestore:
     """One restore of a cluster, from the decision to the last check."""
 
     act: Act
     rds: Rds
-    arguments: AuroraArguments
-    original: Original
-    disrupted: datetime
-    promised: RecoveryPoint
+    arguments: RestoreArguments
+    members: int
+    loss: Loss
 
     def run(
         self,
@@ -90,24 +53,23 @@ class AuroraRestore:
         StepFailed, StepUnknown.
         """
         act, rds, arguments = self.act, self.rds, self.arguments
-        if arguments.members < 1:
+        original = self.loss.original
+        if self.members < 1:
             raise StepFailed("expected at least one member: a cluster without any answers nobody")
         there = plans.network(aws_of(act), rds.region)
         name = resource_name(act)
-        members = [resource_name(act, str(number)) for number in range(1, arguments.members + 1)]
+        members = [resource_name(act, str(number)) for number in range(1, self.members + 1)]
         rds.admit(members, act.target.caps.instances)
-        act.observe(self.promised)
+        act.observe(self.loss.promised)
         act.mark("decided")
         source_group = arguments.parameter_group or str(
-            self.original.described.get("DBClusterParameterGroup") or ""
+            original.described.get("DBClusterParameterGroup") or ""
         )
         with refusals_fail():
-            group = copied_group(act, rds, self.original, source_group, cluster=True)
-            settings = plans.cluster_settings(
-                self.original.described, there, group, point_in_time=exact
-            )
+            group = copied_group(act, rds, original, source_group, cluster=True)
+            settings = plans.cluster_settings(original.described, there, group, point_in_time=exact)
             plan = act.book.plan(DeleteCluster(name, act.run.id, rds.region, expires(act)))
-            act.say(f"restoring {self.original.name} as {name}")
+            act.say(f"restoring {original.name} as {name}")
             launch(plan, settings)
         act.mark("queued")
         self._await(name, seen=lambda: act.mark("started"))
@@ -123,10 +85,8 @@ class AuroraRestore:
             await_instance(act, rds, member)
         act.mark("restored")
         copy = self._await(name)
-        act.observe(plans.compare(self.original.described, copy, OTHERWISE))
-        read(
-            act, self.original, copy, f"rds cluster/{rds.region}/{name}", self.disrupted, arguments
-        )
+        act.observe(plans.compare(original.described, copy, OTHERWISE))
+        read(act, self.loss, copy, f"rds cluster/{rds.region}/{name}", arguments.warm)
 
     def _await(self, name: str, seen: Callable[[], None] | None = None) -> Described:
         rds, unseen = self.rds, seen
@@ -151,29 +111,11 @@ class AuroraRestore:
     def _pattern(self) -> dict[str, Any]:
         """Settings of a member: those of the original's writer, if it is still there."""
         wishes = self.arguments.wishes
-        writer: Described = {}
-        for member in self.original.described.get("DBClusterMembers") or []:
-            if member.get("IsClusterWriter"):
-                writer = self.rds.instance(str(member["DBInstanceIdentifier"])) or {}
-        found = plans.member_settings(writer, self.original.engine, "", wishes)
+        writer = described_writer(self.rds, self.loss.original.described)
+        found = plans.member_settings(writer, self.loss.original.engine, "", wishes)
         if "DBInstanceClass" not in found:
             raise StepFailed(
-                f"nothing tells of which class the members of {self.original.name} were; "
+                f"nothing tells of which class the members of {self.loss.original.name} were; "
                 "say `instance_class`"
             )
         return found
-
-
-def original_cluster(rds: Rds, source: str, otherwise: Described | None) -> Original:
-    """The cluster, or what a backup or snapshot tells of it when it is gone. Raises StepFailed
-    for neither.
-    """
-    described = rds.cluster(source)
-    if described is not None:
-        return Original(source, described, True, str(described.get("DbClusterResourceId", "")))
-    if otherwise is None:
-        raise StepFailed(
-            f"there is no rds cluster {source} in {rds.region}, and no automated backup of it "
-            "is kept"
-        )
-    return Original(source, otherwise, False, str(otherwise.get("DbClusterResourceId", "")))

@@ -1,4 +1,4 @@
-"""Between which times something can be restored, and which of them is meant. No kind itself."""
+"""Between which times something can be restored, and which of them is meant."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from drillkit.lazy_dataclass import dataclass
 from drillkit.model.draw import moment
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup
+from drillkit.steps.aws import place_of
 from drillkit.steps.base import Act
-from drillkit.steps.rds.restore import Outlook
-from drillkit.steps.snapshots import GIB, place_of, seed_of
+from drillkit.steps.draws import seed_of
+from drillkit.steps.outlook import Outlook
+from drillkit.steps.rds.snapshots import GIB
 
 To: TypeAlias = Literal["latest", "before", "random"] | datetime
 BEFORE = timedelta(seconds=1)

@@ -1,6 +1,4 @@
-"""Choosing, taking, copying and awaiting snapshots, of instances and of clusters. No
-kind itself.
-"""
+"""Choosing, taking, copying and awaiting snapshots, of instances and of clusters."""
 
 from __future__ import annotations
 
@@ -14,35 +12,17 @@ from drillkit.clients.aws.polling import poll
 from drillkit.clients.rds import DeleteSnapshot, Rds
 from drillkit.clients.rds.states import check_alive
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.draw import position
 from drillkit.model.errors import StepFailed
 from drillkit.model.evidence import Backup
+from drillkit.steps.aws import place_of, refusals_fail, resource_name
 from drillkit.steps.base import Act
 from drillkit.steps.disruption import begin
-from drillkit.steps.rds.restore import Outlook, expires, refusals_fail, resource_name
+from drillkit.steps.draws import Choose, ChosenSnapshot, picked, seed_of
+from drillkit.steps.expiry import expires
+from drillkit.steps.outlook import Outlook
 
 From: TypeAlias = Literal["automated", "manual", "awsbackup", "fresh"]
-Choose: TypeAlias = Literal["latest", "random"]
 GIB = 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenSnapshot:
-    """A snapshot, and which of how many it is."""
-
-    snapshot: Described
-    how: Literal["latest", "random", "named", "fresh"]
-    among: tuple[str, ...] = ()
-    """All that could have been chosen, the oldest first."""
-    seed: str = ""
-
-    @property
-    def name(self) -> str:
-        return name_of(self.snapshot)
-
-    @property
-    def at(self) -> datetime | None:
-        return database_time(self.snapshot)
 
 
 def database_time(snapshot: Described) -> datetime | None:
@@ -85,13 +65,6 @@ def usable(rds: Rds, source: str, kind: str, *, cluster: bool = False) -> list[d
             f"there is no {kind} snapshot of {source} in {rds.region} that could be restored"
         )
     return sorted(found, key=lambda s: (str(database_time(s)), name_of(s)))
-
-
-def seed_of(act: Act) -> str:
-    """What a draw of this step is made with: nobody knows it before the run has begun, and the
-    chain of runs shows who begins one after the other until the draw suits.
-    """
-    return f"{act.run.id}/{act.name}"
 
 
 def named(rds: Rds, name: str, *, cluster: bool = False) -> Described:
@@ -193,15 +166,6 @@ def _chosen(act: Act, rds: Rds, wanted: Wanted) -> ChosenSnapshot:
     return picked(several, [name_of(each) for each in several], wanted.choose, seed_of(act))
 
 
-def picked(
-    several: Sequence[Described], names: Sequence[str], choose: Choose, seed: str
-) -> ChosenSnapshot:
-    """One of several, the oldest first: the last, or the one that is drawn with the seed."""
-    if choose == "latest":
-        return ChosenSnapshot(several[-1], "latest", tuple(names))
-    return ChosenSnapshot(several[position(seed, names)], "random", tuple(names), seed)
-
-
 def _beside(rds: Rds, wanted: Wanted, found: Described) -> tuple[str, ...]:
     """Names of the usable snapshots of the same kind, this one among them."""
     kind = str(found.get("SnapshotType") or "")
@@ -256,12 +220,12 @@ def identity(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
     size = int(snapshot.get("AllocatedStorage") or 0)
     kept = _kept(rds, arn, source, kind, cluster=cluster)
     return Backup(
-        name=chosen.name,
+        name=name_of(snapshot),
         of=f"rds {'cluster' if cluster else 'instance'}/{source}, {kind or 'unknown'} snapshot",
         how=chosen.how,
         among=chosen.among,
         seed=chosen.seed,
-        created=chosen.at,
+        created=database_time(snapshot),
         bytes=size * GIB or None,
         counted="storage of the original" if size else "",
         place=place_of(arn),
@@ -273,12 +237,6 @@ def identity(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
         lock=kept.lock,
         unread=kept.unread,
     )
-
-
-def place_of(arn: str) -> str:
-    """Whose account a thing of AWS is in."""
-    parts = arn.split(":")
-    return f"account {parts[4]}" if len(parts) > 5 and parts[4] else ""
 
 
 def _kept(rds: Rds, arn: str, source: str, kind: str, *, cluster: bool) -> vault.Retention:

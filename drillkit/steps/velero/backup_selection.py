@@ -1,22 +1,16 @@
-"""Which backup: a named one, or the newest good one of a schedule; and whether it can be used
-at all.
-"""
+"""Which backup: a named one, or a good one of a schedule; and whether it can be used now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from drillkit.clients.aws.vault import Retention, Stored, stored
 from drillkit.clients.velero import Velero
 from drillkit.clients.velero.state import Location, State
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.draw import position
-from drillkit.model.errors import Absent, DrillError, Refused, StepFailed
-from drillkit.model.evidence import Backup
-from drillkit.model.permissions import AwsAction
-from drillkit.model.target import Target
-from drillkit.steps.base import Act
+from drillkit.model.errors import Absent, Refused, StepFailed
+from drillkit.model.units import format_duration
 from drillkit.steps.draws import Choose
 
 
@@ -31,6 +25,23 @@ class Chosen:
     among: tuple[str, ...] = ()
     """All of the schedule that could have been chosen, the oldest first."""
     seed: str = ""
+
+    def said(self, now: float) -> str:
+        """It, its age and what was passed over, for people. `now`: seconds since the epoch."""
+        at = self.backup.started or self.backup.created
+        age = f", {format_duration(now - at.timestamp())} old" if at else ""
+        passed = ", ".join(state.name for state in self.passed_over)
+        return f"backup {self.backup.name}{age}" + (
+            f"; newer ones are not good: {passed}" if passed else ""
+        )
+
+    def foretold(self, *, drawn: bool) -> Iterator[str]:
+        """What would be restored, and what keeps newer ones from it."""
+        if drawn:
+            yield from (f"backup {each}: it could be drawn" for each in self.among)
+        else:
+            yield f"backup {self.backup.name}: it would be restored"
+        yield from (f"backup {each.name}: {each.phase}, passed over" for each in self.passed_over)
 
 
 def choose(
@@ -76,78 +87,6 @@ def _named(velero: Velero, backup: str, run: str) -> Chosen:
         return Chosen(found, "named")
     others = velero.labelled(found.schedule).all_good
     return Chosen(found, "named", among=tuple(state.name for state in others))
-
-
-def identity(
-    act: Act, chosen: Chosen, location: Location, volumes: Iterable[Mapping[str, Any]]
-) -> Backup:
-    """What is known of a backup that is restored. `volumes`: what it holds of them."""
-    backup, key = chosen.backup, location.key_of(chosen.backup.name)
-    stored = _stored(act, location, key)
-    sizes = [size for each in volumes if (size := _size(each))]
-    parts = ["its archive"] if stored.bytes is not None else []
-    parts += [f"{len(sizes)} volumes"] if sizes else []
-    return Backup(
-        name=backup.name,
-        of=f"schedule {backup.schedule}" if backup.schedule else "no schedule",
-        how=chosen.how,
-        among=chosen.among,
-        seed=chosen.seed,
-        created=backup.started or backup.created,
-        bytes=(stored.bytes or 0) + sum(sizes) if parts else None,
-        counted=" and ".join(parts),
-        place=f"s3://{location.bucket}/{location.prefix}".rstrip("/") if location.bucket else "",
-        region=location.region,
-        encrypted=stored.encrypted,
-        kms_key=stored.key,
-        immutable=stored.kept.immutable,
-        immutable_until=stored.kept.until,
-        lock=stored.kept.lock,
-        unread=stored.kept.unread,
-    )
-
-
-def _out_of_sight(target: Target, location: Location) -> str:
-    """Why its bucket cannot be asked, or ''."""
-    where = f"storage location {location.name}"
-    if location.provider.rpartition("/")[2] != "aws" or location.url:
-        at = location.url or location.provider or "an unknown provider"
-        return f"{where} is at {at}, which is not S3 of the target"
-    if target.aws is None:
-        return f"{where}: the target has no `aws:`, so nobody looked at its bucket"
-    return ""
-
-
-def bucket_permissions(target: Target, location: Location) -> Iterator[AwsAction]:
-    """What looking at a backup in its bucket needs."""
-    if _out_of_sight(target, location):
-        return
-    why = "how large the backup is, how it is encrypted, and until when nobody can delete it"
-    archives = f"{location.bucket}/{location.key_of('*')}"
-    yield AwsAction("s3:GetObject", why, archives)
-    yield AwsAction("s3:GetObjectRetention", why, archives)
-    yield AwsAction("s3:GetBucketObjectLockConfiguration", why, location.bucket)
-
-
-def _stored(act: Act, location: Location, key: str) -> Stored:
-    if why := _out_of_sight(act.target, location):
-        return Stored(Retention(unread=(why,)))
-    try:
-        aws = act.clients.aws
-    except DrillError as error:
-        return Stored(Retention(unread=(str(error),)))
-    return stored(aws, location.bucket, key, location.region)
-
-
-def _size(volume: Mapping[str, Any]) -> int:
-    """Bytes of one volume, as its snapshot, its mover or its uploader tells them; 0: nobody does.
-    Source: `VolumeInfo` of Velero 1.13 and later.
-    """
-    for part in ("snapshotDataMovementInfo", "pvbInfo", "csiSnapshotInfo"):
-        size = (volume.get(part) or {}).get("size")
-        if isinstance(size, int) and size > 0:
-            return size
-    return 0
 
 
 def _good(state: State) -> State:

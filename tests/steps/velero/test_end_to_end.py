@@ -21,7 +21,7 @@ from drillkit.runner.dry_run import dry_run
 from drillkit.runner.request import Request
 from drillkit.runner.run_start import new_names
 from drillkit.runner.session import differences
-from drillkit.steps.velero_restore import VeleroRestoreArguments
+from drillkit.steps.velero.arguments import VeleroRestoreArguments
 from tests.steps.velero.conftest import DRILL, VELERO, Town
 
 pytestmark = pytest.mark.slow

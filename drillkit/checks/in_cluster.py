@@ -17,9 +17,9 @@ from typing import Any
 
 from drillkit import secrets
 from drillkit.checks.context import Context
-from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube import DeleteObject, Object
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
+from drillkit.clients.polling import poll
 from drillkit.clients.sql import Database, SqlSession
 from drillkit.clock import utc
 from drillkit.model.errors import Absent, Invalid, Unanswered, UsageError
@@ -102,10 +102,9 @@ class _JobSession:
 
         deadline = host.deadline.sooner(JOB_S)
         text, well = poll(
+            host,
             look,
-            clock=host.clock,
             deadline=deadline,
-            fence=host.fence,
             what=f"job/{namespace}/{name} to end",
             cap_s=2.0,
         )

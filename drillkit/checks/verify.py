@@ -13,9 +13,9 @@ from drillkit.checks.context import Context, Copy
 from drillkit.checks.expectation import parse_expectation
 from drillkit.checks.kinds import key_of, kind_of
 from drillkit.checks.touch import empty_handed, untouched
-from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import JOBS, PODS, SECRETS
+from drillkit.clients.polling import poll
 from drillkit.clock import DeadlineOver
 from drillkit.judge.evidence import passes
 from drillkit.lazy_dataclass import dataclass
@@ -131,10 +131,9 @@ def _run(host: Context, copy: Copy, check: StepCheck, name: str, purpose: Purpos
     deadline = host.deadline.sooner(check.within.total_seconds())
     with contextlib.suppress(DeadlineOver):  # the last look stands
         poll(
+            host,
             look,
-            clock=host.clock,
             deadline=deadline,
-            fence=host.fence,
             what=name,
             cap_s=RETRY_CAP_S,
         )

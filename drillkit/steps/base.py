@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from drillkit.clients import Clients
+from drillkit.clients.polling import poll
 from drillkit.clients.undo import AskPeople
-from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
+from drillkit.clock import Clock, Deadline, Fence
 from drillkit.entry_points import Registry
 from drillkit.journal.book import Book, observe
 from drillkit.journal.files import capped_content, make_folder, write_file
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Objectives, StepCheck
-from drillkit.model.errors import Refused
 from drillkit.model.evidence import Attachment, Evidence, Mark, Scalar
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import Progress
@@ -135,14 +135,9 @@ class Act:
         step). Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile.
         """
         deadline = self.deadline.sooner(limit_s)
-        while True:
-            self.fence.check()
-            if (found := until()) is not None:
-                return found
-            if deadline.over:
-                raise DeadlineOver(f"expected {what} in time; it did not come")
-            if self.clock.sleep(min(every_s, deadline.left()), self.fence.closed):
-                raise Refused(f"stopped while waiting for {what}: {self.fence.why}")
+        return poll(
+            self, lambda _: until(), what=what, deadline=deadline, first_s=every_s, cap_s=every_s
+        )
 
 
 class Kind(Generic[A]):

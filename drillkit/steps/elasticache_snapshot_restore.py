@@ -11,8 +11,8 @@ from drillkit import secrets
 from drillkit.checks import Copy, verify
 from drillkit.clients import redis
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.polling import poll
 from drillkit.clients.elasticache import DeleteCacheSnapshot, DeleteReplicationGroup, ElastiCache
+from drillkit.clients.polling import poll
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError, Refused, StepFailed, StepUnknown
 from drillkit.model.evidence import Backup, Check, RecoveryPoint
@@ -240,9 +240,7 @@ def fresh(act: Act, cache: ElastiCache, source: str) -> Described:
             raise StepFailed(f"the snapshot {name} failed; look at the events of {source}")
         return found if found is not None and found.get("SnapshotStatus") == "available" else None
 
-    return poll(
-        look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=f"the snapshot {name}"
-    )
+    return poll(act, look, what=f"the snapshot {name}")
 
 
 def settings(
@@ -301,10 +299,8 @@ def _await(act: Act, cache: ElastiCache, name: str) -> Described:
         return found if status == "available" else None
 
     return poll(
+        act,
         look,
-        clock=act.clock,
-        deadline=act.deadline,
-        fence=act.fence,
         what=f"replication group {name}",
     )
 

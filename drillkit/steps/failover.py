@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from drillkit.checks import Copy, verify
 from drillkit.checks.warm import answers
-from drillkit.clients.aws.polling import poll
+from drillkit.clients.polling import poll
 from drillkit.clients.sql import Database
 from drillkit.clock import utc
 from drillkit.model.errors import CallError, StepFailed
@@ -39,10 +39,8 @@ def fail_over(
         )
         raise StepFailed(f"{what} was not failed over: {why}") from why
     found = poll(
+        act,
         moved,
-        clock=act.clock,
-        deadline=act.deadline,
-        fence=act.fence,
         what=f"{what} to have failed over",
         cap_s=LOOK_CAP_S,
     )
@@ -65,10 +63,8 @@ def settled(act: Act, what: str, database: Database | None, login: str) -> None:
                 return None  # connections are cut and refused while it moves
 
         poll(
+            act,
             look,
-            clock=act.clock,
-            deadline=act.deadline,
-            fence=act.fence,
             what=f"{what} to answer",
             cap_s=LOOK_CAP_S,
         )

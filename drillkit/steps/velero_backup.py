@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from drillkit.clients.aws.polling import poll
 from drillkit.clients.kube.permissions import needs
 from drillkit.clients.kube.resources import NAMESPACES
+from drillkit.clients.polling import poll
 from drillkit.clients.velero import Velero, backup_undo
 from drillkit.clients.velero.resources import BACKUPS, DELETIONS, DOWNLOADS, LOCATIONS, NAMESPACE
 from drillkit.clients.velero.specs import backup_spec
@@ -143,10 +143,8 @@ def _attempt(arguments: VeleroBackupArguments, act: Act, velero: Velero, suffix:
         return state if state.ended else None
 
     return poll(
+        act,
         look,
-        clock=act.clock,
-        deadline=act.deadline,
-        fence=act.fence,
         what=f"backup {name} to end",
         cap_s=POLL_CAP_S,
     )

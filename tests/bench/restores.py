@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from drillkit.clients.aws.polling import CAP_S, FACTOR, FIRST_S
+from drillkit.clients.polling import CAP_S, FACTOR, FIRST_S
 from drillkit.model.drill import Drill, Group, Objectives, Step
 from drillkit.model.target import AwsTarget, Caps, Target
 from drillkit.model.verdict import Verdict

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.polling import poll
+from drillkit.clients.polling import poll
 from drillkit.clients.rds import DeleteCluster, DeleteInstance, Rds, plans
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.journal.book import Planned
@@ -106,7 +106,7 @@ class ClusterRestore:
         act = self.act
         with rds.clusters.watching(name):
             what = f"rds cluster/{name} to be available"
-            return poll(look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=what)
+            return poll(act, look, what=what)
 
     def _pattern(self) -> dict[str, Any]:
         """Settings of a member: those of the original's writer, if it is still there."""

@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import Any
 
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.polling import poll
+from drillkit.clients.polling import poll
 from drillkit.clients.rds import DeleteInstance, Rds, plans
 from drillkit.clients.rds.states import check_alive, is_usable
 from drillkit.journal.book import Planned
@@ -47,10 +47,8 @@ def await_instance(
 
     with rds.instances.watching(name):
         return poll(
+            act,
             look,
-            clock=act.clock,
-            deadline=act.deadline,
-            fence=act.fence,
             what=f"rds instance/{name} to {what}",
         )
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from drillkit.checks import Copy, verify, warm
 from drillkit.checks.warm import answers
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.polling import poll
+from drillkit.clients.polling import poll
 from drillkit.clients.rds import plans
 from drillkit.clock import DeadlineOver
 from drillkit.model.errors import CallError, Denied, UsageError
@@ -72,10 +72,9 @@ def _answers(act: Act, copy: Copy) -> bool:
         with contextlib.suppress(DeadlineOver):
             deadline = act.deadline.sooner(ANSWER_S)
             if poll(
+                act,
                 look,
-                clock=act.clock,
                 deadline=deadline,
-                fence=act.fence,
                 what="an answer",
                 cap_s=2.0,
             ):

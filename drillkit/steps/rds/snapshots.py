@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from drillkit.clients.aws import vault
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.polling import poll
+from drillkit.clients.polling import poll
 from drillkit.clients.rds import DeleteSnapshot, Rds
 from drillkit.clients.rds.states import check_alive
 from drillkit.lazy_dataclass import dataclass
@@ -125,7 +125,7 @@ def awaited(act: Act, rds: Rds, name: str, *, cluster: bool = False) -> Describe
         return found if status == "available" else None
 
     what = f"rds snapshot/{name} to be available"
-    return poll(look, clock=act.clock, deadline=act.deadline, fence=act.fence, what=what)
+    return poll(act, look, what=what)
 
 
 @dataclass(frozen=True, slots=True)

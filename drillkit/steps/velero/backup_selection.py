@@ -30,10 +30,9 @@ class Chosen:
         """It, its age and what was passed over, for people. `now`: seconds since the epoch."""
         at = self.backup.started or self.backup.created
         age = f", {format_duration(now - at.timestamp())} old" if at else ""
-        passed = ", ".join(state.name for state in self.passed_over)
-        return f"backup {self.backup.name}{age}" + (
-            f"; newer ones are not good: {passed}" if passed else ""
-        )
+        names = ", ".join(state.name for state in self.passed_over)
+        passed = f"; newer ones are not good: {names}" if names else ""
+        return f"backup {self.backup.name}{age}{passed}"
 
     def foretold(self, *, drawn: bool) -> Iterator[str]:
         """What would be restored, and what keeps newer ones from it."""

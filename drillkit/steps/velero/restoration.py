@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from drillkit.checks import Copy, verify
-from drillkit.clients.aws.polling import poll
 from drillkit.clients.canary.beat import EPOCH
+from drillkit.clients.polling import poll
 from drillkit.clients.velero import Velero, restore_undo
 from drillkit.clients.velero.specs import restore_spec, safe_modifiers
 from drillkit.clients.velero.state import UNBEGUN, Location, State
@@ -148,10 +148,8 @@ class Restoration:
             return state if state.ended else None
 
         return poll(
+            act,
             look,
-            clock=act.clock,
-            deadline=act.deadline,
-            fence=act.fence,
             what=f"restore {name} to end",
             cap_s=POLL_CAP_S,
         )
@@ -164,24 +162,19 @@ class Restoration:
             left = waiting_for(self.velero.kube, self.scratches, self.arguments.ready)
             return None if left else True
 
-        act = self.act
-        deadline, what = (
-            act.deadline.sooner(self.arguments.within.total_seconds()),
-            "restored workloads to be ready",
-        )
+        within = self.arguments.within
         try:
             poll(
+                self.act,
                 look,
-                clock=act.clock,
-                deadline=deadline,
-                fence=act.fence,
-                what=what,
+                what="restored workloads to be ready",
+                deadline=self.act.deadline.sooner(within.total_seconds()),
                 cap_s=POLL_CAP_S,
             )
         except DeadlineOver as late:
             raise StepFailed(
                 "restored workloads were not ready within "
-                f"{format_duration(self.arguments.within)}: {'; '.join(left[:5])}"
+                f"{format_duration(within)}: {'; '.join(left[:5])}"
             ) from late
 
     def _keep(self, restore: State) -> None:

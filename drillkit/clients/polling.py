@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from drillkit.clock import Clock, Deadline, DeadlineOver, Fence
+from drillkit.clock import Deadline, DeadlineOver, Fence
 from drillkit.model.errors import Refused
 
 T = TypeVar("T")
@@ -15,34 +15,45 @@ CAP_S = 10.0
 """Twelve minutes of a restore cost about eighty calls; its end is seen 10 s late at most."""
 
 
+class Host(Protocol):
+    """On whose behalf is waited: a step, or whoever runs its checks."""
+
+    @property
+    def deadline(self) -> Deadline: ...
+    @property
+    def fence(self) -> Fence: ...
+
+
 def poll(
+    host: Host,
     look: Callable[[float], T | None],
     *,
-    clock: Clock,
-    deadline: Deadline,
-    fence: Fence,
     what: str,
+    deadline: Deadline | None = None,
+    first_s: float = FIRST_S,
     cap_s: float = CAP_S,
 ) -> T:
     """What `look` gives once it is not None.
 
     `look` is told how many seconds old an answer may be (half the pause before it), so that looks
-    can be shared. Pauses grow from 0.5 s to `cap_s`. Raises DeadlineOver naming `what`, Refused
-    when the run is aborted meanwhile, and whatever `look` raises.
+    can be shared. Pauses grow from `first_s` to `cap_s`; `deadline` is the host's unless one is
+    given. Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile, and
+    whatever `look` raises.
     """
     from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
 
-    pauses = wait_exponential(multiplier=FIRST_S, exp_base=FACTOR, max=cap_s)
+    pauses = wait_exponential(multiplier=first_s, exp_base=FACTOR, max=cap_s)
+    end, fence = deadline or host.deadline, host.fence
     age_s = 0.0
 
     def wait(state: RetryCallState) -> float:
         nonlocal age_s
-        pause_s = min(pauses(state), deadline.left())
+        pause_s = min(pauses(state), end.left())
         age_s = pause_s / 2
         return pause_s
 
     def sleep(seconds: float) -> None:
-        if clock.sleep(seconds, fence.closed):
+        if end.clock.sleep(seconds, fence.closed):
             raise Refused(f"stopped while waiting for {what}: {fence.why}")
 
     def once() -> T | None:
@@ -55,7 +66,7 @@ def poll(
     found = Retrying(
         retry=retry_if_result(lambda result: result is None),
         wait=wait,
-        stop=lambda state: deadline.over,
+        stop=lambda state: end.over,
         sleep=sleep,
         retry_error_callback=late,
     )(once)

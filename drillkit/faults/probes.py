@@ -7,7 +7,7 @@ from __future__ import annotations
 from drillkit.clients.kube.pods import is_finished, is_going, is_ready
 from drillkit.clients.kube.resources import NODES, PODS
 from drillkit.faults.context import here
-from drillkit.faults.nodes import is_schedulable
+from drillkit.faults.node_selection import is_schedulable
 from drillkit.faults.workloads import is_rolled_out, read_workload, resource_of, wanted_pods
 from drillkit.model.errors import Refused, StepFailed
 

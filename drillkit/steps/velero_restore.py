@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drillkit.checks import permissions_of, problems_of
-from drillkit.clients.kube.resources import (
-    NAMESPACES,
-)
+from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.velero import Velero
 from drillkit.model.errors import Absent, StepFailed, UsageError
 from drillkit.model.permissions import AwsAction

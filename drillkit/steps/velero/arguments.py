@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from drillkit.clients.velero.resources import (
-    NAMESPACE,
-)
+from drillkit.clients.velero.resources import NAMESPACE
 from drillkit.clients.velero.seal import API
 from drillkit.clients.velero.specs import OPENING
 from drillkit.lazy_dataclass import dataclass

@@ -14,13 +14,7 @@ from drillkit.clients.kube.resources import (
     SECRETS,
     SERVICES,
 )
-from drillkit.clients.velero.resources import (
-    BACKUPS,
-    DOWNLOADS,
-    LOCATIONS,
-    RESTORES,
-    SCHEDULES,
-)
+from drillkit.clients.velero.resources import BACKUPS, DOWNLOADS, LOCATIONS, RESTORES, SCHEDULES
 from drillkit.model.permissions import Permission
 from drillkit.steps.base import Act
 from drillkit.steps.velero.arguments import VeleroRestoreArguments

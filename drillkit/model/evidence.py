@@ -45,6 +45,10 @@ class Sample:
     """A control probe: something the drill should not affect."""
 
 
+ALERTS_SLI = "alerts"
+"""`sli` of the Readings that show that alerts could be read at all (`total`: how many fired)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One answer of a metrics server over a window that ends at the record's time."""

@@ -20,12 +20,11 @@ from drillkit.clients.prometheus.promql import matchers_of, named_alert
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal
 from drillkit.judge.gates import GateAnswer, decide_ratio
-from drillkit.judge.objectives import ALERTS_SLI
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.drill import Gate as Expectation
 from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
-from drillkit.model.evidence import Alert, Reading
+from drillkit.model.evidence import ALERTS_SLI, Alert, Reading
 from drillkit.model.records import GuardDecided, Progress, SloTerms
 from drillkit.model.slo import Probed, Slo
 from drillkit.model.target import Target

@@ -36,8 +36,9 @@ from drillkit.spec.foreign import stranger
 from drillkit.spec.interpolation import parts
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
 from drillkit.spec.openslo.documents import API, IGNORED, KINDS
+from drillkit.spec.openslo.library import Document, SloLibrary
 from drillkit.spec.openslo.queries import PROBER
-from drillkit.spec.openslo.resolve import Document, SloLibrary, resolve
+from drillkit.spec.openslo.resolve import resolve
 
 __all__ = [
     "FoundSlo",

@@ -198,7 +198,7 @@ def _asked(given: _Given) -> _Given:
     """With what a terminal was asked for. Raises UsageError where nobody can be asked."""
     from dataclasses import replace
 
-    from drillkit.clients.kube.config import contexts
+    from drillkit.clients.kube.kubeconfig_files import contexts
     from drillkit.model.errors import DrillError, UsageError
     from drillkit.model.target import KubernetesTarget
 

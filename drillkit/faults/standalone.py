@@ -152,7 +152,7 @@ def _cluster(env: Mapping[str, str]) -> KubernetesTarget:
     )
     if not files:
         return KubernetesTarget()
-    from drillkit.clients.kube.config import current_context
+    from drillkit.clients.kube.kubeconfig_files import current_context
 
     return KubernetesTarget(
         kubeconfig=files, context=env.get("KUBERNETES_CONTEXT") or current_context(files)

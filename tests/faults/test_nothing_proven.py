@@ -27,7 +27,7 @@ from drillkit.model.errors import DrillError, StepFailed, StepUnknown
 from drillkit.model.evidence import Activity, Check, Mark
 from drillkit.model.verdict import Holds, Verdict
 from drillkit.sandbox.kube.objects import BUDGETS, CRDS, DEPLOYMENTS, NODES, SERVICES, Gvr
-from drillkit.steps.chaostoolkit import _conclude
+from drillkit.steps.experiment.outcome import conclude
 from tests.faults.conftest import Scene
 from tests.judge.histories import Tape, drill
 
@@ -335,7 +335,7 @@ def verdict_of(scene: Scene, call: Call) -> Verdict:
 def _ended(activity: Activity) -> tuple[str, str]:
     """How the step ends, by its own code."""
     try:
-        _conclude("it", "completed", "", (activity,))
+        conclude("it", "completed", "", (activity,))
     except StepUnknown as why:
         return "unknown", str(why)
     except StepFailed as why:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drillkit.advise.rule import Advice, Severity
     from drillkit.advise.touched import Survey
     from drillkit.model.slo import Slo
-    from drillkit.spec.files import Roots
+    from drillkit.spec.roots import Roots
 
 _COLORS: Mapping[Severity, str] = {
     "critical": "red",

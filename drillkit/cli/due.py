@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drillkit.model.notice import Notice
     from drillkit.model.records import MessageSent
     from drillkit.model.units import Cadence
-    from drillkit.spec.files import Roots
+    from drillkit.spec.roots import Roots
 
 _COLORS = {True: "red", False: "green"}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from drillkit.cli.fleet_bucket import bucket_of, store_of, worker_of
@@ -11,9 +9,6 @@ from drillkit.cli.fleet_control import refuse_forgotten, stop_all, take_on
 from drillkit.cli.fleet_plan import chosen_targets, confirmed, planned, show_waves
 from drillkit.cli.fleet_status import refreshed, tell, tell_all, write_report
 from drillkit.cli.options import OUT, YES, Out
-
-if TYPE_CHECKING:
-    pass
 
 _TARGETS = click.option(
     "--targets",

@@ -41,7 +41,7 @@ def write_report(table: FleetTable, store: FleetStore, place: BucketUrl) -> dict
     from drillkit.clients.bucket import copy_of
     from drillkit.journal.files import make_folder, write_file
     from drillkit.report.fleet_page import fleet_files
-    from drillkit.spec.files import find_roots
+    from drillkit.spec.roots import find_roots
 
     project = find_roots().project
     files = fleet_files(table, project.project.report_url if project is not None else None)

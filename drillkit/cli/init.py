@@ -14,8 +14,8 @@ import click
 )
 def init(name: str, folder: Path) -> None:
     """Write a commented first drill and what a project needs; existing files stay as they are."""
-    from drillkit.spec.files import shown
     from drillkit.spec.init import write_first
+    from drillkit.spec.project import shown
 
     for path in write_first(folder, name):
         click.echo(f"wrote {shown(path.resolve())}")

@@ -13,7 +13,8 @@ from drillkit.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from drillkit.model.target import Target
-    from drillkit.spec.files import FoundFile, Roots
+    from drillkit.spec.files import FoundFile
+    from drillkit.spec.roots import Roots
 
 LONGEST = 90
 """Characters of a description that are shown."""
@@ -98,7 +99,7 @@ def _place(target: Target) -> str:
 def _lines(found: dict[str, list[ListedFile]]) -> Iterator[tuple[str, bool]]:
     from pathlib import Path
 
-    from drillkit.spec.files import shown
+    from drillkit.spec.project import shown
 
     for title, rows in found.items():
         yield title, True

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from drillkit.cli.options import Out
     from drillkit.clients.bucket import BucketUrl
     from drillkit.journal.copy import LocalCopy
-    from drillkit.spec.files import FoundFile, Roots
+    from drillkit.spec.files import FoundFile
+    from drillkit.spec.roots import Roots
 
 _RUN = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}|latest")
 
@@ -33,7 +34,8 @@ def place_of(
     """`--out`, else what the project that the drill `found` belongs to, or else the one that is
     found from here, says (`reports:`), else `reports/` here.
     """
-    from drillkit.spec.files import find_roots, reports_bucket
+    from drillkit.spec.project import reports_bucket
+    from drillkit.spec.roots import find_roots
 
     if out is not None:
         return out

@@ -32,7 +32,7 @@ def report(run: str, out: Out, as_json: bool, postmortem: bool, pdf: Path | None
     from drillkit.journal.runs import JOURNAL
     from drillkit.judge import judge
     from drillkit.model.codec import to_data
-    from drillkit.spec.files import shown
+    from drillkit.spec.project import shown
 
     folder = run_folder(run, out)
     if postmortem:

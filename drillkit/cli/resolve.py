@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from drillkit.notify import Receiver
     from drillkit.runner.request import Request
     from drillkit.spec.drills import Parsed
-    from drillkit.spec.files import Roots
     from drillkit.spec.freezes import Freeze
     from drillkit.spec.openslo import FoundSlo
+    from drillkit.spec.roots import Roots
     from drillkit.spec.targets import ChosenTarget
     from drillkit.steps.base import Experiment, RunNames
 

@@ -49,8 +49,8 @@ def slo() -> None:
 @_JSON
 def list_(as_json: bool) -> int:
     """Objectives that are found from this folder, and the documents that are refused."""
-    from drillkit.spec.files import find_roots
     from drillkit.spec.openslo import list_slos
+    from drillkit.spec.roots import find_roots
 
     found, wrong = list_slos(find_roots())
     if as_json:
@@ -155,8 +155,8 @@ def explain(name: str) -> None:
 
 
 def _find(name: str) -> FoundSlo:
-    from drillkit.spec.files import find_roots
     from drillkit.spec.openslo import find_slo
+    from drillkit.spec.roots import find_roots
 
     return find_slo(name, find_roots())
 

@@ -72,7 +72,7 @@ def tell(
 
 def _send(folder: Path, metrics_push: str | None) -> None:
     from drillkit.spec import find_roots
-    from drillkit.spec.files import Telemetry
+    from drillkit.spec.project import Telemetry
 
     project = find_roots().project
     telemetry = project.project.telemetry if project is not None else Telemetry()
@@ -145,7 +145,7 @@ def _lines(
     verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     from drillkit.report import EXIT_TEXT
-    from drillkit.spec.files import shown
+    from drillkit.spec.project import shown
 
     yield "", {}
     yield verdict.headline, {"fg": _COLORS[verdict.holds], "bold": True}
@@ -165,7 +165,7 @@ def _lines(
 def _few(
     verdict: Verdict, paths: tuple[Path, ...], left: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    from drillkit.spec.files import shown
+    from drillkit.spec.project import shown
 
     yield f"{verdict.drill}: {verdict.headline}", {"fg": _COLORS[verdict.holds]}
     yield from _left(verdict, left)

@@ -173,7 +173,7 @@ def add(
     if file is None:
         click.echo(written_target(new), nl=False)
         return 0
-    from drillkit.spec.files import shown
+    from drillkit.spec.project import shown
 
     put(file, added(file, new))
     click.echo(f"wrote target `{name}` into {shown(file)}")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from drillkit.model.records import History
     from drillkit.model.verdict import Verdict
-    from drillkit.spec.files import Telemetry
+    from drillkit.spec.project import Telemetry
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,7 +10,8 @@ import click
 if TYPE_CHECKING:
     from drillkit.model.drill import Drill
     from drillkit.spec.drills import Parsed
-    from drillkit.spec.files import FoundFile, Roots
+    from drillkit.spec.files import FoundFile
+    from drillkit.spec.roots import Roots
 
 
 @click.command()

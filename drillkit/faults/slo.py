@@ -20,8 +20,8 @@ from drillkit.model.target import Target
 from drillkit.model.units import parse_duration
 from drillkit.model.verdict import Holds
 from drillkit.slo.status import SloStatus, stand
-from drillkit.spec.files import find_roots
 from drillkit.spec.openslo import find_slo
+from drillkit.spec.roots import find_roots
 from drillkit.spec.standing import metrics_target
 
 LIMIT_S = 60.0

@@ -11,17 +11,9 @@ from __future__ import annotations
 
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.drills import Parsed, output_references, parse
-from drillkit.spec.files import (
-    FoundFile,
-    Root,
-    Roots,
-    find,
-    find_experiment,
-    find_roots,
-    list_drills,
-    list_experiments,
-)
+from drillkit.spec.files import FoundFile, find, find_experiment, list_drills, list_experiments
 from drillkit.spec.overrides import Sets, parse_sets
+from drillkit.spec.roots import Root, Roots, find_roots
 from drillkit.spec.source import DrillSource, source_of
 from drillkit.spec.targets import ChosenTarget, all_targets, choose_target, read_targets
 

@@ -39,7 +39,6 @@ from drillkit.spec.document import (
     quoted,
     read_all,
 )
-from drillkit.spec.files import find_roots
 from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import (
     NAME,
@@ -55,6 +54,7 @@ from drillkit.spec.interpolation import (
 )
 from drillkit.spec.overrides import Sets, as_text
 from drillkit.spec.places import Places
+from drillkit.spec.roots import find_roots
 from drillkit.spec.source import DrillSource, InstalledKinds, Kinds, Written
 
 if TYPE_CHECKING:

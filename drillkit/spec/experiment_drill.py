@@ -9,9 +9,11 @@ from typing import Any
 
 from drillkit.spec.document import Text, Where, core, of_data
 from drillkit.spec.experiments import configuration, read_experiment
-from drillkit.spec.files import FoundFile, Roots, shown
+from drillkit.spec.files import FoundFile
 from drillkit.spec.interpolation import NAME, ROOTS, escaped, plain_text
 from drillkit.spec.overrides import Sets, as_text
+from drillkit.spec.project import shown
+from drillkit.spec.roots import Roots
 from drillkit.spec.source import DrillSource
 
 

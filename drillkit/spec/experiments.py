@@ -38,8 +38,10 @@ from drillkit.spec.document import (
     read_bytes,
     read_one,
 )
-from drillkit.spec.files import FoundFile, Roots, find_experiment, shown
+from drillkit.spec.files import FoundFile, find_experiment
 from drillkit.spec.foreign import refuse_stranger
+from drillkit.spec.project import shown
+from drillkit.spec.roots import Roots
 
 if TYPE_CHECKING:
     from drillkit.spec.source import Written

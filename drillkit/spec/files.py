@@ -1,110 +1,26 @@
-"""Where drills, experiments, SLOs and targets are found.
+"""Drills, experiments and SLOs by name: where a name leads, and what there is.
 
-A name is a path, else looked for in the *roots*, first hit wins: the project (nearest folder
-upwards with `drillkit.yaml`), the user's configuration folder (`drillkit` in the XDG configuration
-folder), the drills that ship with drillkit. What a drill refers to is looked for in the drill's own
-root first.
+A name is a path, else it is looked for in the roots, first hit wins. What a drill refers to is
+looked for in the drill's own root first.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import SpecError, UsageError
-from drillkit.model.notice import Notify
-from drillkit.spec.binder import bind
-from drillkit.spec.document import (
-    Map,
-    Mistakes,
-    Text,
-    lookup,
-    nearest,
-    read_all,
-    read_bytes,
-    read_one,
-)
-from drillkit.spec.places import Places
+from drillkit.spec.document import Map, Mistakes, Text, nearest, read_all, read_bytes, read_one
+from drillkit.spec.project import MARKER, Project, shown
+from drillkit.spec.roots import Origin, Root, Roots, package_root, project_above, user_root
 
-MARKER = "drillkit.yaml"
 MAX_FILES = 1000
-if TYPE_CHECKING:
-    from drillkit.clients.bucket import BucketUrl
-
 _YAML = (".yaml", ".yml")
 _EXPERIMENT = (*_YAML, ".json")
-
-Origin: TypeAlias = Literal["path", "project", "user", "package"]
 Sort: TypeAlias = Literal["drill", "experiment"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
-    """Where it is sent what a run came to, when it is over."""
-
-    push: str | None = None
-    """Base URL of a Prometheus Pushgateway. `run --metrics-push` names another one."""
-    traces: str | None = None
-    """Base URL of an OTLP/HTTP endpoint, such as `http://collector:4318`: a trace whose spans are
-    the run, its steps and its effects.
-    """
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the requests to both; a value may be a reference (`env:NAME`, `file:PATH`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """`drillkit.yaml`: marks the folder that drills, experiments and targets belong to. It may
-    be empty.
-    """
-
-    target: str | None = None
-    """Target of drills that name none, when neither `--target` nor DRILLKIT_TARGET is given."""
-    drills: str = "drills"
-    """Folder of drills, relative to this file."""
-    experiments: str = "experiments"
-    """Folder of Chaos Toolkit experiments."""
-    slos: str = "drills/slos"
-    """Folder of OpenSLO documents."""
-    targets: str = "drills/targets.yaml"
-    """File of targets."""
-    reports: str = "reports"
-    """Folder that runs are written to, or a bucket: `s3://BUCKET/PREFIX`, as `--out` takes it."""
-    notify: tuple[Notify, ...] = ()
-    """Who is told what happens to drills; see `drillkit docs unattended`."""
-    report_url: str | None = None
-    """Where the folder of runs is served: messages link to DRILL/RUN/report.html below it."""
-    telemetry: Telemetry = Telemetry()
-    """Metrics and traces of runs; see `drillkit docs unattended`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """One folder to look in."""
-
-    folder: Path
-    origin: Origin
-    project: Project = field(default_factory=Project)
-
-    @property
-    def drills(self) -> Path:
-        return self.folder / self.project.drills
-
-    @property
-    def experiments(self) -> Path:
-        return self.folder / self.project.experiments
-
-    @property
-    def slos(self) -> Path:
-        return self.folder / self.project.slos
-
-    @property
-    def targets(self) -> Path:
-        return self.folder / self.project.targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,113 +39,6 @@ class FoundFile:
 
     def __str__(self) -> str:
         return f"{shown(self.path)} ({self.origin})"
-
-
-@dataclass(frozen=True, slots=True)
-class Roots:
-    """Folders to look in, first to last."""
-
-    several: tuple[Root, ...]
-
-    def __iter__(self) -> Iterator[Root]:
-        return iter(self.several)
-
-    @property
-    def project(self) -> Root | None:
-        """The project that the command was called in, if any."""
-        return next((root for root in self.several if root.origin == "project"), None)
-
-    def first(self, root: Root) -> Roots:
-        """The same, with `root` before all others."""
-        return Roots((root, *(other for other in self.several if other.folder != root.folder)))
-
-    @property
-    def default_target(self) -> tuple[str, Root] | None:
-        """The first default target that a `drillkit.yaml` names."""
-        return next(
-            ((root.project.target, root) for root in self.several if root.project.target), None
-        )
-
-
-def shown(path: Path) -> str:
-    """A path as people read it: relative to the working folder when it is below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
-
-
-def read_project(file: Path) -> Project:
-    """The content of a `drillkit.yaml`. From here on it is known that what its references lead to
-    is secret: no process that is started inherits it. Raises SpecError.
-    """
-    mistakes = Mistakes(Places(Project, "the top of the file").hint)
-    node = read_one(shown(file), read_bytes(file))
-    if isinstance(node, Text) and node.plain and not node.text:
-        return Project()
-    project = bind(Project, node, mistakes)
-    if isinstance(project, Project) and "://" in project.reports:
-        try:
-            reports_bucket(project)
-        except UsageError as error:
-            mistakes.add(lookup(node, ("reports",)), ("reports",), str(error))
-    mistakes.settle()
-    assert isinstance(project, Project)
-    if project.notify or project.telemetry.headers:
-        from drillkit.model.codec import to_data
-        from drillkit.secrets import learn
-
-        learn(to_data((project.notify, project.telemetry.headers)))
-    return project
-
-
-def reports_bucket(project: Project) -> BucketUrl | None:
-    """The bucket that `reports` names; None: it is a folder. Raises UsageError."""
-    if "://" not in project.reports:
-        return None
-    from drillkit.clients.bucket import BucketUrl
-
-    return BucketUrl.parse(project.reports)
-
-
-def _above(folder: Path) -> Root | None:
-    for parent in (folder, *folder.parents):
-        if (parent / MARKER).is_file():
-            return Root(parent, "project", read_project(parent / MARKER))
-    return None
-
-
-def package_root() -> Root | None:
-    """The drills and experiments that ship with drillkit: package data, or the top folders of a
-    source checkout.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "data", package.parent):
-        if (folder / "drills").is_dir():
-            return Root(folder, "package")
-    return None
-
-
-def user_root() -> Root | None:
-    """`drillkit` in the XDG configuration folder, when it exists. Raises SpecError."""
-    base = os.environ.get("XDG_CONFIG_HOME")
-    folder = (Path(base) if base else Path.home() / ".config") / "drillkit"
-    if not folder.is_dir():
-        return None
-    marker = folder / MARKER
-    return Root(folder, "user", read_project(marker) if marker.is_file() else Project())
-
-
-def find_roots(start: Path | None = None) -> Roots:
-    """The roots as seen from a folder (default: the working folder). Raises SpecError for a
-    broken `drillkit.yaml`.
-    """
-    found = (_above((start or Path.cwd()).resolve()), user_root(), package_root())
-    several: list[Root] = []
-    for root in found:
-        if root is not None and all(root.folder != other.folder for other in several):
-            several.append(root)
-    return Roots(tuple(several))
 
 
 def find(name: str, roots: Roots) -> FoundFile:
@@ -293,7 +102,7 @@ def unmarked(start: Path | None = None) -> str:
     names = (Project().drills, Project().experiments)
     folder = here.parent if here.name in names else here
     others = (user_root(), package_root())
-    if _above(here) is not None or any(root and root.folder == folder for root in others):
+    if project_above(here) is not None or any(root and root.folder == folder for root in others):
         return ""
     seen = [name for name in names if any((folder / name).glob("*.y*ml"))]
     if not seen:
@@ -364,7 +173,7 @@ def _root_of(path: Path, roots: Roots) -> Root:
     """The root that a file belongs to: the nearest project above it, one of the roots, else its
     own folder.
     """
-    if root := _above(path.parent):
+    if root := project_above(path.parent):
         return root
     for known in roots:
         if path.is_relative_to(known.folder):

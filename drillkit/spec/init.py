@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from drillkit.model.errors import UsageError
-from drillkit.spec.files import MARKER, shown
+from drillkit.spec.project import MARKER, shown
 
 _DRILL = """\
 # A drill rehearses one disaster and proves what came of it.

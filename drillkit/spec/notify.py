@@ -17,7 +17,7 @@ from drillkit.spec.types import keys_of
 if TYPE_CHECKING:
     from drillkit.model.drill import Drill
     from drillkit.notify import Notifier, Receiver
-    from drillkit.spec.files import Roots
+    from drillkit.spec.roots import Roots
 
 _EXPECTED = "expected a reference such as env:NAME or file:PATH; secrets do not stand here"
 
@@ -120,7 +120,7 @@ def project_mistakes(roots: Roots) -> tuple[Mistake, ...]:
     drillkit.yaml.
     """
     from drillkit.spec.document import written
-    from drillkit.spec.files import MARKER, shown
+    from drillkit.spec.project import MARKER, shown
 
     if roots.project is None:
         return ()

@@ -9,18 +9,9 @@ from typing import TypeAlias
 
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
-from drillkit.spec.document import (
-    Map,
-    Mistakes,
-    Text,
-    Where,
-    is_null,
-    quoted,
-    read_bytes,
-    read_one,
-)
-from drillkit.spec.files import shown
+from drillkit.spec.document import Map, Mistakes, Text, Where, is_null, quoted, read_bytes, read_one
 from drillkit.spec.interpolation import escaped
+from drillkit.spec.project import shown
 
 Sets: TypeAlias = Mapping[str, "Text | Scalar"]
 """Values by the names of variables. A `Text` remembers how it was written (`1.10` stays `1.10`

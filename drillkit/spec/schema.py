@@ -14,7 +14,7 @@ from drillkit.model.codec import to_data
 from drillkit.model.drill import Drill
 from drillkit.model.target import Target
 from drillkit.spec.docs import class_doc, field_docs
-from drillkit.spec.files import Project
+from drillkit.spec.project import Project
 from drillkit.spec.scalars import LEAVES
 from drillkit.spec.source import InstalledKinds, Kinds
 from drillkit.spec.types import (

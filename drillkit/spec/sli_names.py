@@ -9,7 +9,7 @@ from drillkit.model.drill import Drill
 from drillkit.model.errors import SpecError
 from drillkit.spec.binder import Unresolved
 from drillkit.spec.document import Trail, nearest, quoted
-from drillkit.spec.files import Roots
+from drillkit.spec.roots import Roots
 
 Complaint: TypeAlias = tuple[Trail, str]
 """Where, and what is wrong."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drillkit.lazy_dataclass import dataclass
 from drillkit.spec.document import Node, read_bytes
-from drillkit.spec.files import FoundFile, Roots, shown
+from drillkit.spec.files import FoundFile
+from drillkit.spec.project import shown
+from drillkit.spec.roots import Roots
 
 if TYPE_CHECKING:
     from drillkit.steps.base import Kind

@@ -16,7 +16,7 @@ from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
 from drillkit.model.target import AwsTarget, KubernetesTarget, PrometheusTarget, Target
 from drillkit.model.units import parse_duration
-from drillkit.spec.files import Roots
+from drillkit.spec.roots import Roots
 from drillkit.spec.targets import choose_target
 
 ENDPOINTS = "endpoints.json"

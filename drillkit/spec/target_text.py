@@ -15,7 +15,7 @@ from pathlib import Path
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
 from drillkit.spec.document import is_null, read_bytes, read_one
-from drillkit.spec.files import shown
+from drillkit.spec.project import shown
 from drillkit.spec.targets import bind_targets
 
 

@@ -29,10 +29,11 @@ from drillkit.spec.document import (
     read_all,
     read_bytes,
 )
-from drillkit.spec.files import Root, Roots, shown
 from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import parts
 from drillkit.spec.places import Places
+from drillkit.spec.project import shown
+from drillkit.spec.roots import Root, Roots
 
 VARIABLE = "DRILLKIT_TARGET"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from drillkit.cli.resolve import kinds_of, needs_of
 from drillkit.spec import Roots, open_drill, parse
-from drillkit.spec.files import FoundFile, list_drills, list_experiments, package_root
+from drillkit.spec.files import FoundFile, list_drills, list_experiments
 from drillkit.spec.openslo import wants_prometheus
+from drillkit.spec.roots import package_root
 
 ROOT = package_root()
 assert ROOT is not None

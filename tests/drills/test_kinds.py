@@ -32,8 +32,9 @@ from drillkit.model.target import AwsTarget, Caps, KubernetesTarget, Target
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.experiments import experiment_finder
-from drillkit.spec.files import list_drills, package_root
+from drillkit.spec.files import list_drills
 from drillkit.spec.reference import kind_reference
+from drillkit.spec.roots import package_root
 from drillkit.spec.scalars import LEAVES
 from drillkit.spec.types import alternatives, is_list, is_mapping, is_record, item_of
 from drillkit.steps.base import Act, Experiment, Kind, RunNames, kind_named, kind_names

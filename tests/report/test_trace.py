@@ -14,7 +14,7 @@ import pytest
 from drillkit.cli.telemetry import send
 from drillkit.journal.runs import JOURNAL
 from drillkit.report.trace import trace_of
-from drillkit.spec.files import Telemetry
+from drillkit.spec.project import Telemetry
 from tests.conftest import CommandLine
 from tests.golden.stories import STORIES
 from tests.notify.receiver import receiver

@@ -16,7 +16,7 @@ from drillkit.model.evidence import Scalar
 from drillkit.model.units import Amount
 from drillkit.spec.document import Text
 from drillkit.spec.drills import Parsed, parse
-from drillkit.spec.files import Root, Roots
+from drillkit.spec.roots import Root, Roots
 from drillkit.spec.source import DrillSource
 
 ONE = Amount(count=1)

@@ -17,7 +17,8 @@ from drillkit.spec.experiments import (
     experiment_finder,
     read_experiment,
 )
-from drillkit.spec.files import FoundFile, Root
+from drillkit.spec.files import FoundFile
+from drillkit.spec.roots import Root
 from tests.spec.conftest import HEAD, FakeKinds, Spec
 
 FULL = """\

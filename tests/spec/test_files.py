@@ -18,7 +18,8 @@ from drillkit.spec import (
     open_drill,
 )
 from drillkit.spec.document import read_one
-from drillkit.spec.files import FoundFile, Root, Roots, package_root
+from drillkit.spec.files import FoundFile
+from drillkit.spec.roots import Root, Roots, package_root
 from drillkit.spec.targets import bind_targets, read_targets
 
 DRILL = "drill: {name}\nsteps: []\n"

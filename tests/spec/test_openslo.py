@@ -13,8 +13,8 @@ import yaml
 from drillkit.model.calendars import window_start
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.model.slo import Calendar, Counter, Probed, Ratio, Slices, Threshold, Windowed
-from drillkit.spec.files import Root, Roots, package_root
 from drillkit.spec.openslo import FoundSlo, find_slo, list_slos
+from drillkit.spec.roots import Root, Roots, package_root
 
 SLO = """
 apiVersion: openslo/v1

@@ -32,9 +32,10 @@ from drillkit.model.units import OutOf, Rate, Share
 from drillkit.spec.arguments import bind_arguments
 from drillkit.spec.document import read_one
 from drillkit.spec.experiments import check_experiment, read_experiment
-from drillkit.spec.files import FoundFile, Root
+from drillkit.spec.files import FoundFile
 from drillkit.spec.interpolation import escaped, parts, plain_text, render
 from drillkit.spec.overrides import parse_sets
+from drillkit.spec.roots import Root
 from drillkit.spec.targets import bind_targets
 from drillkit.spec.writing import as_written
 from tests.spec.conftest import Restore, Spec

@@ -10,7 +10,7 @@ import pytest
 
 from drillkit.model.errors import SpecError
 from drillkit.spec.drills import parse
-from drillkit.spec.files import Root, Roots
+from drillkit.spec.roots import Root, Roots
 from drillkit.spec.source import DrillSource
 from drillkit.steps.base import kind_named, kind_names
 

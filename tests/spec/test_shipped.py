@@ -12,8 +12,9 @@ import yaml
 
 from drillkit.spec import Roots, open_drill, parse
 from drillkit.spec.experiments import check_experiment, read_experiment
-from drillkit.spec.files import FoundFile, list_drills, list_experiments, package_root
+from drillkit.spec.files import FoundFile, list_drills, list_experiments
 from drillkit.spec.reference import kind_references
+from drillkit.spec.roots import package_root
 from drillkit.spec.schema import drill_schema, project_schema, targets_schema
 
 ROOT = package_root()

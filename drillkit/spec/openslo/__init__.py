@@ -31,7 +31,7 @@ from drillkit.spec.document import (
     read_all,
     read_bytes,
 )
-from drillkit.spec.files import MAX_FILES, Roots, folder_files, is_path, shown, slo_files
+from drillkit.spec.files import MAX_FILES, folder_files, is_path, slo_files
 from drillkit.spec.foreign import stranger
 from drillkit.spec.interpolation import parts
 from drillkit.spec.mentions import mentions_alerts, slo_names_of
@@ -39,6 +39,8 @@ from drillkit.spec.openslo.documents import API, IGNORED, KINDS
 from drillkit.spec.openslo.library import Document, SloLibrary
 from drillkit.spec.openslo.queries import PROBER
 from drillkit.spec.openslo.resolve import resolve
+from drillkit.spec.project import shown
+from drillkit.spec.roots import Roots
 
 __all__ = [
     "FoundSlo",

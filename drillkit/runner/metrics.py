@@ -12,18 +12,18 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from drillkit.clients.prometheus import Prometheus, open_prometheus
+from drillkit.clients.prometheus import Prometheus
 from drillkit.clients.prometheus.alerts import selected
 from drillkit.clients.prometheus.promql import matchers_of, named_alert
 from drillkit.clock import Clock
 from drillkit.journal.file import Journal
-from drillkit.judge.gates import GateAnswer, decide_ratio
+from drillkit.judge.gates import GateAnswer
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.drill import Gate as Expectation
-from drillkit.model.errors import CallError, DrillError, JournalLost, Refused
+from drillkit.model.errors import CallError, JournalLost, Refused
 from drillkit.model.evidence import ALERTS_SLI, Alert, Reading
 from drillkit.model.records import GuardDecided, Progress, SloTerms
 from drillkit.model.slo import Probed, Slo
@@ -32,25 +32,20 @@ from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds
 from drillkit.runner.abort import Stopper
 from drillkit.runner.alerts import Alerts, words
-from drillkit.slo.count import Count
+from drillkit.runner.metrics_server import QUERY_S, MetricsServer
+from drillkit.runner.readings import decidable, exact, gate_answer, reading_of, terms_of
 from drillkit.slo.counts import LEAST_INTERVALS, Counting, Cumulative
-from drillkit.slo.queries import selectors_of
 from drillkit.slo.status import events_in_window, stand
 
 GATE_S = 10.0
 """A gate's window: so long, or four scrape intervals, or one slice; the longest of them."""
-QUERY_S = 10.0
-"""One query may take so long."""
 READY_INTERVALS = 6
 """Scrape intervals that a selector has to match anything."""
 TICK_S = 0.1
 POLLED_S = 2.0
 """A gate that nobody looked at for so long is decided: it is asked no more."""
-
 TOLD_S = 15.0
 """A wait that may last longer is announced."""
-
-Place = Literal["guard", "before", "during", "after", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +75,7 @@ class Metrics:
         self._journal, self._clock, self._stopper = journal, clock, stopper
         self._alerts = Alerts(drill)
         self._silenced = tuple(map(named_alert, drill.announce.silence))
-        self._server: Prometheus | None = None
-        self._why = ""
-        self._offset_s = 0.0
+        self._server = MetricsServer(target, clock, journal.fence, stopper)
         self._lock = threading.Lock()
         self._gates: dict[str, _AwaitedGate] = {}
         self._answers: dict[str, GateAnswer] = {}
@@ -107,7 +100,7 @@ class Metrics:
     @property
     def interval_s(self) -> float:
         """Scrape interval in seconds."""
-        return self._server.scrape_interval_s if self._server is not None else 15.0
+        return self._server.interval_s
 
     # --- before the run ---------------------------------------------------------------------------
 
@@ -116,42 +109,23 @@ class Metrics:
         what is wrong.
         """
         if self.needed:
-            self._connect()
-        asking = self._server is not None and not self._why
+            self._server.connect()
+        client = self._server.readable
         for name, slo in self._all.items():
-            terms = _terms(name, slo)
-            if asking and terms.kind == "prometheus" and self._server is not None:
+            terms = terms_of(name, slo)
+            if client is not None and terms.kind == "prometheus":
                 try:
-                    n_window = events_in_window(self._server, slo, self._now())
+                    n_window = events_in_window(client, slo, self._server.now())
                     terms = replace(terms, n_window=n_window)
                 except (CallError, Refused):
                     # budgets are charged by time then; whether it answers, gates will tell
-                    asking = False
+                    client = None
             self.terms[name] = terms
         return self.terms
 
     def clock_offset_s(self) -> float | None:
         """How far the server's clock is ahead of ours; None: it was not asked."""
-        return self._offset_s if self._server is not None and not self._why else None
-
-    def _connect(self) -> None:
-        if self._target.prometheus is None:
-            self._why = (
-                f"target `{self._target.name}` has no `prometheus:`; add its URL to targets.yaml"
-            )
-            return
-        try:
-            self._server = open_prometheus(
-                self._target.prometheus, self._clock, QUERY_S, self._obey, self._target.aws
-            )
-            self._offset_s = self._server.clock_offset_s()
-        except DrillError as error:
-            self._why = str(error)
-
-    def _obey(self) -> None:
-        """Raises Refused when the run was aborted: whatever is being asked, nobody waits for it."""
-        if self._stopper.aborted is not None:
-            raise Refused(f"stopped: {self._stopper.aborted[1]}")
+        return self._server.offset_s if self._server.readable is not None else None
 
     def start(self) -> None:
         """Begin to ask for alerts and gates. Raises Refused when something is read from a server
@@ -159,7 +133,7 @@ class Metrics:
         """
         if not self.needed:
             return
-        if self._why:
+        if self._server.why:
             raise Refused(self._no_server())
         self._thread = threading.Thread(target=self._work, name="metrics", daemon=True)
         self._thread.start()
@@ -169,43 +143,24 @@ class Metrics:
         Raises Refused.
         """
         for name, slo in self._slos.items():
-            if why := self._unmatched_for(slo, READY_INTERVALS * self.interval_s):
+            if why := self._server.unmatched_for(slo, READY_INTERVALS * self.interval_s):
                 raise Refused(f"SLO {name}: {why}")
-
-    def _unmatched_for(self, slo: Slo, wait_s: float) -> str:
-        """Why it still matches nothing after a while, or ''. Raises Refused when the run is
-        aborted.
-        """
-        deadline = self._clock.mono() + wait_s
-        while (why := self._unmatched(slo)) and self._clock.mono() < deadline:
-            if self._clock.sleep(self.interval_s, self._journal.fence.closed):
-                raise Refused(f"stopped before the steps: {self._journal.fence.why}")
-        return why
 
     def _no_server(self) -> str:
         what = f"SLO {', '.join(self._slos)}" if self._slos else "alerts"
-        return f"{what}: cannot be read: {self._why}"
+        return f"{what}: cannot be read: {self._server.why}"
 
     def unreadable(self, wait_s: float) -> Iterator[str]:
         """What a run would refuse by `start` and `check`. `wait_s`: how long at most the first
         scrapes are waited for, as after a server's start.
         """
-        if self.needed and self._why:
+        if self.needed and self._server.why:
             yield self._no_server()
             return
+        most_s = min(wait_s, READY_INTERVALS * self.interval_s)
         for name, slo in self._slos.items():
-            if why := self._unmatched_for(slo, min(wait_s, READY_INTERVALS * self.interval_s)):
+            if why := self._server.unmatched_for(slo, most_s):
                 yield f"SLO {name}: {why}"
-
-    def _unmatched(self, slo: Slo) -> str:
-        assert self._server is not None
-        for selector in selectors_of(slo)[:1]:
-            try:
-                if not self._server.instant(f"count({selector})", self._now()).series:
-                    return f"{selector} matches nothing; is the selector right, and is it scraped?"
-            except CallError as error:
-                return str(error)
-        return ""
 
     def start_guard(self, guard: Guard) -> tuple[Holds, str]:
         """Whether a guard of the start lets the drill begin, and what was found. Never
@@ -217,25 +172,25 @@ class Metrics:
                 Holds.UNKNOWN,
                 f"{slo.name} is seen by a probe of the drill, which has no past to judge by",
             )
-        if self._server is None or self._why:
-            return Holds.UNKNOWN, self._why or "there is no metrics server to ask"
+        client = self._server.readable
+        if client is None:
+            return Holds.UNKNOWN, self._server.why or "there is no metrics server to ask"
         try:
             if guard.alerts is not None:
-                hits = selected(self._server.firing(self._silenced), matchers_of(guard.alerts))
+                hits = selected(client.firing(self._silenced), matchers_of(guard.alerts))
                 return (
                     (Holds.VIOLATED, f"firing: {words(hits)}")
                     if hits
                     else (Holds.MET, "none fires")
                 )
             assert slo is not None
-            return self._standing(guard, slo)
+            return self._standing(guard, slo, client)
         except CallError as error:
             return Holds.UNKNOWN, str(error)
 
-    def _standing(self, guard: Guard, slo: Slo) -> tuple[Holds, str]:
-        assert self._server is not None
-        found = stand(self._server, slo, self._now() - self.interval_s, burns=False)
-        self._observe(_reading(slo.name, found.count, found.covered_s, "guard"))
+    def _standing(self, guard: Guard, slo: Slo, client: Prometheus) -> tuple[Holds, str]:
+        found = stand(client, slo, self._server.now() - self.interval_s, burns=False)
+        self._observe(reading_of(slo.name, found.count, found.covered_s, "guard"))
         if guard.slo is not None:
             return found.answer.holds, found.answer.why
         if found.remaining is None or guard.left is None:
@@ -249,7 +204,7 @@ class Metrics:
         return sli in self._slos
 
     def fresh(self, sli: str, expectation: Expectation, place: str) -> None:
-        now = self._now()
+        now = self._server.now()
         # What was before the steps is the steady state; after a fault only what came since counts.
         since = (
             now
@@ -261,7 +216,7 @@ class Metrics:
             self._gates[sli] = _AwaitedGate(
                 expectation, "after" if place == "after" else "before", since
             )
-            wanted = self._expected(self._slos[sli], expectation)
+            wanted = gate_answer(self._slos[sli], expectation)
             needed = format_duration(
                 max(0.0, since + self._gate_s(self._slos[sli]) + self.interval_s - now)
             )
@@ -281,25 +236,17 @@ class Metrics:
         slice_s = slo.slices.length.total_seconds() if slo.slices else 0.0
         return max(GATE_S, 4 * self.interval_s, slice_s)
 
-    def _expected(self, slo: Slo, gate: Expectation, count: Count | None = None) -> GateAnswer:
-        """What a count means for a fence, as the judge will find again."""
-        target = 1 - gate.bad.bad / gate.bad.total if gate.bad else slo.target
-        confidence = gate.confidence.of_one if gate.confidence else None
-        if count is None:
-            return decide_ratio(None, None, target, confidence=confidence)
-        return decide_ratio(count.good, count.total, target, confidence=confidence, why=count.why)
-
     # --- while it runs ----------------------------------------------------------------------------
 
     def begin(self) -> None:
         """The steps begin."""
         self._alerts.begin()
-        self._began = self._now()
+        self._began = self._server.now()
 
     def ended(self) -> None:
         """The steps are over: what is read for `during` ends here."""
         if self._began is not None and self._ended is None:
-            self._ended = self._now()
+            self._ended = self._server.now()
 
     def stop(self) -> None:
         """Wait until the last reading of the steps can be had and is there, then ask no more."""
@@ -310,7 +257,7 @@ class Metrics:
                 (end for end in map(self._last_end, self._slos.values()) if end is not None),
                 default=0.0,
             )
-            wait_s = max(0.0, last - self._now()) + 3 * self.interval_s + QUERY_S
+            wait_s = max(0.0, last - self._server.now()) + 3 * self.interval_s + QUERY_S
             ends = self._clock.mono() + wait_s
             if not self._final.is_set() and wait_s > TOLD_S:
                 text = f"waiting for the last samples of {', '.join(self._slos)}"
@@ -322,9 +269,6 @@ class Metrics:
         self._over.set()
         self._thread.join(QUERY_S)
 
-    def _now(self) -> float:
-        return self._clock.now() + self._offset_s
-
     def _work(self) -> None:
         try:
             self._ask_on()
@@ -335,8 +279,8 @@ class Metrics:
             raise
 
     def _ask_on(self) -> None:
-        assert self._server is not None
-        counting = Counting(self._server)
+        assert self._server.client is not None
+        counting = Counting(self._server.client)
         sums: dict[str, Cumulative] = {}
         every_s = max(1.0, self.interval_s)
         next_round, next_gates = 0.0, 0.0
@@ -358,26 +302,24 @@ class Metrics:
             }
         asked = False
         for name, gate in gates.items():
-            slo, end = self._slos[name], self._now() - self.interval_s
+            slo, end = self._slos[name], self._server.now() - self.interval_s
             length_s = self._gate_s(slo)
             if end - gate.since < length_s - 1e-6:
                 continue
             asked = True
-            count = _decidable(
-                counting.count(slo, end - length_s, end), slo, self._expected, gate.expectation
-            )
-            n = self._observe(_reading(name, count, length_s, gate.place))
-            answer = replace(self._expected(slo, gate.expectation, count), records=(n,))
+            count = decidable(counting.count(slo, end - length_s, end), slo, gate.expectation)
+            n = self._observe(reading_of(name, count, length_s, gate.place))
+            answer = replace(gate_answer(slo, gate.expectation, count), records=(n,))
             with self._lock:
                 if self._gates.get(name) is gate:
                     self._answers[name] = answer
         return asked
 
     def _ask_alerts(self) -> None:
-        if not self._alerts.any or self._server is None:
+        if not self._alerts.any or self._server.client is None:
             return
         try:
-            found = self._server.firing(self._silenced)
+            found = self._server.client.firing(self._silenced)
         except CallError as error:
             self._observe(Reading(ALERTS_SLI, "alerts", 0.0, None, None, str(error)))
             return
@@ -395,20 +337,20 @@ class Metrics:
         """
         if self._began is None or self._final.is_set():
             return
-        now = self._now() - self.interval_s
+        now = self._server.now() - self.interval_s
         ends = {name: self._last_end(slo) for name, slo in self._slos.items()}
         for name, slo in self._slos.items():
             sums.setdefault(name, Cumulative(counting, slo, self._began))
             end = min(now, ends[name] or now)
             if end - self._began > 1e-3:
                 self._observe(
-                    _reading(name, _exact(sums[name].read(end)), end - self._began, "during")
+                    reading_of(name, exact(sums[name].read(end)), end - self._began, "during")
                 )
         for guard in self._drill.guards.abort:
             if guard.window is not None and (burnt := self._slos.get(guard.slo or "")) is not None:
                 window_s = guard.window.total_seconds()
-                count = _exact(counting.count(burnt, now - window_s, now, partial=True))
-                self._observe(_reading(burnt.name, count, window_s, "watch"))
+                count = exact(counting.count(burnt, now - window_s, now, partial=True))
+                self._observe(reading_of(burnt.name, count, window_s, "watch"))
         if all(end is not None and now >= end for end in ends.values()):
             self._final.set()
 
@@ -425,48 +367,3 @@ class Metrics:
 
     def _observe(self, evidence: Reading | Alert) -> int:
         return self._journal.append(evidence, durable=False, step="")
-
-
-def _terms(name: str, slo: Slo) -> SloTerms:
-    window_s = slo.window.total_seconds()
-    if not isinstance(slo.sli, Probed):
-        return SloTerms(name=name, target=slo.target, window_s=window_s, kind="prometheus")
-    return SloTerms(
-        name=name,
-        target=slo.target,
-        window_s=window_s,
-        kind="probe",
-        probe=slo.sli.probe,
-        slow_s=slo.sli.slow.total_seconds() if slo.sli.slow else None,
-    )
-
-
-def _reading(name: str, count: Count, window_s: float, place: Place) -> Reading:
-    why = count.why or "; ".join(count.notes)
-    return Reading(
-        name, "; ".join(count.queries), round(window_s, 3), count.good, count.total, why, place
-    )
-
-
-def _exact(count: Count) -> Count:
-    """A count whose limit lies inside a bucket is no count."""
-    if count.exact:
-        return count
-    edges = count.edges or ("", "")
-    why = (
-        f"the limit lies between the buckets {edges[0]} and {edges[1]}; use one of them as "
-        "the limit"
-    )
-    return replace(count, good=None, good_most=None, why=why)
-
-
-def _decidable(count: Count, slo: Slo, decide: Any, gate: Expectation) -> Count:
-    """Of a range the end that decides all the same; where the ends disagree, no count."""
-    if count.exact:
-        return count
-    most = replace(count, good=count.good_most, good_most=None)
-    least = replace(count, good_most=None)
-    holds = decide(slo, gate, least).holds
-    if holds is not decide(slo, gate, most).holds:
-        return _exact(count)
-    return least if holds is Holds.MET else most

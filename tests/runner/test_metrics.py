@@ -36,7 +36,7 @@ from drillkit.model.slo import Counter, Probed, Ratio, Slo
 from drillkit.model.target import PrometheusTarget, Target
 from drillkit.model.units import Share
 from drillkit.model.verdict import Holds
-from drillkit.runner import metrics as module
+from drillkit.runner import metrics_server as module
 from drillkit.runner.abort import Stopper
 from drillkit.runner.metrics import Metrics
 

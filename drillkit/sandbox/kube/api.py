@@ -9,6 +9,7 @@ from drillkit.sandbox.kube import metrics, podops, reviews, scale
 from drillkit.sandbox.kube.access import Access, Caller, PathAccess, refused
 from drillkit.sandbox.kube.apply import track
 from drillkit.sandbox.kube.call import TRUE, Call, place_of, understand
+from drillkit.sandbox.kube.causes import required
 from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
 from drillkit.sandbox.kube.discovery import discover
@@ -19,7 +20,7 @@ from drillkit.sandbox.kube.patching import changed_by_patch
 from drillkit.sandbox.kube.reading import listing, one, watching
 from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import check_patched, check_shape, required
+from drillkit.sandbox.kube.validation import check_patched, check_shape
 from drillkit.sandbox.kube.wire import Request, Response
 
 _CONDITIONAL = ("leases", "poddisruptionbudgets", "customresourcedefinitions")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drillkit.sandbox.kube.call import check_dry_run
+from drillkit.sandbox.kube.causes import wrong
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.shapes import require
-from drillkit.sandbox.kube.validation import wrong
 
 _SHAPE = {
     "kind": str,

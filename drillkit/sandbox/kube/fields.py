@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drillkit.sandbox.kube.call import Call
+from drillkit.sandbox.kube.causes import wrong
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid
 from drillkit.sandbox.kube.objects import Object, clone
 from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.kube.schema import conform
-from drillkit.sandbox.kube.validation import wrong
 
 DIRECTIVES = ("", "Ignore", "Warn", "Strict")
 _ITEM = re.compile(r"[Ll]ist\[(.*)\]")

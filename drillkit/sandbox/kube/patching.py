@@ -7,12 +7,13 @@ from typing import Any
 from drillkit.sandbox.kube import patches
 from drillkit.sandbox.kube.apply import applied
 from drillkit.sandbox.kube.call import Call
+from drillkit.sandbox.kube.causes import cause, forbidden_field, required
 from drillkit.sandbox.kube.convert import absorb, present
 from drillkit.sandbox.kube.errors import ApiError, bad_request, invalid, not_found
 from drillkit.sandbox.kube.fields import check_declared
 from drillkit.sandbox.kube.objects import Object, rfc3339
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import cause, check_shape, forbidden_field, required
+from drillkit.sandbox.kube.validation import check_shape
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"

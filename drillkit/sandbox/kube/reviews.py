@@ -6,20 +6,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from drillkit.sandbox.kube.access import (
-    Access,
-    Caller,
-    Decision,
-    PathAccess,
-    decide,
-    rules,
-)
+from drillkit.sandbox.kube.access import Access, Caller, Decision, PathAccess, decide, rules
 from drillkit.sandbox.kube.call import Call
+from drillkit.sandbox.kube.causes import required, wrong
 from drillkit.sandbox.kube.errors import bad_request, invalid
 from drillkit.sandbox.kube.objects import ACCOUNTS, Object, rfc3339
 from drillkit.sandbox.kube.shapes import require
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import required, wrong
 from drillkit.sandbox.kube.wire import Response
 
 _SHAPE = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from drillkit.sandbox.kube.call import Call
+from drillkit.sandbox.kube.causes import wrong
 from drillkit.sandbox.kube.errors import invalid
 from drillkit.sandbox.kube.objects import Object
 from drillkit.sandbox.kube.patching import patched
 from drillkit.sandbox.kube.selectors import selector_text
 from drillkit.sandbox.kube.shapes import require, unfit
 from drillkit.sandbox.kube.store import Store
-from drillkit.sandbox.kube.validation import wrong
 from drillkit.sandbox.kube.wire import Response
 
 _SHAPE = {"metadata": {"resourceVersion": str, "uid": str}, "spec": {"replicas": int}}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from drillkit.sandbox.aws import demo
-from drillkit.sandbox.aws.cache.service import Cache
+from drillkit.sandbox.aws.cache import service as cache_service
+from drillkit.sandbox.aws.cache.state import Cache
 from drillkit.sandbox.aws.control import Control
 from drillkit.sandbox.aws.gateway import Gateway
 from drillkit.sandbox.aws.knobs import Damage, Knobs
@@ -23,7 +24,8 @@ from drillkit.sandbox.aws.moto import DRILL_SECURITY_GROUP, SHOP_SECURITY_GROUP,
 from drillkit.sandbox.aws.postgres.server import HOST
 from drillkit.sandbox.aws.postgres.template import Template
 from drillkit.sandbox.aws.postgres.tools import Tools, find_postgres
-from drillkit.sandbox.aws.rds import backups, service
+from drillkit.sandbox.aws.rds import backups
+from drillkit.sandbox.aws.rds import service as rds_service
 from drillkit.sandbox.aws.rds.backups import Shipper
 from drillkit.sandbox.aws.rds.database import Databases
 from drillkit.sandbox.aws.rds.state import Rds
@@ -72,8 +74,8 @@ class AwsSandbox:
         self.gateway = Gateway(
             self.knobs, Control(self.knobs, self.token, self._destroy), self.access_key, self.moto
         )
-        self.gateway.add(self.rds.protocol, lambda call: service.answer(self.rds, call))
-        self.gateway.add(self.cache.protocol, self.cache.answer)
+        self.gateway.add(self.rds.protocol, partial(rds_service.answer, self.rds))
+        self.gateway.add(self.cache.protocol, partial(cache_service.answer, self.cache))
         self._writer: demo.Writer | None = None
         self._http: Any = None
 
@@ -180,7 +182,7 @@ class AwsSandbox:
 
     def _act(self, region: str, action: str, params: dict[str, Any]) -> dict[str, Any]:
         with self.rds.lock:
-            return service.ACTIONS[action](self.rds, region, params)
+            return rds_service.ACTIONS[action](self.rds, region, params)
 
     def _start_demo(self) -> dict[str, Any]:
         region, password = self.options.region, secrets.token_urlsafe(18)
@@ -197,7 +199,7 @@ class AwsSandbox:
             "CreateDBInstance",
             demo.instance_request(password) | {"VpcSecurityGroupIds": [SHOP_SECURITY_GROUP]},
         )
-        self.cache.act(region, "CreateReplicationGroup", demo.CACHE_REQUEST)
+        cache_service.act(self.cache, region, "CreateReplicationGroup", demo.CACHE_REQUEST)
         if self.options.aurora:
             self.rds.prepare[demo.CLUSTER] = partial(demo.fill, key)
             self._act(region, "CreateDBCluster", demo.cluster_request(password))

@@ -8,9 +8,8 @@ import random as random_module
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from drillkit.sandbox.kube import admission, defaults, patches, schema, validation
+from drillkit.sandbox.kube import admission, defaults, patches, validation
 from drillkit.sandbox.kube.access import Access, Caller, PathAccess
 from drillkit.sandbox.kube.deletion import CRD_CLEANUP, Reaper
 from drillkit.sandbox.kube.errors import (
@@ -42,6 +41,7 @@ from drillkit.sandbox.kube.objects import (
 from drillkit.sandbox.kube.resources import Registry, Resource
 from drillkit.sandbox.kube.selectors import fields_match, labels_match
 from drillkit.sandbox.kube.state import State
+from drillkit.sandbox.kube.succession import GIVEN, conform, successor
 from drillkit.sandbox.kube.tokens import Tokens
 from drillkit.sandbox.kube.watch import Key, Log
 from drillkit.sandbox.kube.wire import PodExec
@@ -55,28 +55,6 @@ PodMetrics = Callable[[Object], Mapping[str, tuple[float, int]]]
 """pod -> container -> (CPU in cores, memory in bytes); empty while nothing was measured."""
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_KEPT = (
-    "name",
-    "namespace",
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "resourceVersion",
-    "generateName",
-)
-_GIVEN = (
-    "name",
-    "generateName",
-    "namespace",
-    "labels",
-    "annotations",
-    "finalizers",
-    "ownerReferences",
-    "managedFields",
-)
-"""What a client may say in metadata; unknown fields are dropped."""
 _STATUS_AT_BIRTH = (NODES, NAMESPACES)
 
 
@@ -200,8 +178,7 @@ class Store:
         if resource.namespaced:
             self._admit(gvr, key)
         if resource.custom:
-            found = schema.conform(new, resource.schemas.get(resource.versions[0]) or {})
-            validation.check_custom(resource, new, found)
+            conform(resource, new)
         defaults.fill("" if resource.custom else resource.kind, new)
         if gvr == PODS:
             self._mount_account(new)
@@ -223,7 +200,7 @@ class Store:
         meta = new["metadata"] = {**(new.get("metadata") or {})}
         if meta.pop("resourceVersion", None):
             raise bad_request("resourceVersion should not be set on objects to be created")
-        meta = new["metadata"] = {key: value for key, value in meta.items() if key in _GIVEN}
+        meta = new["metadata"] = {key: value for key, value in meta.items() if key in GIVEN}
         namespace = self._namespace(resource, meta.pop("namespace", None) or "", namespace)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"] + _suffix(self._random)
@@ -331,7 +308,7 @@ class Store:
                 f"meta: {current['uid']}"
             )
             raise conflict(gvr, current["name"], why)
-        new = self._successor(resource, old, clone(obj), subresource)
+        new = successor(resource, old, clone(obj), subresource)
         if new == old:
             return old
         if dry_run:
@@ -342,64 +319,6 @@ class Store:
             self.state.put(gvr, new)
             self._reaper.settle(gvr, new)
         return new
-
-    def _successor(self, resource: Resource, old: Object, new: Object, subresource: str) -> Object:
-        """What ``new`` becomes in the place of ``old``: valid, with what it may not change kept."""
-        kept = {key: old["metadata"][key] for key in _KEPT if key in old["metadata"]}
-        free = {
-            key: value for key, value in (new.get("metadata") or {}).items() if key in _GIVEN[3:]
-        }
-        if subresource == "status":
-            status = {"status": new["status"]} if new.get("status") is not None else {}
-            result = {**{key: value for key, value in old.items() if key != "status"}, **status}
-            managed = {"managedFields": free["managedFields"]} if "managedFields" in free else {}
-            result["metadata"] = {**old["metadata"], **managed}
-            if resource.custom:
-                self._conform(resource, result)
-            return result
-        result = {
-            "apiVersion": old["apiVersion"],
-            "kind": old["kind"],
-            "metadata": {**kept, **free},
-        }
-        for empty in [
-            key
-            for key in ("labels", "annotations", "finalizers", "ownerReferences")
-            if not free.get(key)
-        ]:
-            result["metadata"].pop(empty, None)
-        result.update({key: value for key, value in new.items() if key not in result})
-        if resource.has_status:
-            result.pop("status", None)
-            if "status" in old:
-                result["status"] = old["status"]
-        if resource.custom:
-            self._conform(resource, result)
-        else:
-            if "spec" in old and result.get("spec") is None:
-                result["spec"] = {}
-            self._carry(resource, old, result)
-            defaults.fill(resource.kind, result)
-        if resource.counts_generations and _desired(resource, result) != _desired(resource, old):
-            result["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
-        validation.check(resource, result, old)
-        return result
-
-    @staticmethod
-    def _conform(resource: Resource, obj: Object) -> None:
-        found = schema.conform(obj, resource.schemas.get(resource.versions[0]) or {})
-        validation.check_custom(resource, obj, found)
-
-    @staticmethod
-    def _carry(resource: Resource, old: Object, new: Object) -> None:
-        """Fields the server assigned and a replacement may leave out."""
-        assigned: dict[str, tuple[str, ...]] = {
-            "Service": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
-            "Pod": ("nodeName",),
-        }
-        for field in assigned.get(resource.kind, ()):
-            if field in old["spec"] and not new["spec"].get(field):
-                new["spec"][field] = old["spec"][field]
 
     def patch(
         self,
@@ -493,16 +412,6 @@ class Store:
 def _suffix(random: random_module.Random) -> str:
     """The end of a generated name."""
     return "".join(random.choices(_SUFFIX, k=5))
-
-
-def _desired(resource: Resource, obj: Object) -> Any:
-    """What a generation counts: the spec, or everything but metadata and status of a
-    custom resource.
-    """
-    if not resource.custom:
-        return obj.get("spec")
-    apart = ("metadata", "status") if resource.has_status else ("metadata",)
-    return {key: value for key, value in obj.items() if key not in apart}
 
 
 def _addressed(obj: Object, namespace: str, name: str) -> Object:

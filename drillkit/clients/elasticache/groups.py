@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
-from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
-from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, run_of
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.elasticache.reader import ElastiCacheReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.elasticache.removal import DeleteInElastiCache
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteReplicationGroup(DeleteResource):
+class DeleteReplicationGroup(DeleteInElastiCache):
     """Deletes a replication group that the run made, without a last snapshot."""
 
     kind: ClassVar[str] = "elasticache.delete-replication-group"
@@ -53,9 +51,6 @@ class DeleteReplicationGroup(DeleteResource):
         which = f"--replication-group-id {self.name} --region {self.region}"
         return (f"aws elasticache delete-replication-group {which} --no-retain-primary-cluster",)
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.elasticache.at(self.region).door
-
     def find(self, clients: Clients) -> FoundResource | None:
         return find_group(clients.elasticache.at(self.region), self.name)
 
@@ -68,20 +63,15 @@ class DeleteReplicationGroup(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.elasticache.at(region)) for region in regions(clients)]
-
-
-def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
-    listed = cache.door.pages(
-        "DescribeReplicationGroups", "list replication groups", "ReplicationGroups"
-    )
-    for each in listed:
-        name = str(each["ReplicationGroupId"])
-        if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
-            undo = DeleteReplicationGroup(name, run_of(found.tags), cache.region)
-            yield from marked(undo, found.tags)
+    def left(cls, cache: ElastiCacheReader) -> Iterator[Leftover]:
+        listed = cache.door.pages(
+            "DescribeReplicationGroups", "list replication groups", "ReplicationGroups"
+        )
+        for each in listed:
+            name = str(each["ReplicationGroupId"])
+            if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
+                undo = cls(name, run_of(found.tags), cache.region)
+                yield from marked(undo, found.tags)
 
 
 def find_group(cache: ElastiCacheReader, name: str) -> FoundResource | None:
@@ -98,21 +88,19 @@ def restore_group(
 ) -> Described:
     """See `ElastiCache.restore_from_snapshot`."""
     undo = plan.undo
-    params = {
-        "ReplicationGroupId": undo.name,
-        "SnapshotName": snapshot,
-        **settings,
-        "Tags": tags(undo.run, undo.name, undo.expires),
-    }
+    params = {"ReplicationGroupId": undo.name, "SnapshotName": snapshot, **settings}
 
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: attempts._send("CreateReplicationGroup", f"make {undo.resource}", **params)[
-                "ReplicationGroup"
-            ],
-            lambda: cache.group(undo.name),
-            lambda there: cache.is_of(there, undo.run, undo.name),
-            undo.resource,
-        )
+    def ask(attempts: AwsAttempts, marks: list[dict[str, str]]) -> Described:
+        asked = f"make {undo.resource}"
+        answer = attempts._send("CreateReplicationGroup", asked, **params, Tags=marks)
+        made: Described = answer["ReplicationGroup"]
+        return made
 
-    return make(AwsAttempts(cache.door, plan), once, lambda made: {"uid": str(made.get("ARN", ""))})
+    return created(
+        cache.door,
+        plan,
+        ask,
+        find=lambda: cache.group(undo.name),
+        ours=lambda there: cache.is_of(there, undo.run, undo.name),
+        uid="ARN",
+    )

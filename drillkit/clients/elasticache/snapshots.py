@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
-from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
-from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, run_of
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.elasticache.reader import ElastiCacheReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.elasticache.removal import DeleteInElastiCache
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteCacheSnapshot(DeleteResource):
+class DeleteCacheSnapshot(DeleteInElastiCache):
     """Deletes a snapshot that the run took."""
 
     kind: ClassVar[str] = "elasticache.delete-snapshot"
@@ -38,9 +36,6 @@ class DeleteCacheSnapshot(DeleteResource):
         which = f"--snapshot-name {self.name} --region {self.region}"
         return (f"aws elasticache delete-snapshot {which}",)
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.elasticache.at(self.region).door
-
     def find(self, clients: Clients) -> FoundResource | None:
         return _find(clients.elasticache.at(self.region), self.name)
 
@@ -50,20 +45,15 @@ class DeleteCacheSnapshot(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.elasticache.at(region)) for region in regions(clients)]
-
-
-def _left(cache: ElastiCacheReader) -> Iterator[Leftover]:
-    listed = cache.door.pages(
-        "DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user"
-    )
-    for each in listed:
-        name = str(each["SnapshotName"])
-        if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
-            undo = DeleteCacheSnapshot(name, run_of(found.tags), cache.region)
-            yield from marked(undo, found.tags)
+    def left(cls, cache: ElastiCacheReader) -> Iterator[Leftover]:
+        listed = cache.door.pages(
+            "DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user"
+        )
+        for each in listed:
+            name = str(each["SnapshotName"])
+            if name.startswith(OWN_PREFIX) and (found := cache.marked(each, "")) is not None:
+                undo = cls(name, run_of(found.tags), cache.region)
+                yield from marked(undo, found.tags)
 
 
 def _find(cache: ElastiCacheReader, name: str) -> FoundResource | None:
@@ -80,19 +70,19 @@ def create_snapshot(
 ) -> Described:
     """See `ElastiCache.create_snapshot`."""
     undo = plan.undo
+    params = {"ReplicationGroupId": source, "SnapshotName": undo.name}
 
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: attempts._send(
-                "CreateSnapshot",
-                f"make {undo.resource}",
-                ReplicationGroupId=source,
-                SnapshotName=undo.name,
-                Tags=tags(undo.run, undo.name, undo.expires),
-            )["Snapshot"],
-            lambda: cache.snapshot(undo.name),
-            lambda there: cache.is_of(there, undo.run, undo.name),
-            undo.resource,
-        )
+    def ask(attempts: AwsAttempts, marks: list[dict[str, str]]) -> Described:
+        asked = f"make {undo.resource}"
+        answer = attempts._send("CreateSnapshot", asked, **params, Tags=marks)
+        made: Described = answer["Snapshot"]
+        return made
 
-    return make(AwsAttempts(cache.door, plan), once, lambda made: {"uid": str(made.get("ARN", ""))})
+    return created(
+        cache.door,
+        plan,
+        ask,
+        find=lambda: cache.snapshot(undo.name),
+        ours=lambda there: cache.is_of(there, undo.run, undo.name),
+        uid="ARN",
+    )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
-from drillkit.clients.aws.leftovers import marked, regions, run_of
-from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.aws.leftovers import marked, run_of
+from drillkit.clients.aws.ownership import as_mapping
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.rds.removal import DeleteInRds
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteCluster(DeleteResource):
+class DeleteCluster(DeleteInRds):
     """Deletes an Aurora cluster that the run restored. Its members have undos of their own, which
     come first.
     """
@@ -46,9 +45,6 @@ class DeleteCluster(DeleteResource):
             f"aws rds modify-db-cluster {which} --no-deletion-protection --apply-immediately",
             f"aws rds delete-db-cluster {which} --skip-final-snapshot --delete-automated-backups",
         )
-
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.rds.at(self.region).door
 
     def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).cluster(self.name)
@@ -73,16 +69,11 @@ class DeleteCluster(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
-
-
-def _left(rds: RdsReader) -> Iterator[Leftover]:
-    for each in rds.all_clusters():
-        found = found_cluster(each)
-        undo = DeleteCluster(str(each["DBClusterIdentifier"]), run_of(found.tags), rds.region)
-        yield from marked(undo, found.tags, found.uid)
+    def left(cls, rds: RdsReader) -> Iterator[Leftover]:
+        for each in rds.all_clusters():
+            found = found_cluster(each)
+            undo = cls(str(each["DBClusterIdentifier"]), run_of(found.tags), rds.region)
+            yield from marked(undo, found.tags, found.uid)
 
 
 def found_cluster(described: Described) -> FoundResource:
@@ -125,22 +116,17 @@ def _launch(
     rds: RdsReader, plan: Planned[DeleteCluster], operation: str, params: Mapping[str, Any]
 ) -> Described:
     undo = plan.undo
-    marked = {
-        "DBClusterIdentifier": undo.name,
-        **params,
-        "Tags": tags(undo.run, undo.name, undo.expires),
-    }
 
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: attempts._send(operation, f"make {undo.resource}", **marked)["DBCluster"],
-            lambda: rds.cluster(undo.name),
-            lambda d: found_cluster(d).is_of(undo, ""),
-            undo.resource,
-        )
+    def ask(attempts: AwsAttempts, marks: list[dict[str, str]]) -> Described:
+        named = {"DBClusterIdentifier": undo.name, **params, "Tags": marks}
+        made: Described = attempts._send(operation, f"make {undo.resource}", **named)["DBCluster"]
+        return made
 
-    return make(
-        AwsAttempts(rds.door, plan),
-        once,
-        lambda made: {"uid": str(made.get("DbClusterResourceId", ""))},
+    return created(
+        rds.door,
+        plan,
+        ask,
+        find=lambda: rds.cluster(undo.name),
+        ours=lambda described: found_cluster(described).is_of(undo, ""),
+        uid="DbClusterResourceId",
     )

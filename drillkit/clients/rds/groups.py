@@ -6,20 +6,18 @@ again and a subscription takes the original's replication slot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
-from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, regions, run_of
-from drillkit.clients.aws.ownership import tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.aws.leftovers import OWN_PREFIX, marked, run_of
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.rds.removal import DeleteInRds
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Absent
@@ -42,7 +40,7 @@ MODIFY_MOST = 20
 
 
 @dataclass(frozen=True)
-class DeleteParameterGroup(DeleteResource):
+class DeleteParameterGroup(DeleteInRds):
     """Deletes a parameter group that the run made, once no instance uses it."""
 
     kind: ClassVar[str] = "rds.delete-parameter-group"
@@ -61,9 +59,6 @@ class DeleteParameterGroup(DeleteResource):
         which = f"--{of}-parameter-group-name {self.name} --region {self.region}"
         return (f"aws rds delete-{of}-parameter-group {which}",)
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.rds.at(self.region).door
-
     def find(self, clients: Clients) -> FoundResource | None:
         return find_group(clients.rds.at(self.region), self)
 
@@ -76,25 +71,20 @@ class DeleteParameterGroup(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
-
-
-def _left(rds: RdsReader) -> Iterator[Leftover]:
-    for cluster in (False, True):
-        group = f"DB{'Cluster' if cluster else ''}ParameterGroup"
-        asked = f"Describe{group}s", "list parameter groups", f"{group}s"
-        for each in rds.door.pages(*asked, MaxRecords=100):
-            name = str(each[f"{group}Name"])
-            if not name.startswith(OWN_PREFIX):
-                continue
-            try:
-                tags = rds.tags(str(each[f"{group}Arn"]))
-            except Absent:  # it went between the two questions
-                continue
-            undo = DeleteParameterGroup(name, run_of(tags), rds.region, cluster=cluster)
-            yield from marked(undo, tags)
+    def left(cls, rds: RdsReader) -> Iterator[Leftover]:
+        for cluster in (False, True):
+            group = f"DB{'Cluster' if cluster else ''}ParameterGroup"
+            asked = f"Describe{group}s", "list parameter groups", f"{group}s"
+            for each in rds.door.pages(*asked, MaxRecords=100):
+                name = str(each[f"{group}Name"])
+                if not name.startswith(OWN_PREFIX):
+                    continue
+                try:
+                    tags = rds.tags(str(each[f"{group}Arn"]))
+                except Absent:  # it went between the two questions
+                    continue
+                undo = cls(name, run_of(tags), rds.region, cluster=cluster)
+                yield from marked(undo, tags)
 
 
 def find_group(rds: RdsReader, undo: DeleteParameterGroup) -> FoundResource | None:
@@ -134,24 +124,23 @@ def copy_parameter_group(
             "DBParameterGroupFamily": family,
             "Description": DESCRIPTION,
         }
-    marked: dict[str, Any] = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
 
     def ours(_: Described) -> bool:
         found = find_group(rds, undo)
         return found is not None and found.is_of(undo, "")
 
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
-            lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
-            ours,
-            undo.resource,
-        )
+    def ask(attempts: AwsAttempts, marks: list[dict[str, str]]) -> Described:
+        asked = f"make {undo.resource}"
+        answer: Described = attempts._send(operation, asked, **params, Tags=marks)[answer_key]
+        return answer
 
-    made = make(
-        AwsAttempts(rds.door, plan),
-        once,
-        lambda group: {"uid": str(group.get(f"{answer_key}Arn", ""))},
+    made = created(
+        rds.door,
+        plan,
+        ask,
+        find=lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
+        ours=ours,
+        uid=f"{answer_key}Arn",
     )
     _switch_off(rds, plan, values)
     return made

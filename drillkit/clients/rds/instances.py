@@ -4,20 +4,20 @@ their removal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
+from drillkit.clients.aws.effect import AwsAttempts
 from drillkit.clients.aws.errors import NoCapacity
-from drillkit.clients.aws.leftovers import marked, regions, run_of
-from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.leftovers import marked, run_of
+from drillkit.clients.aws.ownership import as_mapping
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.rds.removal import DeleteInRds
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.effects import Counted
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteInstance(DeleteResource):
+class DeleteInstance(DeleteInRds):
     """Deletes an instance that the run made, with its automated backups and without a
     last snapshot.
     """
@@ -61,9 +61,6 @@ class DeleteInstance(DeleteResource):
             f"aws rds delete-db-instance {which} --skip-final-snapshot --delete-automated-backups",
         )
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.rds.at(self.region).door
-
     def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).instance(self.name)
         return None if described is None else found_instance(described)
@@ -87,17 +84,12 @@ class DeleteInstance(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
-
-
-def _left(rds: RdsReader) -> Iterator[Leftover]:
-    for each in rds.all_instances():
-        found = found_instance(each)
-        name = str(each["DBInstanceIdentifier"])
-        undo = DeleteInstance(name, run_of(found.tags), rds.region)
-        yield from marked(undo, found.tags, found.uid)
+    def left(cls, rds: RdsReader) -> Iterator[Leftover]:
+        for each in rds.all_instances():
+            found = found_instance(each)
+            name = str(each["DBInstanceIdentifier"])
+            undo = cls(name, run_of(found.tags), rds.region)
+            yield from marked(undo, found.tags, found.uid)
 
 
 def found_instance(described: Described) -> FoundResource:
@@ -155,18 +147,16 @@ def _launch(
     zones: Sequence[str],
 ) -> Described:
     undo = plan.undo
-    marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
-
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: _somewhere(attempts, operation, f"make {undo.resource}", marked, zones),
-            lambda: rds.instance(undo.name),
-            lambda d: found_instance(d).is_of(undo, ""),
-            undo.resource,
-        )
-
-    return make(
-        AwsAttempts(rds.door, plan), once, lambda made: {"uid": str(made.get("DbiResourceId", ""))}
+    asked = f"make {undo.resource}"
+    return created(
+        rds.door,
+        plan,
+        lambda attempts, marks: _somewhere(
+            attempts, operation, asked, {**params, "Tags": marks}, zones
+        ),
+        find=lambda: rds.instance(undo.name),
+        ours=lambda described: found_instance(described).is_of(undo, ""),
+        uid="DbiResourceId",
     )
 
 
@@ -181,23 +171,19 @@ def _somewhere(
     plan's attempt.
     """
     try:
-        made: Described = attempts._send(operation, asked, **params)["DBInstance"]
-        return made
+        return _in(attempts, operation, asked, params)
     except NoCapacity:
         if not zones:
             raise
     for zone in zones[:-1]:
-        try:
-            tried: Described = attempts._send(operation, asked, **params, AvailabilityZone=zone)[
-                "DBInstance"
-            ]
-            return tried
-        except NoCapacity:
-            continue
-    last: Described = attempts._send(operation, asked, **params, AvailabilityZone=zones[-1])[
-        "DBInstance"
-    ]
-    return last
+        with contextlib.suppress(NoCapacity):
+            return _in(attempts, operation, asked, {**params, "AvailabilityZone": zone})
+    return _in(attempts, operation, asked, {**params, "AvailabilityZone": zones[-1]})
+
+
+def _in(attempts: AwsAttempts, operation: str, asked: str, params: Mapping[str, Any]) -> Described:
+    made: Described = attempts._send(operation, asked, **params)["DBInstance"]
+    return made
 
 
 def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from drillkit.clients.aws.creation import created
 from drillkit.clients.aws.describe_cache import Described
-from drillkit.clients.aws.effect import AwsAttempts, adopted
-from drillkit.clients.aws.leftovers import marked, regions, run_of
-from drillkit.clients.aws.ownership import as_mapping, tags
-from drillkit.clients.aws.removal import DeleteResource, FoundResource
-from drillkit.clients.aws.service_client import ServiceClient
-from drillkit.clients.effect import make
+from drillkit.clients.aws.effect import AwsAttempts
+from drillkit.clients.aws.leftovers import marked, run_of
+from drillkit.clients.aws.ownership import as_mapping
+from drillkit.clients.aws.removal import FoundResource
 from drillkit.clients.rds.reader import RdsReader
-from drillkit.clients.undo import Leftover, Lookup
+from drillkit.clients.rds.removal import DeleteInRds
+from drillkit.clients.undo import Leftover
 from drillkit.journal.book import Planned
 from drillkit.lazy_dataclass import dataclass
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DeleteSnapshot(DeleteResource):
+class DeleteSnapshot(DeleteInRds):
     """Deletes a snapshot that the run took or copied."""
 
     kind: ClassVar[str] = "rds.delete-snapshot"
@@ -42,9 +41,6 @@ class DeleteSnapshot(DeleteResource):
         which = f"--{of}-snapshot-identifier {self.name} --region {self.region}"
         return (f"aws rds delete-{of}-snapshot {which}",)
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.rds.at(self.region).door
-
     def find(self, clients: Clients) -> FoundResource | None:
         described = clients.rds.at(self.region).snapshot(self.name, cluster=self.cluster)
         return None if described is None else found_snapshot(described)
@@ -58,19 +54,14 @@ class DeleteSnapshot(DeleteResource):
         )
 
     @classmethod
-    def lookups(cls, clients: Clients) -> Iterable[Lookup]:
-        """Region by region, what bears a run's tags."""
-        return [partial(_left, clients.rds.at(region)) for region in regions(clients)]
-
-
-def _left(rds: RdsReader) -> Iterator[Leftover]:
-    for cluster in (False, True):
-        key = f"DB{'Cluster' if cluster else ''}SnapshotIdentifier"
-        for each in rds.snapshots(kind="manual", cluster=cluster):
-            found = found_snapshot(each)
-            run = run_of(found.tags)
-            undo = DeleteSnapshot(str(each[key]), run, rds.region, cluster=cluster)
-            yield from marked(undo, found.tags)
+    def left(cls, rds: RdsReader) -> Iterator[Leftover]:
+        for cluster in (False, True):
+            key = f"DB{'Cluster' if cluster else ''}SnapshotIdentifier"
+            for each in rds.snapshots(kind="manual", cluster=cluster):
+                found = found_snapshot(each)
+                run = run_of(found.tags)
+                undo = cls(str(each[key]), run, rds.region, cluster=cluster)
+                yield from marked(undo, found.tags)
 
 
 def found_snapshot(described: Described) -> FoundResource:
@@ -112,18 +103,17 @@ def _take(
 ) -> Described:
     undo = plan.undo
     answer_key = "DBClusterSnapshot" if undo.cluster else "DBSnapshot"
-    marked = {**params, "Tags": tags(undo.run, undo.name, undo.expires)}
 
-    def once(attempts: AwsAttempts) -> Described:
-        return adopted(
-            lambda: attempts._send(operation, f"make {undo.resource}", **marked)[answer_key],
-            lambda: rds.snapshot(undo.name, cluster=undo.cluster),
-            lambda d: found_snapshot(d).is_of(undo, ""),
-            undo.resource,
-        )
+    def ask(attempts: AwsAttempts, marks: list[dict[str, str]]) -> Described:
+        asked = f"make {undo.resource}"
+        answer: Described = attempts._send(operation, asked, **params, Tags=marks)[answer_key]
+        return answer
 
-    return make(
-        AwsAttempts(rds.door, plan),
-        once,
-        lambda made: {"uid": str(made.get(f"{answer_key}Arn", ""))},
+    return created(
+        rds.door,
+        plan,
+        ask,
+        find=lambda: rds.snapshot(undo.name, cluster=undo.cluster),
+        ours=lambda described: found_snapshot(described).is_of(undo, ""),
+        uid=f"{answer_key}Arn",
     )

@@ -10,7 +10,7 @@ from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Step
 from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import History, MessageSent, RunOpened, StepRepeated
 from drillkit.model.rehearsal import Apart, Way
@@ -186,7 +186,7 @@ def _tries(history: History) -> Mapping[str, str]:
 
 
 def _steps(verdict: Verdict, opened: RunOpened, tries: Mapping[str, str]) -> Iterator[StepSummary]:
-    declared = {step.name: step for step in _declared(opened.drill)}
+    declared = {step.name: step for step in (opened.drill.every_step if opened.drill else ())}
     recorded = {listed.name: listed.rehearses for listed in opened.steps}
     for judged in verdict.steps:
         name = tries.get(judged.name, judged.name)
@@ -210,14 +210,6 @@ def _region(apart: Apart, target: Target | None) -> str:
     if target is None or target.aws is None:
         return ""
     return (target.aws.dr_region or "") if apart == "region" else target.aws.region
-
-
-def _declared(drill: Drill | None) -> Iterator[Step]:
-    for entry in drill.steps if drill else ():
-        if isinstance(entry, Group):
-            yield from entry.parallel
-        else:
-            yield entry
 
 
 def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, StepMeasure]]:

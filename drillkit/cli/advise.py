@@ -128,7 +128,6 @@ def _proven(roots: Roots, target: str) -> Mapping[str, str] | None:
 
 def _rpos(roots: Roots) -> Mapping[str, timedelta]:
     """The strictest RPO that a drill of the project promises for a database."""
-    from drillkit.model.drill import Group
     from drillkit.model.errors import DrillError
     from drillkit.spec import list_drills, parse, source_of
 
@@ -138,11 +137,10 @@ def _rpos(roots: Roots) -> Mapping[str, timedelta]:
             drill = parse(source_of(each, roots)).resolve()
         except DrillError:
             continue  # `validate` tells; its promise cannot be read
-        for entry in drill.steps:
-            for step in entry.parallel if isinstance(entry, Group) else (entry,):
-                source, rpo = step.with_.get("source"), step.objectives.rpo
-                if isinstance(source, str) and rpo is not None:
-                    found[source.lower()] = min(rpo, found.get(source.lower(), rpo))
+        for step in drill.every_step:
+            source, rpo = step.with_.get("source"), step.objectives.rpo
+            if isinstance(source, str) and rpo is not None:
+                found[source.lower()] = min(rpo, found.get(source.lower(), rpo))
     return found
 
 

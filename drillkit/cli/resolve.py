@@ -189,10 +189,9 @@ def digests_of(
     freezes: Mapping[str, Freeze],
 ) -> dict[str, str]:
     """SHA-256 of every file that takes part, by what it is."""
-    from drillkit.runner.run_start import each_step
 
     found: dict[str, str] = {}
-    for step, _ in each_step(drill):
+    for step in drill.every_step:
         name = step.with_.get("experiment")
         if isinstance(name, str):
             experiment: Experiment = find_experiment(name)

@@ -114,13 +114,12 @@ def _check(found: FoundFile, roots: Roots) -> tuple[str, ...]:
         if checked.mistakes:
             raise SpecError(list(checked.mistakes))
         return checked.notes
-    from drillkit.runner.run_start import each_step
 
     parsed = parse(source_of(found, roots))
     drill = parsed.resolve()
     look = experiment_finder(parsed)
     notes = [text] if (text := other_name(found.path, parsed.name)) else []
-    for step, _ in each_step(drill):
+    for step in drill.every_step:
         name = step.with_.get("experiment")
         if isinstance(name, str) and "${" not in name:
             checked = check_experiment(look(name))
@@ -134,12 +133,11 @@ def _offline(parsed: Parsed, drill: Drill) -> list[str]:
     """Notes of the kinds on their steps, as far as they are known by now. Raises SpecError."""
     from drillkit.cli.resolve import binder
     from drillkit.model.errors import Mistake, SpecError
-    from drillkit.runner.run_start import each_step
     from drillkit.steps.base import kind_named
 
     mistakes, notes = [], list[str]()
     bind = binder(parsed.source.label)
-    for step, _ in each_step(drill):
+    for step in drill.every_step:
         if "${" in json.dumps(step.with_, default=str):  # a target, a run or a step will tell
             continue
         found = kind_named(step.uses).offline(bind(step, None))

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import assert_never
 
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Drill, Group
+from drillkit.model.drill import Drill
 from drillkit.model.evidence import Mark, Note
 from drillkit.model.records import (
     Debriefed,
@@ -167,10 +167,9 @@ class PeopleView:
                 self._begun.add(record.step)
             case RunOpened(drill=Drill() as drill):
                 for entry in drill.steps:
-                    steps = entry.parallel if isinstance(entry, Group) else (entry,)
                     if entry.secret:
-                        self._surprises[entry.name] = tuple(step.name for step in steps)
-                    for step in steps:
+                        self._surprises[entry.name] = tuple(step.name for step in entry.members)
+                    for step in entry.members:
                         if entry.secret or step.secret:
                             self._surprises[step.name] = (step.name,)
 

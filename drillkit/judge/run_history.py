@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill, Step
 from drillkit.model.evidence import Activity, Evidence, Mark, Sample
 from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import (
@@ -278,10 +278,9 @@ def _open(run: RunRead, n: int, opened: RunOpened) -> None:
             entry.name, entry.uses, entry.disturbs, entry.group, entry.rehearses
         )
     for given in opened.drill.steps if opened.drill else ():
-        group = given.name if isinstance(given, Group) else ""
-        for step in given.parallel if isinstance(given, Group) else (given,):
+        for step in given.members:
             name = step.name or step.uses
-            found = run.steps.setdefault(name, StepRun(name, step.uses, group=group))
+            found = run.steps.setdefault(name, StepRun(name, step.uses, group=given.group))
             found.declared = step
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drillkit.judge.people import PeopleView
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill
 from drillkit.model.evidence import Alert
 from drillkit.model.records import (
     EffectIrreversible,
@@ -130,10 +130,8 @@ class RunView:
             if drill and drill.gameday
             else [],
         }
-        limits: dict[str, float] = {}
-        for entry in drill.steps if drill else ():
-            steps = entry.parallel if isinstance(entry, Group) else (entry,)
-            limits |= {s.name: s.limit.total_seconds() for s in steps if s.limit}
+        steps = drill.every_step if drill else ()
+        limits = {step.name: step.limit.total_seconds() for step in steps if step.limit}
         for listed in opened.steps:
             self._steps[listed.name] = _StepState(listed.uses, limit_s=limits.get(listed.name))
 
@@ -227,15 +225,10 @@ class RunView:
 
 def measured(drill: Drill) -> Iterator[PeopleMoment]:
     """The moments that people tell of and the drill has objectives for."""
-    wanted = [step.objectives for step in _steps(drill)]
+    wanted = [step.objectives for step in drill.every_step]
     if any(each.detect is not None for each in wanted):
         yield "detected"
     if any(each.acknowledge is not None for each in wanted):
         yield "acknowledged"
     if any(each.mitigate is not None for each in wanted):
         yield "mitigated"
-
-
-def _steps(drill: Drill) -> Iterator[Step]:
-    for entry in drill.steps:
-        yield from entry.parallel if isinstance(entry, Group) else (entry,)

@@ -252,6 +252,16 @@ class Step:
     secret: bool = False
     """A surprise: observers of a game day are not told what comes before it has begun."""
 
+    @property
+    def members(self) -> tuple[Step, ...]:
+        """Itself: what a group has several of."""
+        return (self,)
+
+    @property
+    def group(self) -> str:
+        """None: a step by itself."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -273,6 +283,16 @@ class Group:
     """
     secret: bool = False
     """A surprise: observers of a game day are not told what comes before it has begun."""
+
+    @property
+    def members(self) -> tuple[Step, ...]:
+        """Its steps."""
+        return self.parallel
+
+    @property
+    def group(self) -> str:
+        """Its own name."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,3 +467,8 @@ class Drill:
     """Who takes part in a game day, and what they expect."""
     steps: tuple[Step | Group, ...]
     """What to do, in order."""
+
+    @property
+    def every_step(self) -> tuple[Step, ...]:
+        """All steps in order, those of groups as well."""
+        return tuple(step for entry in self.steps for step in entry.members)

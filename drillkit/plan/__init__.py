@@ -103,8 +103,7 @@ def survey(
     denied: frozenset[Permission] = frozenset()
     fails: list[str] = []
     for entry in drill.steps:
-        group = entry.name if isinstance(entry, Group) else ""
-        for step in entry.parallel if isinstance(entry, Group) else (entry,):
+        for step in entry.members:
             prospect = _prospect(step, act_of, bind, outputs)
             found = [
                 *prospect.problems,
@@ -113,7 +112,7 @@ def survey(
             ]
             problems += [f"step `{step.name}`: {what}" for what in found]
             fails += [f"step `{step.name}`: {why}" for why in prospect.fails]
-            plans.append(StepPlan(step, group, prospect))
+            plans.append(StepPlan(step, entry.group, prospect))
             notes += permissions.missing(plans[-1].wishes)
             denied |= permissions.denied(plans[-1].wishes)
     copies = [each for item in plans for each in item.prospect.copies]
@@ -136,8 +135,7 @@ def survey(
 
 
 def _uses_aws(drill: Drill) -> bool:
-    steps = (e.parallel if isinstance(e, Group) else (e,) for e in drill.steps)
-    return any("aws" in kind_named(step.uses).needs for some in steps for step in some)
+    return any("aws" in kind_named(step.uses).needs for step in drill.every_step)
 
 
 def prospect_of(drill: Drill, step: Step, act_of: Callable[[Step], Act], bind: Bind) -> Prospect:

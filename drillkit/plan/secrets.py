@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import UsageError
 from drillkit.model.target import Target
 from drillkit.secrets import is_reference, resolve
@@ -52,7 +52,7 @@ def _references(drill: Drill, target: Target) -> Iterator[tuple[str, str]]:
         for key, reference in given.items():
             if reference is not None:
                 yield f"grafana.{key}", reference
-    for step in _steps(drill):
+    for step in drill.every_step:
         env = step.with_.get("env")
         for name, value in env.items() if isinstance(env, Mapping) else ():
             if isinstance(value, str):
@@ -69,8 +69,3 @@ def _databases(step: Step) -> Iterator[str]:
     if step.checks and isinstance(source, str):
         yield source
     yield from (check.instance for check in step.checks if check.instance is not None)
-
-
-def _steps(drill: Drill) -> Iterator[Step]:
-    for entry in drill.steps:
-        yield from entry.parallel if isinstance(entry, Group) else (entry,)

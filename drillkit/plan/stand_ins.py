@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill, Step
 from drillkit.model.evidence import Scalar
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect
@@ -34,8 +34,7 @@ def stand_ins(drill: Drill) -> Outputs:
     """Something in the place of each output that a step of the drill may give."""
     return {
         step.name: {key: _LIKELY.get(key, STAND_IN) for key in kind_named(step.uses).outputs}
-        for entry in drill.steps
-        for step in (entry.parallel if isinstance(entry, Group) else (entry,))
+        for step in drill.every_step
     }
 
 

@@ -16,7 +16,7 @@ from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.audit import Audit
 from drillkit.model.draw import moment, position
-from drillkit.model.drill import Drill, Group, Objectives, Step
+from drillkit.model.drill import Drill, Objectives, Step
 from drillkit.model.evidence import Backup, Check, Note, RecoveryPoint
 from drillkit.model.records import History
 from drillkit.model.rehearsal import Apart
@@ -57,9 +57,8 @@ def answers(
     """
     said = audit_of(run)
     people = {**said.participants, **(joined or {})}
-    restores = [
-        step for step in _declared(run.drill) if _seen(run, step).rehearses.way == "restore"
-    ]
+    steps = run.drill.every_step if run.drill else ()
+    restores = [step for step in steps if _seen(run, step).rehearses.way == "restore"]
     return (
         AuditAnswer("Scope", tuple(said.scope.in_)),
         AuditAnswer("Not in scope", tuple(said.scope.out)),
@@ -124,14 +123,6 @@ def _one(text: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def _declared(drill: Drill | None) -> Iterator[Step]:
-    for entry in drill.steps if drill else ():
-        if isinstance(entry, Group):
-            yield from entry.parallel
-        else:
-            yield entry
-
-
 def _approvals(run: RunRead) -> Iterator[str]:
     """Who signed the plan that was run, and which plan that was."""
     plan = run.opened.digests.get("plan", "-")
@@ -162,7 +153,7 @@ def _scenario(said: Audit) -> Iterator[str]:
 
 
 def _objectives(drill: Drill | None) -> Iterator[str]:
-    for step in _declared(drill):
+    for step in drill.every_step if drill else ():
         wanted = step.objectives
         if wanted == Objectives():
             continue

@@ -12,7 +12,6 @@ from drillkit.clients.prometheus.promql import Matcher, matchers_of
 from drillkit.judge.abort_guards import guard_text
 from drillkit.model.drill import Drill, Guard
 from drillkit.model.evidence import Alert
-from drillkit.runner.run_start import each_step
 
 
 class Alerts:
@@ -29,7 +28,7 @@ class Alerts:
         ]
         wanted = [
             step.objectives.detect.alert
-            for step, _ in each_step(drill)
+            for step in drill.every_step
             if step.objectives.detect is not None and step.objectives.detect.alert is not None
         ]
         self.expected = frozenset((*drill.guards.expected_alerts, *wanted))

@@ -20,7 +20,7 @@ from drillkit.journal.files import make_folder
 from drillkit.journal.runs import JOURNAL, RunLock, register
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.codec import to_data
-from drillkit.model.drill import Drill, Group, Step
+from drillkit.model.drill import Drill, Step
 from drillkit.model.errors import DrillError, UsageError
 from drillkit.model.records import ListedStep, RunOpened
 from drillkit.model.target import Target
@@ -87,19 +87,13 @@ def operator() -> str:
 
 def each_step(drill: Drill) -> list[tuple[Step, str]]:
     """Every step with the name of its group ('' where it has none)."""
-    found: list[tuple[Step, str]] = []
-    for entry in drill.steps:
-        if isinstance(entry, Group):
-            found += [(step, entry.name) for step in entry.parallel]
-        else:
-            found.append((entry, ""))
-    return found
+    return [(step, entry.group) for entry in drill.steps for step in entry.members]
 
 
 def learn_secrets(drill: Drill, find_experiment: Callable[[str], Experiment]) -> None:
     """Know what a drill and its experiments refer to, before anything is written or started."""
     learn(to_data(drill))
-    for step, _ in each_step(drill):
+    for step in drill.every_step:
         name = step.with_.get("experiment")
         if step.uses != "chaostoolkit" or not isinstance(name, str):
             continue

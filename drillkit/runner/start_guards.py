@@ -13,7 +13,6 @@ from drillkit.judge.abort_guards import guard_text
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.drill import Drill, Guard, StartWindow
 from drillkit.model.verdict import Holds
-from drillkit.runner.run_start import each_step
 from drillkit.steps.base import kind_named
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def decisions(
 def _freeze(drill: Drill, freeze: Freeze | None, now: datetime) -> tuple[Holds, str]:
     if freeze is None:
         return Holds.UNKNOWN, "its calendar was not read"
-    harmless = all(kind_named(step.uses).disturbs == "none" for step, _ in each_step(drill))
+    harmless = all(kind_named(step.uses).disturbs == "none" for step in drill.every_step)
     try:
         why = freeze.active(now, _zone(drill.window))
     except ValueError as error:

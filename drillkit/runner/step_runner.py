@@ -156,14 +156,12 @@ class StepRunner:
         *,
         again: bool = False,
     ) -> None:
-        steps = entry.parallel if isinstance(entry, Group) else (entry,)
         if self._fence.closed.is_set():
             track.stopped = track.stopped or f"not reached: {self._fence.why}"
         # Another try may mend what stopped the rest, so that does not stop it.
         why = "" if again else track.stopped
-        group = entry.name if isinstance(entry, Group) else ""
         end = deadline.sooner(_seconds(entry))
-        results = self._side_by_side(steps, group, end, why or skipped)
+        results = self._side_by_side(entry.members, entry.group, end, why or skipped)
         bad = [r for r in results if r.outcome not in ("ok", "skipped")]
         if again and not bad:
             track.stopped = track.before

@@ -12,7 +12,6 @@ from drillkit.model.errors import DrillError
 from drillkit.model.records import Identities
 from drillkit.model.target import Target
 from drillkit.runner.request import Request
-from drillkit.runner.run_start import each_step
 from drillkit.steps.base import kind_named
 
 
@@ -29,7 +28,7 @@ def identify(request: Request, clients: Clients) -> tuple[Identities, dict[str, 
         except DrillError as error:
             found = replace(found, cluster_error=str(error))
     if request.target.aws is not None and any(
-        "aws" in kind_named(step.uses).needs for step, _ in each_step(request.drill)
+        "aws" in kind_named(step.uses).needs for step in request.drill.every_step
     ):
         try:
             found = replace(found, aws_account=clients.verify_account())

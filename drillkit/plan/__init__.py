@@ -17,7 +17,7 @@ from drillkit.clients.kube.permissions import (
     of_weaknesses,
 )
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Drill, Gameday, Group, Step
+from drillkit.model.drill import Drill, Gameday, Step
 from drillkit.model.errors import CallError, Denied, DrillError, SpecError
 from drillkit.model.permissions import AwsAction, Permission
 from drillkit.model.prospect import Prospect

@@ -109,7 +109,8 @@ def _rows(before: RunSummary, after: RunSummary) -> Iterator[Row]:
     old, new = _numbers(before), _numbers(after)
     for key in dict.fromkeys((*old, *new)):
         was, now = old.get(key), new.get(key)
-        bound = now.bound_s if now else was.bound_s if was else None
+        judged = now or was
+        bound = judged.bound_s if judged else None
         yield Row(
             f"{MEASURES[key[1]]} of {key[0]}",
             "s",

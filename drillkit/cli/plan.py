@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drillkit.archive.duration import Took
     from drillkit.cli.resolve import Asked
     from drillkit.model.drill import Drill
-    from drillkit.plan import StepPlan
+    from drillkit.plan import Plan, StepPlan
     from drillkit.runner.dry_run import DryRun
 
 
@@ -163,7 +163,7 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
         "target": made.target.name,
         "protected": made.target.protected,
         "at": utc(SystemClock().now()).isoformat(timespec="seconds"),
-        "would": "refuse" if found.problems else "fail" if made.fails else "start",
+        "would": _would(found, made),
         "takes": {
             "limit_s": made.drill.limit.total_seconds(),
             "cleanup_limit_s": made.drill.cleanup_limit.total_seconds(),
@@ -181,6 +181,13 @@ def _data(found: DryRun, before: Took | None) -> dict[str, Any]:
         "fails": list(made.fails),
         "notes": list(made.notes),
     }
+
+
+def _would(found: DryRun, made: Plan) -> str:
+    """What a run would do now."""
+    if found.problems:
+        return "refuse"
+    return "fail" if made.fails else "start"
 
 
 def _takes(drill: Drill, before: Took | None) -> str:

@@ -106,6 +106,9 @@ def _job(
     place = place_of(out, asked.roots)
     program = shutil.which(sys.argv[0])
     words = (program,) if program else (sys.executable, "-m", "drillkit")
+    bucket = ""
+    if not isinstance(place, Path):
+        bucket = place.text if here else place.elsewhere
     return ScheduledDrill(
         drill=_known_as(name, asked),
         target=asked.target.name,
@@ -117,7 +120,7 @@ def _job(
         program=tuple(os.path.abspath(word) if word == program else word for word in words),
         project=project.folder.resolve() if project is not None else Path.cwd(),
         reports=reports_folder(out, asked.roots).resolve(),
-        bucket="" if isinstance(place, Path) else place.text if here else place.elsewhere,
+        bucket=bucket,
         state=home().resolve(),
         user=getpass.getuser(),
         home=Path.home(),

@@ -60,7 +60,9 @@ def sweep(target: str | None, yes: bool, limit: str) -> int:
         done = sweep_it(found, clients, clock, limit_s, _tell, stop.asked)
     left = [swept for swept in done if swept.undone is None]
     click.echo(f"{len(done) - len(left)} of {len(done)} are undone")
-    return 5 if left else 3 if unread else 0
+    if left:
+        return 5
+    return 3 if unread else 0
 
 
 def _tell(swept: Swept) -> None:

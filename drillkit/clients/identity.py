@@ -85,11 +85,12 @@ def submitted_to(cluster_uid: str, target: Target) -> Identity:
 
 
 def _back_there(target: Target) -> str:
-    cluster = target.kubernetes
-    named = [
-        *([f"kubeconfig {cluster.kubeconfig}"] if cluster and cluster.kubeconfig else []),
-        *([f"context {cluster.context}"] if cluster and cluster.context else []),
-        *([f"AWS profile {target.aws.profile}"] if target.aws and target.aws.profile else []),
-    ]
+    cluster, aws = target.kubernetes, target.aws
+    ways = {
+        "kubeconfig": cluster.kubeconfig if cluster else None,
+        "context": cluster.context if cluster else None,
+        "AWS profile": aws.profile if aws else None,
+    }
+    named = [f"{way} {name}" for way, name in ways.items() if name]
     what = " and ".join(named) or "your kubeconfig or AWS credentials"
     return f"make {what} lead there again, then repeat this command"

@@ -132,9 +132,7 @@ def _assess(
         for need in control.needs
     )
     shown = {each.shown for each in needs}
-    whole: Shown = (
-        "supported" if shown == {"supported"} else "not" if shown == {"not"} else "partly"
-    )
+    whole: Shown = needs[0].shown if len(shown) == 1 else "partly"
     return Assessed(control, whole, needs)
 
 

@@ -83,7 +83,8 @@ def table_of(state: FleetState) -> FleetTable:
             standing, why = "not run", f"not begun: {decision.halted}"
         else:
             standing, why = "waiting", "its turn has not come"
-        run = outcome.run if outcome is not None else written.run if written is not None else ""
+        known = outcome or written
+        run = known.run if known is not None else ""
         rows.append(FleetRow(name, member.wave + 1, standing, why, run, outcome))
     return FleetTable(
         plan.id,

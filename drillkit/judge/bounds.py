@@ -128,13 +128,9 @@ def _bounds(
         yield from _from_metrics(run, samples, step, slo, bounds, start, end)
         return
     seen = samples.slis.get(sli_of(run, name))
-    tally = (
-        None
-        if seen is None
-        else seen.phases["during"]
-        if only is None
-        else seen.steps.get(only.name)
-    )
+    tally = None
+    if seen is not None:
+        tally = seen.phases["during"] if only is None else seen.steps.get(only.name)
     if seen is None or tally is None or not tally.sent:
         for bound in _declared(bounds):
             why = "no probe gave any while steps ran"
@@ -194,7 +190,7 @@ def _from_probes(scope: _Scope) -> Iterator[Judged]:
 def _bad(scope: _Scope, most: int) -> Judged:
     failed = scope.tally.failed
     certain = failed - scope.tally.bad.get(THROTTLED, 0)
-    holds = Holds.VIOLATED if certain > most else Holds.MET if failed <= most else Holds.UNKNOWN
+    holds = Holds.at_most(most, certain, failed)
     words, doubt = lost(scope.tally.bad, scope.tally.sent), ""
     if holds is Holds.MET and scope.tally.sent <= most:
         holds, doubt = Holds.UNKNOWN, _out_of_reach(f"{scope.tally.sent:,} requests")
@@ -266,7 +262,7 @@ def _percentile(
     tally, limit_s = scope.tally, limit.total_seconds()
     least, most = tally.worse_than(limit_s)
     allowed = (100 - percentage) * tally.sent / 100
-    holds = Holds.MET if most <= allowed else Holds.VIOLATED if least > allowed else Holds.UNKNOWN
+    holds = Holds.at_most(allowed, least, most)
     found = _value_at_s(tally, math.ceil(percentage * tally.sent / 100))
     observed = (
         f"{name} {latency(found)}"

@@ -50,11 +50,8 @@ class Clocks:
 
     def decide(self, corrected_s: float, limit_s: float) -> Holds:
         """Whether a corrected loss is within its limit at the worst, or beyond it at the best."""
-        if corrected_s - self.nominal_s + self.most_s <= limit_s:
-            return Holds.MET
-        if corrected_s - self.nominal_s + self.least_s > limit_s:
-            return Holds.VIOLATED
-        return Holds.UNKNOWN
+        found_s = corrected_s - self.nominal_s
+        return Holds.at_most(limit_s, found_s + self.least_s, found_s + self.most_s)
 
 
 def clock_note(run: RunRead) -> str:

@@ -217,7 +217,9 @@ def _comparison(step: str, comparison: Comparison, n: int) -> Judged:
     expected = f"no {comparison.of} differ" + (
         " but those the drill forces" if comparison.allowed else ""
     )
-    holds = Holds.VIOLATED if unexpected else Holds.MET if comparison.compared else Holds.UNKNOWN
+    holds = Holds.MET if comparison.compared else Holds.UNKNOWN
+    if unexpected:
+        holds = Holds.VIOLATED
     observed = (
         f"{len(unexpected)} of {comparison.compared:,} differ"
         if comparison.compared

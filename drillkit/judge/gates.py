@@ -203,7 +203,7 @@ def _answer(gate: Gate, need: int, tally: SampleTally, doubts: Doubts) -> GateAn
     if gate.confidence is None:
         confidence, expected = DEFAULT_CONFIDENCE, f"at most {most:,} of {of:,} bad"
         certain = bad - tally.bad.get(THROTTLED, 0)
-        holds = Holds.VIOLATED if certain > most else Holds.MET if bad <= most else Holds.UNKNOWN
+        holds = Holds.at_most(most, certain, bad)
     else:
         confidence = gate.confidence.of_one
         expected = f"at most {percent(most / of)} bad, at {confidence * 100:g} % confidence"

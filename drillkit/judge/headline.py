@@ -115,8 +115,9 @@ def _listed(several_judged: list[Judged], several: bool, most: int) -> str:
     text = ""
     for i, (subject, words, doubt) in enumerate(phrases[:most]):
         named = subject and (i == 0 or subject != phrases[i - 1][0])
-        joined = "" if not text else "; " if named else ", "
-        text += f"{joined}{subject + ' ' if named else ''}{words}"
+        if text:
+            text += "; " if named else ", "
+        text += f"{subject} {words}" if named else words
         # One doubt about several figures of a probe is told once, behind the last of them.
         goes_on = i + 1 < min(most, len(phrases)) and phrases[i + 1][::2] == (subject, doubt)
         text += f", but {doubt}" if doubt and not goes_on else ""

@@ -83,11 +83,8 @@ class OutageTracker:
             else:
                 # A sample counts its bad probes, not those of each run: with several they are
                 # counted by the clock.
-                self._down(
-                    start,
-                    end,
-                    all_bad if bad_runs == 1 else round((end - start) / apart) + 1 if apart else 1,
-                )
+                by_clock = round((end - start) / apart) + 1 if apart else 1
+                self._down(start, end, all_bad if bad_runs == 1 else by_clock)
         self.last_seen = runs[-1][1]
 
     def _up(self, start: float, end: float) -> None:

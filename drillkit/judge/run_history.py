@@ -120,15 +120,12 @@ class StepRun:
         """Whether its own steady state kept it from beginning: all that happened were probes before
         the method, and not each was as it should be.
         """
+        if self.effects or self.ended is None:
+            return False
         activities = [seen.what for seen in self.evidence if isinstance(seen.what, Activity)]
         happened = [a for a in activities if a.outcome != "skipped"]
-        return (
-            self.effects == 0
-            and self.ended is not None
-            and bool(happened)
-            and all(a.place == "before" and a.kind == "probe" for a in happened)
-            and any(a.tolerated is not True for a in happened)
-        )
+        only_looked = all(a.place == "before" and a.kind == "probe" for a in happened)
+        return only_looked and any(a.tolerated is not True for a in happened)
 
 
 @dataclass(slots=True)

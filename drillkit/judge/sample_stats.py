@@ -220,9 +220,9 @@ def _count(
     begin, over = run.during
     # An outage that began while steps ran belongs to them to its end, so that its last requests are
     # not forgiven.
-    phase: Phase = (
-        "before" if last < begin else "during" if first < over or lasting <= over else "after"
-    )
+    phase: Phase = "during" if first < over or lasting <= over else "after"
+    if last < begin:
+        phase = "before"
     seen.phases[phase].add(sample, record.n)
     for step, began, ended in spans:
         if last >= began and (first < ended or began <= lasting <= ended):

@@ -79,7 +79,7 @@ def exact_test(
     Raises ValueError for counts or shares that cannot be.
     """
     low, high = lower_bound(bad, total, confidence), upper_bound(bad, total, confidence)
-    holds = Holds.MET if high <= tolerated else Holds.VIOLATED if low > tolerated else Holds.UNKNOWN
+    holds = Holds.at_most(tolerated, low, high)
     return ExactTest(holds, low, high, tolerated, confidence)
 
 

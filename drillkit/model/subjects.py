@@ -19,8 +19,11 @@ ObjectiveName: TypeAlias = Literal["rto", "rpo", "recovery", "detect", "acknowle
 
 def _at(step: str, *parts: str, whole: str = "") -> str:
     """A path; a slash in a name is written %2F, so that no two things share one."""
-    first = ["step", step] if step else [whole] if whole else []
-    return "/".join([*(part.replace("/", "%2F") for part in (*first, *parts[:-1])), *parts[-1:]])
+    first = [whole] if whole else []
+    if step:
+        first = ["step", step]
+    before = [part.replace("/", "%2F") for part in (*first, *parts[:-1])]
+    return "/".join([*before, *parts[-1:]])
 
 
 @dataclass(frozen=True, slots=True)

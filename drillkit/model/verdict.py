@@ -26,6 +26,13 @@ class Holds(StrEnum):
         found = list(several)
         return max(found, key=order.index) if found else cls.UNKNOWN
 
+    @classmethod
+    def at_most(cls, limit: float, least: float, most: float) -> Holds:
+        """Whether what lies somewhere from `least` to `most` is at most `limit`."""
+        if least > limit:
+            return cls.VIOLATED
+        return cls.MET if most <= limit else cls.UNKNOWN
+
 
 ExitCode: TypeAlias = Literal[0, 1, 2, 3, 4, 5]
 

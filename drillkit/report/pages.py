@@ -346,7 +346,9 @@ def _rank(about: Subject) -> int:
         case GateOf(place="after", step=""):
             return 5
         case GateOf(step=step, place=place):
-            return 4 if step else 1 if place == "before" else 2
+            if step:
+                return 4
+            return 1 if place == "before" else 2
         case _:
             return 3
 

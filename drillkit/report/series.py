@@ -192,11 +192,11 @@ def _bound_ms(run: RunRead, sli: str, percentile: Percentile) -> float | None:
     hypotheses += [
         s.declared.hypothesis for s in run.steps.values() if s.declared and s.declared.hypothesis
     ]
-    limits = [
-        limit.total_seconds() * 1000
+    declared = [
+        bounds.p95 if percentile == "p95" else bounds.p99
         for hypothesis in hypotheses
         for name, bounds in hypothesis.during.items()
         if sli_of(run, name) == sli
-        and (limit := bounds.p95 if percentile == "p95" else bounds.p99) is not None
     ]
+    limits = [limit.total_seconds() * 1000 for limit in declared if limit is not None]
     return min(limits, default=None)

@@ -66,28 +66,26 @@ def keep(folder: Path, name: str, by: str, clock: Clock) -> Kept:
 def chosen(opens: Iterable[OpenUndo], name: str, history: History) -> OpenUndo:
     """The open undo of what is meant. Raises UsageError naming those that there are."""
     everything = [undo for undo in opens if undo.phase == "remove"]
-    found = [u for u in everything if u.resource == name] or [
-        u for u in everything if u.resource.endswith(f"/{name}")
-    ]
+    found = [u for u in everything if u.resource == name]
+    if not found:
+        found = [u for u in everything if u.resource.endswith(f"/{name}")]
     if len(found) == 1:
         return found[0]
     there = (
         ", ".join(dict.fromkeys(u.resource for u in (found or everything))) or "nothing any more"
     )
-    gone = [
+    why = "name one" if found else _why_not_there(name, history)
+    raise UsageError(f"{name}: {why}; to keep there is {there}")
+
+
+def _why_not_there(name: str, history: History) -> str:
+    planned = [
         r.n for r in history if isinstance(r.entry, UndoPlanned) and r.entry.resource.endswith(name)
     ]
+    if not planned:
+        return "it is not among what this run made"
     ends = {r.entry.of: r.entry.outcome for r in history if isinstance(r.entry, UndoEnded)}
-    why = (
-        "it is kept already"
-        if gone and not found and ends.get(gone[-1]) == "kept"
-        else "it was removed"
-        if gone and not found
-        else "it is not among what this run made"
-        if not found
-        else "name one"
-    )
-    raise UsageError(f"{name}: {why}; to keep there is {there}")
+    return "it is kept already" if ends.get(planned[-1]) == "kept" else "it was removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,17 +130,18 @@ def _head(drill: Drill) -> Iterator[Complaint]:
         yield ("steps",), "expected at least one step"
 
 
+def _are_hours(from_hour: str, from_minute: str, to_hour: str, to_minute: str) -> bool:
+    """Whether they are two times of a day that are not the same."""
+    times = [(int(from_hour), int(from_minute)), (int(to_hour), int(to_minute))]
+    real = all(minute <= 59 and (hour, minute) <= (24, 0) for hour, minute in times)
+    return real and times[0] != times[1]
+
+
 def _window(window: StartWindow, path: Trail) -> Iterator[Complaint]:
     if isinstance(window, Unresolved):
         return
     found = re.fullmatch(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})", window.hours)
-    hours = [int(part) for part in found.groups()] if found else []
-    if not isinstance(window.hours, Unresolved) and (
-        not found
-        or any(hours[i] > 24 or (hours[i] == 24 and hours[i + 1]) for i in (0, 2))
-        or max(hours[1], hours[3]) > 59
-        or hours[:2] == hours[2:]
-    ):
+    if not isinstance(window.hours, Unresolved) and not (found and _are_hours(*found.groups())):
         yield (*path, "hours"), f"expected hours such as 02:00-05:00, found {quoted(window.hours)}"
     if isinstance(window.timezone, Unresolved):
         return

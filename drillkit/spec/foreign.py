@@ -174,7 +174,9 @@ def _pairs(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    return value.text if isinstance(value, Text) else value if isinstance(value, str) else ""
+    if isinstance(value, Text):
+        return value.text
+    return value if isinstance(value, str) else ""
 
 
 def refuse_stranger(document: Any, wanted: str, where: Where) -> None:

@@ -156,8 +156,8 @@ def as_text(kind: KindReference) -> str:
     lines = [f"{kind.name} ({what})", "", kind.doc, ""]
     lines.append("with:" if kind.arguments else "It takes no arguments.")
     for a in kind.arguments:
-        more = ["required"] if a.required else [f"default: {a.default}"] if a.default else []
-        lines.append(f"  {a.key}: {', '.join([a.type, *more])}")
+        default = f", default: {a.default}" if a.default else ""
+        lines.append(f"  {a.key}: {a.type}{', required' if a.required else default}")
         lines += [f"      {line}" for line in a.doc.splitlines()]
     if kind.tells:
         return "\n".join([*lines, "", f"events: {', '.join(kind.tells)}"]) + "\n"
@@ -183,8 +183,9 @@ def _markdown(kind: KindReference) -> Iterator[str]:
     if kind.arguments:
         yield from ("| Key of `with` | Type | Default | Meaning |", "|---|---|---|---|")
         for a in kind.arguments:
-            default = "required" if a.required else f"`{a.default}`" if a.default else ""
-            cells = (f"`{a.key}`", a.type, default, " ".join(a.doc.split()))
+            default = f"`{a.default}`" if a.default else ""
+            given = "required" if a.required else default
+            cells = (f"`{a.key}`", a.type, given, " ".join(a.doc.split()))
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         yield ""
     for heading, served in (("Objectives", kind.objectives), ("Checks", kind.checks)):

@@ -37,24 +37,23 @@ def standing(target: Target) -> Mapping[str, Any] | None:
 
 def filled(target: Target, endpoints: Mapping[str, Any]) -> Target:
     """The target with what its process said of itself; what the file says already stays."""
-    aws = endpoints.get("aws") or None
-    prometheus = endpoints.get("prometheus")
+    kubernetes, aws, prometheus = target.kubernetes, target.aws, target.prometheus
+    if kubernetes is None:
+        uid = endpoints.get("cluster_uid")
+        kubernetes = KubernetesTarget(kubeconfig=endpoints["kubeconfig"], cluster_uid=uid)
+    account = endpoints.get("aws") or {}
+    if aws is None and account:
+        aws = _aws(account)
+    if prometheus is None and (url := endpoints.get("prometheus")):
+        prometheus = PrometheusTarget(url=url, scrape_interval=parse_duration("1s"))
     return dataclasses.replace(
         target,
-        kubernetes=target.kubernetes
-        or KubernetesTarget(
-            kubeconfig=endpoints["kubeconfig"], cluster_uid=endpoints.get("cluster_uid")
-        ),
-        aws=target.aws or (_aws(aws) if aws else None),
-        prometheus=target.prometheus
-        or (
-            PrometheusTarget(url=prometheus, scrape_interval=parse_duration("1s"))
-            if prometheus
-            else None
-        ),
+        kubernetes=kubernetes,
+        aws=aws,
+        prometheus=prometheus,
         urls={**endpoints.get("urls", {}), **target.urls},
-        databases={**(aws or {}).get("databases", {}), **target.databases},
-        canary_key=target.canary_key or (aws or {}).get("canary_key"),
+        databases={**account.get("databases", {}), **target.databases},
+        canary_key=target.canary_key or account.get("canary_key"),
         emulated=target.emulated or tuple(endpoints.get("emulated", ())),
     )
 

@@ -112,9 +112,9 @@ class Command(Kind[CommandArguments]):
         ended = start(plan, program, act.clients, act.deadline, act.cut)
         cut = ended.cut or act.fence.closed.is_set()
         error = "" if ended.code == 0 else f"ended with {ended.code}: {ended.last_line}"
-        outcome: Literal["succeeded", "cut", "failed"] = (
-            "succeeded" if ended.code == 0 else "cut" if cut else "failed"
-        )
+        outcome: Literal["succeeded", "cut", "failed"] = "cut" if cut else "failed"
+        if ended.code == 0:
+            outcome = "succeeded"
         took_s = act.clock.mono() - began
         act.attach(f"{act.name}.txt", "text/plain", ended.output)
         guaranteed = bool(arguments.undo)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from drillkit.clients.kube.objects import DeleteFault
 from drillkit.clients.kube.permissions import needs
@@ -260,16 +260,18 @@ def _results(kube: Kube, namespace: str, engine: str) -> list[Object]:
 def _observe(act: Act, engine: Object, results: list[Object], took_s: float) -> dict[str, str]:
     """Write down each experiment's outcome; verdicts by experiment."""
     by_name = {str((r.get("spec") or {}).get("experiment")): r for r in results}
-    return {
-        name: _observe_one(act, experiment, (by_name.get(name) or {}).get("status") or {}, took_s)
-        for experiment in engine["spec"]["experiments"]
-        for name in (str(experiment["name"]),)
-    }
+    verdicts: dict[str, str] = {}
+    for experiment in engine["spec"]["experiments"]:
+        name = str(experiment["name"])
+        status = (by_name.get(name) or {}).get("status") or {}
+        verdicts[name] = _observe_one(act, experiment, status, took_s)
+    return verdicts
 
 
 def _observe_one(act: Act, experiment: Object, status: Mapping[str, Any], took_s: float) -> str:
     """One experiment's outcome, and its verdict in words."""
     name = str(experiment["name"])
+    came: Literal["unproven", "succeeded", "failed"]
     outcome = status.get("experimentStatus") or {}
     verdict = str(outcome.get("verdict") or "no ChaosResult")
     fail_step = str(outcome.get("failStep") or "")
@@ -277,22 +279,25 @@ def _observe_one(act: Act, experiment: Object, status: Mapping[str, Any], took_s
     targets = (status.get("history") or {}).get("targets") or []
     decided = verdict == "Pass" or (verdict == "Fail" and BEFORE not in why)
     hollow = verdict == "Pass" and not targets
-    error = (
-        UNNAMED if hollow else "" if decided else f"verdict {verdict}{f': {why}' if why else ''}"
-    )
+    if hollow:
+        came, error = "unproven", UNNAMED
+    elif decided:
+        came, error = "succeeded", ""
+    else:
+        came, error = "failed", f"verdict {verdict}{f': {why}' if why else ''}"
+    reverted = bool(targets) and all(t.get("chaosStatus") == "reverted" for t in targets)
     act.observe(
         Activity(
             name,
             "method",
             "action",
-            "unproven" if hollow else "succeeded" if decided else "failed",
+            came,
             hit=len(targets) if targets else None,
             tolerated=None,
             took_s=round(took_s, 3),
             error=error,
             targets=tuple(f"{t.get('kind', 'target')}/{t.get('name')}" for t in targets),
-            undo_guaranteed=bool(targets)
-            and all(t.get("chaosStatus") == "reverted" for t in targets),
+            undo_guaranteed=reverted,
         )
     )
     if decided and targets and (injection := _injection(name, experiment)):

@@ -138,12 +138,12 @@ def needs_account(document: Mapping[str, Any]) -> bool:
     """Whether an experiment may ask for an AWS account: not when all it does is known to speak to
     the cluster, or to an address that it names itself.
     """
+    if document.get("controls"):
+        return True
     known = (OWN_MODULES, "chaosk8s.")
-    return bool(document.get("controls")) or any(
-        not str(provider.get("module") or "").startswith(known)
-        for _, activity in activities_of(document)
-        if (provider := activity.get("provider") or {}).get("type") != "http"
-    )
+    providers = [activity.get("provider") or {} for _, activity in activities_of(document)]
+    others = [provider for provider in providers if provider.get("type") != "http"]
+    return any(not str(provider.get("module") or "").startswith(known) for provider in others)
 
 
 def resolve(activity: Mapping[str, Any], experiment: Mapping[str, Any]) -> Mapping[str, Any]:

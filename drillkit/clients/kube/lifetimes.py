@@ -111,7 +111,9 @@ def not_after(pem: bytes) -> datetime:
     tag, text, _ = _value(validity, at)
     written = text.decode("ascii")
     # Two digits of a year mean 1950 to 2049, in X.509.
-    century = ("19" if written[:2] >= "50" else "20") if tag == _UTC_TIME else ""
+    century = ""
+    if tag == _UTC_TIME:
+        century = "19" if written[:2] >= "50" else "20"
     return datetime.strptime(century + written, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
 
 

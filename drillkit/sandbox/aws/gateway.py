@@ -99,12 +99,13 @@ class Gateway:
         refused = self._refusal(scope, environ)
         rule = None if refused else self.knobs.rule_for(action)
         region = scope[1] if scope is not None else ""
+        came = rule.effect if rule else "served"
         self.knobs.note_call(
             service,
             action,
             region,
             shown,
-            refused.code if refused else rule.effect if rule else "served",
+            refused.code if refused else came,
             environ.get("HTTP_USER_AGENT", ""),
         )
         spoiled = refused or (_spoiled(rule) if rule is not None else None)

@@ -162,7 +162,9 @@ class Watch:
         after = event.type != "DELETED" and self._matches(event.object)
         if not before and not after:
             return []
-        kind = "MODIFIED" if before and after else "ADDED" if after else "DELETED"
+        kind = "MODIFIED"
+        if before != after:
+            kind = "ADDED" if after else "DELETED"
         return [{"type": kind, "object": clone(self._show(event.object))}]
 
 

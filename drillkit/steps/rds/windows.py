@@ -96,10 +96,11 @@ def identity(
     days = of.get("BackupRetentionPeriod")
     kept = f", which is {days} days" if days is not None else ""
     name = str(of.get("DbiResourceId") or of.get("DbClusterResourceId") or source)
+    unit = "cluster" if cluster else "instance"
     return Backup(
         name=name,
-        of=f"rds {'cluster' if cluster else 'instance'}/{source}, continuous",
-        how="latest" if to in ("latest", "before") else "random" if to == "random" else "moment",
+        of=f"rds {unit}/{source}, continuous",
+        how=_how(to),
         between=(window.earliest, window.latest) if window.earliest else None,
         moment=point,
         seed=seed_of(act) if to == "random" else "",
@@ -113,3 +114,9 @@ def identity(
         immutable=False,
         lock=f"none: whoever shortens its retention{kept}, deletes it",
     )
+
+
+def _how(to: To) -> Literal["latest", "random", "moment"]:
+    if isinstance(to, datetime):
+        return "moment"
+    return "random" if to == "random" else "latest"

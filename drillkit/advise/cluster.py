@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from drillkit.advise.odd import labels, rows, sub, text, whole
+from drillkit.advise.loose_json import labels, rows, sub, text, whole
 from drillkit.clients.kube.resources import (
     DAEMONSETS,
     DEPLOYMENTS,

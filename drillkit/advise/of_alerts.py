@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from drillkit.advise.odd import labels, rows, sub, text
+from drillkit.advise.loose_json import labels, rows, sub, text
 from drillkit.advise.rule import Found, Table
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import DrillError

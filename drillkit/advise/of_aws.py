@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from drillkit.advise.odd import moment, rows, sub, text, whole
+from drillkit.advise.loose_json import moment, rows, sub, text, whole
 from drillkit.advise.rule import Found, Table
 from drillkit.clients.aws.ownership import RUN, as_mapping
 from drillkit.lazy_dataclass import dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from drillkit.advise.cluster import Alone, Cluster, Node
-from drillkit.advise.odd import moment, rows, sub, text
+from drillkit.advise.loose_json import moment, rows, sub, text
 from drillkit.advise.rule import Found, Severity, Table
 from drillkit.clients.kube.resources import Object
 from drillkit.lazy_dataclass import dataclass

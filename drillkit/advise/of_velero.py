@@ -10,7 +10,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from drillkit.advise.odd import moment, sub, text
+from drillkit.advise.loose_json import moment, sub, text
 from drillkit.advise.rule import Found, Table
 from drillkit.clients.kube.resources import Object
 from drillkit.clients.velero.resources import LOCATIONS, NAMESPACE, SCHEDULES

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drillkit.advise.cluster import Cluster, Workload
-from drillkit.advise.odd import rows, sub, text, whole
+from drillkit.advise.loose_json import rows, sub, text, whole
 from drillkit.advise.rule import Found, Table
 from drillkit.model.yaml_text import dump_yaml
 

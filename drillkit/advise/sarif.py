@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from drillkit.advise.rule import Advice, Rule, Severity, Table, told_proof
-from drillkit.advise.touched import Survey
+from drillkit.advise.touched_workloads import Survey
 
 _LEVELS: Mapping[Severity, str] = {
     "critical": "error",

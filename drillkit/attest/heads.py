@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from drillkit.attest.chain import Head
-from drillkit.attest.places import PublicPlace
+from drillkit.attest.publication import PublicPlace
 from drillkit.model.errors import UsageError
 from drillkit.model.json_text import load_json
 

@@ -36,7 +36,7 @@ def abort(run: str | None, why: str, out: Out) -> int:
 
 def running(run: str | None, out: Out) -> Path:
     """The folder of a running drill; without a name, of the only one. Raises UsageError."""
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.runs import reports_folder
     from drillkit.journal.runs import find_run, is_running, open_runs
     from drillkit.model.errors import UsageError
 

@@ -62,7 +62,7 @@ def actions(
     """
 
     from drillkit.archive.actions import action_items, close
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.model.errors import UsageError
     from drillkit.runner.run_start import operator
 

@@ -16,7 +16,7 @@ from drillkit.cli.targets import OPTION
 
 if TYPE_CHECKING:
     from drillkit.advise.rule import Advice, Severity
-    from drillkit.advise.touched import Survey
+    from drillkit.advise.touched_workloads import Survey
     from drillkit.model.slo import Slo
     from drillkit.spec.roots import Roots
 
@@ -55,7 +55,7 @@ def advise(
     Exit codes: 0 looked, 1 something reaches --fail-on, 3 with --fail-on: nothing that was seen
     does, but not everything could be looked at.
     """
-    from drillkit.advise.look import Known, survey
+    from drillkit.advise.survey import Known, survey
     from drillkit.cli.targets import chosen_target, connected
     from drillkit.spec import find_roots
 
@@ -112,7 +112,7 @@ def _proven(roots: Roots, target: str) -> Mapping[str, str] | None:
 
     from drillkit.archive.coverage import coverage
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
 
     archive = scan(read_reports(None, roots)).chosen(target=target)
     for text in archive.unread:
@@ -146,8 +146,8 @@ def _rpos(roots: Roots) -> Mapping[str, timedelta]:
 
 def _write_sarif(found: Survey, target: str, file: Path) -> None:
     from drillkit import __version__
-    from drillkit.advise.look import TABLES
     from drillkit.advise.sarif import sarif
+    from drillkit.advise.survey import TABLES
     from drillkit.secrets import KNOWN
 
     log = KNOWN.data(sarif(found, target, TABLES, __version__))
@@ -191,7 +191,7 @@ def _lines(advice: Advice, target: str) -> Iterator[str]:
 
 
 def _rules(as_json: bool) -> None:
-    from drillkit.advise.look import TABLES
+    from drillkit.advise.survey import TABLES
 
     rows = [
         {"rule": rule.id, "of": table.of, "severity": rule.severity, "what": rule.summary}

@@ -62,7 +62,7 @@ def controls(
     control is not or only partly supported.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import sealed_reports
+    from drillkit.cli.runs import sealed_reports
     from drillkit.controls.assess import assess
     from drillkit.controls.framework import framework
     from drillkit.model.errors import UsageError

@@ -79,7 +79,7 @@ def due(as_json: bool, tells: bool, ahead: str, out: Out) -> int:
     drill is overdue, with 2 when one cannot be read. With --notify, call it once a day.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.spec import find_roots
 
     roots = find_roots()

@@ -59,7 +59,7 @@ def sign(run: str, key: str, out: Out) -> int:
     """Seal RUN and sign it: its manifest, its verdict, its place in the chain."""
 
     from drillkit.attest.seal import seal
-    from drillkit.cli.places import follow, run_folder
+    from drillkit.cli.runs import follow, run_folder
 
     folder = run_folder(run, out)
     sealed = seal(folder, SYSTEM_CLOCK.now(), signer(key))
@@ -121,9 +121,9 @@ def verify(
     from drillkit.attest.export import is_export
     from drillkit.attest.heads import read_heads
     from drillkit.attest.keys import public_key
-    from drillkit.attest.places import place_of
+    from drillkit.attest.publication import place_of
     from drillkit.attest.verify import verify_all, verify_run
-    from drillkit.cli.places import run_folder, sealed_reports
+    from drillkit.cli.runs import run_folder, sealed_reports
     from drillkit.model.errors import UsageError
 
     pinned = [public_key(path) for path in keys]
@@ -158,7 +158,7 @@ def _authority(given: str) -> str:
 
 def _publish(name: str, checked: Checked, timestamp: str | None) -> None:
     from drillkit.attest.heads import write_heads
-    from drillkit.attest.places import place_of
+    from drillkit.attest.publication import place_of
 
     content = write_heads(place_of(name), checked.heads, name)
     click.echo(f"published {len(checked.heads)} heads: {name}")
@@ -172,7 +172,7 @@ def _publish(name: str, checked: Checked, timestamp: str | None) -> None:
 
 
 def _tell_stamp(name: str, authorities: Path) -> None:
-    from drillkit.attest.places import place_of
+    from drillkit.attest.publication import place_of
     from drillkit.attest.timestamp import stamped_at
     from drillkit.model.errors import UsageError
 
@@ -203,7 +203,7 @@ def review(run: str, by: str, says: str, reject: bool, key: str, out: Out) -> in
     """
 
     from drillkit.attest.review import review as add
-    from drillkit.cli.places import follow, run_folder
+    from drillkit.cli.runs import follow, run_folder
 
     folder = run_folder(run, out)
     entry = add(folder, by, says, accepted=not reject, at=SYSTEM_CLOCK.now(), signer=signer(key))
@@ -239,7 +239,7 @@ def export(run: str, folder: Path, rules: tuple[str, ...], key: str, out: Out) -
     """
     from drillkit.attest.export import ExportRules
     from drillkit.attest.export import export as write
-    from drillkit.cli.places import run_folder
+    from drillkit.cli.runs import run_folder
 
     source = run_folder(run, out)
     # What somebody names goes by the word that they gave it.

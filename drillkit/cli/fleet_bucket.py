@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def bucket_of(out: Out) -> BucketUrl:
     """`--out`, or where the project's runs are. Raises UsageError for a folder."""
-    from drillkit.cli.places import place_of
+    from drillkit.cli.runs import place_of
 
     place = place_of(out)
     if isinstance(place, Path):

@@ -30,7 +30,7 @@ def member_of(fleet: str, asked: Asked, out: Out) -> FleetMember:
     none, Refused when it was aborted, CallError.
     """
     from drillkit.cli import resolve
-    from drillkit.cli.places import place_of
+    from drillkit.cli.runs import place_of
     from drillkit.clients.bucket import Bucket
     from drillkit.clock import SYSTEM_CLOCK
     from drillkit.fleet.store import FleetStore

@@ -257,7 +257,7 @@ def say(words: tuple[str, ...], run: str | None, me: str | None, out: Out) -> in
     """
     from drillkit.cli.abort import running
     from drillkit.cli.phrases import request_of
-    from drillkit.journal.asking import ask
+    from drillkit.journal.request_socket import ask
     from drillkit.runner.run_start import operator
 
     folder = running(run, out)

@@ -65,7 +65,7 @@ def history(
     and since when, which systems have a proven restore.
     """
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.model.errors import UsageError
 
     if sum((as_html, as_json, as_csv, bool(quarter))) > 1:
@@ -122,7 +122,7 @@ def compare(before: str, after: str, as_json: bool, out: Out) -> int:
 
 def _among(run: str, drill: str, out: Out) -> Path:
     """The folder of reports that a run lies in, with all runs of its drill that a bucket holds."""
-    from drillkit.cli.places import copy_at, run_folder
+    from drillkit.cli.runs import copy_at, run_folder
 
     reports = run_folder(run, out).parent.parent
     if (copy := copy_at(reports)) is not None:
@@ -157,7 +157,7 @@ def due_rows(runs: Sequence[RunSummary], drill: str, target: str) -> list[DueRow
 
 def _summary(name: str, out: Out) -> RunSummary:
     from drillkit.archive.summary import summarize
-    from drillkit.cli.places import run_folder
+    from drillkit.cli.runs import run_folder
     from drillkit.journal.file import read
     from drillkit.journal.runs import JOURNAL
     from drillkit.model.errors import UsageError

@@ -19,7 +19,7 @@ def keep(run: str, resource: str, out: Out) -> int:
     says so, and drillkit never touches it again. While the run is at work it is left alone when the
     run cleans up.
     """
-    from drillkit.cli.places import run_folder
+    from drillkit.cli.runs import run_folder
     from drillkit.cli.stoppable import stoppable
     from drillkit.runner.keep import keep as keep_it
     from drillkit.runner.run_start import operator

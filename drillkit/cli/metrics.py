@@ -33,7 +33,7 @@ def metrics(out: Out, file: Path | None) -> int:
     from drillkit.archive.metrics import NextDue, exposition
     from drillkit.archive.scan import scan
     from drillkit.cli.due import rehearsals
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.journal.files import write_file
     from drillkit.journal.runs import open_runs
     from drillkit.spec import find_roots

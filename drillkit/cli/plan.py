@@ -108,7 +108,7 @@ def _before(asked: Asked, found: DryRun) -> Took | None:
     """How long earlier runs took, by the reports of the project."""
     from drillkit.archive.duration import took
     from drillkit.archive.scan import scan
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.model.errors import CallError
 
     drill = found.plan.drill.drill

@@ -73,7 +73,7 @@ class _Signals:
 
 def _asked(name: str | None, out: Out) -> list[OpenRun]:
     """The runs that are to be recovered. Raises UsageError, CallError, OSError."""
-    from drillkit.cli.places import in_bucket, reports_folder
+    from drillkit.cli.runs import in_bucket, reports_folder
     from drillkit.journal.runs import open_runs
     from drillkit.model.errors import DrillError
 
@@ -107,7 +107,7 @@ def _with_those_in(reports: Path, here: list[OpenRun]) -> list[OpenRun]:
 
 def asked_run(name: str, out: Out) -> OpenRun:
     """A run by its id, its folder or its journal, open or not. Raises UsageError, OSError."""
-    from drillkit.cli.places import run_folder
+    from drillkit.cli.runs import run_folder
     from drillkit.journal.runs import open_runs
     from drillkit.model.errors import UsageError
     from drillkit.runner.recover import unregistered

@@ -26,7 +26,7 @@ def report(run: str, out: Out, as_json: bool, postmortem: bool, pdf: Path | None
 
     RUN is a run's id, its folder, its journal.jsonl, or DRILL/latest.
     """
-    from drillkit.cli.places import run_folder
+    from drillkit.cli.runs import run_folder
     from drillkit.cli.sealing import write_and_seal
     from drillkit.journal.file import read
     from drillkit.journal.runs import JOURNAL

@@ -235,7 +235,7 @@ def new_run(name: str) -> RunNames:
 
 def request_of(asked: Asked, drill: Drill, target: Target, names: RunNames, out: Out) -> Request:
     """What a run and a look ahead are made of: the drill with everything it refers to."""
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.runs import reports_folder
     from drillkit.runner.request import Request
     from drillkit.spec.experiments import experiment_finder
 

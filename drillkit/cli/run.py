@@ -198,7 +198,7 @@ def _run(
     terms: Terms,
 ) -> Finished:
     from drillkit.cli import resolve
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.runs import reports_folder
 
     asked = resolve.ask(name, sets, var_files, target, need=True)
     if process is not None and "chaostoolkit" not in resolve.kinds_of(asked.parsed):

@@ -53,7 +53,7 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
     from drillkit.journal.files import make_folder
     from drillkit.model.errors import UsageError
     from drillkit.runner.target_process import cannot_be_written, start
-    from drillkit.spec.standing import standing
+    from drillkit.spec.running_target import standing
 
     target = _target()
     if (found := standing(target)) is not None:
@@ -80,7 +80,7 @@ def up(aws: bool, velero: bool, prometheus: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the endpoints as JSON.")
 def status(as_json: bool) -> int:
     """Whether one is up, and where."""
-    from drillkit.spec.standing import standing
+    from drillkit.spec.running_target import standing
 
     found = standing(_target())
     if found is None:
@@ -98,7 +98,7 @@ def down() -> None:
     """Stop it; its pods, databases and backups go with it."""
     from drillkit.clock import SYSTEM_CLOCK, Deadline
     from drillkit.model.errors import TargetError
-    from drillkit.spec.standing import standing
+    from drillkit.spec.running_target import standing
 
     found = standing(_target())
     if found is None:
@@ -129,7 +129,7 @@ def _alive(pid: int) -> bool:
 @sandbox.command()
 def kubeconfig() -> int:
     """Print the path of its kubeconfig: export KUBECONFIG=$(drillkit sandbox kubeconfig)."""
-    from drillkit.spec.standing import standing
+    from drillkit.spec.running_target import standing
 
     found = standing(_target())
     if found is None:

@@ -97,7 +97,7 @@ def _job(
     """`here`: it starts on this machine."""
     import getpass
 
-    from drillkit.cli.places import place_of, reports_folder
+    from drillkit.cli.runs import place_of, reports_folder
     from drillkit.cli.unattended import times_of_drill
     from drillkit.journal.runs import home
     from drillkit.schedule import ScheduledDrill

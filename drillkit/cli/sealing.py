@@ -33,7 +33,7 @@ def write_and_seal(folder: Path, warn: Callable[[str], None]) -> tuple[Verdict, 
         warn(f"the run is not signed: {error}; mend that and run: drillkit sign {folder.name}")
     except (OSError, DrillError) as error:
         warn(f"the run is not sealed: {error}; mend that and run: drillkit sign {folder.name}")
-    from drillkit.cli.places import follow
+    from drillkit.cli.runs import follow
 
     follow(folder, warn)
     return verdict, paths

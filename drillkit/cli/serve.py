@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from drillkit.archive.scan import Archive
-    from drillkit.live.elsewhere import Elsewhere
+    from drillkit.live.bucket_runs import Elsewhere
     from drillkit.live.library import Library
 
 
@@ -45,7 +45,7 @@ def serve(reports: Out, address: str, cert: Path | None, key: Path | None) -> in
     """
     import asyncio
 
-    from drillkit.cli.places import copy_at, reports_folder
+    from drillkit.cli.runs import copy_at, reports_folder
     from drillkit.live.launch import servable
     from drillkit.model.errors import UsageError
 
@@ -55,7 +55,7 @@ def serve(reports: Out, address: str, cert: Path | None, key: Path | None) -> in
     host, port = servable(address, cert, "--cert and --key")
     elsewhere = None
     if (copy := copy_at(place)) is not None:
-        from drillkit.live.elsewhere import Elsewhere
+        from drillkit.live.bucket_runs import Elsewhere
 
         elsewhere = Elsewhere(copy)
         elsewhere.refresh()
@@ -107,7 +107,7 @@ async def _refresh(elsewhere: Elsewhere) -> None:
     """What a bucket does not answer is told, and asked again."""
     import asyncio
 
-    from drillkit.live.elsewhere import REFRESH_S
+    from drillkit.live.bucket_runs import REFRESH_S
     from drillkit.model.errors import CallError
 
     told = ""

@@ -213,7 +213,7 @@ def server_target(
     """The target, and how its metrics server is reached. Raises UsageError, SpecError."""
     from drillkit.cli.targets import typed
     from drillkit.spec import find_roots
-    from drillkit.spec.standing import metrics_target
+    from drillkit.spec.running_target import metrics_target
 
     every = _duration(scrape, "--scrape")
     found = metrics_target(typed(), find_roots(), target, url, every)

@@ -43,7 +43,7 @@ def telling_who_must_act(asked: resolve.Asked, drill: Drill, names: RunNames) ->
         yield
     except Refused as why:
         from drillkit.cli import resolve
-        from drillkit.runner.telling import needs_person
+        from drillkit.runner.messages import needs_person
 
         receivers = resolve.receivers_of(asked.roots, drill)
         for text in needs_person(receivers, drill, asked.target, names, str(why)):

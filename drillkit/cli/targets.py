@@ -28,7 +28,7 @@ def chosen_target(option: str | None) -> Target:
     """
     from drillkit.model.errors import UsageError
     from drillkit.spec import choose_target, find_roots
-    from drillkit.spec.standing import up
+    from drillkit.spec.running_target import up
 
     target = choose_target(typed(), find_roots(), option=option).target
     if (found := up(target)) is None:

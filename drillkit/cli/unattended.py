@@ -47,7 +47,7 @@ def passed_over(
     """
     from drillkit.archive.scan import scan
     from drillkit.cli import resolve
-    from drillkit.cli.places import read_reports
+    from drillkit.cli.runs import read_reports
     from drillkit.clock import SystemClock
     from drillkit.schedule import skipped
 
@@ -77,7 +77,7 @@ def clean_up_all_the_same(
     next one that is may be a month away. Raises Refused when something of it is left, CallError.
     """
     from drillkit.cli import resolve
-    from drillkit.cli.places import reports_folder
+    from drillkit.cli.runs import reports_folder
     from drillkit.cli.starting import see_to_leftovers
 
     asked = resolve.ask(name, sets, var_files, target, need=True)

@@ -122,8 +122,8 @@ def _drill(found: list[FoundSlo], length: timedelta, burn: float, change: str, o
 
 def _run(drill: Drill, found: list[FoundSlo], target: Target, out: Out, as_json: bool) -> Finished:
     from drillkit.cli import resolve
-    from drillkit.cli.places import reports_folder
     from drillkit.cli.progress import watcher
+    from drillkit.cli.runs import reports_folder
     from drillkit.model.codec import to_data
     from drillkit.model.errors import UsageError
     from drillkit.runner.execute import execute

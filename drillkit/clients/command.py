@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import IO, TYPE_CHECKING, ClassVar
 
-from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
+from drillkit.clients.misdirection import elsewhere, flags_elsewhere
 from drillkit.clients.undo import UndoAction, UndoContext
 from drillkit.clock import Clock, Deadline, DeadlineOver
 from drillkit.journal.book import Planned

@@ -22,7 +22,7 @@ from drillkit.model.verdict import Holds
 from drillkit.slo.status import SloStatus, stand
 from drillkit.spec.openslo import find_slo
 from drillkit.spec.roots import find_roots
-from drillkit.spec.standing import metrics_target
+from drillkit.spec.running_target import metrics_target
 
 LIMIT_S = 60.0
 """One look takes no longer than this."""

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from drillkit.clock import Clock, Fence, SystemClock
+from drillkit.journal.admission import cleaned, cleaned_undo
 from drillkit.journal.book import E, Planned, current_step, planned_entry
 from drillkit.journal.disk import Disk, FileDisk
-from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.journal.files import read_file
 from drillkit.journal.mirror import Mirror, OtherWriter
 from drillkit.lazy_dataclass import dataclass

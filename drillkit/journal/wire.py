@@ -16,8 +16,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from drillkit.journal.admission import cleaned, cleaned_undo
 from drillkit.journal.book import E, Planned, current_step, planned_entry
-from drillkit.journal.door import cleaned, cleaned_undo
 from drillkit.model.codec import from_data, to_data
 from drillkit.model.effects import Counted
 from drillkit.model.errors import JournalLost, Refused

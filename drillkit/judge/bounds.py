@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from drillkit.judge.budget import LEAST_EVENTS
-from drillkit.judge.felt import felt_by_nobody
+from drillkit.judge.fault_exposure import felt_by_nobody
 from drillkit.judge.gates import percent
 from drillkit.judge.histogram import percentile_s
 from drillkit.judge.outages import Bracket, longest_gap_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from drillkit.judge.advice import RUNNERS_GUARDS
-from drillkit.judge.felt import felt_by_nobody
+from drillkit.judge.fault_exposure import felt_by_nobody
 from drillkit.judge.gate_verdicts import Gated
 from drillkit.judge.run_history import RunRead
 from drillkit.judge.sample_stats import Samples

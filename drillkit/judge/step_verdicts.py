@@ -16,7 +16,7 @@ from drillkit.judge.evidence import (
     passes,
     read_restored_data,
 )
-from drillkit.judge.felt import unseen
+from drillkit.judge.fault_exposure import unseen
 from drillkit.judge.objectives import StepTimes, measure
 from drillkit.judge.run_history import RunRead, StepRun
 from drillkit.judge.sample_stats import Samples

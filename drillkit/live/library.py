@@ -24,7 +24,7 @@ from drillkit.journal.runs import JOURNAL, is_running
 from drillkit.lazy_dataclass import dataclass
 from drillkit.live.access import Access
 from drillkit.live.audience import Audience, stream
-from drillkit.live.elsewhere import Elsewhere
+from drillkit.live.bucket_runs import Elsewhere
 from drillkit.live.entrance import HEADERS, Entrance, part
 from drillkit.model.json_text import load_json
 

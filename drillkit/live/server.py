@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from drillkit.journal.asking import ask
+from drillkit.journal.request_socket import ask
 from drillkit.journal.runs import JOURNAL
 from drillkit.live.access import Access, Right
 from drillkit.live.audience import Audience

@@ -22,8 +22,8 @@ from drillkit.model.records import History
 from drillkit.model.rehearsal import Apart
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Holds, Verdict
+from drillkit.report.messages import Told, by_receiver
 from drillkit.report.scoreboard import made_and_gone
-from drillkit.report.told import Told, by_receiver
 
 NOT_STATED = "not stated: the drill's or the target's `audit` may say it"
 NOT_RECORDED = "not recorded"

@@ -22,10 +22,10 @@ from drillkit.model.records import History, RunOpened, RunRecovered, WeaknessesF
 from drillkit.model.units import format_duration
 from drillkit.model.verdict import Verdict
 from drillkit.report.auditor import AuditAnswer, answers, supported
+from drillkit.report.messages import Told, told_of
 from drillkit.report.scoreboard import SystemRow, scoreboard
 from drillkit.report.series import ProbeSeries, series_of
 from drillkit.report.timeline import Moment, moments
-from drillkit.report.told import Told, told_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NoReturn
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
-from drillkit.journal.asking import RequestSocket
 from drillkit.journal.claim import RunNote
 from drillkit.journal.file import Journal, read
+from drillkit.journal.request_socket import RequestSocket
 from drillkit.journal.runs import COPIED, unregister
 from drillkit.judge import judge
 from drillkit.model.drill import Announce, Gameday, Group, Step
@@ -46,6 +46,7 @@ from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.idle_work import IdleWork
 from drillkit.runner.keep import spared
 from drillkit.runner.limits import effect_limits
+from drillkit.runner.messages import RunMessages
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
 from drillkit.runner.record_dispatch import RecordDispatch
@@ -66,7 +67,6 @@ from drillkit.runner.steady_state import ProbeSource, SteadyState
 from drillkit.runner.step_runner import StepRunner
 from drillkit.runner.target_identity import identify, owning_up
 from drillkit.runner.target_lock import TargetLock
-from drillkit.runner.telling import RunMessages
 from drillkit.runner.weaknesses import WeaknessLook
 from drillkit.steps.base import Act, kind_named
 from drillkit.versions import versions
@@ -344,7 +344,7 @@ class _Run:
         request = self.request
         if request.drill.announce == Announce():
             return
-        from drillkit.runner.announcing import Announcer
+        from drillkit.runner.announcements import Announcer
 
         longest_s = longest_of(request.drill, attended=request.attended).total_seconds()
         announcer = Announcer(

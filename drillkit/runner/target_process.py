@@ -23,7 +23,7 @@ from drillkit.journal.files import make_folder
 from drillkit.journal.runs import home
 from drillkit.model.errors import TargetError, UsageError
 from drillkit.model.target import Target
-from drillkit.spec.standing import filled, standing
+from drillkit.spec.running_target import filled, standing
 
 READY_S = 60.0
 """A target that is not up by then is reported with what it printed."""

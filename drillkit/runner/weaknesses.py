@@ -108,7 +108,7 @@ class WeaknessLook:
 
 
 def _judged(clusters: Iterable[Cluster]) -> WeaknessesFound:
-    from drillkit.advise.touched import survey_touched
+    from drillkit.advise.touched_workloads import survey_touched
 
     found = survey_touched(clusters)
     told = tuple(Weakness(**dataclasses.asdict(each)) for each in found.advice)

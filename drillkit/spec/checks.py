@@ -35,9 +35,9 @@ from drillkit.spec.binder import Unresolved, known
 from drillkit.spec.document import Mistakes, Trail, Where, lookup, maybe, nearest, of_data, quoted
 from drillkit.spec.guards import check_guards
 from drillkit.spec.interpolation import references
+from drillkit.spec.kind_support import check_served, unmeasured_by
+from drillkit.spec.literal_secrets import literal_secrets
 from drillkit.spec.mentions import expected_alerts
-from drillkit.spec.secrecy import literal_secrets
-from drillkit.spec.served import check_served, unmeasured_by
 from drillkit.spec.sli_names import Complaint, SliNames
 
 if TYPE_CHECKING:

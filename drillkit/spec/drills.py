@@ -52,8 +52,8 @@ from drillkit.spec.interpolation import (
     target_names,
     target_values,
 )
+from drillkit.spec.misplaced_keys import Places
 from drillkit.spec.overrides import Sets, as_text
-from drillkit.spec.places import Places
 from drillkit.spec.roots import find_roots
 from drillkit.spec.source import DrillSource, InstalledKinds, Kinds, Written
 

@@ -12,7 +12,7 @@ from drillkit.model.errors import UsageError
 from drillkit.model.notice import Notify
 from drillkit.spec.binder import bind
 from drillkit.spec.document import Mistakes, Text, lookup, read_bytes, read_one
-from drillkit.spec.places import Places
+from drillkit.spec.misplaced_keys import Places
 
 if TYPE_CHECKING:
     from drillkit.clients.bucket import BucketUrl

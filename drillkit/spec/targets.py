@@ -31,7 +31,7 @@ from drillkit.spec.document import (
 )
 from drillkit.spec.foreign import refuse_stranger
 from drillkit.spec.interpolation import parts
-from drillkit.spec.places import Places
+from drillkit.spec.misplaced_keys import Places
 from drillkit.spec.project import shown
 from drillkit.spec.roots import Root, Roots
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from drillkit.advise.look import TABLES
 from drillkit.advise.of_alerts import ALERTS, SLOS, Watching, receivers
 from drillkit.advise.of_aws import CACHES, CLUSTERS, INSTANCES, Account
 from drillkit.advise.of_velero import (
@@ -22,7 +21,8 @@ from drillkit.advise.of_velero import (
 )
 from drillkit.advise.rule import Advice
 from drillkit.advise.sarif import sarif
-from drillkit.advise.touched import Survey
+from drillkit.advise.survey import TABLES
+from drillkit.advise.touched_workloads import Survey
 from drillkit.clients.prometheus import AlertRule
 from drillkit.clients.velero.state import newest
 from drillkit.model.slo import Counter, Probed, Ratio, Slo

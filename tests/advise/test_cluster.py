@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from drillkit.advise.cluster import Cluster, read_cluster, read_touched
-from drillkit.advise.look import TABLES, Known, survey
 from drillkit.advise.of_cluster import ClusterNow
 from drillkit.advise.rule import Advice
-from drillkit.advise.touched import survey_touched
+from drillkit.advise.survey import TABLES, Known, survey
+from drillkit.advise.touched_workloads import survey_touched
 from drillkit.clients import Clients
 from drillkit.clients.kube import Kube, Response
 from drillkit.clients.kube.selectors import parse_selector, selects

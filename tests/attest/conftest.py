@@ -14,7 +14,7 @@ import pytest
 from drillkit.attest.chain import Head
 from drillkit.attest.heads import read_heads, write_heads
 from drillkit.attest.keys import generate, public_key, signer_of
-from drillkit.attest.places import place_of
+from drillkit.attest.publication import place_of
 from drillkit.attest.seal import enter, seal
 from drillkit.attest.verify import Checked, verify_all
 from drillkit.journal.file import Journal

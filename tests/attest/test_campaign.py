@@ -21,7 +21,7 @@ from drillkit.attest.envelope import BadEnvelope, verify
 from drillkit.attest.heads import read_heads
 from drillkit.attest.keys import generate, public_key
 from drillkit.attest.manifest import ENVELOPES, MANIFEST, differences, read_manifest
-from drillkit.attest.places import place_of
+from drillkit.attest.publication import place_of
 from drillkit.attest.verify import Checked, verify_all, verify_run
 from drillkit.clients.bucket import BucketUrl, bucket_of, copy_of
 from drillkit.clock import SystemClock

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drillkit.attest.heads import read_heads, write_heads
-from drillkit.attest.places import place_of
+from drillkit.attest.publication import place_of
 from drillkit.attest.timestamp import stamp, stamped_at
 from drillkit.model.errors import Refused, UsageError
 from tests.attest.conftest import Archive

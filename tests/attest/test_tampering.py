@@ -236,7 +236,7 @@ def test_a_line_is_never_dated_before_the_one_that_it_follows(archive: Archive) 
 
 def test_a_head_that_was_rolled_back_is_not_published_over_a_later_one(archive: Archive) -> None:
     from drillkit.attest.heads import write_heads
-    from drillkit.attest.places import place_of
+    from drillkit.attest.publication import place_of
     from drillkit.model.errors import UsageError
 
     checked = archive.verify()

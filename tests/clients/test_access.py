@@ -20,10 +20,10 @@ import yaml
 
 from drillkit.clients import Clients, access
 from drillkit.clients.access import remove_stale
-from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
 from drillkit.clients.kube.config import connect
 from drillkit.clients.kube.kubeconfig import alone, of_this_pod
 from drillkit.clients.kube.lifetimes import lifetimes
+from drillkit.clients.misdirection import elsewhere, flags_elsewhere
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.errors import TargetError
 from drillkit.model.target import AwsTarget, KubernetesTarget, Target

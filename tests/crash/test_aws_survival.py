@@ -136,14 +136,14 @@ class Stage:
         trouble = Trouble(self.fate, self.world)
         wire.sent.clear()
         wire.answer, wire.before, wire.after = self.world.answer, trouble.before, trouble.after
-        for part in (rds, rds.door, rds.aws, rds.instances, rds.clusters):
+        for part in (rds, rds.service, rds.aws, rds.instances, rds.clusters):
             for name in ("clock", "_clock"):
                 if hasattr(part, name):
                     setattr(part, name, self.clock)
         rds.instances._began = rds.clusters._began = float("-inf")
         rds.instances._busy = rds.clusters._busy = False
         self.rds = rds
-        rds.door.fence = rds.aws.fence = self.journal.fence
+        rds.service.fence = rds.aws.fence = self.journal.fence
 
     def recover(self) -> Cleaned:
         """What `drillkit recover` does: read the journal, apply what is open."""

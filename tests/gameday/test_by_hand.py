@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.journal.asking import ask
 from drillkit.journal.file import salvage
+from drillkit.journal.request_socket import ask
 from drillkit.judge.people import people_of
 from drillkit.model.errors import DrillError
 from drillkit.model.requests import Decide, Ready, Reply, Request

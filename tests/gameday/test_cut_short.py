@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from drillkit.journal.asking import ask
 from drillkit.journal.file import salvage
+from drillkit.journal.request_socket import ask
 from drillkit.judge.people import PeopleView, people_of
 from drillkit.model.errors import DrillError
 from drillkit.model.evidence import Mark

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from drillkit.clock import Deadline, SystemClock
-from drillkit.journal.asking import RequestSocket, ask
 from drillkit.journal.file import Journal, read
+from drillkit.journal.request_socket import RequestSocket, ask
 from drillkit.judge.people import people_of
 from drillkit.model.drill import Drill, Gameday, Hold, Step
 from drillkit.model.errors import Refused, UsageError
@@ -222,7 +222,7 @@ def answer_when_asked(room: Room, reply: Reply) -> None:
 def test_the_door_answers_nonsense_and_is_gone_with_the_run(room: Room) -> None:
     import socket
 
-    from drillkit.journal.asking import _address
+    from drillkit.journal.request_socket import _address
 
     with socket.socket(socket.AF_UNIX) as sock, _address(room.folder) as address:
         sock.connect(address)

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from drillkit.clock import SystemClock
-from drillkit.journal.asking import RequestSocket
 from drillkit.journal.file import Journal
+from drillkit.journal.request_socket import RequestSocket
 from drillkit.live.launch import PageProcess
 from drillkit.model.drill import Drill, Gameday, Step
 from drillkit.model.prospect import Prospect

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.cli.places import copy_at
+from drillkit.cli.runs import copy_at
 from drillkit.clients.bucket import BucketUrl, copy_of
-from drillkit.live.elsewhere import Elsewhere
+from drillkit.live.bucket_runs import Elsewhere
 from drillkit.model.requests import Decide, Ready
 from tests.bucket import BucketServer, _bucket_server, bucket
 from tests.conftest import CommandLine

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drillkit.clients.command import NoUndoDeclared, UndoCommand
-from drillkit.journal.door import TEXT_KEPT
+from drillkit.journal.admission import TEXT_KEPT
 from drillkit.journal.file import Journal, read
 from drillkit.journal.wire import RemoteJournal, serve
 from drillkit.model.errors import Refused

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drillkit.cli.places import reports_folder
+from drillkit.cli.runs import reports_folder
 from drillkit.model.errors import SpecError, UsageError
 from drillkit.spec import (
     choose_target,

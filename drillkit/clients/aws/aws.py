@@ -1,4 +1,4 @@
-"""An AWS account: who we are there, and a door for each service and region."""
+"""An AWS account: who we are there, and a client for each service and region."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Aws:
         self.clock = clock
         self.fence = fence
         self._opening = threading.RLock()
-        self._doors: dict[tuple[str, str], ServiceClient] = {}
+        self._services: dict[tuple[str, str], ServiceClient] = {}
         self._session: Any = None
         self._account = ""
         self.clock_offset_s: float | None = None
         """Seconds that AWS' clock is ahead of ours, +/- 0.5 s; known once the account is."""
 
-    def door(self, service: str, region: str = "") -> ServiceClient:
-        """The door to a service (`rds`) in a region (default: the target's).
+    def service(self, name: str, region: str = "") -> ServiceClient:
+        """A service (`rds`) in a region (default: the target's).
 
         Raises WrongTarget when these credentials lead to another account than the expected one,
         TargetError when they lead to none.
@@ -47,9 +47,9 @@ class Aws:
         region = region or self.target.region
         with self._opening:
             self.check_account()
-            if (service, region) not in self._doors:
-                self._doors[service, region] = self._open(service, region)
-            return self._doors[service, region]
+            if (name, region) not in self._services:
+                self._services[name, region] = self._open(name, region)
+            return self._services[name, region]
 
     def check_account(self) -> str:
         """The account's id, asked once. Raises WrongTarget when it is not the expected
@@ -79,7 +79,7 @@ class Aws:
 
     def caller_arn(self) -> str:
         """Who we are, as policies name it: of a session, its role. Raises CallError."""
-        answer = self.door("sts").read("GetCallerIdentity", "learn who asks")
+        answer = self.service("sts").read("GetCallerIdentity", "learn who asks")
         arn = str(answer["Arn"])
         head, marker, rest = arn.partition(":assumed-role/")
         if not marker:
@@ -94,7 +94,7 @@ class Aws:
         """
         if not actions:
             return ()
-        answer = self.door("iam").read(
+        answer = self.service("iam").read(
             "SimulatePrincipalPolicy",
             "ask what our policies allow",
             PolicySourceArn=self.caller_arn(),
@@ -116,7 +116,7 @@ class Aws:
     def secret_text(self, secret: str, what: str) -> str:
         """See `secrets.Vault`."""
         region = secret.split(":")[3] if secret.startswith("arn:") else ""
-        answer = self.door("secretsmanager", region).read(
+        answer = self.service("secretsmanager", region).read(
             "GetSecretValue", f"read the secret of {what}", SecretId=secret
         )
         value = answer.get("SecretString")

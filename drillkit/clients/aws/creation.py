@@ -19,7 +19,7 @@ D = TypeVar("D", bound=DeleteResource)
 
 
 def created(
-    door: ServiceClient,
+    service: ServiceClient,
     plan: Planned[D],
     ask: Callable[[AwsAttempts, list[dict[str, str]]], Described],
     *,
@@ -41,4 +41,4 @@ def created(
     def once(attempts: AwsAttempts) -> Described:
         return adopted(lambda: ask(attempts, marks), find, ours, undo.resource)
 
-    return make(AwsAttempts(door, plan), once, lambda made: {"uid": str(made.get(uid, ""))})
+    return make(AwsAttempts(service, plan), once, lambda made: {"uid": str(made.get(uid, ""))})

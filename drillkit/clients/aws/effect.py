@@ -24,14 +24,14 @@ class AwsAttempts(Attempts):
     most: ClassVar[int] = 4
     limit_s: ClassVar[float] = 40.0
 
-    def __init__(self, door: ServiceClient, plan: Planned[Effect]) -> None:
-        super().__init__(plan, door.clock)
-        self._door = door
+    def __init__(self, service: ServiceClient, plan: Planned[Effect]) -> None:
+        super().__init__(plan, service.clock)
+        self._service = service
         self._request = ""
 
     def _send(self, operation: str, asked: str, **params: Any) -> dict[str, Any]:
         """`Door._send`, remembered."""
-        answer = self.remembered(lambda: self._door._send(operation, asked, **params))
+        answer = self.remembered(lambda: self._service._send(operation, asked, **params))
         self._request = str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
         return answer
 

@@ -60,7 +60,7 @@ class DeleteResource(UndoAction):
     expires: str = ""
     """Until when it is meant to live (ISO 8601)."""
 
-    def door(self, clients: Clients) -> ServiceClient:
+    def service(self, clients: Clients) -> ServiceClient:
         """The service in the region."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class DeleteResource(UndoAction):
             raise NotOurs(
                 f"{self.resource} does not carry this run's tags: it is nobody's to hand over"
             )
-        self.door(clients)._change(
+        self.service(clients)._change(
             "RemoveTagsFromResource",
             f"take the run's tags off {self.resource}",
             ResourceName=found.arn,

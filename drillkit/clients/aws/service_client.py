@@ -1,4 +1,4 @@
-"""The one door to a service of AWS in a region: a request goes out once, behind the fence; errors
+"""The one way to a service of AWS in a region: a request goes out once, behind the fence; errors
 are mapped here.
 """
 

@@ -44,16 +44,16 @@ class Stored:
 def kept(aws: Aws, recovery_point: str, resource: str, region: str = "") -> Retention:
     """What keeps a recovery point of AWS Backup. `recovery_point`, `resource`: their ARNs."""
     try:
-        door = aws.door("backup", region)
+        service = aws.service("backup", region)
         asked = f"look for the vault of {recovery_point}"
-        listed = door.read(
+        listed = service.read(
             "ListRecoveryPointsByResource", asked, ResourceArn=resource, MaxResults=MOST
         )
         name = _vault_in(listed, recovery_point)
         if not name:
             return Retention(unread=(f"no vault tells that it holds {recovery_point}",))
-        vault = door.read("DescribeBackupVault", f"look at vault {name}", BackupVaultName=name)
-        point = door.read(
+        vault = service.read("DescribeBackupVault", f"look at vault {name}", BackupVaultName=name)
+        point = service.read(
             "DescribeRecoveryPoint",
             f"look at {recovery_point}",
             BackupVaultName=name,
@@ -88,9 +88,9 @@ def stored(aws: Aws, bucket: str, key: str, region: str = "") -> Stored:
     """What a bucket says of an object: its length, encryption and lock."""
     where = f"s3://{bucket}/{key}"
     try:
-        door = aws.door("s3", region)
-        head = door.read("HeadObject", f"look at {where}", Bucket=bucket, Key=key)
-        lock = _by_object(head, utc(aws.clock.now())) or _by_bucket(door, bucket)
+        service = aws.service("s3", region)
+        head = service.read("HeadObject", f"look at {where}", Bucket=bucket, Key=key)
+        lock = _by_object(head, utc(aws.clock.now())) or _by_bucket(service, bucket)
     except DrillError as error:
         return Stored(Retention(unread=(str(error),)))
     method = str(head.get("ServerSideEncryption") or "")
@@ -114,11 +114,11 @@ def _by_object(head: Mapping[str, Any], now: datetime) -> Retention | None:
     return Retention(False, lock=text)
 
 
-def _by_bucket(door: ServiceClient, bucket: str) -> Retention:
+def _by_bucket(service: ServiceClient, bucket: str) -> Retention:
     """Without s3:GetObjectRetention S3 leaves an object's lock out and says nothing."""
     try:
         asked = f"look at the object lock of {bucket}"
-        found = door.read("GetObjectLockConfiguration", asked, Bucket=bucket)
+        found = service.read("GetObjectLockConfiguration", asked, Bucket=bucket)
     except CallError as error:
         if "ObjectLockConfigurationNotFound" in str(error):
             return Retention(False, lock=f"none: bucket {bucket} has no Object Lock")

@@ -51,4 +51,4 @@ def fail_over(cache: ElastiCacheReader, plan: Planned[FailOverGroup]) -> Describ
             NodeGroupId=undo.node_group,
         )
 
-    return make(AwsAttempts(cache.door, plan), once)
+    return make(AwsAttempts(cache.service, plan), once)

@@ -55,7 +55,7 @@ class DeleteReplicationGroup(DeleteInElastiCache):
         return find_group(clients.elasticache.at(self.region), self.name)
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
-        self.door(clients)._send(
+        self.service(clients)._send(
             "DeleteReplicationGroup",
             f"delete {self.resource}",
             ReplicationGroupId=self.name,
@@ -64,7 +64,7 @@ class DeleteReplicationGroup(DeleteInElastiCache):
 
     @classmethod
     def left(cls, cache: ElastiCacheReader) -> Iterator[Leftover]:
-        listed = cache.door.pages(
+        listed = cache.service.pages(
             "DescribeReplicationGroups", "list replication groups", "ReplicationGroups"
         )
         for each in listed:
@@ -97,7 +97,7 @@ def restore_group(
         return made
 
     return created(
-        cache.door,
+        cache.service,
         plan,
         ask,
         find=lambda: cache.group(undo.name),

@@ -19,12 +19,12 @@ class ElastiCacheReader:
     def __init__(self, aws: Aws, region: str = "") -> None:
         self.region = region or aws.target.region
         self.clock = aws.clock
-        self.door = aws.door("elasticache", self.region)
+        self.service = aws.service("elasticache", self.region)
 
     def group(self, name: str) -> Described | None:
         """A replication group, or None."""
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 "DescribeReplicationGroups",
                 f"look at replication group {name}",
                 ReplicationGroupId=name,
@@ -36,7 +36,7 @@ class ElastiCacheReader:
     def all_groups(self) -> list[dict[str, Any]]:
         """Every replication group of the region."""
         return list(
-            self.door.pages(
+            self.service.pages(
                 "DescribeReplicationGroups",
                 "list replication groups",
                 "ReplicationGroups",
@@ -49,7 +49,7 @@ class ElastiCacheReader:
         and network.
         """
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 "DescribeCacheClusters", f"look at cache cluster {name}", CacheClusterId=name
             )
         except Absent:
@@ -59,7 +59,7 @@ class ElastiCacheReader:
     def snapshot(self, name: str) -> Described | None:
         """A snapshot by its name, or None."""
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 "DescribeSnapshots", f"look at cache snapshot {name}", SnapshotName=name
             )
         except Absent:
@@ -70,7 +70,7 @@ class ElastiCacheReader:
         """Snapshots of a replication group, which may be gone; `kind`: automated or manual."""
         origin = {"automated": "system", "manual": "user"}[kind]
         return list(
-            self.door.pages(
+            self.service.pages(
                 "DescribeSnapshots",
                 f"list cache snapshots of {source}",
                 "Snapshots",
@@ -85,7 +85,7 @@ class ElastiCacheReader:
         went meanwhile.
         """
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 "ListTagsForResource",
                 f"read the tags of {described['ARN']}",
                 ResourceName=described["ARN"],

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class DeleteInElastiCache(DeleteResource):
     """Deletes something in ElastiCache that the run made."""
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.elasticache.at(self.region).door
+    def service(self, clients: Clients) -> ServiceClient:
+        return clients.elasticache.at(self.region).service
 
     @classmethod
     def left(cls, cache: ElastiCacheReader) -> Iterator[Leftover]:

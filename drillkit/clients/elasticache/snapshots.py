@@ -40,13 +40,13 @@ class DeleteCacheSnapshot(DeleteInElastiCache):
         return _find(clients.elasticache.at(self.region), self.name)
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
-        self.door(clients)._send(
+        self.service(clients)._send(
             "DeleteSnapshot", f"delete {self.resource}", SnapshotName=self.name
         )
 
     @classmethod
     def left(cls, cache: ElastiCacheReader) -> Iterator[Leftover]:
-        listed = cache.door.pages(
+        listed = cache.service.pages(
             "DescribeSnapshots", "list cache snapshots", "Snapshots", SnapshotSource="user"
         )
         for each in listed:
@@ -79,7 +79,7 @@ def create_snapshot(
         return made
 
     return created(
-        cache.door,
+        cache.service,
         plan,
         ask,
         find=lambda: cache.snapshot(undo.name),

@@ -51,16 +51,16 @@ class DeleteCluster(DeleteInRds):
         return None if described is None else found_cluster(described)
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
-        door = self.door(clients)
+        service = self.service(clients)
         if found.protected:
-            door._send(
+            service._send(
                 "ModifyDBCluster",
                 f"unprotect {self.resource}",
                 DBClusterIdentifier=self.name,
                 DeletionProtection=False,
                 ApplyImmediately=True,
             )
-        door._send(
+        service._send(
             "DeleteDBCluster",
             f"delete {self.resource}",
             DBClusterIdentifier=self.name,
@@ -123,7 +123,7 @@ def _launch(
         return made
 
     return created(
-        rds.door,
+        rds.service,
         plan,
         ask,
         find=lambda: rds.cluster(undo.name),

@@ -79,7 +79,7 @@ def fail_over_instance(rds: RdsReader, plan: Planned[FailOverInstance]) -> Descr
         )["DBInstance"]
         return made
 
-    return make(AwsAttempts(rds.door, plan), once, lambda _: {"uid": undo.uid})
+    return make(AwsAttempts(rds.service, plan), once, lambda _: {"uid": undo.uid})
 
 
 def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Described:
@@ -98,7 +98,7 @@ def fail_over_cluster(rds: RdsReader, plan: Planned[FailOverCluster]) -> Describ
         )["DBCluster"]
         return made
 
-    return make(AwsAttempts(rds.door, plan), once, lambda _: {"uid": undo.uid})
+    return make(AwsAttempts(rds.service, plan), once, lambda _: {"uid": undo.uid})
 
 
 def _same(found: object, uid: str, said: str) -> None:

@@ -64,7 +64,7 @@ class DeleteParameterGroup(DeleteInRds):
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
         of = "Cluster" if self.cluster else ""
-        self.door(clients)._send(
+        self.service(clients)._send(
             f"DeleteDB{of}ParameterGroup",
             f"delete {self.resource}",
             **{f"DB{of}ParameterGroupName": self.name},
@@ -75,7 +75,7 @@ class DeleteParameterGroup(DeleteInRds):
         for cluster in (False, True):
             group = f"DB{'Cluster' if cluster else ''}ParameterGroup"
             asked = f"Describe{group}s", "list parameter groups", f"{group}s"
-            for each in rds.door.pages(*asked, MaxRecords=100):
+            for each in rds.service.pages(*asked, MaxRecords=100):
                 name = str(each[f"{group}Name"])
                 if not name.startswith(OWN_PREFIX):
                     continue
@@ -135,7 +135,7 @@ def copy_parameter_group(
         return answer
 
     made = created(
-        rds.door,
+        rds.service,
         plan,
         ask,
         find=lambda: rds.parameter_group(undo.name, cluster=undo.cluster),
@@ -153,7 +153,7 @@ def _switch_off(
     changes = switched_off(rds.parameters(undo.name, cluster=undo.cluster), values)
     of = "Cluster" if undo.cluster else ""
     for start in range(0, len(changes), MODIFY_MOST):
-        rds.door._change(
+        rds.service._change(
             f"ModifyDB{of}ParameterGroup",
             f"switch off schedulers in {undo.resource}",
             **{f"DB{of}ParameterGroupName": undo.name},

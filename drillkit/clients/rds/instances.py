@@ -66,16 +66,16 @@ class DeleteInstance(DeleteInRds):
         return None if described is None else found_instance(described)
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
-        door = self.door(clients)
+        service = self.service(clients)
         if found.protected:  # a copy inherits the protection of its source
-            door._send(
+            service._send(
                 "ModifyDBInstance",
                 f"unprotect {self.resource}",
                 DBInstanceIdentifier=self.name,
                 DeletionProtection=False,
                 ApplyImmediately=True,
             )
-        door._send(
+        service._send(
             "DeleteDBInstance",
             f"delete {self.resource}",
             DBInstanceIdentifier=self.name,
@@ -149,7 +149,7 @@ def _launch(
     undo = plan.undo
     asked = f"make {undo.resource}"
     return created(
-        rds.door,
+        rds.service,
         plan,
         lambda attempts, marks: _somewhere(
             attempts, operation, asked, {**params, "Tags": marks}, zones
@@ -189,7 +189,7 @@ def _in(attempts: AwsAttempts, operation: str, asked: str, params: Mapping[str, 
 def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, Any]) -> Described:
     """See `Rds.modify`."""
     undo = plan.undo
-    answer = rds.door._change(
+    answer = rds.service._change(
         "ModifyDBInstance",
         f"change {undo.resource}",
         DBInstanceIdentifier=undo.name,
@@ -203,7 +203,7 @@ def modify(rds: RdsReader, plan: Planned[DeleteInstance], changes: Mapping[str, 
 def reboot(rds: RdsReader, plan: Planned[DeleteInstance]) -> Described:
     """See `Rds.reboot`."""
     undo = plan.undo
-    answer = rds.door._change(
+    answer = rds.service._change(
         "RebootDBInstance", f"reboot {undo.resource}", DBInstanceIdentifier=undo.name
     )
     made: Described = answer["DBInstance"]

@@ -21,7 +21,7 @@ class RdsReader:
         self.aws = aws
         self.region = region or aws.target.region
         self.clock = aws.clock
-        self.door = aws.door("rds", self.region)
+        self.service = aws.service("rds", self.region)
         self.instances = SharedLook(self._instances, aws.clock)
         self.clusters = SharedLook(self._clusters, aws.clock)
 
@@ -50,7 +50,9 @@ class RdsReader:
         if len(names) == 1:
             (name,) = names
             try:
-                found = self.door.read(operation, f"look at {name}", **{key: name}).get(items) or []
+                found = (
+                    self.service.read(operation, f"look at {name}", **{key: name}).get(items) or []
+                )
             except Absent:
                 found = []
         else:
@@ -65,16 +67,16 @@ class RdsReader:
             wanted = [{"Name": filtered, "Values": sorted(names)}]
             try:
                 return list(
-                    self.door.pages(operation, asked, items, Filters=wanted, MaxRecords=100)
+                    self.service.pages(operation, asked, items, Filters=wanted, MaxRecords=100)
                 )
             except Absent:
                 pass  # a filter's unknown name may be called an error: look at all
-        return list(self.door.pages(operation, asked, items, MaxRecords=100))
+        return list(self.service.pages(operation, asked, items, MaxRecords=100))
 
     def all_instances(self) -> list[dict[str, Any]]:
         """Every instance of the region."""
         return list(
-            self.door.pages(
+            self.service.pages(
                 "DescribeDBInstances", "list rds instances", "DBInstances", MaxRecords=100
             )
         )
@@ -82,14 +84,16 @@ class RdsReader:
     def all_clusters(self) -> list[dict[str, Any]]:
         """Every cluster of the region."""
         return list(
-            self.door.pages("DescribeDBClusters", "list rds clusters", "DBClusters", MaxRecords=100)
+            self.service.pages(
+                "DescribeDBClusters", "list rds clusters", "DBClusters", MaxRecords=100
+            )
         )
 
     def snapshot(self, name: str, *, cluster: bool = False) -> Described | None:
         """A snapshot by its name, or None."""
         of = "Cluster" if cluster else ""
         try:
-            found = self.door.read(
+            found = self.service.read(
                 f"DescribeDB{of}Snapshots",
                 f"look at rds {of.lower()}snapshot/{name}",
                 **{f"DB{of}SnapshotIdentifier": name},
@@ -112,7 +116,9 @@ class RdsReader:
         asked = f"list snapshots of {source or 'everything'}"
         operation = f"DescribeDB{of}Snapshots"
         return list(
-            self.door.pages(operation, asked, f"DB{of}Snapshots", MaxRecords=100, **wanted, **kinds)
+            self.service.pages(
+                operation, asked, f"DB{of}Snapshots", MaxRecords=100, **wanted, **kinds
+            )
         )
 
     def automated_backups(self, source: str, *, cluster: bool = False) -> list[dict[str, Any]]:
@@ -122,7 +128,7 @@ class RdsReader:
         of = "Cluster" if cluster else "Instance"
         try:
             found = list(
-                self.door.pages(
+                self.service.pages(
                     f"DescribeDB{of}AutomatedBackups",
                     f"look at automated backups of {source}",
                     f"DB{of}AutomatedBackups",
@@ -140,7 +146,7 @@ class RdsReader:
     def parameters(self, group: str, *, cluster: bool = False) -> dict[str, dict[str, Any]]:
         """The parameters of a parameter group by name."""
         of = "Cluster" if cluster else ""
-        found = self.door.pages(
+        found = self.service.pages(
             f"DescribeDB{of}Parameters",
             f"look at parameters of {group}",
             "Parameters",
@@ -153,7 +159,7 @@ class RdsReader:
         """A parameter group, or None."""
         of = "Cluster" if cluster else ""
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 f"DescribeDB{of}ParameterGroups",
                 f"look at parameter group {name}",
                 **{f"DB{of}ParameterGroupName": name},
@@ -166,7 +172,7 @@ class RdsReader:
         """The family of parameter groups that fit an engine's version, such as `postgres16`.
         Raises Absent.
         """
-        answer = self.door.read(
+        answer = self.service.read(
             "DescribeDBEngineVersions",
             f"look up {engine} {version}",
             Engine=engine,
@@ -181,7 +187,7 @@ class RdsReader:
     def subnet_group(self, name: str) -> Described | None:
         """A subnet group, or None."""
         try:
-            answer = self.door.read(
+            answer = self.service.read(
                 "DescribeDBSubnetGroups", f"look at subnet group {name}", DBSubnetGroupName=name
             )
         except Absent:
@@ -197,7 +203,7 @@ class RdsReader:
 
     def quotas(self) -> Mapping[str, tuple[int, int]]:
         """(used, most) of each quota, such as `DBInstances`."""
-        answer = self.door.read("DescribeAccountAttributes", "look at the quotas of rds")
+        answer = self.service.read("DescribeAccountAttributes", "look at the quotas of rds")
         return {
             q["AccountQuotaName"]: (int(q["Used"]), int(q["Max"]))
             for q in answer.get("AccountQuotas") or []
@@ -205,12 +211,14 @@ class RdsReader:
 
     def tags(self, arn: str) -> dict[str, str]:
         """Tags of what has no list of them in its description."""
-        answer = self.door.read("ListTagsForResource", f"read the tags of {arn}", ResourceName=arn)
+        answer = self.service.read(
+            "ListTagsForResource", f"read the tags of {arn}", ResourceName=arn
+        )
         return as_mapping(answer.get("TagList"))
 
     def last_event(self, name: str, kind: str = "db-instance") -> str:
         """The newest event of a resource within the hour, or ''."""
-        answer = self.door.read(
+        answer = self.service.read(
             "DescribeEvents", f"look at events of {name}", SourceIdentifier=name, SourceType=kind
         )
         events = answer.get("Events") or []

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class DeleteInRds(DeleteResource):
     """Deletes something in RDS that the run made."""
 
-    def door(self, clients: Clients) -> ServiceClient:
-        return clients.rds.at(self.region).door
+    def service(self, clients: Clients) -> ServiceClient:
+        return clients.rds.at(self.region).service
 
     @classmethod
     def left(cls, rds: RdsReader) -> Iterator[Leftover]:

@@ -47,7 +47,7 @@ class DeleteSnapshot(DeleteInRds):
 
     def delete(self, clients: Clients, found: FoundResource) -> None:
         of = "Cluster" if self.cluster else ""
-        self.door(clients)._send(
+        self.service(clients)._send(
             f"DeleteDB{of}Snapshot",
             f"delete {self.resource}",
             **{f"DB{of}SnapshotIdentifier": self.name},
@@ -110,7 +110,7 @@ def _take(
         return answer
 
     return created(
-        rds.door,
+        rds.service,
         plan,
         ask,
         find=lambda: rds.snapshot(undo.name, cluster=undo.cluster),

@@ -3,10 +3,10 @@ them go. Pure; what it says is certain, or it says that it is not.
 """
 
 from drillkit.faults.forecast.budgets import blocked_by
-from drillkit.faults.forecast.never import never
-from drillkit.faults.forecast.perhaps import perhaps
+from drillkit.faults.forecast.impossible import never
+from drillkit.faults.forecast.outcome import Forecast
 from drillkit.faults.forecast.room import Displaced, Room
-from drillkit.faults.forecast.said import Forecast
+from drillkit.faults.forecast.uncertain import perhaps
 
 __all__ = ["Displaced", "Forecast", "Room", "blocked_by", "forecast"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from drillkit.clients.kube.pods import is_finished, is_ready
 from drillkit.clients.kube.resources import PDBS, PODS, Object
 from drillkit.clients.kube.selectors import selects
-from drillkit.faults.forecast.said import Forecast
+from drillkit.faults.forecast.outcome import Forecast
 
 
 def blocked_by(pods: Iterable[Object], budgets: Sequence[Object]) -> Forecast:

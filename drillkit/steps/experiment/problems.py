@@ -11,7 +11,7 @@ from typing import Any
 from drillkit.clients.chaostoolkit.dangerous import danger
 from drillkit.clients.chaostoolkit.protocol import activities_of, process_words, rollbacks_of
 from drillkit.clients.chaostoolkit.validity import python_problem, tolerance_problem
-from drillkit.clients.elsewhere import elsewhere, flags_elsewhere
+from drillkit.clients.misdirection import elsewhere, flags_elsewhere
 from drillkit.model.target import Target
 from drillkit.steps.base import Act
 from drillkit.steps.experiment.document import substituted

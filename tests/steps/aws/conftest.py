@@ -185,16 +185,16 @@ class Lab:
                 found[f"{region} {of}snapshots"] = sorted(
                     s[f"DB{of}SnapshotIdentifier"] for s in snapshots
                 )
-                groups = rds.door.read(f"DescribeDB{of}ParameterGroups", "list groups")[
+                groups = rds.service.read(f"DescribeDB{of}ParameterGroups", "list groups")[
                     f"DB{of}ParameterGroups"
                 ]
                 found[f"{region} {of}groups"] = sorted(
                     g[f"DB{of}ParameterGroupName"] for g in groups
                 )
         cache = self.clients().elasticache
-        groups = cache.door.read("DescribeReplicationGroups", "list groups")["ReplicationGroups"]
+        groups = cache.service.read("DescribeReplicationGroups", "list groups")["ReplicationGroups"]
         found["caches"] = sorted(g["ReplicationGroupId"] for g in groups)
-        shots = cache.door.read("DescribeSnapshots", "list snapshots")["Snapshots"]
+        shots = cache.service.read("DescribeSnapshots", "list snapshots")["Snapshots"]
         found["cache snapshots"] = sorted(s["SnapshotName"] for s in shots)
         return found
 

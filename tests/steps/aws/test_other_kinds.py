@@ -163,7 +163,7 @@ def test_a_newer_snapshot_is_told_at_the_hold_and_one_that_is_only_older_by_now_
     lab: Lab, uses: str, source: str, named: str, snapshot: str, of: str
 ) -> None:
     clients = lab.clients()
-    door = clients.elasticache.door if of == "ReplicationGroup" else clients.rds.door
+    door = clients.elasticache.service if of == "ReplicationGroup" else clients.rds.service
     taken: list[str] = []
 
     def look() -> Prospect:
@@ -196,7 +196,7 @@ def test_a_newer_snapshot_is_told_at_the_hold_and_one_that_is_only_older_by_now_
 
 def test_a_source_that_is_gone_restores_from_the_backups_it_left(lab: Lab) -> None:
     rds = lab.clients().rds
-    door, name = rds.door, "victim"
+    door, name = rds.service, "victim"
     described = rds.instance(SOURCE)
     assert described is not None
     door._send(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.advise import of_alerts, of_aws, of_cluster, of_velero, of_workloads
 from drillkit.advise.cluster import Cluster, read_cluster
-from drillkit.advise.odd import sub, text
+from drillkit.advise.loose_json import sub, text
 from drillkit.advise.rule import Advice, Table
-from drillkit.advise.touched import Survey, judged
+from drillkit.advise.touched_workloads import Survey, judged
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clock import utc
 from drillkit.lazy_dataclass import dataclass
@@ -150,7 +150,9 @@ def _locks(clients: Clients) -> Any:
             return None
         try:
             asked = f"look at the object lock of {bucket}"
-            answer = clients.aws.door("s3").read("GetObjectLockConfiguration", asked, Bucket=bucket)
+            answer = clients.aws.service("s3").read(
+                "GetObjectLockConfiguration", asked, Bucket=bucket
+            )
         except CallError as error:
             return False if "ObjectLockConfigurationNotFound" in str(error) else None
         return sub(answer, "ObjectLockConfiguration").get("ObjectLockEnabled") == "Enabled"

@@ -21,7 +21,7 @@ from drillkit.model.drill import Drill
 from drillkit.model.errors import CallError, Refused, TargetError, UsageError
 from drillkit.model.records import ANNOUNCED, MessageSent
 from drillkit.model.target import Target
-from drillkit.runner.telling import how_to_stop
+from drillkit.runner.messages import how_to_stop
 from drillkit.steps.base import RunNames
 
 REASON = "DrillStarts"

@@ -40,11 +40,11 @@ def nothing(region: str, action: str, params: Mapping[str, Any]) -> Mapping[str,
 
 def test_a_closed_gate_lets_looks_through_and_stops_changes_before_they_leave() -> None:
     wire, fence = Wire(nothing), Fence()
-    door = wire.connect(fence=fence).door("rds")
+    service = wire.connect(fence=fence).service("rds")
     fence.close("aborted")
-    door.read("DescribeDBInstances", "look")
+    service.read("DescribeDBInstances", "look")
     with pytest.raises(Refused, match="aborted"):
-        door._send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
+        service._send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
     assert [sent.action for sent in wire.sent] == ["DescribeDBInstances"]
 
 
@@ -56,9 +56,9 @@ def test_every_attempt_passes_the_gate_so_that_a_retry_after_an_abort_never_leav
         raise Fault("InternalFailure", "later", 503)
 
     wire = Wire(nothing, before=trouble)
-    door = wire.connect(fence=fence).door("rds")
+    service = wire.connect(fence=fence).service("rds")
     with pytest.raises(Refused):
-        door._change("ModifyDBInstance", "change it", DBInstanceIdentifier="x")
+        service._change("ModifyDBInstance", "change it", DBInstanceIdentifier="x")
     assert len(wire.sent) == 1
 
 
@@ -68,7 +68,9 @@ def test_the_library_never_tries_again_by_itself() -> None:
 
     wire = Wire(nothing, before=trouble)
     with pytest.raises(Unavailable):
-        wire.connect().door("rds")._send("DeleteDBInstance", "delete it", DBInstanceIdentifier="x")
+        wire.connect().service("rds")._send(
+            "DeleteDBInstance", "delete it", DBInstanceIdentifier="x"
+        )
     assert len(wire.sent) == 1
 
 
@@ -77,14 +79,14 @@ def test_another_account_than_the_pinned_one_is_refused_before_anything_else_is_
     with pytest.raises(
         TargetError, match="pinned to AWS account 123456789012, but these credentials lead to 9999"
     ):
-        wire.connect().door("rds")
+        wire.connect().service("rds")
     assert wire.sent == []
 
 
 def test_a_request_that_the_service_model_does_not_take_never_leaves() -> None:
     wire = Wire(nothing)
     with pytest.raises(Invalid, match="makes no sense"):
-        wire.connect().door("rds")._send("DeleteDBInstance", "delete it", DBInstance="x")
+        wire.connect().service("rds")._send("DeleteDBInstance", "delete it", DBInstance="x")
     assert wire.sent == []
 
 

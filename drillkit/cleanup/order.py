@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drillkit.cleanup.open_undos import OpenUndo, UnknownUndo, answer
+from drillkit.cleanup.open_undo import OpenUndo, UnknownUndo, answer
 from drillkit.clients.undo import UndoAction
 
 

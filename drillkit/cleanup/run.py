@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from drillkit.cleanup.open_undos import OpenUndo
+from drillkit.cleanup.open_undo import OpenUndo
 from drillkit.cleanup.order import Order
 from drillkit.cleanup.work import Cleaned, CleanupBook, Haste, Reporter, Work
 from drillkit.clients import Clients

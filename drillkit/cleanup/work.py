@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, Protocol, TypeAlias
 
 from drillkit.cleanup.application import Application
-from drillkit.cleanup.open_undos import OpenUndo
+from drillkit.cleanup.open_undo import OpenUndo
 from drillkit.clients import Clients
 from drillkit.clients.undo import AskPeople, UndoContext
 from drillkit.clock import Clock, Deadline, Hurried, Skipped

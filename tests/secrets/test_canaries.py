@@ -21,7 +21,7 @@ import pytest
 import trustme
 import yaml
 
-from drillkit.journal.asking import ask
+from drillkit.journal.request_socket import ask
 from drillkit.model.evidence import Note
 from drillkit.model.requests import AddNote
 from tests.bucket import BucketServer, _bucket_server, bucket  # noqa: F401

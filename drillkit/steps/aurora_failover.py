@@ -13,8 +13,8 @@ from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.failover import fail_over, is_in_effect, settled
 from drillkit.steps.outlook import Outlook
+from drillkit.steps.rds.arguments import FailoverArguments
 from drillkit.steps.rds.members import writer_of
-from drillkit.steps.rds_failover import FailoverArguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

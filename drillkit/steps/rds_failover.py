@@ -5,7 +5,6 @@ from __future__ import annotations
 from drillkit.clients.aws.describe_cache import Described
 from drillkit.clients.rds import FailOverInstance, Rds, plans
 from drillkit.clients.rds.states import is_usable
-from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import StepFailed
 from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
@@ -13,12 +12,7 @@ from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind
 from drillkit.steps.failover import fail_over, is_in_effect, settled
 from drillkit.steps.outlook import Outlook
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailoverArguments:
-    source: str
-    """Identifier of the instance or cluster."""
+from drillkit.steps.rds.arguments import FailoverArguments
 
 
 class RdsFailover(Kind[FailoverArguments]):

@@ -1,4 +1,4 @@
-"""Arguments that all restores of databases take."""
+"""Arguments that several kinds of RDS and Aurora take."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ class RestoreArguments:
     def wishes(self) -> plans.Wishes:
         """What the copy has otherwise than its original."""
         return plans.Wishes(self.instance_class, self.multi_az)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverArguments:
+    source: str
+    """Identifier of the instance or cluster."""

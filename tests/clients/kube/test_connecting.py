@@ -140,7 +140,7 @@ def test_an_exec_plugin_that_fails_tells_what_it_said(tmp_path: Path) -> None:
 
 
 def test_an_exec_plugin_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(configuring, "PLUGIN_S", 0.2)
+    monkeypatch.setattr("drillkit.clients.kube.official_loader.PLUGIN_S", 0.2)
     command = script(tmp_path / "hang", "exec sleep 1")
     path = written(tmp_path / "k", "https://127.0.0.1:1", plugin(command))
     with pytest.raises(TargetError, match="it hangs"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from drillkit.clients.kube.irreversible import EvictPod
 from drillkit.clients.kube.nodes import uncordon_of
@@ -110,7 +110,7 @@ def evacuate(
     for node in plan.nodes:
         kube.cordon(session.book.plan(uncordon_of(node, run=session.run, expires=until)))
         touched(session, NODES.said(node["metadata"]["name"]))
-    began = _evict(session, plan.evict, grace_s, limit_s, weakness)
+    began = _Evictions(session, plan.evict, grace_s, limit_s, weakness).all()
     _await_gone(session, plan, limit_s)
     _await_elsewhere(session, plan, wanted, limit_s)
     took = recovered(session) - began
@@ -126,61 +126,77 @@ def evacuate(
     }
 
 
-def _evict(
-    session: WorkerSession,
-    pods: Sequence[Object],
-    grace_s: int | None,
-    limit_s: float,
-    weakness: bool,
-) -> float:
-    """Evict all; those that a budget blocks are asked for again until the limit. Then it is told
-    how many were let go, as a proof where `weakness` says so. When the first went: a cordon
-    disrupts nobody. Raises StepFailed, also when all were gone before they could be evicted.
-    """
+@dataclass(slots=True)
+class _Evictions:
+    """Pods that are evicted; those that a budget blocks are asked for again until the limit."""
+
+    session: WorkerSession
+    pods: Sequence[Object]
+    grace_s: int | None
+    limit_s: float
+    weakness: bool
+    """Whether how many were let go is a proof of its own."""
     began: float | None = None
-    clock, kube = session.clock, session.clients.kube
-    end = min(clock.mono() + limit_s, session.deadline.at)
-    waiting: list[tuple[Object, Planned[EvictPod]]] = []
-    for pod in pods:
+    """When the first went: a cordon disrupts nobody."""
+
+    def all(self) -> float:
+        """Evict them; when the first went. Raises StepFailed, also when all were gone before they
+        could be evicted.
+        """
+        session, clock = self.session, self.session.clock
+        end = min(clock.mono() + self.limit_s, session.deadline.at)
+        waiting = [(pod, session.book.plan(self._of(pod))) for pod in self.pods]
+        for pause_s in itertools.chain(BLOCKED_PAUSES_S, itertools.repeat(BLOCKED_PAUSES_S[-1])):
+            blocked, why = self._ask(waiting)
+            if not blocked:
+                return self._ended()
+            if clock.mono() >= end:
+                self._give_up([pod for pod, _ in blocked], why)
+            if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
+                say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
+            waiting = blocked
+            session.fence.check()
+            clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.fence.closed)
+        raise AssertionError("the pauses have no end")
+
+    def _of(self, pod: Object) -> EvictPod:
         meta = pod["metadata"]
-        waiting.append(
-            (
-                pod,
-                session.book.plan(EvictPod(meta["name"], meta["namespace"], meta["uid"], grace_s)),
-            )
-        )
-    for pause_s in itertools.chain(BLOCKED_PAUSES_S, itertools.repeat(BLOCKED_PAUSES_S[-1])):
-        blocked: list[tuple[Object, Planned[EvictPod]]] = []
-        why = ""
+        return EvictPod(meta["name"], meta["namespace"], meta["uid"], self.grace_s)
+
+    def _ask(
+        self, waiting: Sequence[tuple[Object, Planned[EvictPod]]]
+    ) -> tuple[list[tuple[Object, Planned[EvictPod]]], str]:
+        """Ask for each once; those that a budget blocked, and why the last of them."""
+        blocked, why = [], ""
         for pod, planned in waiting:
+            asked = self.session.clock.mono()
             try:
-                asked = clock.mono()
-                if kube.evict_pod(planned):
-                    touched(session, said(pod))
-                    began = disrupted(session, asked) if began is None else began
+                evicted = self.session.clients.kube.evict_pod(planned)
             except Blocked as error:
                 blocked.append((pod, planned))
                 why = str(error)
-        if not blocked:
-            if began is None:
-                raise StepFailed(
-                    f"{_named(pods)} were gone before they could be evicted: nothing was tested"
-                )
-            if weakness:
-                achieved(session, EVICTED, len(pods), len(pods))
-            return began
-        if clock.mono() >= end:
-            failed = f"{_named([pod for pod, _ in blocked])} could not be evicted within "
-            failed += f"{format_duration(limit_s)}: {why}"
-            tell_of = achieved if weakness else needed
-            tell_of(session, EVICTED, len(pods) - len(blocked), len(pods), failed)
-            raise StepFailed(failed)
-        if blocked != waiting or pause_s == BLOCKED_PAUSES_S[0]:
-            say(session, f"{len(blocked)} evictions wait for a PodDisruptionBudget: {why}")
-        waiting = blocked
-        session.fence.check()
-        clock.sleep(min(pause_s, max(0.0, end - clock.mono())), session.fence.closed)
-    raise AssertionError("the pauses have no end")
+                continue
+            if evicted:
+                touched(self.session, said(pod))
+                if self.began is None:
+                    self.began = disrupted(self.session, asked)
+        return blocked, why
+
+    def _ended(self) -> float:
+        if self.began is None:
+            raise StepFailed(
+                f"{_named(self.pods)} were gone before they could be evicted: nothing was tested"
+            )
+        if self.weakness:
+            achieved(self.session, EVICTED, len(self.pods), len(self.pods))
+        return self.began
+
+    def _give_up(self, blocked: Sequence[Object], why: str) -> NoReturn:
+        failed = f"{_named(blocked)} could not be evicted within "
+        failed += f"{format_duration(self.limit_s)}: {why}"
+        tell_of = achieved if self.weakness else needed
+        tell_of(self.session, EVICTED, len(self.pods) - len(blocked), len(self.pods), failed)
+        raise StepFailed(failed)
 
 
 def _named(pods: Sequence[Object]) -> str:

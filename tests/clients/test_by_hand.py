@@ -41,7 +41,8 @@ def test_every_undo_in_aws_has_its_lines() -> None:
     def kinds(cls: type) -> set[type]:
         return {cls, *(each for sub in cls.__subclasses__() for each in kinds(sub))}
 
-    assert {type(undo) for undo in AWS} == kinds(DeleteResource) - {DeleteResource}
+    there = {each for each in kinds(DeleteResource) if hasattr(each, "kind")}
+    assert {type(undo) for undo in AWS} == there
 
 
 @pytest.mark.parametrize("undo", AWS, ids=lambda undo: undo.resource)

@@ -48,7 +48,7 @@ class Region:
     def __init__(
         self, region: str, tagged: Mapping[str, list[dict[str, str]]], **pages: list[dict[str, Any]]
     ) -> None:
-        self.region, self.door, self._tagged = region, Door(pages), tagged
+        self.region, self.service, self._tagged = region, Door(pages), tagged
         self._pages = pages
 
     def at(self, region: str) -> Region:
@@ -168,7 +168,7 @@ def test_whatever_a_run_made_can_be_kept_and_nothing_that_bears_other_tags(
     tagged = {"drillkit:run": RUN, "drillkit:of": "dr-a"}
     found = FoundResource(tagged, uid="id-1", arn="arn:a")
     monkeypatch.setattr(cls, "find", lambda self, clients: found)
-    monkeypatch.setattr(cls, "door", lambda self, clients: Tagging())
+    monkeypatch.setattr(cls, "service", lambda self, clients: Tagging())
     undo = cls("dr-a", RUN, "eu-central-1")
     assert isinstance(undo, Keepable)
     assert undo.hand_over(clients(), "id-1") == "its tags are off"

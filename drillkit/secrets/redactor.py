@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from drillkit.lazy_dataclass import dataclass
@@ -33,12 +33,18 @@ class _Sign:
     needles: tuple[str, ...]
     """In lower case; without one of them in a text, nobody needs to look closer."""
     pattern: str
-    instead: str = rf"\g<before>{HIDDEN}"
+    instead: str | Callable[[re.Match[str]], str] = rf"\g<before>{HIDDEN}"
 
     def hide(self, text: str, lower: str) -> str:
         if not any(needle in lower for needle in self.needles):
             return text
         return compiled(self.pattern).sub(self.instead, text)
+
+
+def _hidden_assignment(found: re.Match[str]) -> str:
+    quote = found["quote"]
+    hidden = is_secret_name(found["name"])
+    return f"{found['before']}{quote}{HIDDEN}{quote}" if hidden else found[0]
 
 
 _SURE = (
@@ -54,11 +60,11 @@ _SURE = (
         rf"(?<=://)(?:[^/\s:@\"'<>]*:(?!{_REFERENCE})[^/\s@\"'<>]+|[^/\s:@\"'<>]{{16,}})(?=@)",
         HIDDEN,
     ),
-    # Authorization: anything. Cookie: anything
+    # Authorization: anything. Cookie: anything. X-Vault-Token: anything
     _Sign(
-        ("authorization", "cookie", "x-api-", "x-auth-"),
+        ("authorization", "cookie", "x-", "-token"),
         # `probes.web.headers.Authorization: ...` is a place in one of our own messages.
-        r"(?i)(?P<before>(?<![\w.-])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:api|auth)-(?:key|token))"
+        r"(?i)(?P<before>(?<![\w./-])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:[a-z0-9]+-){0,3}(?:key|token|secret|password)|(?:private|deploy|job)-token)"
         rf"[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}[\"']?)(?!(?:[a-z]+[ \t]+)?{_REFERENCE})[^\s\"'\\][^\"'\\\r\n]*",  # noqa: E501
     ),
     # Bearer abc, Basic abc: a word of English has neither digits nor capitals
@@ -73,6 +79,19 @@ _SURE = (
         rf"(?i)(?P<before>[?&;](?:{_NAME}|sig|key|auth|pwd)=)(?!{_REFERENCE})"
         r"[^&;\s\"'<>#\\]+",
     ),
+    # PGPASSWORD=abc psql
+    _Sign(
+        ("=",),
+        rf"(?<![\w$.-])(?P<before>(?P<name>[A-Z][A-Z0-9_]{{2,60}})=)(?P<quote>[\"']?)(?!{_REFERENCE}|[`/~.])"
+        rf"[^\s\"',;&|}}`]{{{SHORTEST},}}(?P=quote)",
+        _hidden_assignment,
+    ),
+    # curl -u user:abc
+    _Sign(
+        ("curl",),
+        r"(?P<before>\bcurl\b[^\n|;&]{0,200}?\s(?:-u|-U|--user|--proxy-user)[\s,=\"']{1,4}"
+        rf"[^\s:\"']{{1,60}}:)(?!{_REFERENCE}|`)[^\s\"',\]]+",
+    ),
     # JSON Web Tokens and AWS access keys, wherever they stand
     _Sign(("eyj",), r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", HIDDEN),
     _Sign(("akia", "asia"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
@@ -84,6 +103,8 @@ _ASSIGNED = (
     rf"|--[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}\s{{1,8}})"
     rf"(?P<quote>[\"']?)(?!{_REFERENCE}|\[|(?:true|false|null|none)\b)[^\s\"',;&}}]+(?P=quote)"
 )
+_LOGIN_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
+_LOGIN_OF = rf"[^\s:]+:(?!{_REFERENCE}|`).+"
 _OPTION = rf"(?i)--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}"
 _OPTION_WITH = rf"(?is)(?P<before>--?[\w-]{{0,40}}{WORDS}[\w-]{{0,40}}=)(?!{_REFERENCE}).+"
 
@@ -223,12 +244,18 @@ class Redactor:
         return found
 
     def _items(self, items: list[Any] | tuple[Any, ...]) -> Iterator[Any]:
-        """A list may be a command's arguments: what follows `--token` is one."""
-        follows = False
+        """A list may be a command's arguments: what follows `--token` is one, and what follows
+        curl's `--user` holds one.
+        """
+        follows = login = False
+        curl = bool(items) and isinstance(items[0], str) and items[0].endswith("curl")
         for item in items:
             if not isinstance(item, str):
-                follows = False
+                follows = login = False
                 yield self.data(item)
+            elif login and compiled(_LOGIN_OF).match(item):
+                login = False
+                yield f"{item.partition(':')[0]}:{HIDDEN}"
             elif (
                 follows
                 and not item.startswith("-")
@@ -239,6 +266,7 @@ class Redactor:
             else:
                 option = item.startswith("-")
                 follows = option and compiled(_OPTION).fullmatch(item) is not None
+                login = curl and item in _LOGIN_OPTIONS
                 if option:
                     item = compiled(_OPTION_WITH).sub(rf"\g<before>{HIDDEN}", item)
                 yield self.text(item)

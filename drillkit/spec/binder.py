@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 from drillkit.model.evidence import Scalar
+from drillkit.secrets import KNOWN
 from drillkit.spec.document import (
     Map,
     Mistakes,
@@ -98,10 +99,11 @@ def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
 def _unfit(want: Any, node: Node, mistakes: Mistakes, path: Trail) -> Unresolved:
     if is_null(node):
         found = "nothing"
+    elif isinstance(node, Text):
+        # What is written in the place of a notifier's arguments is likely its URL, a secret.
+        found = quoted(node.text) if "://" not in node.text else "a URL"
     else:
-        found = {Text: "", Seq: "a list", Map: "a mapping"}[type(node)] or quoted(
-            getattr(node, "text", "")
-        )
+        found = "a list" if isinstance(node, Seq) else "a mapping"
     mistakes.add(node.where, path, f"expected {title(want)}, found {found}{_as_list(want, node)}")
     return BAD
 
@@ -114,7 +116,8 @@ def _as_list(want: Any, node: Node) -> str:
     if node.text.lower() in _NOTHING:
         return "; leave it out for none"
     items = split_command(node.text) if item_of(words[0]) is str else [node.text]
-    return f"; write `{flow(items)}`"
+    safe: list[str] = KNOWN.data(items)
+    return f"; write `{flow(safe)}`"
 
 
 def _scalar(candidates: list[Any], want: Any, node: Text, mistakes: Mistakes, path: Trail) -> Any:

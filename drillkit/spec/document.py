@@ -16,6 +16,7 @@ from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError
 from drillkit.model.evidence import Scalar
 from drillkit.model.spelling import near
+from drillkit.secrets import KNOWN
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
@@ -79,8 +80,9 @@ def written(path: Trail) -> str:
 
 
 def quoted(text: str) -> str:
-    """Somebody's text in a message: short, on one line."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    """Somebody's text in a message: short, on one line, and without what may be a secret."""
+    safe = KNOWN.foreign(text)
+    return repr(safe if len(safe) <= 60 else safe[:57] + "...")
 
 
 class Mistakes:

@@ -292,6 +292,10 @@ def test_whatever_the_secret_is_no_form_of_it_stays(value: str, form: str) -> No
     [
         ("Authorization: Bearer abc.def", "abc.def", "Authorization: "),
         ("b'Authorization: Basic x1\\n'", "x1", "Authorization"),
+        ("-H 'X-Vault-Token: xyzzy' -v", "xyzzy", "' -v"),
+        ("PRIVATE-TOKEN: xyzzy", "xyzzy", "PRIVATE-TOKEN: "),
+        ("PGPASSWORD=xyzzy psql", "xyzzy", " psql"),
+        ("curl -s -u me:xyzzy http://h", "xyzzy", "me:"),
         ("Cookie: a=1; session=xyzzy", "xyzzy", "Cookie: "),
         ("postgres://shop:hunter2@db/x", "hunter2", "@db/x"),
         ("https://h/x?access_token=abc&page=2", "abc", "&page=2"),
@@ -320,6 +324,8 @@ def test_what_can_only_be_a_credential_is_hidden_without_being_known(
         '{"url":"http://a","owner":"sre@example.com"}',
         "secret/shop/web is missing; token: expired",
         "ssh://git@host/x",
+        "secret/shop/web-token: expected `key`; x-team: shop; SECRET_NAME=web TOKEN=$X MODE=fast",
+        "curl -u me:$PW http://h; curl http://u:8080",
         '"passedRuns": 1, "passed": 7, "passive_checks": 3',
     ],
 )

@@ -15,6 +15,10 @@ STEP = "steps: [{name: w, uses: wait, with: {for: 1s}}]\n"
 URL = "http: 'http://h/'"
 
 
+def running(words: str) -> str:
+    return f"{HEAD}steps: [{{uses: command, with: {{run: {words}}}}}]"
+
+
 def refused(text: str) -> str:
     with pytest.raises(SpecError) as refusal:
         parse(text).resolve()
@@ -57,6 +61,27 @@ def refused(text: str) -> str:
             f"{HEAD}steps: [{{uses: command, with: {{run: [x], undo: [y, --password=CANARY1]}}}}]",
             "steps[0].with.undo[1]",
         ),
+        (
+            f"{HEAD}steps: [{{uses: command, with: {{run: [curl, -u, 'me:CANARY1', http://h]}}}}]",
+            "run[2]",
+        ),
+        (
+            f"{HEAD}steps: [{{uses: command, with: {{run: [x, -H, 'X-Vault-Token: CANARY1']}}}}]",
+            "run[2]",
+        ),
+        (
+            f"{HEAD}steps: [{{uses: command, with: {{run: [sh, -c, 'PGPASSWORD=CANARY1 x']}}}}]",
+            "run[2]",
+        ),
+        (
+            f"{HEAD}steps: [{{uses: command, with: {{run: [sh, -c, 'curl -u me:CANARY1 h']}}}}]",
+            "run[2]",
+        ),
+        (
+            f"{HEAD}steps: [{{uses: command, with: {{run: curl --user me:CANARY1 http://h}}}}]",
+            "with.run",
+        ),
+        (f"{HEAD}notify: [{{uses: slack, with: https://h/CANARY1}}]\n{STEP}", "notify[0].with"),
     ],
 )
 def test_a_literal_secret_is_refused_with_its_place_and_not_repeated(text: str, place: str) -> None:
@@ -72,6 +97,10 @@ def test_a_literal_secret_is_refused_with_its_place_and_not_repeated(text: str, 
         f"{HEAD}steps: [{{uses: command, with: {{run: [x], env: {{TOKEN: 'file:/run/token'}}}}}}]",
         f"{HEAD}steps: [{{uses: command, with: "
         "{run: [sh, -c, 'curl -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$T']}}]",
+        f"{HEAD}steps: [{{uses: command, with: {{run: [curl, -u, 'me:$PW', -H, 'X-Token: ${{target.values.c}}', h]}}}}]",  # noqa: E501
+        running(
+            "[sh, -c, 'TOKEN=\"$(cat f)\" TOKEN_FILE=f.txt PW=`pass x` SECRETS=/run/x curl -u a:$T']"
+        ),
         f"{HEAD}probes: {{w: {{http: 'http://h/?page=2', headers: {{Cookie: '${{target.values.c}}'}}}}}}\n"  # noqa: E501
         f"{STEP}",
     ],

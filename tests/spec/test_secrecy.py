@@ -99,7 +99,7 @@ def test_a_literal_secret_is_refused_with_its_place_and_not_repeated(text: str, 
         "{run: [sh, -c, 'curl -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$T']}}]",
         f"{HEAD}steps: [{{uses: command, with: {{run: [curl, -u, 'me:$PW', -H, 'X-Token: ${{target.values.c}}', h]}}}}]",  # noqa: E501
         running(
-            "[sh, -c, 'TOKEN=\"$(cat f)\" TOKEN_FILE=f.txt PW=`pass x` SECRETS=/run/x curl -u a:$T']"
+            "[sh, -c, 'TOKEN=\"$(cat f)\" TOKEN_FILE=f PW=`pass x` SECRETS=/run/x curl -u a:$T']"
         ),
         f"{HEAD}probes: {{w: {{http: 'http://h/?page=2', headers: {{Cookie: '${{target.values.c}}'}}}}}}\n"  # noqa: E501
         f"{STEP}",

@@ -93,6 +93,8 @@ def _slos(roots: Roots) -> int:
         _tell_wrong("SLOs", error)
     if found and not wrong:
         click.echo("ok     SLOs")
+    for note in dict.fromkeys(note for each in found for note in each.notices):
+        click.echo(f"       note: {note}")
     return len(wrong)
 
 
@@ -132,18 +134,22 @@ def _check(found: FoundFile, roots: Roots) -> tuple[str, ...]:
 def _offline(parsed: Parsed, drill: Drill) -> list[str]:
     """Notes of the kinds on their steps, as far as they are known by now. Raises SpecError."""
     from drillkit.cli.resolve import binder
-    from drillkit.model.errors import Mistake, SpecError
+    from drillkit.model.drill import Step
+    from drillkit.spec.arguments import steps_in
+    from drillkit.spec.document import Mistakes, lookup
     from drillkit.steps.base import kind_named
 
-    mistakes, notes = [], list[str]()
+    mistakes, notes = Mistakes(), list[str]()
     bind = binder(parsed.source.label)
-    for step in drill.every_step:
+    for path, step in steps_in(drill):
+        if not isinstance(step, Step):
+            continue
         if "${" in json.dumps(step.with_, default=str):  # a target, a run or a step will tell
             continue
         found = kind_named(step.uses).offline(bind(step, None))
-        where = f"step `{step.name}`"
-        mistakes += [Mistake(parsed.source.label, where, what) for what in found.problems]
-        notes += [f"{where}: {what}" for what in found.notes]
-    if mistakes:
-        raise SpecError(mistakes)
+        at = (*path, "with")
+        for what in found.problems:
+            mistakes.add(lookup(parsed.tree, at), at, what)
+        notes += [f"step `{step.name}`: {what}" for what in found.notes]
+    mistakes.settle()
     return notes

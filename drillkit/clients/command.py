@@ -129,6 +129,8 @@ class Program:
 
     def missing(self) -> str:
         """Why it cannot be started on this machine, or ''. Looks at files only."""
+        if why := self.unspeakable():
+            return why
         if not os.path.isdir(self.folder):
             return (
                 f"expected the folder {self.folder} to run `{self.command[0]}` in, found none "
@@ -142,6 +144,15 @@ class Program:
             return "" if os.access(place, os.X_OK) else f"`{place}` may not be executed"
         if shutil.which(program) is None:
             return f"`{program}` is not on the PATH; install it, or correct its name"
+        return ""
+
+    def unspeakable(self) -> str:
+        """What no system can be told (POSIX: arguments end at a zero byte, names at `=`)."""
+        for name in self.env:
+            if not name or "=" in name or "\0" in name:
+                return f"expected the name of an environment variable, found {name!r}"
+        if any("\0" in word for word in (*self.command, *self.env.values())):
+            return f"`{self.command[0]}`: an argument or a variable holds a zero byte"
         return ""
 
     def elsewhere(self, target: Target) -> Iterator[str]:

@@ -159,6 +159,15 @@ class StepCheck:
         "uses",
     )
     """Keys that say what it is about."""
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "keys": ("checksum",),
+        "table": ("rows", "newest", "checksum"),
+        "with": ("uses",),
+        **dict.fromkeys(
+            ("from", "database"), ("sql", "rows", "newest", "checksum", "canary", "uses")
+        ),
+    }
+    """Keys that go with some of these only."""
 
     sql: str | None = None
     """A query that gives one value. Run in a read-only transaction."""

@@ -65,6 +65,13 @@ that everything beside it is looked at all the same.
 """
 
 
+_EMPTY: Final[Mapping[type, str]] = {
+    tuple: "expected at least one, found an empty list",
+    dict: "expected at least one, found an empty mapping",
+    str: "expected text, found ''",
+}
+
+
 def bind(want: Any, node: Node, mistakes: Mistakes, path: Trail = ()) -> Any:
     """The value of type `want` at `node`. Where mistakes were noted, BAD stands in it, or for
     it.
@@ -192,6 +199,10 @@ def _record(cls: Any, candidates: list[Any], node: Map, mistakes: Mistakes, path
             k = known[key.text]
             if not (is_null(value) and _has_empty(k)):
                 got[k.field] = bind(k.want, value, mistakes, (*path, key.text))
+                sort = type(got[k.field])
+                if k.must_hold and sort in _EMPTY and not got[k.field]:
+                    mistakes.add(value.where, (*path, key.text), _EMPTY[sort])
+                    got[k.field] = BAD
         elif extra is not None:
             more.append((key, value))
         else:

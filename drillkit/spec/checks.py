@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
 
 
 MAX_RATE_PER_S = 5000.0
+SERVICE = ("service", "path", "port", "namespace")
+"""Keys of an `http` check that asks a service."""
 RESERVED = ("slo", "within", "gates")
+_A_PROBE = Probe(http="")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -225,8 +230,18 @@ def _probe(probe: Probe, path: Trail) -> Iterator[Complaint]:
             "takes success and every server error alike, so that no answer is bad: leave out "
             "`5xx`, or say what the `body` must hold",
         )
-    if probe.tcp is not None and (probe.body is not None or probe.headers):
-        yield path, "`body` and `headers` go with `http`"
+    yield from _headers(probe.headers, (*path, "headers"))
+    if probe.tcp is not None:
+        for key in ("expect", "body", "headers", "fresh", "ca_file"):
+            if getattr(probe, key) != getattr(_A_PROBE, key):
+                yield (*path, key), f"`{key}` goes with `http`, not with `tcp`; leave it out"
+
+
+def _headers(headers: Mapping[str, str], path: Trail) -> Iterator[Complaint]:
+    """RFC 9110, section 5.1: a name is a token."""
+    for name in headers:
+        if not _TOKEN.fullmatch(name):
+            yield (*path, name), f"expected the name of a header, found {quoted(name)}"
 
 
 def _hypothesis(
@@ -345,7 +360,11 @@ def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     elif subjects[0] in ("rows", "newest", "checksum") and wanted.table is None:
         yield (*path, subjects[0]), "expected `table:` beside it"
     else:
+        yield from _options(wanted, subjects[0], path)
+        yield from _asked(wanted, subjects[0], path)
         yield from _plugged_in(wanted, path)
+    if known(wanted.keys) and not re.fullmatch(r"-?\d+\.\.-?\d+", wanted.keys):
+        yield (*path, "keys"), f"expected a range such as 1..5000, found {quoted(wanted.keys)}"
     if known(wanted.expect) and not re.match(r"(==|!=|>=|<=|>|<)\s*\S|matches\s+\S", wanted.expect):
         yield (
             (*path, "expect"),
@@ -354,13 +373,37 @@ def _check(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     yield from positive(wanted.within, (*path, "within"))
 
 
+def _options(wanted: StepCheck, subject: str, path: Trail) -> Iterator[Complaint]:
+    """Keys that such a check does not read."""
+    for field in fields(StepCheck):
+        key = field.name.rstrip("_")
+        if subject in StepCheck.OPTIONS.get(key, (subject,)):
+            continue
+        if getattr(wanted, field.name) not in (field.default, {}):
+            others = ", ".join(f"`{each}`" for each in StepCheck.OPTIONS[key])
+            yield (*path, key), f"`{key}` goes with {others}, not with `{subject}`; leave it out"
+
+
+def _asked(wanted: StepCheck, subject: str, path: Trail) -> Iterator[Complaint]:
+    """What a check is about: a URL, a service, a program, or a name."""
+    asked, where = getattr(wanted, subject), (*path, subject)
+    if isinstance(asked, str) and not asked and known(asked):
+        yield where, "expected text, found ''"
+    elif isinstance(asked, tuple) and (not asked or asked[0] == ""):
+        yield where, "expected a program and its arguments, found none"
+    elif subject == "http" and isinstance(asked, Mapping):
+        unknown = [key for key in asked if key not in SERVICE]
+        for key in unknown:
+            yield (*where, key), f"unknown key {quoted(key)}{nearest(key, SERVICE)}"
+        if not unknown and not asked.get("service"):
+            yield where, "expected `service:`, with `path` and `port` where they are others than /"
+    elif subject == "http" and known(asked) and not re.match(r"https?://[^/]", asked):
+        yield where, f"expected a URL such as http://host/health, found {quoted(asked)}"
+
+
 def _plugged_in(wanted: StepCheck, path: Trail) -> Iterator[Complaint]:
     """What a check of another package says of its arguments."""
-    if wanted.uses is None:
-        if wanted.with_:
-            yield (*path, "with"), "`with` goes with `uses`; leave it out"
-        return
-    if not known(wanted.uses):
+    if wanted.uses is None or not known(wanted.uses):
         return
     from drillkit.checks.kinds import plugged_in
 

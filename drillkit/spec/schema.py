@@ -28,6 +28,7 @@ from drillkit.spec.types import (
 )
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_LEAST = {"minItems": "array", "minProperties": "object", "minLength": "string"}
 _REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "A reference such as `${name}`."}
 
 
@@ -149,6 +150,8 @@ class Definitions:
             if k.extra:
                 continue
             schema = self.of(k.want)
+            if k.must_hold:
+                schema |= {least: 1 for least in _LEAST if schema.get("type") == _LEAST[least]}
             if k.field in docs:
                 schema["description"] = docs[k.field]
             if (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from drillkit.clients.kube.selectors import parse_selector
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import UsageError
-from drillkit.model.target import Target
+from drillkit.model.target import AwsTarget, PrometheusTarget, Target, WebTarget
 from drillkit.model.units import Amount
 from drillkit.secrets import KNOWN, is_reference, is_secret_name
 from drillkit.secrets.references import EXPECTED
@@ -36,6 +38,9 @@ from drillkit.spec.project import shown
 from drillkit.spec.roots import Root, Roots
 
 VARIABLE = "DRILLKIT_TARGET"
+_URL = re.compile(r"https?://[^/]")
+_SOCKET = re.compile(r"tcp://[^/].*|[^/:\s]+:[0-9]+")
+"""What a probe takes besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +146,66 @@ def _complaints(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
             (name, "launch", "module"),
             f"expected a Python module, found {quoted(target.launch.module)}",
         )
+    yield from _empty((name,), target)
+    yield from _places(name, target)
     yield from _limits(name, target)
     yield from _addresses(name, target)
     yield from _secrets(name, target)
+
+
+def _empty(path: Trail, section: Any) -> Iterator[tuple[Trail, str]]:
+    """Texts without a letter: a context or a profile that is '' would be whichever is current."""
+    for each in fields(section):
+        value = getattr(section, each.name)
+        if is_dataclass(value):
+            yield from _empty((*path, each.name), value)
+        elif value == "" and each.default != "":
+            yield (*path, each.name), "expected text, found ''; leave the key out"
+        elif isinstance(value, tuple):
+            yield from (
+                ((*path, each.name, i), "expected text, found ''; leave it out")
+                for i, item in enumerate(value)
+                if item == ""
+            )
+
+
+def _places(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
+    """Where it is: what would be found out, or ignored, only when something works there."""
+    spaces = {(name, "fleet", "namespace"): target.fleet.namespace}
+    if target.kubernetes is not None:
+        spaces[name, "kubernetes", "namespace"] = target.kubernetes.namespace
+    for path, space in spaces.items():
+        if space and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", space):
+            yield path, f"expected a namespace such as drillkit, found {quoted(space)}"
+    if target.aws is not None:
+        yield from _regions((name, "aws"), target.aws)
+    for section, server in (("prometheus", target.prometheus), ("grafana", target.grafana)):
+        if server is not None:
+            yield from _logins((name, section), server)
+
+
+def _regions(path: Trail, aws: AwsTarget) -> Iterator[tuple[Trail, str]]:
+    for key in ("region", "dr_region"):
+        region = getattr(aws, key)
+        if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
+            yield (*path, key), f"expected a region such as eu-central-1, found {quoted(region)}"
+    if aws.endpoint_url and not _URL.match(aws.endpoint_url):
+        found = quoted(aws.endpoint_url)
+        yield (*path, "endpoint_url"), f"expected a URL such as https://host, found {found}"
+    for key in ("dr_subnet_group", "dr_security_groups", "dr_kms_key"):
+        if getattr(aws, key) and aws.dr_region is None:
+            yield (*path, key), f"`{key}` goes with `dr_region`; add it, or leave this out"
+
+
+def _logins(path: Trail, server: WebTarget) -> Iterator[tuple[Trail, str]]:
+    signed = isinstance(server, PrometheusTarget) and server.sigv4_region is not None
+    given = [key for key in ("bearer", "basic") if getattr(server, key) is not None]
+    given += ["sigv4_region"] if signed else []
+    if len(given) > 1:
+        found = " and ".join(f"`{key}`" for key in given)
+        yield (*path, given[1]), f"expected one way to prove who asks, found {found}"
+    if server.client_key is not None and server.client_cert is None:
+        yield (*path, "client_key"), "`client_key` goes with `client_cert`; add it"
 
 
 def _limits(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
@@ -169,6 +231,13 @@ def _limits(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
             f"expected at most as many as `approvers` names ({len(target.approvers)}), "
             f"found {target.approvals}",
         )
+    if target.approvers and target.approvals == 0:
+        yield (
+            (name, "approvers"),
+            "nobody is asked while `approvals` is 0: say how many must approve",
+        )
+    if target.caps.duration is not None and target.caps.duration <= timedelta():
+        yield (name, "caps", "duration"), "expected a duration above zero, found 0s"
     if target.caps.instances < 0:
         yield (name, "caps", "instances"), "expected 0 or more"
 
@@ -192,9 +261,9 @@ def _addresses(name: str, target: Target) -> Iterator[tuple[Trail, str]]:
     for path, url in urls.items():
         if re.match(r"[a-z]+://[^/]*@", url):
             yield path, "a password must not stand in a URL"
-        elif not re.match(r"(https?|tcp)://[^/]", url) and not re.fullmatch(
-            r"[^/:\s]+:[0-9]+", url
-        ):
+        elif _URL.match(url) or not url:
+            continue
+        elif path[1] != "urls" or not _SOCKET.fullmatch(url):
             yield path, f"expected a URL such as https://host, found {quoted(url)}"
 
 

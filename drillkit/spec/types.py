@@ -27,6 +27,12 @@ class Key:
     extra: bool
     """Not a key itself: collects all keys that no other field has."""
 
+    @property
+    def must_hold(self) -> bool:
+        """Whether it is nothing where it is empty: a text, or texts, that must be given."""
+        inner = [item_of(a) if is_list(a) or is_mapping(a) else a for a in alternatives(self.want)]
+        return self.required and str in inner
+
 
 @functools.cache
 def keys_of(cls: Any) -> tuple[Key, ...]:

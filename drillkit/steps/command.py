@@ -89,7 +89,10 @@ class Command(Kind[CommandArguments]):
 
     def offline(self, arguments: CommandArguments) -> Prospect:
         """A folder belongs to the drill, a program to the machine that will run it."""
-        missing = [program.missing() for program in _programs(arguments)]
+        programs = [*_programs(arguments)]
+        if wrong := tuple(filter(None, (program.unspeakable() for program in programs))):
+            return Prospect(problems=wrong[:1])
+        missing = [program.missing() for program in programs]
         found = tuple(dict.fromkeys(why for why in missing if why))
         if os.path.isdir(arguments.folder):
             return Prospect(notes=tuple(f"on this machine {why}" for why in found))

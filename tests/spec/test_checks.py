@@ -37,7 +37,10 @@ SLO = "slos: [{kind: SLO, metadata: {name: api}}]\n"
             "probes.w.rate: expected at most 5000/s, found 6000/s",
         ),
         ("probes: {w: {tcp: 'h:1', slow: 3s}}", "probes.w.slow: expected at most `timeout`"),
-        ("probes: {w: {tcp: 'h:1', body: x}}", "probes.w: `body` and `headers` go with `http`"),
+        (
+            "probes: {w: {tcp: 'h:1', body: x}}",
+            "probes.w.body: `body` goes with `http`, not with `tcp`",
+        ),
         (
             "probes: {w: {http: http://h, expect: ok}}",
             "probes.w.expect: expected a status such as 200, 2xx",

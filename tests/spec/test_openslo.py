@@ -206,6 +206,9 @@ def test_references_between_documents_are_followed_and_what_has_no_effect_is_sai
         "AlertNotificationTarget documents are ignored" in notice for notice in found.notices
     )
     assert any("the target says where it is" in notice for notice in found.notices)
+    assert any(
+        "`notificationTargets` of AlertPolicy `pages` is ignored" in n for n in found.notices
+    )
 
 
 def test_references_reach_documents_of_the_same_folder(tmp_path):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from drillkit.model.drill import Objectives, StepCheck
 from drillkit.model.errors import SpecError
 from drillkit.spec.drills import parse
 from drillkit.spec.roots import Root, Roots
 from drillkit.spec.source import DrillSource
-from drillkit.steps.base import kind_named, kind_names
+from drillkit.steps.base import DATABASE_CHECKS, kind_named, kind_names
 
 EXPERIMENT = """\
 title: t
@@ -113,3 +114,46 @@ def test_a_kind_that_measures_an_rto_has_a_way_to_end_it(name: str) -> None:
     kind = kind_named(name)
     if "rto" in kind.objectives:
         assert kind.checks or kind.reads_itself
+
+
+CHECK_OF = {
+    "sql": "sql: select 1",
+    "rows": "rows: true, table: t",
+    "newest": "newest: at, table: t",
+    "checksum": "checksum: id, table: t",
+    "canary": "canary: c",
+    "http": "http: 'http://h/'",
+    "service": "http: {service: web}",
+    "command": "command: [x]",
+}
+OBJECTIVE_OF = {
+    "rto": "rto: 1m",
+    "rpo": "rpo: 1m",
+    "recovery": "recovery: 1m",
+    "detect": "detect: {within: 1m}",
+    "acknowledge": "acknowledge: 1m",
+    "mitigate": "mitigate: 1m",
+}
+
+
+@pytest.mark.parametrize("name", kind_names())
+def test_each_check_and_objective_is_served_or_refused_with_its_place(
+    tmp_path: Path, name: str
+) -> None:
+    kind = kind_named(name)
+    for sort, text in CHECK_OF.items():
+        instance = ", instance: i" if kind.asks_instances and sort in DATABASE_CHECKS else ""
+        step = f"- {{uses: {name}, checks: [{{{text}{instance}}}]}}"
+        key = "http" if sort == "service" else sort
+        refused = f"steps[0].checks[0].{key}: a `{name}` step " in mistakes(tmp_path, step)
+        assert refused is (sort not in kind.checks), (name, sort)
+    for objective, text in OBJECTIVE_OF.items():
+        served = "detect" if objective in ("acknowledge", "mitigate") else objective
+        said = mistakes(tmp_path, f"- {{uses: {name}, objectives: {{{text}}}}}")
+        refused = f"steps[0].objectives.{objective}: a `{name}` step has no {objective}" in said
+        assert refused is (served not in kind.objectives), (name, objective)
+
+
+def test_every_check_and_objective_is_tried() -> None:
+    assert set(CHECK_OF) - {"service"} == set(StepCheck.SUBJECTS) - {"uses"}
+    assert set(OBJECTIVE_OF) == set(Objectives.__dataclass_fields__)

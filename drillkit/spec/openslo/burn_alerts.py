@@ -12,6 +12,9 @@ from drillkit.spec.openslo.documents import ConditionDocument, ConditionReferenc
 from drillkit.spec.openslo.library import Document, Resolution
 from drillkit.spec.openslo.windows import duration
 
+_NOT_SENT = ("alertWhenNoData", "alertWhenResolved", "notificationTargets")
+"""What alert policies say of sending them."""
+
 
 def burn_alerts(here: Resolution, target: float) -> Iterator[BurnAlert]:
     """The alerts of a document whose share of good is `target`, without those that are wrong."""
@@ -30,6 +33,12 @@ def burn_alerts(here: Resolution, target: float) -> Iterator[BurnAlert]:
 def _policy(
     here: Resolution, policy: PolicyDocument, at: Document, path: Trail, target: float
 ) -> Iterator[BurnAlert]:
+    for key in _NOT_SENT:
+        if getattr(policy.spec, key):
+            here.notice(
+                f"`{key}` of AlertPolicy `{policy.metadata.name}` is ignored: drillkit reads when "
+                "it would fire, and sends no alert of it"
+            )
     for i, given in enumerate(policy.spec.conditions):
         where: Trail = (*path, "spec", "conditions", i)
         if isinstance(given, ConditionReference):

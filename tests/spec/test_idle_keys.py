@@ -12,7 +12,7 @@ from drillkit.model.drill import StepCheck
 from drillkit.model.errors import SpecError
 from drillkit.spec.document import read_one
 from drillkit.spec.drills import parse
-from drillkit.spec.files import Root, Roots
+from drillkit.spec.roots import Root, Roots
 from drillkit.spec.source import DrillSource
 from drillkit.spec.targets import bind_targets
 

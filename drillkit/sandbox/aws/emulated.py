@@ -8,7 +8,7 @@ REAL = (
     "the connections a failover cuts.",
     "The latest restorable time is what the archiver has really delivered.",
     "S3, STS, Secrets Manager and EC2's security groups are served by moto; ElastiCache answers "
-    "Redis's protocol.",
+    "as Redis does (fakeredis).",
 )
 
 EMULATED = (

@@ -110,8 +110,6 @@ def _object(store: Store, call: Call) -> Response:
             return _patch(store, call)
         case "DELETE", True:
             return _delete(store, call)
-        case "DELETE", False if call.namespace or not call.resource.namespaced:
-            return _delete_all(store, call)
     raise _not_allowed()
 
 
@@ -127,16 +125,12 @@ def _subresource(store: Store, call: Call, pairs: list[tuple[str, str]]) -> Resp
             return scale.scale(store, call)
         case "eviction", "POST":
             return podops.evict(store, call)
-        case "binding", "POST":
-            return podops.bind(store, call)
         case "log", "GET":
             return podops.log(store, call)
         case "exec", "GET" | "POST":
             return podops.execute(store, call, pairs)
         case "token", "POST":
             return reviews.token(store, call)
-        case "finalize", "PUT":
-            return _finalize(store, call)
     raise _not_allowed()
 
 
@@ -303,35 +297,3 @@ def _as_terminating(namespace: Object, when: str) -> Object:
 def _default_propagation(resource: Resource) -> str:
     """As in Kubernetes, jobs alone orphan their pods unless told otherwise."""
     return "Orphan" if resource.gvr == JOBS else "Background"
-
-
-def _delete_all(store: Store, call: Call) -> Response:
-    options = _options(call)
-    gvr = call.resource.gvr
-    selector, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
-    chosen = store.list(gvr, call.namespace or None, selector, fields)
-    with store.state.change():
-        for obj in chosen:
-            current = store.state.lookup(obj["metadata"]["uid"])
-            if current is not None:
-                store.delete(
-                    gvr,
-                    current["metadata"].get("namespace", ""),
-                    current["metadata"]["name"],
-                    grace_s=options.grace_s,
-                    propagation=options.propagation or _default_propagation(call.resource),
-                    dry_run=options.dry_run,
-                )
-    items = [_shown(call, obj) for obj in chosen]
-    kind = call.resource.list_kind or f"{call.resource.kind}List"
-    meta = {"resourceVersion": str(store.log.last)}
-    head = {"kind": kind, "apiVersion": call.resource.api_version(call.version), "metadata": meta}
-    return Response(200, {**head, "items": items})
-
-
-def _finalize(store: Store, call: Call) -> Response:
-    body = call.body()
-    check_shape(call.resource, call.version, body)
-    _check_address(call, body.get("metadata") or {})
-    finalizers = clone((body.get("spec") or {}).get("finalizers") or [])
-    return Response(200, store.finalize_namespace(call.name, finalizers))

@@ -154,7 +154,7 @@ def place_of(parts: Sequence[str]) -> Place | None:
             return None
     namespace = ""
     scoped = rest[0] == "namespaces" and len(rest) > 2
-    if scoped and not (group == "" and rest[2] in ("status", "finalize")):
+    if scoped and not (group == "" and rest[2] == "status"):
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource, *more = [*rest, "", "", ""][: max(3, len(rest))]
     return Place(group, version, namespace, plural, name, subresource, tuple(more))

@@ -110,7 +110,6 @@ def velero() -> list[Object]:
         "volumesnapshotlocations": ("VolumeSnapshotLocation", schema, ("vsl",)),
         "deletebackuprequests": ("DeleteBackupRequest", request, ()),
         "downloadrequests": ("DownloadRequest", schema, ()),
-        "serverstatusrequests": ("ServerStatusRequest", schema, ("ssr",)),
         "podvolumebackups": ("PodVolumeBackup", schema, ()),
         "podvolumerestores": ("PodVolumeRestore", schema, ()),
         "backuprepositories": ("BackupRepository", schema, ()),

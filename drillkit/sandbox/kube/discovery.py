@@ -35,9 +35,7 @@ _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "log": ("", "", "", ("get",)),
     "exec": ("", "", "PodExecOptions", ("create", "get")),
     "eviction": ("policy", "v1", "Eviction", ("create",)),
-    "binding": ("", "", "Binding", ("create",)),
     "token": ("authentication.k8s.io", "v1", "TokenRequest", ("create",)),
-    "finalize": ("", "", "", ("update",)),
 }
 
 

@@ -1,26 +1,24 @@
-"""metrics.k8s.io: what ``kubectl top`` reads, measured on demand by the cluster's hook."""
+"""metrics.k8s.io: what ``kubectl top pods`` reads, measured on demand by the cluster's hook."""
 
 from __future__ import annotations
 
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.errors import not_found
-from drillkit.sandbox.kube.objects import NODES, PODS, Object, labels_of, rfc3339
+from drillkit.sandbox.kube.objects import PODS, Object, labels_of, rfc3339
 from drillkit.sandbox.kube.selectors import labels_match
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Response
 
 
 def usage(store: Store, call: Call) -> Response:
-    """The metrics of pods or nodes, one or all. Raises 404 for a pod that wasn't measured."""
-    of_pods = call.resource.kind == "PodMetrics"
+    """The metrics of pods, one or all. Raises 404 for one that wasn't measured."""
     matches = labels_match(call.query.get("labelSelector", ""))
-    source = store.list(PODS, call.namespace or None) if of_pods else store.list(NODES)
     chosen = [
         obj
-        for obj in source
+        for obj in store.list(PODS, call.namespace or None)
         if matches(labels_of(obj)) and call.name in ("", obj["metadata"]["name"])
     ]
-    measured = [_pod(store, obj) if of_pods else _node(store, obj) for obj in chosen]
+    measured = [_pod(store, obj) for obj in chosen]
     items = [item for item in measured if item is not None]
     if call.name:
         if not items:
@@ -61,13 +59,3 @@ def _pod(store: Store, pod: Object) -> Object | None:
         return None
     containers = [{"name": name, "usage": _quantities(*used)} for name, used in measured.items()]
     return {**_head(store, "PodMetrics", pod), "containers": containers}
-
-
-def _node(store: Store, node: Object) -> Object:
-    cores, memory = 0.0, 0
-    for pod in store.list(PODS, fields=f"spec.nodeName={node['metadata']['name']}"):
-        for used_cores, used_memory in (
-            store.pod_metrics(pod) if store.pod_metrics is not None else {}
-        ).values():
-            cores, memory = cores + used_cores, memory + used_memory
-    return {**_head(store, "NodeMetrics", node), "usage": _quantities(cores, memory)}

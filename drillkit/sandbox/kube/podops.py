@@ -9,14 +9,13 @@ from typing import Any
 from drillkit.sandbox.kube.budgets import allowance, covers, eviction_refusal
 from drillkit.sandbox.kube.call import Call
 from drillkit.sandbox.kube.deleting import DeleteOptions, options_of
-from drillkit.sandbox.kube.errors import ApiError, bad_request, conflict, no_such_path
+from drillkit.sandbox.kube.errors import ApiError, bad_request, no_such_path
 from drillkit.sandbox.kube.objects import BUDGETS, PODS, Object, is_ready, is_terminating
 from drillkit.sandbox.kube.shapes import require
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.kube.wire import Exec, LogFollow, Response
 
 _EVICTION = {"apiVersion": str, "kind": str, "metadata": {"name": str}, "deleteOptions": dict}
-_BINDING = {"target": {"name": str}}
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -84,35 +83,8 @@ def _ask_budgets(store: Store, pod: Object) -> None:
     if numbers.disruptions_allowed > 0:
         return
     message = "Cannot evict pod as it would violate the pod's disruption budget."
-    details = {"causes": [eviction_refusal(budget, numbers)], **_retry_after(store)}
+    details = {"causes": [eviction_refusal(budget, numbers)]}
     raise ApiError(429, "TooManyRequests", message, details)
-
-
-def _retry_after(store: Store) -> Object:
-    return (
-        {"retryAfterSeconds": store.eviction_retry_after_s} if store.eviction_retry_after_s else {}
-    )
-
-
-def bind(store: Store, call: Call) -> Response:
-    """``POST pods/NAME/binding``: the scheduler's choice of a node."""
-    pod = store.need(PODS, call.namespace, call.name)
-    body = call.body()
-    require(body, _BINDING, "Binding")
-    node = (body.get("target") or {}).get("name")
-    if not node:
-        raise bad_request("a Binding needs target.name, the node")
-    if pod["spec"].get("nodeName"):
-        raise conflict(
-            PODS,
-            call.name,
-            f"pod {call.name} is already assigned to node {pod['spec']['nodeName']}",
-        )
-    store.patch(PODS, call.namespace, call.name, {"spec": {"nodeName": node}}, dry_run=call.dry_run)
-    return Response(
-        201,
-        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
-    )
 
 
 def log(store: Store, call: Call) -> Response:

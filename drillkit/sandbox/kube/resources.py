@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from drillkit.sandbox.kube.objects import Gvr, Object
 
-ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+ALL_VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 READ_ONLY = ("get", "list", "watch")
 
 
@@ -105,7 +105,7 @@ _BUILTIN = (
         short=("po",),
         categories=_ALL,
         fields=_POD_FIELDS,
-        subresources=("status", "log", "exec", "eviction", "binding"),
+        subresources=("status", "log", "exec", "eviction"),
     ),
     Resource(
         "", "nodes", "Node", False, short=("no",), subresources=_ST, fields=("spec.unschedulable",)
@@ -116,7 +116,7 @@ _BUILTIN = (
         "Namespace",
         False,
         short=("ns",),
-        subresources=("status", "finalize"),
+        subresources=_ST,
         fields=("status.phase",),
     ),
     Resource("", "events", "Event", True, short=("ev",), fields=_EVENT_FIELDS),
@@ -272,14 +272,6 @@ _BUILTIN = (
 )
 
 METRICS = (
-    Resource(
-        "metrics.k8s.io",
-        "nodes",
-        "NodeMetrics",
-        False,
-        versions=("v1beta1",),
-        verbs=("get", "list"),
-    ),
     Resource(
         "metrics.k8s.io", "pods", "PodMetrics", True, versions=("v1beta1",), verbs=("get", "list")
     ),

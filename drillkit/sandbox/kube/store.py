@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random as random_module
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from drillkit.sandbox.kube import admission, defaults, patches, validation
@@ -100,8 +100,6 @@ class Store:
         self._uid = uid
         self._random = random or random_module.Random()
         self._reaper = Reaper(self.state, self.registry, now)
-        self.eviction_retry_after_s = 0
-        """Retry-After of an eviction that a budget refuses; 0, as in Kubernetes, sends none."""
         self._next_ip = 0
 
     @property
@@ -387,18 +385,6 @@ class Store:
         if pod is not None and pod["metadata"]["uid"] == uid and is_terminating(pod):
             with self.state.change():
                 self._reaper.finalize_pod(pod)
-
-    def finalize_namespace(self, name: str, finalizers: Sequence[str]) -> Object:
-        """Replaces a namespace's own finalizers (the subresource ``finalize``)."""
-        namespace = self.need(NAMESPACES, "", name)
-        with self.state.change():
-            spec = {**(namespace.get("spec") or {}), "finalizers": [*finalizers]}
-            new = self.state.put(
-                NAMESPACES, {**namespace, "metadata": {**namespace["metadata"]}, "spec": spec}
-            )
-            if is_terminating(new) and not finalizers:
-                self._reaper.settle(NAMESPACES, new)
-            return new
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Calls back after each change, synchronously, in order; the answer ends it.

@@ -14,7 +14,6 @@ SCHEDULES: Gvr = (GROUP, "schedules")
 LOCATIONS: Gvr = (GROUP, "backupstoragelocations")
 DELETIONS: Gvr = (GROUP, "deletebackuprequests")
 DOWNLOADS: Gvr = (GROUP, "downloadrequests")
-SERVER_STATUSES: Gvr = (GROUP, "serverstatusrequests")
 CONFIG_MAPS: Gvr = ("", "configmaps")
 CLAIMS: Gvr = ("", "persistentvolumeclaims")
 VOLUMES: Gvr = ("", "persistentvolumes")
@@ -30,7 +29,6 @@ VOLUME_DATA = "sandbox.drillkit.dev/data"
 
 DONE = ("Completed", "PartiallyFailed", "Failed", "FailedValidation")
 RUNNING = ("InProgress", "Finalizing", "FinalizingPartiallyFailed")
-VERSION = "v1.18.0"
 
 
 def label_value(name: str) -> str:

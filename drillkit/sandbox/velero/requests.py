@@ -15,20 +15,17 @@ from drillkit.sandbox.velero.names import (
     LOCATIONS,
     RESTORES,
     RUNNING,
-    SERVER_STATUSES,
-    VERSION,
     backup_key,
     download_key,
     label_value,
 )
 
 URL_LIFETIME_S = 600
-STATUS_LIFETIME = timedelta(minutes=1)
 DELETION_KEPT = timedelta(hours=24)
 
 
 class RequestDesk:
-    """Answers DownloadRequest, DeleteBackupRequest and ServerStatusRequest."""
+    """Answers DownloadRequest and DeleteBackupRequest."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -38,8 +35,6 @@ class RequestDesk:
             self._download(request)
         for request in self._desk.all(DELETIONS):
             self._deletion(request)
-        for request in self._desk.all(SERVER_STATUSES):
-            self._server_status(request)
 
     def _download(self, request: Object) -> None:
         desk, status = self._desk, request.get("status") or {}
@@ -142,19 +137,3 @@ class RequestDesk:
             DELETIONS, {**request, "metadata": {**request["metadata"], "labels": labels}}
         )
         desk.status(DELETIONS, request, phase="Processed", errors=None)
-
-    def _server_status(self, request: Object) -> None:
-        desk, status = self._desk, request.get("status") or {}
-        if status.get("phase") == "Processed":
-            processed = parse_time(status["processedTimestamp"])
-            self._expire(SERVER_STATUSES, request, rfc3339(processed + STATUS_LIFETIME))
-            return
-        plugins = [{"name": "sandbox.drillkit.dev/volumes", "kind": "VolumeSnapshotter"}]
-        desk.status(
-            SERVER_STATUSES,
-            request,
-            phase="Processed",
-            processedTimestamp=desk.stamp(),
-            serverVersion=VERSION,
-            plugins=plugins,
-        )

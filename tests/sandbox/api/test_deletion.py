@@ -117,14 +117,6 @@ def test_the_answer_to_a_deletion_names_what_went(api):
     assert api.delete(f"{MAPS}/gone").status == 404
 
 
-def test_a_collection_is_deleted_by_selector(api):
-    for name, on in (("a", "yes"), ("b", "no"), ("c", "yes")):
-        api.made(MAPS, {"metadata": {"name": name, "labels": {"on": on}}})
-    response = api.delete(MAPS, labelSelector="on=yes")
-    assert [item["metadata"]["name"] for item in response.body["items"]] == ["a", "c"]
-    assert api.names(MAPS) == ["b"]
-
-
 @pytest.fixture
 def family(api, workload, pod):
     """A Deployment that owns a ReplicaSet that owns a running pod."""
@@ -240,19 +232,6 @@ def test_a_namespace_takes_everything_along_and_only_its_own(api):
     api.patch(f"{MAPS}/a", {"metadata": {"finalizers": None}})
     assert api.get("/api/v1/namespaces/shop").status == 404
     assert api.names("/api/v1/configmaps") == ["b"]
-
-
-def test_a_stuck_namespace_can_be_finalized_by_hand(api):
-    stuck = {
-        "metadata": {"name": "stuck"},
-        "spec": {"finalizers": ["kubernetes", "example.com/mine"]},
-    }
-    api.made("/api/v1/namespaces", stuck)
-    api.delete("/api/v1/namespaces/stuck")
-    assert api.get("/api/v1/namespaces/stuck").body["spec"]["finalizers"] == ["example.com/mine"]
-    empty = {"metadata": {"name": "stuck"}, "spec": {"finalizers": []}}
-    assert api.put("/api/v1/namespaces/stuck/finalize", empty).status == 200
-    assert api.get("/api/v1/namespaces/stuck").status == 404
 
 
 def test_the_namespaces_of_the_system_may_not_be_deleted(api):

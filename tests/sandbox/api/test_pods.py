@@ -73,14 +73,6 @@ def test_a_budget_refuses_and_is_named(web):
     assert "deletionTimestamp" not in web.get(f"{PODS_PATH}/web-0").body["metadata"]
 
 
-def test_a_refusal_can_say_when_to_come_back(web):
-    budget(web, minAvailable=3)
-    web.store.eviction_retry_after_s = 2
-    response = evict(web)
-    assert response.headers["Retry-After"] == "2"
-    assert response.body["details"]["retryAfterSeconds"] == 2
-
-
 @pytest.mark.parametrize(
     "spec",
     [
@@ -144,14 +136,6 @@ def test_an_eviction_honours_preconditions_dry_runs_and_absence(web):
     assert evict(web, "absent").status == 404
 
 
-def test_a_binding_puts_a_pod_on_a_node_once(api, pod):
-    api.made(PODS_PATH, pod())
-    target = {"metadata": {"name": "web"}, "target": {"kind": "Node", "name": "node-1"}}
-    assert api.post(f"{PODS_PATH}/web/binding", target).status == 201
-    assert api.get(f"{PODS_PATH}/web").body["spec"]["nodeName"] == "node-1"
-    assert api.post(f"{PODS_PATH}/web/binding", target).status == 409
-
-
 def test_a_log_comes_from_the_clusters_hook(api, pod):
     api.made(PODS_PATH, pod())
     asked = []
@@ -201,7 +185,6 @@ def test_a_command_is_described_for_whoever_drives_it(api, pod):
 
 
 def test_metrics_are_served_once_something_measures(api, pod):
-    api.made("/api/v1/nodes", {"metadata": {"name": "node-1"}, "spec": {}})
     for name in ("a", "b"):
         api.made(PODS_PATH, pod(name))
         api.run_pod(name)
@@ -214,10 +197,6 @@ def test_metrics_are_served_once_something_measures(api, pod):
     assert [(item["metadata"]["name"], item["containers"]) for item in items] == [
         ("a", [{"name": "web", "usage": {"cpu": "250000000n", "memory": "10240Ki"}}])
     ]
-    assert api.get(f"{path}/nodes/node-1").body["usage"] == {
-        "cpu": "250000000n",
-        "memory": "10240Ki",
-    }
     assert api.get(f"{path}/namespaces/shop/pods/b").status == 404
     assert api.post(f"{path}/namespaces/shop/pods", {}).status == 405
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from drillkit.sandbox.cluster.virtual import VirtualCluster
 from drillkit.sandbox.kube.objects import (
     DEPLOYMENTS,
     EVENTS,
@@ -12,6 +11,7 @@ from drillkit.sandbox.kube.objects import (
     is_terminating,
 )
 from drillkit.sandbox.kube.wire import Request
+from tests.sandbox.cluster.virtual import VirtualCluster
 
 
 class Bench:

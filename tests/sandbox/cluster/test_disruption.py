@@ -162,7 +162,7 @@ def test_one_broken_object_does_not_stop_the_others(bare):
 
 
 def test_the_same_seed_gives_the_same_cluster():
-    from drillkit.sandbox.cluster.virtual import VirtualCluster
+    from tests.sandbox.cluster.virtual import VirtualCluster
 
     one, other = VirtualCluster(seed=7), VirtualCluster(seed=7)
     assert one.store.list(PODS) == other.store.list(PODS)

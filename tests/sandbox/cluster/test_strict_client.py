@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drillkit.sandbox.cluster.virtual import VirtualCluster
+from tests.sandbox.cluster.virtual import VirtualCluster
 
 KINDS = {
     ("", "pods"): "V1Pod",

@@ -22,7 +22,7 @@ from drillkit.sandbox.kube.seed import seed
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.velero import VeleroController, install, run_velero
 from drillkit.sandbox.velero.blobs import FolderBlobs, MemoryBlobs, S3Blobs, UrlServer
-from drillkit.sandbox.velero.names import BACKUPS, DOWNLOADS, SCHEDULES, SERVER_STATUSES
+from drillkit.sandbox.velero.names import BACKUPS, DOWNLOADS, SCHEDULES
 
 
 def test_results_are_downloaded_by_a_url_that_lives_ten_minutes(world):
@@ -61,14 +61,6 @@ def test_a_download_of_nothing_or_without_a_bucket_stays_new(world):
     world.knobs.location_unavailable = ""
     world.run(5)
     assert world.status(DOWNLOADS, "d2")["phase"] == "Processed"
-
-
-def test_the_server_tells_its_version_and_forgets_the_question(world):
-    world.make(SERVER_STATUSES, "s1", spec={})
-    world.run()
-    assert world.status(SERVER_STATUSES, "s1")["serverVersion"].startswith("v1.")
-    world.run(70)
-    assert world.get(SERVER_STATUSES, "s1") is None
 
 
 def test_a_folder_is_a_bucket_too(tmp_path: Path):

@@ -27,6 +27,7 @@ from drillkit.model.requests import AddNote
 from tests.bucket import BucketServer, _bucket_server, bucket  # noqa: F401
 from tests.conftest import CommandLine, Sandbox
 from tests.gameday.test_actions import noted
+from tests.secrets.conftest import Echo
 
 pytestmark = pytest.mark.slow
 
@@ -374,7 +375,10 @@ limit: 30s
 steps:
   - name: s
     uses: command
-    with: {{run: [sh, -c, "sleep 0.5; env"], undo: ["true"]}}
+    with:
+      run: [sh, -c, "sleep 0.5; env; echo it has $A; exit 1"]
+      undo: [sh, -c, "echo undone with $A; exit 1"]
+      env: {{A: "env:C_ENV"}}
     checks: [{{command: ["false"], within: 1s}}]
 {more}
 """
@@ -383,7 +387,7 @@ steps:
 @pytest.mark.parametrize(
     ("more", "ends"),
     [
-        ("announce: {grafana: true}", 1),
+        ("announce: {grafana: true}", 5),
         ("announce: {silence: [ShopDown]}", 4),
         ('guards: {start: [{freeze: "env:C_FREEZE"}]}', 4),
     ],
@@ -408,7 +412,7 @@ def test_no_canary_for_those_who_are_told_of_a_run_is_found_anywhere(
         **dict.fromkeys(("C_SLACK", "C_TEAMS", "C_HOOK", "C_BEAT"), f"{echo}/in/"),
         **({"C_FREEZE": f"{echo}/in/"} if "C_FREEZE" in more else {}),
         **dict.fromkeys(("C_HOOK_TOKEN", "C_PAGER", "C_MAIL", "C_TELEMETRY"), ""),
-        **dict.fromkeys(("C_GRAFANA", "C_ALERTS"), ""),
+        **dict.fromkeys(("C_GRAFANA", "C_ALERTS", "C_ENV"), ""),
     }
     canaries = {name: f"canary-{name.lower()}-1" for name in doors}
     env = {name: f"{place}{canaries[name]}" for name, place in doors.items()}
@@ -416,7 +420,14 @@ def test_no_canary_for_those_who_are_told_of_a_run_is_found_anywhere(
     assert code == ends, said.decode()
     assert leaks(drillkit, said, looked, canaries) == []
     inherited = {name: looked.holders(value) for name, value in canaries.items()}
-    assert {name: held for name, held in inherited.items() if held} == {}
+    assert {name: held for name, held in inherited.items() if held and name != "C_ENV"} == {}
+    # Each is told its own, and nobody what a program of the drill has said.
+    assert not any(form in body for form in forms(canaries["C_ENV"]) for body in Echo.received)
+    told = b"".join(Echo.received)
+    assert all(canaries[name].encode() in told for name in ("C_SLACK", "C_HOOK", "C_TELEMETRY"))
+    if ends == 5:
+        assert b"it has [secret]" in told
+        assert b"undone with [secret]" in told
 
 
 def test_no_key_of_the_bucket_that_a_run_goes_to_is_found_anywhere(
@@ -429,14 +440,15 @@ def test_no_key_of_the_bucket_that_a_run_goes_to_is_found_anywhere(
     canaries = {"AWS_SECRET_ACCESS_KEY": "canary-bucket-1", "AWS_SESSION_TOKEN": "canary-bucket-2"}
     env = {**bucket.environment, **canaries}
     arguments = ("run", "telling", "-t", "it", "-y", "--out", bucket.url)
-    code, said, looked = run_watched(drillkit, *arguments, env=env)
-    assert code == 1, said.decode()
+    code, said, looked = run_watched(drillkit, *arguments, env={**env, "C_ENV": "canary-env-1"})
+    assert code == 5, said.decode()
+    canaries["C_ENV"] = "canary-env-1"
     assert leaks(drillkit, said, looked, canaries) == []
     for key in bucket.everything():
         content = bucket.read(key)
         assert [name for name, value in canaries.items() if value.encode() in content] == [], key
-    for value in canaries.values():
-        assert looked.holders(value) == {}
+    for name, value in canaries.items():
+        assert looked.holders(value) == {} or name == "C_ENV"
 
 
 @pytest.mark.parametrize("fit", [True, False], ids=["fit", "unfit"])

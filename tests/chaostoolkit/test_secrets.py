@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 
 from drillkit.clients.chaostoolkit.literals import (
@@ -11,7 +14,8 @@ from drillkit.clients.chaostoolkit.literals import (
     withheld,
     withhold,
 )
-from drillkit.secrets import Redactor
+from drillkit.clients.chaostoolkit.logs import LogFile
+from drillkit.secrets import KNOWN, Redactor
 from tests.chaostoolkit.conftest import Bench, python, shell
 
 LITERAL, FROM_ENV, HEADER = "s3cr3t-literal/+=", "s3cr3t-from-env", "Bearer abcdefgh12345678"
@@ -65,6 +69,27 @@ def test_secrets_stay_out_of_everything_that_is_written(
     ):
         assert value not in written, value
     assert "[secret]" in written
+
+
+@pytest.mark.parametrize("then", ["killed", "went on"])
+def test_a_log_holds_no_value_that_is_broken_over_lines_at_any_moment(
+    tmp_path: Path, then: str
+) -> None:
+    KNOWN.learn([FROM_ENV])
+    folded = base64.encodebytes(FROM_ENV.encode() * 9).decode().splitlines()
+    log = LogFile(str(tmp_path / "log"))
+    lines = ["before", *folded, "between é", FROM_ENV[:6], f"  {FROM_ENV[6:]}", "s3cr3t is no"]
+    for line in lines:
+        log.add(line.encode())
+    if then == "went on":
+        for number in range(500):
+            log.add(f"line {number} of a log that goes on and says s3cr3t".encode())
+    text = (tmp_path / "log").read_text()
+    assert text.startswith("before\n")
+    assert "between é\n[secret]\ns3cr3t is no\n" in text
+    assert FROM_ENV not in text.replace("\n", "").replace(" ", "")
+    assert base64.b64encode(FROM_ENV.encode()).decode()[4:-4] not in text.replace("\n", "")
+    assert then == "killed" or text.endswith("line 499 of a log that goes on and says s3cr3t\n")
 
 
 def test_a_file_that_was_changed_since_gives_no_secrets_to_rollbacks(bench: Bench) -> None:

@@ -581,6 +581,59 @@ def journals(drillkit: CommandLine) -> list[str]:
     return [path.read_text() for path in drillkit.folder.glob("reports/*/*/journal.jsonl")]
 
 
+CUT = """\
+drill: cut
+owner: me@example.com
+limit: 1m
+steps:
+  - parallel:
+      - name: say
+        uses: command
+        with:
+          run: [sh, -c, 'echo "$A"; sleep 60']
+          undo: [sh, -c, 'echo "undone with $A"; printf "%s" "$A" | base64 | base64; exit 1']
+          env: {A: "env:C_ENV"}
+      - {name: chaos, uses: chaostoolkit, with: {experiment: ./experiment.yaml}}
+"""
+WAITS = """\
+title: waits
+description: says all it knows, and waits
+secrets: {shop: {token: {type: env, key: C_CHAOS}, hook_url: "https://h/in/canary-hook-1"}}
+method:
+  - {type: action, name: say, provider: {type: python, module: beside, func: say, secrets: [shop]}}
+"""
+SAYS = """\
+import base64, time
+def say(secrets=None):
+    token = secrets["token"]
+    print(secrets, base64.encodebytes(token.encode() * 9).decode(), token[:7], token[7:], sep="\\n")
+    time.sleep(60)
+"""
+
+
+def test_no_canary_of_a_run_that_is_killed_and_recovered_is_found_anywhere(
+    drillkit: CommandLine, sandbox: Sandbox
+) -> None:
+    files = {"drills/cut.yaml": CUT, "drills/experiment.yaml": WAITS, "drills/beside.py": SAYS}
+    target = {"kubernetes": {"kubeconfig": str(sandbox.kubeconfig)}}
+    prepared(drillkit, target, files)
+    env = {"C_ENV": "canary-env-1", "C_CHAOS": "canary-chaos-1"}
+    canaries = {**env, "hook": "canary-hook-1"}
+    run = drillkit.start("run", "cut", "-t", "it", "-y", env=env)
+    looked = Looked()
+    logs = drillkit.folder / "reports"
+    while sum(log.read_text().count("[secret]") for log in logs.rglob("*.log")) < 4:
+        looked.look(run.pid)
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    run.kill()
+    out, err = run.communicate(timeout=60)
+    assert leaks(drillkit, (out + err).encode(), looked, canaries) == []
+    _, said, looked = run_watched(drillkit, "recover", env=env)
+    assert b"ended with 1: [secret]" in said, said.decode()
+    assert leaks(drillkit, said, looked, canaries) == []
+
+
 def test_a_target_that_is_launched_inherits_no_secret(drillkit: CommandLine) -> None:
     (drillkit.folder / "it.yaml").write_text(
         "drill: launched\nowner: me@example.com\nlimit: 30s\n"

@@ -86,6 +86,8 @@ from drillkit.model.prospect import Copied, Prospect
 from drillkit.model.rehearsal import Rehearsal
 from drillkit.model.target import Target
 from drillkit.notify import Notifier
+from drillkit.secrets import hide as hide_secret
+from drillkit.secrets import resolve as resolve_secret
 from drillkit.steps.base import DATABASE_CHECKS, FROM_HERE, Act, Kind, RunNames
 
 __all__ = [
@@ -167,10 +169,12 @@ __all__ = [
     "expiry",
     "fault",
     "here",
+    "hide_secret",
     "hold",
     "in_effect",
     "recovered",
     "released",
+    "resolve_secret",
     "say",
     "seconds",
     "tell",

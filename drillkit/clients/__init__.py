@@ -7,12 +7,14 @@ mapped once, here.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drillkit.model.errors import UsageError
-from drillkit.secrets import learn
+from drillkit.secrets import KNOWN, learn
+from drillkit.secrets.parts import secrets_in
 
 # The sampler's process and the worker's starter import this package for one module, and must
 # start at once.
@@ -56,6 +58,8 @@ class Clients:
         from drillkit.model.codec import to_data
 
         learn(to_data(target))
+        # A plug-in or a library may show what it found there.
+        KNOWN.learn(secrets_in(os.environ.items()))
         self.target = target
         self._expected = expected or pinned(target)
         self.clock = clock

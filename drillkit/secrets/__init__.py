@@ -15,6 +15,7 @@ from drillkit.secrets.redactor import HIDDEN, KNOWN, Redactor
 from drillkit.secrets.references import (
     Login,
     Vault,
+    hide,
     is_reference,
     learn,
     login,
@@ -32,6 +33,7 @@ __all__ = [
     "child_environment",
     "encodable",
     "excerpt",
+    "hide",
     "is_reference",
     "is_secret_name",
     "learn",

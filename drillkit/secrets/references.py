@@ -112,6 +112,13 @@ def learn(data: Any) -> None:
             resolve(data, "a secret")
 
 
+def hide(value: str) -> None:
+    """Hide a value, from now on, wherever this run writes or shows something: one that nobody
+    referred to, such as the token of a session that a login gave.
+    """
+    KNOWN.learn((value,))
+
+
 def login(reference: str, what: str, vault: Callable[[], Vault]) -> Login:
     """Name and password behind a reference: `user:password`, or JSON as RDS keeps it.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drillkit import plugin
 from drillkit.model.errors import UsageError
 from drillkit.secrets import KNOWN, child_environment, login, resolve, resolve_all
 
@@ -47,6 +48,17 @@ def test_what_is_resolved_is_known_from_then_on(monkeypatch: pytest.MonkeyPatch)
     assert (who.user, who.password) == ("u", "pq12")
     assert "pq12" not in repr(who)
     assert KNOWN.text("pq12") == "[secret]"
+
+
+def test_a_plug_in_resolves_by_the_same_rules_and_hides_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "canary-acme-1\n")
+    assert plugin.resolve_secret("env:ACME_TOKEN", "acme.notice: token") == "canary-acme-1"
+    with pytest.raises(plugin.UsageError, match="it: Secrets Manager cannot be read for this"):
+        plugin.resolve_secret("aws-secret:acme", "it")
+    plugin.hide_secret("canary-session-2")
+    assert KNOWN.text("canary-acme-1 canary-session-2") == "[secret] [secret]"
 
 
 def test_what_we_start_inherits_no_variable_that_holds_a_secret(

@@ -7,7 +7,9 @@ and every mistake has a place. The rest of the room sees `Text`, `Seq` and `Map`
 from __future__ import annotations
 
 import math
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -158,6 +160,26 @@ def read_bytes(path: Path) -> bytes:
             [Mistake(str(path), "", f"cannot be read: {error.strerror or error}")]
         ) from error
     return raw
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file of that name to be read. Raises SpecError for what is no file in its
+    place: it was meant to be one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not path.is_symlink():
+            return False
+        found = f"a link to {os.readlink(path)}, which leads nowhere"
+    except OSError as error:
+        found = f"what cannot be read: {error.strerror}"
+    else:
+        if stat.S_ISREG(mode):
+            return True
+        found = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+    what = f"expected a file, found {found}; mend or remove it"
+    raise SpecError([Mistake(f"{path}:1:1", "", what)])
 
 
 def read_one(source: str, raw: bytes | str, mistakes: Mistakes | None = None) -> Node:

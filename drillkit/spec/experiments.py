@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -24,6 +24,7 @@ from drillkit.clients.chaostoolkit.validity import (
 )
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import Mistake, SpecError
+from drillkit.model.spelling import near
 from drillkit.spec.document import (
     MAX_DEPTH,
     Map,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from drillkit.steps.base import Experiment
 
 Place: TypeAlias = Literal["hypothesis", "method", "rollback"]
+Complaint: TypeAlias = tuple[Trail, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,13 @@ def read_experiment(found: FoundFile) -> Experiment:
     refuse_stranger(data, "an experiment", Where(source))
     if not isinstance(data, dict):
         raise SpecError(
-            [Mistake(source, "", "expected an experiment: a mapping with `title` and `method`")]
+            [
+                Mistake(
+                    str(Where(source, 1, 1)),
+                    "",
+                    "expected an experiment: a mapping with `title` and `method`",
+                )
+            ]
         )
     return Experiment(found.name, found.path, hashlib.sha256(raw).hexdigest(), data)
 
@@ -115,14 +123,26 @@ def _json(source: str, raw: bytes) -> Any:
     def unfit(word: str) -> Any:
         raise ValueError(f"found {word}, which JSON does not know")
 
+    def whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            read_one(source, raw)  # it tells where, if the text is YAML as well
+            raise ValueError("a key stands twice in one object")
+        return made
+
     try:
-        data = json.loads(raw.decode("utf-8-sig"), parse_constant=unfit)
+        data = json.loads(raw.decode("utf-8-sig"), parse_constant=unfit, object_pairs_hook=whole)
     except json.JSONDecodeError as error:
         raise SpecError(
             [Mistake(f"{source}:{error.lineno}:{error.colno}", "", f"not JSON: {error.msg}")]
         ) from error
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        where = Where(source, line, column)
+        raise SpecError([Mistake(str(where), "", f"not UTF-8: {error.reason}")]) from error
     except (ValueError, RecursionError) as error:
-        raise SpecError([Mistake(source, "", f"not JSON: {error}")]) from error
+        raise SpecError([Mistake(str(Where(source, 1, 1)), "", f"not JSON: {error}")]) from error
     return _plain(data, source)
 
 
@@ -249,7 +269,37 @@ def _places(experiment: Experiment) -> Callable[[Trail], Where]:
     return lambda path: lookup(tree, path) if isinstance(tree, Map) else Where(source)
 
 
-def _complaints(data: Mapping[str, Any]) -> Iterator[tuple[Trail, str]]:
+_KEYS = (
+    *("version", "title", "description", "tags", "configuration", "secrets", "contributions"),
+    *("steady-state-hypothesis", "method", "rollbacks", "controls", "runtime", "dry"),
+    *("extensions", "imports"),
+)
+"""Of an experiment, as Chaos Toolkit's specification has them; it ignores all others."""
+_OF_HYPOTHESIS = ("title", "probes", "controls")
+_OF_ACTIVITY = (
+    *("type", "name", "ref", "tolerance", "provider", "pauses", "background", "controls"),
+    *("configuration", "secrets", "dry", "tags", "title", "description", "timeout"),
+)
+_OF_PROVIDER = {
+    "python": ("type", "module", "func", "arguments", "secrets", "config", "timeout"),
+    "process": ("type", "path", "arguments", "timeout", "secrets"),
+    "http": (
+        *("type", "url", "method", "headers", "arguments", "timeout", "verify_tls", "secrets"),
+        *("expected_status", "max_retries"),
+    ),
+}
+
+
+def _slips(data: Mapping[str, Any], known: Iterable[str], path: Trail) -> Iterator[Complaint]:
+    """Keys that are nearly known ones: Chaos Toolkit would do without, and say nothing."""
+    names = tuple(known)
+    for key in data:
+        if key not in names and (meant := near(str(key), names)) is not None:
+            yield (*path, key), f"unknown key {quoted(str(key))}; did you mean `{meant}`?"
+
+
+def _complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    yield from _slips(data, _KEYS, ())
     for key in ("title", "description"):
         if not isinstance(data.get(key), str) or not data[key]:
             yield (
@@ -284,6 +334,7 @@ def _hypothesis(hypothesis: Any) -> Iterator[tuple[Trail, str]]:
     if not isinstance(hypothesis, Mapping):
         yield path, f"expected a mapping with `title` and `probes`, found {_what(hypothesis)}"
         return
+    yield from _slips(hypothesis, _OF_HYPOTHESIS, path)
     if not hypothesis.get("title"):
         yield path, "`title` is missing"
     probes = hypothesis.get("probes")
@@ -303,6 +354,7 @@ def _activity(
     if not isinstance(activity, Mapping):
         yield path, f"expected an activity (a mapping), found {_what(activity)}"
         return
+    yield from _slips(activity, _OF_ACTIVITY, path)
     if "ref" in activity:
         if str(activity["ref"]) not in names:
             yield (
@@ -326,6 +378,9 @@ def _activity(
     if not isinstance(provider, Mapping):
         yield path, "`provider` is missing: expected a mapping with `type`"
         return
+    yield from _slips(
+        provider, _OF_PROVIDER.get(str(provider.get("type")), ()), (*path, "provider")
+    )
     yield from _provider(provider, (*path, "provider"))
 
 

@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.errors import SpecError, UsageError
-from drillkit.spec.document import Map, Mistakes, Text, nearest, read_all, read_bytes, read_one
+from drillkit.model.errors import Mistake, SpecError, UsageError
+from drillkit.spec.document import (
+    Map,
+    Mistakes,
+    Text,
+    is_there,
+    nearest,
+    read_all,
+    read_bytes,
+    read_one,
+)
 from drillkit.spec.project import MARKER, Project, shown
 from drillkit.spec.roots import Origin, Root, Roots, package_root, project_above, user_root
 
@@ -233,29 +242,34 @@ def slo_files(roots: Roots) -> dict[str, Path]:
     Raises SpecError.
     """
     found: dict[str, Path] = {}
+    first: dict[tuple[Path, str], Text] = {}
     for path in folder_files(roots):
         for name in _slos_in(path):
-            found.setdefault(name, path)
+            found.setdefault(name.text, path)
+            there = first.setdefault((path.parent, name.text), name)
+            if there is not name:
+                what = f"`{name.text}` is the name of the SLO at {there.where} already"
+                raise SpecError([Mistake(str(name.where), "metadata.name", what)])
     return found
 
 
 def folder_files(roots: Roots) -> Iterator[Path]:
-    """The YAML files in the folders of SLOs."""
+    """The YAML files in the folders of SLOs. Raises SpecError for what is none in place of one."""
     for root in roots:
         try:
-            paths = sorted(p for p in root.slos.iterdir() if p.suffix in _YAML and p.is_file())
+            paths = sorted(p for p in root.slos.iterdir() if p.suffix in _YAML and is_there(p))
         except OSError:
             continue
         yield from paths[:MAX_FILES]
 
 
-def _slos_in(path: Path) -> Iterator[str]:
+def _slos_in(path: Path) -> Iterator[Text]:
     for document in read_all(shown(path), read_bytes(path)):
         kind = document.get("kind") if isinstance(document, Map) else None
         metadata = document.get("metadata") if isinstance(document, Map) else None
         name = metadata.get("name") if isinstance(metadata, Map) else None
         if isinstance(kind, Text) and kind.text == "SLO" and isinstance(name, Text):
-            yield name.text
+            yield name
 
 
 def slo_names(roots: Roots) -> frozenset[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from drillkit.lazy_dataclass import dataclass
+from drillkit.spec.document import is_there
 from drillkit.spec.project import MARKER, Project, read_project
 
 Origin: TypeAlias = Literal["path", "project", "user", "package"]
@@ -71,7 +72,7 @@ class Roots:
 
 def project_above(folder: Path) -> Root | None:
     for parent in (folder, *folder.parents):
-        if (parent / MARKER).is_file():
+        if is_there(parent / MARKER):
             return Root(parent, "project", read_project(parent / MARKER))
     return None
 
@@ -94,7 +95,7 @@ def user_root() -> Root | None:
     if not folder.is_dir():
         return None
     marker = folder / MARKER
-    return Root(folder, "user", read_project(marker) if marker.is_file() else Project())
+    return Root(folder, "user", read_project(marker) if is_there(marker) else Project())
 
 
 def find_roots(start: Path | None = None) -> Roots:

@@ -24,6 +24,7 @@ from drillkit.spec.document import (
     Node,
     Trail,
     is_null,
+    is_there,
     lookup,
     nearest,
     only,
@@ -294,7 +295,7 @@ def all_targets(roots: Roots) -> dict[str, tuple[Target, Path]]:
     """
     found: dict[str, tuple[Target, Path]] = {}
     for root in _in_order(roots):
-        if root.targets.is_file():
+        if is_there(root.targets):
             for name, target in read_targets(root.targets).items():
                 found.setdefault(name, (target, root.targets))
     return found

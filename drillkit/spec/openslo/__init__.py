@@ -25,6 +25,7 @@ from drillkit.spec.document import (
     Seq,
     Text,
     Where,
+    is_null,
     nearest,
     of_data,
     quoted,
@@ -123,6 +124,10 @@ def strangers(roots: Roots) -> list[SpecError]:
     found: list[SpecError] = []
     for path in folder_files(roots):
         for tree in read_all(shown(path), read_bytes(path), Mistakes()):
+            if not isinstance(tree, Map) and not is_null(tree):
+                what = "expected an OpenSLO document: a mapping with `apiVersion` and `kind`"
+                found.append(SpecError([Mistake(str(tree.where), "", what)]))
+                break
             other = stranger(tree)
             if other is not None and not _word(tree, "apiVersion").startswith("openslo"):
                 what = other.instead_of("an OpenSLO document")

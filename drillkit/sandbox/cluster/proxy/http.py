@@ -2,8 +2,9 @@
 writes.
 
 What is measured and what measures both read with h11. A mistake that they shared would show in the
-tests of the mesh, which read the wire as bytes. h11 costs the proxy 0.2 ms of processor for each
-request (0.7 ms instead of 0.5) and a request 0.1 ms at the median.
+tests of the mesh, which read the wire as bytes. Beside a parser of our own, at 50 requests a
+second, h11 took 0.3 ms more of the proxy's processor for each, and no longer at the 99th
+percentile.
 """
 
 from __future__ import annotations
@@ -33,30 +34,45 @@ class Spoken:
         self.reader, self.writer = reader, writer
         role = h11.CLIENT if as_client else h11.SERVER
         self._wire = h11.Connection(role, max_incomplete_event_size=HEAD_LIMIT)
+        self._said: list[bytes] = []
 
     async def hear(self) -> h11.Event:
         """What the other side says next. Raises ConnectionError."""
-        while True:
-            try:
-                event = self._wire.next_event()
-            except h11.RemoteProtocolError as error:
-                raise ConnectionError(str(error)) from error
-            if isinstance(event, h11.Event):
-                return event
-            if event is h11.PAUSED:
-                raise ConnectionError("expected no more, and something came")
-            if self._wire.they_are_waiting_for_100_continue:
-                self.say(h11.InformationalResponse(status_code=100, headers=[]))
-            self._wire.receive_data(await self.reader.read(HEAD_LIMIT))
+        while (event := self._heard()) is None:
+            await self._listen()
+        return event
+
+    def _heard(self) -> h11.Event | None:
+        """What it has said next already; None where that has not come yet."""
+        try:
+            event = self._wire.next_event()
+        except h11.RemoteProtocolError as error:
+            raise ConnectionError(str(error)) from error
+        if event is h11.PAUSED:
+            raise ConnectionError("expected no more, and something came")
+        return event if isinstance(event, h11.Event) else None
+
+    async def _listen(self) -> None:
+        if self._wire.they_are_waiting_for_100_continue:
+            self.say(h11.InformationalResponse(status_code=100, headers=[]))
+            await self.flush()
+        self._wire.receive_data(await self.reader.read(HEAD_LIMIT))
 
     def say(self, event: h11.Event) -> None:
-        """Write a part of a message. Raises ConnectionError."""
+        """A part of a message, to be written by the next `flush`. Raises ConnectionError."""
         try:
             data = self._wire.send(event)
         except h11.LocalProtocolError as error:
             raise ConnectionError(str(error)) from error
         if data:
-            self.writer.write(data)
+            self._said.append(data)
+
+    async def flush(self) -> None:
+        """Write what was said, in one piece. Raises ConnectionError."""
+        if self._said:
+            self.writer.write(b"".join(self._said))
+            self._said.clear()
+            await self.writer.drain()
 
     def next_cycle(self) -> bool:
         """Whether both sides are done with a message and stay: then the next one may begin."""
@@ -93,15 +109,20 @@ class Spoken:
         return event
 
     async def relay_body(self, to: Spoken) -> None:
-        """Copy the rest of a message as it comes. Raises ConnectionError."""
-        while isinstance(event := await self.hear(), h11.Data):
-            to.say(h11.Data(data=event.data))
-            await to.writer.drain()
+        """Copy the rest of a message as it comes; nothing waits for what has not come yet. Raises
+        ConnectionError.
+        """
+        while not isinstance(event := self._heard(), h11.EndOfMessage):
+            if event is None:
+                await to.flush()
+                await self._listen()
+            else:
+                to.say(event)
         to.say(event)
-        await to.writer.drain()
+        await to.flush()
 
     def answer(self, status: int, text: str) -> None:
-        """Write a whole answer of the proxy's own. Raises ConnectionError."""
+        """A whole answer of the proxy's own, to be flushed. Raises ConnectionError."""
         body = text.encode()
         headers = [
             ("Server", "sandbox-mesh"),

@@ -86,7 +86,7 @@ class Proxy:
                 client.answer(
                     404, "served here: /metrics, /truth?service=NAMESPACE/NAME&since=MONOTONIC\n"
                 )
-            await writer.drain()
+            await client.flush()
         except (ConnectionError, ValueError):
             return  # the reader went away or asked nonsense
         finally:

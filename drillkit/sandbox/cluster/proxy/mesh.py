@@ -115,7 +115,7 @@ class Mesh:
         service = self._resolve(fields.get("host", ""), source, service_key)
         if isinstance(service, str):
             client.answer(503, f"{service}\n")
-            await client.writer.drain()
+            await client.flush()
             return
         exchange = Exchange(service, source, request, fields, client)
         try:
@@ -148,7 +148,7 @@ class Mesh:
             client.writer.transport.abort()
             return
         client.answer(exchange.status, f"{exchange.cause}\n")
-        await client.writer.drain()
+        await client.flush()
 
     async def _forward(self, exchange: Exchange) -> None:
         """Bring the request to a pod and the answer back. Raises Failed."""
@@ -255,7 +255,7 @@ class Mesh:
             await exchange.client.relay_body(pod)
         else:
             pod.say(h11.EndOfMessage())
-            await pod.writer.drain()
+            await pod.flush()
         return await pod.response()
 
     async def _http_fault(self, exchange: Exchange) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from drillkit.cleanup.application import Application, BrokenUndo
 from drillkit.cleanup.open_undo import OpenUndo, UnknownUndo, answer, open_undos
 from drillkit.cleanup.order import holds
+from drillkit.cleanup.progress import Cleaned, CleanupBook, Failed, Haste, Settled
 from drillkit.cleanup.run import clean
-from drillkit.cleanup.work import Cleaned, CleanupBook, Failed, Haste, Settled
 
 __all__ = [
     "Application",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from drillkit.cleanup.open_undo import OpenUndo
 from drillkit.cleanup.order import Order
-from drillkit.cleanup.work import Cleaned, CleanupBook, Haste, Reporter, Work
+from drillkit.cleanup.progress import Cleaned, CleanupBook, CleanupProgress, Haste, Reporter
 from drillkit.clients import Clients
 from drillkit.clients.undo import AskPeople
 from drillkit.clock import Clock, Deadline
@@ -55,26 +55,30 @@ def clean(
         at_once: how many at the same time; 1 applies one after the other in this thread.
     """
     haste = haste or Haste()
-    work = Work(clients, book, clock, Deadline.after(limit_s, clock), on_progress, haste, people)
+    progress = CleanupProgress(
+        clients, book, clock, Deadline.after(limit_s, clock), on_progress, haste, people
+    )
     todo = list(opens)
     remove = [u for u in todo if u.phase != "relieve"] if "remove" in phases else []
     crew = _Crew(at_once, clock)
     if "relieve" in phases:
         for undo in reversed([u for u in todo if u.phase == "relieve"]):
-            crew.start(lambda undo=undo: work.settle(undo, None))  # type: ignore[misc]
+            crew.start(lambda undo=undo: progress.settle(undo, None))  # type: ignore[misc]
         # A target that is dead must not keep what is elsewhere standing until the limit.
-        crew.join(work.deadline.left() / 2 if remove else None)
+        crew.join(progress.deadline.left() / 2 if remove else None)
     if remove:
-        _Removal(remove, work, crew, clock).run()
+        _Removal(remove, progress, crew, clock).run()
     crew.join()
-    return work.cleaned()
+    return progress.cleaned()
 
 
 class _Removal:
     """Begins each undo of *remove* as soon as nothing that must go before it is in the way."""
 
-    def __init__(self, todo: Sequence[OpenUndo], work: Work, crew: _Crew, clock: Clock) -> None:
-        self._order, self._work, self._crew, self._clock = Order(todo), work, crew, clock
+    def __init__(
+        self, todo: Sequence[OpenUndo], progress: CleanupProgress, crew: _Crew, clock: Clock
+    ) -> None:
+        self._order, self._progress, self._crew, self._clock = Order(todo), progress, crew, clock
         self._waiting = list(self._order.queue)
         self._position = 0
         """Index of the rank that is at work."""
@@ -87,26 +91,26 @@ class _Removal:
         others' time.
         """
         left = len(self._order.ranks) - self._position
-        return self._work.deadline.sooner(self._work.deadline.left() / max(1, left))
+        return self._progress.deadline.sooner(self._progress.deadline.left() / max(1, left))
 
     def run(self) -> None:
         """Returns when each has begun, is held back for good, or was skipped."""
         while self._waiting:
             self._give_up()
-            with self._work.changed:
+            with self._progress.changed:
                 self._advance()
                 undo = self._choose()
                 if undo is None and self._waiting:
-                    self._work.changed.wait(LOOK_S)
+                    self._progress.changed.wait(LOOK_S)
             if undo is not None:
                 self._begin(undo)
 
     def _advance(self) -> None:
         """Go on to the next rank when this one is done, or has used up its share."""
-        order, work = self._order, self._work
+        order, progress = self._order, self._progress
         while self._position < len(order.ranks) - 1:
             rank = order.ranks[self._position]
-            done = all(work.state(u) in DONE for u in order.queue if order.rank(u) <= rank)
+            done = all(progress.state(u) in DONE for u in order.queue if order.rank(u) <= rank)
             if not (done or self._share.over):
                 return
             self._position += 1
@@ -114,12 +118,14 @@ class _Removal:
 
     def _choose(self) -> OpenUndo | None:
         """The next undo that may begin."""
-        if self._work.haste.skip_remove.is_set() or not self._waiting:
+        if self._progress.haste.skip_remove.is_set() or not self._waiting:
             return None
         free = [undo for undo in self._waiting if not self._held(undo)]
-        if not free and all(self._work.state(u) in (*DONE, "waiting") for u in self._order.queue):
+        if not free and all(
+            self._progress.state(u) in (*DONE, "waiting") for u in self._order.queue
+        ):
             return self._waiting[0]  # they hold back each other: any is as good
-        if self._work.deadline.over or self._crew.inline:
+        if self._progress.deadline.over or self._crew.inline:
             return free[0] if free else None
         rank = self._order.ranks[self._position]
         for undo in free:
@@ -130,11 +136,11 @@ class _Removal:
         return None
 
     def _held(self, undo: OpenUndo) -> bool:
-        return any(self._work.state(each) != "ended" for each in self._order.holders(undo))
+        return any(self._progress.state(each) != "ended" for each in self._order.holders(undo))
 
     def _passed(self, ahead: OpenUndo, undo: OpenUndo) -> bool:
         """Whether an undo that begins before this one is no reason for it to wait."""
-        state = self._work.state(ahead)
+        state = self._progress.state(ahead)
         if state in DONE:
             return True
         began = self._since.get(self._order.rank(undo))
@@ -147,30 +153,30 @@ class _Removal:
     def _begin(self, undo: OpenUndo) -> None:
         self._waiting.remove(undo)
         self._since.setdefault(self._order.rank(undo), self._clock.mono())
-        with self._work.changed:
-            self._work.states[undo.record] = "at work"
-        self._crew.start(lambda: self._work.settle(undo, self._work.haste.skip_remove))
+        with self._progress.changed:
+            self._progress.states[undo.record] = "at work"
+        self._crew.start(lambda: self._progress.settle(undo, self._progress.haste.skip_remove))
 
     def _give_up(self) -> None:
         """Settle those that will not begin."""
-        work = self._work
+        progress = self._progress
         for undo in list(self._waiting):
-            if work.haste.skip_remove.is_set():
+            if progress.haste.skip_remove.is_set():
                 self._waiting.remove(undo)
-                work.skipped(undo)
+                progress.skipped(undo)
                 continue
             open_ones = [
                 each
                 for each in self._order.holders(undo)
-                if work.state(each) in ("failed", "skipped")
+                if progress.state(each) in ("failed", "skipped")
             ]
             if open_ones:
                 self._waiting.remove(undo)
-                if refusal := work.refusal(open_ones):
-                    work.failed(undo, refusal, 0, refused=True)
+                if refusal := progress.refusal(open_ones):
+                    progress.failed(undo, refusal, 0, refused=True)
                     continue
                 why = ", ".join(each.resource for each in open_ones)
-                work.failed(
+                progress.failed(
                     undo,
                     f"left standing: {why} has not ended and may still create in it; it goes with "
                     "the next `drillkit recover` once that has ended",

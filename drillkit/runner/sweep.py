@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from drillkit.cleanup import Application, holds
-from drillkit.cleanup.work import DEAD
+from drillkit.cleanup.progress import DEAD
 from drillkit.clients import Clients
 from drillkit.clients.undo import Leftover, Lookup, Sweepable, UndoContext
 from drillkit.clock import Clock, Deadline, Hurried

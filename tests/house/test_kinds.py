@@ -31,3 +31,24 @@ def test_no_table_and_no_comparison_holds_the_name_of_a_kind() -> None:
                 ) if value in parts:
                     found.append(f"{name}:{node.lineno}: {value}")
     assert found == []
+
+
+def test_no_kind_of_step_imports_another() -> None:
+    """What several share stands beside them, so that each may go without the others."""
+    trees = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "steps").glob("*.py")}
+    kinds = {
+        name
+        for name, tree in trees.items()
+        if any(
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KIND"
+            for node in tree.body
+        )
+    }
+    assert len(kinds) >= len(kind_names())
+    found = []
+    for name in sorted(kinds):
+        for node in ast.walk(trees[name]):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                _, _, other = node.module.rpartition("drillkit.steps.")
+                found += [f"{name} imports {other}"] if other in kinds else []
+    assert found == []

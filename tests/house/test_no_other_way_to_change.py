@@ -81,7 +81,7 @@ MAKES: dict[str, dict[str, str]] = {
         "model/records/codec.py": "what is read back",
     },
     "UndoEnded": {
-        "cleanup/work.py": "what was applied",
+        "cleanup/progress.py": "what was applied",
         "faults/context.py": "what was applied when its time was over",
         "journal": "what never happened",
         "runner": "what ended with its target, was kept or settled",

@@ -73,9 +73,9 @@ class _Open:
 class _Ledger:
     """Passes a worker's lines on, and keeps what its runner must know."""
 
-    def __init__(self, desk: JournalSink, limit_each_s: float | None, clock: Clock) -> None:
+    def __init__(self, sink: JournalSink, limit_each_s: float | None, clock: Clock) -> None:
         self._clock = clock
-        self._desk, self._limit_each_s = desk, limit_each_s
+        self._sink, self._limit_each_s = sink, limit_each_s
         self.heard = threading.Event()
         """Set when the worker is done, or its pipe is closed."""
         self.ended: ExperimentEnded | None = None
@@ -85,7 +85,7 @@ class _Ledger:
     def append(
         self, entry: Entry, *, durable: bool = True, step: str | None = None, by: str = ""
     ) -> int:
-        n = self._desk.append(entry, durable=durable, step=step, by=by)
+        n = self._sink.append(entry, durable=durable, step=step, by=by)
         if isinstance(entry, Activity):
             self.activities.append(entry)
         elif isinstance(entry, Progress):
@@ -95,7 +95,7 @@ class _Ledger:
     def plan_entry(
         self, entry: PlannedEffect, counts: Counted, *, by: str = "", step: str | None = None
     ) -> int:
-        return self._desk.plan_entry(entry, counts, by=by, step=step)
+        return self._sink.plan_entry(entry, counts, by=by, step=step)
 
     def _note(self, about: ProgressAbout | None) -> None:
         match about:
@@ -135,7 +135,7 @@ class _Ledger:
             )
             self.activities.append(activity)
             with contextlib.suppress(JournalLost):
-                self._desk.append(activity, step=step, by=by)
+                self._sink.append(activity, step=step, by=by)
         self._open.clear()
 
 
@@ -217,7 +217,7 @@ class Worker:
         return self._process.pid
 
     def run(
-        self, job: Job, desk: JournalSink, by: str, deadline: Deadline, each_s: float | None = None
+        self, job: Job, sink: JournalSink, by: str, deadline: Deadline, each_s: float | None = None
     ) -> WorkerExit:
         """Do the job and say what became of it. Never raises for what the experiment does.
 
@@ -225,7 +225,7 @@ class Worker:
         WrongTarget, CallError, TargetError before anything was begun: the target is not to be
         reached.
         """
-        ledger = _Ledger(desk, each_s, deadline.clock)
+        ledger = _Ledger(sink, each_s, deadline.clock)
         sock = self._hand_over(job)
         hearing = threading.Thread(
             target=_hear, args=(ledger, sock, by), name=f"journal of {by}", daemon=True
@@ -337,7 +337,7 @@ class Workers:
     def run(
         self,
         job: Job,
-        desk: JournalSink,
+        sink: JournalSink,
         *,
         by: str,
         deadline: Deadline,
@@ -358,7 +358,7 @@ class Workers:
             self._used.append(worker)
         unregister = cut(worker.kill)
         try:
-            return worker.run(job, desk, by, deadline, each_s)
+            return worker.run(job, sink, by, deadline, each_s)
         finally:
             unregister()
 

@@ -13,7 +13,7 @@ from drillkit.faults.forecast.room import Displaced, Room, counted, named, total
 from drillkit.faults.forecast.terms import Spread, Term
 
 
-def never(room: Room) -> Iterator[str]:
+def impossible(room: Room) -> Iterator[str]:
     """Why some of what is displaced certainly stays without a place."""
     able: list[tuple[Displaced, frozenset[str]]] = []
     for each in room.displaced:

@@ -33,7 +33,7 @@ SCALE = 10**9
 """
 
 
-def perhaps(room: Room) -> Iterator[str]:
+def uncertain(room: Room) -> Iterator[str]:
     """Why some of what is displaced may stay without a place, a reason at a time."""
     whys: dict[str, list[Displaced]] = {}
     everything = total((room.pending, *(each.requests for each in room.displaced)))

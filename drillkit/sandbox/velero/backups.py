@@ -22,7 +22,7 @@ from drillkit.sandbox.kube.resources import Resource
 from drillkit.sandbox.velero import volumes
 from drillkit.sandbox.velero.archive import FORMAT_VERSION, Item, pack, zipped_json, zipped_text
 from drillkit.sandbox.velero.blobs import BlobsUnavailable
-from drillkit.sandbox.velero.desk import Desk, Results, go_duration
+from drillkit.sandbox.velero.context import ControllerContext, Results, go_duration
 from drillkit.sandbox.velero.names import (
     BACKUP_FILES,
     BACKUPS,
@@ -69,13 +69,13 @@ class Taken:
         return {key: sorted(found[key]) for key in sorted(found)}
 
 
-def take(desk: Desk, backup: Object) -> Taken:
+def take(context: ControllerContext, backup: Object) -> Taken:
     """Reads everything a backup means."""
     taken = Taken()
-    wanted = selection(backup["spec"], desk.store.registry)
+    wanted = selection(backup["spec"], context.store.registry)
     spaces = [
         space
-        for space in desk.store.list(NAMESPACES)
+        for space in context.store.list(NAMESPACES)
         if wanted.namespace(space["metadata"]["name"])
         and not is_terminating(space)
         and not is_excluded(space)
@@ -87,49 +87,51 @@ def take(desk: Desk, backup: Object) -> Taken:
     for space in spaces:
         taken.items.append(Item("namespaces", "", space["metadata"]["name"], space))
     kinds: set[str] = set()
-    for resource in _distinct(desk):
+    for resource in _distinct(context):
         name = group_resource(resource)
         if not wanted.resource(name) or resource.gvr == NAMESPACES:
             continue
         if resource.namespaced:
-            found = [obj for space in names for obj in desk.store.list(resource.gvr, space)]
+            found = [obj for space in names for obj in context.store.list(resource.gvr, space)]
             kinds |= {name} if found else set()
         else:
-            found = _cluster_scoped(desk, wanted, resource)
+            found = _cluster_scoped(context, wanted, resource)
         for obj in found:
             if wanted.labels(obj) and not is_excluded(obj):
                 taken.items.append(
                     Item(name, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], obj)
                 )
-    _related(desk, wanted, taken)
+    _related(context, wanted, taken)
     taken.log += [
         f'level=info msg="Backed up a new item" resource={item.path}' for item in taken.items
     ]
     return taken
 
 
-def _distinct(desk: Desk) -> list[Resource]:
+def _distinct(context: ControllerContext) -> list[Resource]:
     """The resources that have objects of their own (events are served twice and stored once)."""
-    own = (resource for resource in desk.store.registry.all() if resource.storage is None)
+    own = (resource for resource in context.store.registry.all() if resource.storage is None)
     return [resource for resource in own if {"create", "list"} <= {*resource.verbs}]
 
 
-def _cluster_scoped(desk: Desk, wanted: Selection, resource: Resource) -> list[Object]:
+def _cluster_scoped(
+    context: ControllerContext, wanted: Selection, resource: Resource
+) -> list[Object]:
     """All of them when asked for, or when the backup means every namespace; else only what
     `_related` finds.
     """
     everything = wanted.cluster_resources is None and wanted.every_namespace()
     named = group_resource(resource) in wanted.included_resources
     if wanted.cluster_resources or everything or (named and wanted.cluster_resources is not False):
-        return desk.store.list(resource.gvr)
+        return context.store.list(resource.gvr)
     return []
 
 
-def _related(desk: Desk, wanted: Selection, taken: Taken) -> None:
+def _related(context: ControllerContext, wanted: Selection, taken: Taken) -> None:
     """The volumes of saved claims with their data, and the definitions of saved custom objects."""
     present = {item.path for item in taken.items}
     for item in [item for item in taken.items if item.group_resource == "persistentvolumeclaims"]:
-        volume = desk.store.get(VOLUMES, "", item.object["spec"].get("volumeName") or "")
+        volume = context.store.get(VOLUMES, "", item.object["spec"].get("volumeName") or "")
         if (
             volume is None
             or wanted.cluster_resources is False
@@ -142,9 +144,9 @@ def _related(desk: Desk, wanted: Selection, taken: Taken) -> None:
             taken.items.append(Item("persistentvolumes", "", name, volume))
     for name in sorted({item.group_resource for item in taken.items}):
         plural, _, group = name.partition(".")
-        resource = desk.store.registry.find(group, plural)
+        resource = context.store.registry.find(group, plural)
         definition = (
-            desk.store.get(CRDS, "", name) if resource is not None and resource.custom else None
+            context.store.get(CRDS, "", name) if resource is not None and resource.custom else None
         )
         path = f"customresourcedefinitions.apiextensions.k8s.io/{name}"
         if definition is not None and path not in present and wanted.cluster_resources is not False:
@@ -153,12 +155,12 @@ def _related(desk: Desk, wanted: Selection, taken: Taken) -> None:
             )
 
 
-def upload(desk: Desk, backup: Object, taken: Taken) -> None:
+def upload(context: ControllerContext, backup: Object, taken: Taken) -> None:
     """Writes every file of a backup but its metadata.  Raises BlobsUnavailable."""
     name = backup["metadata"]["name"]
-    packed = pack(_spoiled(desk, name, taken.items))
+    packed = pack(_spoiled(context, name, taken.items))
     files: dict[str, bytes] = {
-        TARBALL: BROKEN if desk.knobs.is_corrupt(name) else packed,
+        TARBALL: BROKEN if context.knobs.is_corrupt(name) else packed,
         BACKUP_FILES["BackupLog"]: zipped_text(taken.log),
         BACKUP_FILES["BackupResults"]: zipped_json(
             {"errors": taken.errors.shown(), "warnings": taken.warnings.shown()}
@@ -170,17 +172,17 @@ def upload(desk: Desk, backup: Object, taken: Taken) -> None:
         VOLUME_FILE: zipped_json(taken.data),
     }
     for file, data in files.items():
-        desk.blobs.put(backup_key(name, file), data)
+        context.blobs.put(backup_key(name, file), data)
 
 
-def _spoiled(desk: Desk, backup: str, items: list[Item]) -> list[Item]:
+def _spoiled(context: ControllerContext, backup: str, items: list[Item]) -> list[Item]:
     """The items as the knobs want the backup to hold them."""
     kept = []
     for item in items:
-        if desk.knobs.omits(backup, item.path):
+        if context.knobs.omits(backup, item.path):
             continue
         obj = clone(item.object)
-        for patch in desk.knobs.patches(backup, item.path):
+        for patch in context.knobs.patches(backup, item.path):
             obj = patches.merge(obj, patch)
         kept.append(Item(item.group_resource, item.namespace, item.name, obj))
     return kept
@@ -189,44 +191,46 @@ def _spoiled(desk: Desk, backup: str, items: list[Item]) -> list[Item]:
 class BackupDesk:
     """Carries Backup objects from phase to phase; one at a time is in progress."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ControllerContext) -> None:
+        self._context = context
         self._work: dict[str, Taken] = {}
 
     def restarted(self) -> None:
         """What was running is lost."""
         self._work.clear()
-        for backup in self._desk.all(BACKUPS):
+        for backup in self._context.all(BACKUPS):
             phase = (backup.get("status") or {}).get("phase")
             if phase in ("InProgress", "WaitingForPluginOperations"):
                 reason = (
                     f'found a backup with status "{phase}" during the server starting, mark it '
                     'as "Failed"'
                 )
-                self._desk.status(
+                self._context.status(
                     BACKUPS,
                     backup,
                     phase="Failed",
                     failureReason=reason,
-                    completionTimestamp=self._desk.stamp(),
+                    completionTimestamp=self._context.stamp(),
                 )
 
     def reconcile(self) -> None:
-        desk = self._desk
-        for backup in desk.all(BACKUPS):
+        context = self._context
+        for backup in context.all(BACKUPS):
             phase = (backup.get("status") or {}).get("phase", "")
             if phase == "":
                 if "spec" not in backup:
-                    backup = desk.write(BACKUPS, {**backup, "spec": {}})
-                desk.status(BACKUPS, backup, phase="New", version=1, formatVersion=FORMAT_VERSION)
-            elif phase == "New" and not self._work and desk.ripe("Backup", backup, "New"):
+                    backup = context.write(BACKUPS, {**backup, "spec": {}})
+                context.status(
+                    BACKUPS, backup, phase="New", version=1, formatVersion=FORMAT_VERSION
+                )
+            elif phase == "New" and not self._work and context.ripe("Backup", backup, "New"):
                 self._begin(backup)
             elif phase == "InProgress" and backup["metadata"]["uid"] in self._work:
-                if desk.ripe("Backup", backup, "InProgress"):
+                if context.ripe("Backup", backup, "InProgress"):
                     self._finish(backup)
-            elif phase.startswith("Finalizing") and desk.ripe("Backup", backup, phase):
+            elif phase.startswith("Finalizing") and context.ripe("Backup", backup, phase):
                 self._finalize(backup)
-        living = {backup["metadata"]["uid"] for backup in desk.all(BACKUPS)}
+        living = {backup["metadata"]["uid"] for backup in context.all(BACKUPS)}
         for uid in set(self._work) - living:
             del self._work[uid]
 
@@ -234,7 +238,7 @@ class BackupDesk:
         spec = backup["spec"]
         complaints = invalid_spec(spec)
         location = spec.get("storageLocation", "default")
-        found = self._desk.store.get(LOCATIONS, self._desk.namespace, location)
+        found = self._context.store.get(LOCATIONS, self._context.namespace, location)
         if found is None:
             complaints.append(
                 f'an existing backup storage location was not specified: "{location}" not found'
@@ -256,40 +260,40 @@ class BackupDesk:
         return complaints
 
     def _begin(self, backup: Object) -> None:
-        desk = self._desk
+        context = self._context
         spec = {"storageLocation": "default", "ttl": "720h0m0s", **backup["spec"]}
         labels = {
             **(backup["metadata"].get("labels") or {}),
             STORAGE_LOCATION: label_value(spec["storageLocation"]),
         }
-        backup = desk.write(
+        backup = context.write(
             BACKUPS, {**backup, "metadata": {**backup["metadata"], "labels": labels}, "spec": spec}
         )
         if complaints := self._complaints(backup):
-            desk.status(BACKUPS, backup, phase="FailedValidation", validationErrors=complaints)
+            context.status(BACKUPS, backup, phase="FailedValidation", validationErrors=complaints)
             return
-        taken = take(desk, backup)
+        taken = take(context, backup)
         for item in taken.items:
             if item.group_resource == "persistentvolumes":
-                claim = _claim_of(desk, item.object)
+                claim = _claim_of(context, item.object)
                 if claim is not None:
-                    taken.infos.append(volumes.volume_info(desk, backup, claim, item.object))
+                    taken.infos.append(volumes.volume_info(context, backup, claim, item.object))
         saved = sum(not info["skipped"] for info in taken.infos)
         self._work[backup["metadata"]["uid"]] = taken
-        desk.status(
+        context.status(
             BACKUPS,
             backup,
             phase="InProgress",
-            startTimestamp=desk.stamp(),
-            expiration=rfc3339(desk.now() + go_duration(spec["ttl"])),
+            startTimestamp=context.stamp(),
+            expiration=rfc3339(context.now() + go_duration(spec["ttl"])),
             progress={"totalItems": len(taken.items), "itemsBackedUp": 0},
             **({"volumeSnapshotsAttempted": saved} if saved else {}),
         )
 
     def _finish(self, backup: Object) -> None:
-        desk, name = self._desk, backup["metadata"]["name"]
+        context, name = self._context, backup["metadata"]["name"]
         taken = self._work.pop(backup["metadata"]["uid"])
-        ending = desk.knobs.ending("Backup", name)
+        ending = context.knobs.ending("Backup", name)
         if ending is not None and ending["phase"] == "PartiallyFailed":
             taken.errors.velero.append(ending.get("reason", "made to fail"))
         reason = (
@@ -299,7 +303,7 @@ class BackupDesk:
         )
         if reason is None:
             try:
-                upload(desk, backup, taken)
+                upload(context, backup, taken)
             except BlobsUnavailable as error:
                 reason = f"error uploading backup: {error}"
         total = len(taken.items)
@@ -312,16 +316,16 @@ class BackupDesk:
             fields |= {
                 "phase": "Failed",
                 "failureReason": reason,
-                "completionTimestamp": desk.stamp(),
+                "completionTimestamp": context.stamp(),
             }
         else:
             fields["phase"] = "FinalizingPartiallyFailed" if taken.errors.count() else "Finalizing"
             saved = sum(not info["skipped"] for info in taken.infos)
             fields |= {"volumeSnapshotsCompleted": saved} if saved else {}
-        desk.status(BACKUPS, backup, **fields)
+        context.status(BACKUPS, backup, **fields)
 
     def _finalize(self, backup: Object) -> None:
-        desk = self._desk
+        context = self._context
         phase = (
             "PartiallyFailed"
             if backup["status"]["phase"] == "FinalizingPartiallyFailed"
@@ -329,35 +333,35 @@ class BackupDesk:
         )
         done = {
             **backup,
-            "status": {**backup["status"], "phase": phase, "completionTimestamp": desk.stamp()},
+            "status": {**backup["status"], "phase": phase, "completionTimestamp": context.stamp()},
         }
         try:
             key = backup_key(backup["metadata"]["name"], METADATA)
-            desk.blobs.put(key, json.dumps(done).encode())
+            context.blobs.put(key, json.dumps(done).encode())
         except BlobsUnavailable as error:
-            desk.status(
+            context.status(
                 BACKUPS,
                 backup,
                 phase="Failed",
                 failureReason=f"error uploading backup: {error}",
-                completionTimestamp=desk.stamp(),
+                completionTimestamp=context.stamp(),
             )
             return
-        desk.status(BACKUPS, backup, **done["status"])
+        context.status(BACKUPS, backup, **done["status"])
 
 
-def _claim_of(desk: Desk, volume: Object) -> Object | None:
+def _claim_of(context: ControllerContext, volume: Object) -> Object | None:
     ref = volume["spec"].get("claimRef") or {}
-    return desk.store.get(CLAIMS, ref.get("namespace", ""), ref.get("name", ""))
+    return context.store.get(CLAIMS, ref.get("namespace", ""), ref.get("name", ""))
 
 
-def newest_completed(desk: Desk, schedule: str) -> Object | None:
+def newest_completed(context: ControllerContext, schedule: str) -> Object | None:
     """The backup a restore by schedule takes: newer ones that only partly succeeded are passed over
     in silence.
     """
     found = [
         backup
-        for backup in desk.all(BACKUPS)
+        for backup in context.all(BACKUPS)
         if labels_of(backup).get(SCHEDULE_NAME) == label_value(schedule)
         and (backup.get("status") or {}).get("phase") == "Completed"
     ]

@@ -15,7 +15,7 @@ from drillkit.sandbox.kube.objects import CRDS, NAMESPACES
 from drillkit.sandbox.kube.store import Store
 from drillkit.sandbox.velero.backups import BackupDesk
 from drillkit.sandbox.velero.blobs import Blobs, BlobsUnavailable
-from drillkit.sandbox.velero.desk import Desk
+from drillkit.sandbox.velero.context import ControllerContext
 from drillkit.sandbox.velero.knobs import CONFIG_MAP, Knobs, from_json
 from drillkit.sandbox.velero.names import CONFIG_MAPS, LOCATIONS, NAMESPACE
 from drillkit.sandbox.velero.requests import RequestDesk
@@ -62,14 +62,14 @@ class VeleroController:
         self.knobs = Knobs()
         """Used while no ConfigMap sets them."""
         self.errors: deque[Exception] = deque(maxlen=KEPT_ERRORS)
-        self._desk = Desk(store, blobs, now or store.now, self.knobs, namespace)
-        self._backups = BackupDesk(self._desk)
-        self._restores = RestoreDesk(self._desk)
+        self._context = ControllerContext(store, blobs, now or store.now, self.knobs, namespace)
+        self._backups = BackupDesk(self._context)
+        self._restores = RestoreDesk(self._context)
         self._parts: tuple[Callable[[], None], ...] = (
-            Upkeep(self._desk).reconcile,
+            Upkeep(self._context).reconcile,
             self._backups.reconcile,
             self._restores.reconcile,
-            RequestDesk(self._desk).reconcile,
+            RequestDesk(self._context).reconcile,
         )
         self._restarts: int | None = None
         self._due: datetime | None = None
@@ -82,19 +82,19 @@ class VeleroController:
             if not self.step():
                 return self.next_due()
         log.error("no rest in %d rounds", ROUNDS_LIMIT)
-        return self._desk.now() + RETRY
+        return self._context.now() + RETRY
 
     def step(self) -> bool:
         """One round, in which every object takes at most one step; answers whether
         anything changed.
         """
-        self._desk.changed = False
-        self._desk.next_due()
+        self._context.changed = False
+        self._context.next_due()
         self._guard(self._read_knobs)
         for part in self._parts:
             self._guard(part)
-        self._due = self._desk.next_due()
-        return self._desk.changed
+        self._due = self._context.next_due()
+        return self._context.changed
 
     def next_due(self) -> datetime | None:
         """When time alone will bring the next change, as of the last step."""
@@ -106,21 +106,21 @@ class VeleroController:
         self._restores.restarted()
 
     def _read_knobs(self) -> None:
-        desk = self._desk
-        found = desk.store.get(CONFIG_MAPS, desk.namespace, CONFIG_MAP)
+        context = self._context
+        found = context.store.get(CONFIG_MAPS, context.namespace, CONFIG_MAP)
         text = ((found or {}).get("data") or {}).get("knobs.json")
-        desk.knobs = from_json(text) if text else self.knobs
-        if self._restarts is None or desk.knobs.restarts > self._restarts:
+        context.knobs = from_json(text) if text else self.knobs
+        if self._restarts is None or context.knobs.restarts > self._restarts:
             self.restart()  # at the start too: somebody else may have been running before us
-        self._restarts = desk.knobs.restarts
+        self._restarts = context.knobs.restarts
 
     def _guard(self, part: Callable[[], None]) -> None:
         try:
             part()
         except (ApiError, BlobsUnavailable) as error:
             log.info("%s; trying again", error)
-            self._desk.wake(self._desk.now() + RETRY)
+            self._context.wake(self._context.now() + RETRY)
         except Exception as error:  # the other parts have to go on
             log.exception("a part of Velero failed")
             self.errors.append(error)
-            self._desk.wake(self._desk.now() + RETRY)
+            self._context.wake(self._context.now() + RETRY)

@@ -12,7 +12,7 @@ from typing import Any
 from drillkit.sandbox.kube.errors import ApiError
 from drillkit.sandbox.kube.objects import NAMESPACES, Gvr, Object, clone, is_terminating, owners_of
 from drillkit.sandbox.velero.archive import Item
-from drillkit.sandbox.velero.desk import Desk, Results
+from drillkit.sandbox.velero.context import ControllerContext, Results
 from drillkit.sandbox.velero.modifiers import Rule, modify
 from drillkit.sandbox.velero.names import BACKUP_NAME, RESTORE_NAME, VOLUMES, label_value
 from drillkit.sandbox.velero.selection import NEVER, Selection
@@ -73,14 +73,14 @@ class Restorer:
 
     def __init__(
         self,
-        desk: Desk,
+        context: ControllerContext,
         restore: Object,
         items: list[Item],
         wanted: Selection,
         rules: list[Rule],
         volumes: VolumePlan,
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._restore = restore
         self._spec: Object = restore["spec"]
         self._mapping: dict[str, str] = self._spec.get("namespaceMapping") or {}
@@ -138,11 +138,11 @@ class Restorer:
         if not source:
             return True
         target = self._mapping.get(source, source)
-        existing = self._desk.store.get(NAMESPACES, "", target)
+        existing = self._context.store.get(NAMESPACES, "", target)
         if existing is not None and is_terminating(existing):
-            since = self._waiting_since.setdefault(target, self._desk.now())
-            if self._desk.now() < since + TERMINATING_LIMIT:
-                self._desk.wake(self._desk.now() + timedelta(seconds=0.2))
+            since = self._waiting_since.setdefault(target, self._context.now())
+            if self._context.now() < since + TERMINATING_LIMIT:
+                self._context.wake(self._context.now() + timedelta(seconds=0.2))
                 return False
             return True  # the creation's refusal is the error to report
         if existing is None and item.group_resource != "namespaces":
@@ -164,8 +164,8 @@ class Restorer:
             }
         }
         try:
-            self._desk.store.create(NAMESPACES, self._labelled(space))
-            self._desk.changed = True
+            self._context.store.create(NAMESPACES, self._labelled(space))
+            self._context.changed = True
         except ApiError as error:
             self.progress.errors.add(target, f"error creating namespace {target}: {error.message}")
 
@@ -183,7 +183,7 @@ class Restorer:
             self.progress.log.append(f'level=info msg="{reason}" resource={item.path}')
             self.progress.note(item.object, "skipped")
             return
-        if self._desk.store.registry.find(*gvr) is None:
+        if self._context.store.registry.find(*gvr) is None:
             self.progress.warnings.add(
                 item.namespace,
                 f"the server does not serve {item.group_resource}: {item.path} skipped",
@@ -251,7 +251,7 @@ class Restorer:
         return hashlib.sha256(seed.encode()).hexdigest()[:12]
 
     def _create(self, gvr: Gvr, item: Item, obj: Object, namespace: str) -> None:
-        store = self._desk.store
+        store = self._context.store
         try:
             created = store.create(gvr, obj, namespace)
         except ApiError as error:
@@ -259,7 +259,7 @@ class Restorer:
                 raise
             self._met(gvr, item, obj, namespace)
             return
-        self._desk.changed = True
+        self._context.changed = True
         if gvr == VOLUMES:
             self.progress.log.append(
                 f'level=info msg="volume {created["metadata"]["name"]} restored"'
@@ -271,7 +271,7 @@ class Restorer:
         a warning.
         """
         name = obj["metadata"]["name"]
-        existing = self._desk.store.need(gvr, namespace, name)
+        existing = self._context.store.need(gvr, namespace, name)
         if _content(existing) == _content(obj) or item.group_resource in (
             "namespaces",
             "serviceaccounts",
@@ -280,8 +280,8 @@ class Restorer:
             return
         if self._spec.get("existingResourcePolicy") == "update":
             merged = {**existing, **obj, "metadata": {**existing["metadata"], **obj["metadata"]}}
-            self._desk.store.update(gvr, merged)
-            self._desk.changed = True
+            self._context.store.update(gvr, merged)
+            self._context.changed = True
             self.progress.note(existing, "updated")
             return
         self.progress.warnings.add(

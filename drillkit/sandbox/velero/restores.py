@@ -12,7 +12,7 @@ from drillkit.sandbox.kube.objects import Object, is_terminating
 from drillkit.sandbox.velero.archive import CorruptBackup, unpack, zipped_json, zipped_text
 from drillkit.sandbox.velero.backups import VOLUME_FILE, newest_completed
 from drillkit.sandbox.velero.blobs import BlobsUnavailable
-from drillkit.sandbox.velero.desk import Desk
+from drillkit.sandbox.velero.context import ControllerContext
 from drillkit.sandbox.velero.modifiers import BadModifiers, Rule, read
 from drillkit.sandbox.velero.names import (
     BACKUP_FILES,
@@ -43,32 +43,32 @@ class Work:
 class RestoreDesk:
     """Carries Restore objects from phase to phase.  There is one worker: the others wait in New."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ControllerContext) -> None:
+        self._context = context
         self._work: Work | None = None
         self._stuck = False
 
     def restarted(self) -> None:
         """What was running is lost, and a stuck worker is free again."""
         self._work, self._stuck = None, False
-        for restore in self._desk.all(RESTORES):
+        for restore in self._context.all(RESTORES):
             phase = (restore.get("status") or {}).get("phase")
             if phase in RUNNING:
                 reason = (
                     f'found a restore with status "{phase}" during the server starting, mark it '
                     'as "Failed"'
                 )
-                self._desk.status(
+                self._context.status(
                     RESTORES,
                     restore,
                     phase="Failed",
                     failureReason=reason,
-                    completionTimestamp=self._desk.stamp(),
+                    completionTimestamp=self._context.stamp(),
                 )
 
     def reconcile(self) -> None:
-        desk = self._desk
-        restores = desk.all(RESTORES)
+        context = self._context
+        restores = context.all(RESTORES)
         if self._work is not None and self._work.uid not in {
             restore["metadata"]["uid"] for restore in restores
         }:
@@ -82,47 +82,49 @@ class RestoreDesk:
                 self._bury(restore, phase, mine)
             elif phase == "":
                 if "spec" not in restore:
-                    restore = desk.write(RESTORES, {**restore, "spec": {}})
-                desk.status(RESTORES, restore, phase="New")
+                    restore = context.write(RESTORES, {**restore, "spec": {}})
+                context.status(RESTORES, restore, phase="New")
             elif (
                 phase == "New"
                 and self._work is None
                 and not self._stuck
-                and desk.ripe("Restore", restore, "New")
+                and context.ripe("Restore", restore, "New")
             ):
                 self._begin(restore)
             elif phase == "InProgress" and mine:
                 self._go_on(restore)
-            elif phase.startswith("Finalizing") and mine and desk.ripe("Restore", restore, phase):
+            elif (
+                phase.startswith("Finalizing") and mine and context.ripe("Restore", restore, phase)
+            ):
                 self._finalize(restore)
 
     def _bury(self, restore: Object, phase: str, mine: bool) -> None:
         """Removes what a deleted restore left in the bucket, then the finalizer; waits while the
         bucket is away.
         """
-        desk = self._desk
+        context = self._context
         if mine and phase in RUNNING:
             self._work, self._stuck = None, True
-        location = desk.store.get(LOCATIONS, desk.namespace, self._location(restore))
+        location = context.store.get(LOCATIONS, context.namespace, self._location(restore))
         if location is None or (location.get("status") or {}).get("phase") == "Unavailable":
-            desk.wake(desk.now() + timedelta(seconds=5))
+            context.wake(context.now() + timedelta(seconds=5))
             return
         try:
-            for key in desk.blobs.list(restore_key(restore["metadata"]["name"], "")):
-                desk.blobs.delete(key)
+            for key in context.blobs.list(restore_key(restore["metadata"]["name"], "")):
+                context.blobs.delete(key)
         except BlobsUnavailable:
-            desk.wake(desk.now() + timedelta(seconds=5))
+            context.wake(context.now() + timedelta(seconds=5))
             return
         finalizers = [
             each for each in restore["metadata"].get("finalizers") or () if each != FINALIZER
         ]
-        desk.write(
+        context.write(
             RESTORES, {**restore, "metadata": {**restore["metadata"], "finalizers": finalizers}}
         )
 
     def _location(self, restore: Object) -> str:
-        backup = self._desk.store.get(
-            BACKUPS, self._desk.namespace, (restore.get("spec") or {}).get("backupName") or ""
+        backup = self._context.store.get(
+            BACKUPS, self._context.namespace, (restore.get("spec") or {}).get("backupName") or ""
         )
         return str(((backup or {}).get("spec") or {}).get("storageLocation", "default"))
 
@@ -137,26 +139,26 @@ class RestoreDesk:
             )
             return spec, complaints
         forbidden = sorted(
-            canonical(spec.get("includedResources") or (), self._desk.store.registry) & NEVER
+            canonical(spec.get("includedResources") or (), self._context.store.registry) & NEVER
         )
         complaints += [f"{name} are non-restorable resources" for name in forbidden]
         if spec.get("scheduleName"):
-            newest = newest_completed(self._desk, spec["scheduleName"])
+            newest = newest_completed(self._context, spec["scheduleName"])
             if newest is None:
                 return spec, [
                     *complaints,
                     f"No completed backups found for schedule {spec['scheduleName']}",
                 ]
             spec["backupName"] = newest["metadata"]["name"]
-        backup = self._desk.store.get(BACKUPS, self._desk.namespace, spec["backupName"])
+        backup = self._context.store.get(BACKUPS, self._context.namespace, spec["backupName"])
         if backup is None:
             name = spec["backupName"]
             return spec, [
                 *complaints,
                 f'Error retrieving backup: backups.velero.io "{name}" not found',
             ]
-        location = self._desk.store.get(
-            LOCATIONS, self._desk.namespace, backup["spec"].get("storageLocation", "default")
+        location = self._context.store.get(
+            LOCATIONS, self._context.namespace, backup["spec"].get("storageLocation", "default")
         )
         if location is None or (location.get("status") or {}).get("phase") == "Unavailable":
             complaints.append(
@@ -170,16 +172,16 @@ class RestoreDesk:
         reference = spec.get("resourceModifier")
         if not reference:
             return []
-        found = self._desk.store.get(CONFIG_MAPS, self._desk.namespace, reference["name"])
+        found = self._context.store.get(CONFIG_MAPS, self._context.namespace, reference["name"])
         if found is None:
             raise BadModifiers(
                 "failed to get resource modifiers configmap "
-                f"{self._desk.namespace}/{reference['name']}"
+                f"{self._context.namespace}/{reference['name']}"
             )
         return read(found)
 
     def _begin(self, restore: Object) -> None:
-        desk = self._desk
+        context = self._context
         finalizers = [*(restore["metadata"].get("finalizers") or ()), FINALIZER]
         spec, complaints = self._resolved(restore)
         excluded = [
@@ -193,11 +195,13 @@ class RestoreDesk:
         except BadModifiers as error:
             complaints.append(str(error))
         meta = {**restore["metadata"], "finalizers": list(dict.fromkeys(finalizers))}
-        restore = desk.write(RESTORES, {**restore, "metadata": meta, "spec": spec})
+        restore = context.write(RESTORES, {**restore, "metadata": meta, "spec": spec})
         if complaints:
-            desk.status(RESTORES, restore, phase="FailedValidation", validationErrors=complaints)
+            context.status(RESTORES, restore, phase="FailedValidation", validationErrors=complaints)
             return
-        restore = desk.status(RESTORES, restore, phase="InProgress", startTimestamp=desk.stamp())
+        restore = context.status(
+            RESTORES, restore, phase="InProgress", startTimestamp=context.stamp()
+        )
         try:
             restorer = self._restorer(restore, rules)
         except (BlobsUnavailable, FileNotFoundError) as error:
@@ -207,67 +211,73 @@ class RestoreDesk:
             self._broken(restore, str(error))
             return
         self._work = Work(restore["metadata"]["uid"], restorer)
-        desk.status(RESTORES, restore, progress={"totalItems": restorer.total, "itemsRestored": 0})
+        context.status(
+            RESTORES, restore, progress={"totalItems": restorer.total, "itemsRestored": 0}
+        )
 
     def _restorer(self, restore: Object, rules: list[Rule]) -> Restorer:
         """Downloads and unpacks the backup.  Raises BlobsUnavailable, FileNotFoundError
         or CorruptBackup.
         """
-        desk, name = self._desk, restore["spec"]["backupName"]
-        packed = desk.blobs.get(backup_key(name, TARBALL))
+        context, name = self._context, restore["spec"]["backupName"]
+        packed = context.blobs.get(backup_key(name, TARBALL))
         if packed is None:
             raise FileNotFoundError(f"{backup_key(name, TARBALL)} does not exist")
-        if desk.knobs.is_corrupt(name):
+        if context.knobs.is_corrupt(name):
             packed = packed[: len(packed) // 2]
         items = unpack(packed)
-        infos = _json(desk.blobs.get(backup_key(name, BACKUP_FILES["BackupVolumeInfos"])), [])
-        data = _json(desk.blobs.get(backup_key(name, VOLUME_FILE)), {})
-        plan = VolumePlan(desk, infos, data, restore["spec"])
+        infos = _json(context.blobs.get(backup_key(name, BACKUP_FILES["BackupVolumeInfos"])), [])
+        data = _json(context.blobs.get(backup_key(name, VOLUME_FILE)), {})
+        plan = VolumePlan(context, infos, data, restore["spec"])
         wanted = selection(
             {**restore["spec"], "excludedResources": restore["spec"]["excludedResources"]},
-            desk.store.registry,
+            context.store.registry,
         )
-        return Restorer(desk, restore, items, wanted, rules, plan)
+        return Restorer(context, restore, items, wanted, rules, plan)
 
     def _fail(self, restore: Object, reason: str) -> None:
-        self._desk.status(
+        self._context.status(
             RESTORES,
             restore,
             phase="Failed",
             failureReason=reason,
-            completionTimestamp=self._desk.stamp(),
+            completionTimestamp=self._context.stamp(),
             errors=1,
         )
 
     def _broken(self, restore: Object, reason: str) -> None:
         """A tarball that cannot be unpacked: nothing is restored, and the results say why."""
-        desk, name = self._desk, restore["metadata"]["name"]
+        context, name = self._context, restore["metadata"]["name"]
         results = {"errors": {"velero": [reason]}, "warnings": {}}
-        desk.blobs.put(restore_key(name, RESTORE_FILES["RestoreResults"]), zipped_json(results))
-        desk.blobs.put(
+        context.blobs.put(restore_key(name, RESTORE_FILES["RestoreResults"]), zipped_json(results))
+        context.blobs.put(
             restore_key(name, RESTORE_FILES["RestoreLog"]),
             zipped_text([f'level=error msg="{reason}"']),
         )
-        desk.status(
-            RESTORES, restore, phase="PartiallyFailed", completionTimestamp=desk.stamp(), errors=1
+        context.status(
+            RESTORES,
+            restore,
+            phase="PartiallyFailed",
+            completionTimestamp=context.stamp(),
+            errors=1,
         )
 
     def _go_on(self, restore: Object) -> None:
-        desk, work = self._desk, self._work
+        context, work = self._context, self._work
         if work is None:
             return
-        ripe = desk.ripe("Restore", restore, "InProgress")
+        ripe = context.ripe("Restore", restore, "InProgress")
         restorer = work.restorer
-        restorer.step(1.0 if ripe else desk.share_of_time("Restore", restore, "InProgress"))
+        restorer.step(1.0 if ripe else context.share_of_time("Restore", restore, "InProgress"))
         progress = {"totalItems": restorer.total, "itemsRestored": restorer.progress.done}
         if not (ripe and restorer.finished):
-            desk.status(RESTORES, restore, progress=progress)
-            desk.wake(desk.now() + timedelta(seconds=0.2))
+            context.status(RESTORES, restore, progress=progress)
+            context.wake(context.now() + timedelta(seconds=0.2))
             return
-        ending = desk.knobs.ending("Restore", restore["metadata"]["name"])
+        ending = context.knobs.ending("Restore", restore["metadata"]["name"])
         if ending is not None and ending["phase"] == "Failed":
             self._work = None
-            desk.status(RESTORES, restore, progress=progress)
+            context.status(RESTORES, restore, progress=progress)
             self._fail(restore, ending.get("reason", "made to fail"))
             return
         if ending is not None:
@@ -279,7 +289,7 @@ class RestoreDesk:
             self._work = None
             self._fail(restore, f"error uploading the restore's results: {error}")
             return
-        desk.status(
+        context.status(
             RESTORES,
             restore,
             phase="FinalizingPartiallyFailed" if failed else "Finalizing",
@@ -301,7 +311,7 @@ class RestoreDesk:
             "RestoreVolumeInfo": zipped_json([]),
         }
         for kind, data in files.items():
-            self._desk.blobs.put(restore_key(name, RESTORE_FILES[kind]), data)
+            self._context.blobs.put(restore_key(name, RESTORE_FILES[kind]), data)
 
     def _finalize(self, restore: Object) -> None:
         work, self._work = self._work, None
@@ -312,7 +322,9 @@ class RestoreDesk:
             if restore["status"]["phase"] == "FinalizingPartiallyFailed"
             else "Completed"
         )
-        self._desk.status(RESTORES, restore, phase=phase, completionTimestamp=self._desk.stamp())
+        self._context.status(
+            RESTORES, restore, phase=phase, completionTimestamp=self._context.stamp()
+        )
 
 
 def _json(data: bytes | None, default: Any) -> Any:

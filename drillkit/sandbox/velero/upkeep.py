@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from drillkit.sandbox.cluster.controllers import cron
 from drillkit.sandbox.kube.objects import Object, labels_of, parse_time
 from drillkit.sandbox.velero.blobs import BlobsUnavailable
-from drillkit.sandbox.velero.desk import Desk
+from drillkit.sandbox.velero.context import ControllerContext
 from drillkit.sandbox.velero.names import (
     BACKUPS,
     DELETIONS,
@@ -32,14 +32,14 @@ EXPIRY_CHECK = timedelta(minutes=1)
 class Upkeep:
     """Everything nobody asked for."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ControllerContext) -> None:
+        self._context = context
         self._synced: datetime | None = None
 
     def reconcile(self) -> None:
-        for location in self._desk.all(LOCATIONS):
+        for location in self._context.all(LOCATIONS):
             self._validate(location)
-        for schedule in self._desk.all(SCHEDULES):
+        for schedule in self._context.all(SCHEDULES):
             self._schedule(schedule)
         self._expire()
         self._sync()
@@ -48,34 +48,34 @@ class Upkeep:
         """Available or Unavailable, looked at again every minute and whenever the knob
         changes it.
         """
-        desk, status = self._desk, location.get("status") or {}
-        message = desk.knobs.location_unavailable
+        context, status = self._context, location.get("status") or {}
+        message = context.knobs.location_unavailable
         phase = "Unavailable" if message else "Available"
         last = status.get("lastValidationTime")
-        due = last is None or desk.now() >= parse_time(last) + VALIDATION_EVERY
+        due = last is None or context.now() >= parse_time(last) + VALIDATION_EVERY
         if due or status.get("phase") != phase or status.get("message", "") != message:
-            desk.status(
+            context.status(
                 LOCATIONS,
                 location,
                 phase=phase,
                 message=message or None,
-                lastValidationTime=desk.stamp(),
-                lastSyncedTime=desk.stamp(),
+                lastValidationTime=context.stamp(),
+                lastSyncedTime=context.stamp(),
             )
-        desk.wake(desk.now() + VALIDATION_EVERY)
+        context.wake(context.now() + VALIDATION_EVERY)
 
     def _schedule(self, schedule: Object) -> None:
-        desk, status, spec = self._desk, schedule.get("status") or {}, schedule["spec"]
+        context, status, spec = self._context, schedule.get("status") or {}, schedule["spec"]
         if status.get("phase") in (None, "", "New"):
             try:
-                cron.next_after(_untimed(spec["schedule"]), desk.now())
+                cron.next_after(_untimed(spec["schedule"]), context.now())
             except ValueError as error:
                 complaint = f"invalid schedule: {error}"
-                desk.status(
+                context.status(
                     SCHEDULES, schedule, phase="FailedValidation", validationErrors=[complaint]
                 )
                 return
-            schedule = desk.status(SCHEDULES, schedule, phase="Enabled")
+            schedule = context.status(SCHEDULES, schedule, phase="Enabled")
         elif status.get("phase") != "Enabled":
             return
         if spec.get("paused"):
@@ -84,8 +84,8 @@ class Upkeep:
             "creationTimestamp"
         ]
         following = cron.next_after(_untimed(spec["schedule"]), parse_time(last))
-        if desk.now() < following:
-            desk.wake(following)
+        if context.now() < following:
+            context.wake(following)
             return
         self._fire(schedule)
 
@@ -93,14 +93,14 @@ class Upkeep:
         """One backup for however many firings were missed; none while the last one is still
         at work.
         """
-        desk, name = self._desk, schedule["metadata"]["name"]
+        context, name = self._context, schedule["metadata"]["name"]
         mine = [
             each
-            for each in desk.all(BACKUPS)
+            for each in context.all(BACKUPS)
             if labels_of(each).get(SCHEDULE_NAME) == label_value(name)
         ]
         if any((each.get("status") or {}).get("phase") not in DONE for each in mine):
-            desk.wake(desk.now() + timedelta(seconds=1))
+            context.wake(context.now() + timedelta(seconds=1))
             return
         template = dict(schedule["spec"]["template"])
         metadata = template.pop("metadata", None) or {}
@@ -109,61 +109,61 @@ class Upkeep:
             **(metadata.get("labels") or {}),
             SCHEDULE_NAME: label_value(name),
         }
-        stamp = desk.now().strftime("%Y%m%d%H%M%S")
-        if desk.store.get(BACKUPS, desk.namespace, f"{name}-{stamp}") is None:
+        stamp = context.now().strftime("%Y%m%d%H%M%S")
+        if context.store.get(BACKUPS, context.namespace, f"{name}-{stamp}") is None:
             meta = {"name": f"{name}-{stamp}", "labels": labels}
-            desk.store.create(BACKUPS, {"metadata": meta, "spec": template}, desk.namespace)
-        desk.status(SCHEDULES, schedule, lastBackup=desk.stamp())
+            context.store.create(BACKUPS, {"metadata": meta, "spec": template}, context.namespace)
+        context.status(SCHEDULES, schedule, lastBackup=context.stamp())
 
     def _expire(self) -> None:
         """Asks for the deletion of backups whose time is over."""
-        desk = self._desk
-        asked = {request["spec"]["backupName"] for request in desk.all(DELETIONS)}
-        for backup in desk.all(BACKUPS):
+        context = self._context
+        asked = {request["spec"]["backupName"] for request in context.all(DELETIONS)}
+        for backup in context.all(BACKUPS):
             status = backup.get("status") or {}
             name = backup["metadata"]["name"]
             if status.get("phase") not in DONE or not status.get("expiration") or name in asked:
                 continue
-            if desk.now() < parse_time(status["expiration"]):
+            if context.now() < parse_time(status["expiration"]):
                 continue
             request = {"metadata": {"generateName": f"{name[:50]}-"}, "spec": {"backupName": name}}
-            desk.store.create(DELETIONS, request, desk.namespace)
-            desk.changed = True
-        desk.wake(desk.now() + EXPIRY_CHECK)
+            context.store.create(DELETIONS, request, context.namespace)
+            context.changed = True
+        context.wake(context.now() + EXPIRY_CHECK)
 
     def _sync(self) -> None:
         """Backups found in the bucket come into the cluster; finished ones that are gone from the
         bucket leave it.
         """
-        desk = self._desk
-        if self._synced is not None and desk.now() < self._synced + SYNC_PERIOD:
-            desk.wake(self._synced + SYNC_PERIOD)
+        context = self._context
+        if self._synced is not None and context.now() < self._synced + SYNC_PERIOD:
+            context.wake(self._synced + SYNC_PERIOD)
             return
-        self._synced = desk.now()
-        desk.wake(self._synced + SYNC_PERIOD)
-        if desk.knobs.location_unavailable:
+        self._synced = context.now()
+        context.wake(self._synced + SYNC_PERIOD)
+        if context.knobs.location_unavailable:
             return
         try:
             kept = {
                 key.split("/")[1]
-                for key in desk.blobs.list("backups/")
+                for key in context.blobs.list("backups/")
                 if key.endswith("/" + METADATA)
             }
             for name in sorted(kept):
-                if desk.store.get(BACKUPS, desk.namespace, name) is None:
+                if context.store.get(BACKUPS, context.namespace, name) is None:
                     self._adopt(name)
         except BlobsUnavailable:
             return  # next time
-        for backup in desk.all(BACKUPS):
+        for backup in context.all(BACKUPS):
             name = backup["metadata"]["name"]
             finished = (backup.get("status") or {}).get("phase") in ("Completed", "PartiallyFailed")
             if finished and name not in kept:
-                desk.store.delete(BACKUPS, desk.namespace, name)
-                desk.changed = True
+                context.store.delete(BACKUPS, context.namespace, name)
+                context.changed = True
 
     def _adopt(self, name: str) -> None:
-        desk = self._desk
-        found = json.loads(desk.blobs.get(backup_key(name, METADATA)) or b"{}")
+        context = self._context
+        found = json.loads(context.blobs.get(backup_key(name, METADATA)) or b"{}")
         if not found:
             return
         meta = {
@@ -171,8 +171,10 @@ class Upkeep:
             for key in ("name", "labels", "annotations")
             if key in found["metadata"]
         }
-        made = desk.store.create(BACKUPS, {"metadata": meta, "spec": found["spec"]}, desk.namespace)
-        desk.status(BACKUPS, made, **found["status"])
+        made = context.store.create(
+            BACKUPS, {"metadata": meta, "spec": found["spec"]}, context.namespace
+        )
+        context.status(BACKUPS, made, **found["status"])
 
 
 def _untimed(schedule: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from drillkit.sandbox.kube.objects import Object, clone, rfc3339
 from drillkit.sandbox.velero.archive import Item
-from drillkit.sandbox.velero.desk import Desk
+from drillkit.sandbox.velero.context import ControllerContext
 from drillkit.sandbox.velero.names import VOLUME_DATA, VOLUMES
 
 _BINDING = (
@@ -20,15 +20,17 @@ _BINDING = (
 )
 
 
-def volume_info(desk: Desk, backup: Object, claim: Object, volume: Object) -> Object:
+def volume_info(
+    context: ControllerContext, backup: Object, claim: Object, volume: Object
+) -> Object:
     """One entry of the backup's volume information: saved, or skipped and why."""
     saved = backup["spec"].get("snapshotVolumes") is not False
     info: Object = {
         "pvcName": claim["metadata"]["name"],
         "pvcNamespace": claim["metadata"]["namespace"],
         "pvName": volume["metadata"]["name"],
-        "startTimestamp": rfc3339(desk.now()),
-        "completionTimestamp": rfc3339(desk.now()),
+        "startTimestamp": rfc3339(context.now()),
+        "completionTimestamp": rfc3339(context.now()),
         "snapshotDataMoved": False,
         "preserveLocalSnapshot": False,
         "skipped": not saved,
@@ -72,8 +74,10 @@ class VolumePlan:
     saved data.
     """
 
-    def __init__(self, desk: Desk, infos: list[Object], data: dict[str, str], spec: Object) -> None:
-        self._desk = desk
+    def __init__(
+        self, context: ControllerContext, infos: list[Object], data: dict[str, str], spec: Object
+    ) -> None:
+        self._context = context
         self._infos = {info["pvName"]: info for info in infos}
         self._data = data
         self._mapping: dict[str, str] = spec.get("namespaceMapping") or {}
@@ -119,7 +123,7 @@ class VolumePlan:
                 f"Restoring persistent volume {name} as is: it has no snapshot and its policy "
                 f"is {policy}",
             )
-        if self._desk.store.get(VOLUMES, "", name) is not None:
+        if self._context.store.get(VOLUMES, "", name) is not None:
             name = f"velero-clone-{token}"
         volume["metadata"]["name"] = name
         volume["metadata"].setdefault("annotations", {})[VOLUME_DATA] = self._data.get(
@@ -151,7 +155,7 @@ class VolumePlan:
         restored namespace.
         """
         for name, policy in self.policies.items():
-            if policy != "Delete" and self._desk.store.get(VOLUMES, "", name) is not None:
-                self._desk.store.patch(
+            if policy != "Delete" and self._context.store.get(VOLUMES, "", name) is not None:
+                self._context.store.patch(
                     VOLUMES, "", name, {"spec": {"persistentVolumeReclaimPolicy": policy}}
                 )

@@ -23,7 +23,7 @@ def plan(world: World, name: str = "log"):
 
 def test_a_file_is_asked_for_waited_for_and_unpacked(world: World) -> None:
     world.server.knobs.slow_s["DownloadRequest.New"] = 2.0
-    blobs = world.server._desk.blobs
+    blobs = world.server._context.blobs
 
     def open_url(url: str) -> bytes | None:
         return blobs.get(url.removeprefix("memory:///").partition("?")[0])

@@ -89,7 +89,7 @@ def test_a_backup_that_velero_will_not_delete_is_told_in_its_own_words(world: Wo
     stage.cluster.advance(2)
     assert undo.apply(stage.clients, context(world)).outcome == "undone"
     assert world.store.get(BACKUPS, "velero", "fresh") is None
-    assert not world.server._desk.blobs.list("backups/fresh/")
+    assert not world.server._context.blobs.list("backups/fresh/")
 
 
 def test_disks_of_a_copy_go_with_its_namespace_though_velero_retained_them(world: World) -> None:

@@ -100,7 +100,7 @@ class Haste:
         )
 
 
-class Work:
+class CleanupProgress:
     """One clean-up in progress. Results are kept in memory too: the journal may be lost."""
 
     def __init__(

@@ -49,7 +49,7 @@ class Results:
         return {name: group for name, group in groups.items() if group}
 
 
-class Desk:
+class ControllerContext:
     """Shared by the parts of one controller."""
 
     def __init__(

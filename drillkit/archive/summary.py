@@ -10,7 +10,7 @@ from drillkit.archive.systems import restored_system
 from drillkit.judge import judge
 from drillkit.judge.wording import title
 from drillkit.lazy_dataclass import dataclass
-from drillkit.model.drill import Step
+from drillkit.model.drill import Objectives, Step
 from drillkit.model.former_kinds import rehearsed
 from drillkit.model.records import History, MessageSent, RunOpened, StepRepeated
 from drillkit.model.rehearsal import Apart, Way
@@ -213,15 +213,14 @@ def _region(apart: Apart, target: Target | None) -> str:
 
 
 def _measured(judged: StepVerdict, step: Step | None) -> Iterator[tuple[str, StepMeasure]]:
-    objectives = step.objectives if step else None
-    detect = objectives.detect.within if objectives and objectives.detect else None
+    wanted = step.objectives if step else Objectives()
     for name, value_s, bound in (
-        ("rto", judged.rto_s, objectives.rto if objectives else None),
-        ("rpo", judged.rpo_s, objectives.rpo if objectives else None),
-        ("recovery", judged.recovery_s, objectives.recovery if objectives else None),
-        ("detect", judged.detect_s, detect),
-        ("acknowledge", judged.acknowledge_s, objectives.acknowledge if objectives else None),
-        ("mitigate", judged.mitigate_s, objectives.mitigate if objectives else None),
+        ("rto", judged.rto_s, wanted.rto),
+        ("rpo", judged.rpo_s, wanted.rpo),
+        ("recovery", judged.recovery_s, wanted.recovery),
+        ("detect", judged.detect_s, wanted.detect.within if wanted.detect else None),
+        ("acknowledge", judged.acknowledge_s, wanted.acknowledge),
+        ("mitigate", judged.mitigate_s, wanted.mitigate),
     ):
         if value_s is not None:
             yield name, StepMeasure(round(value_s, 3), _seconds(bound))

@@ -23,7 +23,7 @@ from drillkit.model.codec import to_data
 from drillkit.model.drill import Objectives
 from drillkit.model.evidence import Backup, Check
 from drillkit.model.records import History, MessageSent, RunOpened
-from drillkit.model.verdict import Holds, Verdict
+from drillkit.model.verdict import Finding, Holds, StepVerdict, Verdict
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -106,32 +106,11 @@ def _drill_result(
             for record in history
             if isinstance(message := record.entry, MessageSent)
         ],
-        "steps": [
-            {
-                "name": step.name,
-                "uses": step.uses,
-                "holds": str(step.holds),
-                "end": step.end,
-                "rtoSeconds": step.rto_s,
-                "rpoSeconds": step.rpo_s,
-                "recoverySeconds": step.recovery_s,
-            }
-            for step in verdict.steps
-        ],
+        "steps": [_step(each) for each in verdict.steps],
         "backups": _seen(run, Backup),
         "checks": _seen(run, Check),
         "undos": dict(sorted(Counter(undo.outcome for undo in verdict.undos).items())),
-        "findings": [
-            {
-                "about": str(each.about),
-                "holds": str(each.holds),
-                "severity": each.severity,
-                "owner": each.owner,
-                "due": each.due.isoformat() if each.due else None,
-                "ticket": each.ticket,
-            }
-            for each in verdict.findings
-        ],
+        "findings": [_finding(each) for each in verdict.findings],
         "digests": dict(opened.digests),
         "run": verdict.run,
         "drill": verdict.drill,
@@ -147,6 +126,29 @@ def _drill_result(
         "emulated": list(opened.emulated),
         "versions": dict(opened.versions),
         "chain": {"seq": seq},
+    }
+
+
+def _step(step: StepVerdict) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "uses": step.uses,
+        "holds": str(step.holds),
+        "end": step.end,
+        "rtoSeconds": step.rto_s,
+        "rpoSeconds": step.rpo_s,
+        "recoverySeconds": step.recovery_s,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "about": str(finding.about),
+        "holds": str(finding.holds),
+        "severity": finding.severity,
+        "owner": finding.owner,
+        "due": finding.due.isoformat() if finding.due else None,
+        "ticket": finding.ticket,
     }
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,7 +196,6 @@ def _file() -> Path:
 
 def _asked(given: _Given) -> _Given:
     """With what a terminal was asked for. Raises UsageError where nobody can be asked."""
-    from dataclasses import replace
 
     from drillkit.clients.kube.kubeconfig_files import contexts
     from drillkit.model.errors import DrillError, UsageError
@@ -239,21 +238,26 @@ def _found(given: _Given) -> NewTarget:
 
     seen = _cluster(given) if given.context or given.kubeconfig else None
     account = _account(given) if given.region else ""
-    namespace = given.namespace if given.namespace != "drillkit" else ""
-    return NewTarget(
+    found = NewTarget(
         name=given.name,
         protected=given.protected,
-        kubeconfig=given.kubeconfig if seen else "",
-        context=given.context if seen else "",
-        cluster_uid=seen.cluster_uid if seen else "",
-        namespace=namespace if seen else "",
         account=account,
         region=given.region,
         profile=given.profile,
         endpoint_url=given.endpoint_url,
         prometheus=given.prometheus,
-        urls={**(seen.urls if seen else {}), **dict(_pairs(given.urls))},
-        remarks=tuple(_remarks(given, seen)) if seen else (),
+        urls=dict(_pairs(given.urls)),
+    )
+    if seen is None:
+        return found
+    return replace(
+        found,
+        kubeconfig=given.kubeconfig,
+        context=given.context,
+        cluster_uid=seen.cluster_uid,
+        namespace=given.namespace if given.namespace != "drillkit" else "",
+        urls={**seen.urls, **found.urls},
+        remarks=tuple(_remarks(given, seen)),
     )
 
 

@@ -114,21 +114,15 @@ class RunView:
 
     def _begin(self, opened: RunOpened, at: float) -> None:
         drill, target = opened.drill, opened.target
+        self._about |= _unknown_drill() if drill is None else _known_drill(drill)
         self._about |= {
             "run": opened.run,
             "drill": opened.drill_name,
             "target": opened.target_name,
             "protected": bool(target and target.protected),
             "emulated": list(opened.emulated),
-            "owner": drill.owner if drill else "",
             "operator": opened.operator,
             "began": at,
-            "limit_s": drill.limit.total_seconds() if drill else None,
-            "description": drill.description[:TEXT_SENT] if drill else "",
-            "measured": list(measured(drill)) if drill else [],
-            "debrief": [q[:TEXT_SENT] for q in drill.gameday.debrief[:MOST]]
-            if drill and drill.gameday
-            else [],
         }
         steps = drill.every_step if drill else ()
         limits = {step.name: step.limit.total_seconds() for step in steps if step.limit}
@@ -149,28 +143,9 @@ class RunView:
             "stopping": self._stopping,
             "ended": self.ended,
             "held_s": self._held_s,
-            "steps": [
-                {
-                    "name": name,
-                    "uses": s.uses,
-                    "state": s.state,
-                    "since": s.since,
-                    "limit_s": s.limit_s,
-                    "secret": people.is_surprise(name),
-                }
-                for name, s in self._steps.items()
-                if everything or not self.hides(name)
-            ][:MOST],
+            "steps": self._shown_steps(everything),
             "hold": self._hold(everything),
-            "questions": [
-                {
-                    "n": q.n,
-                    "step": q.step,
-                    "about": q.question.about,
-                    "text": q.question.text[:TEXT_SENT],
-                }
-                for q in list(people.questions.values())[:MOST]
-            ],
+            "questions": self._questions(),
             "participants": [list(pair) for pair in list(people.participants.items())[:MOST]],
             "expectations": [
                 {"n": e.n, "text": e.text, "by": e.by, "came": e.came, "why": e.why}
@@ -202,6 +177,31 @@ class RunView:
             },
         }
 
+    def _shown_steps(self, everything: bool) -> list[dict[str, Any]]:
+        shown = [name for name in self._steps if everything or not self.hides(name)]
+        return [
+            {
+                "name": name,
+                "uses": self._steps[name].uses,
+                "state": self._steps[name].state,
+                "since": self._steps[name].since,
+                "limit_s": self._steps[name].limit_s,
+                "secret": self.people.is_surprise(name),
+            }
+            for name in shown[:MOST]
+        ]
+
+    def _questions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "n": q.n,
+                "step": q.step,
+                "about": q.question.about,
+                "text": q.question.text[:TEXT_SENT],
+            }
+            for q in list(self.people.questions.values())[:MOST]
+        ]
+
     def _hold(self, everything: bool) -> dict[str, Any] | None:
         held = self.people.hold
         if held is None:
@@ -232,3 +232,20 @@ def measured(drill: Drill) -> Iterator[PeopleMoment]:
         yield "acknowledged"
     if any(each.mitigate is not None for each in wanted):
         yield "mitigated"
+
+
+def _known_drill(drill: Drill) -> dict[str, Any]:
+    """What a page tells of a drill."""
+    asked = drill.gameday.debrief if drill.gameday else ()
+    return {
+        "owner": drill.owner,
+        "limit_s": drill.limit.total_seconds(),
+        "description": drill.description[:TEXT_SENT],
+        "measured": list(measured(drill)),
+        "debrief": [question[:TEXT_SENT] for question in asked[:MOST]],
+    }
+
+
+def _unknown_drill() -> dict[str, Any]:
+    """The same of one that record 1 does not hold so that it can be read."""
+    return {"owner": "", "limit_s": None, "description": "", "measured": [], "debrief": []}

@@ -116,7 +116,7 @@ class ElastiCacheSnapshotRestore(Kind[CacheRestoreArguments]):
         chosen = ChosenSnapshot(taken, "fresh") if taken else _chosen(act, cache, arguments)
         found = chosen.snapshot
         act.observe(RecoveryPoint(taken_at(found), "snapshot", disrupted))
-        act.observe(identity(cache, arguments.source, chosen))
+        act.observe(backup_evidence(cache, arguments.source, chosen))
         name = resource_name(act, limit=NAME_LIMIT)
         act.mark("decided")
         wanted = settings(cache, arguments.source, found, there)
@@ -195,7 +195,7 @@ def _chosen(act: Act, cache: ElastiCache, arguments: CacheRestoreArguments) -> C
     return picked(several, names, arguments.choose, seed_of(act))
 
 
-def identity(cache: ElastiCache, source: str, chosen: ChosenSnapshot) -> Backup:
+def backup_evidence(cache: ElastiCache, source: str, chosen: ChosenSnapshot) -> Backup:
     """What is known of a snapshot that is restored."""
     snapshot = chosen.snapshot
     size = sum(_bytes(str(n.get("CacheSize") or "")) for n in snapshot.get("NodeSnapshots") or [])

@@ -75,7 +75,7 @@ class RdsCrossRegionRestore(DatabaseRestore[SnapshotArguments]):
                 )
             )
         finally:
-            act.observe(snapshots.identity(home, wanted, found))
+            act.observe(snapshots.backup_evidence(home, wanted, found))
 
 
 def regions(act: Act) -> tuple[Rds, Rds]:

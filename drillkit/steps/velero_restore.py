@@ -17,7 +17,7 @@ from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, Reach, reach
 from drillkit.steps.draws import seed_of
 from drillkit.steps.velero.arguments import VeleroRestoreArguments, mistakes_in
-from drillkit.steps.velero.backup_identity import bucket_permissions
+from drillkit.steps.velero.backup_evidence import bucket_permissions
 from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach
 from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.isolation import control_namespace, sealing

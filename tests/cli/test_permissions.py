@@ -25,7 +25,7 @@ from drillkit.plan.least_privilege import LeastPrivilege, least_privilege
 from drillkit.plan.rbac import rbac_yaml, subject_of
 from drillkit.plan.terraform import terraform
 from drillkit.sandbox.aws.wire import Fault
-from drillkit.steps.velero.backup_identity import bucket_permissions
+from drillkit.steps.velero.backup_evidence import bucket_permissions
 from tests.clients.aws.wire import ACCOUNT, Wire, target
 from tests.conftest import CommandLine
 

@@ -92,4 +92,4 @@ class SnapshotRestore(DatabaseRestore[S]):
         try:
             self.restore(arguments, act, Loss(original, disrupted, promised), found.snapshot)
         finally:  # nobody would ask for it in a disaster, so it is no part of the recovery time
-            act.observe(snapshots.identity(rds, wanted, found))
+            act.observe(snapshots.backup_evidence(rds, wanted, found))

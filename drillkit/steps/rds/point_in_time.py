@@ -18,7 +18,7 @@ from drillkit.steps.rds.arguments import RestoreArguments
 from drillkit.steps.rds.kind import DatabaseRestore
 from drillkit.steps.rds.original import Loss, Original
 from drillkit.steps.rds.surroundings import foresee_surroundings
-from drillkit.steps.rds.windows import RestorableWindow, To, chosen, foretell, identity
+from drillkit.steps.rds.windows import RestorableWindow, To, backup_evidence, chosen, foretell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +81,5 @@ class PointInTimeRestore(DatabaseRestore[P]):
         point = chosen(arguments.to, disrupted, window, seed_of(act))
         promised = RecoveryPoint(point or window.latest, "latest-restorable", disrupted)
         of = original.described
-        act.observe(identity(act, rds, arguments.source, of, arguments.to, window, point))
+        act.observe(backup_evidence(act, rds, arguments.source, of, arguments.to, window, point))
         self.restore(arguments, act, Loss(original, disrupted, promised), point)

@@ -213,7 +213,7 @@ def foretell(
     return found[-1]
 
 
-def identity(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
+def backup_evidence(rds: Rds, wanted: Wanted, chosen: ChosenSnapshot) -> Backup:
     """What is known of a snapshot that is restored."""
     snapshot, source, cluster = chosen.snapshot, wanted.source, wanted.cluster
     arn, kind = arn_of(snapshot), str(snapshot.get("SnapshotType") or "")

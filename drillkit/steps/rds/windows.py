@@ -77,7 +77,7 @@ def foretell(
         outlook.reaches("the chosen moment", point, disrupted)
 
 
-def identity(
+def backup_evidence(
     act: Act,
     rds: Rds,
     source: str,

@@ -22,7 +22,7 @@ from drillkit.steps.base import Act
 from drillkit.steps.disruption import begin
 from drillkit.steps.expiry import expires
 from drillkit.steps.velero.arguments import VeleroRestoreArguments
-from drillkit.steps.velero.backup_identity import identity
+from drillkit.steps.velero.backup_evidence import backup_evidence
 from drillkit.steps.velero.backup_selection import Chosen
 from drillkit.steps.velero.checks import looks
 from drillkit.steps.velero.contents import disk_handles, listed_objects, restorable_volumes
@@ -61,7 +61,7 @@ class Restoration:
         volumes: list[dict[str, Any]] = []
         if self.arguments.volumes:
             volumes = restorable_volumes(act, self.velero, backup.name, self.arguments)
-        act.observe(identity(act, self.chosen, self.location, volumes))
+        act.observe(backup_evidence(act, self.chosen, self.location, volumes))
         handles = disk_handles(volumes)
         restores = tuple(self._name(attempt) for attempt in range(1, ATTEMPTS + 1))
         make(act, self.velero, self.scratches, self.how, handles, restores)

@@ -15,7 +15,7 @@ from drillkit.steps.base import Act
 from drillkit.steps.velero.backup_selection import Chosen
 
 
-def identity(
+def backup_evidence(
     act: Act, chosen: Chosen, location: Location, volumes: Iterable[Mapping[str, Any]]
 ) -> Backup:
     """What is known of a backup that is restored. `volumes`: what it holds of them."""

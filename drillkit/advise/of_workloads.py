@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -11,11 +10,10 @@ from typing import Any
 
 from drillkit.advise.cluster import Cluster, Workload
 from drillkit.advise.loose_json import rows, sub, text, whole
+from drillkit.advise.mends import applied, containers_patched, drill_for, patched, pod_patched
 from drillkit.advise.rule import Found, Table
-from drillkit.model.yaml_text import dump_yaml
 
 WORKLOADS: Table[Workload, Cluster] = Table("workload")
-
 _FLOATING = frozenset(
     {"latest", "stable", "main", "master", "develop", "dev", "edge", "nightly", "snapshot"}
 )
@@ -39,35 +37,8 @@ def _serving(workload: Workload) -> bool:
     return workload.kind != "DaemonSet" and workload.replicas >= 1
 
 
-def _patch(workload: Workload, spec: Mapping[str, Any]) -> str:
-    words = ("kubectl", "-n", workload.namespace, "patch", workload.kind.lower(), workload.name)
-    return f"{shlex.join(words)} -p {shlex.quote(json.dumps({'spec': spec}))}"
-
-
-def _pod_patch(workload: Workload, pod: Mapping[str, Any]) -> str:
-    return _patch(workload, {"template": {"spec": pod}})
-
-
-def _each_container(workload: Workload, names: list[str], fields: Mapping[str, Any]) -> str:
-    return _pod_patch(workload, {"containers": [{"name": name, **fields} for name in names]})
-
-
-def _manifest(obj: Mapping[str, Any]) -> str:
-    return f"kubectl apply -f - <<'EOF'\n{dump_yaml(obj).rstrip()}\nEOF"
-
-
-def _drill(name: str, workload: Workload) -> str:
-    settings = {"namespace": workload.namespace}
-    if workload.label_selector:
-        settings["selector"] = workload.label_selector
-    return " ".join((name, *(f"--set {shlex.quote(f'{k}={v}')}" for k, v in settings.items())))
-
-
 def _names(containers: list[Mapping[str, Any]]) -> list[str]:
     return [text(each.get("name")) for each in containers]
-
-
-# Replicas
 
 
 @WORKLOADS.rule(
@@ -82,13 +53,13 @@ def one_replica(workload: Workload, cluster: Cluster) -> Found | None:
     if workload.kind == "DaemonSet" or workload.replicas != 1 or cluster.scaler_of(workload):
         return None
     stateful = workload.kind == "StatefulSet" or workload.claims
-    mend = _patch(workload, {"replicas": 2})
+    mend = patched(workload, {"replicas": 2})
     if stateful:
         mend = (
             "a second pod helps only where the application replicates its data: use its operator, "
             "a managed service, or rehearse how long a restart takes. Else: " + mend
         )
-    return Found("it runs one pod", mend, _drill("pod-delete", workload))
+    return Found("it runs one pod", mend, drill_for("pod-delete", workload))
 
 
 @WORKLOADS.rule(
@@ -107,7 +78,7 @@ def hpa_minimum(workload: Workload, cluster: Cluster) -> Found | None:
         f"horizontalpodautoscaler {name} has a minimum of "
         f"{whole(sub(scaler, 'spec').get('minReplicas'), 1)}",
         f'{shlex.join(words)} --type merge -p \'{{"spec":{{"minReplicas":2}}}}\'',
-        _drill("pod-delete", workload),
+        drill_for("pod-delete", workload),
     )
 
 
@@ -127,9 +98,6 @@ def hpa_blind(workload: Workload, cluster: Cluster) -> Found | None:
             mend = "look at metrics-server (kubectl top pods) and at the pods' CPU requests"
             return Found(f"its autoscaler cannot scale: {why}", mend)
     return None
-
-
-# Disruption
 
 
 @WORKLOADS.rule(
@@ -152,7 +120,7 @@ def no_budget(workload: Workload, cluster: Cluster) -> Found | None:
         },
     }
     what = f"no disruption budget covers its {workload.replicas} pods"
-    return Found(what, _manifest(budget), _drill("node-drain", workload))
+    return Found(what, applied(budget), drill_for("node-drain", workload))
 
 
 @WORKLOADS.rule(
@@ -172,7 +140,7 @@ def budget_allows_nothing(workload: Workload, cluster: Cluster) -> Iterator[Foun
         yield Found(
             f"poddisruptionbudget {name} allows no eviction of its {covered} pods",
             f"{shlex.join(words)} --type merge -p '{patch}'",
-            _drill("node-drain", workload),
+            drill_for("node-drain", workload),
         )
 
 
@@ -203,10 +171,7 @@ def two_budgets(workload: Workload, cluster: Cluster) -> Found | None:
         return None
     words = ("kubectl", "-n", workload.namespace, "delete", "pdb", *sorted(found)[1:])
     what = f"several budgets count its pods: {', '.join(sorted(found))}"
-    return Found(what, shlex.join(words), _drill("node-drain", workload))
-
-
-# Probes
+    return Found(what, shlex.join(words), drill_for("node-drain", workload))
 
 
 @WORKLOADS.rule(
@@ -226,7 +191,7 @@ def no_readiness(workload: Workload, cluster: Cluster) -> Found | None:
     probe = {"httpGet": {"path": "/health", "port": _port(containers[0])}, "periodSeconds": 5}
     return Found(
         "no container has a readinessProbe, and a Service sends them requests",
-        _each_container(workload, _names(containers[:1]), {"readinessProbe": probe}),
+        containers_patched(workload, _names(containers[:1]), {"readinessProbe": probe}),
         f"deployment-restart --set namespace={shlex.quote(workload.namespace)} "
         f"--set name={shlex.quote(workload.name)}",
     )
@@ -256,8 +221,8 @@ def no_liveness(workload: Workload, cluster: Cluster) -> Found | None:
     }
     return Found(
         "no container has a livenessProbe",
-        _each_container(workload, _names(containers[:1]), {"livenessProbe": probe}),
-        _drill("memory-stress", workload),
+        containers_patched(workload, _names(containers[:1]), {"livenessProbe": probe}),
+        drill_for("memory-stress", workload),
     )
 
 
@@ -281,16 +246,13 @@ def same_probes(workload: Workload, cluster: Cluster) -> Iterator[Found]:
         more = {"failureThreshold": max(6, 3 * whole(ready.get("failureThreshold"), 3))}
         yield Found(
             f"container {name}: liveness asks the same as readiness and gives up no later",
-            _each_container(workload, [name], {"livenessProbe": more}),
-            _drill("cpu-stress", workload),
+            containers_patched(workload, [name], {"livenessProbe": more}),
+            drill_for("cpu-stress", workload),
         )
 
 
 def _patience(probe: Mapping[str, Any]) -> int:
     return whole(probe.get("periodSeconds"), 10) * whole(probe.get("failureThreshold"), 3)
-
-
-# Spread
 
 
 @WORKLOADS.rule(
@@ -309,7 +271,7 @@ def no_spread(workload: Workload, cluster: Cluster) -> Found | None:
     return Found(
         "it has no topologySpreadConstraints and no podAntiAffinity",
         _spread(workload),
-        _drill("zone-evacuation" if len(cluster.zones) > 1 else "node-drain", workload),
+        drill_for("zone-evacuation" if len(cluster.zones) > 1 else "node-drain", workload),
     )
 
 
@@ -324,7 +286,7 @@ def _spread(workload: Workload) -> str:
         }
         for key in keys
     ]
-    return _pod_patch(workload, {"topologySpreadConstraints": constraints})
+    return pod_patched(workload, {"topologySpreadConstraints": constraints})
 
 
 @WORKLOADS.rule(
@@ -342,7 +304,7 @@ def one_node(workload: Workload, cluster: Cluster) -> Found | None:
         return None
     (node,) = place.nodes
     what = f"all {place.pods} pods run on node {node}"
-    return Found(what, _spread(workload), _drill("node-drain", workload))
+    return Found(what, _spread(workload), drill_for("node-drain", workload))
 
 
 @WORKLOADS.rule(
@@ -362,11 +324,8 @@ def one_zone(workload: Workload, cluster: Cluster) -> Found | None:
     return Found(
         f"all {place.pods} pods run in zone {zone} of {', '.join(sorted(cluster.zones))}",
         _spread(workload),
-        _drill("zone-evacuation", workload) + f" --set zone={shlex.quote(zone)}",
+        drill_for("zone-evacuation", workload) + f" --set zone={shlex.quote(zone)}",
     )
-
-
-# The pod itself
 
 
 @WORKLOADS.rule(
@@ -387,7 +346,7 @@ def root_user(workload: Workload, cluster: Cluster) -> Found | None:
     if not loose:
         return None
     what = f"may run as root: {', '.join(loose)}"
-    return Found(what, _pod_patch(workload, {"securityContext": {"runAsNonRoot": True}}))
+    return Found(what, pod_patched(workload, {"securityContext": {"runAsNonRoot": True}}))
 
 
 def _no_root(context: Mapping[str, Any]) -> bool:
@@ -414,7 +373,7 @@ def writable_root(workload: Workload, cluster: Cluster) -> Found | None:
     if not loose:
         return None
     fields = {"securityContext": {"readOnlyRootFilesystem": True}}
-    mend = _each_container(workload, loose, fields)
+    mend = containers_patched(workload, loose, fields)
     return Found(f"its root file system can be written: {', '.join(loose)}", mend)
 
 
@@ -434,8 +393,8 @@ def no_requests(workload: Workload, cluster: Cluster) -> Found | None:
     fields = {"resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}
     return Found(
         f"no requests of CPU and memory: {', '.join(loose)}",
-        _each_container(workload, loose, fields) + "   # measure first: kubectl top pods",
-        _drill("memory-stress", workload),
+        containers_patched(workload, loose, fields) + "   # measure first: kubectl top pods",
+        drill_for("memory-stress", workload),
     )
 
 
@@ -495,5 +454,5 @@ def data_in_emptydir(workload: Workload, cluster: Cluster) -> Iterator[Found]:
                 f"{image or text(each.get('name'))} writes to {path}, an emptyDir",
                 "give it a PersistentVolumeClaim (volumeClaimTemplates of a StatefulSet), and back "
                 "it up; or say that it is a cache by mounting it below /cache",
-                _drill("pod-delete", workload),
+                drill_for("pod-delete", workload),
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from drillkit.secrets.forms import compiled
 
@@ -36,6 +36,7 @@ _PAIRS = rf"{_PAIR}(?:(?:, ?| {{1,2}}|[:-])?{_PAIR}){{3,}}(?![G-Zg-z])"
 """Bytes as hex dumps, fingerprints and arrays show them."""
 _NUMBERS = r"(?<![\d.])(?:\d{1,3}(?:, ?| {1,2})){3,}\d{1,3}(?![\d.])"
 """Bytes as a program prints an array of them."""
+_SMALL, _DIGITS = "abcdefghijklmnopqrstuvwxyz-_/", "0123456789abcdef-"
 _URL_SAFE = str.maketrans("-_", "+/")
 _GZIP = b"\x1f\x8b\x08"
 
@@ -76,41 +77,32 @@ class Layers:
 
     def spans(self, text: str, depth: int = DEEPEST) -> Iterator[tuple[int, int]]:
         """Where a value stands encoded."""
-        for found in compiled(_WORD % self._least).finditer(text):
-            if self._in_word(found[0].rstrip("="), depth):
-                yield found.span()
-        for pattern, read in ((_PAIRS, _of_pairs), (_NUMBERS, _of_numbers)):
+        for pattern, read in (
+            (_WORD % self._least, _of_word),
+            (_PAIRS, _of_pairs),
+            (_NUMBERS, _of_numbers),
+        ):
             for found in compiled(pattern).finditer(text):
-                if any(self._within(raw, depth) for raw in read(found[0])):
+                if self._within(read(found[0]), depth):
                     yield found.span()
 
     def packed(self, raw: bytes) -> bool:
         """Whether a value stands in what was compressed."""
-        return bool(unpacked := self._unpacked(raw)) and self._within(unpacked, DEEPEST)
+        return bool(unpacked := self._unpacked(raw)) and self._within([unpacked], DEEPEST)
 
-    def _in_word(self, word: str, depth: int) -> bool:
-        # Base64 of that length without a capital or a digit is a word of a language.
-        if word.islower() and word.isalpha():
+    def _within(self, several: Sequence[bytes], depth: int) -> bool:
+        """Whether a value stands in one of several readings, or in what these hold encoded."""
+        if not several:
             return False
-        coded = word.translate(_URL_SAFE)
-        # What stands in front of it without a space moves where its groups of four begin.
-        for begin in range(4):
-            end = len(coded) - (1 if (len(coded) - begin) % 4 == 1 else 0)
-            part = coded[begin:end]
-            if self._within(base64.b64decode(part + "=" * (-len(part) % 4)), depth):
-                return True
-        return False
-
-    def _within(self, raw: bytes, depth: int) -> bool:
-        """Whether a value stands in decoded bytes, or in what these hold encoded."""
-        text = raw.decode("latin-1")
+        text = b"\n".join(several).decode("latin-1")
         if self._holds(text):
             return True
-        if b"\0" in raw and self._holds(text.replace("\0", "")):  # UTF-16
+        if "\0" in text and self._holds(text.replace("\0", "")):  # UTF-16
             return True
         if depth <= 1:
             return False
-        if (unpacked := self._unpacked(raw)) and self._within(unpacked, depth - 1):
+        unpacked = [found for raw in several if (found := self._unpacked(raw))]
+        if self._within(unpacked, depth - 1):
             return True
         # What is no base64 after all is decoded to noise, in which there is none either.
         coded = compiled(_WORD % self._least).search(text) is not None
@@ -134,15 +126,26 @@ class Layers:
         return found
 
 
-def _of_pairs(text: str) -> Iterator[bytes]:
-    digits = text.replace("0x", "")
-    digits = "".join(filter(str.isalnum, digits))
-    for begin in (0, 1):
-        part = digits[begin:]
-        yield bytes.fromhex(part[: len(part) // 2 * 2])
+def _of_word(found: str) -> Sequence[bytes]:
+    """A word as base64. What stands in front of it without a space moves where its groups of four
+    begin.
+    """
+    word = found.rstrip("=")
+    # Base64 of that length has a capital: these are words, identifiers and digests.
+    if not word.strip(_SMALL) or not word.strip(_DIGITS):
+        return ()
+    coded = word.translate(_URL_SAFE)
+    parts = [coded[begin:] for begin in range(4)]
+    # One character more than a multiple of four ends nothing.
+    whole = [part[:-1] if len(part) % 4 == 1 else part for part in parts]
+    return [base64.b64decode(part + "=" * (-len(part) % 4)) for part in whole]
 
 
-def _of_numbers(text: str) -> Iterator[bytes]:
-    yield bytes(
-        number if number < 256 else 0 for number in map(int, compiled(r"\d+").findall(text))
-    )
+def _of_pairs(found: str) -> Sequence[bytes]:
+    digits = "".join(filter(str.isalnum, found.replace("0x", "")))
+    return [bytes.fromhex(part[: len(part) // 2 * 2]) for part in (digits, digits[1:])]
+
+
+def _of_numbers(found: str) -> Sequence[bytes]:
+    numbers = map(int, compiled(r"\d+").findall(found))
+    return [bytes(number if number < 256 else 0 for number in numbers)]

@@ -144,6 +144,11 @@ def test_every_command_is_refused_where_the_target_pins_another_cluster(
         ("canary", "install", "-t", "dev", "-n", "shop", "--yes"),
         ("canary", "remove", "-t", "dev", "-n", "shop", "--yes"),
         ("canary", "status", "-t", "dev", "-n", "shop"),
+        ("advise", "-t", "dev"),
+        ("target", "check", "dev"),
+        ("permissions", "pod-delete", "-t", "dev", "--verify"),
+        ("block", "dev", "an incident"),
+        ("unblock", "dev"),
         ("plan", "pod-delete", "-t", "dev"),
         ("run", "pod-delete", "-t", "dev", "--yes"),
     ):

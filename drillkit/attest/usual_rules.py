@@ -4,6 +4,7 @@ says it, and by its form wherever else it stands.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from ipaddress import IPv6Address
@@ -44,6 +45,8 @@ _INSIDE = (
 )
 """A name that is no URL's and can be nothing else than a host's."""
 _NODE = r"\bnode/([A-Za-z0-9][A-Za-z0-9.-]*)"
+_NODE_OF = r"(?m)^Node: +(?!none yet)([A-Za-z0-9][A-Za-z0-9.-]*)$"
+"""The node of a pod, as pods are described."""
 _BUCKET = r"\bs3://([a-z0-9][a-z0-9.-]+)"
 _HOME = r"/(?:home|Users)/([^/\s\"'\\]+)"
 _ASKED = r"^(.+?) asked for it: "
@@ -60,7 +63,7 @@ def usual_rules(folder: Path) -> ExportRules:
     """
     history = read(folder / JOURNAL)
     opened = next((r.entry for r in history if isinstance(r.entry, RunOpened)), None)
-    texts = tuple(_texts_in([load_json(line) for line in _lines(folder)]))
+    texts = (*_texts_in([load_json(line) for line in _lines(folder)]), *_attached(folder))
     found = [literal(label, text) for label, text in _identifying(opened) if len(text) >= 3]
     found += _words("account", {*_found(_ACCOUNT, texts)})
     found += _words("cluster", {*_contexts(opened)})
@@ -82,6 +85,14 @@ def forms() -> tuple[RedactionRule, ...]:
 
 def _lines(folder: Path) -> list[bytes]:
     return [line for line in (folder / JOURNAL).read_bytes().split(b"\n") if line]
+
+
+def _attached(folder: Path) -> Iterator[str]:
+    """Texts that are kept with the run: logs and descriptions name machines that no record does."""
+    for path in sorted(folder.glob("attachments/*")):
+        # What is no text is left out of a copy.
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield path.read_text(encoding="utf-8")
 
 
 def _texts_in(data: Any) -> Iterator[str]:
@@ -191,6 +202,7 @@ def _hosts(opened: RunOpened | None, history: History, texts: Sequence[str]) -> 
         if "." in host and not re.fullmatch(ADDRESS, host) and not host.endswith(_PUBLIC):
             yield host
     yield from _found(_NODE, texts)
+    yield from _found(_NODE_OF, texts)
     for record in history:
         if isinstance(record.entry, Alert):
             for label, value in record.entry.labels.items():

@@ -313,6 +313,25 @@ def test_a_rule_that_breaks_a_file_is_refused(sealed: Archive, tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_what_is_kept_with_a_run_names_nobody_either(archive: Archive, tmp_path: Path) -> None:
+    folder = first(archive)
+    (folder / "attachments").mkdir()
+    described = (
+        "Name:           web-1\nNode:           pool-1-acme-a1b2\n\n"
+        "web-1   1/1   Running   10.7.1.5   pool-1-acme-a1b2\n"
+        "orders.acme.internal refused zora@x.test at https://shop.acme.example/cart\n"
+    )
+    (folder / "attachments" / "diagnostics-describe.txt").write_text(described)
+    for name in ("manifest.json", "evidence.intoto.jsonl"):
+        (folder / name).unlink()
+    archive.seal(folder, 1_800_300_100.0)
+    exported(archive, tmp_path / "copy")
+    text = (tmp_path / "copy" / "attachments" / "diagnostics-describe.txt").read_text()
+    assert text.startswith("Name:           web-1\nNode:           host-")
+    for piece in ("acme", "a1b2", "10.7.1.5", "zora", "x.test"):
+        assert piece not in text
+
+
 def test_rules_of_ones_own_go_before_the_usual_ones(
     sealed: Archive, tmp_path: Path, drillkit: CommandLine
 ) -> None:

@@ -20,8 +20,8 @@ from tests.fleet.test_plan import planned, target
 
 __all__ = ["_bucket_server", "bucket"]
 TARGETS = """
-prod-a: {kubernetes: {context: a}, aws: {account: "111111111111", region: eu}}
-prod-b: {kubernetes: {context: b}, aws: {account: "111111111111", region: eu}}
+prod-a: {kubernetes: {context: a}, aws: {account: "111111111111", region: eu-central-1}}
+prod-b: {kubernetes: {context: b}, aws: {account: "111111111111", region: eu-central-1}}
 prod-c: {protected: true, kubernetes: {context: c, cluster_uid: u}}
 """
 

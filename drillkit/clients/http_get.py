@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from drillkit import __version__
@@ -11,6 +11,9 @@ from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.clock import Clock, Deadline
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, Unanswered, Unreachable
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_S = 3.0
 MOST_BYTES = 1 << 20
@@ -39,15 +42,7 @@ def fetch(
     import requests
 
     try:
-        with requests.get(
-            url,
-            timeout=(CONNECT_S, limit_s),
-            allow_redirects=False,
-            stream=True,
-            proxies=proxies_for(url),
-            auth=login_of(url),
-            headers={"User-Agent": f"drillkit/{__version__}", **(headers or {})},
-        ) as answer:
+        with _asked(url, limit_s, headers or {}) as answer:
             body = answer.raw.read(most_bytes, decode_content=True)
             return Fetched(
                 answer.status_code, body.decode(answer.encoding or "utf-8", errors="replace")
@@ -59,6 +54,21 @@ def fetch(
         ) from error
     except (requests.exceptions.RequestException, OSError, LookupError) as error:
         raise Unanswered(f"{url} gave no answer{via(url)}: {type(error).__name__}") from error
+
+
+def _asked(url: str, limit_s: float, headers: Mapping[str, str]) -> requests.Response:
+    """The answer, of which nothing but the headers is read yet."""
+    import requests
+
+    return requests.get(
+        url,
+        timeout=(CONNECT_S, limit_s),
+        allow_redirects=False,
+        stream=True,
+        proxies=proxies_for(url),
+        auth=login_of(url),
+        headers={"User-Agent": f"drillkit/{__version__}", **headers},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +93,7 @@ def download(
     where = f"{urlsplit(url).hostname}{via(url)}"
     deadline = Deadline.after(limit_s, clock)
     try:
-        with requests.get(
-            url,
-            timeout=(CONNECT_S, limit_s),
-            allow_redirects=False,
-            stream=True,
-            proxies=proxies_for(url),
-            auth=login_of(url),
-            headers={"User-Agent": f"drillkit/{__version__}", **headers},
-        ) as answer:
+        with _asked(url, limit_s, headers) as answer:
             content = _whole(answer.raw, deadline, most, where)
             found = {name.lower(): value for name, value in answer.headers.items()}
             return Download(answer.status_code, content, found)

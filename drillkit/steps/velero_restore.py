@@ -10,12 +10,12 @@ from drillkit.checks import permissions_of, problems_of
 from drillkit.clients.kube.resources import NAMESPACES
 from drillkit.clients.velero import Velero
 from drillkit.model.errors import Absent, StepFailed, UsageError
-from drillkit.model.permissions import AwsAction
 from drillkit.model.prospect import Prospect
 from drillkit.model.rehearsal import Rehearsal
 from drillkit.steps.base import FROM_HERE, Act, Kind
 from drillkit.steps.disruption import DISRUPTED, Reach, reach
 from drillkit.steps.draws import seed_of
+from drillkit.steps.outlook import Outlook
 from drillkit.steps.velero.arguments import VeleroRestoreArguments, mistakes_in
 from drillkit.steps.velero.backup_evidence import bucket_permissions
 from drillkit.steps.velero.backup_selection import Chosen, choose, idle, within_reach
@@ -63,49 +63,21 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
             return Prospect(problems=tuple(problems))
         velero = Velero(act.clients.kube, arguments.velero)
         velero.require()
-        notes: list[str] = []
-        fails: list[str] = []
-        bucket: tuple[AwsAction, ...] = ()
-        seen: list[str] = []
-        try:
-            chosen = choose(velero, arguments.backup, arguments.schedule)
-            drawn = arguments.choose == "random"
-            count = f"one of {len(chosen.among)} is drawn when the run has begun; the newest is "
-            said = f"{count if drawn else ''}{chosen.said(act.clients.kube.now())}"
-            reached = _reach(chosen, arguments, act)
-            (fails if reached.too_old else notes).append(f"{said}{reached.verdict}")
-            seen += chosen.foretold(drawn=drawn)
-            kept = within_reach(velero, chosen)
-            bucket = tuple(bucket_permissions(act.target, kept))
-        except StepFailed as why:
-            # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
-            (problems if isinstance(why.__cause__, Absent) else fails).append(str(why))
+        outlook = Outlook(act)
+        _foresee_backup(outlook, arguments, velero)
         if busy := velero.busy():
-            seen += [f"restore {each}: at work" for each in busy]
-            notes.append(
+            outlook.seen += [f"restore {each}: at work" for each in busy]
+            outlook.notes.append(
                 f"as it is now the step refuses: a restore is at work ({', '.join(busy[:3])})"
             )
-        taken = [
-            s
-            for s in arguments.namespaces.values()
-            if act.clients.kube.find(NAMESPACES, s) is not None
-        ]
-        problems += [
-            f"namespace {scratch} exists already: restore into another" for scratch in taken
-        ]
-        return Prospect(
-            tuple(f"namespace/{scratch}" for scratch in arguments.namespaces.values()),
-            tuple(_effects(arguments)),
-            (
-                *restore_permissions(arguments, act),
-                *permissions_of(act.checks, control_namespace(act.target)),
-                *bucket,
-            ),
-            tuple(problems),
-            tuple(notes),
-            tuple(fails),
-            seen=tuple(seen),
-        )
+        for scratch in arguments.namespaces.values():
+            outlook.targets.append(f"namespace/{scratch}")
+            if act.clients.kube.find(NAMESPACES, scratch) is not None:
+                outlook.problems.append(f"namespace {scratch} exists already: restore into another")
+        outlook.effects += _effects(arguments)
+        outlook.cluster += restore_permissions(arguments, act)
+        outlook.cluster += permissions_of(act.checks, control_namespace(act.target))
+        return outlook.prospect()
 
     def run(self, arguments: VeleroRestoreArguments, act: Act) -> None:
         if mistakes := "; ".join(mistakes_in(arguments)):
@@ -124,6 +96,27 @@ class VeleroRestore(Kind[VeleroRestoreArguments]):
         )
         location = within_reach(velero, chosen)
         Restoration(arguments, act, velero, chosen, how, location).go()
+
+
+def _foresee_backup(outlook: Outlook, arguments: VeleroRestoreArguments, velero: Velero) -> None:
+    """Which backup it would be, how old it is, and what looking at it needs."""
+    act = outlook.act
+    try:
+        chosen = choose(velero, arguments.backup, arguments.schedule)
+        drawn = arguments.choose == "random"
+        said = chosen.said(act.clients.kube.now())
+        if drawn:
+            count = f"one of {len(chosen.among)} is drawn when the run has begun"
+            said = f"{count}; the newest is {said}"
+        reached = _reach(chosen, arguments, act)
+        (outlook.fails if reached.too_old else outlook.notes).append(f"{said}{reached.verdict}")
+        outlook.seen += chosen.foretold(drawn=drawn)
+        location = within_reach(velero, chosen)
+        outlook.permissions += bucket_permissions(act.target, location)
+    except StepFailed as why:
+        # A name that nothing bears is a slip of the pen; a backup that is not good is a find.
+        absent = isinstance(why.__cause__, Absent)
+        (outlook.problems if absent else outlook.fails).append(str(why))
 
 
 def _reach(chosen: Chosen, arguments: VeleroRestoreArguments, act: Act) -> Reach:

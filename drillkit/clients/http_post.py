@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from drillkit import __version__
 from drillkit.clients.proxies import login_of, proxies_for, via
 from drillkit.model.errors import CallError, Unanswered, Unreachable, UsageError
+from drillkit.secrets import excerpt
 
 CONNECT_S = 3.0
 READ_S = 4.0
@@ -66,5 +67,6 @@ def post(
     except (requests.exceptions.RequestException, OSError, ValueError) as error:
         raise Unanswered(f"{where} gave no answer: {type(error).__name__}") from None
     if not 200 <= status < 300:
-        raise CallError(f"{where} answered {status}, expected 2xx: {' '.join(said.split())[:200]}")
+        words = excerpt(" ".join(said.split()), 200)
+        raise CallError(f"{where} answered {status}, expected 2xx: {words}")
     return said

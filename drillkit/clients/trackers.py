@@ -19,6 +19,7 @@ from drillkit.clients.proxies import is_loopback
 from drillkit.lazy_dataclass import dataclass
 from drillkit.model.errors import CallError, UsageError
 from drillkit.model.json_text import load_json
+from drillkit.secrets import excerpt
 
 GITHUB = "https://api.github.com"
 LABEL = "drillkit-action"
@@ -187,7 +188,8 @@ def _understood(name: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, IndexError) as error:
-        raise CallError(f"{name} answered with what no tracker answers: {error!r}"[:300]) from error
+        why = excerpt(repr(error), 200)
+        raise CallError(f"{name} answered with what no tracker answers: {why}") from error
 
 
 def _server(url: str) -> str:
@@ -201,7 +203,7 @@ def _server(url: str) -> str:
 def _get(url: str, headers: Mapping[str, str]) -> Any:
     answer = fetch(url, LIMIT_S, headers=headers, most_bytes=ANSWER_BYTES)
     if answer.status != 200:
-        said = " ".join(answer.text.split())[:200]
+        said = excerpt(" ".join(answer.text.split()), 200)
         raise CallError(f"{urlsplit(url).hostname} answered {answer.status}, expected 200: {said}")
     return _decoded(answer.text, url)
 

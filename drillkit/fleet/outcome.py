@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from drillkit.fleet.waves import Result
 from drillkit.lazy_dataclass import dataclass
+from drillkit.secrets import excerpt
 
 if TYPE_CHECKING:
     from drillkit.archive.summary import RunSummary
@@ -75,7 +76,7 @@ def of_process(target: str, code: int | None, words: str, at: float) -> TargetOu
     """Of a Job whose process has ended and left no run. `code`: how it ended, None where it never
     began; `words`: the last that it, or its cluster, said.
     """
-    said = " ".join(words.split())[-_WORDS_MOST:]
+    said = excerpt(" ".join(words.split()), _WORDS_MOST, end=True)
     if code == 4:
         return TargetOutcome(target=target, result="refused", why=said or "refused", at=at)
     ended = "" if code is None else f"its process ended with {code} before a run began"

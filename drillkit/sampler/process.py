@@ -20,7 +20,8 @@ from drillkit.environment import plain_environment
 from drillkit.journal.wire import FD_VARIABLE, STEP_VARIABLE
 from drillkit.model.drill import Probe
 from drillkit.model.errors import DrillError, UsageError
-from drillkit.secrets import KNOWN, Vault
+from drillkit.secrets import KNOWN, Vault, excerpt
+from drillkit.secrets.excerpt import MARGIN
 
 _STARTS_WITHIN_S = 20.0
 _LAST_WORDS_BYTES = 4096
@@ -106,8 +107,8 @@ class Sampler:
         if self._stderr.closed:
             return self._words
         self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - _LAST_WORDS_BYTES))
-        return self._stderr.read().decode(errors="replace").strip()
+        self._stderr.seek(max(0, self._stderr.tell() - _LAST_WORDS_BYTES - MARGIN))
+        return excerpt(self._stderr.read(), _LAST_WORDS_BYTES, end=True).strip()
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """Send nothing more, wait until probes in flight have ended and their samples are written.

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from drillkit.clients.http_post import post_json
 from drillkit.clients.kube import Response
 from drillkit.clients.kube.errors import SAID_KEPT, refusal
 from drillkit.clients.kube.wire import MOST_BYTES, PoolTransport
 from drillkit.clients.prometheus.answers import answer_of
 from drillkit.clients.prometheus.errors import SAID
 from drillkit.clients.prometheus.errors import refusal as prometheus_refusal
+from drillkit.clients.trackers import GitHub, Ticket
 from drillkit.clients.velero.files import as_json
-from drillkit.model.errors import Invalid, Unanswered
+from drillkit.model.errors import CallError, Invalid, Unanswered
 from drillkit.secrets import KNOWN, excerpt
 
 TOKEN = "canary-a1b2c3d4e5f6g7h8-token"
@@ -94,6 +96,43 @@ def test_an_error_text_that_repeats_the_token_shows_no_part_of_it(
         found = say(told(size))
         assert PIECE[:8] not in found
         assert len(found) < cut + 400
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Repeats a token just before the place that the path says."""
+
+    def do_GET(self) -> None:
+        body = told(int(self.path.split("/")[1]))
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+def test_who_is_told_or_tracks_and_repeats_the_token_shows_no_part_of_it() -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        for size in range(196, 222, 3):
+            place = f"http://127.0.0.1:{server.server_port}/{size}"
+            with pytest.raises(CallError, match="answered 401") as posted:
+                post_json(place, {})
+            with pytest.raises(CallError, match="answered 401") as fetched:
+                GitHub("a/b", TOKEN, place).find(Ticket("x", "y", (), None))
+            for said in (str(posted.value), str(fetched.value)):
+                assert PIECE[:8] not in said
+                assert len(said) < 300
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.mark.parametrize("details", ["text", [], {"causes": "text"}, {"causes": ["text"]}, 5, None])

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from drillkit.clients.kube.kubeconfig import plugin_as_here
 from drillkit.clock import SYSTEM_CLOCK
+from drillkit.secrets.environment import secret_variables
 
 if TYPE_CHECKING:
     from drillkit.clients import Clients
@@ -71,7 +72,8 @@ GIVEN = (
     "AWS_REGION",
 )
 """AWS settings that a program may be given."""
-UNKNOWN = ("ARM_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "TF_CLI_ARGS", "TF_VAR_")
+CLOUDS = ("ARM_", "AZURE_", "CLOUDSDK_", "GOOGLE_")
+UNKNOWN = (*CLOUDS, "TF_CLI_ARGS", "TF_VAR_")
 """Variables that name a place, or an account there, of which a target says nothing begin with these
 words: other clouds, and what Terraform works on.
 """
@@ -243,11 +245,14 @@ def _no_cluster(context: str) -> dict[str, Any]:
 
 
 def _surroundings() -> dict[str, str]:
-    """What a kubeconfig's plugin finds here, and not in what programs are given."""
+    """What a kubeconfig's plugin finds here, and not in what programs are given: settings of the
+    clouds, but for secrets of the drill's, which it finds nowhere.
+    """
+    kept = secret_variables()
     return {
         name: value
         for name, value in os.environ.items()
-        if names_a_place(name) and not name.startswith(CLUSTER) and name not in CLUSTER_TOO
+        if name.startswith(ACCOUNT) or (name.startswith(CLOUDS) and name not in kept)
     }
 
 

@@ -22,11 +22,13 @@ from drillkit.clients import Clients, access
 from drillkit.clients.access import remove_stale
 from drillkit.clients.kube.config import connect
 from drillkit.clients.kube.kubeconfig import alone, of_this_pod
+from drillkit.clients.kube.kubeconfig_files import user_in
 from drillkit.clients.kube.lifetimes import lifetimes
 from drillkit.clients.misdirection import elsewhere, flags_elsewhere
 from drillkit.clock import Fence, SystemClock
 from drillkit.model.errors import TargetError
 from drillkit.model.target import AwsTarget, KubernetesTarget, Target
+from drillkit.secrets.environment import remember
 
 OPERATOR = {
     "PATH": "/bin",
@@ -352,6 +354,55 @@ def test_a_kubeconfigs_plugin_logs_in_there_as_it_does_here(
     script.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(TargetError, match=r"the exec plugin `.*login` gave no credentials"):
         connect(given)
+
+
+def test_a_kubeconfig_that_is_written_while_it_is_read_leads_us_where_it_leads_programs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config("dev", username="me", password="x")))
+    (tmp_path / "ca.crt").write_text("")
+
+    def turned(*arguments: Any) -> Any:
+        path.write_text(json.dumps(config("prod", username="me", password="x")))
+        return user_in(*arguments)
+
+    monkeypatch.setattr("drillkit.clients.kube.official_loader.user_in", turned)
+    found = connect(KubernetesTarget(kubeconfig=str(path)))
+    assert "prod" in path.read_text()
+    assert found.host == "https://dev"
+    assert found.kubeconfig()["clusters"][0]["cluster"]["server"] == "https://dev"
+
+
+@pytest.mark.parametrize("sort", ["cluster", "user"])
+def test_a_context_of_something_that_is_not_there_is_told(tmp_path: Path, sort: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps({**config("dev", token="x"), f"{sort}s": []}))
+    with pytest.raises(TargetError, match=f"expected a {sort} `dev`, found none"):
+        connect(KubernetesTarget(kubeconfig=str(path)))
+
+
+def test_a_plugin_is_given_no_secret_of_the_drill(
+    opened: list[Clients], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_TOKEN", "of the drill")
+    remember("GOOGLE_TOKEN")
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "login"}
+    made = config("dev", exec=plugin)
+    clients = connected(opened, kubernetes=KubernetesTarget())
+    vars(clients)["kube"] = Plugged(lambda: alone([(str(tmp_path), made)], "dev"))
+    monkeypatch.setattr(clients, "verify_cluster", lambda: "dev")
+    text = Path(clients.access.environment()["KUBECONFIG"]).read_text()
+    assert "of the drill" not in text
+    assert "db.prod" not in text
+    assert OPERATOR["GOOGLE_APPLICATION_CREDENTIALS"] in text
+
+
+class Plugged:
+    """A connection by a kubeconfig with a plugin."""
+
+    def __init__(self, kubeconfig: Any) -> None:
+        self.kubeconfig = kubeconfig
 
 
 def test_a_pods_own_account_is_told_as_a_kubeconfig() -> None:

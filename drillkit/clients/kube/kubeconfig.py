@@ -134,7 +134,7 @@ def _first(
         for entry in document.get(f"{sort}s") or []:
             if entry["name"] == name:
                 return folder, entry.get(sort) or {}
-    raise KeyError(name)
+    raise KeyError(f"expected a {sort} `{name}`, found none")
 
 
 def _from_everywhere(said: Mapping[str, Any], folder: str) -> dict[str, Any]:

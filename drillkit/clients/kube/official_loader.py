@@ -7,6 +7,7 @@ Imported where it is needed only, for that client is slow to import.
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import re
 import shutil
@@ -126,7 +127,7 @@ def _load_files(
     """
     import yaml
     from kubernetes.config import ConfigException
-    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+    from kubernetes.config.kube_config import KubeConfigLoader
 
     try:
         documents = list(documents_in(files))
@@ -141,10 +142,12 @@ def _load_files(
                 f"{who}: expected the exec plugin `{command}` of {files} on the PATH, found none; "
                 "install it"
             )
-        merged: Any = KubeConfigMerger
+        kubeconfig = kubeconfig_of(files, documents, chosen)
         load: Any = KubeConfigLoader
-        # As `load_kube_config` does it, which keeps to itself until when a token is good.
-        loader = load(merged(files).config, active_context=chosen, config_base_path=None)
+        # As `load_kube_config` does it, which keeps to itself until when a token is good, and of
+        # what was read above: what is written there meanwhile leads us nowhere else than programs.
+        whole = copy.deepcopy(dict(kubeconfig()))
+        loader = load(whole, active_context=chosen, config_base_path=None)
         if command:
             _keep_from_plugin(loader._user["exec"].value)
         with _said_to_log() as said:
@@ -165,7 +168,7 @@ def _load_files(
         raise TargetError(
             f"{who}: the exec plugin `{command}` gave no credentials{why}. Log in with it and retry"
         )
-    return who, command, "tokenFile" in user, kubeconfig_of(files, documents, chosen), loader
+    return who, command, "tokenFile" in user, kubeconfig, loader
 
 
 def _keep_from_plugin(plugin: dict[str, Any]) -> None:
@@ -267,4 +270,6 @@ def _said_to_log() -> Iterator[list[str]]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    # A KeyError's text is the representation of what it was given.
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return (said or type(error).__name__).splitlines()[0]

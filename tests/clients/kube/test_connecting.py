@@ -113,7 +113,7 @@ def test_a_misspelt_context_gets_a_suggestion(tmp_path: Path) -> None:
         ('{"current-context": "a", "contexts": [{"name": "a"}]}', "no kubeconfig that can be used"),
         (
             '{"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "b"}}]}',
-            "clusters",
+            "expected a cluster `b`, found none",
         ),
     ],
 )

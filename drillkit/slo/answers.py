@@ -9,6 +9,7 @@ from drillkit.clients.prometheus import Prometheus
 from drillkit.clients.prometheus.answers import QueryAnswer, Series
 from drillkit.clients.prometheus.promql import Selector, window_text
 from drillkit.model.slo import Query
+from drillkit.secrets import excerpt
 from drillkit.slo.count import NoData, QueryLog
 from drillkit.slo.queries import over, selectors
 
@@ -119,9 +120,8 @@ class Answers:
 def sound(answer: QueryAnswer) -> QueryAnswer:
     """The answer, if it is whole. Raises NoData."""
     if answer.warnings:
-        raise NoData(
-            f"the server warns that its answer is not whole: {'; '.join(answer.warnings)[:200]}"
-        )
+        said = excerpt("; ".join(answer.warnings), 200)
+        raise NoData(f"the server warns that its answer is not whole: {said}")
     return answer
 
 

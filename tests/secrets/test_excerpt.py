@@ -13,13 +13,15 @@ from drillkit.clients.http_post import post_json
 from drillkit.clients.kube import Response
 from drillkit.clients.kube.errors import SAID_KEPT, refusal
 from drillkit.clients.kube.wire import MOST_BYTES, PoolTransport
-from drillkit.clients.prometheus.answers import answer_of
+from drillkit.clients.prometheus.answers import QueryAnswer, answer_of
 from drillkit.clients.prometheus.errors import SAID
 from drillkit.clients.prometheus.errors import refusal as prometheus_refusal
 from drillkit.clients.trackers import GitHub, Ticket
 from drillkit.clients.velero.files import as_json
 from drillkit.model.errors import CallError, Invalid, Unanswered
 from drillkit.secrets import KNOWN, excerpt
+from drillkit.slo.answers import sound
+from drillkit.slo.count import NoData
 
 TOKEN = "canary-a1b2c3d4e5f6g7h8-token"
 PIECE = TOKEN[:10]
@@ -72,6 +74,12 @@ def prometheus_page(content: bytes) -> str:
     return str(prometheus_refusal(400, content, None, "ask", "there"))
 
 
+def warning(content: bytes) -> str:
+    with pytest.raises(NoData) as found:
+        sound(QueryAnswer((), (content.decode(),)))
+    return str(found.value)
+
+
 def velero(content: bytes) -> str:
     with pytest.raises(Unanswered) as found:
         as_json(content, "results")
@@ -86,6 +94,7 @@ def velero(content: bytes) -> str:
         (kube_json, 120),
         (prometheus, 200),
         (prometheus_page, SAID),
+        (warning, 200),
         (velero, 60),
     ],
 )

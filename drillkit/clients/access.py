@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drillkit.clients.kube.kubeconfig import plugin_as_here
 from drillkit.clock import SYSTEM_CLOCK
 from drillkit.secrets.environment import secret_variables
 
@@ -181,6 +180,8 @@ class TargetAccess:
         outline, declared = self.outline(base), dict(more or {})
         found = {**outline, **declared, **self._kubeconfig_in({**outline, **declared})}
         if clients.target.kubernetes is not None:
+            from drillkit.clients.kube.kubeconfig import plugin_as_here
+
             clients.verify_cluster()
             kubeconfig = plugin_as_here(clients.kube.kubeconfig(), _surroundings(), GIVEN)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +15,12 @@ from tests.chaostoolkit.conftest import Bench, hypothesis, python, shell
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """A web server: /ok is fine, everything else a 500."""
+    """A web server: /ok is fine, so is /ours with its token, everything else a 500."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/ok" else 500)
+            ours = self.path == "/ours" and self.headers.get("Authorization") == "Bearer ours"
+            self.send_response(200 if self.path == "/ok" or ours else 500)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -30,6 +32,25 @@ def server() -> Iterator[str]:
     yield f"http://127.0.0.1:{served.server_port}"
     served.shutdown()
     served.server_close()
+
+
+def test_a_login_of_netrc_takes_no_place_of_a_header_of_the_experiment(
+    bench: Bench, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login operator password theirs\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOGIN", "Bearer ours")
+    headers = {"Authorization": "${login}"}
+    provider = {"type": "http", "url": f"{server}/ours", "headers": headers}
+    probe = {"type": "probe", "name": "page", "tolerance": 200, "provider": provider}
+    experiment = bench.experiment(
+        **{
+            "configuration": {"login": {"type": "env", "key": "LOGIN"}},
+            "steady-state-hypothesis": hypothesis(probe),
+        }
+    )
+    assert bench.run(experiment) is None
+    assert all(each.tolerated for each in bench.activities())
 
 
 def test_every_kind_of_activity_runs_and_stands_in_the_journal_in_its_place(

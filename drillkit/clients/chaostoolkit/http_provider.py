@@ -1,10 +1,14 @@
-"""Chaos Toolkit's `http` provider reads an answer whole, however large it is: here it gives up."""
+"""Chaos Toolkit's `http` provider reads an answer whole, however large it is: here it gives up. And
+it takes a login of ~/.netrc over the headers of the experiment: here it takes none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+
+from drillkit.clients.proxies import login_of
 
 MOST_BYTES = 8 << 20
 """Of a body, unpacked. Half of it would make a tolerance look missed that is not."""
@@ -45,8 +49,15 @@ def cap_answers() -> None:
             answer.raw = Capped(answer.raw, str(request.url))
             return answer
 
+    class Session(requests.Session):
+        """Proves nothing that the experiment does not say."""
+
+        def request(self, method: Any, url: Any, *rest: Any, **more: Any) -> requests.Response:
+            more.setdefault("auth", login_of(str(url)))
+            return super().request(method, url, *rest, **more)
+
     provider.requests = SimpleNamespace(
-        Session=requests.Session,
+        Session=Session,
         adapters=SimpleNamespace(HTTPAdapter=Adapter),
         exceptions=requests.exceptions,
     )

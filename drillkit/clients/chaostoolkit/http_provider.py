@@ -49,7 +49,7 @@ def cap_answers() -> None:
             answer.raw = Capped(answer.raw, str(request.url))
             return answer
 
-    class Stranger(requests.Session):
+    class WithoutNetrc(requests.Session):
         """Proves nothing that the experiment does not say."""
 
         def request(self, method: Any, url: Any, *rest: Any, **more: Any) -> requests.Response:
@@ -57,7 +57,7 @@ def cap_answers() -> None:
             return super().request(method, url, *rest, **more)
 
     provider.requests = SimpleNamespace(
-        Session=Stranger,
+        Session=WithoutNetrc,
         adapters=SimpleNamespace(HTTPAdapter=Adapter),
         exceptions=requests.exceptions,
     )

@@ -60,7 +60,7 @@ def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
 ) -> None:
     with playing(drillkit, "--audit", *arguments_of(found)) as world:
         account = Account(world)
-        needed, _, actions = planned(drillkit, found)
+        needed, spared, actions = planned(drillkit, found)
         account.grant(needed)
         account.enter()
         wire = Wire(drillkit, world)
@@ -80,7 +80,7 @@ def test_a_shipped_drill_is_met_with_what_its_plan_needs_and_leaves_nothing(
         assert [u["resource"] for u in verdict["undos"] if u["outcome"] not in ENDED] == []
         assert all(step["hit"] for step in verdict["steps"] if step["uses"] == "chaostoolkit")
         admin.must_be(before)
-        wire.must_be(needed, actions)
+        wire.must_be(needed, actions, denied=2 * len(spared))  # by the plan, and by the run
         assert list((drillkit.home / "open").iterdir()) == []
 
 

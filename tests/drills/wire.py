@@ -35,6 +35,7 @@ UNCHECKED = ("sts:GetCallerIdentity",)
 """What AWS lets everybody do, whatever a policy says."""
 PARTS = {"retention": "GetObjectRetention", "object-lock": "GetBucketObjectLockConfiguration"}
 """What is read of S3 besides objects."""
+ASKING = "authorization.k8s.io"
 OURS = "drillkit"
 """How drillkit calls itself: the practice Velero and these tests have the same keys."""
 
@@ -48,8 +49,16 @@ class Wire:
         self._aws = dict(world.endpoints.get("aws") or {})
         self._after = max((call["number"] for call in self._calls(0)), default=0)
 
-    def must_be(self, said: list[Permission], actions: Iterable[AwsAction]) -> None:
-        """All that was asked was said; of what was said a tenth at most was not asked."""
+    def must_be(
+        self, said: list[Permission], actions: Iterable[AwsAction], *, denied: int | None = None
+    ) -> None:
+        """All that was asked was said; of what was said a tenth at most was not asked.
+
+        `denied`: how often something was looked at that the roles do not grant, which alone is
+        asked by itself; None where nobody counts.
+        """
+        if denied is not None:
+            assert self._questions().count("selfsubjectaccessreviews") <= denied
         asked, done = self._asked(), self._done()
         beyond = [str(each) for each in asked if not any(grants(one, each) for one in said)]
         named = {each.action for each in actions}
@@ -62,17 +71,22 @@ class Wire:
 
     def _asked(self) -> set[Permission]:
         """Each call to the cluster as the permission that it takes, with its names."""
-        with self._log.open() as log:
-            log.seek(self._from)
-            calls = [json.loads(line) for line in log]
         keys = ("verb", "resource", "group", "subresource", "namespace", "name")
         return {
             Permission(*(call[key] for key in keys))
-            for call in calls
-            if call["user"].endswith(":drill")
-            and "resource" in call
-            and call["group"] != "authorization.k8s.io"  # everybody may ask about oneself
+            for call in self._of_the_drill()
+            if call["group"] != ASKING  # everybody may ask about oneself
         }
+
+    def _questions(self) -> list[str]:
+        """How the drill's account asked what it may."""
+        return [call["resource"] for call in self._of_the_drill() if call["group"] == ASKING]
+
+    def _of_the_drill(self) -> list[Mapping[str, Any]]:
+        with self._log.open() as log:
+            log.seek(self._from)
+            calls = [json.loads(line) for line in log]
+        return [call for call in calls if call["user"].endswith(":drill") and "resource" in call]
 
     def _done(self) -> set[str]:
         """Each call to AWS as the action that it takes."""

@@ -28,7 +28,7 @@ def poll(
     host: Host,
     look: Callable[[float], T | None],
     *,
-    what: str,
+    what: str | Callable[[], str],
     deadline: Deadline | None = None,
     first_s: float = FIRST_S,
     cap_s: float = CAP_S,
@@ -37,8 +37,9 @@ def poll(
 
     `look` is told how many seconds old an answer may be (half the pause before it), so that looks
     can be shared. Pauses grow from `first_s` to `cap_s`; `deadline` is the host's unless one is
-    given. Raises DeadlineOver naming `what`, Refused when the run is aborted meanwhile, and
-    whatever `look` raises.
+    given. `what` is awaited, or tells when the time is over what was expected and what is there.
+    Raises DeadlineOver naming it, Refused when the run is aborted meanwhile, and whatever `look`
+    raises.
     """
     from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
 
@@ -53,7 +54,7 @@ def poll(
         return pause_s
 
     def sleep(seconds: float) -> None:
-        if end.clock.sleep(seconds, fence.closed):
+        if end.clock.sleep(seconds, fence.closed) and isinstance(what, str):
             raise Refused(f"stopped while waiting for {what}: {fence.why}")
 
     def once() -> T | None:
@@ -61,7 +62,8 @@ def poll(
         return look(age_s)
 
     def late(state: RetryCallState) -> None:
-        raise DeadlineOver(f"expected {what} in time; it did not come")
+        said = f"expected {what} in time; it did not come" if isinstance(what, str) else what()
+        raise DeadlineOver(said)
 
     found = Retrying(
         retry=retry_if_result(lambda result: result is None),

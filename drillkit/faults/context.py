@@ -11,8 +11,8 @@ from typing import ParamSpec, TypeVar
 from drillkit.clients.chaostoolkit.faults import Preview, mark
 from drillkit.clients.chaostoolkit.session import WorkerSession, current_session
 from drillkit.clients.kube.resources import Object
+from drillkit.clients.polling import poll
 from drillkit.clients.undo import UndoAction, UndoContext
-from drillkit.clock import DeadlineOver
 from drillkit.faults.pod_selection import reached
 from drillkit.journal.book import Planned, observe
 from drillkit.model.errors import CallError, DrillError, Refused
@@ -205,15 +205,14 @@ def wait(
     `what` tells for the message what was expected and what is there. Raises DeadlineOver, Refused
     when the fence closes.
     """
-    clock = session.clock
-    end = min(clock.mono() + limit_s, session.deadline.at)
-    while True:
-        session.fence.check()
-        if (found := until()) is not None:
-            return found
-        if clock.mono() >= end:
-            raise DeadlineOver(f"{what()} (waited {format_duration(limit_s)})")
-        clock.sleep(min(every_s, max(0.0, end - clock.mono())), session.fence.closed)
+    return poll(
+        session,
+        lambda _: until(),
+        what=lambda: f"{what()} (waited {format_duration(limit_s)})",
+        deadline=session.deadline.sooner(limit_s),
+        first_s=every_s,
+        cap_s=every_s,
+    )
 
 
 def hold(

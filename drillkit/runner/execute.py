@@ -451,14 +451,14 @@ class _Run:
         """Let people decide what comes next, where they are to."""
         if not self.session.wants(entry):
             return Ruling()
-        names = {step.name for step in _members(entry)}
+        names = {step.name for step in entry.members} if entry is not None else set()
         known = [each.prospect for each in self.plan.steps if each.step.name in names]
         return self.session.hold(entry, after, why, self._prospect, sum(known, Prospect()))
 
     def _prospect(self, entry: Step | Group) -> Prospect:
         """What comes next, resolved as it is now. Raises DrillError."""
         drill, act, bind = self.request.drill, self._act_unless_stopped, self.request.bind
-        found = (prospect_of(drill, step, act, bind) for step in _members(entry))
+        found = (prospect_of(drill, step, act, bind) for step in entry.members)
         return sum(found, Prospect())
 
     def _act(self, step: Step, deadline: Deadline) -> Act:
@@ -548,9 +548,3 @@ class _Run:
                 unregister(self.request.names.id)
             self.place.lock.release()
         return verdict
-
-
-def _members(entry: Step | Group | None) -> tuple[Step, ...]:
-    if entry is None:
-        return ()
-    return entry.parallel if isinstance(entry, Group) else (entry,)

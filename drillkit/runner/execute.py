@@ -12,15 +12,14 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from drillkit.cleanup import clean
 from drillkit.clients import Clients
 from drillkit.clock import Clock, Deadline, Fence, SystemClock, utc
-from drillkit.journal.claim import RunNote
-from drillkit.journal.file import Journal, read
+from drillkit.journal.file import read
 from drillkit.journal.request_socket import RequestSocket
-from drillkit.journal.runs import COPIED, unregister
+from drillkit.journal.runs import unregister
 from drillkit.judge import judge
 from drillkit.model.drill import Announce, Gameday, Group, Step
 from drillkit.model.errors import (
@@ -29,7 +28,6 @@ from drillkit.model.errors import (
     JournalLost,
     Refused,
     TargetError,
-    UsageError,
 )
 from drillkit.model.prospect import Prospect
 from drillkit.model.records import (
@@ -45,15 +43,14 @@ from drillkit.runner.abort import Stopper, StopWatch, signals_stop
 from drillkit.runner.guards import AbortGuards, GuardSaysNo, check_start
 from drillkit.runner.idle_work import IdleWork
 from drillkit.runner.keep import spared
-from drillkit.runner.limits import effect_limits
 from drillkit.runner.messages import RunMessages
 from drillkit.runner.no_metrics import metrics_of
 from drillkit.runner.open_undos import OpenUndos
 from drillkit.runner.record_dispatch import RecordDispatch
 from drillkit.runner.request import Finished, Request
+from drillkit.runner.run_journal import open_journal
 from drillkit.runner.run_start import (
     Place,
-    cannot_be_written,
     each_step,
     learn_secrets,
     open_place,
@@ -70,9 +67,6 @@ from drillkit.runner.target_lock import TargetLock
 from drillkit.runner.weaknesses import WeaknessLook
 from drillkit.steps.base import Act, kind_named
 from drillkit.versions import versions
-
-if TYPE_CHECKING:
-    from drillkit.runner.bucket_run import BucketRun
 
 
 def execute(request: Request, clock: Clock | None = None) -> Finished:
@@ -100,9 +94,10 @@ class _Run:
             request.reports, request.names, request.target.name, drill.owner
         )
         self.fence = Fence()
-        self.in_bucket: BucketRun | None = None
+        self.journal, self.in_bucket = open_journal(
+            request, self.place, clock, self.fence, self._journal_lost
+        )
         self.unsent = ""
-        self.journal = self._open_journal()
         self.stopper = Stopper(self.journal, self.fence)
         self.clients = Clients(
             request.target,
@@ -151,44 +146,6 @@ class _Run:
         self.door: RequestSocket | None = None
         self._began = False
         """Whether it came to the steps: else there is nothing to talk about."""
-
-    def _open_journal(self) -> Journal:
-        """In the run's folder, and in the bucket that it is a copy of. Raises UsageError when it
-        cannot be written: then the run never began.
-        """
-        request = self.request
-        longest = longest_of(request.drill, attended=request.attended)
-        try:
-            self.in_bucket = self._begin_in_bucket()
-            return Journal(
-                self.place.journal,
-                clock=self.clock,
-                fence=self.fence,
-                on_lost=self._journal_lost,
-                limits=effect_limits(request.target, longest),
-                mirror=self.in_bucket.mirror if self.in_bucket else None,
-            )
-        except OSError as error:
-            self._never_began()
-            raise cannot_be_written(self.place.journal, error) from error
-        except UsageError:
-            self._never_began()
-            raise
-
-    def _begin_in_bucket(self) -> BucketRun | None:
-        """Where the reports are the copy of a bucket: note the run there. Raises UsageError."""
-        if not (self.request.reports / COPIED).is_file():
-            return None
-        from drillkit.runner.bucket_run import begin
-
-        names, target = self.request.names, self.request.target.name
-        note = RunNote(names.id, names.drill, target, self.request.drill.owner)
-        return begin(self.request.reports, note, self.clock)
-
-    def _never_began(self) -> None:
-        if self.in_bucket is not None:
-            self.in_bucket.end("", open_=False)
-        unregister(self.request.names.id)
 
     @property
     def deadline(self) -> Deadline:

@@ -249,8 +249,6 @@ class _Run:
             self._check_target()
             self.fence.check()
             self._check_plan()
-            fragile = WeaknessLook(self.plan, self.clients, self.clock)
-            fragile.start()
             check_start(
                 drill,
                 self.journal,
@@ -260,6 +258,9 @@ class _Run:
             )
             self.request.admit(self.plan, self.clients)
             self._take_lock()
+            # Nobody may begin here any more: what is read now is what the first step will find.
+            fragile = WeaknessLook(self.plan, self.clients, self.clock)
+            fragile.start()
             self.probes.start(self.place.lock.fd)
             self.metrics.start()
         with self._phase("before"):

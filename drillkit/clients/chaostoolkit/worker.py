@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import platform
 import signal
 import socket
 import sys
@@ -23,8 +24,10 @@ from typing import Any
 from drillkit.clients.chaostoolkit.literals import secret_values
 from drillkit.clients.chaostoolkit.protocol import Job, Place, decode_job, rollbacks_of
 from drillkit.journal.wire import RemoteJournal, die_with_parent
+from drillkit.model.codec import from_data, to_data
 from drillkit.model.errors import JournalLost
 from drillkit.model.records import ExperimentEnded, Progress
+from drillkit.model.target import KubernetesTarget, Target
 from drillkit.secrets import KNOWN
 from drillkit.versions import versions
 
@@ -105,9 +108,17 @@ def _work_in(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
+OF_EVERY_JOB = (
+    "drillkit.clients.chaostoolkit.experiments",
+    "drillkit.clients.chaostoolkit.http_provider",
+    "drillkit.clients.chaostoolkit.logs",
+    "drillkit.clients.chaostoolkit.undo",
+)
+
+
 def _import_chaostoolkit() -> None:
-    importlib.import_module("drillkit.clients.chaostoolkit.experiments")
-    importlib.import_module("drillkit.clients.chaostoolkit.logs")
+    for module in OF_EVERY_JOB:
+        importlib.import_module(module)
 
 
 def _warm_up(modules: Sequence[str]) -> None:
@@ -115,6 +126,11 @@ def _warm_up(modules: Sequence[str]) -> None:
         # One that is missing is told when the experiment is validated.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    # Chaos Toolkit asks what machine this is, for which Python starts a program, once.
+    platform.platform()
+    # What is compiled and looked up for the first job is kept.
+    secret_values({"secrets": {"": {"token": ""}}})
+    from_data(Target, to_data(Target(name="", kubernetes=KubernetesTarget())))
 
 
 def _work(job: Job, book: RemoteJournal) -> None:
@@ -149,8 +165,6 @@ def _run(job: Job, book: RemoteJournal) -> tuple[str, str]:
     from drillkit.clients.chaostoolkit.undo import rollbacks_undo
     from drillkit.clients.identity import Identity
     from drillkit.clock import Deadline, Fence, SystemClock
-    from drillkit.model.codec import from_data
-    from drillkit.model.target import Target
 
     clock, fence = SystemClock(), Fence()
     target = from_data(Target, job.target)

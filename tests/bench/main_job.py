@@ -86,11 +86,11 @@ def main() -> None:
         experiment.parent.mkdir()
         shutil.copyfile(EXPERIMENT, experiment)
         (folder / "drillkit.yaml").touch()
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        # Both as they are when installed: compiled once, in their folders, by the warm-up.
+        compiling = {"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+        kept = {k: v for k, v in os.environ.items() if k not in compiling}
         env = {
             **kept,
-            # Both as they are when installed: compiled once, by the warm-up.
-            "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
             "DRILLKIT_HOME": str(home),
             "HOME": name,
             "PATH": f"{BIN}:{os.environ['PATH']}",
@@ -120,8 +120,8 @@ def main() -> None:
                 pairs,
             )
             print(
-                f"pod-delete        drillkit run {ours:.2f} s, chaos run {theirs:.2f} s, ratio "
-                f"{ratio:.2f} (bound 1.0)"
+                f"pod-delete        drillkit run {ours:.3f} s, chaos run {theirs:.3f} s, ratio "
+                f"{ratio:.3f} (bound 1.0)"
             )
             before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
             wall_s([run, "run", "pod-delete", "--target", "sandbox"], folder, env)

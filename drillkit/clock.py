@@ -134,7 +134,7 @@ class Fence:
         self.closed = threading.Event()
         self._why = ""
         self._lock = threading.Lock()
-        self._vouch: Callable[[], None] = lambda: None
+        self._vouch: tuple[Callable[[], None], ...] = ()
 
     def close(self, why: str) -> None:
         """No effect begins after this returns. The first reason stays."""
@@ -153,12 +153,15 @@ class Fence:
         self.must_be_open()
 
     def ask(self, vouch: Callable[[], None]) -> None:
-        """From now on ask it before each effect; it raises Refused where none may begin."""
-        self._vouch = vouch
+        """From now on ask it, too, before each effect; it raises Refused where none may begin, and
+        may take its time.
+        """
+        self._vouch = (*self._vouch, vouch)
 
     def vouch(self) -> None:
-        """Ask whoever vouches for it. Raises Refused."""
-        self._vouch()
+        """Ask all who vouch for it. Raises Refused."""
+        for vouch in self._vouch:
+            vouch()
 
     def must_be_open(self) -> None:
         """Raises Refused when closed. Asks nobody else."""

@@ -261,6 +261,7 @@ class _Run:
             # Nobody may begin here any more: what is read now is what the first step will find.
             fragile = WeaknessLook(self.plan, self.clients, self.clock)
             fragile.start()
+            self.fence.ask(fragile.wait)
             self.probes.start(self.place.lock.fd)
             self.metrics.start()
         with self._phase("before"):
@@ -273,7 +274,6 @@ class _Run:
         self.guards.begin()
         self.metrics.begin()
         self._began = True
-        fragile.wait()
         # Whoever waits for a step can as well import what the end needs.
         idle = IdleWork(
             lambda: self._tell_weaknesses(fragile),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LIMIT_S = 20.0
 """Nothing more is asked after this."""
 PATIENCE_S = 2.0
-"""The first step waits for the look no longer than this."""
+"""The first effect waits for the look no longer than this."""
 KEPT = 100
 """Weaknesses that a journal keeps, the gravest; the others are counted."""
 
@@ -43,7 +43,8 @@ class WeaknessLook:
         self._read: tuple[Cluster, ...] | WeaknessesFound | None = None
         """What there is, or why it is not known."""
         self._known: tuple[Cluster, ...] | WeaknessesFound | None = None
-        """The same, as it was before the first step."""
+        """The same, as it was before the first effect."""
+        self._settling, self._settled = threading.Lock(), False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -53,21 +54,27 @@ class WeaknessLook:
             self._thread.start()
 
     def wait(self) -> None:
-        """Until it has been read, or patience ends; call it just before the first step, since what
-        is broken is fragile in other ways.
+        """Until it has been read, or patience ends. The first call settles what is known: whoever
+        lets effects begin makes it before the first, since what is broken is fragile in other ways.
         """
-        if self._thread is not None:
-            self._thread.join(PATIENCE_S)
-        self._known = self._read
+        with self._settling:
+            if self._settled:
+                return
+            if self._thread is not None:
+                self._thread.join(PATIENCE_S)
+            self._known, self._settled = self._read, True
 
     def found(self) -> WeaknessesFound | None:
-        """What is fragile in what had been read by then. None: there was nothing to look at."""
+        """What is fragile in what had been read before the first effect; it is waited for. None:
+        there was nothing to look at.
+        """
         if self._thread is None:
             return None
+        self.wait()
         if self._known is None:
             late = (
-                f"anything: the cluster had not answered {PATIENCE_S:g} s after the first step was "
-                "to begin"
+                f"anything: the cluster had not answered {PATIENCE_S:g} s after the first effect "
+                "was to begin"
             )
             return WeaknessesFound(unread=(late,))
         if isinstance(self._known, WeaknessesFound):

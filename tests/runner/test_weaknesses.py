@@ -123,7 +123,7 @@ def test_a_cluster_that_does_not_answer_keeps_no_step_waiting(
     found = look.found()
     assert found is not None
     assert found.found == ()
-    assert "had not answered 0.01 s after the first step was to begin" in found.unread[0]
+    assert "had not answered 0.01 s after the first effect was to begin" in found.unread[0]
     over(look)
 
 
@@ -149,3 +149,34 @@ def test_where_no_workload_is_touched_nobody_looks(target: Target, touches: str)
     look.wait()
     assert look.found() is None
     assert wire.asked == []
+
+
+def test_no_effect_begins_before_it_has_been_read() -> None:
+    wire = Wire()
+    look = looking(wire)
+    look.start()
+    fence = Fence()
+    fence.ask(look.wait)
+    effect = threading.Thread(target=fence.check)
+    effect.start()
+    effect.join(0.05)
+    assert effect.is_alive()
+    wire.may_answer.set()
+    effect.join(20)
+    found = look.found()
+    assert found is not None
+    assert found.found
+
+
+def test_what_is_read_after_the_first_effect_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drillkit.runner.weaknesses.PATIENCE_S", 0.01)
+    wire = Wire()
+    look = looking(wire)
+    look.start()
+    look.wait()
+    wire.may_answer.set()
+    assert look._thread is not None
+    look._thread.join(20)
+    found = look.found()
+    assert found is not None
+    assert not found.found

@@ -136,14 +136,11 @@ def run(
 
     wait_s, jitter_s = _seconds(wait, "--wait"), _seconds(jitter, "--jitter")
     if scheduled:
-        from drillkit.cli.unattended import clean_up_all_the_same, passed_over
-
-        if passed_over(name, target, sets, var_files, out, jitter_s):
-            if recover_first:
-                clean_up_all_the_same(name, target, sets, var_files, out)
+        if _passed_over(name, target, sets, var_files, out, jitter_s, recover_first):
             return 0
         trigger = "schedule" if trigger == "operator" else trigger
     serving = Serving(serve, serve_cert, serve_key)
+    # What the entry point has started already, where it was sure of a run.
     waiting = click.get_current_context().obj
     with prestarted(waiting) as process, _silenced(scheduled), served(serving) as page:
         finished = _run(
@@ -171,6 +168,25 @@ def run(
         github=github,
         metrics_push=metrics_push,
     )
+
+
+def _passed_over(
+    name: str,
+    target: str | None,
+    sets: tuple[str, ...],
+    var_files: tuple[Path, ...],
+    out: Out,
+    jitter_s: float,
+    recover_first: bool,
+) -> bool:
+    """Whether a timer's start is not due; what an earlier run left is cleaned up all the same."""
+    from drillkit.cli.unattended import clean_up_all_the_same, passed_over
+
+    if not passed_over(name, target, sets, var_files, out, jitter_s):
+        return False
+    if recover_first:
+        clean_up_all_the_same(name, target, sets, var_files, out)
+    return True
 
 
 def _silenced(on: bool) -> AbstractContextManager[object]:
